@@ -1,0 +1,8 @@
+"""Search for dijet resonances with weakly supervised boosted trees.
+
+Start reading at `analysis.search`: it holds the whole chain in a few short functions.
+"""
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__"]

@@ -1,0 +1,225 @@
+"""Where work runs: in this process or in local worker processes.
+
+A `Backend` is opened once and passed down. Every parallel step maps one picklable function over many small tasks;
+data that all tasks need are shared once, as a memory-mapped file, not copied into each task. Tasks never submit tasks.
+"""
+
+from __future__ import annotations
+
+import mmap
+import pickle
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, as_completed
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import loky
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from analysis.errors import ComputeError
+
+__all__ = ["Backend", "LocalProcesses", "Serial", "TaskFailure", "available_cpus", "open_backend", "track"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_RESUBMISSIONS = 3
+"""How often tasks that were lost with their worker are tried again."""
+
+_ALIGNMENT = 64
+
+
+class TaskFailure(Exception):
+    """A task raised an exception; `index` tells which, `__cause__` what.
+
+    Attributes
+    ----------
+    index : int
+        Position of the task in the sequence that was mapped.
+    """
+
+    def __init__(self, index: int, cause: BaseException) -> None:
+        super().__init__(f"task {index} failed: {cause}")
+        self.index = index
+        self.__cause__ = cause
+
+
+class Backend(Protocol):
+    """Something that maps a function over tasks.
+
+    Attributes
+    ----------
+    jobs : int
+        Number of tasks that run at the same time.
+    """
+
+    jobs: int
+
+    def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
+        """Yield (index, function(task)) or (index, function(task, shared)) as tasks finish, in any order.
+
+        Parameters
+        ----------
+        function : callable
+            Picklable; called with the task, and with `shared` where that is given.
+        tasks : sequence
+        shared : object, optional
+            Handed to each worker once.
+
+        Raises
+        ------
+        TaskFailure
+            If a task raises.
+        ComputeError
+            If tasks are lost with their worker too often.
+        """
+        ...
+
+
+class Serial:
+    """Runs tasks one after the other in this process."""
+
+    jobs = 1
+
+    def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
+        """Yield (index, result) in order; see `Backend.map`."""
+        for index, task in enumerate(tasks):
+            try:
+                result = function(task) if shared is None else function(task, shared)
+            except Exception as error:
+                raise TaskFailure(index, error) from error
+            yield index, result
+
+
+class LocalProcesses:
+    """Runs tasks in worker processes of this machine (loky).
+
+    Parameters
+    ----------
+    jobs : int
+        Number of worker processes.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self._folder = Path(tempfile.mkdtemp(prefix="cwola-"))
+        self._shared: list[tuple[Any, Path]] = []
+
+    def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
+        """Yield (index, result) as tasks finish; see `Backend.map`."""
+        path = self._write_shared(shared) if shared is not None else None
+        waiting = set(range(len(tasks)))
+        for _ in range(MAX_RESUBMISSIONS + 1):
+            executor = loky.get_reusable_executor(max_workers=self.jobs, timeout=300)
+            futures = {executor.submit(_run_task, function, tasks[index], path): index for index in sorted(waiting)}
+            try:
+                for future in as_completed(futures):
+                    index = futures[future]
+                    try:
+                        result = future.result()
+                    except BrokenExecutor:
+                        raise
+                    except Exception as error:
+                        raise TaskFailure(index, error) from error
+                    waiting.discard(index)
+                    yield index, result
+            except BrokenExecutor:
+                continue
+            finally:
+                for future in futures:
+                    future.cancel()
+            return
+        msg = (
+            f"{len(waiting)} tasks were lost {MAX_RESUBMISSIONS + 1} times because their worker process died (often: "
+            "out of memory). Finished work is kept: run again with fewer --jobs."
+        )
+        raise ComputeError(msg)
+
+    def close(self) -> None:
+        """Stop the workers and remove the shared files."""
+        loky.get_reusable_executor(max_workers=self.jobs).shutdown(wait=True, kill_workers=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write_shared(self, shared: Any) -> Path:
+        for known, path in self._shared:
+            if known is shared:
+                return path
+        path = self._folder / f"shared-{len(self._shared)}"
+        _write_buffers(shared, path)
+        self._shared.append((shared, path))
+        return path
+
+
+def available_cpus() -> int:
+    """Processors that this process may use, with cgroup and affinity limits respected."""
+    return int(loky.cpu_count())
+
+
+@contextmanager
+def open_backend(jobs: int | None = None) -> Iterator[Backend]:
+    """Open the place where work runs.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        Worker processes; 1 runs everything in this process. Default: all available processors.
+
+    Yields
+    ------
+    Backend
+    """
+    jobs = available_cpus() if jobs is None else jobs
+    if jobs == 1:
+        yield Serial()
+        return
+    backend = LocalProcesses(jobs)
+    try:
+        yield backend
+    finally:
+        backend.close()
+
+
+def track(results: Iterator[R], *, total: int, description: str) -> Iterator[R]:
+    """Pass results through while a progress bar counts them; silent where stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield from results
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(results, total=total, description=description)
+
+
+def _run_task(function: Callable[..., R], task: Any, path: Path | None) -> R:
+    return function(task) if path is None else function(task, _read_buffers(path))
+
+
+def _write_buffers(value: Any, path: Path) -> None:
+    """Pickle a value with its large arrays laid out of band, aligned, so that they can be memory-mapped."""
+    buffers: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    spans, end = [], 0
+    with path.with_suffix(".data").open("wb") as stream:
+        for buffer in buffers:
+            raw = buffer.raw()
+            stream.write(b"\0" * (-end % _ALIGNMENT))
+            start = end + -end % _ALIGNMENT
+            stream.write(raw)
+            end = start + raw.nbytes
+            spans.append((start, end))
+    path.write_bytes(pickle.dumps((head, spans)))
+
+
+@lru_cache(maxsize=2)
+def _read_buffers(path: Path) -> Any:
+    head, spans = pickle.loads(path.read_bytes())
+    if not spans:
+        return pickle.loads(head)
+    with path.with_suffix(".data").open("rb") as stream:
+        mapped = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)) if spans[-1][1] else memoryview(b"")
+    return pickle.loads(head, buffers=[mapped[start:end] for start, end in spans])

@@ -1,0 +1,380 @@
+"""What a user can set: one validated model per stage, read from TOML, with published set-ups as presets.
+
+A configuration is a preset overlaid with the user's own TOML file. An unknown key is an error that names it.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from analysis.errors import ConfigError
+from analysis.identity import digest
+
+__all__ = [
+    "BackgroundConfig",
+    "ClassifierConfig",
+    "LearningConfig",
+    "PlotConfig",
+    "ScanConfig",
+    "SearchConfig",
+    "SelectionConfig",
+    "StatisticsConfig",
+    "available_presets",
+    "load_config",
+]
+
+DEFAULT_PRESET = "demo"
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SelectionConfig(_Model):
+    """Which dijet events are kept, and how their jets are described. Masses and momenta in GeV.
+
+    Attributes
+    ----------
+    jet_collection : str
+        Name of the large-R jet collection, without separator.
+    jet_mass : str
+        Mass that the features and the mass window use; m_jj always uses the ungroomed four-vectors.
+    jet_order : str
+        "mass": jet 1 is the heavier one in `jet_mass`; "pt": jet 1 is the one with larger p_T.
+    pt_min, leading_pt_min : float
+        Smallest p_T of both jets and of the leading one.
+    abs_eta_max : float
+        Largest |η| of both jets.
+    jet_mass_min, jet_mass_max : float
+        Window in `jet_mass` for both jets, [min, max).
+    abs_dy_search, abs_dy_validation : float
+        Events below the first are searched; those up to the second are kept for validation.
+    mjj_min : float
+        Smallest dijet mass that is written to the table.
+    """
+
+    jet_collection: str = "FatJet"
+    jet_mass: Literal["ungroomed", "softdrop", "trimmed", "pruned"] = "ungroomed"
+    jet_order: Literal["mass", "pt"] = "mass"
+    pt_min: NonNegative = 200.0
+    leading_pt_min: NonNegative = 500.0
+    abs_eta_max: Positive = 2.5
+    jet_mass_min: NonNegative = 0.0
+    jet_mass_max: Positive = 13000.0
+    abs_dy_search: Positive = 1.2
+    abs_dy_validation: Positive = 2.0
+    mjj_min: NonNegative = 1000.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.abs_dy_validation < self.abs_dy_search:
+            msg = "abs_dy_validation must not be below abs_dy_search"
+            raise ValueError(msg)
+        if self.jet_mass_max <= self.jet_mass_min:
+            msg = "jet_mass_max must be above jet_mass_min"
+            raise ValueError(msg)
+        return self
+
+
+class ScanConfig(_Model):
+    """Layout of the mass windows, all in GeV.
+
+    Either `windows` lists the signal regions, or they are laid out from `first` to `last` with `width` and `step`.
+
+    Attributes
+    ----------
+    windows : tuple of (low, high), optional
+        Signal regions one by one; replaces the ladder.
+    first, last, width, step : float
+        Lower edge of the first signal region, upper limit of the last one, their width and distance.
+    sideband_width : float
+        Width of the training sideband on each side.
+    mask_margin : float
+        How much wider than the signal region, on each side, the interval is that the background fit leaves out.
+    fit_range : (low, high)
+        Range of the background fit.
+    bin_width : float
+        Width of the fit bins.
+    smooth_edge : float, optional
+        Lowest m_jj at which the spectrum is smooth; derived from `pt_hat_min` of the datasets where absent.
+    """
+
+    windows: tuple[tuple[float, float], ...] | None = None
+    first: Positive = 3300.0
+    last: Positive = 4500.0
+    width: Positive = 400.0
+    step: Positive = 200.0
+    sideband_width: Positive = 200.0
+    mask_margin: NonNegative = 100.0
+    fit_range: tuple[float, float] = (3000.0, 6500.0)
+    bin_width: Positive = 100.0
+    smooth_edge: Positive | None = None
+
+    def signal_regions(self) -> tuple[tuple[float, float], ...]:
+        """Return the signal regions [low, high) in GeV."""
+        if self.windows is not None:
+            return self.windows
+        count = int((self.last - self.first - self.width) / self.step + 1e-9) + 1
+        return tuple((self.first + i * self.step, self.first + i * self.step + self.width) for i in range(count))
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        low, high = self.fit_range
+        n_bins = (high - low) / self.bin_width
+        if high <= low or abs(n_bins - round(n_bins)) > 1e-6:
+            msg = "fit_range must hold a whole number of bins of bin_width"
+            raise ValueError(msg)
+        if self.windows is None and self.last < self.first + self.width:
+            msg = "last must be at least first + width, so that there is one window"
+            raise ValueError(msg)
+        regions = self.signal_regions()
+        if not regions or any(b <= a for a, b in regions):
+            msg = "windows must be a non-empty list of [low, high] with low < high"
+            raise ValueError(msg)
+        if len(set(regions)) != len(regions):
+            msg = "windows lists the same signal region twice"
+            raise ValueError(msg)
+        return self
+
+
+class ClassifierConfig(_Model):
+    """Boosted trees of one ensemble member; names follow xgboost where it has one.
+
+    Attributes
+    ----------
+    n_estimators : int
+        Number of boosting rounds, the largest number with early stopping.
+    learning_rate, max_depth, min_child_weight, subsample, colsample_bynode, reg_lambda, max_bin
+        As in xgboost; training weights have mean 1, so `min_child_weight` = 50 is about 200 events at a score of 1/2.
+    early_stopping_rounds : int, optional
+        Stop when the weighted log loss of the validation rows has not improved for so many rounds. Off by default:
+        on weak labels the stopping point follows noise.
+    validation_fraction : float
+        Share of the training events, by event identity, that only decide when to stop.
+    """
+
+    n_estimators: Annotated[int, Field(gt=0)] = 60
+    learning_rate: Positive = 0.1
+    max_depth: Annotated[int, Field(gt=0, le=16)] = 4
+    min_child_weight: NonNegative = 50.0
+    subsample: Annotated[float, Field(gt=0, le=1)] = 0.5
+    colsample_bynode: Annotated[float, Field(gt=0, le=1)] = 1.0
+    reg_lambda: NonNegative = 1.0
+    max_bin: Annotated[int, Field(ge=2)] = 256
+    early_stopping_rounds: Annotated[int, Field(gt=0)] | None = None
+    validation_fraction: Fraction = 0.25
+
+
+class LearningConfig(_Model):
+    """How the classifiers are trained and where their scores are cut.
+
+    Attributes
+    ----------
+    method : str
+        Name in the registry of `analysis.methods`.
+    features : tuple of str
+        Columns that the classifier sees.
+    n_folds : int
+        Number of folds; an event is scored by models of the other folds only.
+    n_members : int
+        Classifiers per fold, different in seed; their scores are averaged.
+    efficiencies : tuple of float
+        Fractions of the reference events that the selections keep.
+    threshold_reference : str
+        Events whose out-of-fold scores fix the thresholds: the whole "spectrum" in the fit range, or the "sidebands".
+    classifier : ClassifierConfig
+    """
+
+    method: str = "cwola"
+    features: tuple[str, ...] = ("mj2", "delta_mj", "tau21_j1", "tau21_j2")
+    n_folds: Annotated[int, Field(ge=2, le=127)] = 5
+    n_members: Annotated[int, Field(gt=0)] = 10
+    efficiencies: tuple[Fraction, ...] = (0.1, 0.05, 0.02, 0.01)
+    threshold_reference: Literal["spectrum", "sidebands"] = "spectrum"
+    classifier: ClassifierConfig = ClassifierConfig()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for name in ("features", "efficiencies"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                msg = f"{name} must list at least one value, and none twice"
+                raise ValueError(msg)
+        return self
+
+
+class BackgroundConfig(_Model):
+    """The smooth background of the m_jj spectrum.
+
+    Attributes
+    ----------
+    functions : tuple of str
+        Nested family, fewest parameters first; the order is chosen on the sidebands.
+    alpha : float
+        The next function is taken when the likelihood-ratio test prefers it with p < alpha.
+    sqrt_s_gev : float
+        Collision energy, GeV.
+    """
+
+    functions: tuple[str, ...] = ("dijet2", "dijet3", "dijet4", "dijet5")
+    alpha: Fraction = 0.05
+    sqrt_s_gev: Positive = 13000.0
+
+
+class StatisticsConfig(_Model):
+    """P-values and limits.
+
+    Attributes
+    ----------
+    cls_level : float
+        Limits exclude at confidence level 1 - cls_level.
+    unblind : bool
+        Datasets of kind "data" show no count, p-value or observed limit inside a window unless this is true.
+    """
+
+    cls_level: Fraction = 0.05
+    unblind: bool = False
+
+
+class PlotConfig(_Model):
+    """How figures look.
+
+    Attributes
+    ----------
+    formats : tuple of str
+        File formats of every figure.
+    experiment_label : str, optional
+        Text such as "CMS" or "ATLAS" drawn on the figures; none by default, since a label claims an experiment.
+    """
+
+    formats: tuple[Literal["pdf", "png", "svg"], ...] = ("pdf", "png")
+    experiment_label: str | None = None
+
+
+class SearchConfig(_Model):
+    """The complete, resolved configuration of a search.
+
+    Attributes
+    ----------
+    random_state : int
+        Seed from which folds, tie-breaks and classifiers derive.
+    selection, scan, learning, background, statistics, plots
+        One model per stage.
+    """
+
+    random_state: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    selection: SelectionConfig = SelectionConfig()
+    scan: ScanConfig = ScanConfig()
+    learning: LearningConfig = LearningConfig()
+    background: BackgroundConfig = BackgroundConfig()
+    statistics: StatisticsConfig = StatisticsConfig()
+    plots: PlotConfig = PlotConfig()
+
+    def digest(self, *sections: str) -> str:
+        """Digest of the whole configuration, or of the named sections."""
+        document = self.model_dump(mode="json")
+        return digest({name: document[name] for name in sections} if sections else document)
+
+
+def available_presets() -> list[str]:
+    """Names of the presets that ship with the package."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in resources.files("analysis").joinpath("presets").iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_config(
+    *, preset: str | None = None, path: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> SearchConfig:
+    """Resolve a configuration: preset, then the user's file, then overrides.
+
+    Parameters
+    ----------
+    preset : str, optional
+        A name from `available_presets`. The user's file may name one itself with the key `preset`; the argument wins.
+    path : pathlib.Path, optional
+        TOML file with any subset of the keys of `SearchConfig`, or the `config.json` of a results folder.
+    overrides : mapping, optional
+        Nested values laid over the file.
+
+    Returns
+    -------
+    SearchConfig
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a preset or key is unknown, or a value is not allowed.
+    """
+    user = _read_file(path) if path is not None else {}
+    named = user.pop("preset", None)
+    document = _read_preset(preset or named or DEFAULT_PRESET)
+    origin = f"{path}" if path is not None else f"preset {preset or named or DEFAULT_PRESET}"
+    document = _overlay(_overlay(document, user), overrides or {})
+    try:
+        return SearchConfig.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, origin)) from error
+
+
+def _read_preset(name: str) -> dict[str, Any]:
+    if name not in available_presets():
+        msg = f"unknown preset '{name}'. Presets: {', '.join(available_presets())}."
+        raise ConfigError(msg)
+    text = resources.files("analysis").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    parse = json.loads if path.suffix == ".json" else tomllib.loads
+    try:
+        document = parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"cannot read the configuration {path}: {error}"
+        raise ConfigError(msg) from error
+    except ValueError as error:
+        msg = f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}"
+        raise ConfigError(msg) from error
+    if not isinstance(document, dict):
+        msg = f"{path} must hold an object with the keys {', '.join(SearchConfig.model_fields)}."
+        raise ConfigError(msg)
+    return document
+
+
+def _overlay(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in update.items():
+        below = merged.get(key)
+        merged[key] = _overlay(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    lines = []
+    for item in error.errors(include_url=False):
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            lines.append(f"unknown key '{where}'. Keys there: {', '.join(_keys_beside(item['loc']))}.")
+        else:
+            lines.append(f"{where}: {item['msg']} (found {item['input']!r}).")
+    return f"{origin}: " + " ".join(lines)
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = SearchConfig
+    for part in location[:-1]:
+        model = type(model.model_fields[str(part)].get_default())
+    return sorted(model.model_fields)

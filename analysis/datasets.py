@@ -1,0 +1,235 @@
+"""`datasets.json`: which files are searched, and what is known of them.
+
+The file has the form that coffea's Runner accepts, `{name: {"files": {path: tree}, "metadata": {...}}}`, but is
+checked strictly: an unknown key is an error that names its JSON pointer (RFC 6901).
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from analysis.errors import DatasetError
+
+__all__ = ["Dataset", "Kind", "exclude_datasets", "load_datasets", "observed_datasets"]
+
+Kind = Literal["data", "pseudodata", "background", "signal"]
+
+OBSERVED: tuple[Kind, ...] = ("data", "pseudodata")
+"""Kinds whose events are searched; the others are simulation that helps or that is looked for."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset, ready to be processed.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        "data" (real), "pseudodata" (simulation that plays the data), "background" or "signal" (simulation).
+    format : str
+        Name of an input adapter, such as "nanoaod" or "delphes".
+    files : tuple of (str, str)
+        Path or URL, and tree, of each file.
+    xsec_pb, lumi_ifb : float or None
+        Cross-section (pb) and luminosity (fb⁻¹) to which simulation is normalised.
+    n_generated : float or None
+        Sum of generator weights before any cut, where the files do not tell.
+    masses : tuple of (str, float)
+        Particle names and masses (GeV) of a signal point; empty for anything else.
+    pt_hat_min : float or None
+        Generator threshold on p̂_T, GeV.
+    max_entries : int or None
+        Only the first so many events are used, counted over the files in order.
+    """
+
+    name: str
+    kind: Kind
+    format: str
+    files: tuple[tuple[str, str], ...]
+    xsec_pb: float | None = None
+    lumi_ifb: float | None = None
+    n_generated: float | None = None
+    masses: tuple[tuple[str, float], ...] = ()
+    pt_hat_min: float | None = None
+    max_entries: int | None = None
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether the events are searched (data or pseudodata)."""
+        return self.kind in OBSERVED
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether the events are a simulated signal, be it as signal sample or mixed into pseudodata."""
+        return self.kind == "signal" or bool(self.masses)
+
+    def scale(self, sum_of_weights: float) -> float:
+        """Factor that normalises raw weights: 1000 · xsec_pb · lumi_ifb / sum of weights before cuts.
+
+        Parameters
+        ----------
+        sum_of_weights : float
+            Sum of generator weights before any cut.
+
+        Returns
+        -------
+        float
+            1 for data and pseudodata, and where no cross-section is given.
+        """
+        if self.is_observed or self.xsec_pb is None or self.lumi_ifb is None:
+            return 1.0
+        return 1000.0 * self.xsec_pb * self.lumi_ifb / sum_of_weights
+
+    def to_runner(self) -> dict[str, Any]:
+        """Return the dataset in the form that coffea's Runner accepts."""
+        return {self.name: {"files": dict(self.files), "metadata": {"kind": self.kind, "format": self.format}}}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Metadata(_Model):
+    kind: Kind
+    format: str
+    xsec_pb: Annotated[float, Field(gt=0)] | None = None
+    lumi_ifb: Annotated[float, Field(gt=0)] | None = None
+    n_generated: Annotated[float, Field(gt=0)] | None = None
+    masses: dict[str, Annotated[float, Field(gt=0)]] = {}
+    pt_hat_min: Annotated[float, Field(gt=0)] | None = None
+    max_entries: Annotated[int, Field(gt=0)] | None = None
+
+
+class _Entry(_Model):
+    files: Annotated[dict[str, str], Field(min_length=1)]
+    metadata: _Metadata
+
+
+_DOCUMENT = TypeAdapter(dict[str, _Entry])
+
+
+def load_datasets(path: Path) -> dict[str, Dataset]:
+    """Read and check `datasets.json`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The JSON file. Paths in it are relative to its folder and may hold globs; URLs are left as they are.
+
+    Returns
+    -------
+    dict of str to Dataset
+        In the order of the file; globs expanded in sorted order.
+
+    Raises
+    ------
+    DatasetError
+        If the file is unreadable or malformed (the message names the JSON pointer), or a path matches nothing.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_repeats)
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}. Name your datasets file with --datasets FILE."
+        raise DatasetError(msg) from error
+    except (ValueError, UnicodeDecodeError) as error:
+        msg = f"{path} is not valid JSON: {error}"
+        raise DatasetError(msg) from error
+    try:
+        entries = _DOCUMENT.validate_python(document)
+    except ValidationError as error:
+        msg = f"{path}: " + "; ".join(_explain(item) for item in error.errors(include_url=False))
+        raise DatasetError(msg) from error
+    if not entries:
+        msg = f"{path} lists no dataset."
+        raise DatasetError(msg)
+    return {name: _dataset(name, entry, path) for name, entry in entries.items()}
+
+
+def exclude_datasets(datasets: dict[str, Dataset], names: Iterable[str]) -> dict[str, Dataset]:
+    """Drop datasets by name.
+
+    Raises
+    ------
+    DatasetError
+        If a name is unknown.
+    """
+    dropped = set(names)
+    if unknown := dropped - set(datasets):
+        msg = f"cannot exclude {', '.join(sorted(unknown))}: the datasets are {', '.join(datasets)}."
+        raise DatasetError(msg)
+    return {name: dataset for name, dataset in datasets.items() if name not in dropped}
+
+
+def observed_datasets(datasets: dict[str, Dataset]) -> dict[str, Dataset]:
+    """Return the datasets that are searched: all of kind "data", or all of kind "pseudodata".
+
+    Raises
+    ------
+    DatasetError
+        If there are none, or both kinds are mixed.
+    """
+    observed = {name: dataset for name, dataset in datasets.items() if dataset.is_observed}
+    kinds = {dataset.kind for dataset in observed.values()}
+    if len(kinds) != 1:
+        found = ", ".join(f"{name} ({dataset.kind})" for name, dataset in datasets.items()) or "none"
+        problem = (
+            "data and pseudodata cannot be searched together" if kinds else "no dataset of kind data or pseudodata"
+        )
+        msg = f"{problem}. Datasets: {found}. Set metadata.kind in the datasets file, or use --exclude."
+        raise DatasetError(msg)
+    return observed
+
+
+def _dataset(name: str, entry: _Entry, path: Path) -> Dataset:
+    files = [(found, tree) for pattern, tree in entry.files.items() for found in _expand(pattern, name, path)]
+    if len({file for file, _ in files}) != len(files):
+        msg = f"{path}: /{_escape(name)}/files matches a file twice; its events would be counted twice."
+        raise DatasetError(msg)
+    meta = entry.metadata
+    return Dataset(
+        name=name,
+        files=tuple(files),
+        masses=tuple(meta.masses.items()),
+        **meta.model_dump(exclude={"masses"}),
+    )
+
+
+def _expand(pattern: str, name: str, path: Path) -> list[str]:
+    if "://" in pattern:
+        return [pattern]
+    absolute = os.path.abspath(path.parent / pattern)  # noqa: PTH100 - keeps symbolic links
+    if not glob.has_magic(absolute) or os.path.lexists(absolute):
+        return [absolute]
+    if found := sorted(glob.glob(absolute, recursive=True)):  # noqa: PTH207 - absolute patterns
+        return found
+    msg = f"{path}: /{_escape(name)}/files: no file matches {pattern} (looked for {absolute})."
+    raise DatasetError(msg)
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+        msg = f"the key {repeated[0]!r} occurs twice in one object"
+        raise ValueError(msg)
+    return dict(pairs)
+
+
+def _escape(part: object) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+def _explain(item: Any) -> str:
+    pointer = "/" + "/".join(_escape(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        model = _Metadata if "metadata" in item["loc"] else _Entry
+        return f"{pointer}: unknown key; known keys here: {', '.join(model.model_fields)}"
+    return f"{pointer}: {item['msg']}"

@@ -1,0 +1,58 @@
+"""Exceptions of the package.
+
+Every message says what was expected, what was found, where (file, dataset, column or window) and what to do
+about it. The command line prints that message instead of a traceback.
+"""
+
+__all__ = [
+    "ComputeError",
+    "ConfigError",
+    "CwolaError",
+    "DatasetError",
+    "FitError",
+    "InputFileError",
+    "ResultsError",
+    "StatisticsError",
+    "TableError",
+    "WindowError",
+]
+
+
+class CwolaError(Exception):
+    """Base class of every error that this package raises on purpose."""
+
+
+class ConfigError(CwolaError, ValueError):
+    """A search configuration or preset has an unknown key or a value that makes no sense."""
+
+
+class DatasetError(CwolaError, ValueError):
+    """`datasets.json` is malformed, or its datasets do not fit together."""
+
+
+class InputFileError(CwolaError, RuntimeError):
+    """An input file is missing, truncated, empty, or lacks a tree or a branch."""
+
+
+class TableError(CwolaError, ValueError):
+    """An event table lacks a column, or holds values that must not be there."""
+
+
+class WindowError(CwolaError, ValueError):
+    """A mass window has no events, or lies where the spectrum is not smooth."""
+
+
+class FitError(CwolaError, RuntimeError):
+    """A background fit did not converge to a valid minimum."""
+
+
+class StatisticsError(CwolaError, RuntimeError):
+    """A limit or p-value could not be computed."""
+
+
+class ComputeError(CwolaError, RuntimeError):
+    """Tasks were lost with their worker more often than is tolerable."""
+
+
+class ResultsError(CwolaError, RuntimeError):
+    """A results folder cannot be read or written."""

@@ -1,0 +1,200 @@
+"""Mass windows: signal region, sidebands, fit mask and fit range of a scan.
+
+All intervals are half-open [low, high) in GeV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import ConfigError, WindowError
+
+if TYPE_CHECKING:
+    from analysis.config import ScanConfig
+
+__all__ = ["Interval", "MassWindow", "RegionScan", "smooth_edge"]
+
+Interval = tuple[float, float]
+
+_INTERVALS = ("signal", "lower", "upper", "mask", "fit_range")
+
+SMOOTH_EDGE_FACTOR = 2.5
+"""m_jj / p̂_T above which a sample cut at p̂_T is smooth for |Δy| < 1.2.
+
+The kinematic edge is 2 p̂_T cosh(|Δy| / 2) = 2.37 p̂_T; the slope of the spectrum settles near 2.5 p̂_T.
+"""
+
+
+def smooth_edge(pt_hat_min: float) -> float:
+    """Lowest m_jj (GeV) at which a sample with generator cut `pt_hat_min` (GeV) falls smoothly."""
+    return SMOOTH_EDGE_FACTOR * pt_hat_min
+
+
+def _inside(mjj: NDArray[np.float64], interval: Interval) -> NDArray[np.bool_]:
+    return (mjj >= interval[0]) & (mjj < interval[1])
+
+
+@dataclass(frozen=True)
+class MassWindow:
+    """One hypothesis of the scan.
+
+    Attributes
+    ----------
+    signal : (low, high)
+        Signal region, GeV. Events are counted in exactly this interval.
+    lower, upper : (low, high)
+        Training sidebands, GeV.
+    mask : (low, high)
+        Left out of the background fit, GeV; on the fit grid.
+    fit_range : (low, high)
+        Range of the background fit, GeV; on the fit grid.
+    """
+
+    signal: Interval
+    lower: Interval
+    upper: Interval
+    mask: Interval
+    fit_range: Interval
+
+    @property
+    def name(self) -> str:
+        """Name for files and messages, such as `3300-3700`."""
+        return f"{self.signal[0]:g}-{self.signal[1]:g}"
+
+    def in_signal(self, mjj: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n_events,) bool: inside the signal region. `mjj` in GeV."""
+        return _inside(mjj, self.signal)
+
+    def in_lower(self, mjj: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n_events,) bool: inside the lower sideband. `mjj` in GeV."""
+        return _inside(mjj, self.lower)
+
+    def in_upper(self, mjj: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n_events,) bool: inside the upper sideband. `mjj` in GeV."""
+        return _inside(mjj, self.upper)
+
+    def in_fit_range(self, mjj: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n_events,) bool: inside the fit range. `mjj` in GeV."""
+        return _inside(mjj, self.fit_range)
+
+    def in_mask(self, mjj: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n_events,) bool: inside the masked interval. `mjj` in GeV."""
+        return _inside(mjj, self.mask)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the intervals as lists."""
+        return {key: list(getattr(self, key)) for key in _INTERVALS}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> MassWindow:
+        """Build a window from `to_json`; other keys are ignored."""
+        return cls(**{key: (float(document[key][0]), float(document[key][1])) for key in _INTERVALS})
+
+
+@dataclass(frozen=True)
+class RegionScan:
+    """The windows of a search, and the grid that their fits share.
+
+    Attributes
+    ----------
+    windows : tuple of MassWindow
+    bin_width : float
+        Width of the fit bins, GeV.
+    """
+
+    windows: tuple[MassWindow, ...]
+    bin_width: float
+
+    @classmethod
+    def from_config(cls, config: ScanConfig) -> RegionScan:
+        """Lay out the windows of a configuration.
+
+        Parameters
+        ----------
+        config : ScanConfig
+
+        Returns
+        -------
+        RegionScan
+
+        Raises
+        ------
+        ConfigError
+            If a window or its sidebands leave the fit range, or leave no fit bins on a side.
+        """
+        return cls(tuple(_window(signal, config) for signal in config.signal_regions()), config.bin_width)
+
+    def edges(self, window: MassWindow) -> NDArray[np.float64]:
+        """Edges (n_bins + 1,) of the fit bins of a window, GeV."""
+        low, high = window.fit_range
+        return low + self.bin_width * np.arange(round((high - low) / self.bin_width) + 1, dtype=np.float64)
+
+    def require_smooth(self, pt_hat_min: float | None, *, edge: float | None = None) -> None:
+        """Refuse windows that reach below the smooth part of the spectrum.
+
+        Parameters
+        ----------
+        pt_hat_min : float or None
+            Highest generator threshold of the samples, GeV; None where unknown (data).
+        edge : float, optional
+            The smooth edge if the analyst states it, GeV; replaces the one derived from `pt_hat_min`.
+
+        Raises
+        ------
+        WindowError
+            If a sideband or fit range starts below the edge.
+        """
+        if edge is None and pt_hat_min is None:
+            return
+        limit = edge if edge is not None else smooth_edge(pt_hat_min or 0.0)
+        for window in self.windows:
+            start = min(window.lower[0], window.fit_range[0])
+            if start < limit:
+                origin = "scan.smooth_edge" if edge is not None else f"2.5 times pt_hat_min = {pt_hat_min:g} GeV"
+                msg = (
+                    f"window {window.name} GeV: its sideband or fit range starts at {start:g} GeV, but the spectrum is "
+                    f"smooth only from {limit:g} GeV ({origin}). Move scan.first and scan.fit_range up, or set "
+                    "scan.smooth_edge if you know the edge of your sample."
+                )
+                raise WindowError(msg)
+
+
+def _window(signal: Interval, config: ScanConfig) -> MassWindow:
+    low, high = signal
+    mask = _on_grid((low - config.mask_margin, high + config.mask_margin), config)
+    window = MassWindow(
+        signal=signal,
+        lower=(low - config.sideband_width, low),
+        upper=(high, high + config.sideband_width),
+        mask=mask,
+        fit_range=config.fit_range,
+    )
+    if min(window.lower[0], mask[0]) < config.fit_range[0] or max(window.upper[1], mask[1]) > config.fit_range[1]:
+        msg = (
+            f"window {window.name} GeV: its sidebands {window.lower[0]:g}-{window.upper[1]:g} GeV or mask "
+            f"{mask[0]:g}-{mask[1]:g} GeV leave the fit range {config.fit_range[0]:g}-{config.fit_range[1]:g} GeV. "
+            "Widen scan.fit_range or move the window."
+        )
+        raise ConfigError(msg)
+    below, above = mask[0] - config.fit_range[0], config.fit_range[1] - mask[1]
+    if min(below, above) < config.bin_width / 2:
+        msg = (
+            f"window {window.name} GeV: its mask {mask[0]:g}-{mask[1]:g} GeV leaves no fit bin "
+            f"{'below' if below < above else 'above'} it in the fit range. Widen scan.fit_range or "
+            "lower scan.mask_margin."
+        )
+        raise ConfigError(msg)
+    return window
+
+
+def _on_grid(interval: Interval, config: ScanConfig) -> Interval:
+    """Widen an interval to the edges of the fit grid."""
+    origin, width, tiny = config.fit_range[0], config.bin_width, 1e-9
+    low = origin + width * np.floor((interval[0] - origin) / width + tiny)
+    high = origin + width * np.ceil((interval[1] - origin) / width - tiny)
+    return float(low), float(high)

@@ -1,0 +1,94 @@
+"""The contract between processors and analysis: the columns of the event table.
+
+A parquet part written by a processor holds the fixed columns below, then one float32 column per feature. What a
+feature is called, its unit and its binning travel as `FeatureSpec` in the metadata of the parquet file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+__all__ = [
+    "FIXED_COLUMNS",
+    "METADATA_KEY",
+    "SEARCH_REGION",
+    "VALIDATION_REGION",
+    "FeatureSpec",
+    "table_schema",
+]
+
+METADATA_KEY = b"cwola"
+"""Key of the JSON document that a part carries in its parquet metadata."""
+
+SEARCH_REGION = "search"
+"""`rapidity_region` of events with a small rapidity difference (default |Δy| < 1.2)."""
+
+VALIDATION_REGION = "validation"
+"""`rapidity_region` of the signal-poor events beyond it (default 1.2 <= |Δy| < 2)."""
+
+_LABEL = pa.dictionary(pa.int32(), pa.string())
+
+FIXED_COLUMNS: dict[str, pa.DataType] = {
+    "event_id": pa.uint64(),
+    "run": pa.uint32(),
+    "luminosity_block": pa.uint32(),
+    "event": pa.uint64(),
+    "dataset": _LABEL,
+    "rapidity_region": _LABEL,
+    "mjj": pa.float64(),
+    "abs_dy": pa.float64(),
+    "weight": pa.float64(),
+}
+"""Columns of every part, in order: `mjj` in GeV, `weight` raw (not normalised to a luminosity)."""
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What a plot or a classifier has to know of a feature.
+
+    Attributes
+    ----------
+    name : str
+        Column name.
+    label : str
+        Axis label in matplotlib mathtext, without the unit.
+    unit : str
+        "GeV", or empty for a dimensionless feature.
+    bins : tuple of (int, float, float)
+        Number of bins, lower and upper edge for plots.
+    """
+
+    name: str
+    label: str
+    unit: str
+    bins: tuple[int, float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the specification as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> FeatureSpec:
+        """Build a specification from `to_json`."""
+        count, low, high = document["bins"]
+        return cls(document["name"], document["label"], document["unit"], (int(count), float(low), float(high)))
+
+
+def table_schema(features: tuple[FeatureSpec, ...]) -> pa.Schema:
+    """Arrow schema of a part with the given features.
+
+    Parameters
+    ----------
+    features : tuple of FeatureSpec
+        Features in column order.
+
+    Returns
+    -------
+    pyarrow.Schema
+        The fixed columns, then one float32 column per feature.
+    """
+    fields = [pa.field(name, kind) for name, kind in FIXED_COLUMNS.items()]
+    return pa.schema(fields + [pa.field(spec.name, pa.float32()) for spec in features])

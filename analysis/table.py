@@ -1,0 +1,251 @@
+"""The event table: one row per selected dijet event, kept as Arrow and stored as parquet parts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from analysis.errors import TableError
+from analysis.schema import FIXED_COLUMNS, METADATA_KEY, FeatureSpec, table_schema
+
+__all__ = ["EventTable", "read_part_info", "write_part"]
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Selected events of one object variation, immutable.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        The columns of `analysis.schema.FIXED_COLUMNS`, then one float32 column per feature.
+    features : tuple of FeatureSpec
+        What the feature columns are.
+    """
+
+    table: pa.Table
+    features: tuple[FeatureSpec, ...]
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Any], features: Sequence[FeatureSpec]) -> Self:
+        """Build a table from arrays.
+
+        Parameters
+        ----------
+        columns : mapping of str to (n_events,) array
+            All fixed columns and all features.
+        features : sequence of FeatureSpec
+
+        Returns
+        -------
+        EventTable
+
+        Raises
+        ------
+        TableError
+            If a column is missing, or `mjj` or `weight` holds a value that is not finite.
+        """
+        schema = table_schema(tuple(features))
+        if missing := [name for name in schema.names if name not in columns]:
+            msg = f"the event table lacks the columns {', '.join(missing)}."
+            raise TableError(msg)
+        arrays = [_to_arrow(columns[field.name], field.type) for field in schema]
+        result = cls(pa.Table.from_arrays(arrays, schema=schema), tuple(features))
+        result._require_finite()
+        return result
+
+    @classmethod
+    def from_parts(cls, paths: Iterable[Path], scales: Mapping[str, float] | None = None) -> Self:
+        """Read parquet parts, normalise their weights and sort the events by identity.
+
+        The order of rows depends on the events alone, not on chunking or file names, so every later result is
+        independent of how the events were processed.
+
+        Parameters
+        ----------
+        paths : iterable of pathlib.Path
+            Parts written by `write_part`, all with the same features.
+        scales : mapping of dataset name to float, optional
+            Factor on the weight of each dataset; 1 where absent.
+
+        Returns
+        -------
+        EventTable
+
+        Raises
+        ------
+        TableError
+            If there are no parts, their features differ, or an event occurs twice.
+        """
+        parts = list(paths)
+        if not parts:
+            msg = "there are no parts to read: no event was selected, or the stage `process` has not run."
+            raise TableError(msg)
+        specs = {part: _read_features(part) for part in parts}
+        features = specs[parts[0]]
+        if odd := [str(part) for part, found in specs.items() if found != features]:
+            msg = f"{odd[0]} has other features than {parts[0]}; delete the folder of parts and process again."
+            raise TableError(msg)
+        table = pa.concat_tables(pq.read_table(part) for part in parts).unify_dictionaries().combine_chunks()
+        result = cls(table.sort_by("event_id"), features)
+        result._require_finite()
+        result._require_unique()
+        return result._scaled(scales or {})
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the feature columns."""
+        return tuple(spec.name for spec in self.features)
+
+    @property
+    def mjj(self) -> NDArray[np.float64]:
+        """(n_events,) float64: dijet mass, GeV."""
+        return self.column("mjj")
+
+    @property
+    def event_id(self) -> NDArray[np.uint64]:
+        """(n_events,) uint64: identity of the event."""
+        return self.column("event_id")
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """(n_events,) float64: event weight, normalised."""
+        return self.column("weight")
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one column as a numpy array; labels as strings.
+
+        Raises
+        ------
+        TableError
+            If there is no such column.
+        """
+        if name not in self.table.column_names:
+            msg = f"the event table has no column '{name}'. Columns: {', '.join(self.table.column_names)}."
+            raise TableError(msg)
+        values: NDArray[Any] = self.table[name].to_numpy()
+        return values
+
+    def matrix(self, names: Sequence[str]) -> NDArray[np.float32]:
+        """Feature matrix for a classifier.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Feature columns. The dijet mass, identities, weights and labels are refused: a classifier that sees them
+            learns the region or the truth.
+
+        Returns
+        -------
+        (n_events, n_features) float32
+            NaN where a feature is undefined.
+
+        Raises
+        ------
+        TableError
+            If a name is not a feature.
+        """
+        if unknown := [name for name in names if name not in self.feature_names]:
+            reason = "may not be trained on" if unknown[0] in FIXED_COLUMNS else "is not in the event table"
+            msg = f"'{unknown[0]}' {reason}. Features: {', '.join(self.feature_names)}."
+            raise TableError(msg)
+        return np.stack([self.column(name) for name in names], axis=1).astype(np.float32, copy=False)
+
+    def select(self, mask: NDArray[np.bool_]) -> Self:
+        """Return the events where `mask`, (n_events,) bool, is true."""
+        return type(self)(self.table.filter(pa.array(mask)), self.features)
+
+    def in_region(self, region: str) -> Self:
+        """Return the events of one rapidity region, "search" or "validation"."""
+        return type(self)(self.table.filter(pc.equal(self.table["rapidity_region"], region)), self.features)
+
+    def in_datasets(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        """(n_events,) bool: whether the event comes from one of the datasets."""
+        mask: NDArray[np.bool_] = pc.is_in(self.table["dataset"], pa.array(list(names), pa.string())).to_numpy()
+        return mask
+
+    def _scaled(self, scales: Mapping[str, float]) -> Self:
+        if all(scale == 1.0 for scale in scales.values()):
+            return self
+        labels = self.column("dataset")
+        factor = np.select([labels == name for name in scales], list(scales.values()), 1.0)
+        index = self.table.column_names.index("weight")
+        return type(self)(self.table.set_column(index, "weight", pa.array(self.weight * factor)), self.features)
+
+    def _require_finite(self) -> None:
+        for name in ("mjj", "weight"):
+            if bad := int((~np.isfinite(self.column(name))).sum()):
+                msg = f"column '{name}' holds {bad} values that are not finite; such events must be cut before."
+                raise TableError(msg)
+
+    def _require_unique(self) -> None:
+        identity = self.event_id
+        twice = np.flatnonzero(identity[1:] == identity[:-1])
+        names = ("dataset", "run", "luminosity_block", "event")
+        for row in twice:
+            first, second = (self.table.slice(int(i), 1).select(names).to_pylist()[0] for i in (row, row + 1))
+            if first == second:
+                msg = (
+                    f"{len(twice)} events occur twice, such as run {first['run']}, luminosity block "
+                    f"{first['luminosity_block']}, event {first['event']} of dataset {first['dataset']}. Copies end up "
+                    "in window counts and training alike: remove the overlapping file from the dataset."
+                )
+                raise TableError(msg)
+
+
+def write_part(path: Path, table: EventTable, info: Mapping[str, Any]) -> None:
+    """Write one part atomically: a part that exists is complete.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Target; its folder is made. Writing the same part again gives the same part.
+    table : EventTable
+        May be empty.
+    info : mapping
+        JSON-ready record of how the part came to be (entries, cutflow, sum of weights); read by `read_part_info`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"features": [spec.to_json() for spec in table.features], "info": dict(info)}
+    stored = table.table.replace_schema_metadata({METADATA_KEY: json.dumps(document).encode()})
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    pq.write_table(stored, temporary, compression="zstd")
+    temporary.replace(path)
+
+
+def read_part_info(path: Path) -> dict[str, Any] | None:
+    """Return the record of a part, or None if the file is not a complete part."""
+    try:
+        document = _read_document(path)
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError):
+        return None
+    info: dict[str, Any] = document["info"]
+    return info
+
+
+def _read_features(path: Path) -> tuple[FeatureSpec, ...]:
+    return tuple(FeatureSpec.from_json(spec) for spec in _read_document(path)["features"])
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(pq.read_schema(path).metadata[METADATA_KEY])
+    return document
+
+
+def _to_arrow(values: Any, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, pa.string()).dictionary_encode()
+    return pa.array(values, kind)

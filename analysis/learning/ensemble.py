@@ -1,0 +1,123 @@
+"""Ensembles of boosted trees that differ in their random seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+
+from analysis.config import ClassifierConfig
+from analysis.errors import TableError
+from analysis.identity import uniform
+from analysis.learning.training_set import TrainingSet
+
+__all__ = ["BoostedTrees", "FittedEnsemble"]
+
+
+@dataclass(frozen=True)
+class FittedEnsemble:
+    """Trained members, as xgboost UBJ documents.
+
+    Attributes
+    ----------
+    members : tuple of bytes
+        One UBJ document each, cut at the best round where early stopping was on.
+    """
+
+    members: tuple[bytes, ...]
+
+    @cached_property
+    def _boosters(self) -> tuple[xgb.Booster, ...]:
+        boosters = tuple(xgb.Booster({"nthread": 1}) for _ in self.members)
+        for booster, document in zip(boosters, self.members, strict=True):
+            booster.load_model(bytearray(document))
+        return boosters
+
+    def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Score rows with every member.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features) float32
+
+        Returns
+        -------
+        (n_rows, n_members) float32
+            Probability of class 1.
+        """
+        return np.stack([np.asarray(booster.inplace_predict(X), np.float32) for booster in self._boosters], axis=1)
+
+
+@dataclass(frozen=True)
+class BoostedTrees:
+    """An ensemble of xgboost classifiers over shared quantile bins.
+
+    One thread per ensemble: work is spread over folds and windows, and results do not depend on the machine.
+
+    Attributes
+    ----------
+    config : ClassifierConfig
+    n_members : int
+    """
+
+    config: ClassifierConfig
+    n_members: int
+
+    def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> FittedEnsemble:
+        """Train all members.
+
+        Parameters
+        ----------
+        training : TrainingSet
+        random_state : numpy.random.SeedSequence
+            Seeds of the members, and of the validation split where early stopping is on.
+
+        Returns
+        -------
+        FittedEnsemble
+
+        Raises
+        ------
+        TableError
+            If early stopping leaves a class without validation rows.
+        """
+        seeds = (random_state.generate_state(self.n_members + 1) >> 1).tolist()
+        train, validation = self._split(training, seeds.pop())
+        train_data = self._quantiles(train)
+        evals = [(self._quantiles(validation, reference=train_data), "validation")] if validation else []
+        return FittedEnsemble(tuple(self._fit_member(train_data, evals, seed) for seed in seeds))
+
+    def _split(self, training: TrainingSet, seed: int) -> tuple[TrainingSet, TrainingSet | None]:
+        if self.config.early_stopping_rounds is None:
+            return training, None
+        held_out = uniform(training.group, seed, "validation") < self.config.validation_fraction
+        train, validation = training.rows(~held_out), training.rows(held_out)
+        if min(len(np.unique(part.y)) for part in (train, validation)) < 2:
+            msg = f"early stopping: {len(validation.y)} of {len(training.y)} rows are too few to validate on."
+            raise TableError(msg)
+        return train, validation
+
+    def _quantiles(self, rows: TrainingSet, reference: xgb.QuantileDMatrix | None = None) -> xgb.QuantileDMatrix:
+        return xgb.QuantileDMatrix(
+            rows.X, rows.y, weight=rows.sample_weight, max_bin=self.config.max_bin, ref=reference, nthread=1
+        )
+
+    def _fit_member(self, train: xgb.QuantileDMatrix, evals: list[Any], seed: int) -> bytes:
+        parameters = self.config.model_dump(
+            exclude={"n_estimators", "early_stopping_rounds", "validation_fraction"}
+        ) | {"objective": "binary:logistic", "tree_method": "hist", "nthread": 1, "seed": seed}
+        booster = xgb.train(
+            parameters,
+            train,
+            self.config.n_estimators,
+            evals=evals,
+            early_stopping_rounds=self.config.early_stopping_rounds,
+            verbose_eval=False,
+        )
+        if evals:
+            booster = booster[: booster.best_iteration + 1]
+        return bytes(booster.save_raw("ubj"))

@@ -1,0 +1,70 @@
+"""Dijet-mass spectra of the selections, as histograms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.learning import PassWeights
+from analysis.regions import MassWindow
+from analysis.table import EventTable
+
+__all__ = ["NOMINAL", "fill_spectrum", "selection_counts", "window_counts"]
+
+NOMINAL = "nominal"
+
+
+def fill_spectrum(table: EventTable, edges: NDArray[np.float64], passes: PassWeights) -> hist.Hist[Any]:
+    """Histogram m_jj for every selection.
+
+    Parameters
+    ----------
+    table : EventTable
+    edges : (n_bins + 1,) float64
+        Bin edges, GeV.
+    passes : PassWeights
+
+    Returns
+    -------
+    hist.Hist
+        Axes `mjj` (GeV), `selection` and `variation`, filled with weight times pass weight, so that the variance is
+        the sum of squared weights.
+    """
+    spectrum = hist.Hist(
+        hist.axis.Variable(edges, name="mjj", label=r"$m_{jj}$ [GeV]"),
+        hist.axis.StrCategory(passes.names, name="selection"),
+        hist.axis.StrCategory([NOMINAL], name="variation"),
+        storage=hist.storage.Weight(),
+    )
+    mjj, weight = table.mjj, table.weight
+    for index, name in enumerate(passes.names):
+        passing = passes.values[:, index] > 0
+        spectrum.fill(
+            mjj=mjj[passing],
+            selection=name,
+            variation=NOMINAL,
+            weight=weight[passing] * passes.values[passing, index],
+        )
+    return spectrum
+
+
+def selection_counts(spectrum: hist.Hist[Any], selection: str) -> NDArray[np.float64]:
+    """Return the nominal counts (n_bins,) float64 of one selection."""
+    axes = spectrum.axes
+    counts = np.asarray(spectrum.values(), np.float64)
+    return counts[:, axes["selection"].index(selection), axes["variation"].index(NOMINAL)]
+
+
+def window_counts(table: EventTable, window: MassWindow, passes: PassWeights) -> NDArray[np.float64]:
+    """Weighted number of passing events in exactly the signal region.
+
+    Returns
+    -------
+    (n_selections,) float64
+    """
+    inside = window.in_signal(table.mjj)
+    counts: NDArray[np.float64] = table.weight[inside] @ passes.values[inside]
+    return counts

@@ -1,0 +1,218 @@
+"""The command line: parses, calls the workflow, prints. Heavy libraries are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analysis import __version__
+from analysis.errors import CwolaError
+
+if TYPE_CHECKING:
+    from analysis.config import SearchConfig
+    from analysis.datasets import Dataset
+    from analysis.store import ResultsFolder
+    from analysis.workflow import ProcessedEvents, ScanSummary
+
+__all__ = ["main"]
+
+_log = logging.getLogger("cwola")
+
+
+def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    known = {
+        "datasets": click.option(
+            "--datasets",
+            type=click.Path(path_type=Path),
+            default=Path("datasets.json"),
+            show_default=True,
+            help="Which files to search.",
+        ),
+        "exclude": click.option(
+            "--exclude", multiple=True, metavar="NAME", help="Leave a dataset out; may be given several times."
+        ),
+        "preset": click.option(
+            "--preset", metavar="NAME", help="Published or recommended set-up; see `cwola presets`."
+        ),
+        "config": click.option(
+            "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
+        ),
+        "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
+        "output": click.option(
+            "--output",
+            type=click.Path(path_type=Path),
+            default=Path("results"),
+            show_default=True,
+            help="Results folder.",
+        ),
+        "jobs": click.option(
+            "--jobs",
+            type=click.IntRange(1),
+            help="Worker processes. The results do not depend on it. [default: all cores]",
+        ),
+    }
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for name in reversed(names):
+            command = known[name](command)
+        return command
+
+    return decorate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cwola")
+def cli() -> None:
+    """Search for dijet resonances without a signal model: ROOT files in, limits and plots out."""
+
+
+@cli.command()
+@_options("datasets", "exclude", "preset", "config", "seed", "output", "jobs")
+def run(datasets: Path, exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
+    """Run the whole search: process, scan and plot, each resuming from what is on disk."""
+    from analysis import workflow
+    from analysis.compute import open_backend
+
+    config = _config(**settings)
+    with _results(output) as folder, open_backend(jobs) as backend:
+        events = workflow.process(_load_datasets(datasets, exclude), config, folder, backend)
+        _print_cutflow(events)
+        summary = workflow.scan(events, config, folder, backend)
+        workflow.plot(folder, config)
+    _print_scan(summary, folder)
+
+
+@cli.command()
+@_options("datasets", "exclude", "preset", "config", "output", "jobs")
+def process(datasets: Path, exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
+    """Select dijet events from ROOT files and write them as parquet."""
+    from analysis import workflow
+    from analysis.compute import open_backend
+
+    config = _config(**settings)
+    with _results(output) as folder, open_backend(jobs) as backend:
+        _print_cutflow(workflow.process(_load_datasets(datasets, exclude), config, folder, backend))
+
+
+@cli.command()
+@_options("exclude", "preset", "config", "seed", "output", "jobs")
+def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
+    """Train, cut, fit and compute limits in all windows, on events selected before."""
+    from analysis import workflow
+    from analysis.compute import open_backend
+
+    with _results(output, create=False) as folder, open_backend(jobs) as backend:
+        config = _config(**settings, fallback=folder.config)
+        summary = workflow.scan(workflow.load_events(folder).without(exclude), config, folder, backend)
+    _print_scan(summary, folder)
+
+
+@cli.command()
+@_options("preset", "config", "output")
+def plot(output: Path, **settings: Any) -> None:
+    """Draw all figures of a results folder again, such as after a change in [plots]."""
+    from analysis import workflow
+
+    with _results(output, create=False) as folder:
+        figures = workflow.plot(folder, _config(**settings, fallback=folder.config))
+    click.echo(f"{len(figures)} figures in {folder.plots}")
+
+
+@cli.command()
+def presets() -> None:
+    """List the presets that --preset takes."""
+    from analysis.config import available_presets
+
+    click.echo("\n".join(available_presets()))
+
+
+def main() -> None:
+    """Entry point of the console script: errors of ours are printed, not traced."""
+    try:
+        cli.main(standalone_mode=False)
+    except CwolaError as error:
+        _fail(str(error), 1)
+    except click.exceptions.Abort:
+        _fail("interrupted. Finished work is kept; run the same command again to go on.", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"error: {message}", err=True)
+    sys.exit(code)
+
+
+def _config(
+    *, preset: str | None, config: Path | None, seed: int | None = None, fallback: Path | None = None
+) -> SearchConfig:
+    """Resolve the options; without any, take the configuration that the results folder was made with."""
+    from analysis.config import load_config
+
+    if preset is None and config is None and fallback is not None and fallback.exists():
+        config = fallback
+    return load_config(preset=preset, path=config, overrides={} if seed is None else {"random_state": seed})
+
+
+def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:
+    from analysis.datasets import exclude_datasets, load_datasets
+
+    return exclude_datasets(load_datasets(path), exclude)
+
+
+@contextmanager
+def _results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
+    """Open a results folder, and keep a log and all warnings in it."""
+    from analysis.store import ResultsFolder
+
+    folder = ResultsFolder(path, create=create)
+    handler = logging.FileHandler(folder.log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = (_log, logging.getLogger("py.warnings"))
+    logging.captureWarnings(True)
+    _log.setLevel(logging.INFO)
+    for logger in loggers:
+        logger.propagate = False
+        logger.addHandler(handler)
+    _log.info("cwola %s: %s", __version__, " ".join(sys.argv[1:]))
+    try:
+        yield folder
+    except Exception as error:
+        _log.error("%s", error)
+        raise
+    finally:
+        logging.captureWarnings(False)
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()
+
+
+def _print_cutflow(events: ProcessedEvents) -> None:
+    from rich.console import Console
+
+    from analysis.summary import cutflow_table
+
+    Console().print(cutflow_table(events.cutflow))
+
+
+def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:
+    from rich.console import Console
+
+    from analysis.errors import WindowError
+    from analysis.summary import headline, scan_table
+
+    console = Console()
+    console.print(scan_table(summary.results, blinded=summary.blinded))
+    console.print(headline(summary.results, summary.global_result))
+    console.print(f"Results, workspaces and plots: {folder.path}")
+    failed = [result for result in summary.results if result.status == "failed"]
+    if failed:
+        msg = f"{len(failed)} of {len(summary.results)} windows failed; the others are complete. {failed[0].reason}"
+        raise WindowError(msg)

@@ -1,0 +1,234 @@
+"""Results as JSON documents, and back: what `results.json` and the record of a window hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib import metadata, resources
+from platform import python_version
+from typing import Any
+
+import hist
+import jsonschema
+import numpy as np
+
+from analysis import __version__
+from analysis.background import FUNCTIONS, BackgroundFit, OrderStep
+from analysis.errors import ResultsError
+from analysis.regions import MassWindow
+from analysis.search import SelectionResult, WindowResult
+from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
+
+__all__ = [
+    "SCHEMA",
+    "check_results",
+    "results_document",
+    "software_versions",
+    "window_document",
+    "window_from_document",
+]
+
+SCHEMA = 1
+"""Number of the layout of `results.json`; additive changes keep it."""
+
+_LIBRARIES = (
+    "awkward",
+    "coffea",
+    "hist",
+    "iminuit",
+    "numpy",
+    "pyarrow",
+    "pyhf",
+    "scipy",
+    "uproot",
+    "vector",
+    "xgboost-cpu",
+    "xgboost",
+)
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of this package, of Python and of the libraries that results depend on."""
+    found = {"cwola-dijet": __version__, "python": python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def results_document(
+    results: Sequence[WindowResult],
+    *,
+    config_digest: str,
+    random_state: int,
+    inputs: Sequence[Mapping[str, Any]],
+    cutflow: Mapping[str, Any],
+    trials: Mapping[str, int],
+    blinded: bool,
+    global_result: GlobalResult,
+) -> dict[str, Any]:
+    """Assemble `results.json`.
+
+    Parameters
+    ----------
+    results : sequence of WindowResult
+    config_digest : str
+    random_state : int
+    inputs : sequence of mapping
+        One per input file.
+    cutflow : mapping
+        Dataset to cut to events and weight.
+    trials : mapping
+        Numbers of windows, selections and looks in total.
+    blinded : bool
+    global_result : GlobalResult
+
+    Returns
+    -------
+    dict
+        JSON-ready, in the layout of `results.schema.json`.
+    """
+    windows = [window_document(result) for result in results]
+    for window in windows:
+        del window["edges"]
+        for selection in window["selections"]:
+            if selection["fit"] is not None:
+                del selection["fit"]["state"]
+    return {
+        "schema": SCHEMA,
+        "config_digest": config_digest,
+        "versions": software_versions(),
+        "random_state": random_state,
+        "inputs": [dict(item) for item in inputs],
+        "cutflow": dict(cutflow),
+        "trials": dict(trials),
+        "blinded": blinded,
+        "windows": windows,
+        "global": asdict(global_result),
+    }
+
+
+def check_results(document: Mapping[str, Any]) -> None:
+    """Check a document against the shipped JSON Schema.
+
+    Raises
+    ------
+    ResultsError
+        Naming the first place that does not fit.
+    """
+    error = jsonschema.exceptions.best_match(_validator().iter_errors(document))
+    if error is not None:
+        msg = f"results.json does not follow schema {SCHEMA} at {error.json_path}: {error.message}"
+        raise ResultsError(msg)
+
+
+def window_document(result: WindowResult) -> dict[str, Any]:
+    """Everything of a window but its spectrum, workspaces and models."""
+    return {
+        **result.window.to_json(),
+        "edges": result.edges.tolist(),
+        "status": result.status,
+        "reason": result.reason,
+        "selections": [_selection_document(selection) for selection in result.selections],
+    }
+
+
+def window_from_document(
+    document: Mapping[str, Any], spectrum: hist.Hist[Any] | None, workspaces: Mapping[str, dict[str, Any]]
+) -> WindowResult:
+    """Rebuild a window from `window_document`; models stay on disk.
+
+    Parameters
+    ----------
+    document : mapping
+    spectrum : hist.Hist or None
+    workspaces : mapping of selection name to dict
+
+    Returns
+    -------
+    WindowResult
+    """
+    return WindowResult(
+        window=MassWindow.from_json(document),
+        edges=np.array(document["edges"]),
+        selections=tuple(
+            _selection_from_document(selection, workspaces.get(selection["name"]))
+            for selection in document["selections"]
+        ),
+        spectrum=spectrum,
+        reason=document["reason"],
+    )
+
+
+def _selection_document(selection: SelectionResult) -> dict[str, Any]:
+    found, limit = selection.discovery, selection.limit
+    return {
+        "name": selection.name,
+        "method": selection.method,
+        "features": list(selection.features),
+        "efficiency": selection.efficiency,
+        "efficiency_achieved": selection.efficiency_achieved,
+        "n_obs": selection.n_obs,
+        "background": selection.background,
+        "background_error": selection.background_error,
+        "z": None if found is None else found.z,
+        "p0": None if found is None else found.p0,
+        "s_over_sqrt_b": selection.s_over_sqrt_b,
+        "fit": None if selection.fit is None else _fit_document(selection.fit),
+        "limit": None if limit is None else {**asdict(limit), "expected_events": list(limit.expected_events)},
+        "reason": selection.reason,
+    }
+
+
+def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, Any] | None) -> SelectionResult:
+    limit, z = document["limit"], document["z"]
+    same = ("name", "method", "efficiency", "efficiency_achieved", "n_obs", "background", "background_error")
+    return SelectionResult(
+        **{key: document[key] for key in (*same, "s_over_sqrt_b", "reason")},
+        features=tuple(document["features"]),
+        discovery=None if z is None else DiscoveryResult(z=z, p0=document["p0"]),
+        fit=None if document["fit"] is None else _fit_from_document(document["fit"]),
+        limit=None if limit is None else LimitResult(**{**limit, "expected_events": tuple(limit["expected_events"])}),
+        workspace=workspace,
+    )
+
+
+def _fit_document(fit: BackgroundFit) -> dict[str, Any]:
+    return {
+        "function": fit.function.name,
+        "chi2": fit.deviance,
+        "ndof": fit.ndof,
+        "p_value": fit.p_value,
+        "parameters": fit.parameters,
+        "path": [asdict(step) for step in fit.path],
+        "state": {
+            "sqrt_s_gev": fit.sqrt_s_gev,
+            "coefficients": fit.coefficients.tolist(),
+            "covariance": fit.covariance.tolist(),
+            "transform": fit.transform.tolist(),
+        },
+    }
+
+
+def _fit_from_document(document: Mapping[str, Any]) -> BackgroundFit:
+    state = document["state"]
+    return BackgroundFit(
+        function=FUNCTIONS[document["function"]],
+        sqrt_s_gev=state["sqrt_s_gev"],
+        coefficients=np.array(state["coefficients"]),
+        covariance=np.array(state["covariance"]),
+        transform=np.array(state["transform"]),
+        deviance=document["chi2"],
+        ndof=document["ndof"],
+        path=tuple(OrderStep(**step) for step in document["path"]),
+    )
+
+
+@cache
+def _validator() -> Any:
+    schema = json.loads(resources.files("analysis").joinpath("results.schema.json").read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator(schema)

@@ -1,0 +1,243 @@
+"""The only writer and reader of a results folder.
+
+Layout: `config.json` (resolved configuration), `process.json` and `parts/` (selected events), `windows/<low>-<high>/`
+(record, spectrum as UHI JSON, workspaces as pyhf JSON, models as UBJ), `results.json`, `manifest.json`, `plots/` and
+`cwola.log`. Everything is written atomically: what exists is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import hist
+import uhi.io.json
+
+from analysis.config import SearchConfig
+from analysis.errors import ResultsError
+from analysis.records import check_results, software_versions, window_document, window_from_document
+from analysis.search import WindowResult
+
+__all__ = ["ResultsFolder"]
+
+
+class ResultsFolder:
+    """A results folder on disk.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    create : bool
+        Make the folder if it is not there.
+
+    Raises
+    ------
+    ResultsError
+        If the folder cannot be made or written, or does not exist and may not be made.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        if not create and not path.is_dir():
+            msg = f"there is no results folder {path}. Run `cwola run --output {path}` first, or name another --output."
+            raise ResultsError(msg)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"cannot make the results folder {path}: {error.strerror}. Name another one with --output."
+            raise ResultsError(msg) from error
+        if not os.access(path, os.W_OK):
+            msg = f"the results folder {path} cannot be written. Name another one with --output."
+            raise ResultsError(msg)
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the selected events."""
+        return self.path / "parts"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of the figures."""
+        return self.path / "plots"
+
+    @property
+    def log(self) -> Path:
+        """Log file."""
+        return self.path / "cwola.log"
+
+    def save_config(self, config: SearchConfig) -> None:
+        """Write the resolved configuration."""
+        self._write_json(self.path / "config.json", config.model_dump(mode="json"))
+
+    def save_process(self, document: Mapping[str, Any]) -> None:
+        """Write the record of the processing stage."""
+        self._write_json(self.path / "process.json", document)
+
+    def load_process(self) -> dict[str, Any]:
+        """Read the record of the processing stage.
+
+        Raises
+        ------
+        ResultsError
+            If the stage has not run.
+        """
+        return self._read_json("process.json", "process")
+
+    def save_window(self, key: str, result: WindowResult) -> None:
+        """Write one window, replacing what was there of it.
+
+        Parameters
+        ----------
+        key : str
+            Digest of all that the result depends on.
+        result : WindowResult
+        """
+        target = self._windows / result.window.name
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        models = temporary / "models"
+        models.mkdir(parents=True)
+        for fold, members in enumerate(result.models):
+            for member, document in enumerate(members):
+                (models / f"fold{fold}_member{member}.ubj").write_bytes(document)
+        if result.spectrum is not None:
+            self._write_json(temporary / "spectrum.json", result.spectrum, default=uhi.io.json.default)
+        for selection in result.selections:
+            if selection.workspace is not None:
+                self._write_json(temporary / f"workspace_{selection.name}.json", selection.workspace)
+        self._write_json(temporary / "window.json", {"key": key, **window_document(result)})
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.replace(target)
+
+    def load_windows(self, keys: Sequence[str]) -> dict[str, WindowResult]:
+        """Read the windows that are there, by key; models stay on disk.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            The wanted windows; others are not read.
+
+        Returns
+        -------
+        dict of str to WindowResult
+            In the order of `keys`; those that are not on disk are left out.
+        """
+        found: dict[str, WindowResult] = {}
+        for path in sorted(self._windows.glob("[!.]*/window.json")):
+            with suppress(ValueError, KeyError):
+                document = json.loads(path.read_text(encoding="utf-8"))
+                if document["key"] in keys:
+                    found[document["key"]] = _read_window(path.parent, document)
+        return {key: found[key] for key in keys if key in found}
+
+    def save_results(self, document: Mapping[str, Any], keys: Sequence[str]) -> None:
+        """Check and write `results.json` and the manifest, and remove windows that are not part of them.
+
+        Parameters
+        ----------
+        document : mapping
+            From `analysis.records.results_document`.
+        keys : sequence of str
+            Keys of the windows in it.
+
+        Raises
+        ------
+        ResultsError
+            If the document does not follow the schema.
+        """
+        check_results(document)
+        self._prune(keys)
+        self._write_json(self.path / "results.json", document)
+        manifest = {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": software_versions(),
+            "config_digest": document["config_digest"],
+            "random_state": document["random_state"],
+            "inputs": document["inputs"],
+            "window_keys": list(keys),
+            "sha256": {
+                path.relative_to(self.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted(self._windows.rglob("*"))
+                if path.is_file()
+            },
+        }
+        self._write_json(self.path / "manifest.json", manifest)
+
+    def load_results(self) -> tuple[dict[str, Any], list[WindowResult]]:
+        """Read `results.json` and the windows it was assembled from.
+
+        Raises
+        ------
+        ResultsError
+            If the search has not run, or a window is missing.
+        """
+        document = self._read_json("results.json", "scan")
+        keys = self._read_json("manifest.json", "scan")["window_keys"]
+        windows = self.load_windows(keys)
+        if len(windows) < len(keys):
+            msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
+            raise ResultsError(msg)
+        return document, list(windows.values())
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.json"
+
+    @property
+    def _windows(self) -> Path:
+        return self.path / "windows"
+
+    def _prune(self, keys: Sequence[str]) -> None:
+        for path in self._windows.glob("[!.]*/window.json"):
+            try:
+                stale = json.loads(path.read_text(encoding="utf-8"))["key"] not in keys
+            except (ValueError, KeyError):
+                stale = True
+            if stale:
+                shutil.rmtree(path.parent)
+
+    def _read_json(self, name: str, stage: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            msg = f"{path} is not there: the stage `{stage}` has not run. Run `cwola {stage} --output {self.path}`."
+            raise ResultsError(msg) from error
+        except (OSError, ValueError) as error:
+            msg = f"cannot read {path}: {error}. Delete it and run `cwola {stage} --output {self.path}`."
+            raise ResultsError(msg) from error
+        return document
+
+    @staticmethod
+    def _write_json(path: Path, document: Any, default: Any = None) -> None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text(
+                json.dumps(document, indent=1, allow_nan=False, default=default) + "\n", encoding="utf-8"
+            )
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            msg = f"cannot write {path}: {error.strerror}. Finished work is kept; make room, or name another --output."
+            raise ResultsError(msg) from error
+
+
+def _read_window(folder: Path, document: Mapping[str, Any]) -> WindowResult:
+    spectrum_file = folder / "spectrum.json"
+    spectrum: hist.Hist[Any] | None = None
+    if spectrum_file.exists():
+        text = spectrum_file.read_text(encoding="utf-8")
+        spectrum = hist.Hist(json.loads(text, object_hook=uhi.io.json.object_hook))
+    workspaces = {
+        path.stem.removeprefix("workspace_"): json.loads(path.read_text(encoding="utf-8"))
+        for path in folder.glob("workspace_*.json")
+    }
+    return window_from_document(document, spectrum, workspaces)

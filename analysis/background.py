@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _MAX_SHIFT = 1.0
+_MAX_LOG_DENSITY = 600.0  # far beyond any minimum; keeps trial steps of the minimiser from overflow
 
 
 @dataclass(frozen=True)
@@ -323,7 +324,7 @@ def _deviance(observed: Array, expected: Array) -> float:
 
 def _integrals(basis: Array, weight: Array, coefficients: Array) -> tuple[Array, Array]:
     """Bin integrals (n_bins,) and their derivatives (n_bins, n_parameters)."""
-    density = np.exp(basis @ coefficients) * weight
+    density = np.exp(np.clip(basis @ coefficients, -_MAX_LOG_DENSITY, _MAX_LOG_DENSITY)) * weight
     return density.sum(axis=1), np.einsum("bq,bqp->bp", density, basis)
 
 

@@ -35,7 +35,7 @@ MAX_RESUBMISSIONS = 3
 _ALIGNMENT = 64
 
 
-class TaskFailure(Exception):
+class TaskFailure(Exception):  # noqa: N818 - an envelope; the error is its cause
     """A task raised an exception; `index` tells which, `__cause__` what.
 
     Attributes

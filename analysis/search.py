@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit, choose_order
-from analysis.compute import Backend
+from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.errors import CwolaError
 from analysis.identity import digest, source_digest
@@ -214,7 +214,9 @@ def run_scan(
     for start in range(0, len(todo), size):
         batch = todo[start : start + size]
         tasks = [task for window in batch for task in _fold_tasks(window, config)]
-        folds = dict(backend.map(_attempt_fold, tasks, shared=data.table))
+        label = f"window {batch[0].name}" if len(batch) == 1 else f"windows {batch[0].name} to {batch[-1].name}"
+        trained = backend.map(_attempt_fold, tasks, shared=data.table)
+        folds = dict(track(trained, total=len(tasks), description=f"Training {label}"))
         n_folds = config.learning.n_folds
         evaluations = [
             _Evaluation(
@@ -222,7 +224,8 @@ def run_scan(
             )
             for i, window in enumerate(batch)
         ]
-        for index, result in backend.map(_evaluate, evaluations, shared=data):
+        evaluated = backend.map(_evaluate, evaluations, shared=data)
+        for index, result in track(evaluated, total=len(batch), description=f"Fitting {label}"):
             yield keys[batch[index]], result
 
 

@@ -194,14 +194,16 @@ class EventTable:
     def _require_unique(self) -> None:
         identity = self.event_id
         twice = np.flatnonzero(identity[1:] == identity[:-1])
-        names = ("dataset", "run", "luminosity_block", "event")
+        # The dataset is not compared: two datasets of real data may hold the same event.
+        names = ("run", "luminosity_block", "event")
         for row in twice:
-            first, second = (self.table.slice(int(i), 1).select(names).to_pylist()[0] for i in (row, row + 1))
-            if first == second:
+            first, second = (self.table.slice(int(i), 1).to_pylist()[0] for i in (row, row + 1))
+            if all(first[name] == second[name] for name in names):
+                owners = " and ".join(sorted({first["dataset"], second["dataset"]}))
                 msg = (
                     f"{len(twice)} events occur twice, such as run {first['run']}, luminosity block "
-                    f"{first['luminosity_block']}, event {first['event']} of dataset {first['dataset']}. Copies end up "
-                    "in window counts and training alike: remove the overlapping file from the dataset."
+                    f"{first['luminosity_block']}, event {first['event']} of dataset {owners}. Copies end up in window "
+                    "counts and training alike: remove the overlapping file or dataset."
                 )
                 raise TableError(msg)
 
@@ -230,7 +232,7 @@ def read_part_info(path: Path) -> dict[str, Any] | None:
     """Return the record of a part, or None if the file is not a complete part."""
     try:
         document = _read_document(path)
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError):
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
         return None
     info: dict[str, Any] = document["info"]
     return info

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.compute import Backend, track
+from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.datasets import Dataset, exclude_datasets, observed_datasets
 from analysis.errors import ConfigError
@@ -169,8 +169,8 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     """
     if events.selection != config.selection.model_dump(mode="json"):
         msg = (
-            f"the events in {folder.parts} were selected with other settings in [selection]. Run `cwola process` with this "
-            "configuration first."
+            f"the events in {folder.parts} were selected with other settings in [selection]. Run `cwola process` with "
+            "this configuration first."
         )
         raise ConfigError(msg)
     observed = observed_datasets(events.datasets)
@@ -233,9 +233,7 @@ def _run_windows(
     backend: Backend,
     blinded: bool,
 ) -> dict[str, WindowResult]:
-    inputs = digest(
-        [events.digest, {name: [events.records[name]["parts"], asdict(d)] for name, d in observed.items()}, blinded]
-    )
+    inputs = digest([events.digest, blinded, *_identities(events, observed)])
     keys = [window_key(window, regions, config, inputs) for window in regions.windows]
     known = folder.load_windows(keys)
     if len(known) < len(keys):
@@ -245,11 +243,16 @@ def _run_windows(
             signal_datasets=_truth(observed.values()),
         )
         new = run_scan(data, regions, config, backend, inputs=inputs, done=known)
-        for key, result in track(new, total=len(keys) - len(known), description="Searching windows"):
+        for key, result in new:
             folder.save_window(key, result)
             known[key] = result
             _log.info("window %s: %s", result.window.name, result.reason or result.status)
     return {key: known[key] for key in keys}
+
+
+def _identities(events: ProcessedEvents, observed: Mapping[str, Dataset]) -> list[Any]:
+    """Say what the searched events are, wherever their files lie."""
+    return [[name, dataset.is_signal, events.records[name]["parts"]] for name, dataset in observed.items()]
 
 
 def _read_table(events: ProcessedEvents, observed: Mapping[str, Dataset], folder: ResultsFolder) -> EventTable:

@@ -62,6 +62,6 @@ class CWoLa:
                 raise WindowError(msg)
             if side != "window":
                 sample_weight[mask] = weight[mask] * 0.5 * target / total
-        used = sample_weight > 0
+        used = sample_weight != 0  # negative ones too: the training set refuses them
         rows = data.select(used)
         return TrainingSet.build(rows.matrix(features), inside[used], sample_weight[used], rows.event_id)

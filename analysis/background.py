@@ -20,7 +20,15 @@ from scipy import stats
 
 from analysis.errors import ConfigError, FitError
 
-__all__ = ["FUNCTIONS", "BackgroundFit", "MassFunction", "OrderStep", "choose_order", "fit_background"]
+__all__ = [
+    "FUNCTIONS",
+    "BackgroundFit",
+    "MassFunction",
+    "OrderStep",
+    "choose_order",
+    "fit_background",
+    "function_family",
+]
 
 Array = NDArray[np.float64]
 
@@ -201,7 +209,7 @@ def choose_order(
     FitError
         If the first function has no valid fit.
     """
-    family = _family(functions)
+    family = function_family(functions)
     arguments: dict[str, Any] = {"mask": mask, "sqrt_s_gev": sqrt_s_gev}
     best = fit_background(counts, edges, family[0], **arguments)
     path = [OrderStep(family[0].name, best.deviance, preferred=True, p_value=None)]
@@ -340,7 +348,14 @@ def _orthonormalising(basis: Array) -> Array:
     return transform
 
 
-def _family(names: Sequence[str]) -> tuple[MassFunction, ...]:
+def function_family(names: Sequence[str]) -> tuple[MassFunction, ...]:
+    """Look up nested functions, fewest parameters first.
+
+    Raises
+    ------
+    ConfigError
+        If a function is unknown, or does not extend the one before it.
+    """
     if unknown := [name for name in names if name not in FUNCTIONS]:
         msg = f"unknown background function '{unknown[0]}'. Functions: {', '.join(FUNCTIONS)}."
         raise ConfigError(msg)

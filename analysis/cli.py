@@ -84,7 +84,7 @@ def run(datasets: Path, exclude: tuple[str, ...], output: Path, jobs: int | None
         events = workflow.process(_load_datasets(datasets, exclude), config, folder, backend)
         _print_cutflow(events)
         summary = workflow.scan(events, config, folder, backend)
-        workflow.plot(folder, config)
+        workflow.plot(folder, config, backend)
     _print_scan(summary, folder)
 
 
@@ -114,13 +114,14 @@ def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: A
 
 
 @cli.command()
-@_options("preset", "config", "output")
-def plot(output: Path, **settings: Any) -> None:
+@_options("preset", "config", "output", "jobs")
+def plot(output: Path, jobs: int | None, **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow
+    from analysis.compute import open_backend
 
-    with _results(output, create=False) as folder:
-        figures = workflow.plot(folder, _config(**settings, fallback=folder.config))
+    with _results(output, create=False) as folder, open_backend(jobs) as backend:
+        figures = workflow.plot(folder, _config(**settings, fallback=folder.config), backend)
     click.echo(f"{len(figures)} figures in {folder.plots}")
 
 

@@ -17,10 +17,10 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit, choose_order
+from analysis.background import BackgroundFit, choose_order, function_family
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
-from analysis.errors import CwolaError
+from analysis.errors import CwolaError, FitError, StatisticsError, TableError, WindowError
 from analysis.identity import digest, source_digest
 from analysis.learning import (
     BoostedTrees,
@@ -53,6 +53,7 @@ __all__ = [
     "WindowResult",
     "global_result",
     "n_trials",
+    "require_known",
     "run_scan",
     "run_window",
     "window_key",
@@ -208,6 +209,8 @@ def run_scan(
     result : WindowResult
         A window without events comes back with a reason, not as an exception: the others are not lost.
     """
+    require_known(config)
+    data.table.require_features(config.learning.features)
     keys = {window: window_key(window, scan, config, inputs) for window in scan.windows}
     todo = [window for window in scan.windows if keys[window] not in done]
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
@@ -227,6 +230,18 @@ def run_scan(
         evaluated = backend.map(_evaluate, evaluations, shared=data)
         for index, result in track(evaluated, total=len(batch), description=f"Fitting {label}"):
             yield keys[batch[index]], result
+
+
+def require_known(config: SearchConfig) -> None:
+    """Refuse names of methods and functions that do not exist, before any work is done.
+
+    Raises
+    ------
+    ConfigError
+        Naming the unknown one and those that there are.
+    """
+    get_method(config.learning.method)
+    function_family(config.background.functions)
 
 
 def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, inputs: str) -> str:
@@ -277,7 +292,7 @@ def _fold_tasks(window: MassWindow, config: SearchConfig) -> list[FoldTask]:
 def _attempt_fold(task: FoldTask, table: EventTable) -> FoldResult | CwolaError:
     try:
         return run_fold(task, table)
-    except CwolaError as error:
+    except (TableError, WindowError) as error:
         return error
 
 
@@ -353,7 +368,7 @@ def _evaluate_selection(
             limit=upper_limit(workspace, level=config.statistics.cls_level, blinded=data.blinded),
             workspace=workspace,
         )
-    except CwolaError as error:
+    except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {job.window.name} GeV, selection {name}: {error}")
 
 
@@ -374,5 +389,6 @@ def _hide(spectrum: hist.Hist[Any], window: MassWindow, blinded: bool) -> hist.H
         return spectrum
     hidden = spectrum.copy()
     low, high = hidden.axes["mjj"].edges[:-1], hidden.axes["mjj"].edges[1:]
-    hidden.view(flow=False)[(high > window.mask[0]) & (low < window.mask[1])] = (0.0, 0.0)
+    nothing = np.zeros((1, 1, 1, 2))  # broadcast over (mjj, selection, variation); value and variance
+    hidden.view(flow=False)[(high > window.mask[0]) & (low < window.mask[1])] = nothing
     return hidden

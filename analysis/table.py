@@ -158,11 +158,21 @@ class EventTable:
         TableError
             If a name is not a feature.
         """
+        self.require_features(names)
+        return np.stack([self.column(name) for name in names], axis=1).astype(np.float32, copy=False)
+
+    def require_features(self, names: Sequence[str]) -> None:
+        """Refuse names that are not features.
+
+        Raises
+        ------
+        TableError
+            Naming the first one, and the features that there are.
+        """
         if unknown := [name for name in names if name not in self.feature_names]:
             reason = "may not be trained on" if unknown[0] in FIXED_COLUMNS else "is not in the event table"
             msg = f"'{unknown[0]}' {reason}. Features: {', '.join(self.feature_names)}."
             raise TableError(msg)
-        return np.stack([self.column(name) for name in names], axis=1).astype(np.float32, copy=False)
 
     def select(self, mask: NDArray[np.bool_]) -> Self:
         """Return the events where `mask`, (n_events,) bool, is true."""

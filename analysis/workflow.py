@@ -22,7 +22,7 @@ from analysis.identity import digest
 from analysis.records import results_document
 from analysis.regions import RegionScan
 from analysis.schema import SEARCH_REGION
-from analysis.search import SearchData, WindowResult, global_result, n_trials, run_scan, window_key
+from analysis.search import SearchData, WindowResult, global_result, n_trials, require_known, run_scan, window_key
 from analysis.statistics import GlobalResult
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
@@ -115,6 +115,7 @@ def process(
     """
     from processors.run import process_datasets
 
+    require_known(config)
     with _stage("process"):
         result = process_datasets(datasets, config, folder.parts, backend)
         document = result.to_json()
@@ -195,7 +196,7 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     return summary
 
 
-def plot(folder: ResultsFolder, config: SearchConfig) -> list[Path]:
+def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
     """Draw all figures of the results on disk.
 
     Returns
@@ -213,6 +214,7 @@ def plot(folder: ResultsFolder, config: SearchConfig) -> list[Path]:
             config.plots,
             blinded=document["blinded"],
             global_result=GlobalResult(**document["global"]),
+            backend=backend,
         )
 
 

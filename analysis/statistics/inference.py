@@ -56,12 +56,15 @@ class LimitResult:
         None while blinded.
     expected_events : tuple of float
         At -2, -1, 0, 1, 2 standard deviations of the background-only expectation.
+    level : float
+        The limit is at confidence level 1 - level.
     """
 
     rule: str
     calculator: str
     observed_events: float | None
     expected_events: tuple[float, ...]
+    level: float = 0.05
 
 
 def discovery(workspace: dict[str, Any]) -> DiscoveryResult:
@@ -117,6 +120,7 @@ def upper_limit(workspace: dict[str, Any], *, level: float = 0.05, blinded: bool
         calculator="asymptotics",
         observed_events=None if blinded else float(observed) * events,
         expected_events=tuple(float(value) * events for value in expected),
+        level=level,
     )
 
 

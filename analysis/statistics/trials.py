@@ -17,7 +17,7 @@ class GlobalResult:
     Attributes
     ----------
     z : float or None
-        Significance of `p0`; None where `p0` is 1 or unknown.
+        Significance of `p0`; None where `p0` is 1, unknown, or too small for a float (z above 38).
     p0 : float or None
         None while blinded.
     method : str
@@ -48,4 +48,4 @@ def bonferroni(p_values: Sequence[float], n_trials: int) -> GlobalResult:
     if not p_values:
         return GlobalResult(None, None, method)
     p0 = min(1.0, n_trials * min(p_values))
-    return GlobalResult(float(stats.norm.isf(p0)) if p0 < 1 else None, float(p0), method)
+    return GlobalResult(float(stats.norm.isf(p0)) if 0 < p0 < 1 else None, float(p0), method)

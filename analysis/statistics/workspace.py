@@ -76,6 +76,7 @@ def counting_workspace(counting: Counting, *, channel: str, measurement: str) ->
     b, sigma, s = counting.background, counting.background_error, signal_events_per_mu(counting)
     reach = b + abs((counting.n_obs if counting.n_obs is not None else b) - b)
     mu_max = 10.0 * (reach + 10.0 * np.hypot(np.sqrt(b), sigma) + 10.0) / s
+    pull_max = max(_PULL_RANGE, 1.1 * sigma * (reach - b) / (b + sigma**2))  # an excess never pulls further than that
     return {
         "channels": [
             {
@@ -110,7 +111,7 @@ def counting_workspace(counting: Counting, *, channel: str, measurement: str) ->
                         {"name": POI, "inits": [0.0], "bounds": [[0.0, float(mu_max)]]},
                         {
                             "name": NUISANCE,
-                            "bounds": [[-min(_PULL_RANGE, _KEEP_POSITIVE * b / sigma), _PULL_RANGE]],
+                            "bounds": [[-min(_PULL_RANGE, _KEEP_POSITIVE * b / sigma), float(pull_max)]],
                         },
                     ],
                 },

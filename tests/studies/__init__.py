@@ -1,1 +1,1 @@
-"""Long studies: `python -m tests.studies.NAME --max-minutes N`; they append to `results/NAME.jsonl` and resume from it."""
+"""Long studies: `python -m tests.studies.NAME --max-minutes N`; they append to and resume from `results/NAME.jsonl`."""

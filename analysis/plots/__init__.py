@@ -1,0 +1,23 @@
+"""Figures. The only users of matplotlib and mplhep.
+
+Every `draw_*` takes results and axes, computes nothing but what drawing needs, and returns what it drew.
+"""
+
+from analysis.plots.figures import save_figures
+from analysis.plots.limits import LimitArtists, draw_limits
+from analysis.plots.scan import ScanArtists, draw_scan
+from analysis.plots.spectrum import SpectrumArtists, draw_spectrum
+from analysis.plots.style import draw_experiment_label, figure_style, selection_label
+
+__all__ = [
+    "LimitArtists",
+    "ScanArtists",
+    "SpectrumArtists",
+    "draw_experiment_label",
+    "draw_limits",
+    "draw_scan",
+    "draw_spectrum",
+    "figure_style",
+    "save_figures",
+    "selection_label",
+]

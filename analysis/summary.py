@@ -1,0 +1,189 @@
+"""Results for the terminal: tables and a headline, as rich renderables. Needs no matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import floor, log10
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from analysis.search import SelectionResult, WindowResult
+from analysis.statistics import GlobalResult
+
+__all__ = ["cutflow_table", "headline", "scan_table"]
+
+_HIGHLIGHT_Z = 3.0
+_NOTHING = "-"
+_CAPTION_WIDTH = 90
+
+
+def cutflow_table(cutflow: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
+    """Tabulate how many events pass the cuts.
+
+    Parameters
+    ----------
+    cutflow : mapping of dataset to cut to {"events", "weight"}
+        Events and sum of weights that are left after each cut, in order.
+
+    Returns
+    -------
+    rich.table.Table
+        One column per dataset, one row per cut: events, below them the sum of weights where that differs, each with
+        its efficiency relative to the cut before.
+    """
+    table = Table(title="Cutflow: events (and sum of weights), efficiency of each cut", box=box.SIMPLE_HEAD)
+    table.add_column("cut")
+    for name in cutflow:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    columns = [_cutflow_cells(cuts) for cuts in cutflow.values()]
+    for cut in dict.fromkeys(cut for cuts in cutflow.values() for cut in cuts):
+        table.add_row(Text(cut), *(Text(cells.get(cut, _NOTHING)) for cells in columns))
+    return table
+
+
+def scan_table(results: Sequence[WindowResult], *, blinded: bool) -> Table:
+    """Tabulate counts, background and significance of every window and selection.
+
+    Parameters
+    ----------
+    results : sequence of WindowResult
+    blinded : bool
+        Show the expected background only. Selections without a count are always shown so.
+
+    Returns
+    -------
+    rich.table.Table
+        One row per window (GeV), one column per selection: "n / b ± error" and the local z, set off above 3. Why
+        something failed stands below the table.
+    """
+    failures = _failures(results)
+    table = Table(
+        title=f"{'Expected b (blinded)' if blinded else 'Observed n / expected b and local z'} per window in GeV",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+        min_width=_CAPTION_WIDTH if failures else None,  # the caption is wrapped at the width of the table
+        caption=failures,
+        caption_justify="left",
+    )
+    names = list(dict.fromkeys(selection.name for result in results for selection in result.selections)) or ["result"]
+    table.add_column("window", no_wrap=True)
+    for name in names:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for result in results:
+        found = {selection.name: selection for selection in result.selections}
+        table.add_row(result.window.name, *(_scan_cell(found.get(name), blinded=blinded) for name in names))
+    return table
+
+
+def headline(results: Sequence[WindowResult], global_result: GlobalResult | None) -> str:
+    """Say in a line or two what the search found.
+
+    Parameters
+    ----------
+    results : sequence of WindowResult
+        All windows.
+    global_result : GlobalResult or None
+
+    Returns
+    -------
+    str
+        The largest excess, where it is, its local z and the global p-value. Plain text without markup.
+    """
+    found = [
+        (selection.discovery, result, selection)
+        for result in results
+        for selection in result.selections
+        if selection.discovery is not None
+    ]
+    incomplete = sum(result.status != "ok" for result in results)
+    lines = [f"{incomplete} of {len(results)} windows failed or are incomplete."] if incomplete else []
+    if not found:
+        blinded = any(selection.limit is not None for result in results for selection in result.selections)
+        nothing = "Blinded: no counts or p-values inside the windows." if blinded else "No window has a result."
+        return "\n".join([nothing, *lines])
+    discovery, result, selection = max(found, key=lambda item: item[0].z)
+    where = f"in {result.window.name} GeV, {selection.name}"
+    excess = (
+        f"{'Largest excess' if discovery.z > 0 else 'No excess; the largest'}: local z = {_z(discovery.z)} "
+        f"(p0 {_p_value(discovery.p0, '=')}) {where}: n = {_count(selection.n_obs)}, b = {_background(selection)}."
+    )
+    return "\n".join([excess, *_global_lines(results, global_result), *lines])
+
+
+def _cutflow_cells(cuts: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """Cells of one dataset by cut."""
+    keys = ["events"]
+    if any(left["weight"] != left["events"] for left in cuts.values()):
+        keys.append("weight")
+    before: Mapping[str, float] | None = None
+    cells = {}
+    for cut, left in cuts.items():
+        cells[cut] = "\n".join(_share(left[key], None if before is None else before[key]) for key in keys)
+        before = left
+    return cells
+
+
+def _share(value: float, before: float | None) -> str:
+    number = f"{value:.0f}" if value == round(value) else f"{value:.5g}"
+    return f"{number} {f'{value / before:.1%}' if before else _NOTHING:>6}"
+
+
+def _scan_cell(selection: SelectionResult | None, *, blinded: bool) -> Text:
+    if selection is None or selection.background is None:
+        return Text("failed", style="red")
+    if blinded or selection.n_obs is None:
+        return Text(_background(selection))
+    cell = Text(f"{_count(selection.n_obs)} / {_background(selection)}")
+    if selection.discovery is not None:
+        z = selection.discovery.z
+        cell.append(f"\nz = {_z(z)}", style="bold red" if z > _HIGHLIGHT_Z else "")
+    return cell
+
+
+def _failures(results: Sequence[WindowResult]) -> Text | None:
+    """Reasons of all failures, a line each."""
+    lines = []
+    for result in results:
+        reasons = [result.reason, *(selection.reason for selection in result.selections)]
+        prefix = f"window {result.window.name} GeV"
+        lines += [reason if prefix in reason else f"{prefix}: {reason}" for reason in reasons if reason]
+    return Text("\n".join(lines), style="red") if lines else None
+
+
+def _global_lines(results: Sequence[WindowResult], global_result: GlobalResult | None) -> list[str]:
+    if global_result is None or global_result.p0 is None:
+        return []
+    bound = "upper-bound" in global_result.method
+    at_most, at_least = ("<=", ">=") if bound else ("=", "=")
+    z = "" if global_result.z is None else f" (z {at_least} {global_result.z:.1f})"
+    names = {selection.name for result in results for selection in result.selections}
+    looks = f"{len(results)} windows x {len(names)} selections = {len(results) * len(names)} looks"
+    return [
+        f"Global p0 {_p_value(global_result.p0, at_most)}{z}, {global_result.method.replace('-', ' ')} for {looks}."
+    ]
+
+
+def _p_value(p_value: float, relation: str) -> str:
+    return f"{relation} {p_value:.2g}" if p_value > 0 else "< 1e-300"  # too small for a float
+
+
+def _z(z: float) -> str:
+    return f"{round(z, 1) + 0.0:.1f}"  # no "-0.0"
+
+
+def _count(count: float | None) -> str:
+    if count is None:
+        return _NOTHING
+    return f"{count:.0f}" if count == round(count) else f"{count:.1f}"
+
+
+def _background(selection: SelectionResult) -> str:
+    """Background with its error, both to the second digit of the error where that is behind the point."""
+    background, error = selection.background, selection.background_error
+    if background is None or error is None:
+        return _NOTHING
+    decimals = max(0, 1 - floor(log10(error))) if error > 0 else 1
+    return f"{background:.{decimals}f}±{error:.{decimals}f}"

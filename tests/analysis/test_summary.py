@@ -1,0 +1,182 @@
+"""Tables and headline hold the numbers of the results and fit a terminal."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from analysis.regions import MassWindow
+from analysis.search import SelectionResult, WindowResult
+from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
+from analysis.summary import cutflow_table, headline, scan_table
+
+EDGES = np.arange(3000.0, 5001.0, 100.0)
+NAMES = ("inclusive", "eff_0.1", "eff_0.05", "eff_0.02", "eff_0.01")
+LIMIT = LimitResult("visible-events", "asymptotics", 25.0, (8.0, 11.0, 16.0, 23.0, 32.0))
+GLOBAL = GlobalResult(8.4, 2.4e-17, "bonferroni-upper-bound")
+
+
+def selection(name="inclusive", n=302.0, b=113.9, error=14.04, z=9.1, p0=4.5e-20):
+    discovery = None if n is None else DiscoveryResult(z, p0)
+    return SelectionResult(name, "cwola", ("mj2",), 1.0, 1.0, n, b, error, discovery, limit=LIMIT)
+
+
+def window(*selections, low=3300.0, reason=None):
+    mass = MassWindow((low, low + 400), (low - 200, low), (low + 400, low + 600), (low, low + 400), (3000.0, 5000.0))
+    return WindowResult(mass, EDGES, selections, reason=reason)
+
+
+def render(renderable, width=100, **settings):
+    console = Console(width=width, **settings)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def test_scan_table_holds_counts_background_and_z():
+    text = render(scan_table([window(selection()), window(selection(n=91.0, z=-1.46), low=3500.0)], blinded=False))
+    assert "3300-3700" in text
+    assert "302 / 114±14" in text
+    assert "z = 9.1" in text
+    assert "91 / 114±14" in text
+    assert "z = -1.5" in text
+
+
+def test_scan_table_shows_weighted_counts_and_small_errors_with_their_digits():
+    text = render(scan_table([window(selection(n=12.34, b=10.02, error=0.532, z=-0.04))], blinded=False))
+    assert "12.3 / 10.02±0.53" in text
+    assert "z = 0.0" in text
+
+
+@pytest.mark.parametrize("width", [100, 120])
+def test_scan_table_with_five_selections_fits_without_wrapping(width):
+    cells = [
+        selection(name, n=n, b=n - 100.25, error=n / 90)
+        for name, n in zip(NAMES, (19965.0, 1801, 978, 508, 106), strict=True)
+    ]
+    lines = render(scan_table([window(*cells)], blinded=False), width=width).splitlines()
+    row = next(line for line in lines if "3300-3700" in line)
+    assert all(part in row for part in ("19965 / 19865±222", "1801 / 1701±20", "978 / 878±11", "508 / 407.8±5.6"))
+    assert max(map(len, lines)) <= width
+
+
+def test_only_large_excesses_are_highlighted():
+    def styles(z):
+        return render(scan_table([window(selection(z=z))], blinded=False), force_terminal=True, color_system="standard")
+
+    assert "\x1b[1;31mz = 3.1" in styles(3.1)
+    assert "\x1b[1;31m" not in styles(2.9)
+    assert "\x1b[1;31m" not in styles(-5.0)
+
+
+@pytest.mark.parametrize("n", [302.0, None], ids=["shown blinded", "made blinded"])
+def test_blinded_scan_table_shows_the_background_only(n):
+    text = render(scan_table([window(selection(n=n))], blinded=n is not None))
+    assert "114±14" in text
+    assert "302" not in text
+    assert "z =" not in text
+
+
+def test_failures_are_explained_below_the_table():
+    lost = replace(
+        selection("eff_0.1"),
+        background=None,
+        discovery=None,
+        limit=None,
+        reason="window 3500-3900 GeV, selection eff_0.1: no valid minimum",
+    )
+    results = [window(reason="0 events in [3300, 3700)"), window(selection(), lost, low=3500.0)]
+    text = render(scan_table(results, blinded=False))
+    assert "window 3300-3700 GeV: 0 events in [3300, 3700)" in text
+    assert text.count("window 3500-3900 GeV, selection eff_0.1: no valid minimum") == 1
+    assert text.count("failed") == 3
+
+
+def test_a_scan_without_any_result_is_still_a_table():
+    text = render(scan_table([window(reason="no events")], blinded=False))
+    assert "failed" in text
+    assert "window 3300-3700 GeV: no events" in text
+
+
+def test_headline_names_the_largest_excess_and_the_global_bound():
+    results = [
+        window(selection(z=1.0, p0=0.16), selection("eff_0.1", z=-9.5, p0=1.0)),
+        window(selection(z=0.2, p0=0.42), selection("eff_0.1"), low=3500.0),
+        window(selection(z=0.0, p0=0.5), selection("eff_0.1", z=0.0, p0=0.5), low=3700.0),
+    ]
+    first, second = headline(results, GLOBAL).splitlines()
+    assert "z = 9.1" in first
+    assert "p0 = 4.5e-20" in first
+    assert "3500-3900 GeV, eff_0.1" in first
+    assert "n = 302, b = 114±14" in first
+    assert "p0 <= 2.4e-17 (z >= 8.4), bonferroni upper bound" in second
+    assert "= 6 looks" in second
+
+
+def test_headline_claims_no_excess_where_there_is_none():
+    text = headline([window(selection(z=-0.7, p0=0.76))], GlobalResult(None, 1.0, "bonferroni-upper-bound"))
+    assert text.startswith("No excess")
+    assert "<= 1," in text
+
+
+def test_headline_of_p_values_too_small_for_a_float():
+    text = headline([window(selection(z=41.0, p0=0.0))], GlobalResult(None, 0.0, "bonferroni-upper-bound"))
+    assert "z = 41.0 (p0 < 1e-300)" in text
+    assert "Global p0 < 1e-300, bonferroni" in text
+
+
+def test_headline_counts_incomplete_windows():
+    text = headline([window(selection()), window(reason="no events", low=3500.0)], None)
+    assert text.splitlines()[1] == "1 of 2 windows failed or are incomplete."
+
+
+def test_headline_of_blinded_and_of_failed_searches():
+    blinded = GlobalResult(None, None, "bonferroni-upper-bound")
+    assert headline([window(selection(n=None))], blinded).startswith("Blinded")
+    assert headline([window(reason="no events")], blinded).startswith("No window has a result")
+
+
+def test_cutflow_shows_events_and_relative_efficiencies():
+    cuts = {"all": 2000, "two jets": 500, "mjj": 0, "empty": 0}
+    text = render(cutflow_table({"qcd": {cut: {"events": n, "weight": float(n)} for cut, n in cuts.items()}}))
+    rows = {line[:12].strip(): line.split() for line in text.splitlines()}
+    assert rows["all"][-2:] == ["2000", "-"]
+    assert rows["two jets"][-2:] == ["500", "25.0%"]
+    assert rows["mjj"][-2:] == ["0", "0.0%"]
+    assert rows["empty"][-2:] == ["0", "-"]
+
+
+def test_cutflow_shows_weights_only_where_they_differ():
+    text = render(
+        cutflow_table(
+            {
+                "data": {"all": {"events": 40, "weight": 40.0}, "mjj": {"events": 10, "weight": 10.0}},
+                "signal": {"all": {"events": 80, "weight": 0.25}, "mjj": {"events": 20, "weight": 0.125}},
+            }
+        )
+    )
+    lines = [line.split() for line in text.splitlines()]
+    start = next(i for i, line in enumerate(lines) if line[:1] == ["mjj"])
+    assert lines[start] == ["mjj", "10", "25.0%", "20", "25.0%"]
+    assert lines[start + 1] == ["0.125", "50.0%"]
+
+
+def test_cutflow_of_datasets_with_different_cuts():
+    text = render(
+        cutflow_table(
+            {
+                "a": {"all": {"events": 4, "weight": 4}},
+                "b": {"all": {"events": 9, "weight": 9}, "x": {"events": 3, "weight": 3}},
+            }
+        )
+    )
+    row = next(line.split() for line in text.splitlines() if line.split()[:1] == ["x"])
+    assert row == ["x", "-", "3", "33.3%"]
+
+
+def test_summary_needs_no_matplotlib():
+    code = "import sys, analysis.summary; sys.exit('matplotlib' in sys.modules or 'mplhep' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

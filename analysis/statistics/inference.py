@@ -2,7 +2,8 @@
 
 - The default bounds of the parameter of interest, [0, 10], cut off small templates: workspaces carry their own.
 - `upper_limit` returns the edge of a grid when CLs does not cross the level inside it, and ignores `level` in its
-  root-finding mode (pyhf 0.7.6): `toms748_scan` is called directly, with a bracket that is checked.
+  root-finding mode (pyhf 0.7.6): the crossing is found here, from pyhf's own test at each point, and its absence is an
+  error.
 - A discovery test clips at zero for a deficit: the signed z uses the unclipped profile-likelihood ratio.
 """
 
@@ -14,8 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyhf
-from pyhf.infer.intervals.upper_limits import toms748_scan
+from numpy.typing import NDArray
 from scipy import stats
+from scipy.interpolate import PchipInterpolator
 
 from analysis.errors import StatisticsError
 
@@ -23,7 +25,12 @@ __all__ = ["DiscoveryResult", "LimitResult", "discovery", "upper_limit"]
 
 T = TypeVar("T")
 
-_LIMIT_PRECISION = 1e-3
+Array = NDArray[np.float64]
+
+_LIMIT_PRECISION = 1e-3  # of CLs over the level
+_MAX_STEPS = 60
+_SMALLEST = 1e-300
+_GAUSSIAN_LIMITS = (1.05, 1.41, 1.96, 2.73, 3.66)  # 95 % CLs limits, arXiv:1007.1727 Eq. 89
 
 
 @dataclass(frozen=True)
@@ -110,16 +117,12 @@ def upper_limit(workspace: dict[str, Any], *, level: float = 0.05, blinded: bool
         If the limit cannot be bracketed or a fit fails.
     """
     events = float(workspace["channels"][0]["samples"][0]["data"][0])
-    model, data = _model(workspace)
-    low, high = _bracket(model, data, events)
-    observed, expected = _robustly(
-        "the limit", lambda: toms748_scan(data, model, low, high, level=level, rtol=_LIMIT_PRECISION)
-    )
+    observed, *expected = _robustly("the limit", lambda: _limits(*_model(workspace), level))
     return LimitResult(
         rule="visible-events",
         calculator="asymptotics",
-        observed_events=None if blinded else float(observed) * events,
-        expected_events=tuple(float(value) * events for value in expected),
+        observed_events=None if blinded else observed * events,
+        expected_events=tuple(value * events for value in expected),
         level=level,
     )
 
@@ -150,15 +153,58 @@ def _saturated(model: pyhf.Model, data: list[float]) -> float:
     return float(-2.0 * (rates + constraint))
 
 
-def _bracket(model: pyhf.Model, data: list[float], events: float) -> tuple[float, float]:
-    """Interval of the parameter of interest that holds the observed and all expected limits.
+def _limits(model: pyhf.Model, data: list[float], level: float) -> list[float]:
+    """Observed limit and the five expected ones, in units of the parameter of interest.
 
-    One unit is about one standard deviation of the background, so the expected limits lie between 1 and 6.
+    Each call of pyhf's test gives all six CLs values, so the points are shared: the next one lies where monotone
+    interpolation of log CLs, over all points so far, crosses the level.
     """
-    background = float(model.spec["channels"][0]["samples"][1]["data"][0])
-    excess = max(0.0, (data[0] - background) / events)
-    poisson_tail = 10.0 / events
-    return 0.05, excess + 4.0 * float(np.sqrt(1.0 + excess)) + 4.0 + poisson_tail
+    points = {mu: _log_cls(mu, model, data, level) for mu in _first_points(model, data)}
+    return [_crossing(points, index, model, data, level) for index in range(6)]
+
+
+def _log_cls(mu: float, model: pyhf.Model, data: list[float], level: float) -> Array:
+    """(6,): log of CLs over the level, observed and expected; falls with mu."""
+    observed, expected = pyhf.infer.hypotest(mu, data, model, test_stat="qtilde", return_expected_set=True)
+    values = np.array([float(observed), *map(float, expected)])
+    log_ratio: Array = np.log(np.maximum(values, _SMALLEST) / level)
+    return log_ratio
+
+
+def _first_points(model: pyhf.Model, data: list[float]) -> list[float]:
+    """Where the limits lie if counts are Gaussian and one unit is one standard deviation, with points around them."""
+    signal, background = (float(model.spec["channels"][0]["samples"][i]["data"][0]) for i in (0, 1))
+    excess = max(0.0, (data[0] - background) / signal)
+    observed = [] if excess < 1 else [excess + 1.0, excess + 2.5]
+    return [0.7, *_GAUSSIAN_LIMITS, 5.5, *observed]
+
+
+def _crossing(points: dict[float, Array], index: int, model: pyhf.Model, data: list[float], level: float) -> float:
+    for _ in range(_MAX_STEPS):
+        mu = np.array(sorted(points))
+        values = np.array([points[x][index] for x in mu])
+        if abs(values).min() < _LIMIT_PRECISION:
+            return float(mu[abs(values).argmin()])
+        if (values < 0).all():
+            following = mu[0] / 2
+        elif (values > 0).all():
+            following = mu[-1] * 1.5
+        else:
+            above = np.flatnonzero(values > 0)[-1]
+            near = slice(max(above - 1, 0), above + 3)
+            following = _interpolate(mu[near], values[near], mu[above : above + 2])
+        points[following] = _log_cls(following, model, data, level)
+    msg = f"CLs does not cross {level:g} between {min(points):g} and {max(points):g} times the signal template"
+    raise ValueError(msg)
+
+
+def _interpolate(mu: Array, values: Array, bracket: Array) -> float:
+    """Where `values` cross zero in the bracket: by monotone interpolation, or bisection where they are not monotone."""
+    if (np.diff(values) < 0).all():
+        crossing = float(PchipInterpolator(-values, mu)(0.0))
+        if bracket[0] < crossing < bracket[1]:
+            return crossing
+    return float(bracket.mean())
 
 
 def _signed_z(model: pyhf.Model, data: list[float]) -> float:

@@ -1,0 +1,1 @@
+"""Measurements of speed: `python -m tests.benchmarks.NAME`; nothing here is asserted."""

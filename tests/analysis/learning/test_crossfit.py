@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost as xgb
+
+from analysis.config import ClassifierConfig
+from analysis.learning import BoostedTrees, CrossFit, FoldResult, FoldTask, assign_folds, collect_folds, run_fold
+from analysis.methods import CWoLa
+from analysis.table import EventTable
+from tests.spies import SpyLearner
+from tests.toy_tables import WINDOW, dijet_masses, feature_names, table_of
+
+TASK = FoldTask(WINDOW, 0, 4, feature_names(2), CWoLa(), SpyLearner(), 11)
+
+
+def numbered_table(n_events: int = 4000, copies: int = 1) -> EventTable:
+    """Events whose first feature is their row; each event `copies` times, in different rows."""
+    rng = np.random.default_rng(5)
+    mjj = dijet_masses(n_events, rng, fit_range=(2800.0, 7000.0))
+    X = np.stack([np.arange(n_events), rng.normal(size=n_events)], axis=1)
+    event_id = table_of(mjj, X).event_id[rng.permutation(n_events) // copies]
+    return table_of(mjj, X, event_id=event_id)
+
+
+def run_folds(table: EventTable, task: FoldTask = TASK) -> list[FoldResult]:
+    return [run_fold(replace(task, fold=fold), table) for fold in range(task.n_folds)]
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_no_event_is_scored_by_a_model_that_saw_it(copies: int) -> None:
+    table = numbered_table(copies=copies)
+    results = run_folds(table)
+    for result in results:
+        seen = result.model.seen
+        assert len(seen) > 300
+        assert not seen & set(table.event_id[result.rows].tolist())
+    crossfit = collect_folds(reversed(results), table.event_id, TASK)
+    for row in np.flatnonzero(np.isfinite(crossfit.scores.values[:, 0])):
+        assert int(table.event_id[row]) not in crossfit.models[crossfit.scores.fold[row]].seen
+
+
+def test_every_event_in_the_fit_range_gets_its_own_score_and_no_other_does() -> None:
+    table = numbered_table()
+    scores = collect_folds(reversed(run_folds(table)), table.event_id, TASK).scores
+    inside = (table.mjj >= 3000) & (table.mjj < 6500)
+    assert 0 < inside.sum() < len(table)
+    rows = np.arange(len(table), dtype=np.float32)
+    np.testing.assert_array_equal(scores.values[inside], np.stack([rows, rows + 1], axis=1)[inside])
+    assert np.isnan(scores.values[~inside]).all()
+    np.testing.assert_array_equal(scores.mean()[inside], (rows + 0.5)[inside])
+    assert scores.method == "cwola"
+
+
+def test_identities_and_features_of_training_rows_belong_together() -> None:
+    table = numbered_table()
+    model = run_fold(TASK, table).model
+    assert model.seen == set(table.event_id[model.first_features.astype(int)].tolist())
+
+
+def test_each_fold_and_window_has_its_own_seed() -> None:
+    table = numbered_table()
+    other = replace(WINDOW, signal=(3320.0, 3700.0))
+    models = [result.model for task in (TASK, replace(TASK, window=other)) for result in run_folds(table, task)]
+    assert len({model.members[1] for model in models}) == 8
+    again = run_fold(replace(TASK, fold=2), table)
+    assert again.model.members == models[2].members
+
+
+def test_simulation_is_scored_by_every_fold_with_the_member_mean() -> None:
+    table = numbered_table()
+    crossfit = collect_folds(run_folds(table), table.event_id, TASK)
+    X = np.array([[3.0, 0.0], [8.0, 0.0]], np.float32)
+    np.testing.assert_array_equal(crossfit.predict(X), [[3.5] * 4, [8.5] * 4])
+
+
+def test_a_fold_without_events_has_no_scores() -> None:
+    table = numbered_table()
+    table = table.select(assign_folds(table.event_id, 4, random_state=11) != 2)
+    learner = BoostedTrees(ClassifierConfig(n_estimators=2), 1)
+    results = run_folds(table, replace(TASK, learner=learner))
+    assert results[2].scores.shape == (0, 1)
+    assert isinstance(collect_folds(results, table.event_id, TASK), CrossFit)
+
+
+def test_early_stopping_never_sees_the_scored_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = numbered_table(copies=2)
+    matrices: list[set[int]] = []
+    matrix = xgb.QuantileDMatrix
+
+    def spy(X: Any, *arguments: Any, **options: Any) -> Any:
+        matrices.append(set(table.event_id[X[:, 0].astype(int)].tolist()))
+        return matrix(X, *arguments, **options)
+
+    monkeypatch.setattr(xgb, "QuantileDMatrix", spy)
+    config = ClassifierConfig(n_estimators=10, early_stopping_rounds=2, validation_fraction=0.3)
+    for fold in range(TASK.n_folds):
+        result = run_fold(replace(TASK, fold=fold, learner=BoostedTrees(config, 1)), table)
+        train, validation = matrices[-2:]
+        scored = set(table.event_id[result.rows].tolist())
+        assert min(len(train), len(validation), len(scored)) > 100
+        assert not train & validation
+        assert not (train | validation) & scored
+    assert len(matrices) == 2 * TASK.n_folds

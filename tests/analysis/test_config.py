@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from analysis.config import LearningConfig, SearchConfig, available_presets, load_config
+from analysis.errors import ConfigError
+from analysis.regions import RegionScan
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "beside"),
+    [
+        ({"learnin": {}}, "'learnin'", "background, learning, plots, random_state"),
+        ({"learning": {"n_foldz": 3}}, "'learning.n_foldz'", "n_folds, n_members"),
+        ({"learning": {"classifier": {"depth": 3}}}, "'learning.classifier.depth'", "max_depth"),
+        ({"scan": {"n_folds": 3}}, "'scan.n_folds'", "fit_range"),
+    ],
+)
+def test_unknown_key_is_named_with_the_keys_beside_it(overrides: dict[str, Any], key: str, beside: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides=overrides)
+    assert f"unknown key {key}" in str(caught.value)
+    assert beside in str(caught.value)
+
+
+def test_every_fault_is_reported_at_once_with_file_and_place(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[learning]\nn_folds = 1\nefficiencies = [0.1, 1.5]\n[scan]\nstepp = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path=path)
+    words = (str(path), "learning.n_folds", "learning.efficiencies.1", "1.5", "scan.stepp")
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_unknown_preset_lists_the_presets(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("preset = 'nonsense'\n")
+    for arguments in ({"preset": "nonsense"}, {"path": path}):
+        with pytest.raises(ConfigError, match=r"unknown preset 'nonsense'.*demo"):
+            load_config(**arguments)
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[learning]\nn_folds = = 3\n")
+    with pytest.raises(ConfigError, match=r"bad\.toml is not valid TOML.*line 2"):
+        load_config(path=bad)
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*absent\.toml"):
+        load_config(path=tmp_path / "absent.toml")
+    bad.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*bad\.toml"):
+        load_config(path=bad)
+
+
+def test_later_layers_win_key_by_key(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("random_state = 5\n[scan]\nwidth = 300.0\n[learning.classifier]\nmax_depth = 2\nn_estimators = 7\n")
+    config = load_config(path=path, overrides={"learning": {"classifier": {"max_depth": 3}}, "random_state": 6})
+    assert config.random_state == 6
+    assert (config.learning.classifier.max_depth, config.learning.classifier.n_estimators) == (3, 7)
+    preset = load_config(preset="demo")
+    assert (config.scan.width, config.scan.step) == (300.0, preset.scan.step)
+    assert config.background == preset.background
+
+
+@pytest.mark.parametrize("name", available_presets())
+def test_every_preset_loads_and_lays_out_its_windows(name: str) -> None:
+    scan = RegionScan.from_config(load_config(preset=name).scan)
+    assert len(scan.windows) >= 1
+
+
+def test_the_demo_preset_is_smooth_for_its_sample() -> None:
+    RegionScan.from_config(load_config(preset="demo").scan).require_smooth(1200.0)
+
+
+def test_without_arguments_the_demo_is_loaded() -> None:
+    assert load_config() == load_config(preset="demo")
+
+
+def test_digest_knows_values_and_not_key_order() -> None:
+    first = SearchConfig.model_validate({"random_state": 1, "scan": {"first": 3200.0, "step": 100.0}})
+    second = SearchConfig.model_validate({"scan": {"step": 100.0, "first": 3200.0}, "random_state": 1})
+    other = SearchConfig.model_validate({"scan": {"step": 101.0, "first": 3200.0}, "random_state": 1})
+    assert first.digest() == second.digest() != other.digest()
+    assert first.digest("learning") == other.digest("learning")
+    assert first.digest("learning", "scan") != other.digest("learning", "scan")
+    assert first.digest("scan", "learning") == first.digest("learning", "scan")
+
+
+def test_an_integer_and_the_same_float_are_one_configuration() -> None:
+    whole = SearchConfig.model_validate({"scan": {"first": 3300, "windows": [[3300, 3700]]}})
+    point = SearchConfig.model_validate({"scan": {"first": 3300.0, "windows": [[3300.0, 3700.0]]}})
+    assert whole.digest() == point.digest()
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("learning", {"efficiencies": (1.0,)}),
+        ("learning", {"efficiencies": (0.1, 0.1)}),
+        ("learning", {"features": ()}),
+        ("learning", {"n_folds": 128}),  # folds are stored as int8
+        ("scan", {"fit_range": (3000.0, 6450.0)}),  # no whole number of bins
+        ("scan", {"first": float("nan")}),
+        ("scan", {"last": 3500.0}),
+        ("scan", {"windows": ()}),
+        ("scan", {"windows": ((3300.0, 3300.0),)}),
+        ("scan", {"windows": ((3300.0, 3700.0), (3300.0, 3700.0))}),
+        ("selection", {"abs_dy_search": 2.0, "abs_dy_validation": 1.0}),
+        ("statistics", {"cls_level": 0.0}),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(section: str, values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=section):
+        load_config(overrides={section: values})
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    config = LearningConfig()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.n_folds = 3  # type: ignore[misc]

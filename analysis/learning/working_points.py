@@ -101,6 +101,8 @@ def _quantiles(
     score: NDArray[np.float64], tie: NDArray[np.float64], weight: NDArray[np.float64], efficiencies: Sequence[float]
 ) -> NDArray[np.float64]:
     """(n_selections, 2): the last event that fails, when events are ordered by score, then by tie-break."""
+    if weight.sum() <= 0:
+        return np.full((len(efficiencies), 2), np.inf)  # nothing to measure an efficiency on: nothing passes
     order = np.lexsort((tie, score))[::-1]
     kept = np.concatenate([[0.0], np.cumsum(weight[order])])
     n_pass = [int(np.abs(kept - efficiency * kept[-1]).argmin()) for efficiency in efficiencies]

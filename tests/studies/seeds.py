@@ -26,10 +26,12 @@ FEATURES = {
     "scaled": ["mj1_over_mjj", "mj2_over_mjj", "tau21_j1", "tau21_j2"],
 }
 
+FUNCTIONS = ["dijet2", "dijet3", "dijet4", "dijet5"]
+
 POINTS = [
-    {"features": features, "signal": signal, "seed": seed}
+    {"features": features, "signal": signal, "seed": seed, "first_function": first}
+    for features, first in (("mass", "dijet3"), ("mass", "dijet2"), ("scaled", "dijet3"), ("scaled", "dijet2"))
     for seed in range(5)
-    for features in FEATURES
     for signal in (True, False)
 ]
 
@@ -49,7 +51,11 @@ def datasets(signal: bool) -> dict[str, Dataset]:
 def measure(point: Point) -> Point:
     """Scan once."""
     config = load_config(
-        overrides={"random_state": point["seed"], "learning": {"features": FEATURES[point["features"]]}}
+        overrides={
+            "random_state": point["seed"],
+            "learning": {"features": FEATURES[point["features"]]},
+            "background": {"functions": FUNCTIONS[FUNCTIONS.index(point["first_function"]) :]},
+        }
     )
     with tempfile.TemporaryDirectory() as folder, open_backend(1) as backend:
         results = ResultsFolder(Path(folder))
@@ -71,18 +77,19 @@ def measure(point: Point) -> Point:
 def main(max_minutes: float) -> None:
     """Run the study and print medians over seeds."""
     finished = run(NAME, POINTS, measure, max_minutes)
-    for features in FEATURES:
-        for signal in (True, False):
-            chosen = [point["z"] for point in finished if (point["features"], point["signal"]) == (features, signal)]
-            if not chosen:
-                continue
-            click.echo(f"{features}, {'with' if signal else 'without'} signal, {len(chosen)} seeds")
-            for window in chosen[0]:
-                cells = []
-                for selection in chosen[0][window]:
-                    values = [z[window][selection] for z in chosen if z[window][selection] is not None]
-                    cells.append(f"{selection} {median(values):6.2f} [{min(values):6.2f}, {max(values):6.2f}]")
-                click.echo(f"  {window}: " + "  ".join(cells))
+    groups: dict[str, list[dict[str, dict[str, float | None]]]] = {}
+    for point in finished:
+        sample = "with signal" if point["signal"] else "without signal"
+        label = f"{point['features']}, from {point['first_function']}, {sample}"
+        groups.setdefault(label, []).append(point["z"])
+    for label, chosen in groups.items():
+        click.echo(f"{label}, {len(chosen)} seeds: median [lowest, highest]")
+        for window in chosen[0]:
+            cells = []
+            for selection in chosen[0][window]:
+                values = [z for one in chosen if (z := one[window][selection]) is not None]
+                cells.append(f"{selection} {median(values):6.2f} [{min(values):6.2f}, {max(values):6.2f}]")
+            click.echo(f"  {window}: " + "  ".join(cells))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,130 @@
+"""The processor: one chunk of events in, one part of the event table out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from coffea.processor import ProcessorABC
+
+from analysis.config import SelectionConfig
+from analysis.errors import InputFileError
+from analysis.schema import SEARCH_REGION, VALIDATION_REGION
+from analysis.table import EventTable, write_part
+from processors.candidates import Adapter
+from processors.features import Feature, compute_features, count_oddities
+from processors.objects import Dijets, Tally
+from processors.selection import CUTS, Cut, apply_cuts
+
+__all__ = ["DijetProcessor", "part_name"]
+
+
+def part_name(dataset: str, fileuuid: str, entrystart: int, entrystop: int) -> str:
+    """Path of a part below its folder: the same chunk of the same file always has the same one."""
+    return f"dataset={dataset}/{fileuuid}_{entrystart}-{entrystop}.parquet"
+
+
+@dataclass(frozen=True)
+class DijetProcessor(ProcessorABC):
+    """Selects dijet events and writes them, with their features, as one parquet part per chunk.
+
+    Carries the functions that it calls, not their names, so that workers need no registry. Keeps no state.
+
+    Attributes
+    ----------
+    adapter : Adapter
+    selection : SelectionConfig
+    folder : pathlib.Path
+        Where parts are written; every worker must see it.
+    digest : str
+        What the parts were made with: configuration and code.
+    features : tuple of Feature
+        Columns of the table.
+    required : frozenset of str
+        Features without which a part is of no use.
+    cuts : tuple of Cut
+    """
+
+    adapter: Adapter
+    selection: SelectionConfig
+    folder: Path
+    digest: str
+    features: tuple[Feature, ...]
+    required: frozenset[str] = frozenset()
+    cuts: tuple[Cut, ...] = CUTS
+
+    def process(self, events: Any) -> dict[str, dict[str, set[str]]]:
+        """Process one chunk.
+
+        Parameters
+        ----------
+        events : coffea NanoEvents
+            Its metadata name dataset, kind, format, file and entries.
+
+        Returns
+        -------
+        dict
+            {dataset: {"parts": {name of the part}}}.
+
+        Raises
+        ------
+        InputFileError
+            If a branch that is needed is missing, or the weights make no sense.
+        """
+        meta = events.metadata
+        dijets = self.adapter.read(events, self.selection)
+        mask, cutflow = apply_cuts(dijets, self.selection, self.cuts)
+        selected = dijets.take(mask).ordered(self.selection.jet_order)
+        columns, unavailable = compute_features(selected, self.features)
+        for name in sorted(self.required & set(unavailable)):
+            msg = f"feature '{name}' cannot be computed. {unavailable[name]}"
+            raise InputFileError(msg)
+        fixed = _fixed_columns(selected, meta["dataset"], self.selection.abs_dy_search)
+        cutflow[SEARCH_REGION] = Tally.of(selected.weight[fixed["rapidity_region"] == SEARCH_REGION])
+        table = EventTable.from_columns({**fixed, **columns}, [one.spec for one in self.features])
+        info = {
+            **self.origin(meta),
+            "file": meta["filename"],
+            "cutflow": {name: tally.to_json() for name, tally in cutflow.items()},
+            "sum_of_weights": cutflow["all"].weight,
+            "sanity": count_oddities(selected),
+            "generator_weight": dijets.generator_weight,
+            "unavailable": unavailable,
+        }
+        name = part_name(meta["dataset"], meta["fileuuid"], meta["entrystart"], meta["entrystop"])
+        write_part(self.folder / name, table, info)
+        return {meta["dataset"]: {"parts": {name}}}
+
+    def postprocess(self, accumulator: Any) -> Any:
+        """Return the accumulated output as it is."""
+        return accumulator
+
+    def origin(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a part was made from and with; a part with another origin is out of date."""
+        return {
+            "digest": self.digest,
+            "dataset": meta["dataset"],
+            "kind": meta["kind"],
+            "format": self.adapter.name,
+            "tree": meta["treename"],
+            "entrystart": int(meta["entrystart"]),
+            "entrystop": int(meta["entrystop"]),
+        }
+
+
+def _fixed_columns(dijets: Dijets, dataset: str, abs_dy_search: float) -> dict[str, Any]:
+    inside = dijets.abs_dy < abs_dy_search
+    return {
+        "event_id": dijets.event_id,
+        "run": dijets.run,
+        "luminosity_block": dijets.luminosity_block,
+        "event": dijets.event,
+        "dataset": np.full(len(dijets), dataset, dtype=object),
+        "rapidity_region": np.where(inside, SEARCH_REGION, VALIDATION_REGION).astype(object),
+        "mjj": dijets.mjj,
+        "abs_dy": dijets.abs_dy,
+        "weight": dijets.weight,
+    }

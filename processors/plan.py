@@ -1,0 +1,174 @@
+"""What has to be done: the chunks of each dataset, and which of them are done already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from coffea.processor import Runner
+from coffea.processor.executor import WorkItem
+
+from analysis.datasets import Dataset
+from analysis.errors import DatasetError, InputFileError
+from analysis.table import read_part_info
+from processors.dijet import DijetProcessor, part_name
+
+__all__ = ["FileRecord", "Plan", "make_plans", "require_no_shared_files"]
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One input file.
+
+    Attributes
+    ----------
+    dataset, filename, treename : str
+    uuid : str
+        Identity that ROOT gave the file.
+    n_entries : int
+        Events in the tree.
+    """
+
+    dataset: str
+    filename: str
+    treename: str
+    uuid: str
+    n_entries: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The chunks of one dataset, and what processes them.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    runner : coffea.processor.Runner
+    processor : DijetProcessor
+    files : tuple of FileRecord
+        All files, those without events included.
+    items : tuple of WorkItem
+        Chunks that are wanted, none of them empty.
+    """
+
+    dataset: Dataset
+    runner: Runner
+    processor: DijetProcessor
+    files: tuple[FileRecord, ...]
+    items: tuple[WorkItem, ...]
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether `max_entries` leaves out a part of the files."""
+        return sum(map(len, self.items)) < sum(record.n_entries for record in self.files)
+
+    def path(self, item: WorkItem) -> Path:
+        """Return where the part of a chunk is written."""
+        uuid = str(UUID(bytes=item.fileuuid))
+        return self.processor.folder / part_name(item.dataset, uuid, item.entrystart, item.entrystop)
+
+    def info(self, item: WorkItem) -> dict[str, Any] | None:
+        """Return the record of the part of a chunk, or None if the chunk has to be processed."""
+        info = read_part_info(self.path(item))
+        if info is None or self.processor.required & set(info.get("unavailable", ())):
+            return None
+        wanted = self.processor.origin(
+            {
+                "dataset": item.dataset,
+                "kind": self.dataset.kind,
+                "treename": item.treename,
+                "entrystart": item.entrystart,
+                "entrystop": item.entrystop,
+            }
+        )
+        return info if all(info.get(key) == value for key, value in wanted.items()) else None
+
+    def missing(self) -> list[WorkItem]:
+        """Return the chunks that have to be processed."""
+        return [item for item in self.items if self.info(item) is None]
+
+
+def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProcessor) -> list[Plan]:
+    """Open the files of datasets and divide them into chunks.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        All of the format that the runner reads.
+    runner : coffea.processor.Runner
+    processor : DijetProcessor
+
+    Returns
+    -------
+    list of Plan
+        One per dataset, in order.
+
+    Raises
+    ------
+    InputFileError
+        If a file cannot be opened or is there twice, or no file of a dataset holds events.
+    """
+    fileset = {name: entry for dataset in datasets for name, entry in dataset.to_runner().items()}
+    chunks = list(runner.preprocess(fileset))
+    plans = []
+    for dataset in datasets:
+        items = [item for item in chunks if item.dataset == dataset.name]
+        files = _file_records(dataset, items)
+        if not any(record.n_entries for record in files):
+            msg = (
+                f"dataset {dataset.name}: its files hold no events: {', '.join(name for name, _ in dataset.files)}. "
+                "Make them again, or remove the dataset."
+            )
+            raise InputFileError(msg)
+        kept = _truncate([item for item in items if len(item)], dataset.max_entries)
+        plans.append(Plan(dataset, runner, processor, files, kept))
+    return plans
+
+
+def _file_records(dataset: Dataset, items: Sequence[WorkItem]) -> tuple[FileRecord, ...]:
+    records: dict[str, FileRecord] = {}
+    for filename, tree in dataset.files:
+        chunks = [item for item in items if item.filename == filename]
+        uuid = str(UUID(bytes=chunks[0].fileuuid))
+        if uuid in records:
+            msg = (
+                f"dataset {dataset.name}: {filename} is a copy of {records[uuid].filename} (UUID {uuid}); its events "
+                "would be counted twice. Remove one of them."
+            )
+            raise InputFileError(msg)
+        entries = max(item.entrystop for item in chunks)
+        records[uuid] = FileRecord(dataset.name, filename, tree, uuid, entries)
+    return tuple(records.values())
+
+
+def _truncate(items: Sequence[WorkItem], max_entries: int | None) -> tuple[WorkItem, ...]:
+    left = sum(map(len, items)) if max_entries is None else max_entries
+    kept = []
+    for item in items:
+        if left <= 0:
+            break
+        kept.append(replace(item, entrystop=min(item.entrystop, item.entrystart + left)))
+        left -= len(kept[-1])
+    return tuple(kept)
+
+
+def require_no_shared_files(plans: Sequence[Plan]) -> None:
+    """Refuse a file that two observed datasets hold.
+
+    Raises
+    ------
+    DatasetError
+        If there is one.
+    """
+    owner: dict[str, FileRecord] = {}
+    for record in (file for plan in plans if plan.dataset.is_observed for file in plan.files):
+        first = owner.setdefault(record.uuid, record)
+        if first is not record:
+            msg = (
+                f"datasets {first.dataset} and {record.dataset} hold the same file ({first.filename} and "
+                f"{record.filename}); its events would be searched twice. Remove it from one of them."
+            )
+            raise DatasetError(msg)

@@ -1,0 +1,327 @@
+"""Runs the processor over datasets: plan, skip what is done, process, compare with the plan, add up.
+
+Parts live in `<folder>/<digest>/dataset=<name>/`. The digest covers the selection, the features and the source text of
+this package, so a part is used again only if processing would make the same one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from hashlib import sha256
+from operator import add
+from pathlib import Path
+from typing import Any
+
+from coffea.processor import Runner
+
+import analysis
+from analysis.compute import Backend
+from analysis.config import SearchConfig
+from analysis.datasets import Dataset
+from analysis.errors import ConfigError, DatasetError, InputFileError
+from analysis.identity import digest, event_hash, source_digest
+from analysis.schema import table_schema
+from analysis.table import EventTable
+from processors.candidates import ADAPTERS, find_adapter
+from processors.dijet import DijetProcessor
+from processors.executor import BackendExecutor, run_tasks
+from processors.features import FEATURES
+from processors.objects import Tally
+from processors.plan import FileRecord, Plan, make_plans, require_no_shared_files
+from processors.selection import CUTS
+
+__all__ = [
+    "DatasetResult",
+    "FileRecord",
+    "ProcessResult",
+    "load_table",
+    "process_datasets",
+    "processing_digest",
+]
+
+MAX_REPEATS = 2
+"""How often parts that are missing after a run are processed again."""
+
+
+@dataclass(frozen=True)
+class DatasetResult:
+    """What processing made of one dataset.
+
+    Attributes
+    ----------
+    name : str
+    parts : tuple of pathlib.Path
+        In the order of files and entries.
+    n_entries : int
+        Events processed.
+    sum_of_weights : float
+        Sum of generator weights before any cut, for the normalisation.
+    normalisation : str
+        Where that comes from: "runs" (kept in the file), "n_generated" (given with the dataset) or "events" (summed
+        over the events, right only for files that were not skimmed).
+    cutflow : dict of str to Tally
+        Events left after each cut.
+    sanity : dict of str to int
+        Jets with undefined or clipped features among the selected events.
+    files : tuple of FileRecord
+    """
+
+    name: str
+    parts: tuple[Path, ...]
+    n_entries: int
+    sum_of_weights: float
+    normalisation: str
+    cutflow: dict[str, Tally]
+    sanity: dict[str, int]
+    files: tuple[FileRecord, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON-ready values; parts by their names."""
+        return {
+            "parts": [path.name for path in self.parts],
+            "n_entries": self.n_entries,
+            "sum_of_weights": self.sum_of_weights,
+            "normalisation": self.normalisation,
+            "cutflow": {name: {"events": tally.events, "weight": tally.weight} for name, tally in self.cutflow.items()},
+            "sanity": self.sanity,
+            "files": [asdict(record) for record in self.files],
+        }
+
+
+@dataclass(frozen=True)
+class ProcessResult:
+    """What processing made of all datasets.
+
+    Attributes
+    ----------
+    digest : str
+        Configuration and code that the parts were made with.
+    folder : pathlib.Path
+        Folder of the parts.
+    datasets : dict of str to DatasetResult
+    """
+
+    digest: str
+    folder: Path
+    datasets: dict[str, DatasetResult]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON-ready values."""
+        return {
+            "digest": self.digest,
+            "datasets": {name: result.to_json() for name, result in self.datasets.items()},
+        }
+
+
+def process_datasets(
+    datasets: Mapping[str, Dataset],
+    config: SearchConfig,
+    folder: Path,
+    backend: Backend,
+    *,
+    chunksize: int = 250_000,
+) -> ProcessResult:
+    """Select the events of datasets and write them as parts; parts that exist are kept.
+
+    Parameters
+    ----------
+    datasets : mapping of str to Dataset
+    config : SearchConfig
+        Its selection, and the features that the classifier will need.
+    folder : pathlib.Path
+        Where parts are kept, below a folder of their own for each configuration.
+    backend : Backend
+        Where the work runs.
+    chunksize : int
+        Events per chunk, about. The results do not depend on it.
+
+    Returns
+    -------
+    ProcessResult
+
+    Raises
+    ------
+    ConfigError
+        If the configuration names a feature that does not exist.
+    DatasetError
+        If a dataset has an unknown format, or two observed datasets share a file.
+    InputFileError
+        If a file is missing, damaged, lacks something, or no file of a dataset has events.
+    """
+    required = _required_features(config)
+    stamp = processing_digest(config)
+    plans: list[Plan] = []
+    for name in dict.fromkeys(dataset.format for dataset in datasets.values()):
+        adapter = find_adapter(name)
+        processor = DijetProcessor(
+            adapter, config.selection, folder.absolute() / stamp, stamp, tuple(FEATURES.values()), required
+        )
+        runner = Runner(
+            executor=BackendExecutor(backend=backend),
+            schema=adapter.schema,
+            chunksize=chunksize,
+            metadata_cache={},  # the default outlives the call, and with it what changed files once held
+        )
+        chosen = [dataset for dataset in datasets.values() if dataset.format == name]
+        plans += make_plans(chosen, runner, processor)
+    require_no_shared_files(plans)
+    _process(plans)
+    results = {plan.dataset.name: _summarise(plan, backend) for plan in plans}
+    return ProcessResult(stamp, folder.absolute() / stamp, {name: results[name] for name in datasets})
+
+
+def processing_digest(config: SearchConfig) -> str:
+    """Digest of all that decides what parts hold: selection, cuts, features and the source text behind them."""
+    functions = [
+        *(one.read for one in ADAPTERS.values()),
+        *(one.compute for one in FEATURES.values()),
+        *(one.passes for one in CUTS),
+        event_hash,
+        table_schema,
+    ]
+    return digest(
+        {
+            "selection": config.selection.model_dump(mode="json"),
+            "features": [one.spec.to_json() for one in FEATURES.values()],
+            "cuts": [one.name for one in CUTS],
+            "version": analysis.__version__,
+            "code": _code_hash(functions),
+        }
+    )
+
+
+def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: Iterable[str]) -> EventTable:
+    """Read the events of some datasets, simulation normalised to its cross-section and luminosity.
+
+    Parameters
+    ----------
+    result : ProcessResult
+    datasets : mapping of str to Dataset
+        The ones that were processed.
+    names : iterable of str
+        Datasets to read.
+
+    Returns
+    -------
+    EventTable
+
+    Raises
+    ------
+    DatasetError
+        If a name was not processed.
+    TableError
+        If an event occurs twice.
+    """
+    chosen = list(names)
+    if unknown := [name for name in chosen if name not in result.datasets]:
+        msg = f"dataset '{unknown[0]}' was not processed. Processed: {', '.join(result.datasets)}."
+        raise DatasetError(msg)
+    paths = [path for name in chosen for path in result.datasets[name].parts]
+    scales = {name: datasets[name].scale(result.datasets[name].sum_of_weights) for name in chosen}
+    return EventTable.from_parts(paths, scales)
+
+
+def _required_features(config: SearchConfig) -> frozenset[str]:
+    if unknown := [name for name in config.learning.features if name not in FEATURES]:
+        msg = f"learning.features: there is no feature '{unknown[0]}'. Features: {', '.join(FEATURES)}."
+        raise ConfigError(msg)
+    return frozenset(config.learning.features)
+
+
+def _code_hash(functions: Iterable[Any]) -> str:
+    """Digest of this package and of the modules that the functions come from, an analyst's own among them."""
+    sources = {sha256(_source(function)).hexdigest() for function in functions}
+    return digest([source_digest(Path(__file__).parent), sorted(sources)])
+
+
+def _source(function: Any) -> bytes:
+    """Text of the module that defines a function, or its bytecode where there is no file (a notebook)."""
+    try:
+        return Path(inspect.getfile(function)).read_bytes()
+    except (OSError, TypeError):
+        code = function.__code__
+        return repr((code.co_code, code.co_consts, code.co_names)).encode()
+
+
+def _process(plans: Sequence[Plan]) -> None:
+    """Process the chunks whose part is missing; look again afterwards, since a part may be lost after it was made."""
+    for _ in range(1 + MAX_REPEATS):
+        for runner in {id(plan.runner): plan.runner for plan in plans}.values():
+            same = [plan for plan in plans if plan.runner is runner]
+            if items := [item for plan in same for item in plan.missing()]:
+                runner.run(items, same[0].processor)
+    if lost := [plan.path(item) for plan in plans for item in plan.missing()]:
+        msg = (
+            f"{len(lost)} parts are missing although they were processed {1 + MAX_REPEATS} times, such as {lost[0]}. "
+            "Workers must see the same folder; check that nothing else writes to it, and free disk space."
+        )
+        raise InputFileError(msg)
+
+
+def _summarise(plan: Plan, backend: Backend) -> DatasetResult:
+    infos = [info for item in plan.items if (info := plan.info(item)) is not None]
+    _require_one_weight(plan, infos)
+    cutflow = {name: reduce(add, (Tally(**info["cutflow"][name]) for info in infos)) for name in infos[0]["cutflow"]}
+    names = sorted({name for info in infos for name in info["sanity"]})
+    total, normalisation = _normalisation(plan, cutflow["all"].weight, backend)
+    return DatasetResult(
+        name=plan.dataset.name,
+        parts=tuple(plan.path(item) for item in plan.items),
+        n_entries=sum(map(len, plan.items)),
+        sum_of_weights=total,
+        normalisation=normalisation,
+        cutflow=cutflow,
+        sanity={name: sum(info["sanity"].get(name, 0) for info in infos) for name in names},
+        files=plan.files,
+    )
+
+
+def _require_one_weight(plan: Plan, infos: Sequence[Mapping[str, Any]]) -> None:
+    weights = {info["generator_weight"]: info["file"] for info in infos if info["generator_weight"] is not None}
+    if len(weights) > 1:
+        (one, first), (two, second) = list(weights.items())[:2]
+        msg = (
+            f"dataset {plan.dataset.name}: events of kind '{plan.dataset.kind}' must be unweighted, but have generator "
+            f"weight {one:g} in {first} and {two:g} in {second}. Unweight the sample first, or declare it as "
+            "background."
+        )
+        raise InputFileError(msg)
+
+
+def _normalisation(plan: Plan, summed: float, backend: Backend) -> tuple[float, str]:
+    dataset, read = plan.dataset, plan.processor.adapter.generator_sum
+    if dataset.is_observed or plan.is_truncated:
+        return summed, "events"
+    sums: list[float | None] = []
+    if read is not None:
+        tasks = list(plan.files)
+        found = dict(run_tasks(backend, _GeneratorSum(read), tasks, "Reading generator sums"))
+        sums = [found[index] for index in range(len(tasks))]
+    known = [value for value in sums if value is not None]
+    if known and len(known) == len(sums):
+        return math.fsum(known), "runs"
+    if dataset.n_generated is not None:
+        return dataset.n_generated, "n_generated"
+    if known:
+        lacking = next(record.filename for record, value in zip(plan.files, sums, strict=True) if value is None)
+        msg = (
+            f"{lacking} (dataset {dataset.name}): there is no sum of generator weights (Runs/genEventSumw), but other "
+            "files of the dataset have it. Give metadata.n_generated for the whole dataset."
+        )
+        raise InputFileError(msg)
+    return summed, "events"
+
+
+@dataclass(frozen=True)
+class _GeneratorSum:
+    """Picklable call of an adapter's `generator_sum` on a file."""
+
+    read: Any
+
+    def __call__(self, record: FileRecord) -> float | None:
+        total: float | None = self.read(record.filename)
+        return total

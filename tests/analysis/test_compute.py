@@ -1,0 +1,116 @@
+"""Backends: all results, once each, whatever happens to workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.compute import Serial, TaskFailure, available_cpus, open_backend, track
+from analysis.errors import ComputeError
+
+
+def square(task: int) -> int:
+    return task * task
+
+
+def scaled(task: int, shared: dict[str, np.ndarray]) -> float:
+    return float(task * shared["values"].sum())
+
+
+def writes_into_shared(task: int, shared: dict[str, np.ndarray]) -> None:
+    shared["values"][0] = task
+
+
+def fails_at_three(task: int) -> int:
+    if task == 3:
+        msg = "three is wrong"
+        raise ValueError(msg)
+    return task
+
+
+def dies_once(task: tuple[int, str]) -> int:
+    """Kill the worker when task 2 runs for the first time."""
+    number, marker = task
+    if number == 2 and not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def dies(task: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def process_id(task: int) -> int:
+    return os.getpid()
+
+
+@pytest.fixture(params=["serial", "two_processes"])
+def backend(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_every_task_once(backend):
+    found = list(backend.map(square, range(20)))
+    assert sorted(found) == [(i, i * i) for i in range(20)]
+    assert list(backend.map(square, [])) == []
+
+
+def test_shared_data_reach_every_task(backend):
+    shared = {"values": np.arange(1000.0), "empty": np.zeros(0)}
+    assert dict(backend.map(scaled, [1, 2, 3], shared=shared)) == {i: (i + 1) * 499500.0 for i in range(3)}
+    assert dict(backend.map(scaled, [1], shared={"values": np.ones(3)})) == {0: 3.0}
+
+
+def test_workers_cannot_change_shared_data(two_processes):
+    """They see one file; a write must fail and not reach the others."""
+    with pytest.raises(TaskFailure, match="read-only"):
+        list(two_processes.map(writes_into_shared, [1], shared={"values": np.arange(1000.0)}))
+
+
+def test_failure_tells_task_and_cause(backend):
+    with pytest.raises(TaskFailure) as caught:
+        list(backend.map(fails_at_three, [5, 4, 3, 2]))
+    assert caught.value.index == 2
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert "three is wrong" in str(caught.value.__cause__)
+    assert dict(backend.map(square, [2])) == {0: 4}
+
+
+def test_killed_worker_loses_nothing(two_processes, tmp_path):
+    marker = tmp_path / "died"
+    found = list(two_processes.map(dies_once, [(i, str(marker)) for i in range(12)]))
+    assert marker.exists()
+    assert sorted(found) == [(i, i) for i in range(12)]
+
+
+def test_task_that_always_kills_its_worker_is_given_up(two_processes):
+    with pytest.raises(ComputeError, match=r"1 tasks were lost 4 times.*fewer --jobs"):
+        list(two_processes.map(dies, [0]))
+    assert dict(two_processes.map(square, [3])) == {0: 9}
+
+
+def test_work_runs_in_other_processes(two_processes):
+    assert os.getpid() not in dict(two_processes.map(process_id, range(4))).values()
+    assert set(dict(Serial().map(process_id, range(4))).values()) == {os.getpid()}
+
+
+def test_functions_defined_on_the_spot_reach_workers(two_processes):
+    offset = 10
+    assert dict(two_processes.map(lambda task: task + offset, [1])) == {0: 11}
+
+
+def test_one_job_is_serial():
+    with open_backend(1) as backend:
+        assert isinstance(backend, Serial)
+    assert 1 <= available_cpus() <= (os.cpu_count() or 1)
+
+
+def test_progress_passes_everything_through(capsys):
+    assert list(track(iter(range(5)), total=5, description="x")) == list(range(5))
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,43 @@
+"""Where tests find real files, and the backends they run on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from analysis.compute import Backend, Serial, open_backend
+
+
+def _data_folder() -> Path:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("CWOLA_TEST_DATA", beside))
+
+
+@pytest.fixture(scope="session")
+def data() -> Callable[[str], Path]:
+    """Path of a real file; the test is skipped without it, or fails if CWOLA_REQUIRE_DATA is 1."""
+
+    def find(name: str) -> Path:
+        path = _data_folder() / name
+        if not path.exists():
+            reason = f"needs the data file {name}: set CWOLA_TEST_DATA to the folder that holds it"
+            if os.environ.get("CWOLA_REQUIRE_DATA") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return path
+
+    return find
+
+
+@pytest.fixture
+def serial() -> Backend:
+    return Serial()
+
+
+@pytest.fixture(scope="session")
+def two_processes() -> Iterator[Backend]:
+    with open_backend(2) as backend:
+        yield backend

@@ -1,0 +1,125 @@
+"""Policies of the features, and the registry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.errors import ConfigError, InputFileError, TableError
+from analysis.schema import FeatureSpec
+from processors import features
+from processors.features import FEATURES, Feature, compute_features, count_oddities, feature, nsubjettiness_ratio
+from tests.processors.test_selection import make_dijets, make_jet
+
+NAN = np.nan
+
+
+def with_taus(jet, **taus):
+    return replace(jet, taus={int(name[3:]): np.asarray(values, float) for name, values in taus.items()})
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "ratio"),
+    [
+        (0.5, 0.25, 0.5),
+        (0.5, 0.0, 0.0),
+        (0.5, 0.6, 1.0),
+        (0.0, 0.0, NAN),
+        (0.0, 0.3, NAN),
+        (-1.0, 0.3, NAN),
+        (0.3, -1.0, NAN),
+        (-1.0, -1.0, NAN),
+        (NAN, 0.3, NAN),
+        (0.3, NAN, NAN),
+        (np.inf, 0.3, NAN),
+    ],
+)
+def test_ratio(lower, upper, ratio):
+    jet = with_taus(make_jet(1), tau1=[lower], tau2=[upper])
+    np.testing.assert_array_equal(nsubjettiness_ratio(jet, 2), [ratio])
+
+
+def test_order_of_jets():
+    """Mass order puts the heavier jet first, a missing mass last, and keeps p_T order where masses are equal."""
+    first = {"pt": 900, "jet_mass": [10, 50, NAN, 20, NAN, 30]}
+    second = {"pt": 800, "jet_mass": [40, 30, 5, NAN, NAN, 30]}
+    dijets = make_dijets(6, first, second)
+    dijets = replace(
+        dijets, first=with_taus(dijets.first, tau1=np.ones(6)), second=with_taus(dijets.second, tau1=np.full(6, 2.0))
+    )
+    ordered = dijets.ordered("mass")
+    np.testing.assert_array_equal(ordered.first.jet_mass, [40, 50, 5, 20, NAN, 30])
+    np.testing.assert_array_equal(ordered.second.jet_mass, [10, 30, NAN, NAN, NAN, 30])
+    assert ordered.first.pt.tolist() == [800, 900, 800, 900, 900, 900]
+    assert ordered.first.tau(1).tolist() == [2, 1, 2, 1, 1, 1]
+    assert ordered.second.tau(1).tolist() == [1, 2, 1, 2, 2, 2]
+    assert dijets.ordered("pt") is dijets
+
+
+def test_difference_is_signed_in_pt_order():
+    dijets = make_dijets(first={"jet_mass": 50}, second={"jet_mass": 80})
+    assert features.delta_mj(dijets.ordered("pt")).tolist() == [-30]
+    assert features.delta_mj(dijets.ordered("mass")).tolist() == [30]
+
+
+def test_scaled_mass():
+    dijets = make_dijets(first={"jet_mass": 500}, second={"jet_mass": 100}, mjj=2000)
+    assert features.mj1_over_mjj(dijets).tolist() == [0.25]
+    assert features.mj2_over_mjj(dijets).tolist() == [0.05]
+
+
+def test_missing_branch_leaves_a_feature_undefined_and_says_why():
+    message = "a.root: branch FatJet_tau3 is missing"
+    dijets = make_dijets(2)
+    jets = [
+        replace(with_taus(jet, tau1=[0.5, 0.5], tau2=[0.1, 0.2]), absent={3: message})
+        for jet in (dijets.first, dijets.second)
+    ]
+    columns, unavailable = compute_features(replace(dijets, first=jets[0], second=jets[1]), FEATURES.values())
+    assert unavailable == {"tau32_j1": message, "tau32_j2": message}
+    assert np.isnan(columns["tau32_j1"]).all()
+    np.testing.assert_allclose(columns["tau21_j1"], [0.2, 0.4])
+    assert {column.dtype for column in columns.values()} == {np.dtype(np.float32)}
+
+
+def test_infinite_feature_is_undefined():
+    one = Feature(FeatureSpec("f", "f", "", (1, 0, 1)), lambda dijets: np.array([1.0, np.inf, 1e300]))
+    columns, _ = compute_features(make_dijets(3), [one])
+    np.testing.assert_array_equal(columns["f"], np.array([1, NAN, NAN], np.float32))
+
+
+def test_feature_of_the_wrong_length_is_named():
+    one = Feature(FeatureSpec("wrong", "f", "", (1, 0, 1)), lambda dijets: np.zeros(2))
+    with pytest.raises(TableError, match=r"'wrong'.*\(2,\).*expected \(3,\)"):
+        compute_features(make_dijets(3), [one])
+
+
+@pytest.mark.parametrize("name", ["mj1", "mjj", "weight"])
+def test_name_that_is_taken_is_refused(name):
+    with pytest.raises(ConfigError, match=f"'{name}' exists already"):
+        feature(name, label="", unit="", bins=(1, 0, 1))(lambda dijets: dijets.mjj)
+
+
+def test_error_inside_a_feature_is_not_taken_for_a_missing_branch():
+    one = Feature(FeatureSpec("f", "f", "", (1, 0, 1)), lambda dijets: dijets.nothing)
+    with pytest.raises(AttributeError):
+        compute_features(make_dijets(1), [one])
+
+
+def test_oddities_are_counted_per_jet():
+    dijets = make_dijets(3, first={"jet_mass": [NAN, 5, 6]}, second={"jet_mass": [NAN, NAN, 6]})
+    first = with_taus(dijets.first, tau1=[0, 0.5, 0.5], tau2=[0, 0.6, 0.2])
+    second = with_taus(dijets.second, tau1=[0.5, NAN, 0.1], tau2=[0.1, 0.1, 0.2])
+    assert count_oddities(replace(dijets, first=first, second=second)) == {
+        "missing_jet_mass": 3,
+        "undefined_tau21": 2,
+        "clipped_tau21": 2,
+    }
+
+
+def test_absent_tau_is_an_input_error():
+    jet = replace(make_jet(1), absent={2: "the branch is missing"})
+    with pytest.raises(InputFileError, match="the branch is missing"):
+        nsubjettiness_ratio(jet, 2)

@@ -1,0 +1,167 @@
+"""The whole of processing against the same selection written event by event in plain Python (`tests.plain`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.compute import Backend, Serial
+from analysis.config import SearchConfig
+from analysis.table import EventTable
+from tests import plain, toys
+from tests.running import dataset, run
+
+FEATURES = (
+    "mj1",
+    "mj2",
+    "delta_mj",
+    "tau21_j1",
+    "tau21_j2",
+    "tau32_j1",
+    "tau32_j2",
+    "mj1_over_mjj",
+    "mj2_over_mjj",
+)
+
+READERS: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
+    "nanoaod": plain.nanoaod_events,
+    "delphes": plain.delphes_events,
+}
+
+OPEN = {"pt_min": 0, "leading_pt_min": 0, "abs_eta_max": 10, "abs_dy_validation": 20, "mjj_min": 0}
+"""Cuts that let low-p_T events of ordinary CMS simulation through."""
+
+
+def assert_same(table: EventTable, truth: dict[str, np.ndarray], *, mass_tolerance: float) -> None:
+    """Same events, and the same numbers for each; the table is sorted by identity, the truth as in the file."""
+    expected_keys = [tuple(map(int, key)) for key in truth["key"]]
+    found = [table.column(name).tolist() for name in ("run", "luminosity_block", "event")]
+    order = {key: row for row, key in enumerate(zip(*found, strict=True))}
+    assert len(expected_keys) > 0
+    assert set(order) == set(expected_keys)
+    rows = np.array([order[key] for key in expected_keys])
+    np.testing.assert_allclose(table.mjj[rows], truth["mjj"], rtol=1e-10)
+    np.testing.assert_allclose(table.column("abs_dy")[rows], truth["abs_dy"], rtol=1e-9, atol=1e-9)
+    assert table.column("rapidity_region")[rows].tolist() == truth["rapidity_region"].tolist()
+    for name in FEATURES:
+        atol = mass_tolerance if name.startswith(("mj", "delta")) else 0
+        np.testing.assert_allclose(table.column(name)[rows], truth[name], rtol=3e-7, atol=atol, err_msg=name)
+
+
+PYTHIA = [
+    {},
+    {"jet_mass": "softdrop", "jet_mass_min": 30, "jet_mass_max": 500},
+    {"jet_mass": "softdrop", "jet_order": "pt", "pt_min": 1000, "abs_dy_search": 0.5, "abs_dy_validation": 1.2},
+]
+
+
+@pytest.mark.parametrize("selection", PYTHIA)
+@pytest.mark.parametrize(("name", "entries"), [("qcd_a", 20_000), ("wprime_3500_500_100", 8000)])
+def test_pythia(data, tmp_path, name, entries, selection):
+    path = data(f"pythia/{name}.root")
+    config = SearchConfig(selection=selection).selection
+    _, table = run(dataset(path, kind="pseudodata", max_entries=entries), tmp_path, selection)
+    assert_same(table, plain.table(plain.nanoaod_events(path, entries), config), mass_tolerance=1e-4)
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {},
+        {"jet_mass": "softdrop"},
+        {"jet_mass": "trimmed", "jet_mass_min": 30, "jet_mass_max": 500},
+        {"jet_mass": "pruned", "jet_order": "pt"},
+    ],
+)
+def test_delphes(data, tmp_path, selection):
+    path = data("delphes/qcd_r10.root")
+    config = SearchConfig(selection=selection).selection
+    _, table = run(dataset(path, layout="delphes", max_entries=1500), tmp_path, selection)
+    # A groomed mass is a small difference of large numbers: of order 1e-4 GeV it depends on the order of operations.
+    assert_same(table, plain.table(plain.delphes_events(path, 1500), config), mass_tolerance=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "selection"),
+    [
+        ("nano_v12_tt", OPEN),
+        ("nano_v12_tt", {**OPEN, "jet_mass": "softdrop", "jet_mass_min": 5}),
+        ("nano_v15_tt", {**OPEN, "jet_mass": "softdrop"}),
+    ],
+)
+def test_cms_simulation(data, tmp_path, name, selection):
+    path = data(f"nanoaod/{name}.root")
+    truth = plain.table(plain.nanoaod_events(path), SearchConfig(selection=selection).selection)
+    _, table = run(dataset(path), tmp_path, selection)
+    assert_same(table, truth, mass_tolerance=1e-4)
+
+
+def test_file_without_a_selected_event_gives_an_empty_table(data, tmp_path):
+    path = data("nanoaod/nano_v9_dy.root")
+    assert not plain.table(plain.nanoaod_events(path), SearchConfig(selection=OPEN).selection)
+    _, table = run(dataset(path), tmp_path, OPEN)
+    assert len(table) == 0
+
+
+@pytest.mark.parametrize("layout", ["nanoaod", "delphes"])
+@pytest.mark.parametrize("order", ["mass", "pt"])
+def test_toys_with_odd_values(tmp_path, layout, order):
+    """Unsorted jets, 0 to 4 of them, τ = 0, τ_N > τ_{N-1}, m < 0, msoftdrop = -1."""
+    write = {"nanoaod": toys.write_nanoaod, "delphes": toys.write_delphes}[layout]
+    path = write(tmp_path / "toy.root", toys.random_events(3000, seed=1))
+    selection = {"jet_order": order, "jet_mass": "softdrop" if layout == "nanoaod" else "ungroomed", "mjj_min": 500}
+    truth = plain.table(READERS[layout](path), SearchConfig(selection=selection).selection)
+    _, table = run(dataset(path, layout=layout), tmp_path, selection)
+    assert_same(table, truth, mass_tolerance=1e-4)
+    assert np.isnan(truth["tau21_j1"]).any()
+    assert (truth["tau21_j1"] == 1).any()
+    assert layout == "delphes" or np.isnan(truth["mj2"]).any()
+
+
+@pytest.mark.parametrize(("kind", "extra"), [("data", ()), ("pseudodata", ("sample",)), ("signal", ("sample",))])
+def test_identity_of_nanoaod_events(tmp_path, kind, extra):
+    """Run, luminosity block and event; for simulation also the dataset, since samples reuse the numbers."""
+    path = toys.write_nanoaod(tmp_path / "toy.root", [toys.dijet()] * 250, run=7, first_event=1000)
+    _, table = run(dataset(path, kind=kind), tmp_path)
+    expected = [plain.identity(7, i // 100, 1000 + i, *map(plain.text_hash, extra)) for i in range(250)]
+    assert sorted(table.event_id.tolist()) == sorted(expected)
+
+
+def test_identity_of_delphes_events(tmp_path):
+    """Dataset, file and entry in the file, wherever the chunk begins."""
+    path = toys.write_delphes(tmp_path / "toy.root", [[], *[toys.dijet()] * 9])
+    uuid = next(plain.delphes_events(path))["uuid"]
+    _, table = run(dataset(path, layout="delphes"), tmp_path, chunksize=4)
+    expected = {
+        plain.identity(plain.text_hash("sample"), plain.text_hash(uuid), entry): entry for entry in range(1, 10)
+    }
+    found = dict(zip(table.event_id.tolist(), table.column("event").tolist(), strict=True))
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", ["pythia/zprime_tt_3600", "nanoaod/nano_v12_tt", "delphes/zprime_tt_3500_r10"])
+def test_ratios_of_real_jets_lie_between_zero_and_one(data, tmp_path, name):
+    """A reader that takes `.tau2` gets m² (a property of `vector`) and fails here by orders of magnitude."""
+    layout = "delphes" if name.startswith("delphes") else "nanoaod"
+    _, table = run(dataset(data(f"{name}.root"), layout=layout), tmp_path, OPEN)
+    for feature in ("tau21_j1", "tau21_j2", "tau32_j1", "tau32_j2"):
+        values = table.column(feature)
+        defined = values[np.isfinite(values)]
+        assert len(defined) > 0.9 * len(table) > 0
+        assert defined.min() >= 0
+        assert defined.max() <= 1
+        assert 0.1 < np.median(defined) < 0.95
+
+
+def test_two_processes_give_the_same_table(data, tmp_path, two_processes: Backend):
+    path = data("pythia/wprime_3500_500_100.root")
+    backends = {"serial": Serial(), "processes": two_processes}
+    found = [
+        run(dataset(path, kind="signal"), tmp_path / name, backend=backend, chunksize=3000)
+        for name, backend in backends.items()
+    ]
+    toys.assert_identical(found[0][1], found[1][1])
+    assert found[0][0].to_json() == found[1][0].to_json()

@@ -1,0 +1,31 @@
+"""Process files with one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from analysis.compute import Serial
+from analysis.config import SearchConfig
+from analysis.datasets import Dataset
+from analysis.table import EventTable
+from processors.run import DatasetResult, load_table, process_datasets
+
+TREES = {"nanoaod": "Events", "delphes": "Delphes"}
+
+
+def dataset(*paths: Path, layout: str = "nanoaod", **options: Any) -> Dataset:
+    """A dataset of background simulation named "sample", unless the options say otherwise."""
+    files = tuple((str(path), TREES[layout]) for path in paths)
+    return replace(Dataset("sample", "background", layout, files), **options)
+
+
+def run(
+    one: Dataset, folder: Path, selection: Mapping[str, Any] | None = None, **options: Any
+) -> tuple[DatasetResult, EventTable]:
+    """Process one dataset and read its events."""
+    config = SearchConfig(selection=selection or {})
+    result = process_datasets({one.name: one}, config, folder, options.pop("backend", Serial()), **options)
+    return result.datasets[one.name], load_table(result, {one.name: one}, [one.name])

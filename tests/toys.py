@@ -1,0 +1,138 @@
+"""Small ROOT files with known content, in the layouts of NanoAOD and Delphes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import uproot
+
+from analysis.table import EventTable
+
+JET_FIELDS = ("pt", "eta", "phi", "mass", "msoftdrop", "tau1", "tau2", "tau3", "tau4")
+
+JetValues = dict[str, float]
+Event = Sequence[JetValues]
+
+
+def jet(pt: float = 800.0, **values: float) -> JetValues:
+    """One jet with sensible values; name the ones that matter."""
+    unknown = set(values) - set(JET_FIELDS)
+    assert not unknown, unknown
+    default = {"eta": 0.0, "phi": 0.0, "mass": 100.0, "msoftdrop": 80.0}
+    return {"pt": pt, **default, "tau1": 0.5, "tau2": 0.25, "tau3": 0.2, "tau4": 0.1, **values}
+
+
+def dijet(first: JetValues | None = None, second: JetValues | None = None) -> list[JetValues]:
+    """Two jets back to back; with the defaults m_jj is about 1.6 TeV and |Δy| = 0."""
+    return [first or jet(), second or jet(phi=3.0)]
+
+
+def random_events(n_events: int, seed: int, *, max_jets: int = 4) -> list[list[JetValues]]:
+    """Events with 0 to `max_jets` jets in no order, some of them with odd values, as float32 files hold them."""
+    rng = np.random.default_rng(seed)
+    return [[_random_jet(rng) for _ in range(rng.integers(0, max_jets + 1))] for _ in range(n_events)]
+
+
+def _random_jet(rng: np.random.Generator) -> JetValues:
+    tau1 = 0.0 if rng.random() < 0.05 else rng.uniform(0.01, 1)
+    tau2 = tau1 * rng.uniform(0.1, 1.05)
+    mass = -1e-5 if rng.random() < 0.05 else rng.uniform(5, 400)
+    values = {
+        "pt": rng.uniform(150, 2500),
+        "eta": rng.normal(0, 1),
+        "phi": rng.uniform(-np.pi, np.pi),
+        "mass": mass,
+        "msoftdrop": -1.0 if rng.random() < 0.1 else rng.uniform(0, max(mass, 0)),
+        "tau1": tau1,
+        "tau2": tau2,
+        "tau3": tau2 * rng.uniform(0.3, 1.02),
+        "tau4": 0.01,
+    }
+    return {name: float(np.float32(value)) for name, value in values.items()}
+
+
+def write_nanoaod(
+    path: Path,
+    events: Sequence[Event],
+    *,
+    run: int = 1,
+    first_event: int = 0,
+    gen_weight: Sequence[float] | None = None,
+    generator_sums: Sequence[float] | None = None,
+    sums_branch: str = "genEventSumw",
+    collection: str = "FatJet",
+    drop: Sequence[str] = (),
+) -> Path:
+    """Write events in the layout of NanoAOD; `drop` leaves out branches such as "FatJet_tau2" or "run"."""
+    kept = [name for name in JET_FIELDS if f"{collection}_{name}" not in drop]
+    jets = ak.zip({name: _column(events, name) for name in kept})
+    count = len(events)
+    numbers = {
+        "run": np.full(count, run, np.uint32),
+        "luminosityBlock": (np.arange(count) // 100).astype(np.uint32),
+        "event": np.arange(first_event, first_event + count, dtype=np.uint64),
+    }
+    columns: dict[str, Any] = {collection: jets, **{name: v for name, v in numbers.items() if name not in drop}}
+    if gen_weight is not None:
+        columns["genWeight"] = np.asarray(gen_weight, np.float32)
+    # An assignment would write an RNTuple; NanoAOD is a TTree.
+    types = {name: v.type if isinstance(v, ak.Array) else v.dtype for name, v in columns.items()}
+    with uproot.recreate(path) as file:
+        file.mktree("Events", types).extend(columns)
+        if generator_sums is not None:
+            file.mktree("Runs", {sums_branch: np.float64}).extend({sums_branch: np.asarray(generator_sums, np.float64)})
+    return path
+
+
+def write_delphes(
+    path: Path, events: Sequence[Event], *, weights: Sequence[float] | None = None, collection: str = "FatJet"
+) -> Path:
+    """Write events in the layout of Delphes, without groomed jets (uproot cannot write TLorentzVector)."""
+    names = {"PT": "pt", "Eta": "eta", "Phi": "phi", "Mass": "mass"}
+    taus = [[one[f"tau{n}"] if n < 5 else 0.0 for one in event for n in range(1, 6)] for event in events]
+    count = len(events)
+    once = np.ones(count, np.int64)
+    weight = np.asarray(once if weights is None else weights, np.float32)
+    columns = {
+        collection: ak.zip({branch: _column(events, name) for branch, name in names.items()}),
+        # A flat list of five numbers per jet: "[5]" in the name says how to read it.
+        f"{collection}/{collection}.Tau[5]": ak.Array(_jagged(taus)),
+        "Event": ak.zip({"Number": ak.unflatten(np.arange(count), once), "Weight": ak.unflatten(weight, once)}),
+    }
+    with uproot.recreate(path) as file:
+        tree = file.mktree(
+            "Delphes",
+            {name: v.type for name, v in columns.items()},
+            counter_name=_counter_name,
+            field_name=lambda outer, inner: inner if outer == "" else f"{outer}/{outer}.{inner}",
+        )
+        tree.extend(columns)
+    return path
+
+
+def _counter_name(name: str) -> str:
+    if "/" not in name:
+        return f"{name}_size"
+    return name.translate(str.maketrans({"/": "_", ".": "_", "[": None, "]": None})) + "_size"
+
+
+def _column(events: Sequence[Event], name: str) -> ak.Array:
+    return _jagged([[one[name] for one in event] for event in events])
+
+
+def _jagged(lists: Sequence[Sequence[float]]) -> ak.Array:
+    counts = np.array([len(one) for one in lists], np.int64)
+    flat = np.array([value for one in lists for value in one], np.float32)
+    return ak.unflatten(flat, counts)
+
+
+def assert_identical(one: EventTable, other: EventTable) -> None:
+    """Same rows in the same order, bit by bit; NaN equals NaN."""
+    assert one.features == other.features
+    assert one.table.column_names == other.table.column_names
+    for name in one.table.column_names:
+        np.testing.assert_array_equal(one.column(name), other.column(name), err_msg=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from analysis import __version__
 from analysis.errors import CwolaError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from analysis.config import SearchConfig
     from analysis.datasets import Dataset
     from analysis.store import ResultsFolder
@@ -195,21 +198,25 @@ def _results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
         handler.close()
 
 
-def _print_cutflow(events: ProcessedEvents) -> None:
+def _console() -> Console:
+    """Open standard output: as wide as the terminal, or wide enough for the tables where there is none."""
     from rich.console import Console
 
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if known else 120)
+
+
+def _print_cutflow(events: ProcessedEvents) -> None:
     from analysis.summary import cutflow_table
 
-    Console().print(cutflow_table(events.cutflow))
+    _console().print(cutflow_table(events.cutflow))
 
 
 def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:
-    from rich.console import Console
-
     from analysis.errors import WindowError
     from analysis.summary import headline, scan_table
 
-    console = Console()
+    console = _console()
     console.print(scan_table(summary.results, blinded=summary.blinded))
     console.print(headline(summary.results, summary.global_result))
     console.print(f"Results, workspaces and plots: {folder.path}")

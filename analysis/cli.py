@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
-from analysis.errors import CwolaError
+from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +49,7 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
         ),
         "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
+        "debug": click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
         "output": click.option(
             "--output",
             type=click.Path(path_type=Path),
@@ -62,7 +65,7 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
     }
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        for name in reversed(names):
+        for name in reversed((*names, "debug")):
             command = known[name](command)
         return command
 
@@ -137,16 +140,33 @@ def presets() -> None:
 
 
 def main() -> None:
-    """Entry point of the console script: errors of ours are printed, not traced."""
+    """Entry point of the console script: errors of ours are printed, not traced, unless `--debug` is given."""
     try:
+        _require_own_packages()
         cli.main(standalone_mode=False)
     except CwolaError as error:
+        if "--debug" in sys.argv:
+            raise
         _fail(str(error), 1)
     except click.exceptions.Abort:
+        warnings.simplefilter("ignore")  # libraries that were interrupted while reading complain at exit
         _fail("interrupted. Finished work is kept; run the same command again to go on.", 130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+
+
+def _require_own_packages() -> None:
+    """Refuse somebody else's `processors`: the name is common, and a folder on the path may shadow ours."""
+    ours = Path(__file__).resolve().parents[1]
+    spec = importlib.util.find_spec("processors")
+    found = None if spec is None or spec.origin is None else Path(spec.origin).resolve()
+    if found is None or found.parents[1] != ours:
+        msg = (
+            f"the package `processors` is {found or 'not there'}, but it must be the one beside {ours / 'analysis'}. "
+            "Run from another folder, or take that folder out of PYTHONPATH."
+        )
+        raise ConfigError(msg)
 
 
 def _fail(message: str, code: int) -> None:

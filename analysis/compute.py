@@ -22,7 +22,7 @@ import loky
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from analysis.errors import ComputeError
+from analysis.errors import ComputeError, CwolaError
 
 __all__ = ["Backend", "LocalProcesses", "Serial", "TaskFailure", "available_cpus", "open_backend", "track"]
 
@@ -36,7 +36,7 @@ _ALIGNMENT = 64
 
 
 class TaskFailure(Exception):  # noqa: N818 - an envelope; the error is its cause
-    """A task raised an exception; `index` tells which, `__cause__` what.
+    """A task raised an exception that is not one of ours; `index` tells which, `__cause__` what.
 
     Attributes
     ----------
@@ -74,8 +74,10 @@ class Backend(Protocol):
 
         Raises
         ------
+        CwolaError
+            As a task raised it.
         TaskFailure
-            If a task raises.
+            If a task raises anything else.
         ComputeError
             If tasks are lost with their worker too often.
         """
@@ -92,6 +94,8 @@ class Serial:
         for index, task in enumerate(tasks):
             try:
                 result = function(task) if shared is None else function(task, shared)
+            except CwolaError:
+                raise
             except Exception as error:
                 raise TaskFailure(index, error) from error
             yield index, result
@@ -123,7 +127,7 @@ class LocalProcesses:
                     index = futures[future]
                     try:
                         result = future.result()
-                    except BrokenExecutor:
+                    except (BrokenExecutor, CwolaError):
                         raise
                     except Exception as error:
                         raise TaskFailure(index, error) from error

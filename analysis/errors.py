@@ -4,6 +4,12 @@ Every message says what was expected, what was found, where (file, dataset, colu
 about it. The command line prints that message instead of a traceback.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 __all__ = [
     "ComputeError",
     "ConfigError",
@@ -15,6 +21,7 @@ __all__ = [
     "StatisticsError",
     "TableError",
     "WindowError",
+    "writing",
 ]
 
 
@@ -56,3 +63,27 @@ class ComputeError(CwolaError, RuntimeError):
 
 class ResultsError(CwolaError, RuntimeError):
     """A results folder cannot be read or written."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure of the file system, such as a full disk, into an error that names the path.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What is being written inside the context.
+
+    Raises
+    ------
+    ResultsError
+        In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        msg = (
+            f"cannot write {path}: {reason}. Finished work is kept: make room, or name another --output, and run again."
+        )
+        raise ResultsError(msg) from error

@@ -21,7 +21,7 @@ import hist
 import uhi.io.json
 
 from analysis.config import SearchConfig
-from analysis.errors import ResultsError
+from analysis.errors import ResultsError, writing
 from analysis.records import check_results, software_versions, window_document, window_from_document
 from analysis.search import WindowResult
 
@@ -102,19 +102,26 @@ class ResultsFolder:
         target = self._windows / result.window.name
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
-        models = temporary / "models"
+        try:
+            with writing(target):
+                self._fill_window(temporary, key, result)
+                shutil.rmtree(target, ignore_errors=True)
+                temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _fill_window(self, folder: Path, key: str, result: WindowResult) -> None:
+        models = folder / "models"
         models.mkdir(parents=True)
         for fold, members in enumerate(result.models):
             for member, document in enumerate(members):
                 (models / f"fold{fold}_member{member}.ubj").write_bytes(document)
         if result.spectrum is not None:
-            self._write_json(temporary / "spectrum.json", result.spectrum, default=uhi.io.json.default)
+            self._write_json(folder / "spectrum.json", result.spectrum, default=uhi.io.json.default)
         for selection in result.selections:
             if selection.workspace is not None:
-                self._write_json(temporary / f"workspace_{selection.name}.json", selection.workspace)
-        self._write_json(temporary / "window.json", {"key": key, **window_document(result)})
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.replace(target)
+                self._write_json(folder / f"workspace_{selection.name}.json", selection.workspace)
+        self._write_json(folder / "window.json", {"key": key, **window_document(result)})
 
     def load_windows(self, keys: Sequence[str]) -> dict[str, WindowResult]:
         """Read the windows that are there, by key; models stay on disk.
@@ -219,15 +226,13 @@ class ResultsFolder:
     @staticmethod
     def _write_json(path: Path, document: Any, default: Any = None) -> None:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        text = json.dumps(document, indent=1, allow_nan=False, default=default) + "\n"
         try:
-            temporary.write_text(
-                json.dumps(document, indent=1, allow_nan=False, default=default) + "\n", encoding="utf-8"
-            )
-            temporary.replace(path)
-        except OSError as error:
+            with writing(path):
+                temporary.write_text(text, encoding="utf-8")
+                temporary.replace(path)
+        finally:
             temporary.unlink(missing_ok=True)
-            msg = f"cannot write {path}: {error.strerror}. Finished work is kept; make room, or name another --output."
-            raise ResultsError(msg) from error
 
 
 def _read_window(folder: Path, document: Mapping[str, Any]) -> WindowResult:

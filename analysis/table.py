@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from analysis.errors import TableError
+from analysis.errors import TableError, writing
 from analysis.schema import FIXED_COLUMNS, METADATA_KEY, FeatureSpec, table_schema
 
 __all__ = ["EventTable", "read_part_info", "write_part"]
@@ -229,13 +229,22 @@ def write_part(path: Path, table: EventTable, info: Mapping[str, Any]) -> None:
         May be empty.
     info : mapping
         JSON-ready record of how the part came to be (entries, cutflow, sum of weights); read by `read_part_info`.
+
+    Raises
+    ------
+    ResultsError
+        If the part cannot be written, as on a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     document = {"features": [spec.to_json() for spec in table.features], "info": dict(info)}
     stored = table.table.replace_schema_metadata({METADATA_KEY: json.dumps(document).encode()})
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    pq.write_table(stored, temporary, compression="zstd")
-    temporary.replace(path)
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(stored, temporary, compression="zstd")
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_part_info(path: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis.compute import Backend, Serial, track
 from analysis.config import PlotConfig
+from analysis.errors import writing
 from analysis.plots.limits import draw_limits
 from analysis.plots.scan import draw_scan
 from analysis.plots.spectrum import draw_spectrum
@@ -73,7 +74,8 @@ def save_figures(
         _Task(stem, draw, chosen, selection, config, blinded, global_result, folder)
         for stem, draw, chosen, selection in _contents(results, blinded=blinded)
     ]
-    drawn = dict(track((backend or Serial()).map(_save, tasks), total=len(tasks), description="Drawing"))
+    results_of = (backend or Serial()).map(_save, tasks)
+    drawn = dict(track(results_of, total=len(tasks), description="Drawing"))
     paths = [path for index in range(len(tasks)) for path in drawn[index]]
     for pattern in ("spectrum_*", "scan.*", "limits_*"):
         for stale in set(folder.glob(pattern)) - set(paths):
@@ -124,6 +126,7 @@ def _save(task: _Task) -> list[Path]:
     with figure_style():
         figure = task.draw(task)
         for path in paths:
-            figure.savefig(path, metadata=_METADATA[path.suffix[1:]])
+            with writing(path):
+                figure.savefig(path, metadata=_METADATA[path.suffix[1:]])
             figure.set_layout_engine("none")  # the layout is the same in every format, and slow
     return paths

@@ -1,0 +1,86 @@
+"""What a user sees when something goes wrong outside: one message, no traceback, and no finished work is lost."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Cwola, ToySearch
+
+COMMAND = [sys.executable, "-c", "from analysis.cli import main; main()"]
+REPOSITORY = Path(__file__).parents[2]
+
+
+def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "Agg"}
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **{"env": environment, "start_new_session": True, **options},  # type: ignore[call-overload]
+    )
+
+
+def small_files_only() -> None:
+    """Let no file grow beyond 30 kB: writing fails as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+
+
+def test_a_full_disk_is_named_and_the_next_run_goes_on(cwola: Cwola, toy: ToySearch, tmp_path: Path) -> None:
+    output = tmp_path / "full"
+    process = start("run", *toy.options(output), preexec_fn=small_files_only)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert err.startswith("error: cannot write ")
+    assert str(output) in err
+    assert "make room" in err
+    assert err.count("\n") == 1
+    assert not list(output.rglob("*.tmp"))
+    assert cwola("process", *toy.options(output)).code == 0
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_control_c_keeps_what_is_finished(cwola: Cwola, toy: ToySearch, tmp_path: Path, jobs: int) -> None:
+    output = tmp_path / "stopped"
+    process = start("run", *toy.options(output, jobs))
+    deadline = time.monotonic() + 90
+    while not list(output.rglob("*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    parts = set(output.rglob("*.parquet"))
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip().endswith("error: interrupted. Finished work is kept; run the same command again to go on.")
+    assert "Traceback" not in err
+    assert parts
+    assert parts <= set(output.rglob("*.parquet"))
+    assert cwola("run", *toy.options(output)).code == 0
+
+
+def test_debug_shows_the_traceback(toy: ToySearch, tmp_path: Path) -> None:
+    quiet = start("run", "--preset", "nobody", "--output", tmp_path / "quiet")
+    loud = start("run", "--preset", "nobody", "--output", tmp_path / "loud", "--debug")
+    assert "Traceback" not in quiet.communicate(timeout=60)[1]
+    assert "Traceback" in loud.communicate(timeout=60)[1]
+    assert quiet.returncode == loud.returncode == 1
+
+
+def test_somebody_elses_processors_are_refused(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs" / "processors"
+    theirs.mkdir(parents=True)
+    (theirs / "__init__.py").write_text("")
+    paths = os.pathsep.join([str(theirs.parent), str(REPOSITORY)])
+    process = start("presets", env={**os.environ, "PYTHONPATH": paths}, cwd=tmp_path)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert str(theirs) in err
+    assert "PYTHONPATH" in err
+    assert "Traceback" not in err

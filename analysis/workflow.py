@@ -27,7 +27,7 @@ from analysis.statistics import GlobalResult
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
 
-__all__ = ["ProcessedEvents", "ScanSummary", "load_events", "plot", "process", "scan"]
+__all__ = ["ProcessedEvents", "ScanSummary", "load_events", "plot", "process", "scan", "simulate"]
 
 _log = logging.getLogger("cwola")
 
@@ -224,6 +224,30 @@ def _stage(name: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     _log.info("%s: finished in %.1f s", name, time.monotonic() - start)
+
+
+def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str:
+    """Generate a sample; see `processors.simulate.simulate`.
+
+    Parameters
+    ----------
+    settings : mapping
+        Fields of `processors.simulate.SimulationSettings`.
+    output : pathlib.Path
+        ROOT file.
+    backend : Backend
+
+    Returns
+    -------
+    str
+        What was made, for people.
+    """
+    from processors.simulate import SimulationSettings, read_provenance
+    from processors.simulate import simulate as generate
+
+    path = generate(SimulationSettings(**settings), output, backend)
+    made = read_provenance(path) or {}
+    return f"{made['n_events']} events in {path}, cross-section {made['xsec_pb']:.4g} ± {made['xsec_error_pb']:.2g} pb"
 
 
 def _run_windows(

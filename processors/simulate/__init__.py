@@ -1,0 +1,6 @@
+"""Simulated collisions in the layout of NanoAOD: Pythia 8, a fast detector, fastjet. Needs the extra `simulate`."""
+
+from processors.simulate.run import read_provenance, simulate
+from processors.simulate.settings import Process, SimulationSettings, Tune
+
+__all__ = ["Process", "SimulationSettings", "Tune", "read_provenance", "simulate"]

@@ -1,0 +1,114 @@
+"""One block of events: generated, measured, kept as a file of its own until the sample is complete."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import awkward as ak
+import numpy as np
+
+from analysis.identity import digest, source_digest
+from processors.simulate.detector import detect
+from processors.simulate.generator import CrossSection, Generator, versions
+from processors.simulate.jets import JET_FIELDS, find_jets, silent_stdout
+from processors.simulate.settings import SimulationSettings
+
+__all__ = ["Block", "MakeBlock", "combine", "read_block", "sample_digest"]
+
+MAX_PYTHIA_SEED = 900_000_000
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block as read from its file.
+
+    Attributes
+    ----------
+    jets : (n_events,) array of lists of records
+        Fields `JET_FIELDS`, float32; pt, mass, msoftdrop in GeV.
+    cross_section : CrossSection
+    """
+
+    jets: ak.Array
+    cross_section: CrossSection
+
+
+@dataclass(frozen=True)
+class MakeBlock:
+    """Picklable: generate one block, write it to the folder, return its path.
+
+    Attributes
+    ----------
+    settings : SimulationSettings
+    folder : pathlib.Path
+    """
+
+    settings: SimulationSettings
+    folder: Path
+
+    def __call__(self, block: int) -> Path:
+        """Generate a block; its events depend on the settings and its number alone."""
+        seeds = np.random.SeedSequence(self.settings.seed, spawn_key=(block,))
+        pythia_seed = 1 + int(seeds.generate_state(1)[0]) % MAX_PYTHIA_SEED
+        rng = np.random.default_rng(seeds)
+        with silent_stdout():
+            generator = Generator(self.settings, pythia_seed)
+            batches = generator.batches(self.settings.events_of(block))
+            jets = ak.concatenate([self._measure(batch, rng) for batch in batches])
+        path = self.path(block)
+        _write(path, jets, generator.cross_section(), self.stamp(block))
+        return path
+
+    def _measure(self, batch: ak.Array, rng: np.random.Generator) -> ak.Array:
+        return find_jets(detect(batch, rng), n_jets=self.settings.n_jets, pt_min=self.settings.jet_pt_min)
+
+    def path(self, block: int) -> Path:
+        """Where a block is kept."""
+        return self.folder / f"{block:06d}.npz"
+
+    def stamp(self, block: int) -> str:
+        """Digest of all that decides what a block holds; more events in all leave the full blocks as they are."""
+        settings = self.settings.model_dump(exclude={"n_events", "run_number", "mantissa_bits", "pseudodata_lumi_ifb"})
+        return digest([settings, _code(), versions(), block, self.settings.events_of(block)])
+
+
+def read_block(path: Path, stamp: str) -> Block | None:
+    """Read a block; None where there is none, a damaged one, or one of other settings or code."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            about = json.loads(str(stored["about"]))
+            if about["stamp"] != stamp:
+                return None
+            columns = ak.zip({name: stored[name] for name in JET_FIELDS})
+            return Block(ak.unflatten(columns, stored["n_jets"]), CrossSection(**about["cross_section"]))
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+        return None
+
+
+def sample_digest(settings: SimulationSettings) -> str:
+    """Digest of all that decides what a sample holds."""
+    return digest([settings.model_dump(), _code(), versions()])
+
+
+def combine(parts: list[tuple[CrossSection, int]]) -> CrossSection:
+    """Average cross-sections with the numbers of events as weights."""
+    total = sum(count for _, count in parts)
+    value = sum(one.value_pb * count for one, count in parts) / total
+    error = float(np.hypot.reduce([one.error_pb * count for one, count in parts])) / total
+    return CrossSection(value, error)
+
+
+def _code() -> str:
+    return source_digest(Path(__file__).parent)
+
+
+def _write(path: Path, jets: ak.Array, cross_section: CrossSection, stamp: str) -> None:
+    about = json.dumps({"stamp": stamp, "cross_section": asdict(cross_section)})
+    columns = {name: ak.to_numpy(ak.flatten(jets[name])).astype(np.float32) for name in JET_FIELDS}
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    np.savez(temporary, about=np.array(about), n_jets=ak.to_numpy(ak.num(jets)), **columns)
+    temporary.replace(path)

@@ -1,0 +1,206 @@
+"""Simulate a sample: blocks in parallel, kept as they finish, then put together into one NanoAOD-layout file.
+
+The file has the trees `Events` (`FatJet_*`, `run`, `luminosityBlock`, `event`, `genWeight`) and `Runs` (sums of
+generator weights), and under `cwola_simulation` a JSON text with settings, versions and cross-section.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import uproot
+from numpy.typing import NDArray
+
+from analysis.compute import Backend, TaskFailure, track
+from analysis.errors import ConfigError, InputFileError
+from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
+from processors.simulate.generator import CrossSection, require_generators, versions
+from processors.simulate.jets import JET_FIELDS
+from processors.simulate.settings import SimulationSettings
+
+__all__ = ["PROVENANCE", "read_provenance", "simulate"]
+
+PROVENANCE = "cwola_simulation"
+"""Key of the JSON text in the file."""
+
+PSEUDODATA_KEY = 2**32 - 1
+"""Spawn key of the number of pseudodata events; blocks count from 0."""
+
+
+def simulate(settings: SimulationSettings, output: Path, backend: Backend) -> Path:
+    """Simulate a sample; what an interrupted run finished is used again.
+
+    Parameters
+    ----------
+    settings : SimulationSettings
+    output : pathlib.Path
+        ROOT file. Finished blocks wait beside it in `<output>.blocks/`, which is removed at the end. A sample that is
+        already there with the same settings is kept; one with other settings is replaced.
+    backend : Backend
+        Where the work runs. The events do not depend on it.
+
+    Returns
+    -------
+    pathlib.Path
+        The output.
+
+    Raises
+    ------
+    ConfigError
+        If Pythia or fastjet is missing or refuses the settings, if `output` is a file that was not simulated here, or
+        if the luminosity of pseudodata needs more events than `n_events`.
+    """
+    require_generators()
+    folder = output.with_name(f"{output.name}.blocks").absolute()
+    if not (output.exists() and _provenance_to_replace(output)["digest"] == sample_digest(settings)):
+        folder.mkdir(parents=True, exist_ok=True)
+        make = MakeBlock(settings, folder)
+        _make_missing(make, backend)
+        _write_sample(make, output)
+    _remove_blocks(folder)
+    return output
+
+
+def read_provenance(path: Path) -> dict[str, Any] | None:
+    """Read how a file was simulated.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    dict or None
+        "settings", "versions", "digest", "n_events", "xsec_pb" and "xsec_error_pb"; None for files from elsewhere.
+
+    Raises
+    ------
+    InputFileError
+        If it is not a readable ROOT file.
+    """
+    try:
+        with uproot.open(path) as file:
+            if PROVENANCE not in file:
+                return None
+            found: dict[str, Any] = json.loads(str(file[PROVENANCE]))
+            return found
+    except (OSError, ValueError, uproot.DeserializationError) as error:
+        msg = f"{path}: expected a ROOT file, but reading failed: {error}. Remove it or give another path."
+        raise InputFileError(msg) from error
+
+
+def _provenance_to_replace(output: Path) -> dict[str, Any]:
+    found = read_provenance(output)
+    if found is None:
+        msg = f"{output} exists and was not made by `cwola simulate`; it is not overwritten. Give another output."
+        raise ConfigError(msg)
+    return found
+
+
+def _remove_blocks(folder: Path) -> None:
+    """Remove blocks, also half-written ones; the folder stays if anything else is in it."""
+    for path in folder.glob("*.npz"):
+        path.unlink()
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _make_missing(make: MakeBlock, backend: Backend) -> None:
+    blocks = range(make.settings.n_blocks)
+    missing = [block for block in blocks if read_block(make.path(block), make.stamp(block)) is None]
+    results = backend.map(make, missing)
+    try:
+        for _ in track(results, total=len(missing), description="Simulating"):
+            pass
+    except TaskFailure as failure:
+        raise failure.__cause__ or failure from None
+
+
+def _write_sample(make: MakeBlock, output: Path) -> None:
+    settings = make.settings
+    blocks = [_require_block(make, number) for number in range(settings.n_blocks)]
+    cross_section = combine([(block.cross_section, len(block.jets)) for block in blocks])
+    n_events = _number_of_events(settings, cross_section)
+    provenance = {
+        "settings": settings.model_dump(),
+        "versions": versions(),
+        "digest": sample_digest(settings),
+        "n_events": n_events,
+        "xsec_pb": cross_section.value_pb,
+        "xsec_error_pb": cross_section.error_pb,
+    }
+    jets = ak.concatenate([block.jets for block in blocks])[:n_events]
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    with uproot.recreate(temporary) as file:
+        _fill(file, "Events", _events(settings, jets))
+        _fill(file, "Runs", _runs(settings, n_events))
+        file[PROVENANCE] = json.dumps(provenance)
+    temporary.replace(output)
+
+
+def _require_block(make: MakeBlock, number: int) -> Block:
+    block = read_block(make.path(number), make.stamp(number))
+    if block is None:
+        msg = f"block {make.path(number)} is missing although it was made. Check that nothing else writes there."
+        raise InputFileError(msg)
+    return block
+
+
+def _number_of_events(settings: SimulationSettings, cross_section: CrossSection) -> int:
+    """All events, or as many as the luminosity of pseudodata gives."""
+    if settings.pseudodata_lumi_ifb is None:
+        return settings.n_events
+    expected = cross_section.value_pb * 1000.0 * settings.pseudodata_lumi_ifb
+    seeds = np.random.SeedSequence(settings.seed, spawn_key=(PSEUDODATA_KEY,))
+    drawn = int(np.random.default_rng(seeds).poisson(expected))
+    if drawn > settings.n_events:
+        msg = (
+            f"pseudodata of {settings.pseudodata_lumi_ifb:g} fb-1 at {cross_section.value_pb:.4g} pb has {drawn} "
+            f"events ({expected:.0f} expected), but n_events is {settings.n_events}. Raise n_events to "
+            f"{int(expected + 5 * np.sqrt(expected)) + 1} (blocks made so far are kept) or lower the luminosity."
+        )
+        raise ConfigError(msg)
+    return drawn
+
+
+def _events(settings: SimulationSettings, jets: ak.Array) -> dict[str, Any]:
+    number = np.arange(len(jets), dtype=np.uint64)
+    rounded = {name: _rounded(jets[name], settings.mantissa_bits) for name in JET_FIELDS}
+    return {
+        "FatJet": ak.zip(rounded),
+        "run": np.full(len(jets), settings.run_number, np.uint32),
+        "luminosityBlock": (1 + number // np.uint64(settings.block_events)).astype(np.uint32),
+        "event": 1 + number,
+        "genWeight": np.ones(len(jets), np.float32),
+    }
+
+
+def _runs(settings: SimulationSettings, n_events: int) -> dict[str, Any]:
+    return {
+        "run": np.array([settings.run_number], np.uint32),
+        "genEventCount": np.array([n_events], np.int64),
+        "genEventSumw": np.array([n_events], np.float64),
+        "genEventSumw2": np.array([n_events], np.float64),
+    }
+
+
+def _rounded(values: ak.Array, bits: int | None) -> ak.Array:
+    """Round to the nearest float32 with so many mantissa bits; carries go into the exponent, as they should."""
+    if bits is None or bits == 23:
+        return values
+    flat = np.ascontiguousarray(ak.to_numpy(ak.flatten(values)), np.float32)
+    dropped = np.uint32(23 - bits)
+    half = np.uint32(1) << (dropped - np.uint32(1))
+    kept: NDArray[np.uint32] = ((flat.view(np.uint32) + half) >> dropped) << dropped
+    return ak.unflatten(kept.view(np.float32), ak.num(values))
+
+
+def _fill(file: Any, name: str, columns: dict[str, Any]) -> None:
+    """Write a TTree; an assignment would write an RNTuple."""
+    types = {key: value.type if isinstance(value, ak.Array) else value.dtype for key, value in columns.items()}
+    file.mktree(name, types).extend(columns)

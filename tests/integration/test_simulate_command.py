@@ -1,0 +1,44 @@
+"""`cwola simulate` from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Cwola
+
+pytest.importorskip("pythia8mc", reason="needs the extra `simulate`")
+pytest.importorskip("fastjet", reason="needs the extra `simulate`")
+
+
+def test_a_sample_goes_through_the_selection(cwola: Cwola, tmp_path: Path) -> None:
+    sample = tmp_path / "wprime.root"
+    options = ["--process", "wprime", "--masses", "3500,500,100", "--events", 120, "--seed", 3, "--jobs", 1]
+    outcome = cwola("simulate", *options, "--output", sample)
+    assert outcome.code == 0
+    assert "120 events" in outcome.out
+    datasets = tmp_path / "datasets.json"
+    datasets.write_text(
+        '{"wprime": {"files": {"wprime.root": "Events"}, "metadata": {"kind": "signal", "format": "nanoaod"}}}'
+    )
+    processed = cwola("process", "--datasets", datasets, "--output", tmp_path / "results", "--jobs", 1)
+    assert processed.code == 0
+    assert "120" in processed.out
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--masses", "3500"], "mass_b"),
+        (["--masses", "3500,500,100", "--pseudodata"], "--lumi"),
+        (["--masses", "3500,500,100", "--pseudodata", "--lumi", 1e6, "--events", 50], "Raise n_events"),
+    ],
+)
+def test_what_does_not_fit_is_refused(cwola: Cwola, tmp_path: Path, options: list[object], text: str) -> None:
+    output = tmp_path / "sample.root"
+    outcome = cwola("simulate", "--process", "wprime", "--jobs", 1, *options, "--output", output)
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: ")
+    assert text in outcome.err
+    assert not output.exists()

@@ -1,0 +1,266 @@
+"""Simulated samples: agreement with samples made elsewhere, resumption, independence of jobs, the file."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+from scipy.stats import ks_2samp
+
+from analysis.compute import Serial
+from analysis.errors import ConfigError
+from processors.simulate import SimulationSettings, read_provenance, simulate
+from processors.simulate import run as run_module
+from tests.running import dataset, run
+
+for needed in ("pythia8mc", "fastjet"):
+    pytest.importorskip(needed, reason=f"needs {needed}: pip install 'cwola-dijet[simulate]'")
+
+W_PRIME = {"process": "wprime", "mass_a": 3500, "mass_b": 500, "mass_c": 100}
+OBSERVABLES = ("mjj", "mj1", "mj2", "tau21_j1", "tau21_j2", "tau32_j1", "tau32_j2")
+SMALL = {"process": "qcd", "n_events": 50, "seed": 5, "block_events": 20}
+
+
+class Stops(Serial):
+    """Dies after some tasks, as a killed run does; counts the tasks it was given."""
+
+    def __init__(self, after: int = 10**6) -> None:
+        self.after = after
+        self.given: list[Any] = []
+
+    def map(self, function: Callable[..., Any], tasks: Any, *, shared: Any = None) -> Iterator[tuple[int, Any]]:
+        for done, result in enumerate(super().map(function, tasks, shared=shared), start=1):
+            self.given.append(tasks[result[0]])
+            yield result
+            if done == self.after:
+                raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("simulated")
+
+
+@pytest.fixture(scope="module")
+def qcd(folder, two_processes) -> Path:
+    return simulate(SimulationSettings(process="qcd", n_events=2000, seed=11), folder / "qcd.root", two_processes)
+
+
+@pytest.fixture(scope="module")
+def wprime(folder, two_processes) -> Path:
+    settings = SimulationSettings(n_events=500, seed=12, run_number=7, block_events=250, **W_PRIME)
+    return simulate(settings, folder / "wprime.root", two_processes)
+
+
+@pytest.fixture(scope="module")
+def small(folder) -> Path:
+    return simulate(SimulationSettings(**SMALL), folder / "small.root", Serial())
+
+
+def content(path: Path) -> tuple[Any, Any, Any]:
+    with uproot.open(path) as file:
+        return file["Events"].arrays().to_list(), file["Runs"].arrays().to_list(), read_provenance(path)
+
+
+def jets(path: Path) -> ak.Array:
+    with uproot.open(path) as file:
+        return file["Events"].arrays(filter_name="FatJet_*")
+
+
+def columns(path: Path, folder: Path, jet_mass: str, **options: Any) -> dict[str, np.ndarray]:
+    """Observables of the events with two jets and |Δy| < 1.2, from the real processor."""
+    _, table = run(dataset(path, **options), folder, {"jet_mass": jet_mass})
+    searched = table.column("abs_dy") < 1.2
+    return {name: table.column(name)[searched] for name in OBSERVABLES}
+
+
+def assert_same_distributions(found: Path, expected: Path, folder: Path, n_expected: int) -> None:
+    for jet_mass in ("ungroomed", "softdrop"):
+        one = columns(found, folder / "found", jet_mass)
+        other = columns(expected, folder / "expected", jet_mass, max_entries=n_expected)
+        p_values = {name: ks_2samp(one[name], other[name], nan_policy="omit").pvalue for name in OBSERVABLES}
+        assert min(p_values.values()) > 1e-3, (jet_mass, p_values)
+
+
+def test_qcd_agrees_with_a_sample_made_elsewhere(qcd, data, tmp_path):
+    assert_same_distributions(qcd, data("pythia/qcd_a.root"), tmp_path, 20_000)
+    found = read_provenance(qcd)
+    assert found["xsec_pb"] == pytest.approx(3.006, abs=5 * found["xsec_error_pb"])
+
+
+def test_wprime_agrees_with_a_sample_made_elsewhere(wprime, data, tmp_path):
+    assert_same_distributions(wprime, data("pythia/wprime_3500_500_100.root"), tmp_path, 8000)
+    found = read_provenance(wprime)
+    assert found["xsec_pb"] == pytest.approx(0.00599, abs=5 * found["xsec_error_pb"])
+
+
+def test_generated_masses_are_the_ones_asked_for():
+    from processors.simulate.generator import Generator
+
+    generator = Generator(SimulationSettings(n_events=1, seed=1, **W_PRIME), 1)
+    particles = ak.concatenate(list(generator.batches(200)))
+    resonances = particles[abs(particles.status) == 22]
+    for identifier, mass in ((34, 3500), (24, 500), (23, 100)):
+        found = ak.to_numpy(ak.flatten(resonances.m[abs(resonances.id) == identifier]))
+        assert len(found) == 200
+        assert np.median(found) == pytest.approx(mass, rel=0.02)
+    quarks = particles[abs(particles.status) == 23]
+    assert set(np.abs(ak.to_numpy(ak.flatten(quarks.id)))) <= {1, 2, 3, 4, 5}
+
+
+def test_the_alternative_tune_differs(qcd, folder, two_processes, tmp_path):
+    settings = SimulationSettings(process="qcd", n_events=800, seed=11, tune="alternative", block_events=400)
+    other = columns(simulate(settings, folder / "other.root", two_processes), tmp_path / "other", "ungroomed")
+    one = columns(qcd, tmp_path / "one", "ungroomed")
+    assert ks_2samp(one["mj1"], other["mj1"]).pvalue < 1e-3
+
+
+@pytest.mark.parametrize("process", [{"process": "zprime_tt", "mass_a": 3600}, {"process": "qcd", "tune": "vincia"}])
+def test_other_processes_and_showers_run_silently(process, tmp_path, serial, capfd):
+    path = simulate(SimulationSettings(n_events=20, seed=3, **process), tmp_path / "some.root", serial)
+    assert len(jets(path)) == 20
+    assert capfd.readouterr().out == ""
+
+
+def test_jets_are_ordered_and_substructure_is_sound(qcd):
+    found = jets(qcd)
+    assert ak.all(found.FatJet_pt[:, :-1] >= found.FatJet_pt[:, 1:])
+    assert ak.all(found.FatJet_pt >= 150)
+    assert ak.max(ak.num(found.FatJet_pt)) == 3
+    assert ak.all(found.FatJet_msoftdrop <= found.FatJet_mass * (1 + 1e-4) + 0.01)
+    assert ak.all((found.FatJet_tau1 > 0) & (found.FatJet_tau1 < 1))
+
+
+def test_the_file_reads_as_nanoaod_with_its_generator_sum(wprime, tmp_path):
+    result, table = run(dataset(wprime), tmp_path)
+    assert result.normalisation == "runs"
+    assert result.sum_of_weights == result.n_entries == 500
+    assert len(np.unique(table.column("event_id"))) == len(table) > 300
+    with uproot.open(wprime) as file:
+        assert file.classnames()["Events;1"] == "TTree"
+        events = file["Events"].arrays(["run", "luminosityBlock", "event", "genWeight"], library="np")
+        assert file["Runs"].arrays().to_list() == [
+            {"run": 7, "genEventCount": 500, "genEventSumw": 500.0, "genEventSumw2": 500.0}
+        ]
+    dtypes = {name: str(values.dtype) for name, values in events.items()}
+    assert dtypes == {"run": "uint32", "luminosityBlock": "uint32", "event": "uint64", "genWeight": "float32"}
+    assert set(events["run"]) == {7}
+    assert len(set(events["event"])) == 500
+
+
+def test_jobs_do_not_show(small, tmp_path, two_processes):
+    parallel = simulate(SimulationSettings(**SMALL), tmp_path / "parallel.root", two_processes)
+    assert content(parallel) == content(small)
+
+
+def test_a_second_call_generates_nothing(small, monkeypatch):
+    before = small.stat().st_mtime_ns
+    monkeypatch.setattr(run_module, "_write_sample", lambda *_: pytest.fail("made again"))
+    backend = Stops()
+    simulate(SimulationSettings(**SMALL), small, backend)
+    assert backend.given == []
+    assert small.stat().st_mtime_ns == before
+
+
+def test_an_interrupted_run_resumes(small, tmp_path):
+    output = tmp_path / "sample.root"
+    with pytest.raises(KeyboardInterrupt):
+        simulate(SimulationSettings(**SMALL), output, Stops(after=2))
+    assert not output.exists()
+    blocks = tmp_path / "sample.root.blocks"
+    (blocks / "000001.npz").write_bytes(b"cut short")
+    (blocks / ".000002.1.npz").write_bytes(b"left by a killed worker")
+    backend = Stops()
+    simulate(SimulationSettings(**SMALL), output, backend)
+    assert backend.given == [1, 2]
+    assert content(output) == content(small)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_blocks_of_other_settings_are_made_again(tmp_path):
+    output = tmp_path / "sample.root"
+    with pytest.raises(KeyboardInterrupt):
+        simulate(SimulationSettings(**SMALL), output, Stops(after=2))
+    backend = Stops()
+    simulate(SimulationSettings(**{**SMALL, "seed": 6}), output, backend)
+    assert backend.given == [0, 1, 2]
+
+
+def test_a_file_from_elsewhere_is_not_overwritten(tmp_path, serial):
+    output = tmp_path / "data.root"
+    with uproot.recreate(output) as file:
+        file.mktree("Events", {"x": np.float64}).extend({"x": np.zeros(3)})
+    with pytest.raises(ConfigError, match="was not made by"):
+        simulate(SimulationSettings(**SMALL), output, serial)
+
+
+def test_mantissa_rounding_keeps_the_promised_precision(small, tmp_path, serial):
+    rounded = jets(simulate(SimulationSettings(**SMALL, mantissa_bits=10), tmp_path / "rounded.root", serial))
+    exact = jets(small)
+    for name in exact.fields:
+        values = ak.to_numpy(ak.flatten(rounded[name]))
+        assert np.all(values.view(np.uint32) & np.uint32(2**13 - 1) == 0)
+        np.testing.assert_allclose(values, ak.to_numpy(ak.flatten(exact[name])), rtol=2.0**-11)
+
+
+def test_pseudodata_follows_the_luminosity_or_is_refused(small, tmp_path, serial):
+    sigma = read_provenance(small)["xsec_pb"]
+    output = tmp_path / "pseudodata.root"
+    with pytest.raises(ConfigError, match=r"n_events is 50\. Raise n_events"):
+        simulate(SimulationSettings(**SMALL, pseudodata_lumi_ifb=500 / (1000 * sigma)), output, serial)
+    backend = Stops()
+    simulate(SimulationSettings(**SMALL, pseudodata_lumi_ifb=25 / (1000 * sigma)), output, backend)
+    assert backend.given == []
+    events, runs, provenance = content(output)
+    assert 5 < len(events) <= 50
+    assert len(events) == provenance["n_events"] == runs[0]["genEventSumw"]
+    assert [one["FatJet_pt"] for one in events] == [one["FatJet_pt"] for one in content(small)[0]][: len(events)]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"process": "wprime", "mass_a": 3000}, "takes masses"),
+        ({**W_PRIME, "mass_b": 3450}, "must lie between"),
+        ({"n_events": 0}, "n_events"),
+        ({"tune": "monash"}, "tune"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(change, text):
+    with pytest.raises(ConfigError, match=text):
+        SimulationSettings(**{**SMALL, **change})
+
+
+def test_missing_programs_are_named_with_the_remedy(monkeypatch, tmp_path, serial):
+    genuine = builtins.__import__
+
+    def without_pythia(name: str, *arguments: Any, **options: Any) -> Any:
+        if name == "pythia8mc":
+            raise ImportError("No module named 'pythia8mc'")
+        return genuine(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_pythia)
+    with pytest.raises(ConfigError, match=r"pip install \"cwola-dijet\[simulate\]\""):
+        simulate(SimulationSettings(**SMALL), tmp_path / "sample.root", serial)
+
+
+def test_resolutions_follow_the_table():
+    from processors.simulate.detector import energy_resolution
+
+    found = energy_resolution(np.array([211, -11, 22, 130, 2112], np.int32), np.full(5, 100.0))
+    np.testing.assert_allclose(found, [0.01, 0.01, 0.01, np.hypot(0.08, 0.05), np.hypot(0.08, 0.05)])
+
+
+def test_provenance_is_json_in_the_file(small):
+    with uproot.open(small) as file:
+        found = json.loads(str(file["cwola_simulation"]))
+    assert found["settings"]["seed"] == 5
+    assert found["xsec_error_pb"] > 0

@@ -235,7 +235,7 @@ def _required_features(config: SearchConfig) -> frozenset[str]:
 def _code_hash(functions: Iterable[Any]) -> str:
     """Digest of this package and of the modules that the functions come from, an analyst's own among them."""
     sources = {sha256(_source(function)).hexdigest() for function in functions}
-    return digest([source_digest(Path(__file__).parent), sorted(sources)])
+    return digest([source_digest(Path(__file__).parent, exclude=("simulate",)), sorted(sources)])
 
 
 def _source(function: Any) -> bytes:

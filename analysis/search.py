@@ -175,7 +175,7 @@ def run_window(data: SearchData, window: MassWindow, scan: RegionScan, config: S
     WindowResult
     """
     tasks = _fold_tasks(window, config)
-    folds = [_attempt_fold(task, data.table) for task in tasks]
+    folds = [_attempt_fold(task, data) for task in tasks]
     return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config), data)
 
 
@@ -218,7 +218,7 @@ def run_scan(
         batch = todo[start : start + size]
         tasks = [task for window in batch for task in _fold_tasks(window, config)]
         label = f"window {batch[0].name}" if len(batch) == 1 else f"windows {batch[0].name} to {batch[-1].name}"
-        trained = backend.map(_attempt_fold, tasks, shared=data.table)
+        trained = backend.map(_attempt_fold, tasks, shared=data)
         folds = dict(track(trained, total=len(tasks), description=f"Training {label}"))
         n_folds = config.learning.n_folds
         evaluations = [
@@ -289,9 +289,9 @@ def _fold_tasks(window: MassWindow, config: SearchConfig) -> list[FoldTask]:
     ]
 
 
-def _attempt_fold(task: FoldTask, table: EventTable) -> FoldResult | CwolaError:
+def _attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
     try:
-        return run_fold(task, table)
+        return run_fold(task, data.table)
     except (TableError, WindowError) as error:
         return error
 

@@ -218,14 +218,6 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
         )
 
 
-@contextmanager
-def _stage(name: str) -> Iterator[None]:
-    _log.info("%s: started", name)
-    start = time.monotonic()
-    yield
-    _log.info("%s: finished in %.1f s", name, time.monotonic() - start)
-
-
 def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str:
     """Generate a sample; see `processors.simulate.simulate`.
 
@@ -248,6 +240,14 @@ def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str
     path = generate(SimulationSettings(**settings), output, backend)
     made = read_provenance(path) or {}
     return f"{made['n_events']} events in {path}, cross-section {made['xsec_pb']:.4g} ± {made['xsec_error_pb']:.2g} pb"
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    _log.info("%s: started", name)
+    start = time.monotonic()
+    yield
+    _log.info("%s: finished in %.1f s", name, time.monotonic() - start)
 
 
 def _run_windows(

@@ -16,7 +16,7 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
-from analysis.compute import Backend, TaskFailure, track
+from analysis.compute import Backend, track
 from analysis.errors import ConfigError, InputFileError
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
 from processors.simulate.generator import CrossSection, require_generators, versions
@@ -113,12 +113,8 @@ def _remove_blocks(folder: Path) -> None:
 def _make_missing(make: MakeBlock, backend: Backend) -> None:
     blocks = range(make.settings.n_blocks)
     missing = [block for block in blocks if read_block(make.path(block), make.stamp(block)) is None]
-    results = backend.map(make, missing)
-    try:
-        for _ in track(results, total=len(missing), description="Simulating"):
-            pass
-    except TaskFailure as failure:
-        raise failure.__cause__ or failure from None
+    for _ in track(backend.map(make, missing), total=len(missing), description="Simulating"):
+        pass
 
 
 def _write_sample(make: MakeBlock, output: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -142,6 +142,10 @@ def _masses(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.BadParameter(msg, param=parameter) from error
 
 
+_SETTINGS = {"events": "n_events", "jets": "n_jets", "lumi": "pseudodata_lumi_ifb", "xsec": "pseudodata_xsec_pb"}
+"""Options of `simulate` that are named otherwise in `SimulationSettings`."""
+
+
 @cli.command()
 @click.option("--process", type=click.Choice(["qcd", "wprime", "zprime_tt"]), required=True, help="What to generate.")
 @click.option("--masses", callback=_masses, metavar="A,B,C", help="Masses of the signal in GeV, such as 3500,500,100.")
@@ -152,25 +156,35 @@ def _masses(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--run-number", type=click.IntRange(0), default=1, show_default=True, help="Give every sample its own.")
 @click.option("--pseudodata", is_flag=True, help="Keep a Poisson number of events, for the luminosity of --lumi.")
 @click.option("--lumi", type=float, metavar="IFB", help="Luminosity of the pseudodata, fb⁻¹.")
+@click.option("--xsec", type=float, metavar="PB", help="Cross-section of the pseudodata, pb.  [default: Pythia's]")
+@click.option("--jets", type=click.IntRange(2), default=3, show_default=True, help="Most jets kept per event.")
+@click.option("--mantissa-bits", type=click.IntRange(4, 23), metavar="BITS", help="Bits kept of each number.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="ROOT file to write.")
 @_options("jobs")
-def simulate(masses: dict[str, float], pseudodata: bool, lumi: float | None, jobs: int | None, **options: Any) -> None:
+def simulate(masses: dict[str, float], pseudodata: bool, output: Path, jobs: int | None, **options: Any) -> None:
     """Generate a sample with Pythia, a fast detector and fastjet, in NanoAOD layout (extra `simulate`)."""
     from analysis import workflow
     from analysis.compute import open_backend
 
-    if pseudodata != (lumi is not None):
+    if pseudodata != (options["lumi"] is not None):
         msg = "--pseudodata and --lumi go together: the number of events is Poisson(cross-section x luminosity)."
         raise ConfigError(msg)
-    settings = {
-        name: value for name, value in options.items() if value is not None and name not in ("events", "output")
-    }
-    settings |= masses
-    if lumi is not None:
-        settings["pseudodata_lumi_ifb"] = lumi
+    settings = {_SETTINGS.get(name, name): value for name, value in options.items() if value is not None}
     with open_backend(jobs) as backend:
-        click.echo(workflow.simulate({**settings, "n_events": options["events"]}, options["output"], backend))
+        click.echo(workflow.simulate(settings | masses, output, backend))
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@_options()
+def demo(folder: Path) -> None:
+    """Copy the packaged demo, its ROOT files, datasets.json and configuration, to FOLDER."""
+    from analysis.demo import copy_demo
+
+    copy_demo(folder)
+    click.echo(f"The demo is in {folder}. Search it:")
+    click.echo(f"  cd {shlex.quote(str(folder))} && cwola run --config search.toml")
 
 
 @cli.command()
@@ -184,7 +198,6 @@ def presets() -> None:
 def main() -> None:
     """Entry point of the console script: errors of ours are printed, not traced, unless `--debug` is given."""
     try:
-        _require_own_packages()
         cli.main(standalone_mode=False)
     except CwolaError as error:
         if "--debug" in sys.argv:
@@ -196,19 +209,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-
-
-def _require_own_packages() -> None:
-    """Refuse somebody else's `processors`: the name is common, and a folder on the path may shadow ours."""
-    ours = Path(__file__).resolve().parents[1]
-    spec = importlib.util.find_spec("processors")
-    found = None if spec is None or spec.origin is None else Path(spec.origin).resolve()
-    if found is None or found.parents[1] != ours:
-        msg = (
-            f"the package `processors` is {found or 'not there'}, but it must be the one beside {ours / 'analysis'}. "
-            "Run from another folder, or take that folder out of PYTHONPATH."
-        )
-        raise ConfigError(msg)
 
 
 def _fail(message: str, code: int) -> None:

@@ -253,7 +253,7 @@ def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, input
         "random_state": config.random_state,
         "config": config.digest("learning", "background", "statistics"),
         "code": source_digest(
-            Path(__file__).parent, exclude=("cli.py", "plots", "store.py", "summary.py", "workflow.py")
+            Path(__file__).parent, exclude=("cli.py", "demo", "plots", "store.py", "summary.py", "workflow.py")
         ),
     }
     return digest(document)

@@ -114,8 +114,8 @@ def adapter(
     return register
 
 
-def find_adapter(name: str) -> Adapter:
-    """Look up the adapter of a format.
+def find_adapter(name: str, dataset: str) -> Adapter:
+    """Look up the adapter of a format, which a dataset asks for.
 
     Raises
     ------
@@ -124,8 +124,8 @@ def find_adapter(name: str) -> Adapter:
     """
     if name not in ADAPTERS:
         msg = (
-            f"there is no input format '{name}'. Formats: {', '.join(sorted(ADAPTERS))}. Correct metadata.format "
-            "in the datasets file."
+            f"dataset '{dataset}': there is no input format '{name}'. Formats: {', '.join(sorted(ADAPTERS))}. Correct "
+            "metadata.format in the datasets file."
         )
         raise DatasetError(msg)
     return ADAPTERS[name]

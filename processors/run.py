@@ -155,8 +155,8 @@ def process_datasets(
     required = _required_features(config)
     stamp = processing_digest(config)
     plans: list[Plan] = []
-    for name in dict.fromkeys(dataset.format for dataset in datasets.values()):
-        adapter = find_adapter(name)
+    for name, example in {dataset.format: dataset for dataset in datasets.values()}.items():
+        adapter = find_adapter(name, example.name)
         processor = DijetProcessor(
             adapter, config.selection, folder.absolute() / stamp, stamp, tuple(FEATURES.values()), required
         )

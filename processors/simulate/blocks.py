@@ -21,6 +21,9 @@ __all__ = ["Block", "MakeBlock", "combine", "read_block", "sample_digest"]
 
 MAX_PYTHIA_SEED = 900_000_000
 
+AFTERWARDS = {"n_events", "run_number", "mantissa_bits", "pseudodata_lumi_ifb", "pseudodata_xsec_pb"}
+"""Settings that matter when the blocks are put together, not before."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -72,7 +75,7 @@ class MakeBlock:
 
     def stamp(self, block: int) -> str:
         """Digest of all that decides what a block holds; more events in all leave the full blocks as they are."""
-        settings = self.settings.model_dump(exclude={"n_events", "run_number", "mantissa_bits", "pseudodata_lumi_ifb"})
+        settings = self.settings.model_dump(exclude=AFTERWARDS)
         return digest([settings, _code(), versions(), block, self.settings.events_of(block)])
 
 
@@ -103,7 +106,7 @@ def combine(parts: list[tuple[CrossSection, int]]) -> CrossSection:
 
 
 def _code() -> str:
-    return source_digest(Path(__file__).parent)
+    return source_digest(Path(__file__).parent, exclude=("demo.py",))
 
 
 def _write(path: Path, jets: ak.Array, cross_section: CrossSection, stamp: str) -> None:

@@ -28,6 +28,9 @@ __all__ = ["PROVENANCE", "read_provenance", "simulate"]
 PROVENANCE = "cwola_simulation"
 """Key of the JSON text in the file."""
 
+COMPRESSION = uproot.LZMA(9)
+"""As NanoAOD: a third smaller than zlib, at a cost that generation hides."""
+
 PSEUDODATA_KEY = 2**32 - 1
 """Spawn key of the number of pseudodata events; blocks count from 0."""
 
@@ -132,7 +135,7 @@ def _write_sample(make: MakeBlock, output: Path) -> None:
     }
     jets = ak.concatenate([block.jets for block in blocks])[:n_events]
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    with uproot.recreate(temporary) as file:
+    with uproot.recreate(temporary, compression=COMPRESSION) as file:
         _fill(file, "Events", _events(settings, jets))
         _fill(file, "Runs", _runs(settings, n_events))
         file[PROVENANCE] = json.dumps(provenance)
@@ -151,12 +154,13 @@ def _number_of_events(settings: SimulationSettings, cross_section: CrossSection)
     """All events, or as many as the luminosity of pseudodata gives."""
     if settings.pseudodata_lumi_ifb is None:
         return settings.n_events
-    expected = cross_section.value_pb * 1000.0 * settings.pseudodata_lumi_ifb
+    xsec_pb = settings.pseudodata_xsec_pb or cross_section.value_pb
+    expected = xsec_pb * 1000.0 * settings.pseudodata_lumi_ifb
     seeds = np.random.SeedSequence(settings.seed, spawn_key=(PSEUDODATA_KEY,))
     drawn = int(np.random.default_rng(seeds).poisson(expected))
     if drawn > settings.n_events:
         msg = (
-            f"pseudodata of {settings.pseudodata_lumi_ifb:g} fb-1 at {cross_section.value_pb:.4g} pb has {drawn} "
+            f"pseudodata of {settings.pseudodata_lumi_ifb:g} fb-1 at {xsec_pb:.4g} pb has {drawn} "
             f"events ({expected:.0f} expected), but n_events is {settings.n_events}. Raise n_events to "
             f"{int(expected + 5 * np.sqrt(expected)) + 1} (blocks made so far are kept) or lower the luminosity."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from tests.integration.conftest import Cwola, ToySearch
 
-COMMAND = [sys.executable, "-c", "from analysis.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "cwola"]
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -73,14 +74,36 @@ def test_debug_shows_the_traceback(toy: ToySearch, tmp_path: Path) -> None:
     assert quiet.returncode == loud.returncode == 1
 
 
-def test_somebody_elses_processors_are_refused(tmp_path: Path) -> None:
-    theirs = tmp_path / "theirs" / "processors"
+@pytest.mark.parametrize("name", ["analysis", "processors"])
+def test_a_package_of_somebody_else_is_refused(tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "theirs" / name
     theirs.mkdir(parents=True)
     (theirs / "__init__.py").write_text("")
     paths = os.pathsep.join([str(theirs.parent), str(REPOSITORY)])
     process = start("presets", env={**os.environ, "PYTHONPATH": paths}, cwd=tmp_path)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
     assert str(theirs) in err
     assert "PYTHONPATH" in err
-    assert "Traceback" not in err
+
+
+def root_without_privilege() -> None:
+    """Root may write anywhere: give that up before the command starts."""
+    if os.geteuid() == 0:
+        drop_from_bounding_set, write_anywhere = 24, 1
+        assert ctypes.CDLL(None).prctl(drop_from_bounding_set, write_anywhere, 0, 0, 0) == 0
+
+
+def test_a_read_only_output_is_named(toy: ToySearch, tmp_path: Path) -> None:
+    parent = tmp_path / "archive"
+    parent.mkdir(mode=0o555)
+    process = start("run", *toy.options(parent / "results"), preexec_fn=root_without_privilege)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert str(parent / "results") in err
+    assert "Permission denied" in err
+    assert "--output" in err

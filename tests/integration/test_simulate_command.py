@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import uproot
 
 from tests.integration.conftest import Cwola
 
@@ -25,6 +27,19 @@ def test_a_sample_goes_through_the_selection(cwola: Cwola, tmp_path: Path) -> No
     processed = cwola("process", "--datasets", datasets, "--output", tmp_path / "results", "--jobs", 1)
     assert processed.code == 0
     assert "120" in processed.out
+
+
+def test_pseudodata_as_in_the_demo(cwola: Cwola, tmp_path: Path) -> None:
+    sample = tmp_path / "hidden.root"
+    options = ["--process", "wprime", "--masses", "3500,500,100", "--events", 60, "--jobs", 1, "--jets", 2]
+    pseudodata = ["--pseudodata", "--lumi", 30, "--xsec", 0.001, "--mantissa-bits", 10]
+    assert cwola("simulate", *options, *pseudodata, "--output", sample).code == 0
+    with uproot.open(sample) as file:
+        momenta = file["Events"]["FatJet_pt"].array(library="np")
+        assert file.file.compression == uproot.LZMA(9)  # as NanoAOD
+    assert 8 < len(momenta) < 60  # 30 expected
+    assert max(map(len, momenta)) == 2
+    assert not any((values.view(np.uint32) & np.uint32(2**13 - 1)).any() for values in momenta)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.running import TREES, dataset, run
 
 def read(path, layout="nanoaod", kind="background", log=None, **selection):
     """Dijets of a whole file."""
-    adapter = find_adapter(layout)
+    adapter = find_adapter(layout, "toy")
     meta = {"filename": str(path), "dataset": "sample", "kind": kind, "fileuuid": "0", "entrystart": 0}
     with uproot.open({path: None}) as file:
         events = NanoEventsFactory.from_root(
@@ -172,8 +172,8 @@ def test_missing_event_number_is_named(tmp_path, name):
 
 
 def test_unknown_format_names_the_known_ones():
-    with pytest.raises(DatasetError, match=r"'physlite'.*delphes, nanoaod"):
-        find_adapter("physlite")
+    with pytest.raises(DatasetError, match=r"'mine'.*'physlite'.*delphes, nanoaod"):
+        find_adapter("physlite", "mine")
     assert set(ADAPTERS) >= {"delphes", "nanoaod"}
 
 

@@ -15,6 +15,7 @@ import uproot
 from scipy.stats import ks_2samp
 
 from analysis.compute import Serial
+from analysis.demo import DEMO
 from analysis.errors import ConfigError
 from processors.simulate import SimulationSettings, read_provenance, simulate
 from processors.simulate import run as run_module
@@ -55,7 +56,7 @@ def qcd(folder, two_processes) -> Path:
 
 @pytest.fixture(scope="module")
 def wprime(folder, two_processes) -> Path:
-    settings = SimulationSettings(n_events=500, seed=12, run_number=7, block_events=250, **W_PRIME)
+    settings = SimulationSettings(n_events=2000, seed=12, run_number=7, **W_PRIME)
     return simulate(settings, folder / "wprime.root", two_processes)
 
 
@@ -101,6 +102,18 @@ def test_wprime_agrees_with_a_sample_made_elsewhere(wprime, data, tmp_path):
     assert found["xsec_pb"] == pytest.approx(0.00599, abs=5 * found["xsec_error_pb"])
 
 
+def test_zprime_agrees_with_a_sample_made_elsewhere(data, two_processes, folder, tmp_path):
+    settings = SimulationSettings(process="zprime_tt", mass_a=3600, n_events=1000, seed=13)
+    found = simulate(settings, folder / "zprime.root", two_processes)
+    assert_same_distributions(found, data("pythia/zprime_tt_3600.root"), tmp_path, 6000)
+    made = read_provenance(found)
+    assert made["xsec_pb"] == pytest.approx(0.00193, abs=5 * made["xsec_error_pb"])
+
+
+def test_qcd_agrees_with_the_packaged_demo(qcd, tmp_path):
+    assert_same_distributions(qcd, DEMO / "qcd.root", tmp_path, 20_000)
+
+
 def test_generated_masses_are_the_ones_asked_for():
     from processors.simulate.generator import Generator
 
@@ -141,18 +154,18 @@ def test_jets_are_ordered_and_substructure_is_sound(qcd):
 def test_the_file_reads_as_nanoaod_with_its_generator_sum(wprime, tmp_path):
     result, table = run(dataset(wprime), tmp_path)
     assert result.normalisation == "runs"
-    assert result.sum_of_weights == result.n_entries == 500
-    assert len(np.unique(table.column("event_id"))) == len(table) > 300
+    assert result.sum_of_weights == result.n_entries == 2000
+    assert len(np.unique(table.column("event_id"))) == len(table) > 1200
     with uproot.open(wprime) as file:
         assert file.classnames()["Events;1"] == "TTree"
         events = file["Events"].arrays(["run", "luminosityBlock", "event", "genWeight"], library="np")
         assert file["Runs"].arrays().to_list() == [
-            {"run": 7, "genEventCount": 500, "genEventSumw": 500.0, "genEventSumw2": 500.0}
+            {"run": 7, "genEventCount": 2000, "genEventSumw": 2000.0, "genEventSumw2": 2000.0}
         ]
     dtypes = {name: str(values.dtype) for name, values in events.items()}
     assert dtypes == {"run": "uint32", "luminosityBlock": "uint32", "event": "uint64", "genWeight": "float32"}
     assert set(events["run"]) == {7}
-    assert len(set(events["event"])) == 500
+    assert len(set(events["event"])) == 2000
 
 
 def test_jobs_do_not_show(small, tmp_path, two_processes):
@@ -224,6 +237,18 @@ def test_pseudodata_follows_the_luminosity_or_is_refused(small, tmp_path, serial
     assert [one["FatJet_pt"] for one in events] == [one["FatJet_pt"] for one in content(small)[0]][: len(events)]
 
 
+def test_pseudodata_of_another_cross_section_are_as_many(small, tmp_path, serial):
+    sigma = read_provenance(small)["xsec_pb"]
+    one, other = (
+        content(simulate(SimulationSettings(**SMALL, **options), tmp_path / "pseudodata.root", serial))[0]
+        for options in (
+            {"pseudodata_lumi_ifb": 25 / (1000 * sigma)},
+            {"pseudodata_lumi_ifb": 250 / (1000 * sigma), "pseudodata_xsec_pb": 0.1 * sigma},
+        )
+    )
+    assert one == other
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -232,6 +257,7 @@ def test_pseudodata_follows_the_luminosity_or_is_refused(small, tmp_path, serial
         ({"n_events": 0}, "n_events"),
         ({"tune": "monash"}, "tune"),
         ({"colour": 1}, "colour"),
+        ({"pseudodata_xsec_pb": 0.1}, "needs pseudodata_lumi_ifb"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(change, text):

@@ -1,0 +1,57 @@
+"""The packaged demo: simulated events with a hidden signal. Its files are made by `processors.simulate.demo`."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+from pathlib import Path
+
+from analysis.errors import ResultsError, writing
+
+__all__ = ["DEMO", "copy_demo"]
+
+DEMO = Path(__file__).parent
+"""Folder of the ROOT files and of the `datasets.json` that lists them."""
+
+PRESET = DEMO.parent / "presets" / "demo.toml"
+
+
+def copy_demo(folder: Path) -> list[Path]:
+    """Copy the demo, so that it can be changed.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Made where it does not exist. Gets the ROOT files, `datasets.json`, and the preset `demo` as `search.toml`.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The copies.
+
+    Raises
+    ------
+    ResultsError
+        If a file of the same name but other content is there, or the folder cannot be written.
+    """
+    sources = {path.name: path for path in (*sorted(DEMO.glob("*.root")), DEMO / "datasets.json")}
+    targets = {folder / name: path for name, path in {**sources, "search.toml": PRESET}.items()}
+    for target, source in targets.items():
+        if target.exists() and not (target.is_file() and filecmp.cmp(source, target, shallow=False)):
+            msg = f"{target} exists and is not the demo's; it is not overwritten. Name another folder or remove it."
+            raise ResultsError(msg)
+    for target, source in targets.items():
+        _copy(source, target)
+    return list(targets)
+
+
+def _copy(source: Path, target: Path) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(source, temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)

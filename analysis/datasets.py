@@ -138,7 +138,10 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_repeats)
     except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}. Name your datasets file with --datasets FILE."
+        msg = (
+            f"cannot read {path}: {error.strerror}. Name your datasets file with --datasets FILE, or make one to start "
+            "from with `cwola demo FOLDER`."
+        )
         raise DatasetError(msg) from error
     except (ValueError, UnicodeDecodeError) as error:
         msg = f"{path} is not valid JSON: {error}"

@@ -1,0 +1,36 @@
+"""The smooth background: functions of the dijet mass, their fit to the sidebands, and the choice among them.
+
+All functions are log-linear, log f(m) = sum_k c_k phi_k(x) with x = m / sqrt(s). The fit uses integrals of f over the
+bins, never values at bin centres, and a basis that is orthonormal over the fitted bins. To add a function, add an entry
+to `functions.FUNCTIONS`; to add a way to choose among them, one to `order.STRATEGIES`.
+"""
+
+from analysis.background.bins import Mask, Sidebands
+from analysis.background.estimate import CALIBRATED_FROM
+from analysis.background.fit import BackgroundFit, OrderStep, WindowEstimate, fit_background
+from analysis.background.functions import FUNCTIONS, MassFunction, function_family
+from analysis.background.goodness import GoodnessOfFit, goodness_of_fit
+from analysis.background.many import ManyEstimates, estimate_many
+from analysis.background.order import STRATEGIES, choose_order
+from analysis.background.spurious import SpuriousSignal, spurious_signal
+
+__all__ = [
+    "CALIBRATED_FROM",
+    "FUNCTIONS",
+    "STRATEGIES",
+    "BackgroundFit",
+    "GoodnessOfFit",
+    "ManyEstimates",
+    "Mask",
+    "MassFunction",
+    "OrderStep",
+    "Sidebands",
+    "SpuriousSignal",
+    "WindowEstimate",
+    "choose_order",
+    "estimate_many",
+    "fit_background",
+    "function_family",
+    "goodness_of_fit",
+    "spurious_signal",
+]

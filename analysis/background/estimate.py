@@ -1,0 +1,98 @@
+"""The background expected in an interval, and its error, from the coefficients of a fit.
+
+For b = exp(beta), the maximum-likelihood estimate is neither centred nor symmetric where events are few. Both are
+corrected to the next order in 1 / events with the third cumulants of the likelihood, so that a count n of background
+alone lies above the estimate as often as below: where the Poisson error of n dominates, the mean of the estimate is the
+truth (D. R. Cox, E. J. Snell, J. R. Stat. Soc. B 30 (1968) 248), and where its own error does, the median is (E. C.
+Kenne Pagui, A. Salvan, N. Sartori, Biometrika 104 (2017) 923). The errors are where the profile likelihood falls by one
+half. With many events all of this vanishes. Without it a window of 90 events has p < 0.05 in up to 8 % of
+background-only spectra, not 5 %: `tests/studies/fit_calibration.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background.likelihood import Design, Solution, integrals
+
+__all__ = ["CALIBRATED_FROM", "Estimates", "estimate_bins"]
+
+Array = NDArray[np.float64]
+
+CALIBRATED_FROM = 10.0
+"""Expected events from which on p-values of a window are calibrated; below, they are conservative."""
+
+_LARGE_ERROR = 0.3
+"""Relative error from which on the expansion of the mean does not hold; the median does, longer."""
+
+_MAX_SKEW = 3.0
+_MAX_LOG_ERROR = 50.0
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Background in intervals, for many spectra.
+
+    Attributes
+    ----------
+    value : (n_spectra, n_intervals) float64
+        Events.
+    up, down : (n_spectra, n_intervals) float64
+        Distance of the upper and lower end of the 68 % interval from `value`, both positive, events.
+    covariance : (n_spectra, n_intervals, n_intervals) float64
+        To first order, events squared.
+    """
+
+    value: Array
+    up: Array
+    down: Array
+    covariance: Array
+
+
+def estimate_bins(design: Design, solution: Solution) -> Estimates:
+    """Estimate the background in the bins of a design that has the transform of the fit.
+
+    Parameters
+    ----------
+    design : Design
+        Bins are the intervals; they may overlap.
+    solution : Solution
+
+    Returns
+    -------
+    Estimates
+    """
+    expected, jacobian = integrals(design, solution.coefficients)
+    slope = jacobian / expected[..., None]  # of beta
+    direction = np.matmul(slope, solution.covariance)
+    error = np.sqrt((direction * slope).sum(axis=-1))
+    twisted = np.einsum("tpqr,twr->twpq", solution.cumulants, direction)
+    third = np.einsum("twpq,twp,twq->tw", twisted, direction, direction)
+    of_beta = (_curvature(design, solution) - np.einsum("twpq,tpq->tw", twisted, solution.covariance)) / 2
+    of_mean, of_median = of_beta + error**2 / 2, of_beta + third / (3 * error**2)
+    own_part = expected * error**2 / (1 + expected * error**2)  # of the variance of n - b
+    median_part = np.maximum(own_part, np.minimum((error / _LARGE_ERROR) ** 2, 1.0))
+    shift = of_mean + median_part * (of_median - of_mean)
+    value = expected * np.exp(-np.clip(shift, -error, error))
+    skew = np.clip(third / error**3, -_MAX_SKEW, _MAX_SKEW)
+    unit = value[..., None] * slope
+    return Estimates(
+        value=value,
+        up=value * np.expm1(np.minimum(error * (1 - skew / 6), _MAX_LOG_ERROR)),
+        down=-value * np.expm1(-error * (1 + skew / 6)),
+        covariance=np.matmul(np.matmul(unit, solution.covariance), unit.transpose(0, 2, 1)),
+    )
+
+
+def _curvature(design: Design, solution: Solution) -> Array:
+    """(n_spectra, n_intervals): second derivatives of ln b, contracted with the covariance."""
+    log_density = design.basis @ solution.coefficients.T
+    share = np.exp(log_density - log_density.max(axis=1, keepdims=True)) * design.weight[..., None]
+    share /= share.sum(axis=1, keepdims=True)
+    mean = np.einsum("wqt,wqp->twp", share, design.basis)
+    second = np.einsum("wqt,wqp,wqr,tpr->tw", share, design.basis, design.basis, solution.covariance, optimize=True)
+    curvature: Array = second - np.einsum("twp,tpr,twr->tw", mean, solution.covariance, mean, optimize=True)
+    return curvature

@@ -1,0 +1,262 @@
+"""One function fitted to the sidebands of one spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.background.bins import Interval, Mask, Sidebands, sidebands
+from analysis.background.estimate import CALIBRATED_FROM, Estimates, estimate_bins
+from analysis.background.functions import MassFunction
+from analysis.background.likelihood import Design, Solution, integrals, make_design, minuit_solution, solve
+from analysis.errors import FitError
+
+__all__ = ["BackgroundFit", "OrderStep", "WindowEstimate", "fit_background", "fit_sidebands"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class OrderStep:
+    """One step on the way to the chosen function.
+
+    Attributes
+    ----------
+    function : str
+    deviance : float or None
+        -2 log likelihood ratio to the saturated model, over the fitted bins; None where the fit was not valid, or not
+        made.
+    preferred : bool
+        Whether the function was preferred to the one before, or accepted.
+    p_value : float or None
+        Of the test that decided; None where none was made.
+    test : str
+        What decided: "likelihood-ratio", "goodness-of-fit" or "events".
+    low, high : float or None
+        Range of the fit, GeV, where it is part of the choice.
+    """
+
+    function: str
+    deviance: float | None
+    preferred: bool
+    p_value: float | None
+    test: str = "likelihood-ratio"
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class WindowEstimate:
+    """Background in one interval.
+
+    Attributes
+    ----------
+    value : float
+        Events; a count of background alone lies above as often as below.
+    up, down : float
+        Distance of the ends of the 68 % interval from `value`, both positive, events.
+    calibrated : bool
+        Whether so many events are expected that p-values are uniform; they are conservative where not.
+    """
+
+    value: float
+    up: float
+    down: float
+    calibrated: bool
+
+
+@dataclass(frozen=True)
+class BackgroundFit:
+    """A valid fit.
+
+    Attributes
+    ----------
+    function : MassFunction
+    sqrt_s_gev : float
+    coefficients : (n_parameters,) float64
+        Coefficients of the orthonormal basis.
+    covariance : (n_parameters, n_parameters) float64
+        Of `coefficients`: the inverse of the expected information.
+    transform : (n_parameters, n_parameters) float64
+        Basis of the function times this is the orthonormal basis.
+    deviance : float
+        -2 log likelihood ratio to the saturated model (Baker, Cousins, NIM 221 (1984) 437).
+    ndof : int
+    path : tuple of OrderStep
+        How the order was chosen.
+    cumulants : (n_parameters, n_parameters, n_parameters) float64 or None
+        Third derivatives of the log likelihood, negated; None where they were not kept: then the estimates are those
+        of many events.
+    data : Sidebands or None
+        What was fitted; None for a fit that was read back.
+    """
+
+    function: MassFunction
+    sqrt_s_gev: float
+    coefficients: Array
+    covariance: Array
+    transform: Array
+    deviance: float
+    ndof: int
+    path: tuple[OrderStep, ...] = ()
+    cumulants: Array | None = None
+    data: Sidebands | None = None
+
+    @property
+    def p_value(self) -> float:
+        """Goodness of fit from the asymptotic chi-square distribution of the deviance; see `goodness_of_fit`."""
+        return float(stats.chi2.sf(self.deviance, self.ndof))
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Parameters of the published formula, by name; `ln_p0` is the log of the density in events per GeV."""
+        values = (self.transform @ self.coefficients).tolist()
+        return {"ln_p0" if k == 0 else f"p{k}": value for k, value in enumerate(values)}
+
+    def expected(self, edges: Array) -> tuple[Array, Array]:
+        """Integrate the fitted curve over bins, as it is drawn.
+
+        Parameters
+        ----------
+        edges : (n_bins + 1,) float64
+            Any edges, GeV; they need not lie on the fit grid.
+
+        Returns
+        -------
+        expected : (n_bins,) float64
+            Events.
+        covariance : (n_bins, n_bins) float64
+            From the covariance of the fit.
+        """
+        expected, jacobian = integrals(self._design(edges[:-1], edges[1:]), self.coefficients[None])
+        return expected[0], jacobian[0] @ self.covariance @ jacobian[0].T
+
+    def windows(self, intervals: Sequence[Interval]) -> tuple[Array, Array]:
+        """Estimate the background in several intervals at once.
+
+        Parameters
+        ----------
+        intervals : sequence of (low, high)
+            GeV. They may lie apart, or overlap.
+
+        Returns
+        -------
+        value : (n_intervals,) float64
+            Events; centred as in `estimate`.
+        covariance : (n_intervals, n_intervals) float64
+            To first order.
+        """
+        estimates = self._estimates(intervals)
+        return estimates.value[0], estimates.covariance[0]
+
+    def estimate(self, low: float, high: float) -> WindowEstimate:
+        """Estimate the background in [low, high) GeV, corrected for small numbers: see `analysis.background.estimate`.
+
+        It differs from the integral of the curve by a part of the error that vanishes with many events.
+        """
+        estimates = self._estimates([(low, high)])
+        value, up, down = (float(array[0, 0]) for array in (estimates.value, estimates.up, estimates.down))
+        return WindowEstimate(value, up, down, calibrated=value >= CALIBRATED_FROM)
+
+    def integral(self, low: float, high: float) -> tuple[float, float]:
+        """Return the background in [low, high) GeV and its error, the upward one: an excess is tested against it."""
+        estimate = self.estimate(low, high)
+        return estimate.value, estimate.up
+
+    def _estimates(self, intervals: Sequence[Interval]) -> Estimates:
+        edges = np.asarray(intervals, np.float64).reshape(-1, 2)
+        shape = 3 * (len(self.coefficients),)
+        cumulants = np.zeros(shape) if self.cumulants is None else self.cumulants
+        solution = Solution(
+            self.coefficients[None],
+            self.covariance[None],
+            cumulants[None],
+            np.array([self.deviance]),
+            np.array([True]),
+        )
+        return estimate_bins(self._design(edges[:, 0], edges[:, 1]), solution)
+
+    def _design(self, low: Array, high: Array) -> Design:
+        return make_design(self.function, low, high, self.sqrt_s_gev, self.transform)
+
+
+def fit_background(
+    counts: Array,
+    edges: Array,
+    function: MassFunction,
+    *,
+    mask: Mask,
+    sqrt_s_gev: float,
+    variances: Array | None = None,
+) -> BackgroundFit:
+    """Fit one function to the bins outside the mask.
+
+    Parameters
+    ----------
+    counts : (n_bins,) float64
+        Events per bin. The masked bins are never looked at.
+    edges : (n_bins + 1,) float64
+        Bin edges, GeV; bins may differ in width.
+    function : MassFunction
+    mask : (low, high), or a sequence of them
+        Bins that overlap are left out, GeV.
+    sqrt_s_gev : float
+        Collision energy, GeV.
+    variances : (n_bins,) float64, optional
+        Sums of squared weights, where the counts are weighted: the likelihood is then the scaled Poisson one of
+        arXiv:1309.1287.
+
+    Returns
+    -------
+    BackgroundFit
+
+    Raises
+    ------
+    FitError
+        If a bin cannot be fitted, there are too few filled bins, or no valid minimum is found.
+    """
+    return fit_sidebands(sidebands(counts, edges, mask=mask, variances=variances), function, sqrt_s_gev)
+
+
+def fit_sidebands(data: Sidebands, function: MassFunction, sqrt_s_gev: float) -> BackgroundFit:
+    """Fit one function to bins that were checked; see `fit_background`."""
+    _require_information(data, function)
+    design = make_design(function, data.low, data.high, sqrt_s_gev)
+    observed, scale = data.observed[None], data.scale[None]
+    solution = solve(observed, design, scale)
+    if not solution.valid[0]:
+        solution = minuit_solution(observed, design, scale)
+    if not solution.valid[0]:
+        msg = (
+            f"the fit of {function.name} to {data.low[0]:g}-{data.high[-1]:g} GeV found no valid minimum "
+            f"({len(data.low)} bins, {data.observed.sum():g} events). Use fewer parameters, wider bins or another "
+            "scan.fit_range."
+        )
+        raise FitError(msg)
+    return BackgroundFit(
+        function=function,
+        sqrt_s_gev=sqrt_s_gev,
+        coefficients=solution.coefficients[0],
+        covariance=solution.covariance[0],
+        transform=design.transform,
+        deviance=float(solution.deviance[0]),
+        ndof=len(data.low) - function.n_parameters,
+        cumulants=solution.cumulants[0],
+        data=data,
+    )
+
+
+def _require_information(data: Sidebands, function: MassFunction) -> None:
+    filled = int((data.observed > 0).sum())
+    if filled <= function.n_parameters:
+        masked = " and ".join(f"{low:g}-{high:g}" for low, high in data.mask)
+        where = f"{data.low[0]:g}-{data.high[-1]:g} GeV outside" if len(data.low) else "the spectrum outside"
+        msg = (
+            f"{filled} filled bins of {where} the mask {masked} GeV are too few for the {function.n_parameters} "
+            f"parameters of {function.name}. Use a looser selection or widen scan.fit_range."
+        )
+        raise FitError(msg)

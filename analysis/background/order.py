@@ -1,0 +1,244 @@
+"""Which function is fitted: strategies by name, none of which looks inside the mask."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background.bins import Interval, Mask, Sidebands, sidebands
+from analysis.background.fit import BackgroundFit, OrderStep, fit_sidebands
+from analysis.background.functions import MassFunction, function_family, look_up
+from analysis.background.goodness import chi_square_p_value, goodness_of_fit
+from analysis.errors import ConfigError, FitError
+
+__all__ = ["DEFAULT_STRATEGY", "STRATEGIES", "choose_order", "events_needed", "supported"]
+
+Array = NDArray[np.float64]
+Functions = Sequence[MassFunction]
+
+_EVENTS_OF_THREE_PARAMETERS = 75.0
+_GROWTH = 4.0
+
+_SHRINK = 200.0  # GeV on each side, 400 GeV in all: ATLAS' first search
+_GOOD_FIT = 0.05
+
+
+def choose_order(
+    counts: Array,
+    edges: Array,
+    *,
+    mask: Mask,
+    functions: Sequence[str],
+    alpha: float,
+    sqrt_s_gev: float,
+    strategy: str = "events",
+    variances: Array | None = None,
+) -> BackgroundFit:
+    """Choose a function on the sidebands, and fit it.
+
+    Strategies, with what they need of `functions`:
+
+    "events" (default; nested)
+        The highest order for which there are `events_needed` outside the mask: 300 for four parameters, 1200 for five.
+        It does not depend on how the events are distributed, so that the error of the fit is all of the error:
+        p-values are uniform. The price is a larger error than that of a stiff function that happens to be right.
+    "likelihood-ratio" (nested)
+        Take the next order while the likelihood-ratio test prefers it with p < alpha. The most sensitive; but where the
+        sidebands cannot tell that a function is too stiff, its bias is not in the error.
+    "raise" (nested)
+        Raise the order until the goodness of fit is p > 0.05, at most to the last: the loop of ATLAS' second search,
+        arXiv:2502.09770. Its criterion is not published; this one is ours.
+    "chi2-acceptance" (any list)
+        The first function with goodness of fit p > 0.05; if there is none, shrink the range of the fit by 400 GeV, half
+        on each side as far as the mask permits, and try again: ATLAS' first search, arXiv:2005.02983.
+
+    Parameters
+    ----------
+    counts : (n_bins,) float64
+        Events per bin. The masked bins are never looked at.
+    edges : (n_bins + 1,) float64
+        Bin edges, GeV.
+    mask : (low, high), or a sequence of them
+        Left out, GeV.
+    functions : sequence of str
+        Fewest parameters first.
+    alpha : float
+        Threshold on the p-value of the likelihood-ratio test.
+    sqrt_s_gev : float
+        Collision energy, GeV.
+    strategy : str
+    variances : (n_bins,) float64, optional
+        Sums of squared weights, where the counts are weighted.
+
+    Returns
+    -------
+    BackgroundFit
+        With the path taken.
+
+    Raises
+    ------
+    ConfigError
+        If the strategy or a function is unknown, or a function is not the next in its family.
+    FitError
+        If a bin cannot be fitted, or no function has a valid fit, or none is accepted.
+    """
+    if strategy not in STRATEGIES:
+        msg = f"unknown strategy '{strategy}' for the order of the background. Strategies: {', '.join(STRATEGIES)}."
+        raise ConfigError(msg)
+    family = look_up(functions) if strategy == "chi2-acceptance" else function_family(functions)
+    data = sidebands(counts, edges, mask=mask, variances=variances)
+    return STRATEGIES[strategy](data, family, alpha, sqrt_s_gev)
+
+
+def events_needed(n_parameters: int) -> float:
+    """Events outside the mask from which the strategy "events" uses a function, if it is not the first.
+
+    A function that is too stiff is wrong by a fixed fraction, which grows against the statistical error as the root of
+    the number of events. Below these numbers it is wrong by at most about 0.1 standard deviations for any of five
+    functions that describe 52 000 simulated QCD events equally well (`tests/studies/fit_calibration.py`).
+    """
+    return _EVENTS_OF_THREE_PARAMETERS * _GROWTH ** (n_parameters - 3)
+
+
+def supported(family: Functions, filled: NDArray[np.int64], events: Array) -> NDArray[np.int64]:
+    """(n_spectra,): index of the highest order that filled bins and events outside the mask, (n_spectra,), support."""
+    index = np.zeros(len(events), np.int64)
+    for k, function in enumerate(family[1:], start=1):
+        enough = (events >= events_needed(function.n_parameters)) & (filled > function.n_parameters)
+        index[enough] = k
+    return index
+
+
+def _by_events(data: Sidebands, family: Functions, _alpha: float, sqrt_s_gev: float) -> BackgroundFit:
+    filled = np.array([(data.observed > 0).sum()])
+    top = int(supported(family, filled, np.array([data.events]))[0])
+    for index in range(top, 0, -1):
+        try:
+            return _with_path(fit_sidebands(data, family[index], sqrt_s_gev), _event_path(family, top, index))
+        except FitError:
+            continue
+    return _with_path(fit_sidebands(data, family[0], sqrt_s_gev), _event_path(family, top, 0))
+
+
+def _event_path(family: Functions, top: int, chosen: int) -> list[OrderStep]:
+    return [OrderStep(family[k].name, None, preferred=k <= chosen, p_value=None, test="events") for k in range(top + 1)]
+
+
+def _by_likelihood_ratio(data: Sidebands, family: Functions, alpha: float, sqrt_s_gev: float) -> BackgroundFit:
+    best = fit_sidebands(data, family[0], sqrt_s_gev)
+    path = [OrderStep(family[0].name, best.deviance, preferred=True, p_value=None)]
+    for function in family[1:]:
+        try:
+            fit = fit_sidebands(data, function, sqrt_s_gev)
+        except FitError:
+            path.append(OrderStep(function.name, None, preferred=False, p_value=None))
+            break
+        extra = function.n_parameters - best.function.n_parameters
+        p_value = chi_square_p_value(best.deviance - fit.deviance, extra)
+        path.append(OrderStep(function.name, fit.deviance, preferred=p_value < alpha, p_value=p_value))
+        if p_value >= alpha:
+            break
+        best = fit
+    return _with_path(best, path)
+
+
+def _by_raising(data: Sidebands, family: Functions, _alpha: float, sqrt_s_gev: float) -> BackgroundFit:
+    accepted, tried = _first_accepted(data, family, sqrt_s_gev)
+    if accepted is None:
+        msg = f"no function describes {_range(data)}: {_tried(tried)}. {_ADVICE}"
+        raise FitError(msg)
+    return _with_path(accepted, tried)
+
+
+def _by_acceptance(data: Sidebands, family: Functions, _alpha: float, sqrt_s_gev: float) -> BackgroundFit:
+    path: list[OrderStep] = []
+    for part in _shrinking(data):
+        accepted, tried = _first_accepted(part, family, sqrt_s_gev)
+        path += tried
+        if accepted is not None:
+            return _with_path(accepted, path)
+    msg = f"no function describes {_range(data)}, nor a shorter range: {_tried(path)}. {_ADVICE}"
+    raise FitError(msg)
+
+
+Strategy = Callable[[Sidebands, Functions, float, float], BackgroundFit]
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "events": _by_events,
+    "likelihood-ratio": _by_likelihood_ratio,
+    "raise": _by_raising,
+    "chi2-acceptance": _by_acceptance,
+}
+"""Ways to choose the order, by name: checked bins, functions, alpha and collision energy (GeV) to a fit."""
+
+DEFAULT_STRATEGY = "events"
+
+_ADVICE = "Add a function to background.functions, or use another scan.fit_range or scan.bin_width."
+
+
+def _first_accepted(
+    data: Sidebands, functions: Functions, sqrt_s_gev: float
+) -> tuple[BackgroundFit | None, list[OrderStep]]:
+    """Return the first function with p > 0.05, or None, and the steps taken."""
+    path: list[OrderStep] = []
+    for function in functions:
+        fit, p_value = _tested(data, function, sqrt_s_gev)
+        accepted = p_value is not None and p_value > _GOOD_FIT
+        path.append(
+            OrderStep(
+                function.name,
+                None if fit is None else fit.deviance,
+                preferred=accepted,
+                p_value=p_value,
+                test="goodness-of-fit",
+                low=float(data.low[0]),
+                high=float(data.high[-1]),
+            )
+        )
+        if accepted:
+            return fit, path
+    return None, path
+
+
+def _tested(data: Sidebands, function: MassFunction, sqrt_s_gev: float) -> tuple[BackgroundFit | None, float | None]:
+    try:
+        fit = fit_sidebands(data, function, sqrt_s_gev)
+        return fit, goodness_of_fit(fit).p_value
+    except FitError:
+        return None, None
+
+
+def _shrinking(data: Sidebands) -> Sequence[Sidebands]:
+    """Return the data in ever shorter ranges, each with a whole bin on each side of the mask that had one."""
+    centre = (min(low for low, _ in data.mask), max(high for _, high in data.mask))
+    lower, upper = data.high <= centre[0], data.low >= centre[1]
+    limit_low = float(data.low[lower].max()) if lower.any() else float(data.low[0])
+    limit_high = float(data.high[upper].min()) if upper.any() else float(data.high[-1])
+    parts = [data]
+    fit_range: Interval = (float(data.low[0]), float(data.high[-1]))
+    while True:
+        shorter = (min(fit_range[0] + _SHRINK, limit_low), max(fit_range[1] - _SHRINK, limit_high))
+        shorter = (max(shorter[0], fit_range[0]), min(shorter[1], fit_range[1]))
+        if shorter == fit_range:
+            return parts
+        fit_range = shorter
+        parts.append(data.within(fit_range))
+
+
+def _range(data: Sidebands) -> str:
+    return f"{data.low[0]:g}-{data.high[-1]:g} GeV with p > {_GOOD_FIT:g}"
+
+
+def _tried(path: Sequence[OrderStep]) -> str:
+    return ", ".join(
+        f"{step.function} over {step.low:g}-{step.high:g} GeV "
+        + ("has no valid fit" if step.p_value is None else f"has p = {step.p_value:.2g}")
+        for step in path
+    )
+
+
+def _with_path(fit: BackgroundFit, path: Sequence[OrderStep]) -> BackgroundFit:
+    return dataclasses.replace(fit, path=tuple(path))

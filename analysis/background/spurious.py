@@ -1,0 +1,101 @@
+"""Spurious signal: what the fit leaves over, or takes away, where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background.bins import Interval
+from analysis.background.fit import BackgroundFit
+from analysis.errors import FitError
+
+__all__ = ["SpuriousSignal", "spurious_signal"]
+
+Array = NDArray[np.float64]
+
+_LEAST_FITTED = 0.9
+
+
+@dataclass(frozen=True)
+class SpuriousSignal:
+    """Mean of n - b in a window over signal-free spectra.
+
+    Attributes
+    ----------
+    value : float
+        Events; positive where the fit is too low, so that it fakes a signal.
+    error : float
+        Of `value`, events: from the number of spectra, or from the Poisson error of n and the error of b for a single
+        one.
+    relative : float
+        `value` per event of background.
+    relative_error : float
+    n_spectra : int
+        That could be fitted.
+    """
+
+    value: float
+    error: float
+    relative: float
+    relative_error: float
+    n_spectra: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether `value` is more than two errors from zero."""
+        return abs(self.value) > 2 * self.error
+
+
+def spurious_signal(
+    spectra: Array, edges: Array, *, window: Interval, fit: Callable[[Array], BackgroundFit]
+) -> SpuriousSignal:
+    """Measure the spurious signal of a procedure on signal-free samples.
+
+    Samples are validation data, simulation or toys of a smooth spectrum, each with as many events as the data that the
+    result is for: the bias of a procedure that chooses its function depends on that number.
+
+    Parameters
+    ----------
+    spectra : (n_spectra, n_bins) float64
+        Events per bin.
+    edges : (n_bins + 1,) float64
+        Bin edges, GeV.
+    window : (low, high)
+        Signal region on bin edges, GeV.
+    fit : callable
+        From the counts (n_bins,) to a fit that does not look at the window, such as `choose_order` with its arguments.
+
+    Returns
+    -------
+    SpuriousSignal
+
+    Raises
+    ------
+    FitError
+        If the window is not on bin edges, or more than one in ten spectra cannot be fitted.
+    """
+    inside = (edges[:-1] >= window[0]) & (edges[1:] <= window[1])
+    if not inside.any() or not all(np.isclose(edges, edge, rtol=1e-9).any() for edge in window):
+        msg = f"the window {window[0]:g}-{window[1]:g} GeV is not on the edges of the spectrum. Choose bins that fit."
+        raise FitError(msg)
+    spectra = np.atleast_2d(spectra)
+    left, background, variance = [], [], []
+    for counts in spectra:
+        try:
+            estimate = fit(counts).estimate(*window)
+        except FitError as error:
+            last = str(error)
+            continue
+        observed = float(counts[inside].sum())
+        left.append(observed - estimate.value)
+        background.append(estimate.value)
+        variance.append(observed + ((estimate.up + estimate.down) / 2) ** 2)
+    if len(left) < _LEAST_FITTED * len(spectra):
+        msg = f"{len(spectra) - len(left)} of {len(spectra)} signal-free spectra could not be fitted; the last: {last}"
+        raise FitError(msg)
+    value, scale = float(np.mean(left)), float(np.mean(background))
+    spread = np.std(left, ddof=1) / np.sqrt(len(left)) if len(left) > 1 else np.sqrt(variance[0])
+    return SpuriousSignal(value, float(spread), value / scale, float(spread) / scale, len(left))

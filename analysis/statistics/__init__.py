@@ -1,6 +1,8 @@
 """Statistics on top of pyhf: workspaces, p-values, limits, and the price of many looks. The only users of pyhf."""
 
 from analysis.statistics.inference import DiscoveryResult, LimitResult, discovery, upper_limit
+from analysis.statistics.samples import SignalSystematic, signal_statistics
+from analysis.statistics.shapes import Shape, ShapeWorkspace, shape_workspace
 from analysis.statistics.trials import GlobalResult, bonferroni
 from analysis.statistics.workspace import Counting, counting_workspace
 
@@ -9,8 +11,13 @@ __all__ = [
     "DiscoveryResult",
     "GlobalResult",
     "LimitResult",
+    "Shape",
+    "ShapeWorkspace",
+    "SignalSystematic",
     "bonferroni",
     "counting_workspace",
     "discovery",
+    "shape_workspace",
+    "signal_statistics",
     "upper_limit",
 ]

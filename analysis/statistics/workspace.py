@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from analysis.errors import StatisticsError
+from analysis.statistics.samples import (
+    POI,
+    PULL_RANGE,
+    SPURIOUS,
+    SignalSystematic,
+    pull_bounds,
+    shifted_sample,
+    signal_sample,
+    systematic_parameters,
+)
 
 __all__ = ["Counting", "counting_workspace", "signal_events_per_mu"]
 
-POI = "mu"
 NUISANCE = "background_fit"
 
-_PULL_RANGE = 10.0
 _KEEP_POSITIVE = 0.999
 
 
@@ -54,7 +63,15 @@ def signal_events_per_mu(counting: Counting) -> float:
     return float(max(1.0, np.hypot(np.sqrt(counting.background), counting.background_error)))
 
 
-def counting_workspace(counting: Counting, *, channel: str, measurement: str) -> dict[str, Any]:
+def counting_workspace(
+    counting: Counting,
+    *,
+    channel: str,
+    measurement: str,
+    background_variations: Mapping[str, float] | None = None,
+    spurious_signal: float = 0.0,
+    signal_systematics: Sequence[SignalSystematic] = (),
+) -> dict[str, Any]:
     """Write the single-bin model Pois(n | b + theta + mu s) Gauss(theta | 0, sigma) as a pyhf workspace.
 
     This is Eq. 2.6 of arXiv:2009.02205; the symmetric `histosys` interpolates linearly, so it is exact.
@@ -67,55 +84,49 @@ def counting_workspace(counting: Counting, *, channel: str, measurement: str) ->
         Name of the channel.
     measurement : str
         Name of the measurement.
+    background_variations : mapping of str to float
+        Further one-sigma errors of the background, events, each with a parameter of its own.
+    spurious_signal : float
+        One-sigma size of a false signal from the background function, events; 0 for none.
+    signal_systematics : sequence of SignalSystematic
+        `histosys` templates are in units of one signal event.
 
     Returns
     -------
     dict
         Workspace that follows the HistFactory schema 1.0.0.
     """
-    b, sigma, s = counting.background, counting.background_error, signal_events_per_mu(counting)
-    reach = b + abs((counting.n_obs if counting.n_obs is not None else b) - b)
-    mu_max = 10.0 * (reach + 10.0 * np.hypot(np.sqrt(b), sigma) + 10.0) / s
-    pull_max = max(_PULL_RANGE, 1.1 * sigma * (reach - b) / (b + sigma**2))  # an excess never pulls further than that
+    b, s = np.array([counting.background]), np.array([signal_events_per_mu(counting)])
+    further = {name: np.array([error]) for name, error in (background_variations or {}).items()}
+    samples = [
+        signal_sample(s, signal_systematics, float(s[0])),
+        shifted_sample("background", b, {NUISANCE: np.array([counting.background_error]), **further}),
+    ]
+    if spurious_signal > 0:
+        further[SPURIOUS] = np.array([spurious_signal])
+        samples.append(shifted_sample(SPURIOUS, np.zeros(1), {SPURIOUS: further[SPURIOUS]}))
+    parameters: list[dict[str, Any]] = [
+        *_parameters(counting, float(s[0])),
+        *({"name": name, "bounds": pull_bounds(b, shift)} for name, shift in further.items()),
+        *systematic_parameters(signal_systematics),
+    ]
+    observed = counting.background if counting.n_obs is None else counting.n_obs
     return {
-        "channels": [
-            {
-                "name": channel,
-                "samples": [
-                    {
-                        "name": "signal",
-                        "data": [s],
-                        "modifiers": [{"name": POI, "type": "normfactor", "data": None}],
-                    },
-                    {
-                        "name": "background",
-                        "data": [b],
-                        "modifiers": [
-                            {
-                                "name": NUISANCE,
-                                "type": "histosys",
-                                "data": {"hi_data": [b + sigma], "lo_data": [b - sigma]},
-                            }
-                        ],
-                    },
-                ],
-            }
-        ],
-        "observations": [{"name": channel, "data": [b if counting.n_obs is None else counting.n_obs]}],
-        "measurements": [
-            {
-                "name": measurement,
-                "config": {
-                    "poi": POI,
-                    "parameters": [
-                        {"name": POI, "inits": [0.0], "bounds": [[0.0, float(mu_max)]]},
-                        {
-                            "name": NUISANCE,
-                            "bounds": [[-min(_PULL_RANGE, _KEEP_POSITIVE * b / sigma), float(pull_max)]],
-                        },
-                    ],
-                },
-            }
-        ],
+        "channels": [{"name": channel, "samples": samples}],
+        "observations": [{"name": channel, "data": [observed]}],
+        "measurements": [{"name": measurement, "config": {"poi": POI, "parameters": parameters}}],
         "version": "1.0.0",
     }
+
+
+def _parameters(counting: Counting, s: float) -> list[dict[str, Any]]:
+    """Bounds of the signal strength and of the background's nuisance: wide enough that only b >= 0 ever bites."""
+    b, sigma = counting.background, counting.background_error
+    excess = 0.0 if counting.n_obs is None else abs(counting.n_obs - b)
+    mu_max = 10.0 * (b + excess + 10.0 * np.hypot(np.sqrt(b), sigma) + 10.0) / s
+    pull_max = max(PULL_RANGE, 1.1 * sigma * excess / (b + sigma**2))  # an excess never pulls further than that
+    pull_min = -min(PULL_RANGE, _KEEP_POSITIVE * b / sigma)
+    return [
+        {"name": POI, "inits": [0.0], "bounds": [[0.0, float(mu_max)]]},
+        {"name": NUISANCE, "bounds": [[pull_min, float(pull_max)]]},
+    ]

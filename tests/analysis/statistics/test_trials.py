@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
-from analysis.statistics import bonferroni
+from analysis.statistics import Counting, bonferroni, counting_workspace, discovery
+from analysis.statistics.trials import counting_z, global_significance, wilson_interval
+from tests.analysis.statistics.closed_forms import signed_z
 
 
 def test_smallest_p_value_times_looks() -> None:
@@ -42,3 +44,87 @@ def test_covers_under_any_correlation(correlation: float) -> None:
     assert found < level + 4 * np.sqrt(level / n_toys)
     if correlation == 0:
         assert found == pytest.approx(1 - (1 - level / n_looks) ** n_looks, abs=4 * np.sqrt(level / n_toys))
+
+
+# From pseudo-experiments
+
+
+def test_global_p_value_is_the_fraction_of_toys_with_at_least_the_observed_excess() -> None:
+    z_toys = np.array([0.5, 1.0, 1.5, 2.0, -np.inf, 2.5, 0.1, 0.2, 0.3, 0.4])
+    result = global_significance(1.5, z_toys, n_trials=6)
+    assert (result.p0, result.method, result.n_toys, result.n_trials) == (0.3, "pseudo-experiments", 10, 6)
+    assert result.z == pytest.approx(norm.isf(0.3))
+
+
+@pytest.mark.parametrize("n_looks", [1, 7, 50])
+def test_independent_looks_have_their_number_as_trials(n_looks: int) -> None:
+    z_toys = np.random.default_rng(n_looks).normal(size=(20_000, n_looks)).max(axis=1)
+    result = global_significance(2.0, z_toys, n_trials=n_looks)
+    sidak = 1 - norm.cdf(2.0) ** n_looks
+    assert result.p0 == pytest.approx(sidak, abs=4 * np.sqrt(sidak * (1 - sidak) / 20_000))
+    assert result.effective_trials == pytest.approx(n_looks, rel=0.15)
+    assert result.interval is not None
+    assert result.interval[0] < sidak < result.interval[1]
+
+
+def test_no_toy_above_gives_the_tighter_of_two_bounds_and_says_which() -> None:
+    z_toys = np.random.default_rng(0).normal(size=(1000, 30)).max(axis=1)
+    near = global_significance(float(z_toys.max()) + 0.01, z_toys, n_trials=10_000)
+    # No event in 1000 excludes 3.8 / 1000 at 97.5 % (Wilson); the exact bound is 3.7 / 1000.
+    assert near.method == "pseudo-experiments-upper-bound"
+    assert near.p0 == pytest.approx(1 - 0.025 ** (1 / 1000), rel=0.05)
+    assert near.z == pytest.approx(norm.isf(near.p0))
+    far = global_significance(7.0, z_toys, n_trials=30)
+    assert far.method == "bonferroni-upper-bound"
+    assert far.p0 == pytest.approx(30 * norm.sf(7.0))
+    assert (far.n_toys, far.effective_trials) == (1000, None)
+
+
+def test_all_toys_above_is_certain() -> None:
+    result = global_significance(-1.0, np.zeros(50), n_trials=3)
+    assert (result.p0, result.z, result.effective_trials) == (1.0, None, None)
+    assert result.interval is not None
+    assert result.interval[1] == 1.0
+
+
+@pytest.mark.parametrize(("p", "n"), [(0.02, 500), (0.3, 100), (0.9, 60)])
+def test_interval_covers(p: float, n: int) -> None:
+    found = np.arange(n + 1)
+    inside = [low <= p <= high for low, high in (wilson_interval(int(k), n) for k in found)]
+    assert binom.pmf(found, n, p) @ inside == pytest.approx(0.95, abs=0.03)
+
+
+def test_interval_is_that_of_the_literature() -> None:
+    # R. G. Newcombe, Stat. Med. 17 (1998) 857, table I, Wilson score: 81/263, 15/148, 0/20, 1/29.
+    published = {
+        (81, 263): (0.2553, 0.3662),
+        (15, 148): (0.0624, 0.1605),
+        (0, 20): (0.0, 0.1611),
+        (1, 29): (0.0061, 0.1718),
+    }
+    for (k, n), interval in published.items():
+        assert wilson_interval(k, n) == pytest.approx(interval, abs=5e-5)
+
+
+# The closed form
+
+
+@pytest.mark.parametrize("b", [0.5, 3.0, 20.0, 500.0, 16_000.0])
+@pytest.mark.parametrize("relative_error", [0.01, 0.1, 0.5])
+def test_closed_form_agrees_with_the_profile_likelihood_of_pyhf(b: float, relative_error: float) -> None:
+    sigma = relative_error * b
+    width = np.hypot(np.sqrt(b), sigma)
+    for n in {0.0, *np.maximum(np.round(b + width * np.array([-2.0, -0.5, 0.7, 2.0, 5.0])), 0.0).tolist()}:
+        z = float(counting_z(np.array(n), np.array(b), np.array(sigma)))
+        assert z == pytest.approx(signed_z(n, b, sigma), abs=1e-6)
+        if n > 0 or sigma**2 < b:  # else the background falls to zero, where the search stops a little above
+            workspace = counting_workspace(Counting(n, b, sigma), channel="c", measurement="m")
+            assert z == pytest.approx(discovery(workspace).z, abs=1e-3)
+
+
+def test_closed_form_of_many_is_that_of_each() -> None:
+    rng = np.random.default_rng(1)
+    b = 10 ** rng.uniform(-1, 5, 200)
+    sigma, n = b * rng.uniform(0.001, 3.0, 200), rng.poisson(b).astype(float)
+    expected = [signed_z(*values) for values in zip(n, b, sigma, strict=True)]
+    np.testing.assert_allclose(counting_z(n, b, sigma), expected, atol=1e-5)

@@ -1,0 +1,391 @@
+"""pyhf's likelihood for many data sets at once, its fits, and its known traps (pyhf 0.7.6, numpy 2.4).
+
+- The default bounds of the parameter of interest, [0, 10], cut off small templates: it is bounded from below alone.
+- Negative rates: pyhf's logarithm of them is not a number where events are seen, and has no bound where none are.
+  Rates are clipped from below, by pyhf's own `clip_bin_data`: a background cannot be negative.
+- A bin without any expectation breaks the minimiser: it is refused here, and merged by the workspace builder.
+- `upper_limit` returns the edge of its grid where CLs does not cross the level, and in its other mode ignores `level`
+  and leaves the bounds: crossings are found in `crossings`, and their absence is an error.
+- Toys through `hypotest` call `numpy.percentile` with an argument that numpy 2.4 no longer has: they run in `toys`.
+- One fit at a time from a cold start is slow: here all rows are evaluated in pyhf's batched mode, and minimised
+  together by Newton steps. A row where that fails is fitted again by pyhf, with scipy's minimiser, then with Minuit.
+- `staterror` on nearly empty signal bins makes fits fail, and a `histosys` whose sides differ bends at zero: the
+  builders in `samples` write neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyhf
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from analysis.errors import StatisticsError
+
+__all__ = ["Fits", "Likelihood"]
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+_BATCHES = (8, 32, 128)
+_SMALLEST_RATE = 1e-9
+_STEP = 1e-5
+_MAX_ITERATIONS = 60
+_MAX_HALVINGS = 30
+_CONVERGED = 1e-7  # of the expected decrease of twice the negative log likelihood
+_STALLED = 1e-4
+_UNBOUNDED = 1e9
+_SIGNAL_CORE = 1e-2  # bins with less of the largest signal bin do not say how negative a signal may be
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Minima of twice the negative log likelihood.
+
+    Attributes
+    ----------
+    parameters : (n_rows, n_parameters) float64
+    twice_nll : (n_rows,) float64
+    """
+
+    parameters: Array
+    twice_nll: Array
+
+
+class Likelihood:
+    """The model of a workspace, evaluated by pyhf.
+
+    Parameters
+    ----------
+    workspace : dict
+        pyhf workspace whose parameter of interest scales the first sample of its first channel.
+
+    Attributes
+    ----------
+    model : pyhf.Model
+    poi : int
+        Index of the parameter of interest.
+    data : (n_data,) float64
+        Observed counts, then auxiliary data.
+    events : float
+        Signal events at one unit of the parameter of interest.
+    bounds : (n_parameters, 2) float64
+    lowest_mu : float
+        Where the expectation vanishes; the lower bound of a signed signal.
+
+    Raises
+    ------
+    StatisticsError
+        If the workspace does not follow the schema, has no parameter of interest, or a bin without expectation.
+    """
+
+    def __init__(self, workspace: dict[str, Any]) -> None:
+        pyhf.set_backend("numpy")
+        try:
+            self._workspace = pyhf.Workspace(workspace)
+            self.model = self._batched(None)
+            self.data: Array = np.asarray(self._workspace.data(self.model), dtype=float)
+        except (pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidModel, KeyError) as error:
+            msg = f"the workspace is not one that pyhf can use: {error}. Build it with counting_workspace."
+            raise StatisticsError(msg) from error
+        if self.model.config.poi_index is None:
+            msg = "the workspace names no parameter of interest in its measurement: set 'poi'."
+            raise StatisticsError(msg)
+        self.poi = int(self.model.config.poi_index)
+        self.start: Array = np.array(self.model.config.suggested_init(), dtype=float)
+        self.start[self.poi] = 0.0
+        self.bounds = self._wide_bounds()
+        self._models: dict[int, pyhf.Model] = {}
+        self._fixed = np.array(self.model.config.suggested_fixed(), dtype=bool)
+        self._is_poisson, self._variance = self._kinds()
+        self._require_expectation()
+        signal = self.signal()
+        self.events = float(signal.sum())
+        core = signal > _SIGNAL_CORE * signal.max()
+        self.lowest_mu = -float((self.background()[core] / signal[core]).max())
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins of all channels."""
+        return int(self.model.config.nmaindata)
+
+    def background(self) -> Array:
+        """(n_bins,) float64: expected events without signal, nuisance parameters at their nominal values."""
+        return self.expected(self.start[None])[0, : self.n_bins]
+
+    def signal(self) -> Array:
+        """(n_bins,) float64: signal events at one unit of the parameter of interest."""
+        one = self.start.copy()
+        one[self.poi] = 1.0
+        return self.expected(one[None])[0, : self.n_bins] - self.background()
+
+    def background_variance(self) -> Array:
+        """(n_bins,) float64: of the expectation without signal, from all constrained parameters."""
+        start = self.start[None]
+        shifts = self.slopes(start, self.expected(start))[0, : self.n_bins] * self._prior_errors()
+        return np.asarray((np.delete(shifts, self.poi, axis=1) ** 2).sum(axis=1))
+
+    def _prior_errors(self) -> Array:
+        config = self.model.config
+        errors = np.zeros(len(self.start))
+        for name in config.auxdata_order:
+            widths = config.param_set(name).width()
+            errors[config.par_slice(name)] = widths
+        return errors
+
+    def has_unit_normals(self) -> bool:
+        """Whether every constrained parameter has a Gaussian of width 1, and nothing is held fixed."""
+        auxiliary = slice(self.n_bins, None)
+        return not (self._is_poisson[auxiliary].any() or self._fixed.any() or (self._variance[auxiliary] != 1.0).any())
+
+    def auxiliary_pulls(self) -> Array:
+        """(n_parameters,) float64: the auxiliary datum of each parameter; 0 for those without."""
+        config, pulls = self.model.config, np.zeros(len(self.start))
+        datum = self.n_bins
+        for name in config.auxdata_order:
+            where = config.par_slice(name)
+            pulls[where] = self.data[datum : datum + where.stop - where.start]
+            datum += where.stop - where.start
+        return pulls
+
+    def expected(self, parameters: Array) -> Array:
+        """(n_rows, n_data) float64: expected counts and auxiliary data."""
+        return self.evaluate(parameters, None)[1]
+
+    def evaluate(self, parameters: Array, data: Array | None) -> tuple[Array, Array]:
+        """Evaluate pyhf's model row by row.
+
+        Parameters
+        ----------
+        parameters : (n_rows, n_parameters) float64
+        data : (n_rows, n_data) float64, or None
+            Where None, only the expectation is wanted.
+
+        Returns
+        -------
+        twice_nll : (n_rows,) float64
+        expected : (n_rows, n_data) float64
+        """
+        values, expected = [], []
+        size = next((size for size in _BATCHES if size >= len(parameters)), _BATCHES[-1])
+        for first in range(0, len(parameters), size):
+            rows = slice(first, first + size)
+            n_rows = len(parameters[rows])
+            pdf = self._batch(size).make_pdf(_padded(parameters[rows], size))
+            expected.append(np.asarray(pdf.expected_data())[:n_rows])
+            if data is not None:
+                values.append(-2.0 * np.asarray(pdf.log_prob(_padded(data[rows], size)))[:n_rows])
+        return np.concatenate(values) if values else np.empty(0), np.concatenate(expected)
+
+    def fit(self, data: Array, mu: Array | None = None, *, start: Array | None = None, lowest_mu: float = 0.0) -> Fits:
+        """Fit many data sets.
+
+        Parameters
+        ----------
+        data : (n_rows, n_data) float64
+        mu : (n_rows,) float64, or None
+            Where to hold the parameter of interest; None to fit it.
+        start : (n_rows, n_parameters) float64, or None
+        lowest_mu : float
+            Lower bound of the parameter of interest.
+
+        Returns
+        -------
+        Fits
+
+        Raises
+        ------
+        StatisticsError
+            If neither the batched minimiser nor pyhf's two find a minimum.
+        """
+        parameters = np.tile(self.start, (len(data), 1)) if start is None else start.copy()
+        bounds = self.bounds.copy()
+        bounds[self.poi, 0] = lowest_mu
+        fixed = self._fixed.copy()
+        if mu is not None:
+            fixed[self.poi] = True
+            bounds[self.poi, 0] = -_UNBOUNDED
+            parameters[:, self.poi] = mu
+        parameters = np.clip(parameters, bounds[:, 0], bounds[:, 1])
+        twice_nll, valid = self._minimise(parameters, data, fixed, bounds)
+        for row in np.flatnonzero(~valid):
+            parameters[row], twice_nll[row] = self._refit(data[row], parameters[row], fixed, bounds)
+        return Fits(parameters, twice_nll)
+
+    def saturated(self, data: Array) -> Array:
+        """(n_rows,) float64: twice_nll where every rate equals its datum; no fit is better."""
+        counts, auxiliary = data[:, self._is_poisson], data[:, ~self._is_poisson]
+        poisson = pyhf.probability.Poisson(counts).log_prob(counts)
+        normal = pyhf.probability.Normal(auxiliary, np.sqrt(self._variance[~self._is_poisson])).log_prob(auxiliary)
+        return np.asarray(-2.0 * (poisson.sum(axis=1) + normal.sum(axis=1)))
+
+    def draw(self, parameters: Array, uniform: Array) -> Array:
+        """Draw data sets around the expectation of one point.
+
+        Parameters
+        ----------
+        parameters : (n_parameters,) float64
+        uniform : (n_rows, n_data) float64
+            Random numbers in [0, 1).
+
+        Returns
+        -------
+        (n_rows, n_data) float64
+        """
+        expected = self.expected(parameters[None])[0]
+        data = np.empty_like(uniform)
+        counts = self._is_poisson
+        data[:, counts] = stats.poisson.ppf(uniform[:, counts], expected[counts])
+        spread = np.sqrt(self._variance[~counts]) * special.ndtri(np.maximum(uniform[:, ~counts], _SMALLEST_RATE))
+        data[:, ~counts] = expected[~counts] + spread
+        return np.maximum(data, np.where(counts, 0.0, -np.inf))
+
+    def slopes(self, parameters: Array, expected: Array) -> Array:
+        """(n_rows, n_data, n_parameters) float64: derivatives of the expectation, by finite differences."""
+        n_rows, n_parameters = parameters.shape
+        shifted = parameters[:, None, :] + _STEP * np.eye(n_parameters)
+        values = self.expected(shifted.reshape(-1, n_parameters)).reshape(n_rows, n_parameters, -1)
+        slopes: Array = np.swapaxes(values - expected[:, None, :], 1, 2) / _STEP
+        return slopes
+
+    def derivatives(self, parameters: Array, data: Array, expected: Array) -> tuple[Array, Array]:
+        """Gradient (n_rows, n_parameters) and Hessian (n_rows, n_parameters, n_parameters) of twice_nll.
+
+        The Hessian is exact where rates are linear in the parameters, as they are for `histosys` and signal strength.
+        """
+        slopes = self.slopes(parameters, expected)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            first = np.where(self._is_poisson, 1.0 - data / expected, (expected - data) / self._variance)
+            second = np.where(self._is_poisson, np.maximum(data, 1e-6 * expected) / expected**2, 1.0 / self._variance)
+        gradient = 2.0 * np.einsum("rd,rdp->rp", first, slopes)
+        hessian = 2.0 * np.einsum("rd,rdp,rdq->rpq", second, slopes, slopes)
+        return gradient, hessian
+
+    def mu_error(self, parameters: Array, data: Array) -> float:
+        """Error of the parameter of interest from the curvature of the likelihood at one point."""
+        _, hessian = self.derivatives(parameters[None], data[None], self.expected(parameters[None]))
+        held = self._fixed[:, None] | self._fixed[None, :]
+        inverse = np.linalg.pinv(np.where(held, 0.0, hessian[0]) / 2.0)
+        return float(np.sqrt(max(inverse[self.poi, self.poi], 0.0)))
+
+    def _minimise(self, parameters: Array, data: Array, fixed: Flags, bounds: Array) -> tuple[Array, Flags]:
+        """Newton steps inside the bounds; changes `parameters` in place."""
+        twice_nll, expected = self.evaluate(parameters, data)
+        valid = np.zeros(len(data), dtype=bool)
+        rows = np.arange(len(data))
+        for _ in range(_MAX_ITERATIONS):
+            gradient, hessian = self.derivatives(parameters[rows], data[rows], expected[rows])
+            step, decrease = _newton(parameters[rows], gradient, hessian, fixed, bounds)
+            moving = decrease > _CONVERGED
+            valid[rows[~moving]] = True
+            rows, step, decrease = rows[moving], step[moving], decrease[moving]
+            if not len(rows):
+                break
+            moved = self._descend(parameters, twice_nll, expected, data, rows, step, bounds)
+            best_possible = twice_nll[rows[~moved]] - self.saturated(data[rows[~moved]]) < _STALLED
+            valid[rows[~moved]] = (decrease[~moved] < _STALLED) | best_possible
+            rows = rows[moved]
+            if not len(rows):
+                break
+        return twice_nll, valid & np.isfinite(twice_nll)
+
+    def _descend(
+        self,
+        parameters: Array,
+        twice_nll: Array,
+        expected: Array,
+        data: Array,
+        rows: NDArray[np.intp],
+        step: Array,
+        bounds: Array,
+    ) -> Flags:
+        """Halve the steps of rows until the likelihood rises; say which rows moved."""
+        moved = np.zeros(len(rows), dtype=bool)
+        for halving in range(_MAX_HALVINGS):
+            left = np.flatnonzero(~moved)
+            trial = np.clip(parameters[rows[left]] + step[left] * 0.5**halving, bounds[:, 0], bounds[:, 1])
+            values, rates = self.evaluate(trial, data[rows[left]])
+            better = values < twice_nll[rows[left]]
+            good = rows[left[better]]
+            parameters[good], twice_nll[good], expected[good] = trial[better], values[better], rates[better]
+            moved[left[better]] = True
+            if moved.all():
+                break
+        return moved
+
+    def _refit(self, data: Array, start: Array, fixed: Flags, bounds: Array) -> tuple[Array, float]:
+        """Fit one data set with pyhf's minimisers."""
+        failure: Exception | None = None
+        options: dict[str, Any] = {
+            "init_pars": start.tolist(),
+            "par_bounds": [tuple(pair) for pair in bounds.tolist()],
+            "fixed_params": fixed.tolist(),
+            "return_fitted_val": True,
+        }
+        for optimizer in (pyhf.optimize.scipy_optimizer(), pyhf.optimize.minuit_optimizer()):
+            pyhf.set_backend("numpy", optimizer)
+            try:
+                best, value = pyhf.infer.mle.fit(data.tolist(), self.model, **options)
+            except (pyhf.exceptions.FailedMinimization, ValueError) as error:
+                failure = error
+                continue
+            if np.isfinite(float(value)):
+                return np.asarray(best), float(value)
+        msg = f"a fit of the workspace failed: {failure}. Check the background and its error; use a looser selection."
+        raise StatisticsError(msg) from failure
+
+    def _batched(self, size: int | None) -> pyhf.Model:
+        model = self._workspace.model(batch_size=size, validate=size is None)
+        model.main_model.clip_bin_data = _SMALLEST_RATE
+        return model
+
+    def _batch(self, size: int) -> pyhf.Model:
+        if size not in self._models:
+            self._models[size] = self._batched(size)
+        return self._models[size]
+
+    def _wide_bounds(self) -> Array:
+        bounds = np.array(self.model.config.suggested_bounds(), dtype=float)
+        bounds[self.poi] = (0.0, _UNBOUNDED)
+        return bounds
+
+    def _kinds(self) -> tuple[Flags, Array]:
+        """Which data are Poisson counts, and the variance of the others."""
+        poisson, variance = [True] * self.n_bins, [1.0] * self.n_bins
+        for name in self.model.config.auxdata_order:
+            constraint = self.model.config.param_set(name)
+            poisson += [constraint.pdf_type == "poisson"] * constraint.n_parameters
+            sigmas = getattr(constraint, "sigmas", None) or [1.0] * constraint.n_parameters
+            variance += [float(sigma) ** 2 for sigma in sigmas]
+        return np.array(poisson), np.array(variance)
+
+    def _require_expectation(self) -> None:
+        background = self.background()
+        if (background <= 2 * _SMALLEST_RATE).any() or not np.isfinite(background).all():
+            empty = int(np.flatnonzero(~(background > 2 * _SMALLEST_RATE))[0])
+            msg = (
+                f"bin {empty} of the workspace expects {background[empty]:g} background events: every bin needs a "
+                "positive expectation. Merge it with its neighbour."
+            )
+            raise StatisticsError(msg)
+        if not (self.signal().sum() > 0 and np.isfinite(self.signal()).all()):
+            msg = f"the signal template sums to {self.signal().sum():g} events: a limit needs a positive one."
+            raise StatisticsError(msg)
+
+
+def _padded(rows: Array, size: int) -> Array:
+    return rows if len(rows) == size else np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
+
+
+def _newton(parameters: Array, gradient: Array, hessian: Array, fixed: Flags, bounds: Array) -> tuple[Array, Array]:
+    """Return steps (n_rows, n_parameters) of what is free to move, and the decrease (n_rows,) that they promise."""
+    held = fixed | ((parameters <= bounds[:, 0]) & (gradient > 0)) | ((parameters >= bounds[:, 1]) & (gradient < 0))
+    gradient = np.where(held, 0.0, gradient)
+    either = held[:, :, None] | held[:, None, :]
+    diagonal = np.einsum("rpp->rp", hessian)
+    ridge = np.where(held, 1.0, 1e-10 * diagonal + 1e-30)[:, :, None] * np.eye(parameters.shape[1])
+    step = -np.linalg.solve(np.where(either, 0.0, hessian) + ridge, gradient[:, :, None])[:, :, 0]
+    return np.asarray(step, dtype=float), -(gradient * step).sum(axis=1)

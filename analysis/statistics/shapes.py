@@ -1,0 +1,223 @@
+"""pyhf workspaces of a mass spectrum: signal template on a smooth background with the covariance of its fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import StatisticsError
+from analysis.statistics.samples import (
+    POI,
+    SPURIOUS,
+    SignalSystematic,
+    pull_bounds,
+    shifted_sample,
+    signal_sample,
+    systematic_parameters,
+)
+
+__all__ = ["Shape", "ShapeWorkspace", "shape_workspace"]
+
+Array = NDArray[np.float64]
+
+_MODE = "background_fit"
+_LEAST_EXPECTED = 1e-3  # events; emptier bins are merged with a neighbour
+_KEEP_POSITIVE = 0.999
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is compared with the data, in events per bin.
+
+    Attributes
+    ----------
+    observed : (n_bins,) float64 or None
+        Counts; None while blinded.
+    background : (n_bins,) float64
+    covariance : (n_bins, n_bins) float64
+        Of `background`, from its fit.
+    signal : (n_bins,) float64
+        Template in any normalisation: limits are in events of its sum.
+    background_variations : mapping of str to (n_bins,) float64
+        Further symmetric one-sigma shifts of the background, each with a parameter of its own: the spread of an
+        ensemble, the choice of function.
+    spurious_signal : float
+        One-sigma size of a false signal from the background function, in events; 0 for none.
+    signal_systematics : sequence of SignalSystematic
+    """
+
+    observed: Array | None
+    background: Array
+    covariance: Array
+    signal: Array
+    background_variations: Mapping[str, Array] = field(default_factory=dict)
+    spurious_signal: float = 0.0
+    signal_systematics: Sequence[SignalSystematic] = ()
+
+    def __post_init__(self) -> None:
+        n_bins = len(self.background)
+        rows = {"observed": self.observed, "signal": self.signal, **self.background_variations}
+        for name, row in rows.items():
+            if row is not None and (np.shape(row) != (n_bins,) or not np.isfinite(row).all()):
+                msg = f"'{name}' must be {n_bins} finite numbers, one per bin of the background."
+                raise StatisticsError(msg)
+        square = self.covariance.shape == (n_bins, n_bins) and np.isfinite(self.covariance).all()
+        if not square or (np.diag(self.covariance) < 0).any():
+            msg = (
+                f"the covariance of {n_bins} bins must be {n_bins} x {n_bins} finite numbers, positive on the diagonal."
+            )
+            raise StatisticsError(msg)
+        observed = np.zeros(1) if self.observed is None else self.observed
+        if not (self.background >= 0).all() or self.background.sum() <= 0 or (observed < 0).any():
+            msg = "background and observed counts must not be negative, and the background not empty."
+            raise StatisticsError(msg)
+        if (self.signal < 0).any() or self.signal.sum() <= 0 or not self.spurious_signal >= 0:
+            msg = "the signal template must be positive, and the spurious signal not negative. Use a larger sample."
+            raise StatisticsError(msg)
+
+
+@dataclass(frozen=True)
+class ShapeWorkspace:
+    """A workspace, and what was left out of it.
+
+    Attributes
+    ----------
+    workspace : dict
+        pyhf workspace that follows the HistFactory schema 1.0.0.
+    events : float
+        Signal events at mu = 1.
+    groups : tuple of (first, last)
+        Original bins, last one excluded, of each bin of the workspace.
+    kept, pruned : tuple of float
+        Effects of the eigen-modes of the covariance: largest shift of a bin over its total uncertainty.
+    """
+
+    workspace: dict[str, Any]
+    events: float
+    groups: tuple[tuple[int, int], ...]
+    kept: tuple[float, ...]
+    pruned: tuple[float, ...]
+
+
+def shape_workspace(shape: Shape, *, channel: str, measurement: str, prune: float = 0.01) -> ShapeWorkspace:
+    """Write the workspace of a spectrum.
+
+    The covariance becomes one correlated, symmetric `histosys` per eigen-mode, `background_fit_0` the largest. Signal
+    strength 1 is about one standard deviation, whatever the template's normalisation: pyhf's fits lose precision where
+    a template is small against its background.
+
+    Parameters
+    ----------
+    shape : Shape
+    channel, measurement : str
+        Names.
+    prune : float
+        Leave out modes that shift no bin by more than this fraction of its total uncertainty.
+
+    Returns
+    -------
+    ShapeWorkspace
+    """
+    groups = _groups(shape.background)
+    merged = _merge(shape, groups)
+    total = np.sqrt(merged.background + np.diag(merged.covariance))
+    scale = 1.0 / float(np.sqrt(((merged.signal / total) ** 2).sum()))
+    scale = max(scale, 1.0 / float(merged.signal.sum()))
+    modes, effects = _modes(merged.covariance, total)
+    kept = effects >= prune
+    shifts = {f"{_MODE}_{k}": shift for k, shift in enumerate(modes[kept])} | dict(merged.background_variations)
+    shifts = {name: _bounded(shift, merged.background) for name, shift in shifts.items()}
+    ends = (*groups[1:].tolist(), len(shape.background))
+    return ShapeWorkspace(
+        workspace=_write(merged, shifts, scale, channel, measurement),
+        events=scale * float(merged.signal.sum()),
+        groups=tuple(zip(groups.tolist(), ends, strict=True)),
+        kept=tuple(effects[kept].tolist()),
+        pruned=tuple(effects[~kept].tolist()),
+    )
+
+
+def _write(shape: Shape, shifts: Mapping[str, Array], scale: float, channel: str, measurement: str) -> dict[str, Any]:
+    template = scale * shape.signal
+    samples = [
+        signal_sample(template, shape.signal_systematics, scale),
+        shifted_sample("background", shape.background, shifts),
+    ]
+    bounded = dict(shifts)
+    if shape.spurious_signal > 0:
+        spurious = shape.spurious_signal * shape.signal / shape.signal.sum()
+        samples.append(shifted_sample(SPURIOUS, np.zeros(len(spurious)), {SPURIOUS: spurious}))
+        bounded[SPURIOUS] = spurious
+    observed = shape.background if shape.observed is None else shape.observed
+    reach = 10.0 * (abs(observed.sum() - shape.background.sum()) + 10.0 * np.sqrt(shape.background.sum()) + 10.0)
+    parameters: list[dict[str, Any]] = [
+        {"name": POI, "inits": [0.0], "bounds": [[0.0, max(100.0, float(reach / template.sum()))]]},
+        *({"name": name, "bounds": pull_bounds(shape.background, shift)} for name, shift in bounded.items()),
+        *systematic_parameters(shape.signal_systematics),
+    ]
+    return {
+        "channels": [{"name": channel, "samples": samples}],
+        "observations": [{"name": channel, "data": observed.tolist()}],
+        "measurements": [{"name": measurement, "config": {"poi": POI, "parameters": parameters}}],
+        "version": "1.0.0",
+    }
+
+
+def _modes(covariance: Array, total: Array) -> tuple[Array, Array]:
+    """One-sigma shifts (n_modes, n_bins) of the eigen-modes, largest effect first, and their effects."""
+    variances, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    if variances.min() < -1e-6 * max(variances.max(), 1e-300):
+        msg = f"the covariance of the background has a negative eigenvalue, {variances.min():g}. Check the fit."
+        raise StatisticsError(msg)
+    shifts = (vectors * np.sqrt(np.maximum(variances, 0.0))).T
+    shifts *= np.where(shifts.sum(axis=1) < 0, -1.0, 1.0)[:, None]  # the sign of an eigenvector is arbitrary
+    effects = np.abs(shifts / total).max(axis=1)
+    order = np.argsort(-effects, kind="stable")
+    return shifts[order], effects[order]
+
+
+def _bounded(shift: Array, background: Array) -> Array:
+    """Keep both sides of a shift positive, and equal, so that the interpolation stays linear."""
+    return np.clip(shift, -_KEEP_POSITIVE * background, _KEEP_POSITIVE * background)
+
+
+def _groups(background: Array) -> NDArray[np.intp]:
+    """First bin of each group that expects enough events; an empty bin joins the group on its left."""
+    starts, expected = [0], 0.0
+    for index, value in enumerate(background):
+        if expected >= _LEAST_EXPECTED and value >= _LEAST_EXPECTED:
+            starts.append(index)
+            expected = 0.0
+        expected += float(value)
+    return np.array(starts)
+
+
+def _merge(shape: Shape, starts: NDArray[np.intp]) -> Shape:
+    def merge(row: Array) -> Array:
+        return np.asarray(np.add.reduceat(np.asarray(row, dtype=float), starts))
+
+    systematics = [
+        systematic
+        if systematic.kind != "histosys"
+        else SignalSystematic(
+            systematic.name,
+            systematic.kind,
+            merge(np.asarray(systematic.up)),
+            None if systematic.down is None else merge(np.asarray(systematic.down)),
+        )
+        for systematic in shape.signal_systematics
+    ]
+    covariance = np.add.reduceat(np.add.reduceat(shape.covariance, starts, axis=0), starts, axis=1)
+    return Shape(
+        observed=None if shape.observed is None else merge(shape.observed),
+        background=merge(shape.background),
+        covariance=covariance,
+        signal=merge(shape.signal),
+        background_variations={name: merge(shift) for name, shift in shape.background_variations.items()},
+        spurious_signal=shape.spurious_signal,
+        signal_systematics=systematics,
+    )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
+from analysis.cli_fit import fit
 from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
@@ -193,6 +194,9 @@ def presets() -> None:
     from analysis.config import available_presets
 
     click.echo("\n".join(available_presets()))
+
+
+cli.add_command(fit)
 
 
 def main() -> None:

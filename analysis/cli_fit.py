@@ -1,0 +1,236 @@
+"""The command `cwola fit`: fit and test alone, on a histogram from anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from math import floor, isfinite, log10
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analysis.errors import ConfigError, FitError, StatisticsError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from analysis.bump import Bump, FitPlan
+    from analysis.spectrum_file import Spectrum
+    from analysis.statistics import GlobalResult
+
+__all__ = ["fit"]
+
+_AUTO = "auto"
+_MAX_WINDOWS = 10_000
+_HIGHLIGHT_Z = 3.0
+_DOCUMENT_KEYS = ("function", "n", "b", "b_error", "z", "p0", "chi2", "ndof", "p_value", "limit_events")
+
+
+def _numbers(text: str, shape: str, option: str) -> list[float]:
+    """Read as many numbers as `shape` has parts, such as LO:HI."""
+    try:
+        values = [float(part) for part in text.split(":")]
+    except ValueError:
+        values = []
+    if len(values) != shape.count(":") + 1 or not all(map(isfinite, values)):
+        msg = f"{option}: expected {shape} in GeV, such as {'3300:4500:400:200' if 'STEP' in shape else '3300:3700'}, "
+        msg += f"found '{text}'."
+        raise ConfigError(msg)
+    return values
+
+
+def _interval(text: str, option: str) -> tuple[float, float]:
+    low, high = _numbers(text, "LO:HI", option)
+    if low >= high:
+        msg = f"{option}: expected LO:HI with LO below HI, found '{text}'."
+        raise ConfigError(msg)
+    return low, high
+
+
+def _parse_interval(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    return None if value is None else _interval(value, parameter.opts[0])
+
+
+def _parse_windows(_: click.Context, parameter: click.Parameter, value: Sequence[str]) -> list[tuple[float, float]]:
+    return [_interval(text, parameter.opts[0]) for text in value]
+
+
+def _parse_scan(_: click.Context, parameter: click.Parameter, value: str | None) -> list[tuple[float, float]]:
+    if value is None:
+        return []
+    first, last, width, step = _numbers(value, "FIRST:LAST:WIDTH:STEP", parameter.opts[0])
+    if min(width, step) <= 0 or last < first + width or (last - first) / step > _MAX_WINDOWS:
+        msg = (
+            f"{parameter.opts[0]}: expected FIRST:LAST:WIDTH:STEP with positive WIDTH and STEP, LAST at least FIRST + "
+            f"WIDTH and at most {_MAX_WINDOWS} steps, found '{value}'."
+        )
+        raise ConfigError(msg)
+    count = int((last - first - width) / step + 1e-9) + 1
+    return [(first + i * step, first + i * step + width) for i in range(count)]
+
+
+@click.command()
+@click.argument("spectrum")
+@click.option(
+    "--window",
+    "windows",
+    multiple=True,
+    metavar="LO:HI",
+    callback=_parse_windows,
+    help="Where to count, GeV, on bin edges; may be given several times.",
+)
+@click.option(
+    "--scan",
+    metavar="FIRST:LAST:WIDTH:STEP",
+    callback=_parse_scan,
+    help="Windows of this width every STEP GeV, from FIRST up to LAST.",
+)
+@click.option(
+    "--mask", metavar="LO:HI", callback=_parse_interval, help="What the fit leaves out, GeV.  [default: the window]"
+)
+@click.option(
+    "--fit-range", metavar="LO:HI", callback=_parse_interval, help="Range of the fit, GeV.  [default: all bins]"
+)
+@click.option(
+    "--function",
+    default=_AUTO,
+    show_default=True,
+    metavar=f"NAME|{_AUTO}",
+    help="Background function; auto chooses the order on the fitted bins.",
+)
+@click.option("--sqrt-s", type=float, default=13000.0, show_default=True, metavar="GEV", help="Collision energy.")
+@click.option("--selection", metavar="NAME", help="Which selection of a spectrum.json of a results folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def fit(spectrum: str, as_json: bool, selection: str | None, **options: Any) -> None:
+    """Fit the background beside a window of any mass spectrum, and test and limit an excess in it.
+
+    SPECTRUM is a UHI JSON file (.json), a TH1 as file.root:NAME, or a CSV file with the header low,high,count and
+    optionally variance. Its axis is in GeV.
+    """
+    from analysis.spectrum_file import read_spectrum
+
+    read = read_spectrum(spectrum, selection=selection)
+    plans = _plans(read, options)
+    results = _fit_all(read, plans, options)
+    failed = [result for result in results if isinstance(result, str)]
+    if len(failed) < len(results):
+        _print(read, plans, results, as_json=as_json)
+    if failed:
+        msg = failed[0] if len(plans) == 1 else f"{len(failed)} of {len(plans)} windows failed. {failed[0]}"
+        raise FitError(msg)
+
+
+def _plans(spectrum: Spectrum, options: dict[str, Any]) -> list[FitPlan]:
+    """Place all windows before the first fit, so that a wrong one costs nothing."""
+    from analysis.bump import plan_fit
+
+    windows = dict.fromkeys([*options["windows"], *options["scan"]])
+    if not windows:
+        msg = "which window? Give --window LO:HI, once or more, or --scan FIRST:LAST:WIDTH:STEP, in GeV."
+        raise ConfigError(msg)
+    return [plan_fit(spectrum, window, mask=options["mask"], fit_range=options["fit_range"]) for window in windows]
+
+
+def _fit_all(spectrum: Spectrum, plans: Sequence[FitPlan], options: dict[str, Any]) -> list[Bump | str]:
+    """Return the result of every window, or why there is none."""
+    from analysis.bump import fit_bump
+    from analysis.config import BackgroundConfig, StatisticsConfig
+
+    background = BackgroundConfig()
+    functions = background.functions if options["function"] == _AUTO else (options["function"],)
+    results: list[Bump | str] = []
+    for plan in plans:
+        try:
+            result = fit_bump(
+                spectrum,
+                plan,
+                functions=functions,
+                alpha=background.alpha,
+                sqrt_s_gev=options["sqrt_s"],
+                level=StatisticsConfig().cls_level,
+            )
+        except (FitError, StatisticsError) as error:
+            results.append(f"window {plan.name} GeV: {error}")
+        else:
+            results.append(result)
+    return results
+
+
+def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump | str], *, as_json: bool) -> None:
+    from analysis.statistics import bonferroni
+
+    found = [result for result in results if not isinstance(result, str)]
+    total = bonferroni([bump.discovery.p0 for bump in found], len(plans))
+    if as_json:
+        document = {
+            "windows": [_document(plan, result) for plan, result in zip(plans, results, strict=True)],
+            "global": {"p0": total.p0, "z": total.z, "method": total.method, "trials": len(plans)},
+        }
+        click.echo(json.dumps(document, indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(width=None if known else 120)
+    console.print(_table(spectrum, plans, results))
+    console.print(_closing(found, total, len(plans)), highlight=False, markup=False)
+
+
+def _document(plan: FitPlan, result: Bump | str) -> dict[str, Any]:
+    from analysis.bump import bump_document
+
+    if isinstance(result, str):
+        return {"signal": list(plan.signal), **dict.fromkeys(_DOCUMENT_KEYS), "reason": result}
+    return bump_document(result)
+
+
+def _table(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump | str]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(f"{spectrum.source}: windows in GeV"), box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("window", no_wrap=True)
+    table.add_column("mask", no_wrap=True)
+    table.add_column("function")
+    for name in ("n", "b", "z", "p0", "χ²/ndof (p)", "limit (events)"):
+        table.add_column(name, justify="right", overflow="fold")
+    for plan, result in zip(plans, results, strict=True):
+        mask = f"{plan.mask[0]:g}-{plan.mask[1]:g}"
+        cells = [Text("failed", style="red")] if isinstance(result, str) else [Text(cell) for cell in _cells(result)]
+        if not isinstance(result, str) and result.discovery.z > _HIGHLIGHT_Z:
+            cells[3].stylize("bold red")
+        table.add_row(plan.name, mask, *cells)
+    return table
+
+
+def _cells(bump: Bump) -> list[str]:
+    fit, limit, toys = bump.fit, bump.limit.observed_events, bump.discovery.p0_toys
+    suffix = "" if bump.limit.calculator == "asymptotics" else f" ({bump.limit.calculator})"
+    decimals = max(0, 1 - floor(log10(bump.background_error)))
+    return [
+        fit.function.name,
+        f"{bump.n_obs:.0f}" if bump.n_obs == round(bump.n_obs) else f"{bump.n_obs:.1f}",
+        f"{bump.background:.{decimals}f}±{bump.background_error:.{decimals}f}",
+        f"{round(bump.discovery.z, 2) + 0.0:.2f}",
+        f"{bump.discovery.p0:.2g}" + ("" if toys is None else f"\ntoys {toys:.2g}"),
+        f"{fit.deviance:.1f}/{fit.ndof} ({bump.goodness.p_value:.2g})",
+        "-" if limit is None else f"{limit:{'.3g' if limit < 100 else '.0f'}}{suffix}",
+    ]
+
+
+def _closing(found: Sequence[Bump], total: GlobalResult, n_windows: int) -> str:
+    """Lines below the table: the largest excess, the price of the looks, and what to mind."""
+    best = max(found, key=lambda bump: bump.discovery.z)
+    kind = "Largest excess" if best.discovery.z > 0 else "No excess; the largest"
+    lines = [f"{kind}: local z = {round(best.discovery.z, 1) + 0.0:.1f} in {best.plan.name} GeV."]
+    if n_windows > 1:
+        lines.append(f"Global p0 <= {total.p0:.2g}, {total.method.replace('-', ' ')} for {n_windows} windows.")
+    lines.append(f"Limits: CLs at {1 - best.limit.level:.0%}, in visible events of the window.")
+    for note in dict.fromkeys(note for bump in found for note in bump.notes):
+        where = ", ".join(bump.plan.name for bump in found if note in bump.notes)
+        lines.append(f"In {where} GeV {note}.")
+    return "\n".join(lines)

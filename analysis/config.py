@@ -220,16 +220,20 @@ class BackgroundConfig(_Model):
     Attributes
     ----------
     functions : tuple of str
-        Nested family, fewest parameters first; the order is chosen on the sidebands. The default does not begin with
-        `dijet2`: on a few hundred events the sidebands cannot tell that it is too stiff, and z comes out half a unit
-        low.
+        Fewest parameters first; the order is chosen without a look at the mask. The default does not begin with
+        `dijet2`: even for a few hundred events it is too stiff.
+    strategy : str
+        How the order is chosen, by name in `analysis.background.STRATEGIES`: "events" (by the number of events:
+        p-values are uniform), "likelihood-ratio" (more sensitive, but its choice is not in the error), "raise" and
+        "chi2-acceptance" (as ATLAS' second and first search).
     alpha : float
-        The next function is taken when the likelihood-ratio test prefers it with p < alpha.
+        With "likelihood-ratio" the next function is taken when the test prefers it with p < alpha.
     sqrt_s_gev : float
         Collision energy, GeV.
     """
 
     functions: tuple[str, ...] = ("dijet3", "dijet4", "dijet5")
+    strategy: str = "events"
     alpha: Fraction = 0.05
     sqrt_s_gev: Positive = 13000.0
 
@@ -241,11 +245,17 @@ class StatisticsConfig(_Model):
     ----------
     cls_level : float
         Limits exclude at confidence level 1 - cls_level.
+    calculator : str
+        Of limits: "asymptotics", "toys", or "auto": toys where asymptotic limits are too strong.
+    pseudo_experiments : int
+        Background-only spectra from which the global p-value comes; 0 for the Bonferroni bound alone.
     unblind : bool
         Datasets of kind "data" show no count, p-value or observed limit inside a window unless this is true.
     """
 
     cls_level: Fraction = 0.05
+    calculator: Literal["auto", "asymptotics", "toys"] = "auto"
+    pseudo_experiments: Annotated[int, Field(ge=0)] = 1000
     unblind: bool = False
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import hist
 import jsonschema
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis import __version__
 from analysis.background import FUNCTIONS, BackgroundFit, OrderStep
@@ -108,8 +109,13 @@ def results_document(
         "trials": dict(trials),
         "blinded": blinded,
         "windows": windows,
-        "global": asdict(global_result),
+        "global": _global_document(global_result),
     }
+
+
+def _global_document(result: GlobalResult) -> dict[str, Any]:
+    document = asdict(result)
+    return document | {"interval": None if result.interval is None else list(result.interval)}
 
 
 def check_results(document: Mapping[str, Any]) -> None:
@@ -138,7 +144,10 @@ def window_document(result: WindowResult) -> dict[str, Any]:
 
 
 def window_from_document(
-    document: Mapping[str, Any], spectrum: hist.Hist[Any] | None, workspaces: Mapping[str, dict[str, Any]]
+    document: Mapping[str, Any],
+    spectrum: hist.Hist[Any] | None,
+    workspaces: Mapping[str, dict[str, Any]],
+    passes: NDArray[Any] | None,
 ) -> WindowResult:
     """Rebuild a window from `window_document`; models stay on disk.
 
@@ -147,6 +156,7 @@ def window_from_document(
     document : mapping
     spectrum : hist.Hist or None
     workspaces : mapping of selection name to dict
+    passes : (n_events, n_selections) array or None
 
     Returns
     -------
@@ -160,6 +170,7 @@ def window_from_document(
             for selection in document["selections"]
         ),
         spectrum=spectrum,
+        passes=passes,
         reason=document["reason"],
     )
 
@@ -175,8 +186,11 @@ def _selection_document(selection: SelectionResult) -> dict[str, Any]:
         "n_obs": selection.n_obs,
         "background": selection.background,
         "background_error": selection.background_error,
+        "calibrated": selection.calibrated,
         "z": None if found is None else found.z,
         "p0": None if found is None else found.p0,
+        "p0_toys": None if found is None else found.p0_toys,
+        "asymptotics_trusted": None if found is None else found.asymptotics_trusted,
         "s_over_sqrt_b": selection.s_over_sqrt_b,
         "fit": None if selection.fit is None else _fit_document(selection.fit),
         "limit": None if limit is None else {**asdict(limit), "expected_events": list(limit.expected_events)},
@@ -188,9 +202,11 @@ def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, A
     limit, z = document["limit"], document["z"]
     same = ("name", "method", "efficiency", "efficiency_achieved", "n_obs", "background", "background_error")
     return SelectionResult(
-        **{key: document[key] for key in (*same, "s_over_sqrt_b", "reason")},
+        **{key: document[key] for key in (*same, "calibrated", "s_over_sqrt_b", "reason")},
         features=tuple(document["features"]),
-        discovery=None if z is None else DiscoveryResult(z=z, p0=document["p0"]),
+        discovery=None
+        if z is None
+        else DiscoveryResult(z, document["p0"], document["asymptotics_trusted"], document["p0_toys"]),
         fit=None if document["fit"] is None else _fit_from_document(document["fit"]),
         limit=None if limit is None else LimitResult(**{**limit, "expected_events": tuple(limit["expected_events"])}),
         workspace=workspace,
@@ -210,6 +226,7 @@ def _fit_document(fit: BackgroundFit) -> dict[str, Any]:
             "coefficients": fit.coefficients.tolist(),
             "covariance": fit.covariance.tolist(),
             "transform": fit.transform.tolist(),
+            "cumulants": None if fit.cumulants is None else fit.cumulants.tolist(),
         },
     }
 
@@ -225,6 +242,7 @@ def _fit_from_document(document: Mapping[str, Any]) -> BackgroundFit:
         deviance=document["chi2"],
         ndof=document["ndof"],
         path=tuple(OrderStep(**step) for step in document["path"]),
+        cumulants=None if state["cumulants"] is None else np.array(state["cumulants"]),
     )
 
 

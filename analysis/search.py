@@ -17,7 +17,7 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit, choose_order, function_family
+from analysis.background import BackgroundFit, choose_order, require_functions
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.errors import CwolaError, FitError, StatisticsError, TableError, WindowError
@@ -34,13 +34,11 @@ from analysis.learning import (
 )
 from analysis.methods import get_method
 from analysis.regions import MassWindow, RegionScan
-from analysis.spectra import fill_spectrum, selection_counts, window_counts
+from analysis.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
 from analysis.statistics import (
     Counting,
     DiscoveryResult,
-    GlobalResult,
     LimitResult,
-    bonferroni,
     counting_workspace,
     discovery,
     upper_limit,
@@ -48,10 +46,10 @@ from analysis.statistics import (
 from analysis.table import EventTable
 
 __all__ = [
+    "NOT_SEARCH",
     "SearchData",
     "SelectionResult",
     "WindowResult",
-    "global_result",
     "n_trials",
     "require_known",
     "run_scan",
@@ -61,6 +59,13 @@ __all__ = [
 
 _TASKS_PER_JOB = 4
 """Training tasks per worker in one batch of windows; windows are complete, and can be stored, batch by batch."""
+
+
+NOT_SEARCH = (
+    *("bump.py", "cli.py", "cli_fit.py", "demo", "look_elsewhere.py", "plots", "pseudo_experiments.py", "signal.py"),
+    *("spectrum_file.py", "store.py", "summary.py", "workflow.py"),
+)
+"""Modules that a window's result does not depend on."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,8 @@ class SelectionResult:
         pyhf workspace.
     reason : str or None
         Why something is None, where that is a failure.
+    calibrated : bool
+        False where so few background events are expected that p-values are not uniform but conservative.
     """
 
     name: str
@@ -123,6 +130,7 @@ class SelectionResult:
     limit: LimitResult | None = None
     workspace: dict[str, Any] | None = None
     reason: str | None = None
+    calibrated: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,8 @@ class WindowResult:
         Axes `mjj`, `selection`, `variation`.
     models : tuple of tuple of bytes
         xgboost UBJ documents, by fold and member.
+    passes : (n_events, n_selections) bool or float64, or None
+        Pass weights of all searched events; None where the window failed, and while blinded.
     reason : str or None
         Why the window failed, or None.
     """
@@ -149,6 +159,7 @@ class WindowResult:
     selections: tuple[SelectionResult, ...] = ()
     spectrum: hist.Hist[Any] | None = None
     models: tuple[tuple[bytes, ...], ...] = ()
+    passes: NDArray[Any] | None = None
     reason: str | None = None
 
     @property
@@ -241,7 +252,7 @@ def require_known(config: SearchConfig) -> None:
         Naming the unknown one and those that there are.
     """
     get_method(config.learning.method)
-    function_family(config.background.functions)
+    require_functions(config.background.functions, config.background.strategy)
 
 
 def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, inputs: str) -> str:
@@ -252,9 +263,7 @@ def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, input
         "inputs": inputs,
         "random_state": config.random_state,
         "config": config.digest("learning", "background", "statistics"),
-        "code": source_digest(
-            Path(__file__).parent, exclude=("cli.py", "demo", "plots", "store.py", "summary.py", "workflow.py")
-        ),
+        "code": source_digest(Path(__file__).parent, exclude=NOT_SEARCH),
     }
     return digest(document)
 
@@ -262,12 +271,6 @@ def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, input
 def n_trials(scan: RegionScan, config: SearchConfig) -> int:
     """Count the p-values that are looked at: windows times selections, the inclusive one counted."""
     return len(scan.windows) * (len(config.learning.efficiencies) + 1)
-
-
-def global_result(results: Sequence[WindowResult], trials: int) -> GlobalResult:
-    """Global p-value of the largest excess over all windows and selections."""
-    found = [selection.discovery for result in results for selection in result.selections]
-    return bonferroni([discovered.p0 for discovered in found if discovered is not None], trials)
 
 
 @dataclass(frozen=True)
@@ -311,7 +314,20 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
         for i in range(len(passes.names))
     )
     models = tuple(model.members for model in fit.models)
-    return WindowResult(job.window, job.edges, selections, _hide(spectrum, job.window, data.blinded), models)
+    return WindowResult(
+        job.window,
+        job.edges,
+        selections,
+        _hide(spectrum, job.window, data.blinded),
+        models,
+        None if data.blinded else _compact(passes.values),
+    )
+
+
+def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
+    """Return weights that are all 0 or 1 as bool: an eighth of the memory."""
+    flags = passes.astype(bool)
+    return flags if (flags == passes).all() else passes
 
 
 def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:
@@ -355,17 +371,25 @@ def _evaluate_selection(
             functions=config.background.functions,
             alpha=config.background.alpha,
             sqrt_s_gev=config.background.sqrt_s_gev,
+            strategy=config.background.strategy,
+            variances=selection_variances(spectrum, name),
         )
-        background, error = fit.integral(*job.window.signal)
-        counting = Counting(common["n_obs"], background, error)
+        expected = fit.estimate(*job.window.signal)
+        counting = Counting(common["n_obs"], expected.value, expected.up)
         workspace = counting_workspace(counting, channel=f"window_{job.window.name}_{name}", measurement="search")
         return SelectionResult(
             **common,
-            background=background,
-            background_error=error,
+            background=expected.value,
+            background_error=expected.up,
+            calibrated=expected.calibrated,
             discovery=None if data.blinded else discovery(workspace),
             fit=fit,
-            limit=upper_limit(workspace, level=config.statistics.cls_level, blinded=data.blinded),
+            limit=upper_limit(
+                workspace,
+                level=config.statistics.cls_level,
+                blinded=data.blinded,
+                calculator=config.statistics.calculator,
+            ),
             workspace=workspace,
         )
     except (FitError, StatisticsError) as error:
@@ -391,4 +415,6 @@ def _hide(spectrum: hist.Hist[Any], window: MassWindow, blinded: bool) -> hist.H
     low, high = hidden.axes["mjj"].edges[:-1], hidden.axes["mjj"].edges[1:]
     nothing = np.zeros((1, 1, 1, 2))  # broadcast over (mjj, selection, variation); value and variance
     hidden.view(flow=False)[(high > window.mask[0]) & (low < window.mask[1])] = nothing
+    # Kept as metadata in the file, so that nobody takes the empty bins for a deficit.
+    hidden.blinded = True  # type: ignore[attr-defined]
     return hidden

@@ -12,7 +12,7 @@ from analysis.learning import PassWeights
 from analysis.regions import MassWindow
 from analysis.table import EventTable
 
-__all__ = ["NOMINAL", "fill_spectrum", "selection_counts", "window_counts"]
+__all__ = ["NOMINAL", "fill_spectrum", "selection_counts", "selection_variances", "window_counts"]
 
 NOMINAL = "nominal"
 
@@ -56,6 +56,14 @@ def selection_counts(spectrum: hist.Hist[Any], selection: str) -> NDArray[np.flo
     axes = spectrum.axes
     counts = np.asarray(spectrum.values(), np.float64)
     return counts[:, axes["selection"].index(selection), axes["variation"].index(NOMINAL)]
+
+
+def selection_variances(spectrum: hist.Hist[Any], selection: str) -> NDArray[np.float64] | None:
+    """Return the nominal sums of squared weights (n_bins,) float64 of one selection; None where all weights are 1."""
+    axes = spectrum.axes
+    index = axes["selection"].index(selection), axes["variation"].index(NOMINAL)
+    variances = np.asarray(spectrum.variances(), np.float64)[:, index[0], index[1]]
+    return None if (variances == selection_counts(spectrum, selection)).all() else variances
 
 
 def window_counts(table: EventTable, window: MassWindow, passes: PassWeights) -> NDArray[np.float64]:

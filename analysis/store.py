@@ -1,8 +1,8 @@
 """The only writer and reader of a results folder.
 
 Layout: `config.json` (resolved configuration), `process.json` and `parts/` (selected events), `windows/<low>-<high>/`
-(record, spectrum as UHI JSON, workspaces as pyhf JSON, models as UBJ), `results.json`, `manifest.json`, `plots/` and
-`cwola.log`. Everything is written atomically: what exists is complete.
+(record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, models as UBJ), `global.json`, `results.json`,
+`manifest.json`, `plots/` and `cwola.log`. Everything is written atomically: what exists is complete.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import hist
+import numpy as np
 import uhi.io.json
+from numpy.typing import NDArray
 
 from analysis.config import SearchConfig
 from analysis.errors import ResultsError, writing
 from analysis.records import check_results, software_versions, window_document, window_from_document
 from analysis.search import WindowResult
+from analysis.statistics import GlobalResult
 
 __all__ = ["ResultsFolder"]
 
@@ -121,7 +126,21 @@ class ResultsFolder:
         for selection in result.selections:
             if selection.workspace is not None:
                 self._write_json(folder / f"workspace_{selection.name}.json", selection.workspace)
+        if result.passes is not None:
+            np.savez_compressed(folder / "passes.npz", passes=result.passes)
         self._write_json(folder / "window.json", {"key": key, **window_document(result)})
+
+    def save_global(self, key: str, result: GlobalResult) -> None:
+        """Write the global result with the digest of all that it depends on."""
+        self._write_json(self.path / "global.json", {"key": key, **asdict(result)})
+
+    def load_global(self, key: str) -> GlobalResult | None:
+        """Read the global result; None where there is none, or one of other windows or settings."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            document = json.loads((self.path / "global.json").read_text(encoding="utf-8"))
+            if document.pop("key") == key:
+                return GlobalResult(**document)
+        return None
 
     def load_windows(self, keys: Sequence[str]) -> dict[str, WindowResult]:
         """Read the windows that are there, by key; models stay on disk.
@@ -138,7 +157,7 @@ class ResultsFolder:
         """
         found: dict[str, WindowResult] = {}
         for path in sorted(self._windows.glob("[!.]*/window.json")):
-            with suppress(ValueError, KeyError):
+            with suppress(OSError, EOFError, ValueError, KeyError, BadZipFile):
                 document = json.loads(path.read_text(encoding="utf-8"))
                 if document["key"] in keys:
                     found[document["key"]] = _read_window(path.parent, document)
@@ -245,4 +264,12 @@ def _read_window(folder: Path, document: Mapping[str, Any]) -> WindowResult:
         path.stem.removeprefix("workspace_"): json.loads(path.read_text(encoding="utf-8"))
         for path in folder.glob("workspace_*.json")
     }
-    return window_from_document(document, spectrum, workspaces)
+    return window_from_document(document, spectrum, workspaces, _read_passes(folder / "passes.npz"))
+
+
+def _read_passes(path: Path) -> NDArray[Any] | None:
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        passes: NDArray[Any] = stored["passes"]
+    return passes

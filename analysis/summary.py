@@ -17,6 +17,7 @@ __all__ = ["cutflow_table", "headline", "scan_table"]
 _HIGHLIGHT_Z = 3.0
 _NOTHING = "-"
 _CAPTION_WIDTH = 90
+_APPROXIMATE = "*"
 
 
 def cutflow_table(cutflow: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
@@ -55,10 +56,10 @@ def scan_table(results: Sequence[WindowResult], *, blinded: bool) -> Table:
     Returns
     -------
     rich.table.Table
-        One row per window (GeV), one column per selection: "n / b ± error" and the local z, set off above 3. Why
-        something failed stands below the table.
+        One row per window (GeV), one column per selection: "n / b ± error" and the local z, set off above 3, with an
+        asterisk where the background is too small for asymptotic formulae. Why something failed stands below the table.
     """
-    failures = _failures(results)
+    failures = _notes(results, blinded=blinded)
     table = Table(
         title=f"{'Expected b (blinded)' if blinded else 'Observed n / expected b and local z'} per window in GeV",
         box=box.SIMPLE_HEAD,
@@ -139,8 +140,23 @@ def _scan_cell(selection: SelectionResult | None, *, blinded: bool) -> Text:
     cell = Text(f"{_count(selection.n_obs)} / {_background(selection)}")
     if selection.discovery is not None:
         z = selection.discovery.z
-        cell.append(f"\nz = {_z(z)}", style="bold red" if z > _HIGHLIGHT_Z else "")
+        mark = "" if selection.calibrated and selection.discovery.asymptotics_trusted else _APPROXIMATE
+        cell.append(f"\nz = {_z(z)}{mark}", style="bold red" if z > _HIGHLIGHT_Z else "")
     return cell
+
+
+def _notes(results: Sequence[WindowResult], *, blinded: bool) -> Text | None:
+    failures = _failures(results)
+    few = any(
+        not (selection.calibrated and selection.discovery.asymptotics_trusted)
+        for result in results
+        for selection in result.selections
+        if selection.discovery is not None and not blinded
+    )
+    if not few:
+        return failures
+    note = Text(f"{_APPROXIMATE} so few background events that z is approximate: p0_toys in results.json is not.")
+    return note if failures is None else Text("\n").join([note, failures])
 
 
 def _failures(results: Sequence[WindowResult]) -> Text | None:
@@ -161,9 +177,12 @@ def _global_lines(results: Sequence[WindowResult], global_result: GlobalResult |
     z = "" if global_result.z is None else f" (z {at_least} {global_result.z:.1f})"
     names = {selection.name for result in results for selection in result.selections}
     looks = f"{len(results)} windows x {len(names)} selections = {len(results) * len(names)} looks"
-    return [
-        f"Global p0 {_p_value(global_result.p0, at_most)}{z}, {global_result.method.replace('-', ' ')} for {looks}."
-    ]
+    method = global_result.method.replace("-", " ").replace("pseudo ", "pseudo-")
+    toys = f"{global_result.n_toys} " if method.startswith("pseudo") else ""
+    lines = [f"Global p0 {_p_value(global_result.p0, at_most)}{z}, {toys}{method} for {looks}."]
+    if global_result.effective_trials is not None:
+        lines[0] = f"{lines[0][:-1]}, worth {global_result.effective_trials:.0f} independent ones."
+    return lines
 
 
 def _p_value(p_value: float, relation: str) -> str:

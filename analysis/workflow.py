@@ -19,10 +19,11 @@ from analysis.config import SearchConfig
 from analysis.datasets import Dataset, exclude_datasets, observed_datasets
 from analysis.errors import ConfigError
 from analysis.identity import digest
+from analysis.look_elsewhere import global_key, global_result
 from analysis.records import results_document
 from analysis.regions import RegionScan
 from analysis.schema import SEARCH_REGION
-from analysis.search import SearchData, WindowResult, global_result, n_trials, require_known, run_scan, window_key
+from analysis.search import SearchData, WindowResult, n_trials, require_known, run_scan, window_key
 from analysis.statistics import GlobalResult
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
@@ -181,7 +182,8 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     with _stage("scan"):
         folder.save_config(config)
         results = _run_windows(events, observed, regions, config, folder, backend, blinded)
-        summary = _summarise(results, regions, config, blinded)
+        total = _global_result(results, events, observed, regions, config, folder, backend, blinded)
+        summary = _summarise(results, total, regions, config, blinded)
         document = results_document(
             summary.results,
             config_digest=config.digest(),
@@ -263,17 +265,42 @@ def _run_windows(
     keys = [window_key(window, regions, config, inputs) for window in regions.windows]
     known = folder.load_windows(keys)
     if len(known) < len(keys):
-        data = SearchData(
-            table=_read_table(events, observed, folder).in_region(SEARCH_REGION),
-            blinded=blinded,
-            signal_datasets=_truth(observed.values()),
-        )
+        data = _search_data(events, observed, folder, blinded)
         new = run_scan(data, regions, config, backend, inputs=inputs, done=known)
         for key, result in new:
             folder.save_window(key, result)
             known[key] = result
             _log.info("window %s: %s", result.window.name, result.reason or result.status)
     return {key: known[key] for key in keys}
+
+
+def _search_data(
+    events: ProcessedEvents, observed: Mapping[str, Dataset], folder: ResultsFolder, blinded: bool
+) -> SearchData:
+    return SearchData(
+        table=_read_table(events, observed, folder).in_region(SEARCH_REGION),
+        blinded=blinded,
+        signal_datasets=_truth(observed.values()),
+    )
+
+
+def _global_result(
+    results: Mapping[str, WindowResult],
+    events: ProcessedEvents,
+    observed: Mapping[str, Dataset],
+    regions: RegionScan,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    blinded: bool,
+) -> GlobalResult:
+    key = global_key(results, config)
+    found = folder.load_global(key)
+    if found is None:
+        data = _search_data(events, observed, folder, blinded)
+        found = global_result(data, list(results.values()), regions, config, backend)
+        folder.save_global(key, found)
+    return found
 
 
 def _identities(events: ProcessedEvents, observed: Mapping[str, Dataset]) -> list[Any]:
@@ -292,15 +319,14 @@ def _read_table(events: ProcessedEvents, observed: Mapping[str, Dataset], folder
 
 
 def _summarise(
-    results: Mapping[str, WindowResult], regions: RegionScan, config: SearchConfig, blinded: bool
+    results: Mapping[str, WindowResult], total: GlobalResult, regions: RegionScan, config: SearchConfig, blinded: bool
 ) -> ScanSummary:
     trials = {
         "windows": len(regions.windows),
         "selections": len(config.learning.efficiencies) + 1,
         "total": n_trials(regions, config),
     }
-    ordered = tuple(results.values())
-    return ScanSummary(ordered, global_result(ordered, trials["total"]), blinded, trials)
+    return ScanSummary(tuple(results.values()), total, blinded, trials)
 
 
 def _truth(observed: Iterable[Dataset]) -> tuple[str, ...] | None:

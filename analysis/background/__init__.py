@@ -11,7 +11,7 @@ from analysis.background.fit import BackgroundFit, OrderStep, WindowEstimate, fi
 from analysis.background.functions import FUNCTIONS, MassFunction, function_family
 from analysis.background.goodness import GoodnessOfFit, goodness_of_fit
 from analysis.background.many import ManyEstimates, estimate_many
-from analysis.background.order import STRATEGIES, choose_order
+from analysis.background.order import STRATEGIES, choose_order, require_functions
 from analysis.background.spurious import SpuriousSignal, spurious_signal
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "fit_background",
     "function_family",
     "goodness_of_fit",
+    "require_functions",
     "spurious_signal",
 ]

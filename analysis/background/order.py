@@ -14,7 +14,7 @@ from analysis.background.functions import MassFunction, function_family, look_up
 from analysis.background.goodness import chi_square_p_value, goodness_of_fit
 from analysis.errors import ConfigError, FitError
 
-__all__ = ["DEFAULT_STRATEGY", "STRATEGIES", "choose_order", "events_needed", "supported"]
+__all__ = ["DEFAULT_STRATEGY", "STRATEGIES", "choose_order", "events_needed", "require_functions", "supported"]
 
 Array = NDArray[np.float64]
 Functions = Sequence[MassFunction]
@@ -85,12 +85,24 @@ def choose_order(
     FitError
         If a bin cannot be fitted, or no function has a valid fit, or none is accepted.
     """
+    family = require_functions(functions, strategy)
+    data = sidebands(counts, edges, mask=mask, variances=variances)
+    return STRATEGIES[strategy](data, family, alpha, sqrt_s_gev)
+
+
+def require_functions(names: Sequence[str], strategy: str) -> tuple[MassFunction, ...]:
+    """Look up functions as a strategy needs them.
+
+    Raises
+    ------
+    ConfigError
+        If the strategy or a function is unknown, or the strategy needs nested functions and one does not extend the one
+        before it.
+    """
     if strategy not in STRATEGIES:
         msg = f"unknown strategy '{strategy}' for the order of the background. Strategies: {', '.join(STRATEGIES)}."
         raise ConfigError(msg)
-    family = look_up(functions) if strategy == "chi2-acceptance" else function_family(functions)
-    data = sidebands(counts, edges, mask=mask, variances=variances)
-    return STRATEGIES[strategy](data, family, alpha, sqrt_s_gev)
+    return look_up(names) if strategy == "chi2-acceptance" else function_family(names)
 
 
 def events_needed(n_parameters: int) -> float:

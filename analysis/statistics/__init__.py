@@ -3,7 +3,7 @@
 from analysis.statistics.inference import DiscoveryResult, LimitResult, discovery, upper_limit
 from analysis.statistics.samples import SignalSystematic, signal_statistics
 from analysis.statistics.shapes import Shape, ShapeWorkspace, shape_workspace
-from analysis.statistics.trials import GlobalResult, bonferroni
+from analysis.statistics.trials import GlobalResult, bonferroni, global_significance
 from analysis.statistics.workspace import Counting, counting_workspace
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "bonferroni",
     "counting_workspace",
     "discovery",
+    "global_significance",
     "shape_workspace",
     "signal_statistics",
     "upper_limit",

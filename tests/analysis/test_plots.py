@@ -64,6 +64,7 @@ def make_result(counts, *, low=3300.0, z=None, observed=True, weight=1.0):
             functions=("dijet2", "dijet3"),
             alpha=0.05,
             sqrt_s_gev=13000.0,
+            variances=None if weight == 1 else weight**2 * counts[name],
         )
         background, error = fit.integral(*window.signal)
         value = {"inclusive": 0.5, "eff_0.01": 2.0}[name] if z is None else z[name]

@@ -59,7 +59,8 @@ def windows(output: Path) -> dict[str, dict[str, dict[str, Any]]]:
 def test_pythia_signal_is_found_where_it_is_and_nothing_is_found_without_it(
     cwola: Cwola, data: Find, tmp_path: Path
 ) -> None:
-    # 600 generated W'(3500) events leave about 320 in 3.3-3.7 TeV on 16k QCD events: 2 sigma before the classifier.
+    # 600 generated W'(3500) events leave about 320 in 3.3-3.7 TeV on 16k QCD events: 2.5 times their Poisson error, and
+    # less than the error of a five-parameter background at the edge of the spectrum.
     config = tmp_path / "light.toml"
     config.write_text(LIGHT)
     output, options = tmp_path / "results", ["--config", config, "--jobs", 2, "--output", tmp_path / "results"]
@@ -69,7 +70,7 @@ def test_pythia_signal_is_found_where_it_is_and_nothing_is_found_without_it(
     found = windows(output)
     assert len(found) >= 4
     peak = found["3300-3700"]
-    assert 1.0 < peak["inclusive"]["z"] < 2.5
+    assert 0 < peak["inclusive"]["z"] < 2
     assert 2.2 < peak["inclusive"]["s_over_sqrt_b"] < 2.8
     assert max(peak[name]["z"] for name in ("eff_0.1", "eff_0.02")) > 5
     assert max(abs(one["efficiency"] - one["efficiency_achieved"]) for one in peak.values()) < 1e-3

@@ -1,0 +1,110 @@
+"""The price of many looks: the global p-value of the largest excess of a scan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from analysis.background import BackgroundFit
+from analysis.compute import Backend
+from analysis.config import SearchConfig
+from analysis.errors import StatisticsError
+from analysis.identity import digest, source_digest
+from analysis.pseudo_experiments import Look, NullModel, null_model, run_pseudo_experiments
+from analysis.regions import RegionScan
+from analysis.search import NOT_SEARCH, SearchData, SelectionResult, WindowResult, n_trials
+from analysis.statistics import GlobalResult, bonferroni, global_significance
+
+__all__ = ["global_key", "global_result"]
+
+_log = logging.getLogger("cwola")
+
+INCLUSIVE = "inclusive"
+
+_OWN = Path(__file__).name
+
+
+def global_result(
+    data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig, backend: Backend
+) -> GlobalResult:
+    """Global p-value over all windows and selections.
+
+    From correlated pseudo-experiments that share events, fits and windows; by Bonferroni's bound where the events are
+    weighted, a window shows nothing (blinded), or the fitted backgrounds contradict each other.
+
+    Parameters
+    ----------
+    data : SearchData
+        The events that the results come from, in the same order.
+    results : sequence of WindowResult
+    scan : RegionScan
+    config : SearchConfig
+        `statistics.pseudo_experiments` is the number of toys.
+    backend : Backend
+
+    Returns
+    -------
+    GlobalResult
+    """
+    found = [selection.discovery for result in results for selection in result.selections]
+    tested = [discovery for discovery in found if discovery is not None]
+    trials = n_trials(scan, config)
+    bound = bonferroni([discovery.p0 for discovery in tested], trials)
+    unit_weights = bool((data.table.weight == 1).all())
+    if not (tested and unit_weights and config.statistics.pseudo_experiments):
+        return bound
+    try:
+        model = _null_model(data, results, scan, config)
+        toys = run_pseudo_experiments(
+            model, config.statistics.pseudo_experiments, backend, random_state=config.random_state
+        )
+    except StatisticsError as error:
+        _log.warning("no pseudo-experiments for the global p-value: %s", error)
+        return bound
+    largest = max(discovery.z for discovery in tested)
+    return global_significance(largest, toys.max(axis=1), n_trials=trials)
+
+
+def global_key(windows: Iterable[str], config: SearchConfig) -> str:
+    """Digest of everything that the global result depends on: the keys of the windows, the number of toys, the seed."""
+    code = source_digest(Path(__file__).parent, exclude=NOT_SEARCH)
+    own = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("pseudo_experiments.py", _OWN)]
+    return digest([list(windows), config.statistics.pseudo_experiments, config.random_state, code, own])
+
+
+def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig) -> NullModel:
+    """Lay out one spectrum per window and selection; the inclusive one is the same in all windows."""
+    columns = [np.ones(len(data.table), bool)]
+    fits = [_inclusive_fit(results)]
+    looks = []
+    for result in results:
+        for index, selection in enumerate(result.selections):
+            if selection.discovery is None or selection.fit is None or result.passes is None:
+                continue
+            if selection.name != INCLUSIVE:
+                columns.append(result.passes[:, index])
+                fits.append(selection.fit)
+            spectrum = 0 if selection.name == INCLUSIVE else len(columns) - 1
+            background = config.background
+            looks.append(Look(spectrum, result.window, background.functions, background.strategy, background.alpha))
+    grid = scan.edges(results[0].window)
+    return null_model(data.table.mjj, np.stack(columns, axis=1), fits, looks, grid)
+
+
+def _inclusive_fit(results: Sequence[WindowResult]) -> BackgroundFit:
+    """Fit of the inclusive spectrum in the window with the largest excess, which its mask hides from it."""
+    candidates: list[tuple[float, BackgroundFit]] = []
+    for result in results:
+        z = [selection.discovery.z for selection in result.selections if selection.discovery is not None]
+        candidates += [(max(z), fit) for fit in map(_fit_if_inclusive, result.selections) if fit is not None and z]
+    if not candidates:
+        msg = "no window has a fit of the inclusive spectrum."
+        raise StatisticsError(msg)
+    return max(candidates, key=lambda candidate: candidate[0])[1]
+
+
+def _fit_if_inclusive(selection: SelectionResult) -> BackgroundFit | None:
+    return selection.fit if selection.name == INCLUSIVE else None

@@ -16,7 +16,6 @@ REPOSITORY = Path(__file__).parents[2]
 
 LIGHT = """
 [learning]
-features = ["mj2", "delta_mj", "tau21_j1", "tau21_j2"]
 n_members = 3
 efficiencies = [0.1, 0.02]
 """

@@ -233,6 +233,7 @@ def bump_document(bump: Bump) -> dict[str, Any]:
         "z": bump.discovery.z,
         "p0": bump.discovery.p0,
         "p0_toys": bump.discovery.p0_toys,
+        "p0_averaged": bump.discovery.p0_averaged,
         "asymptotics_trusted": bump.discovery.asymptotics_trusted,
         "calibrated": bump.calibrated,
         "chi2": fit.deviance,
@@ -372,7 +373,7 @@ def _notes(bump: Bump) -> Iterator[str]:
     if bump.goodness.p_value < _BAD_FIT:
         yield f"the fit is bad (p < {_BAD_FIT:g}), do not trust b and z"
     if not bump.calibrated:
-        yield f"fewer than {CALIBRATED_FROM:g} events are expected, z and p0 are conservative"
+        yield f"fewer than {CALIBRATED_FROM:g} events are expected, z is approximate and p0_averaged conservative"
     if bump.discovery.p0_toys is not None:
         yield "asymptotic formulae do not hold, take p0 from toys"
 

@@ -190,6 +190,7 @@ def _selection_document(selection: SelectionResult) -> dict[str, Any]:
         "z": None if found is None else found.z,
         "p0": None if found is None else found.p0,
         "p0_toys": None if found is None else found.p0_toys,
+        "p0_averaged": None if found is None else found.p0_averaged,
         "asymptotics_trusted": None if found is None else found.asymptotics_trusted,
         "s_over_sqrt_b": selection.s_over_sqrt_b,
         "fit": None if selection.fit is None else _fit_document(selection.fit),
@@ -206,7 +207,9 @@ def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, A
         features=tuple(document["features"]),
         discovery=None
         if z is None
-        else DiscoveryResult(z, document["p0"], document["asymptotics_trusted"], document["p0_toys"]),
+        else DiscoveryResult(
+            z, document["p0"], document["asymptotics_trusted"], document["p0_toys"], document["p0_averaged"]
+        ),
         fit=None if document["fit"] is None else _fit_from_document(document["fit"]),
         limit=None if limit is None else LimitResult(**{**limit, "expected_events": tuple(limit["expected_events"])}),
         workspace=workspace,

@@ -113,7 +113,8 @@ class SelectionResult:
     reason : str or None
         Why something is None, where that is a failure.
     calibrated : bool
-        False where so few background events are expected that p-values are not uniform but conservative.
+        False where so few background events are expected that p-values are not uniform: `discovery.p0_averaged` is
+        conservative there.
     """
 
     name: str

@@ -155,7 +155,7 @@ def _notes(results: Sequence[WindowResult], *, blinded: bool) -> Text | None:
     )
     if not few:
         return failures
-    note = Text(f"{_APPROXIMATE} so few background events that z is approximate: p0_toys in results.json is not.")
+    note = Text(f"{_APPROXIMATE} few background events, z is approximate: p0_averaged in results.json is conservative.")
     return note if failures is None else Text("\n").join([note, failures])
 
 
@@ -177,9 +177,7 @@ def _global_lines(results: Sequence[WindowResult], global_result: GlobalResult |
     z = "" if global_result.z is None else f" (z {at_least} {global_result.z:.1f})"
     names = {selection.name for result in results for selection in result.selections}
     looks = f"{len(results)} windows x {len(names)} selections = {len(results) * len(names)} looks"
-    method = global_result.method.replace("-", " ").replace("pseudo ", "pseudo-")
-    toys = f"{global_result.n_toys} " if method.startswith("pseudo") else ""
-    lines = [f"Global p0 {_p_value(global_result.p0, at_most)}{z}, {toys}{method} for {looks}."]
+    lines = [f"Global p0 {_p_value(global_result.p0, at_most)}{z}, {global_result.method_text} for {looks}."]
     if global_result.effective_trials is not None:
         lines[0] = f"{lines[0][:-1]}, worth {global_result.effective_trials:.0f} independent ones."
     return lines

@@ -23,7 +23,7 @@ __all__ = ["CALIBRATED_FROM", "Estimates", "estimate_bins"]
 Array = NDArray[np.float64]
 
 CALIBRATED_FROM = 10.0
-"""Expected events from which on p-values of a window are calibrated; below, they are conservative."""
+"""Expected events from which on p-values of a window are calibrated; below, a conservative one is given besides."""
 
 _LARGE_ERROR = 0.3
 """Relative error from which on the expansion of the mean does not hold; the median does, longer."""

@@ -60,7 +60,7 @@ class WindowEstimate:
     up, down : float
         Distance of the ends of the 68 % interval from `value`, both positive, events.
     calibrated : bool
-        Whether so many events are expected that p-values are uniform; they are conservative where not.
+        Whether so many events are expected that p-values are uniform.
     """
 
     value: float

@@ -176,5 +176,4 @@ def _global_text(result: GlobalResult) -> str:
     bound = "upper-bound" in result.method
     at_most, at_least = (r"\leq", r"\geq") if bound else ("=", "=")
     z = "" if result.z is None else rf" ($\mathit{{z}} {at_least} {result.z:.1f}$)"
-    method = result.method.replace("-", " ").capitalize()
-    return rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${z}, {method}"
+    return rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${z}, {result.method_text}"

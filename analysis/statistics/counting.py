@@ -20,7 +20,7 @@ from scipy import special, stats
 from analysis.statistics.crossings import crossings
 from analysis.statistics.likelihood import Likelihood
 
-__all__ = ["CountingModel", "counting_limits", "counting_model", "counting_p0", "counting_p_values"]
+__all__ = ["CountingModel", "averaged_p0", "counting_limits", "counting_model", "counting_p0", "counting_p_values"]
 
 Array = NDArray[np.float64]
 
@@ -31,6 +31,7 @@ _MAX_NODES = 801
 _MAX_ROWS = 400
 _TAIL = 1e-9
 _TOLERANCE = 5e-4
+_HERMITE_NODES = 64
 _BAND_TAILS = stats.norm.cdf([-2.0, -1.0, 0.0, 1.0, 2.0])
 
 
@@ -147,6 +148,17 @@ def counting_p0(model: CountingModel) -> float:
     table = model.signed_z(n[:, None], -model.sigma * nodes)  # rises along the row, as _first_reaching wants
     close = np.sqrt(max(observed**2 - _EQUAL, 0.0)) if observed > 0 else -np.sqrt(observed**2 + _EQUAL)
     return float(min(1.0, weight[0] @ stats.norm.sf(_first_reaching(table, nodes, close) + pull)))
+
+
+def averaged_p0(model: CountingModel) -> float:
+    """Poisson probability of at least the observed count, averaged over a log-normal error of the background.
+
+    The hybrid p-value of R. Cousins, J. Linnemann, J. Tucker, Nucl. Instrum. Meth. A 595 (2008) 480,
+    arXiv:physics/0702156: conservative, the more so the larger the error.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_HERMITE_NODES)
+    means = model.background * np.exp(np.log1p(model.sigma / model.background) * nodes)
+    return float(stats.poisson.sf(model.n - 1, means) @ weights / weights.sum())
 
 
 class _Table:

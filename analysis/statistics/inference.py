@@ -16,7 +16,7 @@ from scipy import stats
 
 from analysis.errors import StatisticsError
 from analysis.statistics.asymptotics import asymptotic_limits
-from analysis.statistics.counting import counting_limits, counting_model, counting_p0
+from analysis.statistics.counting import averaged_p0, counting_limits, counting_model, counting_p0
 from analysis.statistics.likelihood import Likelihood
 from analysis.statistics.toys import signed_roots, toy_limits, toy_p0
 
@@ -45,12 +45,16 @@ class DiscoveryResult:
         better p-value then.
     p0_toys : float or None
         From pseudo-experiments, exactly for one bin; None where asymptotics are trusted.
+    p0_averaged : float or None
+        Poisson probability averaged over the error of the background: conservative, where `p0_toys` is calibrated only
+        about. For one bin; None where asymptotics are trusted.
     """
 
     z: float
     p0: float
     asymptotics_trusted: bool = True
     p0_toys: float | None = None
+    p0_averaged: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,10 @@ def discovery(
     if trusted:
         return DiscoveryResult(z=z, p0=p0)
     counting = counting_model(likelihood)
-    p0_toys = (
-        toy_p0(likelihood, n_toys=n_toys, random_state=random_state) if counting is None else counting_p0(counting)
-    )
-    return DiscoveryResult(z=z, p0=p0, asymptotics_trusted=False, p0_toys=p0_toys)
+    if counting is None:
+        p0_toys = toy_p0(likelihood, n_toys=n_toys, random_state=random_state)
+        return DiscoveryResult(z, p0, asymptotics_trusted=False, p0_toys=p0_toys)
+    return DiscoveryResult(z, p0, False, counting_p0(counting), averaged_p0(counting))
 
 
 def upper_limit(

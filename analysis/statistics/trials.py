@@ -48,6 +48,14 @@ class GlobalResult:
     interval: Sequence[float] | None = None
     effective_trials: float | None = None
 
+    @property
+    def method_text(self) -> str:
+        """How p0 was found, for people."""
+        if self.method.startswith("pseudo-experiments"):
+            toys = f"{self.n_toys} " if self.n_toys else ""
+            return f"{toys}pseudo-experiments{self.method.removeprefix('pseudo-experiments').replace('-', ' ')}"
+        return self.method.replace("-", " ").capitalize()
+
 
 def bonferroni(p_values: Sequence[float], n_trials: int) -> GlobalResult:
     """Bound the global p-value by the smallest local one times the number of looks.

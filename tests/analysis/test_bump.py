@@ -172,7 +172,7 @@ def test_few_events_are_said_to_be_few() -> None:
     assert not few.calibrated
     assert not few.discovery.asymptotics_trusted
     assert few.discovery.p0_toys is not None
-    assert any("are conservative" in note for note in few.notes)
+    assert any("p0_averaged conservative" in note for note in few.notes)
     assert any("take p0 from toys" in note for note in few.notes)
     assert few.limit.calculator == "toys"
     # Nearly empty bins: the chi-square distribution does not hold.

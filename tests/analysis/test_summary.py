@@ -112,7 +112,7 @@ def test_headline_names_the_largest_excess_and_the_global_bound():
     assert "p0 = 4.5e-20" in first
     assert "3500-3900 GeV, eff_0.1" in first
     assert "n = 302, b = 114±14" in first
-    assert "p0 <= 2.4e-17 (z >= 8.4), bonferroni upper bound" in second
+    assert "p0 <= 2.4e-17 (z >= 8.4), Bonferroni upper bound" in second
     assert "= 6 looks" in second
 
 
@@ -125,7 +125,7 @@ def test_headline_claims_no_excess_where_there_is_none():
 def test_headline_of_p_values_too_small_for_a_float():
     text = headline([window(selection(z=41.0, p0=0.0))], GlobalResult(None, 0.0, "bonferroni-upper-bound"))
     assert "z = 41.0 (p0 < 1e-300)" in text
-    assert "Global p0 < 1e-300, bonferroni" in text
+    assert "Global p0 < 1e-300, Bonferroni" in text
 
 
 def test_headline_counts_incomplete_windows():
@@ -180,3 +180,23 @@ def test_cutflow_of_datasets_with_different_cuts():
 def test_summary_needs_no_matplotlib():
     code = "import sys, analysis.summary; sys.exit('matplotlib' in sys.modules or 'mplhep' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_scan_table_marks_significances_that_are_approximate():
+    few = replace(selection(z=1.2), discovery=DiscoveryResult(1.2, 0.115, False, 0.13, 0.16))
+    text = render(scan_table([window(few), window(selection(z=0.7), low=3500.0)], blinded=False))
+    assert "z = 1.2*" in text
+    assert "z = 0.7*" not in text
+    assert "p0_averaged" in text
+    assert "*" not in render(scan_table([window(selection(z=0.7))], blinded=False))
+
+
+def test_headline_tells_pseudo_experiments_and_what_the_looks_are_worth():
+    found = GlobalResult(0.4, 0.34, "pseudo-experiments", 2, 1000, (0.31, 0.37), 1.7)
+    text = headline([window(selection(z=1.0, p0=0.16))], found)
+    assert "Global p0 = 0.34 (z = 0.4), 1000 pseudo-experiments for " in text
+    assert text.endswith("worth 2 independent ones.")
+    bound = GlobalResult(2.7, 0.0038, "pseudo-experiments-upper-bound", 2, 1000, (0.0, 0.0038))
+    assert "Global p0 <= 0.0038 (z >= 2.7), 1000 pseudo-experiments upper bound" in headline(
+        [window(selection())], bound
+    )

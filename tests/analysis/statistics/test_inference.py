@@ -193,7 +193,7 @@ def test_toys_drawn_and_toys_summed_agree(n: float, b: float, sigma: float, mu: 
 def test_hypotest_with_toys_still_breaks_in_pyhf() -> None:
     # numpy 2.4 has no percentile(interpolation=): when this passes, pyhf is mended.
     likelihood = Likelihood(workspace(4, 5, 2))
-    with pytest.raises(TypeError, match="interpolation"), np.errstate(invalid="ignore"):
+    with pytest.raises(TypeError, match="interpolation"), np.errstate(all="ignore"):
         pyhf.infer.hypotest(
             1.0,
             likelihood.data.tolist(),
@@ -229,10 +229,27 @@ def test_p0_with_an_uncertain_background_is_that_of_brute_force() -> None:
     assert discovery(workspace(n, b, sigma)).p0_toys == pytest.approx(truth, abs=4 * np.sqrt(truth / 20_000))
 
 
+def test_averaged_p0_is_that_of_drawn_backgrounds() -> None:
+    n, b, sigma = 9, 4.0, 1.5
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(b * np.exp(np.log1p(sigma / b) * rng.normal(size=200_000)))
+    truth = float((counts >= n).mean())
+    found = discovery(workspace(n, b, sigma))
+    assert found.p0_averaged == pytest.approx(truth, abs=4 * np.sqrt(truth / 200_000))
+    assert found.p0_toys is not None
+    assert found.p0_averaged > found.p0_toys
+
+
+@pytest.mark.parametrize(("n", "b"), [(3, 0.5), (0, 1.0), (12, 5.0)])
+def test_averaged_p0_of_a_known_background_is_exact(n: int, b: float) -> None:
+    assert discovery(workspace(n, b, 1e-5)).p0_averaged == pytest.approx(poisson.sf(n - 1, b), rel=1e-3)
+
+
 def test_discovery_is_flagged_below_ten_events_alone() -> None:
     flags = [discovery(workspace(n, b, 0.1 * b)).asymptotics_trusted for n, b in [(5, 9.9), (12, 10.0), (80, 100.0)]]
     assert flags == [False, True, True]
-    assert discovery(workspace(12, 10, 1)).p0_toys is None
+    trusted = discovery(workspace(12, 10, 1))
+    assert (trusted.p0_toys, trusted.p0_averaged) == (None, None)
 
 
 def test_on_off_counts_give_the_significance_of_li_and_ma() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -178,12 +179,11 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     observed = observed_datasets(events.datasets)
     regions = RegionScan.from_config(config.scan)
     regions.require_smooth(_threshold(observed.values()), edge=config.scan.smooth_edge)
-    blinded = not config.statistics.unblind and any(dataset.kind == "data" for dataset in observed.values())
+    job = _Scan(events, observed, regions, config, folder, backend)
     with _stage("scan"):
         folder.save_config(config)
-        results = _run_windows(events, observed, regions, config, folder, backend, blinded)
-        total = _global_result(results, events, observed, regions, config, folder, backend, blinded)
-        summary = _summarise(results, total, regions, config, blinded)
+        results = _run_windows(job)
+        summary = _summarise(job, results, _global_result(job, results))
         document = results_document(
             summary.results,
             config_digest=config.digest(),
@@ -191,7 +191,7 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
             inputs=events.inputs,
             cutflow=events.cutflow,
             trials=summary.trials,
-            blinded=blinded,
+            blinded=summary.blinded,
             global_result=summary.global_result,
         )
         folder.save_results(document, list(results))
@@ -252,60 +252,54 @@ def _stage(name: str) -> Iterator[None]:
     _log.info("%s: finished in %.1f s", name, time.monotonic() - start)
 
 
-def _run_windows(
-    events: ProcessedEvents,
-    observed: Mapping[str, Dataset],
-    regions: RegionScan,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    blinded: bool,
-) -> dict[str, WindowResult]:
-    inputs = digest([events.digest, blinded, *_identities(events, observed)])
-    keys = [window_key(window, regions, config, inputs) for window in regions.windows]
-    known = folder.load_windows(keys)
+@dataclass(frozen=True)
+class _Scan:
+    """What is searched, how, and where to."""
+
+    events: ProcessedEvents
+    observed: Mapping[str, Dataset]
+    regions: RegionScan
+    config: SearchConfig
+    folder: ResultsFolder
+    backend: Backend
+
+    @property
+    def blinded(self) -> bool:
+        return not self.config.statistics.unblind and any(dataset.kind == "data" for dataset in self.observed.values())
+
+    @property
+    def inputs(self) -> str:
+        """Digest of what the searched events are, wherever their files lie."""
+        records = self.events.records
+        identities = [[name, dataset.is_signal, records[name]["parts"]] for name, dataset in self.observed.items()]
+        return digest([self.events.digest, self.blinded, *identities])
+
+    @cached_property
+    def data(self) -> SearchData:
+        """Read only where something is left to do."""
+        table = _read_table(self.events, self.observed, self.folder).in_region(SEARCH_REGION)
+        return SearchData(table, self.blinded, _truth(self.observed.values()))
+
+
+def _run_windows(job: _Scan) -> dict[str, WindowResult]:
+    inputs = job.inputs
+    keys = [window_key(window, job.regions, job.config, inputs) for window in job.regions.windows]
+    known = job.folder.load_windows(keys)
     if len(known) < len(keys):
-        data = _search_data(events, observed, folder, blinded)
-        new = run_scan(data, regions, config, backend, inputs=inputs, done=known)
-        for key, result in new:
-            folder.save_window(key, result)
+        for key, result in run_scan(job.data, job.regions, job.config, job.backend, inputs=inputs, done=known):
+            job.folder.save_window(key, result)
             known[key] = result
             _log.info("window %s: %s", result.window.name, result.reason or result.status)
     return {key: known[key] for key in keys}
 
 
-def _search_data(
-    events: ProcessedEvents, observed: Mapping[str, Dataset], folder: ResultsFolder, blinded: bool
-) -> SearchData:
-    return SearchData(
-        table=_read_table(events, observed, folder).in_region(SEARCH_REGION),
-        blinded=blinded,
-        signal_datasets=_truth(observed.values()),
-    )
-
-
-def _global_result(
-    results: Mapping[str, WindowResult],
-    events: ProcessedEvents,
-    observed: Mapping[str, Dataset],
-    regions: RegionScan,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    blinded: bool,
-) -> GlobalResult:
-    key = global_key(results, config)
-    found = folder.load_global(key)
+def _global_result(job: _Scan, results: Mapping[str, WindowResult]) -> GlobalResult:
+    key = global_key(results, job.config)
+    found = job.folder.load_global(key)
     if found is None:
-        data = _search_data(events, observed, folder, blinded)
-        found = global_result(data, list(results.values()), regions, config, backend)
-        folder.save_global(key, found)
+        found = global_result(job.data, list(results.values()), job.regions, job.config, job.backend)
+        job.folder.save_global(key, found)
     return found
-
-
-def _identities(events: ProcessedEvents, observed: Mapping[str, Dataset]) -> list[Any]:
-    """Say what the searched events are, wherever their files lie."""
-    return [[name, dataset.is_signal, events.records[name]["parts"]] for name, dataset in observed.items()]
 
 
 def _read_table(events: ProcessedEvents, observed: Mapping[str, Dataset], folder: ResultsFolder) -> EventTable:
@@ -318,15 +312,13 @@ def _read_table(events: ProcessedEvents, observed: Mapping[str, Dataset], folder
     return EventTable.from_parts(paths, scales)
 
 
-def _summarise(
-    results: Mapping[str, WindowResult], total: GlobalResult, regions: RegionScan, config: SearchConfig, blinded: bool
-) -> ScanSummary:
+def _summarise(job: _Scan, results: Mapping[str, WindowResult], total: GlobalResult) -> ScanSummary:
     trials = {
-        "windows": len(regions.windows),
-        "selections": len(config.learning.efficiencies) + 1,
-        "total": n_trials(regions, config),
+        "windows": len(job.regions.windows),
+        "selections": len(job.config.learning.efficiencies) + 1,
+        "total": n_trials(job.regions, job.config),
     }
-    return ScanSummary(tuple(results.values()), total, blinded, trials)
+    return ScanSummary(tuple(results.values()), total, job.blinded, trials)
 
 
 def _truth(observed: Iterable[Dataset]) -> tuple[str, ...] | None:

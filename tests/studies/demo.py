@@ -22,7 +22,7 @@ from analysis.demo import DEMO
 from analysis.store import ResultsFolder
 from processors.simulate import simulate
 from processors.simulate.demo import HIDDEN_XSEC_PB, hidden_signal, qcd
-from tests.studies.runner import Point, run
+from tests.studies.runner import Point, local_z, run
 
 NAME = "demo"
 
@@ -61,15 +61,7 @@ def measure(point: Point) -> Point:
         results = ResultsFolder(Path(temporary) / "results", create=True)
         events = workflow.process(datasets(point, cache), config, results, Serial())
         summary = workflow.scan(events, config, results, Serial())
-    return {
-        "z": {
-            result.window.name: {
-                selection.name: None if selection.discovery is None else round(selection.discovery.z, 3)
-                for selection in result.selections
-            }
-            for result in summary.results
-        }
-    }
+    return {"z": local_z(summary.results)}
 
 
 @click.command()

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from analysis.search import WindowResult
+
 Point = dict[str, Any]
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,6 +32,17 @@ def load(name: str) -> list[Point]:
     """Read the finished points of a study."""
     path = RESULTS / f"{name}.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def local_z(results: Iterable[WindowResult]) -> dict[str, dict[str, float | None]]:
+    """Local z by window and selection; None where a window shows none."""
+    return {
+        result.window.name: {
+            selection.name: None if selection.discovery is None else round(selection.discovery.z, 3)
+            for selection in result.selections
+        }
+        for result in results
+    }
 
 
 def run(name: str, points: Iterable[Point], measure: Callable[[Point], Point], max_minutes: float) -> list[Point]:

@@ -17,7 +17,7 @@ from analysis.compute import open_backend
 from analysis.config import load_config
 from analysis.datasets import Dataset
 from analysis.store import ResultsFolder
-from tests.studies.runner import Point, data_folder, run
+from tests.studies.runner import Point, data_folder, local_z, run
 
 NAME = "seeds"
 
@@ -61,15 +61,7 @@ def measure(point: Point) -> Point:
         results = ResultsFolder(Path(folder))
         events = workflow.process(datasets(point["signal"]), config, results, backend)
         summary = workflow.scan(events, config, results, backend)
-    return {
-        "z": {
-            result.window.name: {
-                selection.name: None if selection.discovery is None else round(selection.discovery.z, 3)
-                for selection in result.selections
-            }
-            for result in summary.results
-        }
-    }
+    return {"z": local_z(summary.results)}
 
 
 @click.command()

@@ -98,7 +98,7 @@ class Bump:
 
     @property
     def calibrated(self) -> bool:
-        """Whether the window expects so many events that p-values are uniform; they are conservative where not."""
+        """Whether the window expects so many events that p-values are uniform."""
         return self.background / self.weight >= CALIBRATED_FROM
 
     @property

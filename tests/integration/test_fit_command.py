@@ -128,7 +128,7 @@ def test_what_to_mind_is_said_once_for_all_windows(cwola: Cwola, tmp_path: Path)
     out = cwola("fit", path, "--scan", "3300:5700:400:400", "--function", "dijet3").out
     tail = ", ".join(f"{window['signal'][0]:g}-{window['signal'][1]:g}" for window in few if window["b"] < 10)
     assert [window["calibrated"] for window in few] == [window["b"] >= 10 for window in few]
-    assert f"In {tail} GeV fewer than 10 events are expected, z and p0 are conservative." in out
+    assert f"In {tail} GeV fewer than 10 events are expected, z is approximate and p0_averaged conservative." in out
     (last,) = [window for window in few if window["signal"][0] == 5300]
     assert f"toys {last['p0_toys']:.2g}" in out
     assert f"{last['limit_events']:.3g} (toys)" in out

@@ -20,6 +20,7 @@ import uproot
 from analysis.background import choose_order
 from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
+from analysis.datasets import Dataset
 from analysis.learning import BoostedTrees, FoldTask, run_fold
 from analysis.methods import get_method
 from analysis.regions import RegionScan
@@ -27,7 +28,6 @@ from analysis.statistics import Counting, counting_workspace, discovery, upper_l
 from analysis.table import EventTable
 from processors.run import load_table, process_datasets
 from tests.studies.runner import data_folder
-from tests.studies.seeds import datasets
 
 BRANCHES = ("pt", "eta", "phi", "mass", "tau1", "tau2", "tau3")
 
@@ -71,7 +71,7 @@ def main() -> None:
     """Measure and print."""
     config = load_config()
     files = [data_folder() / "pythia" / name for name in ("qcd_a.root", "qcd_b.root")]
-    sample = datasets(signal=False)
+    sample = {"qcd": Dataset("qcd", "pseudodata", "nanoaod", tuple((str(file), "Events") for file in files))}
     with tempfile.TemporaryDirectory() as folder:
         process_datasets(sample, config, Path(folder) / "warm", Serial())  # imports and caches
         processing, result = cpu(lambda: process_datasets(sample, config, Path(folder) / "timed", Serial()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 import sys
 import warnings
@@ -19,8 +18,6 @@ from analysis.cli_fit import fit
 from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from analysis.config import SearchConfig
     from analysis.datasets import Dataset
     from analysis.store import ResultsFolder
@@ -264,25 +261,19 @@ def _results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
         handler.close()
 
 
-def _console() -> Console:
-    """Open standard output: as wide as the terminal, or wide enough for the tables where there is none."""
-    from rich.console import Console
-
-    known = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if known else 120)
-
-
 def _print_cutflow(events: ProcessedEvents) -> None:
+    from analysis.console import open_console
     from analysis.summary import cutflow_table
 
-    _console().print(cutflow_table(events.cutflow))
+    open_console().print(cutflow_table(events.cutflow))
 
 
 def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:
+    from analysis.console import open_console
     from analysis.errors import WindowError
     from analysis.summary import headline, scan_table
 
-    console = _console()
+    console = open_console()
     console.print(scan_table(summary.results, blinded=summary.blinded))
     console.print(headline(summary.results, summary.global_result))
     console.print(f"Results, workspaces and plots: {folder.path}")

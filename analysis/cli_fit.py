@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Sequence
 from math import floor, isfinite, log10
 from typing import TYPE_CHECKING, Any
@@ -171,10 +169,9 @@ def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
         }
         click.echo(json.dumps(document, indent=1, allow_nan=False))
         return
-    from rich.console import Console
+    from analysis.console import open_console
 
-    known = sys.stdout.isatty() or "COLUMNS" in os.environ
-    console = Console(width=None if known else 120)
+    console = open_console()
     console.print(_table(spectrum, plans, results))
     console.print(_closing(found, total, len(plans)), highlight=False, markup=False)
 

@@ -12,10 +12,10 @@ from analysis.background import BackgroundFit
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.errors import StatisticsError
-from analysis.identity import digest, source_digest
+from analysis.identity import digest
 from analysis.pseudo_experiments import Look, NullModel, null_model, run_pseudo_experiments
 from analysis.regions import RegionScan
-from analysis.search import NOT_SEARCH, SearchData, SelectionResult, WindowResult, n_trials
+from analysis.search import SearchData, WindowResult, n_trials
 from analysis.statistics import GlobalResult, bonferroni, global_significance
 
 __all__ = ["global_key", "global_result"]
@@ -69,10 +69,9 @@ def global_result(
 
 
 def global_key(windows: Iterable[str], config: SearchConfig) -> str:
-    """Digest of everything that the global result depends on: the keys of the windows, the number of toys, the seed."""
-    code = source_digest(Path(__file__).parent, exclude=NOT_SEARCH)
+    """Digest of all that the global result depends on; the keys of the windows cover events, fits and most code."""
     own = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("pseudo_experiments.py", _OWN)]
-    return digest([list(windows), config.statistics.pseudo_experiments, config.random_state, code, own])
+    return digest([list(windows), config.statistics.pseudo_experiments, config.random_state, own])
 
 
 def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig) -> NullModel:
@@ -96,15 +95,14 @@ def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionS
 
 def _inclusive_fit(results: Sequence[WindowResult]) -> BackgroundFit:
     """Fit of the inclusive spectrum in the window with the largest excess, which its mask hides from it."""
-    candidates: list[tuple[float, BackgroundFit]] = []
+    largest: tuple[float, BackgroundFit] | None = None
     for result in results:
         z = [selection.discovery.z for selection in result.selections if selection.discovery is not None]
-        candidates += [(max(z), fit) for fit in map(_fit_if_inclusive, result.selections) if fit is not None and z]
-    if not candidates:
+        for selection in result.selections:
+            is_larger = bool(z) and (largest is None or max(z) > largest[0])
+            if selection.name == INCLUSIVE and selection.fit is not None and is_larger:
+                largest = (max(z), selection.fit)
+    if largest is None:
         msg = "no window has a fit of the inclusive spectrum."
         raise StatisticsError(msg)
-    return max(candidates, key=lambda candidate: candidate[0])[1]
-
-
-def _fit_if_inclusive(selection: SelectionResult) -> BackgroundFit | None:
-    return selection.fit if selection.name == INCLUSIVE else None
+    return largest[1]

@@ -46,7 +46,6 @@ from analysis.statistics import (
 from analysis.table import EventTable
 
 __all__ = [
-    "NOT_SEARCH",
     "SearchData",
     "SelectionResult",
     "WindowResult",
@@ -61,9 +60,9 @@ _TASKS_PER_JOB = 4
 """Training tasks per worker in one batch of windows; windows are complete, and can be stored, batch by batch."""
 
 
-NOT_SEARCH = (
-    *("bump.py", "cli.py", "cli_fit.py", "demo", "look_elsewhere.py", "plots", "pseudo_experiments.py", "signal.py"),
-    *("spectrum_file.py", "store.py", "summary.py", "workflow.py"),
+_NOT_SEARCH = (
+    *("bump.py", "cli.py", "cli_fit.py", "console.py", "demo", "look_elsewhere.py", "plots", "pseudo_experiments.py"),
+    *("signal.py", "spectrum_file.py", "store.py", "summary.py", "workflow.py"),
 )
 """Modules that a window's result does not depend on."""
 
@@ -264,7 +263,7 @@ def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, input
         "inputs": inputs,
         "random_state": config.random_state,
         "config": config.digest("learning", "background", "statistics"),
-        "code": source_digest(Path(__file__).parent, exclude=NOT_SEARCH),
+        "code": source_digest(Path(__file__).parent, exclude=_NOT_SEARCH),
     }
     return digest(document)
 

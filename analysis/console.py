@@ -1,0 +1,16 @@
+"""Where tables for people are printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console
+
+__all__ = ["open_console"]
+
+
+def open_console() -> Console:
+    """Open standard output: as wide as the terminal, or wide enough for the tables where there is none."""
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if known else 120)

@@ -48,10 +48,15 @@ def test_a_full_disk_is_named_and_the_next_run_goes_on(cwola: Cwola, toy: ToySea
     assert cwola("process", *toy.options(output)).code == 0
 
 
+def interruptible() -> None:
+    """Listen to Ctrl-C even where the tests do not: a shell starts its background jobs with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_control_c_keeps_what_is_finished(cwola: Cwola, toy: ToySearch, tmp_path: Path, jobs: int) -> None:
     output = tmp_path / "stopped"
-    process = start("run", *toy.options(output, jobs))
+    process = start("run", *toy.options(output, jobs), preexec_fn=interruptible)
     deadline = time.monotonic() + 90
     while not list(output.rglob("*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -20,6 +20,9 @@ from analysis.schema import FIXED_COLUMNS, METADATA_KEY, FeatureSpec, table_sche
 
 __all__ = ["EventTable", "read_part_info", "write_part"]
 
+DICTIONARY_COLUMNS = ["run", "luminosity_block", "dataset", "rapidity_region", "weight"]
+"""Columns that parquet keeps as dictionaries: for numbers that hardly repeat these take time and save nothing."""
+
 
 @dataclass(frozen=True)
 class EventTable:
@@ -241,7 +244,7 @@ def write_part(path: Path, table: EventTable, info: Mapping[str, Any]) -> None:
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(stored, temporary, compression="zstd")
+            pq.write_table(stored, temporary, compression="zstd", use_dictionary=DICTIONARY_COLUMNS)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,8 +14,8 @@ from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
 from analysis.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.table import EventTable, write_part
-from processors.candidates import Adapter
 from processors.features import Feature, compute_features, count_oddities
+from processors.formats import Adapter
 from processors.objects import Dijets, Tally
 from processors.selection import CUTS, Cut, apply_cuts
 

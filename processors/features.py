@@ -11,6 +11,7 @@ N-subjettiness ratios are undefined where τ_{N-1} is zero, or either is negativ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -231,8 +232,8 @@ def count_oddities(dijets: Dijets) -> dict[str, int]:
     jets = (dijets.first, dijets.second)
     counts = {"missing_jet_mass": sum(int(np.isnan(jet.jet_mass).sum()) for jet in jets)}
     for order, name in ((2, "tau21"), (3, "tau32")):
-        if {order, order - 1} <= set(dijets.first.taus):
-            ratio = np.concatenate([_raw_ratio(jet, order) for jet in jets])
-            counts[f"undefined_{name}"] = int(np.isnan(ratio).sum())
-            counts[f"clipped_{name}"] = int((ratio > 1).sum())
+        with suppress(InputFileError):
+            ratios = [_raw_ratio(jet, order) for jet in jets]
+            counts[f"undefined_{name}"] = sum(int(np.isnan(ratio).sum()) for ratio in ratios)
+            counts[f"clipped_{name}"] = sum(int((ratio > 1).sum()) for ratio in ratios)
     return counts

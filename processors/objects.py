@@ -6,27 +6,19 @@ There are no jagged arrays after this point. All momenta and masses are in GeV.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
-import vector
 from numpy.typing import NDArray
 
-from analysis.errors import InputFileError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["Dijets", "Floats", "Jet", "Tally", "leading_pair"]
+__all__ = ["Dijets", "EventSource", "Floats", "Index", "Jet", "JetSource", "Tally", "dijet_kinematics", "leading_pair"]
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp] | NDArray[np.bool_]
 
 EXACT_INTEGERS = 2.0**53
 """Sums of whole numbers below this limit are exact in float64."""
-
-_KINEMATICS = ("pt", "eta", "phi", "mass", "jet_mass")
 
 
 @dataclass(frozen=True)
@@ -65,37 +57,100 @@ def _exact_sum(numbers: list[float]) -> tuple[float, float]:
     return total, math.fsum([*numbers, -total])
 
 
-@dataclass(frozen=True)
-class Jet:
-    """One jet per event.
+class JetSource(Protocol):
+    """All jets of a chunk, read from the file when they are asked for."""
 
-    Attributes
-    ----------
-    pt, eta, phi, mass : (n_events,) float64
-        Ungroomed four-momentum; GeV, 1, radians, GeV.
-    jet_mass : (n_events,) float64
-        Mass chosen by `SelectionConfig.jet_mass`, GeV; NaN where grooming left no jet.
-    taus : mapping of int to (n_events,) float64
-        N-subjettiness τ_N for each N that the file holds.
-    absent : mapping of int to str
-        For each N that the file does not hold, the message that says so.
-    """
-
-    pt: Floats
-    eta: Floats
-    phi: Floats
-    mass: Floats
-    jet_mass: Floats
-    taus: Mapping[int, Floats]
-    absent: Mapping[int, str]
-
-    def tau(self, order: int) -> Floats:
-        """N-subjettiness τ_order.
+    def column(self, name: str, index: Index) -> Floats:
+        """Return one column of some jets.
 
         Parameters
         ----------
-        order : int
-            N, 1 to 4.
+        name : str
+            "pt", "eta", "phi", "mass", "jet_mass", "tau1" ... "tau4", whatever the file calls them; or any other
+            branch of the collection with one number per jet, as the file spells it.
+        index : (n,) intp
+            Which of the jets.
+
+        Returns
+        -------
+        (n,) float64
+            Masses and momenta in GeV.
+
+        Raises
+        ------
+        InputFileError
+            If the file does not hold it.
+        """
+
+
+class EventSource(Protocol):
+    """All events of a chunk, read from the file when they are asked for."""
+
+    def column(self, name: str, index: Index) -> NDArray[Any]:
+        """Return one branch (n,) of some events, index (n,), by the name that it has in the file.
+
+        Raises
+        ------
+        InputFileError
+            If the file does not hold it.
+        """
+
+
+@dataclass(frozen=True)
+class Jet:
+    """One jet per event, whose columns are read when they are first asked for.
+
+    Attributes
+    ----------
+    source : JetSource
+        All jets of the chunk.
+    index : (n_events,) intp
+        Position of the jets among them.
+    """
+
+    source: JetSource
+    index: NDArray[np.intp]
+    _known: dict[str, Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def column(self, name: str) -> Floats:
+        """Return a column (n_events,) float64 by name; see `JetSource.column`.
+
+        Raises
+        ------
+        InputFileError
+            If the file does not hold it.
+        """
+        if name not in self._known:
+            self._known[name] = self.source.column(name, self.index)
+        return self._known[name]
+
+    @property
+    def pt(self) -> Floats:
+        """(n_events,) float64: transverse momentum, GeV."""
+        return self.column("pt")
+
+    @property
+    def eta(self) -> Floats:
+        """(n_events,) float64: pseudorapidity."""
+        return self.column("eta")
+
+    @property
+    def phi(self) -> Floats:
+        """(n_events,) float64: azimuth, radians."""
+        return self.column("phi")
+
+    @property
+    def mass(self) -> Floats:
+        """(n_events,) float64: ungroomed mass, GeV."""
+        return self.column("mass")
+
+    @property
+    def jet_mass(self) -> Floats:
+        """(n_events,) float64: mass chosen by `SelectionConfig.jet_mass`, GeV; NaN where grooming left no jet."""
+        return self.column("jet_mass")
+
+    def tau(self, order: int) -> Floats:
+        """N-subjettiness τ_order, order 1 to 4.
 
         Returns
         -------
@@ -106,25 +161,40 @@ class Jet:
         InputFileError
             If the file has no such branch.
         """
-        if order not in self.taus:
-            raise InputFileError(self.absent[order])
-        return self.taus[order]
-
-    def four_vector(self) -> Any:
-        """Ungroomed four-momentum as (n_events,) `vector` array, GeV."""
-        return vector.MomentumNumpy4D({"pt": self.pt, "eta": self.eta, "phi": self.phi, "mass": self.mass})
+        return self.column(f"tau{order}")
 
     def take(self, index: Index) -> Jet:
         """Return the events that a mask or an index selects."""
-        columns = {name: getattr(self, name)[index] for name in _KINEMATICS}
-        taus = {order: tau[index] for order, tau in self.taus.items()}
-        return replace(self, taus=taus, **columns)
+        return Jet(self.source, self.index[index])
 
-    def or_else(self, swap: NDArray[np.bool_], other: Jet) -> Jet:
-        """Return `other` where `swap`, (n_events,) bool, is true, and this jet elsewhere."""
-        columns = {name: np.where(swap, getattr(other, name), getattr(self, name)) for name in _KINEMATICS}
-        taus = {order: np.where(swap, other.taus[order], tau) for order, tau in self.taus.items()}
-        return replace(self, taus=taus, **columns)
+
+def four_vectors(jet: Jet) -> tuple[Floats, Floats, Floats, Floats]:
+    """Ungroomed four-momenta E, p_x, p_y, p_z, each (n_events,) float64, GeV."""
+    pt, mass = jet.pt, jet.mass
+    px, py, pz = pt * np.cos(jet.phi), pt * np.sin(jet.phi), pt * np.sinh(jet.eta)
+    return np.sqrt(pt**2 + pz**2 + mass**2), px, py, pz
+
+
+def dijet_kinematics(first: Jet, second: Jet) -> tuple[Floats, Floats]:
+    """Invariant mass and rapidity difference of two jets, from their ungroomed four-momenta.
+
+    Returns
+    -------
+    mjj : (n_events,) float64
+        GeV; NaN where a momentum is not finite.
+    abs_dy : (n_events,) float64
+        |Δy|.
+    """
+    with np.errstate(all="ignore"):  # jets that are not finite fail a cut later
+        one, two = four_vectors(first), four_vectors(second)
+        energy, px, py, pz = (a + b for a, b in zip(one, two, strict=True))
+        mjj = np.sqrt(energy**2 - px**2 - py**2 - pz**2)
+        return mjj, np.abs(_rapidity(first, one) - _rapidity(second, two))
+
+
+def _rapidity(jet: Jet, vector: tuple[Floats, Floats, Floats, Floats]) -> Floats:
+    rapidity: Floats = np.arcsinh(vector[3] / np.hypot(jet.pt, jet.mass))
+    return rapidity
 
 
 @dataclass(frozen=True)
@@ -147,6 +217,8 @@ class Dijets:
         Identity of the event.
     weight : (n_events,) float64
         Generator weight, not normalised; 1 for data and pseudodata.
+    events : EventSource
+        Other branches of the events; see `column`.
     read : Tally
         All events of the chunk, those without two jets included.
     generator_weight : float or None
@@ -163,11 +235,22 @@ class Dijets:
     event: NDArray[np.uint64]
     event_id: NDArray[np.uint64]
     weight: Floats
+    events: EventSource
     read: Tally
     generator_weight: float | None = None
 
     def __len__(self) -> int:
         return len(self.entry)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return an event branch (n_events,) by the name that it has in the file, such as "HLT_PFHT1050".
+
+        Raises
+        ------
+        InputFileError
+            If the file does not hold it.
+        """
+        return self.events.column(name, self.entry)
 
     def take(self, index: Index) -> Dijets:
         """Return the events that a mask or an index selects."""
@@ -192,7 +275,12 @@ class Dijets:
             return self
         first, second = (np.nan_to_num(jet.jet_mass, nan=-np.inf) for jet in (self.first, self.second))
         swap = second > first
-        return replace(self, first=self.first.or_else(swap, self.second), second=self.second.or_else(swap, self.first))
+        one, two = self.first.index, self.second.index
+        return replace(
+            self,
+            first=replace(self.first, index=np.where(swap, two, one)),
+            second=replace(self.second, index=np.where(swap, one, two)),
+        )
 
 
 def leading_pair(counts: NDArray[Any], pt: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

@@ -26,10 +26,10 @@ from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.identity import digest, event_hash, source_digest
 from analysis.schema import table_schema
 from analysis.table import EventTable
-from processors.candidates import ADAPTERS, find_adapter
 from processors.dijet import DijetProcessor
 from processors.executor import BackendExecutor, run_tasks
 from processors.features import FEATURES
+from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
 from processors.plan import FileRecord, Plan, make_plans, require_no_shared_files
 from processors.selection import CUTS

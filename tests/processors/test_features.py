@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -11,13 +9,9 @@ from analysis.errors import ConfigError, InputFileError, TableError
 from analysis.schema import FeatureSpec
 from processors import features
 from processors.features import FEATURES, Feature, compute_features, count_oddities, feature, nsubjettiness_ratio
-from tests.processors.test_selection import make_dijets, make_jet
+from tests.processors.test_selection import make_dijets
 
 NAN = np.nan
-
-
-def with_taus(jet, **taus):
-    return replace(jet, taus={int(name[3:]): np.asarray(values, float) for name, values in taus.items()})
 
 
 @pytest.mark.parametrize(
@@ -37,18 +31,15 @@ def with_taus(jet, **taus):
     ],
 )
 def test_ratio(lower, upper, ratio):
-    jet = with_taus(make_jet(1), tau1=[lower], tau2=[upper])
+    jet = make_dijets(first={"tau1": lower, "tau2": upper}).first
     np.testing.assert_array_equal(nsubjettiness_ratio(jet, 2), [ratio])
 
 
 def test_order_of_jets():
     """Mass order puts the heavier jet first, a missing mass last, and keeps p_T order where masses are equal."""
-    first = {"pt": 900, "jet_mass": [10, 50, NAN, 20, NAN, 30]}
-    second = {"pt": 800, "jet_mass": [40, 30, 5, NAN, NAN, 30]}
+    first = {"pt": 900, "jet_mass": [10, 50, NAN, 20, NAN, 30], "tau1": 1}
+    second = {"pt": 800, "jet_mass": [40, 30, 5, NAN, NAN, 30], "tau1": 2}
     dijets = make_dijets(6, first, second)
-    dijets = replace(
-        dijets, first=with_taus(dijets.first, tau1=np.ones(6)), second=with_taus(dijets.second, tau1=np.full(6, 2.0))
-    )
     ordered = dijets.ordered("mass")
     np.testing.assert_array_equal(ordered.first.jet_mass, [40, 50, 5, 20, NAN, 30])
     np.testing.assert_array_equal(ordered.second.jet_mass, [10, 30, NAN, NAN, NAN, 30])
@@ -72,12 +63,8 @@ def test_scaled_mass():
 
 def test_missing_branch_leaves_a_feature_undefined_and_says_why():
     message = "a.root: branch FatJet_tau3 is missing"
-    dijets = make_dijets(2)
-    jets = [
-        replace(with_taus(jet, tau1=[0.5, 0.5], tau2=[0.1, 0.2]), absent={3: message})
-        for jet in (dijets.first, dijets.second)
-    ]
-    columns, unavailable = compute_features(replace(dijets, first=jets[0], second=jets[1]), FEATURES.values())
+    taus = {"tau1": 0.5, "tau2": [0.1, 0.2]}
+    columns, unavailable = compute_features(make_dijets(2, taus, taus), FEATURES.values())
     assert unavailable == {"tau32_j1": message, "tau32_j2": message}
     assert np.isnan(columns["tau32_j1"]).all()
     np.testing.assert_allclose(columns["tau21_j1"], [0.2, 0.4])
@@ -109,10 +96,9 @@ def test_error_inside_a_feature_is_not_taken_for_a_missing_branch():
 
 
 def test_oddities_are_counted_per_jet():
-    dijets = make_dijets(3, first={"jet_mass": [NAN, 5, 6]}, second={"jet_mass": [NAN, NAN, 6]})
-    first = with_taus(dijets.first, tau1=[0, 0.5, 0.5], tau2=[0, 0.6, 0.2])
-    second = with_taus(dijets.second, tau1=[0.5, NAN, 0.1], tau2=[0.1, 0.1, 0.2])
-    assert count_oddities(replace(dijets, first=first, second=second)) == {
+    first = {"jet_mass": [NAN, 5, 6], "tau1": [0, 0.5, 0.5], "tau2": [0, 0.6, 0.2]}
+    second = {"jet_mass": [NAN, NAN, 6], "tau1": [0.5, NAN, 0.1], "tau2": [0.1, 0.1, 0.2]}
+    assert count_oddities(make_dijets(3, first, second)) == {
         "missing_jet_mass": 3,
         "undefined_tau21": 2,
         "clipped_tau21": 2,
@@ -120,6 +106,5 @@ def test_oddities_are_counted_per_jet():
 
 
 def test_absent_tau_is_an_input_error():
-    jet = replace(make_jet(1), absent={2: "the branch is missing"})
-    with pytest.raises(InputFileError, match="the branch is missing"):
-        nsubjettiness_ratio(jet, 2)
+    with pytest.raises(InputFileError, match="FatJet_tau2 is missing"):
+        nsubjettiness_ratio(make_dijets(first={"tau1": 0.5}).first, 2)

@@ -8,25 +8,45 @@ import numpy as np
 import pytest
 
 from analysis.config import SelectionConfig
+from analysis.errors import InputFileError
 from processors.objects import Dijets, Jet, Tally
 from processors.selection import CUTS, apply_cuts
 
 
-def make_jet(n: int, **values) -> Jet:
-    columns = {"pt": 800.0, "eta": 0.0, "phi": 0.0, "mass": 100.0, "jet_mass": 80.0, **values}
-    return Jet(**{name: np.broadcast_to(np.asarray(v, float), n) for name, v in columns.items()}, taus={}, absent={})
+class Arrays:
+    """Jets, or events, that are in memory already."""
+
+    def __init__(self, columns):
+        self.columns = columns
+
+    def column(self, name, index):
+        if name not in self.columns:
+            raise InputFileError(f"a.root: branch FatJet_{name} is missing")
+        return self.columns[name][index]
 
 
-def make_dijets(n: int = 1, first=None, second=None, **values) -> Dijets:
+def make_dijets(n: int = 1, first=None, second=None, events=None, **values) -> Dijets:
+    """Dijets of n events; `first` and `second` give columns of the jets, `events` branches of the events."""
+    jets = [
+        {"pt": 800.0, "eta": 0.0, "phi": 0.0, "mass": 100.0, "jet_mass": 80.0, **(one or {})} for one in (first, second)
+    ]
+    names = set(jets[0]) | set(jets[1])
+    source = Arrays(
+        {
+            name: np.concatenate([np.broadcast_to(np.asarray(one.get(name, np.nan), float), n) for one in jets])
+            for name in names
+        }
+    )
     columns = {"mjj": 2000.0, "abs_dy": 0.5, **values}
     columns = {name: np.broadcast_to(np.asarray(v, float), n) for name, v in columns.items()}
     numbers = dict.fromkeys(("run", "luminosity_block", "event", "event_id"), np.arange(n, dtype=np.uint64))
     weight = columns.pop("weight", np.ones(n))
     return Dijets(
-        make_jet(n, **(first or {})),
-        make_jet(n, **(second or {})),
+        Jet(source, np.arange(n)),
+        Jet(source, n + np.arange(n)),
         entry=np.arange(n),
         weight=weight,
+        events=Arrays({name: np.asarray(v) for name, v in (events or {}).items()}),
         read=Tally(n + 5, 100.0),
         **columns,
         **numbers,

@@ -9,7 +9,7 @@ from coffea.nanoevents import NanoEventsFactory
 
 from analysis.config import SelectionConfig
 from analysis.errors import DatasetError, InputFileError
-from processors.candidates import ADAPTERS, find_adapter
+from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally, leading_pair
 from tests import plain, toys
 from tests.running import TREES, dataset, run
@@ -19,11 +19,11 @@ def read(path, layout="nanoaod", kind="background", log=None, **selection):
     """Dijets of a whole file."""
     adapter = find_adapter(layout, "toy")
     meta = {"filename": str(path), "dataset": "sample", "kind": kind, "fileuuid": "0", "entrystart": 0}
-    with uproot.open({path: None}) as file:
-        events = NanoEventsFactory.from_root(
-            file=file, treepath=TREES[layout], schemaclass=adapter.schema, metadata=meta, mode="virtual", access_log=log
-        ).events()
-        return adapter.read(events, SelectionConfig(**selection))
+    file = uproot.open({path: None})  # stays open: columns are read when they are asked for
+    events = NanoEventsFactory.from_root(
+        file=file, treepath=TREES[layout], schemaclass=adapter.schema, metadata=meta, mode="virtual", access_log=log
+    ).events()
+    return adapter.read(events, SelectionConfig(**selection))
 
 
 def toy(tmp_path, *events, **options):
@@ -103,10 +103,38 @@ def test_tau2_is_the_branch(data):
 
 def test_only_needed_branches_are_read(data):
     log: list = []
-    read(data("nanoaod/nano_v15_tt.root"), log=log, jet_mass="softdrop")
-    jets = {f"FatJet_{name}" for name in ("pt", "eta", "phi", "mass", "msoftdrop", "tau1", "tau2", "tau3", "tau4")}
-    assert {one.branch for one in log} <= jets | {"nFatJet", "run", "luminosityBlock", "event", "genWeight"}
-    assert jets <= {one.branch for one in log}
+    dijets = read(data("nanoaod/nano_v15_tt.root"), log=log, jet_mass="softdrop")
+    kinematics = {f"FatJet_{name}" for name in ("pt", "eta", "phi", "mass")}
+    always = kinematics | {"nFatJet", "run", "luminosityBlock", "event", "genWeight"}
+    assert kinematics <= {one.branch for one in log} <= always
+    assert (dijets.first.tau(2) <= dijets.first.tau(1)).all()
+    assert (dijets.first.jet_mass < 1000).all()
+    assert {one.branch for one in log} - always == {"FatJet_msoftdrop", "FatJet_tau1", "FatJet_tau2"}
+
+
+def test_any_other_branch_can_be_asked_for(data):
+    """What a cut or a feature of an analyst needs: a column of the jets, or of the event, by its name in the file."""
+    path = data("nanoaod/nano_v15_tt.root")
+    dijets = read(path)
+    with uproot.open(path) as file:
+        lsf3 = file["Events/FatJet_lsf3"].array(library="np")
+        filters, ht = (file[f"Events/{name}"].array(library="np") for name in ("Flag_goodVertices", "LHE_HT"))
+    assert dijets.second.column("lsf3").tolist() == [float(lsf3[entry][1]) for entry in dijets.entry]
+    assert dijets.column("Flag_goodVertices").tolist() == filters[dijets.entry].tolist()
+    assert dijets.column("LHE_HT").tolist() == ht[dijets.entry].tolist()
+    some = dijets.take(np.arange(len(dijets)) % 2 == 0)
+    assert some.column("LHE_HT").tolist() == dijets.column("LHE_HT")[::2].tolist()
+    assert some.first.column("lsf3").tolist() == dijets.first.column("lsf3")[::2].tolist()
+
+
+def test_event_branch_that_is_absent_is_named(data):
+    dijets = read(data("nanoaod/nano_v12_tt.root"))
+    with pytest.raises(InputFileError, match=r"nano_v12_tt\.root.*branch HLT_PFHT1051 is missing.*HLT_PFHT1050"):
+        dijets.column("HLT_PFHT1051")
+    delphes = read(data("delphes/stock_cms_card_r08.root"), "delphes")
+    assert (delphes.column("ScalarHT.HT") > 0).all()
+    with pytest.raises(InputFileError, match=r"branch ScalarHT\.H is missing.*ScalarHT\.HT"):
+        delphes.column("ScalarHT.H")
 
 
 def test_stock_delphes_card_with_unreadable_branches(data):
@@ -140,13 +168,13 @@ def test_tau_branch_that_is_absent_is_named_when_it_is_asked_for(tmp_path):
 def test_missing_kinematics_are_named(tmp_path, branch):
     path = toy(tmp_path, toys.dijet(), drop=(f"FatJet_{branch}",))
     with pytest.raises(InputFileError, match=rf"toy\.root \(dataset sample\): branch FatJet_{branch} is missing"):
-        read(path, jet_mass="softdrop")
+        _ = read(path, jet_mass="softdrop").first.jet_mass
 
 
 def test_missing_groomed_delphes_branch_is_spelled_as_in_the_file(tmp_path):
     path = toys.write_delphes(tmp_path / "toy.root", [toys.dijet()])
     with pytest.raises(InputFileError, match=r"branch FatJet\.SoftDroppedP4\[5\] is missing"):
-        read(path, "delphes", jet_mass="softdrop")
+        _ = read(path, "delphes", jet_mass="softdrop").first.jet_mass
 
 
 def test_missing_collection_names_the_similar_ones(tmp_path):

@@ -1,0 +1,250 @@
+"""What all adapters share: where a chunk comes from, its branches as flat arrays, its weights, its `Dijets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.datasets import OBSERVED
+from analysis.errors import InputFileError
+from processors.objects import Dijets, Floats, Index, Jet, JetSource, Tally, dijet_kinematics
+
+__all__ = ["EventColumns", "JetCollection", "Source", "clean_mass", "event_weights", "make_dijets"]
+
+MISSING_MASS = -1.0
+"""Masses at or below this value, GeV, mean that there is none."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a chunk comes from.
+
+    Attributes
+    ----------
+    file, dataset, kind, uuid : str
+    entrystart : int
+        Entry of the file at which the chunk begins.
+    """
+
+    file: str
+    dataset: str
+    kind: str
+    uuid: str
+    entrystart: int
+
+    @classmethod
+    def of(cls, events: Any) -> Source:
+        """Read the metadata of coffea NanoEvents."""
+        meta = events.metadata
+        return cls(meta["filename"], meta["dataset"], meta["kind"], meta["fileuuid"], int(meta["entrystart"]))
+
+    @property
+    def where(self) -> str:
+        """File and dataset, for messages."""
+        return f"{self.file} (dataset {self.dataset})"
+
+
+class JetCollection:
+    """A jet collection of one chunk, its branches as flat arrays.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents
+    name : str
+        Of the collection.
+    label : str
+        How the format spells a branch, such as "{collection}_{field}".
+
+    Raises
+    ------
+    InputFileError
+        If there is no such collection.
+    """
+
+    def __init__(self, events: Any, name: str, label: str) -> None:
+        self.source, self.name, self.label = Source.of(events), name, label
+        if name not in events.fields:
+            raise InputFileError(self._no_collection(list(events.fields)))
+        self.collection = events[name]
+        self.fields = list(self.collection.fields)
+
+    def records(self, field: str) -> Any:
+        """Values of a branch for all jets of the chunk, as an awkward array (n_jets, ...)."""
+        return ak.flatten(self._jagged(field), axis=1)
+
+    def flat(self, field: str) -> NDArray[Any]:
+        """Numbers of a branch for all jets of the chunk, (n_jets, ...), in the type of the file."""
+        values: NDArray[Any] = ak.to_numpy(self.records(field))
+        return values
+
+    def take(self, field: str, index: Index) -> Floats:
+        """Numbers of a branch for some jets, (n,) float64."""
+        values = self.flat(field)
+        if values.ndim != 1:
+            msg = f"{self.source.where}: branch {self.branch(field)} has {values.shape[1:]} numbers a jet, not one."
+            raise InputFileError(msg)
+        taken: Floats = values[index].astype(np.float64)
+        return taken
+
+    def counts(self, field: str) -> NDArray[np.int64]:
+        """Count the jets of each event, (n_events,), by means of a branch."""
+        counts: NDArray[np.int64] = ak.to_numpy(ak.num(self._jagged(field), axis=1))
+        return counts
+
+    def _jagged(self, field: str) -> Any:
+        if field not in self.fields:
+            raise InputFileError(self.missing(field))
+        return self.collection[field]
+
+    def missing(self, field: str) -> str:
+        """Say that a branch is missing, and which others are like it."""
+        near = [self.branch(name) for name in similar(field, self.fields)]
+        return (
+            f"{self.source.where}: branch {self.branch(field)} is missing. "
+            f"Similar branches: {', '.join(near) or 'none'}. Use a file that holds it, a configuration that does not "
+            "need it (selection.jet_mass, learning.features), or another selection.jet_collection; check that "
+            "metadata.format is right."
+        )
+
+    def branch(self, field: str) -> str:
+        """Spell a branch as the file does."""
+        return self.label.format(collection=self.name, field=field).replace("_5", "[5]")
+
+    def _no_collection(self, found: list[str]) -> str:
+        names = [name for name in found if not name.endswith(".offsets")]
+        jets = [name for name in names if "jet" in name.lower()]
+        near = dict.fromkeys([*similar(self.name, names), *sorted(jets)] or names)
+        return (
+            f"{self.source.where}: there is no jet collection '{self.name}'. Collections with similar names: "
+            f"{', '.join(list(near)[:8]) or 'none'}. Set selection.jet_collection, or correct metadata.format."
+        )
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """Event branches of one chunk, by the names that they have in the file.
+
+    Attributes
+    ----------
+    events : coffea NanoEvents
+    separator : str
+        What the format puts between a group and a branch: "_" (`HLT_PFHT1050`) or "." (`Event.Weight`).
+    """
+
+    events: Any
+    separator: str
+
+    def column(self, name: str, index: Index) -> NDArray[Any]:
+        """Return one branch of some events; see `processors.objects.EventSource`."""
+        values: NDArray[Any] = ak.to_numpy(self._find(name))
+        return values[index]
+
+    def _find(self, name: str) -> Any:
+        if name in self.events.fields:
+            return self.events[name]
+        group, _, rest = name.partition(self.separator)
+        if group in self.events.fields and rest in self.events[group].fields:
+            return self.events[group][rest]
+        known = (
+            [f"{group}{self.separator}{one}" for one in self.events[group].fields]
+            if group in self.events.fields
+            else []
+        )
+        near = ", ".join(similar(name, [*self.events.fields, *known])) or "none"
+        msg = (
+            f"{Source.of(self.events).where}: branch {name} is missing. Similar branches: {near}. Correct the name in "
+            "[selection] or in the datasets file, or use a file that holds it."
+        )
+        raise InputFileError(msg)
+
+
+def similar(name: str, names: Iterable[str]) -> list[str]:
+    """Return up to six names that are spelled like one."""
+    lowered = {other.lower(): other for other in names}
+    return [lowered[found] for found in get_close_matches(name.lower(), lowered, n=6, cutoff=0.5)]
+
+
+def clean_mass(mass: Floats) -> Floats:
+    """Masses (n,) with rounding below zero removed and sentinels for "missing" turned into NaN, GeV."""
+    return np.where(mass <= MISSING_MASS, np.nan, np.maximum(mass, 0.0))
+
+
+def event_weights(source: Source, raw: NDArray[Any] | None, count: int) -> tuple[Floats, float | None]:
+    """Weights (count,) of all events of a chunk, and the common generator weight if events are observed.
+
+    Parameters
+    ----------
+    source : Source
+    raw : (count,) floats, or None
+        Generator weights, if the file has any.
+    count : int
+
+    Raises
+    ------
+    InputFileError
+        If weights are not finite, or those of observed events differ.
+    """
+    if raw is None or len(raw) == 0:
+        return np.ones(count), None
+    weights = raw.astype(np.float64)
+    if bad := int((~np.isfinite(weights)).sum()):
+        msg = f"{source.where}: {bad} generator weights are not finite. The file is damaged: make it again."
+        raise InputFileError(msg)
+    if source.kind not in OBSERVED:
+        return weights, None
+    low, high = float(weights.min()), float(weights.max())
+    if low != high:
+        msg = (
+            f"{source.where}: events of kind '{source.kind}' must be unweighted, but their generator weights run from "
+            f"{low:g} to {high:g}. Unweight the sample first, or declare it as background."
+        )
+        raise InputFileError(msg)
+    return np.ones(count), low
+
+
+def make_dijets(
+    pair: tuple[NDArray[np.intp], ...],
+    jets: JetSource,
+    events: EventColumns,
+    numbers: Mapping[str, NDArray[np.uint64]],
+    weighting: tuple[Floats, float | None],
+) -> Dijets:
+    """Put together what an adapter has found.
+
+    Parameters
+    ----------
+    pair : entry, first, second
+        From `leading_pair`.
+    jets : JetSource
+    events : EventColumns
+    numbers : mapping of str to (n_pairs,) uint64
+        run, luminosity_block, event and event_id.
+    weighting : tuple
+        From `event_weights`.
+
+    Returns
+    -------
+    Dijets
+    """
+    entry, first, second = pair
+    one, two = Jet(jets, first), Jet(jets, second)
+    mjj, abs_dy = dijet_kinematics(one, two)
+    weights, common = weighting
+    return Dijets(
+        one,
+        two,
+        mjj,
+        abs_dy,
+        entry,
+        weight=weights[entry],
+        events=events,
+        read=Tally.of(weights),
+        generator_weight=common,
+        **numbers,
+    )

@@ -1,0 +1,119 @@
+"""CMS NanoAOD, and files that follow its layout: `FatJet_*`, `run`, `luminosityBlock`, `event`, `genWeight`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import awkward as ak
+import numpy as np
+import uproot
+from coffea.nanoevents import NanoAODSchema
+from numpy.typing import NDArray
+
+from analysis.config import SelectionConfig
+from analysis.errors import InputFileError
+from analysis.identity import event_hash, string_hash
+from processors.formats.adapter import adapter
+from processors.formats.chunk import EventColumns, JetCollection, Source, clean_mass, event_weights, make_dijets
+from processors.objects import Dijets, Floats, Index, leading_pair
+
+__all__ = ["PlainNanoAODSchema", "read_nanoaod"]
+
+
+class PlainNanoAODSchema(NanoAODSchema):
+    """NanoAOD as plain columns.
+
+    Nothing here needs cross-references or derived items; without them the schema is faster and gives no warnings.
+    Missing event numbers are reported by the adapter, which knows the file. The flags live in a class of this
+    package because a flag set in the driver is not seen by worker processes.
+    """
+
+    warn_missing_crossrefs = False
+    event_ids: ClassVar[list[str]] = []
+    mixins: ClassVar[dict[str, str]] = {}
+    all_cross_references: ClassVar[dict[str, str]] = {}
+    nested_items: ClassVar[dict[str, Any]] = {}
+    nested_index_items: ClassVar[dict[str, Any]] = {}
+    special_items: ClassVar[dict[str, Any]] = {}
+    full_like_items: ClassVar[dict[str, Any]] = {}
+    rename_items: ClassVar[dict[str, str]] = {}
+    alias_items: ClassVar[dict[str, str]] = {}
+
+
+class NanoAODJets(JetCollection):
+    """Jets of a chunk of a NanoAOD file; see `processors.objects.JetSource`."""
+
+    def __init__(self, events: Any, selection: SelectionConfig) -> None:
+        super().__init__(events, selection.jet_collection, "{collection}_{field}")
+        self.jet_mass = self._mass_branch(selection.jet_mass)
+
+    def column(self, name: str, index: Index) -> Floats:
+        """Return one column of some jets, (n,) float64."""
+        branch = self.jet_mass if name == "jet_mass" else name
+        values = self.take(branch, index)
+        return clean_mass(values) if name in ("mass", "jet_mass") else values
+
+    def _mass_branch(self, jet_mass: str) -> str:
+        branches = {"ungroomed": "mass", "softdrop": "msoftdrop"}
+        if jet_mass in branches:
+            return branches[jet_mass]
+        found = [self.branch(name) for name in branches.values() if name in self.fields]
+        msg = (
+            f"{self.source.where}: selection.jet_mass = '{jet_mass}' is not in NanoAOD. Masses in this file: "
+            f"{', '.join(found)}. Set selection.jet_mass to 'ungroomed' or 'softdrop'."
+        )
+        raise InputFileError(msg)
+
+
+def _generator_sum(path: str) -> float | None:
+    """Sum of generator weights before any skim, which NanoAOD keeps in the tree `Runs` (v6: with an underscore)."""
+    with uproot.open(path) as file:
+        if "Runs" not in file:
+            return None
+        runs = file["Runs"]
+        for name in ("genEventSumw", "genEventSumw_"):
+            if name in runs:
+                return math.fsum(runs[name].array(library="np").tolist())
+    return None
+
+
+@adapter("nanoaod", schema=PlainNanoAODSchema, generator_sum=_generator_sum)
+def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
+    """CMS NanoAOD.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents
+        One chunk.
+    selection : SelectionConfig
+
+    Returns
+    -------
+    Dijets
+
+    Raises
+    ------
+    InputFileError
+        If a branch is missing, or observed events are weighted.
+    """
+    jets = NanoAODJets(events, selection)
+    pair = leading_pair(jets.counts("pt"), jets.flat("pt"))
+    raw = ak.to_numpy(events["genWeight"]) if "genWeight" in events.fields else None
+    numbers = _numbers(events, jets.source, pair[0])
+    weighting = event_weights(jets.source, raw, len(events))
+    return make_dijets(pair, jets, EventColumns(events, "_"), numbers, weighting)
+
+
+def _numbers(events: Any, source: Source, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
+    branches = {"run": "run", "luminosity_block": "luminosityBlock", "event": "event"}
+    if missing := [name for name in branches.values() if name not in events.fields]:
+        msg = (
+            f"{source.where}: the branch {missing[0]} is missing. An event is known by run, luminosityBlock and event: "
+            "folds, resumption and the search for duplicates need them. Make the file again with these branches."
+        )
+        raise InputFileError(msg)
+    numbers = {name: ak.to_numpy(events[branch])[entry].astype(np.uint64) for name, branch in branches.items()}
+    # Simulated samples repeat each other's event numbers.
+    extra = () if source.kind == "data" else (string_hash(source.dataset),)
+    return {**numbers, "event_id": event_hash(*numbers.values(), *extra)}

@@ -46,8 +46,8 @@ class SelectionConfig(_Model):
 
     Attributes
     ----------
-    jet_collection : str
-        Name of the large-R jet collection, without separator.
+    jet_collection : str, optional
+        Name of the large-R jet collection, without separator; the format's own where absent, such as FatJet.
     jet_mass : str
         Mass that the features and the mass window use; m_jj always uses the ungroomed four-vectors.
     jet_order : str
@@ -64,7 +64,7 @@ class SelectionConfig(_Model):
         Smallest dijet mass that is written to the table.
     """
 
-    jet_collection: str = "FatJet"
+    jet_collection: str | None = None
     jet_mass: Literal["ungroomed", "softdrop", "trimmed", "pruned"] = "ungroomed"
     jet_order: Literal["mass", "pt"] = "mass"
     pt_min: NonNegative = 200.0

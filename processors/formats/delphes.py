@@ -18,6 +18,7 @@ from processors.objects import Dijets, Floats, Index, leading_pair
 
 __all__ = ["PlainDelphesSchema", "read_delphes"]
 
+COLLECTION = "FatJet"
 KINEMATICS = {"pt": "PT", "eta": "Eta", "phi": "Phi"}
 TAUS = {f"tau{order}": order - 1 for order in (1, 2, 3, 4)}
 GROOMED = {"softdrop": "SoftDroppedP4_5", "trimmed": "TrimmedP4_5", "pruned": "PrunedP4_5"}
@@ -33,7 +34,7 @@ class DelphesJets(JetCollection):
     """Jets of a chunk of a Delphes file; see `processors.objects.JetSource`."""
 
     def __init__(self, events: Any, selection: SelectionConfig) -> None:
-        super().__init__(events, selection.jet_collection, "{collection}.{field}")
+        super().__init__(events, selection.jet_collection or COLLECTION, "{collection}.{field}")
         self.jet_mass = selection.jet_mass
 
     def column(self, name: str, index: Index) -> Floats:

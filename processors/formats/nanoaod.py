@@ -20,6 +20,8 @@ from processors.objects import Dijets, Floats, Index, leading_pair
 
 __all__ = ["PlainNanoAODSchema", "read_nanoaod"]
 
+COLLECTION = "FatJet"
+
 
 class PlainNanoAODSchema(NanoAODSchema):
     """NanoAOD as plain columns.
@@ -45,7 +47,7 @@ class NanoAODJets(JetCollection):
     """Jets of a chunk of a NanoAOD file; see `processors.objects.JetSource`."""
 
     def __init__(self, events: Any, selection: SelectionConfig) -> None:
-        super().__init__(events, selection.jet_collection, "{collection}_{field}")
+        super().__init__(events, selection.jet_collection or COLLECTION, "{collection}_{field}")
         self.jet_mass = self._mass_branch(selection.jet_mass)
 
     def column(self, name: str, index: Index) -> Floats:

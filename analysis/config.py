@@ -12,8 +12,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from analysis.config_model import Fraction, Model, NonNegative, Positive
+from analysis.config_selection import SelectionConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
 
@@ -32,62 +34,8 @@ __all__ = [
 
 DEFAULT_PRESET = "demo"
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SelectionConfig(_Model):
-    """Which dijet events are kept, and how their jets are described. Masses and momenta in GeV.
-
-    Attributes
-    ----------
-    jet_collection : str, optional
-        Name of the large-R jet collection, without separator; the format's own where absent, such as FatJet.
-    jet_mass : str
-        Mass that the features and the mass window use; m_jj always uses the ungroomed four-vectors.
-    jet_order : str
-        "mass": jet 1 is the heavier one in `jet_mass`; "pt": jet 1 is the one with larger p_T.
-    pt_min, leading_pt_min : float
-        Smallest p_T of both jets and of the leading one.
-    abs_eta_max : float
-        Largest |η| of both jets.
-    jet_mass_min, jet_mass_max : float
-        Window in `jet_mass` for both jets, [min, max).
-    abs_dy_search, abs_dy_validation : float
-        Events below the first are searched; those up to the second are kept for validation.
-    mjj_min : float
-        Smallest dijet mass that is written to the table.
-    """
-
-    jet_collection: str | None = None
-    jet_mass: Literal["ungroomed", "softdrop", "trimmed", "pruned"] = "ungroomed"
-    jet_order: Literal["mass", "pt"] = "mass"
-    pt_min: NonNegative = 200.0
-    leading_pt_min: NonNegative = 500.0
-    abs_eta_max: Positive = 2.5
-    jet_mass_min: NonNegative = 0.0
-    jet_mass_max: Positive = 13000.0
-    abs_dy_search: Positive = 1.2
-    abs_dy_validation: Positive = 2.0
-    mjj_min: NonNegative = 1000.0
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.abs_dy_validation < self.abs_dy_search:
-            msg = "abs_dy_validation must not be below abs_dy_search"
-            raise ValueError(msg)
-        if self.jet_mass_max <= self.jet_mass_min:
-            msg = "jet_mass_max must be above jet_mass_min"
-            raise ValueError(msg)
-        return self
-
-
-class ScanConfig(_Model):
+class ScanConfig(Model):
     """Layout of the mass windows, all in GeV.
 
     Either `windows` lists the signal regions, or they are laid out from `first` to `last` with `width` and `step`.
@@ -148,7 +96,7 @@ class ScanConfig(_Model):
         return self
 
 
-class ClassifierConfig(_Model):
+class ClassifierConfig(Model):
     """Boosted trees of one ensemble member; names follow xgboost where it has one.
 
     Attributes
@@ -176,7 +124,7 @@ class ClassifierConfig(_Model):
     validation_fraction: Fraction = 0.25
 
 
-class LearningConfig(_Model):
+class LearningConfig(Model):
     """How the classifiers are trained and where their scores are cut.
 
     Attributes
@@ -214,7 +162,7 @@ class LearningConfig(_Model):
         return self
 
 
-class BackgroundConfig(_Model):
+class BackgroundConfig(Model):
     """The smooth background of the m_jj spectrum.
 
     Attributes
@@ -238,7 +186,7 @@ class BackgroundConfig(_Model):
     sqrt_s_gev: Positive = 13000.0
 
 
-class StatisticsConfig(_Model):
+class StatisticsConfig(Model):
     """P-values and limits.
 
     Attributes
@@ -259,7 +207,7 @@ class StatisticsConfig(_Model):
     unblind: bool = False
 
 
-class PlotConfig(_Model):
+class PlotConfig(Model):
     """How figures look.
 
     Attributes
@@ -274,7 +222,7 @@ class PlotConfig(_Model):
     experiment_label: str | None = None
 
 
-class SearchConfig(_Model):
+class SearchConfig(Model):
     """The complete, resolved configuration of a search.
 
     Attributes
@@ -294,8 +242,8 @@ class SearchConfig(_Model):
     plots: PlotConfig = PlotConfig()
 
     def digest(self, *sections: str) -> str:
-        """Digest of the whole configuration, or of the named sections."""
-        document = self.model_dump(mode="json")
+        """Digest of the whole configuration, or of the named sections; of files only the names count."""
+        document = self.model_dump(mode="json", context={"portable": True})
         return digest({name: document[name] for name in sections} if sections else document)
 
 
@@ -318,7 +266,8 @@ def load_config(
     preset : str, optional
         A name from `available_presets`. The user's file may name one itself with the key `preset`; the argument wins.
     path : pathlib.Path, optional
-        TOML file with any subset of the keys of `SearchConfig`, or the `config.json` of a results folder.
+        TOML file with any subset of the keys of `SearchConfig`, or the `config.json` of a results folder. Files that it
+        names are looked for in its folder.
     overrides : mapping, optional
         Nested values laid over the file.
 
@@ -337,7 +286,7 @@ def load_config(
     origin = f"{path}" if path is not None else f"preset {preset or named or DEFAULT_PRESET}"
     document = _overlay(_overlay(document, user), overrides or {})
     try:
-        return SearchConfig.model_validate(document)
+        return SearchConfig.model_validate(document, context={"folder": None if path is None else path.parent})
     except ValidationError as error:
         raise ConfigError(_explain(error, origin)) from error
 

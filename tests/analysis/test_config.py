@@ -111,6 +111,12 @@ def test_an_integer_and_the_same_float_are_one_configuration() -> None:
         ("scan", {"windows": ((3300.0, 3300.0),)}),
         ("scan", {"windows": ((3300.0, 3700.0), (3300.0, 3700.0))}),
         ("selection", {"abs_dy_search": 2.0, "abs_dy_validation": 1.0}),
+        ("selection", {"mjj_min": 2000.0, "mjj_max": 2000.0}),
+        ("selection", {"triggers": ("HLT_A", "HLT_A")}),
+        ("selection", {"event_filters": ("",)}),
+        ("selection", {"lumi_mask": 3}),
+        ("selection", {"lumi_mask": ""}),
+        ("selection", {"jet_id": "loose"}),
         ("statistics", {"cls_level": 0.0}),
     ],
 )
@@ -123,3 +129,44 @@ def test_a_configuration_cannot_be_changed() -> None:
     config = LearningConfig()
     with pytest.raises(ValidationError, match="frozen"):
         config.n_folds = 3  # type: ignore[misc]
+
+
+def test_a_file_is_looked_for_beside_the_configuration_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "inputs").mkdir()
+    (tmp_path / "inputs" / "golden.json").write_bytes(b"{}")
+    toml = tmp_path / "search.toml"
+    toml.write_text("[selection]\nlumi_mask = 'inputs/golden.json'\n")
+    selection = load_config(path=toml).selection
+    assert selection.lumi_mask is not None
+    assert selection.lumi_mask.path == tmp_path / "inputs" / "golden.json"
+    assert selection.lumi_mask.content is None
+    assert selection.loaded().files()["lumi_mask"].content == b"{}"
+
+
+def test_the_configuration_of_a_results_folder_finds_its_files_again(tmp_path: Path) -> None:
+    toml = tmp_path / "search.toml"
+    toml.write_text("[selection]\nlumi_mask = 'golden.json'\n")
+    config = load_config(path=toml)
+    (tmp_path / "results").mkdir()
+    kept = tmp_path / "results" / "config.json"
+    kept.write_text(config.model_dump_json())
+    assert load_config(path=kept) == config
+
+
+def test_a_file_counts_by_its_content_and_its_folder_does_not_matter(tmp_path: Path) -> None:
+    configs = []
+    for folder, content in (("one", b"{}"), ("two", b"{}"), ("three", b"[]")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "golden.json").write_bytes(content)
+        (tmp_path / folder / "search.toml").write_text("[selection]\nlumi_mask = 'golden.json'\n")
+        configs.append(load_config(path=tmp_path / folder / "search.toml"))
+    one, two, three = (config.selection.identity() for config in configs)
+    assert one == two != three
+    assert configs[0].digest() == configs[1].digest()
+    assert configs[0].digest() != SearchConfig().digest()
+
+
+def test_a_file_that_is_not_there_is_named_with_its_key(tmp_path: Path) -> None:
+    config = SearchConfig.model_validate({"selection": {"veto_map": str(tmp_path / "absent.json")}})
+    with pytest.raises(ConfigError, match=r"selection\.veto_map: cannot read .*absent\.json: No such file"):
+        config.selection.loaded()

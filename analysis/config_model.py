@@ -1,0 +1,102 @@
+"""What the models of the configuration share: strictness, number types, files that a key names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, SerializationInfo, ValidationInfo
+
+from analysis.errors import ConfigError
+
+__all__ = ["ConfigFile", "File", "Fraction", "Model", "NonNegative", "Positive"]
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Model(BaseModel):
+    """A section of the configuration: immutable, without unknown keys, infinities or NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file that the configuration names.
+
+    It is read once, where the work is planned, and travels to the workers as content: they need not see the path.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Absolute.
+    content : bytes, optional
+        Absent until `loaded`.
+    """
+
+    path: Path
+    content: bytes | None = field(default=None, repr=False)
+
+    def loaded(self, key: str) -> ConfigFile:
+        """Return the file with its content.
+
+        Parameters
+        ----------
+        key : str
+            Of the configuration, for the message.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be read.
+        """
+        if self.content is not None:
+            return self
+        try:
+            return replace(self, content=self.path.read_bytes())
+        except OSError as error:
+            msg = (
+                f"{key}: cannot read {self.path}: {error.strerror or error}. Give a path that exists; one that is not "
+                "absolute is taken relative to the configuration file."
+            )
+            raise ConfigError(msg) from error
+
+    @property
+    def data(self) -> bytes:
+        """The content, read if it has not been.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be read.
+        """
+        return self.loaded("the configuration").content or b""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the content."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def _validate(value: Any, info: ValidationInfo) -> ConfigFile:
+    if isinstance(value, ConfigFile):
+        return value
+    if not isinstance(value, str | Path) or not str(value):
+        msg = "must be the path of a file"
+        raise ValueError(msg)
+    context: Mapping[str, Any] = info.context or {}
+    return ConfigFile((context.get("folder") or Path()).joinpath(Path(value).expanduser()).absolute())
+
+
+def _serialise(value: ConfigFile, info: SerializationInfo) -> str:
+    context: Mapping[str, Any] = info.context or {}
+    return value.path.name if context.get("portable") else str(value.path)
+
+
+File = Annotated[ConfigFile, PlainValidator(_validate), PlainSerializer(_serialise)]
+"""A key that names a file. In a TOML file, a path is relative to that file (validation context "folder")."""

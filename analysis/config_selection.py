@@ -1,0 +1,114 @@
+"""The section `[selection]` of the configuration."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+
+from analysis.config_model import ConfigFile, File, Model, NonNegative, Positive
+
+__all__ = ["SelectionConfig"]
+
+
+class SelectionConfig(Model):
+    """Which dijet events are kept, and how their jets are described. Masses and momenta in GeV.
+
+    Attributes
+    ----------
+    jet_collection : str, optional
+        Name of the large-R jet collection, without separator; the format's own where absent, such as FatJet.
+    jet_mass : str
+        Mass that the features and the mass window use; m_jj always uses the ungroomed four-vectors.
+    jet_order : str
+        "mass": jet 1 is the heavier one in `jet_mass`; "pt": jet 1 is the one with larger p_T.
+    lumi_mask : file, optional
+        Certified luminosity sections, a "golden JSON"; for datasets of kind "data" only.
+    triggers : tuple of str
+        Branches, at least one of which must be true; none: no requirement.
+    event_filters : tuple of str
+        Branches that must all be true.
+    jet_id : str
+        Of both jets: "off", "tight" or "tight_lepton_veto", from the branch `jetId` where the file has it.
+    jet_id_file, jet_id_correction : file, str, optional
+        correctionlib JSON and the correction in it by which the jet ID is computed where there is no such branch;
+        by default AK8PUPPI_Tight or AK8PUPPI_TightLeptonVeto.
+    veto_map, veto_map_name, veto_map_type : file, str, str
+        correctionlib JSON with regions of the detector, the correction in it (not needed where it is the only one)
+        and its kind of map. Events with one of the two jets there are rejected.
+    pt_min, leading_pt_min : float
+        Smallest p_T of both jets and of the leading one.
+    abs_eta_max : float
+        Largest |η| of both jets.
+    jet_mass_min, jet_mass_max : float
+        Window in `jet_mass` for both jets, [min, max).
+    abs_dy_search, abs_dy_validation : float
+        Events below the first are searched; those up to the second are kept for validation.
+    mjj_min, mjj_max : float
+        Dijet masses that are written to the table, [min, max); no upper end where that is absent.
+    """
+
+    jet_collection: str | None = None
+    jet_mass: Literal["ungroomed", "softdrop", "trimmed", "pruned"] = "ungroomed"
+    jet_order: Literal["mass", "pt"] = "mass"
+    lumi_mask: File | None = None
+    triggers: tuple[str, ...] = ()
+    event_filters: tuple[str, ...] = ()
+    jet_id: Literal["off", "tight", "tight_lepton_veto"] = "off"
+    jet_id_file: File | None = None
+    jet_id_correction: str | None = None
+    veto_map: File | None = None
+    veto_map_name: str | None = None
+    veto_map_type: str = "jetvetomap"
+    pt_min: NonNegative = 200.0
+    leading_pt_min: NonNegative = 500.0
+    abs_eta_max: Positive = 2.5
+    jet_mass_min: NonNegative = 0.0
+    jet_mass_max: Positive = 13000.0
+    abs_dy_search: Positive = 1.2
+    abs_dy_validation: Positive = 2.0
+    mjj_min: NonNegative = 1000.0
+    mjj_max: Positive | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.abs_dy_validation < self.abs_dy_search:
+            msg = "abs_dy_validation must not be below abs_dy_search"
+            raise ValueError(msg)
+        if self.jet_mass_max <= self.jet_mass_min:
+            msg = "jet_mass_max must be above jet_mass_min"
+            raise ValueError(msg)
+        if self.mjj_max is not None and self.mjj_max <= self.mjj_min:
+            msg = "mjj_max must be above mjj_min"
+            raise ValueError(msg)
+        for name in ("triggers", "event_filters"):
+            if not all(names := getattr(self, name)) or len(set(names)) != len(names):
+                msg = f"{name} must name branches, and none twice"
+                raise ValueError(msg)
+        return self
+
+    def files(self) -> dict[str, ConfigFile]:
+        """Return the files that the selection needs, by key."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, ConfigFile)}
+
+    def loaded(self) -> Self:
+        """Return the same selection with its files read.
+
+        Raises
+        ------
+        ConfigError
+            If one cannot be read.
+        """
+        return self.model_copy(update={name: file.loaded(f"selection.{name}") for name, file in self.files().items()})
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides which events pass, JSON-ready: the keys, with the content of a file for its path.
+
+        Raises
+        ------
+        ConfigError
+            If a file cannot be read.
+        """
+        contents = {name: file.sha256 for name, file in self.loaded().files().items()}
+        return self.model_dump(mode="json") | contents

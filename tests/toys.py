@@ -107,14 +107,20 @@ def write_delphes(
         tree = file.mktree(
             "Delphes",
             {name: v.type for name, v in columns.items()},
-            counter_name=_counter_name,
-            field_name=lambda outer, inner: inner if outer == "" else f"{outer}/{outer}.{inner}",
+            counter_name=counter_name,
+            field_name=field_name,
         )
         tree.extend(columns)
     return path
 
 
-def _counter_name(name: str) -> str:
+def field_name(outer: str, inner: str) -> str:
+    """Branch of a field, as Delphes spells it."""
+    return inner if outer == "" else f"{outer}/{outer}.{inner}"
+
+
+def counter_name(name: str) -> str:
+    """Branch that counts the entries of a collection, as Delphes spells it."""
     if "/" not in name:
         return f"{name}_size"
     return name.translate(str.maketrans({"/": "_", ".": "_", "[": None, "]": None})) + "_size"

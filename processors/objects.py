@@ -12,7 +12,18 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Dijets", "EventSource", "Floats", "Index", "Jet", "JetSource", "Tally", "dijet_kinematics", "leading_pair"]
+__all__ = [
+    "Dijets",
+    "EventSource",
+    "Floats",
+    "Index",
+    "Jet",
+    "JetSource",
+    "Source",
+    "Tally",
+    "dijet_kinematics",
+    "leading_pair",
+]
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp] | NDArray[np.bool_]
@@ -55,6 +66,35 @@ class Tally:
 def _exact_sum(numbers: list[float]) -> tuple[float, float]:
     total = math.fsum(numbers)
     return total, math.fsum([*numbers, -total])
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a chunk comes from.
+
+    Attributes
+    ----------
+    file, dataset, kind, uuid : str
+    entrystart : int
+        Entry of the file at which the chunk begins.
+    """
+
+    file: str
+    dataset: str
+    kind: str
+    uuid: str
+    entrystart: int
+
+    @classmethod
+    def of(cls, events: Any) -> Source:
+        """Read the metadata of coffea NanoEvents."""
+        meta = events.metadata
+        return cls(meta["filename"], meta["dataset"], meta["kind"], meta["fileuuid"], int(meta["entrystart"]))
+
+    @property
+    def where(self) -> str:
+        """File and dataset, for messages."""
+        return f"{self.file} (dataset {self.dataset})"
 
 
 class JetSource(Protocol):
@@ -219,6 +259,8 @@ class Dijets:
         Generator weight, not normalised; 1 for data and pseudodata.
     events : EventSource
         Other branches of the events; see `column`.
+    origin : Source
+        File, dataset and kind.
     read : Tally
         All events of the chunk, those without two jets included.
     generator_weight : float or None
@@ -236,6 +278,7 @@ class Dijets:
     event_id: NDArray[np.uint64]
     weight: Floats
     events: EventSource
+    origin: Source
     read: Tally
     generator_weight: float | None = None
 

@@ -13,41 +13,12 @@ from numpy.typing import NDArray
 
 from analysis.datasets import OBSERVED
 from analysis.errors import InputFileError
-from processors.objects import Dijets, Floats, Index, Jet, JetSource, Tally, dijet_kinematics
+from processors.objects import Dijets, Floats, Index, Jet, JetSource, Source, Tally, dijet_kinematics
 
 __all__ = ["EventColumns", "JetCollection", "Source", "clean_mass", "event_weights", "make_dijets"]
 
 MISSING_MASS = -1.0
 """Masses at or below this value, GeV, mean that there is none."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a chunk comes from.
-
-    Attributes
-    ----------
-    file, dataset, kind, uuid : str
-    entrystart : int
-        Entry of the file at which the chunk begins.
-    """
-
-    file: str
-    dataset: str
-    kind: str
-    uuid: str
-    entrystart: int
-
-    @classmethod
-    def of(cls, events: Any) -> Source:
-        """Read the metadata of coffea NanoEvents."""
-        meta = events.metadata
-        return cls(meta["filename"], meta["dataset"], meta["kind"], meta["fileuuid"], int(meta["entrystart"]))
-
-    @property
-    def where(self) -> str:
-        """File and dataset, for messages."""
-        return f"{self.file} (dataset {self.dataset})"
 
 
 class JetCollection:
@@ -244,6 +215,7 @@ def make_dijets(
         entry,
         weight=weights[entry],
         events=events,
+        origin=Source.of(events.events),
         read=Tally.of(weights),
         generator_weight=common,
         **numbers,

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
-from processors.objects import Dijets, Jet, Tally
+from processors.objects import Dijets, Jet, Source, Tally
 from processors.selection import CUTS, apply_cuts
 
 
@@ -25,7 +25,7 @@ class Arrays:
         return self.columns[name][index]
 
 
-def make_dijets(n: int = 1, first=None, second=None, events=None, **values) -> Dijets:
+def make_dijets(n: int = 1, first=None, second=None, events=None, kind="background", **values) -> Dijets:
     """Dijets of n events; `first` and `second` give columns of the jets, `events` branches of the events."""
     jets = [
         {"pt": 800.0, "eta": 0.0, "phi": 0.0, "mass": 100.0, "jet_mass": 80.0, **(one or {})} for one in (first, second)
@@ -47,6 +47,7 @@ def make_dijets(n: int = 1, first=None, second=None, events=None, **values) -> D
         entry=np.arange(n),
         weight=weight,
         events=Arrays({name: np.asarray(v) for name, v in (events or {}).items()}),
+        origin=Source("a.root", "sample", kind, "", 0),
         read=Tally(n + 5, 100.0),
         **columns,
         **numbers,

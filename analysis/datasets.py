@@ -9,14 +9,15 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from analysis.errors import DatasetError
+from analysis.stitching import Slice, require_tiling
 
 __all__ = ["Dataset", "Kind", "exclude_datasets", "load_datasets", "observed_datasets"]
 
@@ -49,6 +50,10 @@ class Dataset:
         Generator threshold on p̂_T, GeV.
     max_entries : int or None
         Only the first so many events are used, counted over the files in order.
+    slice : Slice or None
+        Events outside are dropped, for samples that overlap.
+    stitch : str or None
+        Name of the group of samples that make one spectrum together.
     """
 
     name: str
@@ -61,6 +66,8 @@ class Dataset:
     masses: tuple[tuple[str, float], ...] = ()
     pt_hat_min: float | None = None
     max_entries: int | None = None
+    slice: Slice | None = None
+    stitch: str | None = None
 
     @property
     def is_observed(self) -> bool:
@@ -72,30 +79,74 @@ class Dataset:
         """Whether the events are a simulated signal, be it as signal sample or mixed into pseudodata."""
         return self.kind == "signal" or bool(self.masses)
 
-    def scale(self, sum_of_weights: float) -> float:
+    @property
+    def is_normalised(self) -> bool:
+        """Whether weights are scaled to cross-section and luminosity: simulation that has both."""
+        return not self.is_observed and self.xsec_pb is not None and self.lumi_ifb is not None
+
+    def scale(self, sum_of_weights: float | None) -> float:
         """Factor that normalises raw weights: 1000 · xsec_pb · lumi_ifb / sum of weights before cuts.
 
         Parameters
         ----------
-        sum_of_weights : float
-            Sum of generator weights before any cut.
+        sum_of_weights : float or None
+            Sum of generator weights before any cut; None where it is not known.
 
         Returns
         -------
         float
             1 for data and pseudodata, and where no cross-section is given.
+
+        Raises
+        ------
+        DatasetError
+            If the sum is needed but not known, or not positive.
         """
         if self.is_observed or self.xsec_pb is None or self.lumi_ifb is None:
             return 1.0
+        if sum_of_weights is None or not sum_of_weights > 0:
+            msg = (
+                f"dataset {self.name}: the sum of generator weights before cuts is "
+                f"{'not known' if sum_of_weights is None else f'{sum_of_weights:g}'}, so the dataset cannot be "
+                "normalised to xsec_pb. Process it again, with metadata.n_generated if the files do not hold the sum."
+            )
+            raise DatasetError(msg)
         return 1000.0 * self.xsec_pb * self.lumi_ifb / sum_of_weights
 
     def to_runner(self) -> dict[str, Any]:
         """Return the dataset in the form that coffea's Runner accepts."""
-        return {self.name: {"files": dict(self.files), "metadata": {"kind": self.kind, "format": self.format}}}
+        return {self.name: {"files": dict(self.files), "metadata": {"format": self.format, **self.run_metadata()}}}
+
+    def run_metadata(self) -> dict[str, Any]:
+        """Return what processing needs to know beside the files: kind and slice, JSON-ready."""
+        return {"kind": self.kind, "slice": None if self.slice is None else self.slice.to_json()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Build a dataset from `dataclasses.asdict` that went through JSON."""
+        values = dict(document)
+        values["files"] = tuple((path, tree) for path, tree in values["files"])
+        values["masses"] = tuple((name, mass) for name, mass in values["masses"])
+        if values.get("slice") is not None:
+            values["slice"] = Slice.from_json(values["slice"])
+        return cls(**values)
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Slice(_Model):
+    variable: Annotated[str, Field(min_length=1)]
+    range: tuple[float | None, float | None]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.range
+        if low is not None and high is not None and high <= low:
+            msg = "range must be [low, high] with low < high; null stands for no limit"
+            raise ValueError(msg)
+        return self
 
 
 class _Metadata(_Model):
@@ -107,6 +158,8 @@ class _Metadata(_Model):
     masses: dict[str, Annotated[float, Field(gt=0)]] = {}
     pt_hat_min: Annotated[float, Field(gt=0)] | None = None
     max_entries: Annotated[int, Field(gt=0)] | None = None
+    slice: _Slice | None = None
+    stitch: Annotated[str, Field(min_length=1)] | None = None
 
 
 class _Entry(_Model):
@@ -133,7 +186,8 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
     Raises
     ------
     DatasetError
-        If the file is unreadable or malformed (the message names the JSON pointer), or a path matches nothing.
+        If the file is unreadable or malformed (the message names the JSON pointer), or a path matches nothing, or
+        the slices of a stitched group do not fit together.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_repeats)
@@ -154,7 +208,9 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
     if not entries:
         msg = f"{path} lists no dataset."
         raise DatasetError(msg)
-    return {name: _dataset(name, entry, path) for name, entry in entries.items()}
+    datasets = {name: _dataset(name, entry, path) for name, entry in entries.items()}
+    require_tiling(datasets.values())
+    return datasets
 
 
 def exclude_datasets(datasets: dict[str, Dataset], names: Iterable[str]) -> dict[str, Dataset]:
@@ -163,13 +219,15 @@ def exclude_datasets(datasets: dict[str, Dataset], names: Iterable[str]) -> dict
     Raises
     ------
     DatasetError
-        If a name is unknown.
+        If a name is unknown, or what is left of a stitched group has a hole.
     """
     dropped = set(names)
     if unknown := dropped - set(datasets):
         msg = f"cannot exclude {', '.join(sorted(unknown))}: the datasets are {', '.join(datasets)}."
         raise DatasetError(msg)
-    return {name: dataset for name, dataset in datasets.items() if name not in dropped}
+    kept = {name: dataset for name, dataset in datasets.items() if name not in dropped}
+    require_tiling(kept.values())
+    return kept
 
 
 def observed_datasets(datasets: dict[str, Dataset]) -> dict[str, Dataset]:
@@ -202,7 +260,8 @@ def _dataset(name: str, entry: _Entry, path: Path) -> Dataset:
         name=name,
         files=tuple(files),
         masses=tuple(meta.masses.items()),
-        **meta.model_dump(exclude={"masses"}),
+        slice=None if meta.slice is None else Slice(meta.slice.variable, meta.slice.range),
+        **meta.model_dump(exclude={"masses", "slice"}),
     )
 
 
@@ -233,6 +292,7 @@ def _escape(part: object) -> str:
 def _explain(item: Any) -> str:
     pointer = "/" + "/".join(_escape(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        model = _Metadata if "metadata" in item["loc"] else _Entry
+        location = item["loc"]
+        model = _Slice if "slice" in location[:-1] else _Metadata if "metadata" in location[:-1] else _Entry
         return f"{pointer}: unknown key; known keys here: {', '.join(model.model_fields)}"
     return f"{pointer}: {item['msg']}"

@@ -26,6 +26,7 @@ from analysis.regions import RegionScan
 from analysis.schema import SEARCH_REGION
 from analysis.search import SearchData, WindowResult, n_trials, require_known, run_scan, window_key
 from analysis.statistics import GlobalResult
+from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
 
@@ -140,7 +141,7 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
     document = folder.load_process()
     records = document["datasets"]
     return ProcessedEvents(
-        datasets={name: _dataset(record.pop("dataset")) for name, record in records.items()},
+        datasets={name: Dataset.from_json(record.pop("dataset")) for name, record in records.items()},
         records=records,
         digest=document["digest"],
         selection=document["selection"],
@@ -178,7 +179,7 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
         raise ConfigError(msg)
     observed = observed_datasets(events.datasets)
     regions = RegionScan.from_config(config.scan)
-    regions.require_smooth(_threshold(observed.values()), edge=config.scan.smooth_edge)
+    regions.require_smooth(generator_threshold(observed.values()), edge=config.scan.smooth_edge)
     job = _Scan(events, observed, regions, config, folder, backend)
     with _stage("scan"):
         folder.save_config(config)
@@ -326,17 +327,3 @@ def _truth(observed: Iterable[Dataset]) -> tuple[str, ...] | None:
     if any(dataset.kind == "data" for dataset in datasets):
         return None
     return tuple(dataset.name for dataset in datasets if dataset.is_signal)
-
-
-def _threshold(observed: Iterable[Dataset]) -> float | None:
-    """Highest generator threshold among the backgrounds that are searched, GeV."""
-    thresholds = [
-        dataset.pt_hat_min for dataset in observed if not dataset.is_signal and dataset.pt_hat_min is not None
-    ]
-    return max(thresholds, default=None)
-
-
-def _dataset(document: dict[str, Any]) -> Dataset:
-    files = tuple((path, tree) for path, tree in document.pop("files"))
-    masses = tuple((name, mass) for name, mass in document.pop("masses"))
-    return Dataset(files=files, masses=masses, **document)

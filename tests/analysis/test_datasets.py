@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from analysis.datasets import Dataset, exclude_datasets, load_datasets, observed_datasets
 from analysis.errors import DatasetError
+from analysis.stitching import Slice, generator_threshold, require_tiling
 
 
 def entry(files=None, **metadata):
@@ -66,6 +68,9 @@ def test_everything_that_is_known_of_a_sample(tmp_path):
         ({"x": entry(xsec_pb=-1)}, r"/x/metadata/xsec_pb: .*greater than 0"),
         ({"x": entry(masses={"A": "heavy"})}, r"/x/metadata/masses/A: .*number"),
         ({"x": entry(max_entries=0)}, r"/x/metadata/max_entries: .*greater than 0"),
+        ({"x": entry(slice={"variable": "LHE_HT", "range": [5, 5]})}, r"/x/metadata/slice: .*\[low, high\]"),
+        ({"x": entry(slice={"variable": "LHE_HT", "range": [5]})}, r"/x/metadata/slice/range"),
+        ({"x": entry(slice={"variable": "LHE_HT", "rang": [0, 5]})}, r"/x/metadata/slice/rang: unknown key; known keys here: variable, range"),
         ({"x": {"files": {"a.root": "E"}}}, r"/x/metadata: Field required"),
         ({"x": {**entry(), "files": {}}}, r"/x/files: .*at least 1"),
         (
@@ -145,3 +150,65 @@ def test_signal_mixed_into_pseudodata_counts_as_signal():
     mixed = Dataset("s", "pseudodata", "nanoaod", (), masses=(("A", 3500.0),))
     assert (mixed.is_signal, mixed.is_observed) == (True, True)
     assert not Dataset("q", "pseudodata", "nanoaod", ()).is_signal
+
+
+def sliced(name, low, high, *, variable="LHE_HT", **options) -> Dataset:
+    cut = Slice(variable, (low, high))
+    values = {"kind": "background", "format": "nanoaod", "files": (), "stitch": "qcd", "slice": cut, **options}
+    return Dataset(name, **values)
+
+
+def test_a_dataset_survives_its_record():
+    one = sliced("a", None, 500.0, files=(("a.root", "Events"),), masses=(("A", 3500.0),), xsec_pb=2.0)
+    assert Dataset.from_json(json.loads(json.dumps(asdict(one)))) == one
+    assert Dataset.from_json(asdict(Dataset("b", "data", "delphes", ()))) == Dataset("b", "data", "delphes", ())
+
+
+def test_slices_that_tile_are_taken(tmp_path):
+    def one(low, high):
+        return entry(kind="background", stitch="qcd", slice={"variable": "LHE_HT", "range": [low, high]})
+
+    path = write(tmp_path, {"high": one(1000, None), "low": one(None, 500), "middle": one(500, 1000)})
+    datasets = load_datasets(path)
+    assert datasets["high"].slice == Slice("LHE_HT", (1000, None))
+    with pytest.raises(DatasetError, match=r"datasets low and high .*group 'qcd'.*hole between 500 and 1000"):
+        exclude_datasets(datasets, ["middle"])
+    assert list(exclude_datasets(datasets, ["high"])) == ["low", "middle"]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (sliced("b", 400, 900), r"datasets a and b .*slices in LHE_HT overlap between 400 and 500"),
+        (sliced("b", 600, 900), r"datasets a and b .*slices in LHE_HT leave a hole between 500 and 600"),
+        (sliced("b", 100, 300), r"datasets a and b .*overlap between 100 and 500"),
+        (sliced("b", 500, 900, variable="LHE_HTIncoming"), r"a and b .*differ in variable: LHE_HT and LHE_HTIncoming"),
+        (sliced("b", 500, 900, kind="signal"), r"a and b .*differ in kind: background and signal"),
+        (sliced("b", 500, 900, slice=None), r"a and b .*differ in variable: LHE_HT and None"),
+        (sliced("b", 500, 900, xsec_pb=2.0, lumi_ifb=3.0), r"a and b .*differ in luminosity: None and 3"),
+    ],
+)
+def test_slices_that_do_not_fit_together(other, message):
+    with pytest.raises(DatasetError, match=message):
+        require_tiling([sliced("a", 0, 500), other])
+    require_tiling([sliced("a", 0, 500), Dataset("c", "data", "nanoaod", ())])
+
+
+def test_threshold_of_a_stitched_group_is_its_lowest():
+    """A slice generated above 1000 GeV does not shape the spectrum where others of its group begin at 300 GeV."""
+    group = [sliced(name, None, None, slice=None, pt_hat_min=low) for name, low in (("a", 300.0), ("b", 1000.0))]
+    alone = Dataset("qcd", "background", "nanoaod", (), pt_hat_min=500.0)
+    signal = Dataset("s", "pseudodata", "nanoaod", (), masses=(("A", 1.0),), pt_hat_min=9000.0)
+    assert generator_threshold(group) == 300.0
+    assert generator_threshold([*group, alone, signal]) == 500.0
+    inclusive = sliced("c", None, None, slice=None)
+    assert generator_threshold([*group, inclusive]) is None
+    assert generator_threshold([]) is None
+
+
+@pytest.mark.parametrize("total", [None, 0.0, -3.0])
+def test_a_dataset_is_not_normalised_without_a_sum(total):
+    sample = Dataset("q", "background", "delphes", (), xsec_pb=10.45, lumi_ifb=139.0)
+    with pytest.raises(DatasetError, match=r"dataset q: .*n_generated"):
+        sample.scale(total)
+    assert Dataset("q", "background", "delphes", ()).scale(total) == 1.0

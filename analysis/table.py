@@ -16,12 +16,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from analysis.errors import TableError, writing
+from analysis.identity import event_hash
 from analysis.schema import FIXED_COLUMNS, METADATA_KEY, FeatureSpec, table_schema
 
 __all__ = ["EventTable", "read_part_info", "write_part"]
 
 DICTIONARY_COLUMNS = ["run", "luminosity_block", "dataset", "rapidity_region", "weight"]
 """Columns that parquet keeps as dictionaries: for numbers that hardly repeat these take time and save nothing."""
+
+
+MAX_NAMED_EVENTS = 3
+"""How many of the events that occur twice a message names."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class EventTable:
             msg = f"{odd[0]} has other features than {parts[0]}; delete the folder of parts and process again."
             raise TableError(msg)
         table = pa.concat_tables(pq.read_table(part) for part in parts).unify_dictionaries().combine_chunks()
-        result = cls(table.sort_by("event_id"), features)
+        result = cls(_sorted(table), features)
         result._require_finite()
         result._require_unique()
         return result._scaled(scales or {})
@@ -205,20 +210,42 @@ class EventTable:
                 raise TableError(msg)
 
     def _require_unique(self) -> None:
+        copies = self._copies()
+        if len(copies) == 0:
+            return
+        rows = [self.table.slice(int(row), 1).to_pylist()[0] for row in copies[:MAX_NAMED_EVENTS]]
+        named = "; ".join(
+            f"run {row['run']}, luminosity block {row['luminosity_block']}, event {row['event']}" for row in rows
+        )
+        pairs = self.table.take(pa.array([int(copies[0]), int(copies[0]) + 1])).to_pylist()
+        owners = " and ".join(sorted({row["dataset"] for row in pairs}))
+        msg = (
+            f"{len(copies)} events occur twice, such as {named} of dataset {owners}. Copies end up in window counts "
+            "and training alike: remove the overlapping file or dataset."
+        )
+        raise TableError(msg)
+
+    def _copies(self) -> NDArray[np.intp]:
+        """Rows whose event follows once more, in a table sorted by identity and kinematics.
+
+        Equal numbers with other kinematics are another event in simulation, which repeats event numbers, but the same
+        one in real data. The dataset is not compared: two datasets of real data may hold the same event.
+        """
         identity = self.event_id
-        twice = np.flatnonzero(identity[1:] == identity[:-1])
-        # The dataset is not compared: two datasets of real data may hold the same event.
-        names = ("run", "luminosity_block", "event")
-        for row in twice:
-            first, second = (self.table.slice(int(i), 1).to_pylist()[0] for i in (row, row + 1))
-            if all(first[name] == second[name] for name in names):
-                owners = " and ".join(sorted({first["dataset"], second["dataset"]}))
-                msg = (
-                    f"{len(twice)} events occur twice, such as run {first['run']}, luminosity block "
-                    f"{first['luminosity_block']}, event {first['event']} of dataset {owners}. Copies end up in window "
-                    "counts and training alike: remove the overlapping file or dataset."
-                )
-                raise TableError(msg)
+        rows = np.flatnonzero(identity[1:] == identity[:-1])
+        numbers = [self.column(name) for name in ("run", "luminosity_block", "event")]
+        kinematics = [self.column(name) for name in ("mjj", "abs_dy")]
+        same = np.logical_and.reduce([_equal_next(column, rows) for column in numbers])
+        alike = np.logical_and.reduce([_equal_next(column, rows) for column in kinematics])
+        # Only the identity of real data is made of the numbers alone.
+        real = event_hash(*(column[rows].astype(np.uint64) for column in numbers)) == identity[rows]
+        copies: NDArray[np.intp] = rows[same & (alike | real)]
+        return copies
+
+
+def _equal_next(column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    equal: NDArray[np.bool_] = column[rows] == column[rows + 1]
+    return equal
 
 
 def write_part(path: Path, table: EventTable, info: Mapping[str, Any]) -> None:
@@ -258,6 +285,15 @@ def read_part_info(path: Path) -> dict[str, Any] | None:
         return None
     info: dict[str, Any] = document["info"]
     return info
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    """Sort by identity, and by kinematics where simulation repeats a number."""
+    by_identity = table.sort_by("event_id")
+    identity = by_identity["event_id"].to_numpy()
+    if not np.any(identity[1:] == identity[:-1]):
+        return by_identity
+    return table.sort_by([(name, "ascending") for name in ("event_id", "mjj", "abs_dy")])
 
 
 def _read_features(path: Path) -> tuple[FeatureSpec, ...]:

@@ -70,7 +70,10 @@ def test_everything_that_is_known_of_a_sample(tmp_path):
         ({"x": entry(max_entries=0)}, r"/x/metadata/max_entries: .*greater than 0"),
         ({"x": entry(slice={"variable": "LHE_HT", "range": [5, 5]})}, r"/x/metadata/slice: .*\[low, high\]"),
         ({"x": entry(slice={"variable": "LHE_HT", "range": [5]})}, r"/x/metadata/slice/range"),
-        ({"x": entry(slice={"variable": "LHE_HT", "rang": [0, 5]})}, r"/x/metadata/slice/rang: unknown key; known keys here: variable, range"),
+        (
+            {"x": entry(slice={"variable": "LHE_HT", "rang": [0, 5]})},
+            r"slice/rang: unknown key; known keys here: variable, range",
+        ),
         ({"x": {"files": {"a.root": "E"}}}, r"/x/metadata: Field required"),
         ({"x": {**entry(), "files": {}}}, r"/x/files: .*at least 1"),
         (

@@ -22,7 +22,7 @@ def make(events, *, dataset="a", run=1, **columns) -> EventTable:
     events = np.asarray(events, np.uint64)
     n = len(events)
     values = {
-        "event_id": event_hash(run, events),
+        "event_id": event_hash(run, 1, events),
         "run": np.full(n, run),
         "luminosity_block": np.ones(n),
         "event": events,
@@ -52,7 +52,7 @@ def test_order_of_rows_depends_on_the_events_alone(tmp_path):
     other = parts(tmp_path / "two", *(make(chunk) for chunk in np.array_split(shuffled, 7)), make([]))
     table = EventTable.from_parts(one)
     assert_identical(table, EventTable.from_parts(reversed(other)))
-    assert table.event_id.tolist() == sorted(event_hash(1, events).tolist())
+    assert table.event_id.tolist() == sorted(event_hash(1, 1, events).tolist())
     np.testing.assert_array_equal(table.mjj, 1000.0 + table.column("event"))
 
 
@@ -92,6 +92,33 @@ def test_event_of_two_data_streams_is_refused(tmp_path):
     paths = parts(tmp_path, make([1, 2], dataset="jets"), make([2, 5], dataset="met"))
     with pytest.raises(TableError, match=r"event 2 of dataset jets and met"):
         EventTable.from_parts(paths)
+
+
+def simulated(events, **columns) -> EventTable:
+    """Events whose identity covers the dataset, as that of simulation does."""
+    return make(events, event_id=event_hash(1, 1, np.asarray(events, np.uint64), 99), **columns)
+
+
+def test_simulation_may_repeat_a_number_with_other_kinematics(tmp_path):
+    """Only an event with the same kinematics is a copy; the order of rows does not depend on that of the files."""
+    first, second = simulated([1, 2, 3]), simulated([2, 3], mjj=[1500.0, 1003.0], abs_dy=[0.5, 0.6])
+    table = EventTable.from_parts(parts(tmp_path / "one", first, second))
+    assert len(table) == 5
+    assert_identical(table, EventTable.from_parts(parts(tmp_path / "two", second, first)))
+    copy = simulated([3], abs_dy=[0.6])
+    with pytest.raises(TableError, match=r"1 events occur twice, such as run 1, luminosity block 1, event 3 of"):
+        EventTable.from_parts(parts(tmp_path / "three", first, second, copy))
+
+
+def test_real_data_may_not_repeat_a_number_at_all(tmp_path):
+    """The same collision, reconstructed twice."""
+    with pytest.raises(TableError, match=r"1 events occur twice, such as .* event 2 of dataset a"):
+        EventTable.from_parts(parts(tmp_path, make([1, 2]), make([2], mjj=[1500.0])))
+
+
+def test_several_copies_are_named(tmp_path):
+    with pytest.raises(TableError, match=r"4 events occur twice, such as (run 1, luminosity block 1, event \d;? ?){3}"):
+        EventTable.from_parts(parts(tmp_path, make([1, 2, 3, 4]), make([1, 2, 3, 4])))
 
 
 def test_different_events_with_the_same_hash_are_kept(tmp_path):

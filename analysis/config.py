@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from analysis.config_model import Fraction, Model, NonNegative, Positive
+from analysis.config_model import ConfigFile, Fraction, Model, NonNegative, Positive
 from analysis.config_selection import SelectionConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
@@ -22,6 +22,7 @@ from analysis.identity import digest
 __all__ = [
     "BackgroundConfig",
     "ClassifierConfig",
+    "ConfigFile",
     "LearningConfig",
     "PlotConfig",
     "ScanConfig",

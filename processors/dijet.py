@@ -17,7 +17,7 @@ from analysis.table import EventTable, write_part
 from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Tally
-from processors.selection import CUTS, Cut, apply_cuts
+from processors.selection import CUTS, Cut, apply_cuts, count_missing_triggers
 
 __all__ = ["DijetProcessor", "part_name"]
 
@@ -76,21 +76,22 @@ class DijetProcessor(ProcessorABC):
         """
         meta = events.metadata
         dijets = self.adapter.read(events, self.selection)
-        mask, cutflow = apply_cuts(dijets, self.selection, self.cuts)
-        selected = dijets.take(mask).ordered(self.selection.jet_order)
+        passed = apply_cuts(dijets, self.selection, self.cuts)
+        selected = dijets.take(passed.mask).ordered(self.selection.jet_order)
         columns, unavailable = compute_features(selected, self.features)
         for name in sorted(self.required & set(unavailable)):
             msg = f"feature '{name}' cannot be computed. {unavailable[name]}"
             raise InputFileError(msg)
         fixed = _fixed_columns(selected, meta["dataset"], self.selection.abs_dy_search)
-        cutflow[SEARCH_REGION] = Tally.of(selected.weight[fixed["rapidity_region"] == SEARCH_REGION])
+        searched = Tally.of(selected.weight[fixed["rapidity_region"] == SEARCH_REGION])
         table = EventTable.from_columns({**fixed, **columns}, [one.spec for one in self.features])
         info = {
             **self.origin(meta),
             "file": meta["filename"],
-            "cutflow": {name: tally.to_json() for name, tally in cutflow.items()},
-            "sum_of_weights": cutflow["all"].weight,
-            "sanity": count_oddities(selected),
+            "cutflow": _to_json({**passed.cutflow, SEARCH_REGION: searched}),
+            "n_minus_one": _to_json(passed.n_minus_one),
+            "sum_of_weights": passed.cutflow["all"].weight,
+            "sanity": count_oddities(selected) | count_missing_triggers(dijets, self.selection),
             "generator_weight": dijets.generator_weight,
             "unavailable": unavailable,
         }
@@ -113,6 +114,10 @@ class DijetProcessor(ProcessorABC):
             "entrystart": int(meta["entrystart"]),
             "entrystop": int(meta["entrystop"]),
         }
+
+
+def _to_json(tallies: Mapping[str, Tally]) -> dict[str, Any]:
+    return {name: tally.to_json() for name, tally in tallies.items()}
 
 
 def _fixed_columns(dijets: Dijets, dataset: str, abs_dy_search: float) -> dict[str, Any]:

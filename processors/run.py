@@ -32,7 +32,7 @@ from processors.features import FEATURES
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
 from processors.plan import FileRecord, Plan, make_plans, require_no_shared_files
-from processors.selection import CUTS
+from processors.selection import CUTS, prepare_selection, require_certified_events
 
 __all__ = [
     "DatasetResult",
@@ -68,6 +68,8 @@ class DatasetResult:
         over the events, right only for files that were not skimmed).
     cutflow : dict of str to Tally
         Events left after each cut.
+    n_minus_one : dict of str to Tally
+        For each cut, the events that pass all the others.
     sanity : dict of str to int
         Jets with undefined or clipped features among the selected events.
     files : tuple of FileRecord
@@ -79,6 +81,7 @@ class DatasetResult:
     sum_of_weights: float
     normalisation: str
     cutflow: dict[str, Tally]
+    n_minus_one: dict[str, Tally]
     sanity: dict[str, int]
     files: tuple[FileRecord, ...]
 
@@ -89,10 +92,15 @@ class DatasetResult:
             "n_entries": self.n_entries,
             "sum_of_weights": self.sum_of_weights,
             "normalisation": self.normalisation,
-            "cutflow": {name: {"events": tally.events, "weight": tally.weight} for name, tally in self.cutflow.items()},
+            "cutflow": _counts(self.cutflow),
+            "n_minus_one": _counts(self.n_minus_one),
             "sanity": self.sanity,
             "files": [asdict(record) for record in self.files],
         }
+
+
+def _counts(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float]]:
+    return {name: {"events": tally.events, "weight": tally.weight} for name, tally in tallies.items()}
 
 
 @dataclass(frozen=True)
@@ -149,19 +157,20 @@ def process_datasets(
     Raises
     ------
     ConfigError
-        If the configuration names a feature that does not exist.
+        If the configuration names a feature that does not exist, or a file that is not what it should be.
     DatasetError
         If a dataset has an unknown format, or two observed datasets share a file.
     InputFileError
         If a file is missing, damaged, lacks something, or no file of a dataset has events.
     """
     required = _required_features(config)
-    stamp = processing_digest(config)
+    selection = prepare_selection(config.selection)
+    stamp = processing_digest(config.model_copy(update={"selection": selection}))
     plans: list[Plan] = []
     for name, example in {dataset.format: dataset for dataset in datasets.values()}.items():
         adapter = find_adapter(name, example.name)
         processor = DijetProcessor(
-            adapter, config.selection, folder.absolute() / stamp, stamp, tuple(FEATURES.values()), required
+            adapter, selection, folder.absolute() / stamp, stamp, tuple(FEATURES.values()), required
         )
         runner = Runner(
             executor=BackendExecutor(backend=backend),
@@ -188,7 +197,7 @@ def processing_digest(config: SearchConfig) -> str:
     ]
     return digest(
         {
-            "selection": config.selection.model_dump(mode="json"),
+            "selection": config.selection.identity(),
             "features": [one.spec.to_json() for one in FEATURES.values()],
             "cuts": [one.name for one in CUTS],
             "version": analysis.__version__,
@@ -268,7 +277,8 @@ def _process(plans: Sequence[Plan]) -> None:
 def _summarise(plan: Plan, backend: Backend) -> DatasetResult:
     infos = [info for item in plan.items if (info := plan.info(item)) is not None]
     _require_one_weight(plan, infos)
-    cutflow = {name: reduce(add, (Tally(**info["cutflow"][name]) for info in infos)) for name in infos[0]["cutflow"]}
+    cutflow, n_minus_one = _add_up(infos, "cutflow"), _add_up(infos, "n_minus_one")
+    require_certified_events(plan.dataset.name, plan.processor.selection, cutflow)
     names = sorted({name for info in infos for name in info["sanity"]})
     total, normalisation = _normalisation(plan, cutflow["all"].weight, backend)
     return DatasetResult(
@@ -278,9 +288,14 @@ def _summarise(plan: Plan, backend: Backend) -> DatasetResult:
         sum_of_weights=total,
         normalisation=normalisation,
         cutflow=cutflow,
+        n_minus_one=n_minus_one,
         sanity={name: sum(info["sanity"].get(name, 0) for info in infos) for name in names},
         files=plan.files,
     )
+
+
+def _add_up(infos: Sequence[Mapping[str, Any]], key: str) -> dict[str, Tally]:
+    return {name: reduce(add, (Tally(**info[key][name]) for info in infos)) for name in infos[0][key]}
 
 
 def _require_one_weight(plan: Plan, infos: Sequence[Mapping[str, Any]]) -> None:

@@ -1,11 +1,12 @@
 """Cuts on dijet events. `CUTS` fixes their order, and with it the rows of the cutflow.
 
 To add a cut, write one function with `@cut` and give it a place in `CUTS`. Thresholds come from `SelectionConfig`.
+A cut that not every search uses says when it applies; where it does not, it has no row in the cutflow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -13,12 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
-from processors.objects import Dijets, Tally
+from analysis.errors import ConfigError, InputFileError
+from processors.jet_id import jet_id_correction, passes_jet_id
+from processors.luminosity import certified, lumi_mask, run_range
+from processors.objects import Dijets, Source, Tally
+from processors.veto_map import in_vetoed_region, veto_map_correction
 
-__all__ = ["CUTS", "Cut", "apply_cuts", "cut"]
+__all__ = [
+    "CUTS",
+    "Cut",
+    "Selected",
+    "apply_cuts",
+    "count_missing_triggers",
+    "cut",
+    "prepare_selection",
+    "require_certified_events",
+]
 
 Mask = NDArray[np.bool_]
 Condition = Callable[[Dijets, SelectionConfig], Mask]
+Applies = Callable[[SelectionConfig, Source], bool]
+
+
+def _always(_selection: SelectionConfig, _origin: Source) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -31,20 +50,93 @@ class Cut:
         Row of the cutflow, and what a plot writes there (mathtext).
     passes : callable
         (Dijets, SelectionConfig) -> (n_events,) bool. The jets come in p_T order.
+    applies : callable
+        (SelectionConfig, Source) -> whether there is anything to cut on; the same for all chunks of a dataset.
     """
 
     name: str
     label: str
     passes: Condition
+    applies: Applies = _always
 
 
-def cut(name: str, label: str) -> Callable[[Condition], Cut]:
-    """Turn a function of (dijets, selection) into a `Cut`."""
+def cut(name: str, label: str, *, applies: Applies = _always) -> Callable[[Condition], Cut]:
+    """Turn a function of (dijets, selection) into a `Cut`; see there for the arguments."""
 
     def wrap(condition: Condition) -> Cut:
-        return Cut(name, label, condition)
+        return Cut(name, label, condition, applies)
 
     return wrap
+
+
+@cut("lumi_mask", "certified", applies=lambda selection, origin: bool(selection.lumi_mask) and origin.kind == "data")
+def certified_luminosity(dijets: Dijets, selection: SelectionConfig) -> Mask:
+    """Observed data come from a luminosity section of the golden JSON."""
+    if selection.lumi_mask is None:
+        return np.ones(len(dijets), np.bool_)
+    return certified(selection.lumi_mask, dijets.run, dijets.luminosity_block)
+
+
+@cut("trigger", "trigger", applies=lambda selection, _: bool(selection.triggers))
+def trigger(dijets: Dijets, selection: SelectionConfig) -> Mask:
+    """At least one of the triggers has fired. One that the file lacks has not; at least one must be there."""
+    found, missing = _find_triggers(dijets, selection)
+    if not found:
+        msg = (
+            f"{dijets.origin.where}: none of selection.triggers is in the file. {missing[selection.triggers[0]]} "
+            "Formats without trigger decisions need selection.triggers = []."
+        )
+        raise InputFileError(msg)
+    fired: Mask = np.logical_or.reduce(found)
+    return fired
+
+
+@cut("event_filters", "event filters", applies=lambda selection, _: bool(selection.event_filters))
+def event_filters(dijets: Dijets, selection: SelectionConfig) -> Mask:
+    """All event filters are passed; a file must have all of them."""
+    decisions = [_decisions(dijets, name, "event_filters") for name in selection.event_filters]
+    passed: Mask = np.logical_and.reduce(decisions)
+    return passed
+
+
+def _find_triggers(dijets: Dijets, selection: SelectionConfig) -> tuple[list[Mask], dict[str, InputFileError]]:
+    found, missing = [], {}
+    for name in selection.triggers:
+        try:
+            dijets.column(name)
+        except InputFileError as error:
+            missing[name] = error
+        else:
+            found.append(_decisions(dijets, name, "triggers"))
+    return found, missing
+
+
+def _decisions(dijets: Dijets, name: str, key: str) -> Mask:
+    values = dijets.column(name)
+    if values.dtype != np.bool_:
+        msg = (
+            f"{dijets.origin.where}: selection.{key} names {name}, which holds {values.dtype} and not true or false. "
+            "Name a branch with decisions."
+        )
+        raise InputFileError(msg)
+    return values
+
+
+def count_missing_triggers(dijets: Dijets, selection: SelectionConfig) -> dict[str, int]:
+    """Count the events of files that lack a trigger, where it counts as not fired: menus change with time.
+
+    Parameters
+    ----------
+    dijets : Dijets
+        Events before cuts.
+    selection : SelectionConfig
+
+    Returns
+    -------
+    dict of str to int
+        "without_<trigger>" to events read, for every trigger that the file lacks.
+    """
+    return {f"without_{name}": dijets.read.events for name in _find_triggers(dijets, selection)[1]}
 
 
 @cut("finite_kinematics", "finite four-momenta")
@@ -54,6 +146,19 @@ def finite_kinematics(dijets: Dijets, selection: SelectionConfig) -> Mask:  # no
     columns = [column for jet in jets for column in (jet.pt, jet.eta, jet.phi, jet.mass)]
     finite: Mask = np.logical_and.reduce([np.isfinite(column) for column in (*columns, dijets.mjj, dijets.abs_dy)])
     return finite
+
+
+@cut("jet_id", "jet ID", applies=lambda selection, _: selection.jet_id != "off")
+def jet_id(dijets: Dijets, selection: SelectionConfig) -> Mask:
+    """Both jets pass the jet ID."""
+    first, second = (passes_jet_id(jet, selection, dijets.origin) for jet in (dijets.first, dijets.second))
+    return first & second
+
+
+@cut("veto_map", "veto map", applies=lambda selection, _: selection.veto_map is not None)
+def veto_map(dijets: Dijets, selection: SelectionConfig) -> Mask:
+    """Neither jet lies in a vetoed region of the detector."""
+    return ~(in_vetoed_region(dijets.first, selection) | in_vetoed_region(dijets.second, selection))
 
 
 @cut("jet_pt", r"$p_T^{J}$")
@@ -97,11 +202,50 @@ def mjj_min(dijets: Dijets, selection: SelectionConfig) -> Mask:
     return dijets.mjj >= selection.mjj_min
 
 
-CUTS: tuple[Cut, ...] = (finite_kinematics, jet_pt, leading_pt, abs_eta, jet_mass, abs_dy, mjj_min)
+@cut("mjj_max", r"$m_{JJ}$ below", applies=lambda selection, _: selection.mjj_max is not None)
+def mjj_max(dijets: Dijets, selection: SelectionConfig) -> Mask:
+    """m_jj < mjj_max, GeV."""
+    return dijets.mjj < (np.inf if selection.mjj_max is None else selection.mjj_max)
+
+
+CUTS: tuple[Cut, ...] = (
+    certified_luminosity,
+    trigger,
+    event_filters,
+    finite_kinematics,
+    jet_id,
+    veto_map,
+    jet_pt,
+    leading_pt,
+    abs_eta,
+    jet_mass,
+    abs_dy,
+    mjj_min,
+    mjj_max,
+)
 """The selection, in order."""
 
 
-def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Sequence[Cut] = CUTS) -> tuple[Mask, dict[str, Tally]]:
+@dataclass(frozen=True)
+class Selected:
+    """Which events pass the cuts.
+
+    Attributes
+    ----------
+    mask : (n_events,) bool
+        Events that pass all cuts.
+    cutflow : dict of str to Tally
+        Events left after each cut. Begins with "all", every event of the chunk, and "two_jets".
+    n_minus_one : dict of str to Tally
+        For each cut, the events that pass all the others.
+    """
+
+    mask: Mask
+    cutflow: dict[str, Tally]
+    n_minus_one: dict[str, Tally]
+
+
+def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Sequence[Cut] = CUTS) -> Selected:
     """Apply cuts one after the other.
 
     Parameters
@@ -110,20 +254,70 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Sequence[Cut] =
         Events with at least two jets, in p_T order.
     selection : SelectionConfig
     cuts : sequence of Cut
+        Those that do not apply are left out.
 
     Returns
     -------
-    mask : (n_events,) bool
-        Events that pass all cuts.
-    cutflow : dict of str to Tally
-        Events left after each cut. Begins with "all", every event of the chunk, and "two_jets".
+    Selected
     """
+    cuts = [one for one in cuts if one.applies(selection, dijets.origin)]
     alive = np.ones(len(dijets), np.bool_)
-    depth = np.zeros(len(dijets), np.intp)
+    depth, passed = np.zeros((2, len(dijets)), np.uint8)
     for one in cuts:
-        alive &= one.passes(dijets, selection)
+        mask = one.passes(dijets, selection)
+        alive &= mask
         depth += alive
-    stopped = [Tally.of(dijets.weight[depth == stage]) for stage in range(len(cuts) + 1)]
-    left = list(accumulate(reversed(stopped)))[::-1]
+        passed += mask
     rows = ["two_jets", *(one.name for one in cuts)]
-    return alive, {"all": dijets.read, **dict(zip(rows, left, strict=True))}
+    stopped = [Tally.of(dijets.weight[depth == stage]) for stage in range(len(rows))]
+    left = list(accumulate(reversed(stopped)))[::-1]
+    nearly = passed == len(cuts) - 1  # all cuts but one, the one that `depth` counts up to
+    weight, failed = dijets.weight[nearly], depth[nearly]
+    others = {one.name: left[-1] + Tally.of(weight[failed == stage]) for stage, one in enumerate(cuts)}
+    return Selected(alive, {"all": dijets.read, **dict(zip(rows, left, strict=True))}, others)
+
+
+def prepare_selection(selection: SelectionConfig) -> SelectionConfig:
+    """Read the files that a selection names, and check that they can be used.
+
+    Parameters
+    ----------
+    selection : SelectionConfig
+
+    Returns
+    -------
+    SelectionConfig
+        With the content of its files: workers need not see their paths.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or is not what its key says.
+    """
+    loaded = selection.loaded()
+    if loaded.lumi_mask is not None:
+        lumi_mask(loaded.lumi_mask)
+    if loaded.veto_map is not None:
+        veto_map_correction(loaded)
+    jet_id_correction(loaded)
+    return loaded
+
+
+def require_certified_events(dataset: str, selection: SelectionConfig, cutflow: Mapping[str, Tally]) -> None:
+    """Refuse a golden JSON that leaves nothing of a dataset: it is one of other data.
+
+    Raises
+    ------
+    ConfigError
+        If there are events with two jets, none of them in a certified luminosity section.
+    """
+    if selection.lumi_mask is None or "lumi_mask" not in cutflow:
+        return
+    if (found := cutflow["two_jets"].events) and not cutflow["lumi_mask"].events:
+        low, high = run_range(selection.lumi_mask)
+        msg = (
+            f"dataset {dataset}: none of its {found} events with two jets is in a luminosity section of "
+            f"{selection.lumi_mask.path}, which certifies runs {low} to {high}. Set selection.lumi_mask to the golden "
+            "JSON of this period; formats without run numbers can have none."
+        )
+        raise ConfigError(msg)

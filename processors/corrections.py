@@ -1,0 +1,101 @@
+"""Corrections of a correctionlib JSON file, plain or gzipped, that the configuration names."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from functools import lru_cache
+
+import correctionlib
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.config import ConfigFile
+from analysis.errors import ConfigError
+from processors.objects import Floats
+
+__all__ = ["Correction", "evaluate", "find_correction"]
+
+Correction = correctionlib.Correction
+
+
+def find_correction(file: ConfigFile, name: str | None, keys: tuple[str, str]) -> Correction:
+    """Look a correction up by its name.
+
+    Parameters
+    ----------
+    file : ConfigFile
+    name : str or None
+        None for the only one.
+    keys : (str, str)
+        Of the configuration, for the file and the name.
+
+    Returns
+    -------
+    correctionlib.Correction
+
+    Raises
+    ------
+    ConfigError
+        If the file is not of that kind, or has no such correction.
+    """
+    found = _parse(file.data, str(file.path), keys[0])
+    names = list(found)
+    if name is None and len(names) == 1:
+        return found[names[0]]
+    if name not in names:
+        wanted = "several corrections" if name is None else f"no correction '{name}'"
+        msg = f"selection.{keys[0]}: {file.path} holds {wanted}. Set selection.{keys[1]} to one of {', '.join(names)}."
+        raise ConfigError(msg)
+    return found[name]
+
+
+def evaluate(correction: Correction, inputs: dict[str, Floats | str]) -> Floats:
+    """Evaluate a correction for every jet.
+
+    Parameters
+    ----------
+    correction : correctionlib.Correction
+    inputs : mapping of str to (n,) float64, or str
+        By the names of its inputs.
+
+    Returns
+    -------
+    (n,) float64
+        NaN where an input is not finite.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not among those that the correction knows.
+    """
+    columns = {name: value for name, value in inputs.items() if not isinstance(value, str)}
+    finite: NDArray[np.bool_] = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])
+    arguments = [
+        inputs[one.name] if one.name not in columns else _typed(columns[one.name][finite], one.type)
+        for one in correction.inputs
+    ]
+    values = np.full(len(finite), np.nan)
+    try:
+        values[finite] = correction.evaluate(*arguments)
+    except (IndexError, RuntimeError, ValueError) as error:
+        msg = (
+            f"the correction '{correction.name}' cannot be evaluated: {error}. Check the file and the keys of "
+            "[selection] that belong to it."
+        )
+        raise ConfigError(msg) from error
+    return values
+
+
+def _typed(column: Floats, kind: str) -> NDArray[np.float64] | NDArray[np.int64]:
+    return column.astype(np.int64) if kind == "int" else column
+
+
+@lru_cache(maxsize=8)
+def _parse(content: bytes, path: str, key: str) -> correctionlib.CorrectionSet:
+    try:
+        text = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        return correctionlib.CorrectionSet.from_string(text.decode())
+    except (OSError, EOFError, zlib.error, RuntimeError, ValueError) as error:
+        msg = f"selection.{key}: {path} is not a correctionlib JSON file: {error}."
+        raise ConfigError(msg) from error

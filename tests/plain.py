@@ -40,21 +40,49 @@ def identity(*keys: int) -> int:
     return state
 
 
-def nanoaod_events(path: Path, stop: int | None = None) -> Iterator[dict[str, Any]]:
+def nanoaod_events(path: Path, stop: int | None = None, collection: str = "FatJet") -> Iterator[dict[str, Any]]:
     names = ("pt", "eta", "phi", "mass", "msoftdrop", "tau1", "tau2", "tau3")
     with uproot.open(path) as file:
         tree = file["Events"]
-        columns = {name: tree[f"FatJet_{name}"].array(library="np", entry_stop=stop) for name in names}
+        names = tuple(name for name in names if f"{collection}_{name}" in tree)
+        columns = {name: tree[f"{collection}_{name}"].array(library="np", entry_stop=stop) for name in names}
         numbers = [tree[name].array(library="np", entry_stop=stop) for name in ("run", "luminosityBlock", "event")]
+        weights = tree["genWeight"].array(library="np", entry_stop=stop) if "genWeight" in tree else None
     for entry in range(len(numbers[0])):
         jets = [
             dict(zip(names, map(float, row), strict=True))
             for row in zip(*(columns[n][entry] for n in names), strict=True)
         ]
-        yield {"jets": jets, "key": tuple(int(column[entry]) for column in numbers)}
+        weight = 1.0 if weights is None else float(weights[entry])
+        yield {"jets": jets, "key": tuple(int(column[entry]) for column in numbers), "weight": weight}
 
 
-def delphes_events(path: Path, stop: int | None = None) -> Iterator[dict[str, Any]]:
+def physlite_events(path: Path, stop: int | None = None) -> Iterator[dict[str, Any]]:
+    """Events with MeV turned into GeV by division, and the process (channel) as part of the identity."""
+    fields = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "m"} | {f"tau{n}": f"Tau{n}_wta" for n in (1, 2, 3)}
+    with uproot.open(path) as file:
+        tree = file["CollectionTree"]
+
+        def read(branch: str) -> list[Any]:
+            return tree[branch].array(entry_stop=stop).to_list()
+
+        columns = {name: read(f"AnalysisLargeRJetsAuxDyn.{field}") for name, field in fields.items()}
+        info = {
+            name: read(f"EventInfoAuxDyn.{name}")
+            for name in ("runNumber", "lumiBlock", "eventNumber", "mcChannelNumber", "mcEventWeights")
+        }
+    for entry in range(len(info["runNumber"])):
+        jets = [{name: columns[name][entry][i] for name in fields} for i in range(len(columns["pt"][entry]))]
+        jets = [{**one, "pt": one["pt"] / 1000, "mass": one["mass"] / 1000} for one in jets]
+        yield {
+            "jets": jets,
+            "key": tuple(info[name][entry] for name in ("runNumber", "lumiBlock", "eventNumber")),
+            "channel": info["mcChannelNumber"][entry],
+            "weight": info["mcEventWeights"][entry][0],
+        }
+
+
+def delphes_events(path: Path, stop: int | None = None, collection: str = "FatJet") -> Iterator[dict[str, Any]]:
     groomed = {"softdrop": "SoftDroppedP4[5]", "trimmed": "TrimmedP4[5]", "pruned": "PrunedP4[5]"}
     branches = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}
     with uproot.open(path) as file:
@@ -62,11 +90,12 @@ def delphes_events(path: Path, stop: int | None = None) -> Iterator[dict[str, An
         held = set(tree.keys())
 
         def read(branch: str) -> Any:
-            return tree[f"FatJet/FatJet.{branch}"].array(entry_stop=stop).to_list()
+            return tree[f"{collection}/{collection}.{branch}"].array(entry_stop=stop).to_list()
 
         columns = {name: read(branch) for name, branch in branches.items()}
         taus = read("Tau[5]")
-        p4 = {name: read(branch) for name, branch in groomed.items() if f"FatJet/FatJet.{branch}" in held}
+        p4 = {name: read(branch) for name, branch in groomed.items() if f"{collection}/{collection}.{branch}" in held}
+        weights = tree["Event/Event.Weight"].array(entry_stop=stop).to_list()
     for entry in range(len(taus)):
         jets = []
         for i in range(len(taus[entry])):
@@ -74,7 +103,7 @@ def delphes_events(path: Path, stop: int | None = None) -> Iterator[dict[str, An
             one |= {f"tau{n}": taus[entry][i][n - 1] for n in (1, 2, 3)}
             one |= {name: _length(column[entry][i][0]) for name, column in p4.items()}
             jets.append(one)
-        yield {"jets": jets, "key": (0, 0, entry), "uuid": uuid}
+        yield {"jets": jets, "key": (0, 0, entry), "uuid": uuid, "weight": weights[entry][0]}
 
 
 def _length(p4: dict[str, Any]) -> float:
@@ -136,10 +165,10 @@ def _features(jets: list[dict[str, float]], mjj: float, selection: SelectionConf
         "mj1": one["m"],
         "mj2": two["m"],
         "delta_mj": one["m"] - two["m"],
-        "tau21_j1": _ratio(one["tau2"], one["tau1"]),
-        "tau21_j2": _ratio(two["tau2"], two["tau1"]),
-        "tau32_j1": _ratio(one["tau3"], one["tau2"]),
-        "tau32_j2": _ratio(two["tau3"], two["tau2"]),
+        "tau21_j1": _ratio(one.get("tau2", NAN), one.get("tau1", NAN)),
+        "tau21_j2": _ratio(two.get("tau2", NAN), two.get("tau1", NAN)),
+        "tau32_j1": _ratio(one.get("tau3", NAN), one.get("tau2", NAN)),
+        "tau32_j2": _ratio(two.get("tau3", NAN), two.get("tau2", NAN)),
         "mj1_over_mjj": one["m"] / mjj,
         "mj2_over_mjj": two["m"] / mjj,
     }
@@ -151,11 +180,24 @@ def _ratio(upper: float, lower: float) -> float:
     return min(upper / lower, 1.0)
 
 
+def expected_identity(layout: str, kind: str, dataset: str, row: dict[str, Any]) -> int:
+    """Identity of a selected event of a dataset, as the formats define it."""
+    if layout == "delphes":
+        return identity(text_hash(dataset), text_hash(row["uuid"]), int(row["key"][2]))
+    numbers = [int(number) for number in row["key"]]
+    if kind != "data":
+        numbers.append(text_hash(dataset))
+        if layout == "physlite":
+            numbers.append(int(row["channel"]))
+    return identity(*numbers)
+
+
 def table(events: Iterator[dict[str, Any]], selection: SelectionConfig) -> dict[str, np.ndarray]:
     """Columns of all selected events, in the order of the file."""
     rows = []
     for event in events:
         if (row := select(event, selection)) is not None:
             region = "search" if row["abs_dy"] < selection.abs_dy_search else "validation"
-            rows.append({**row, "key": event["key"], "rapidity_region": region, "uuid": event.get("uuid", "")})
+            known = {"uuid": event.get("uuid", ""), "channel": event.get("channel"), "weight": event["weight"]}
+            rows.append({**row, **known, "key": event["key"], "rapidity_region": region})
     return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}

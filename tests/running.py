@@ -13,7 +13,7 @@ from analysis.datasets import Dataset
 from analysis.table import EventTable
 from processors.run import DatasetResult, load_table, process_datasets
 
-TREES = {"nanoaod": "Events", "delphes": "Delphes"}
+TREES = {"nanoaod": "Events", "delphes": "Delphes", "physlite": "CollectionTree"}
 
 
 def dataset(*paths: Path, layout: str = "nanoaod", **options: Any) -> Dataset:

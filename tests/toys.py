@@ -114,6 +114,32 @@ def write_delphes(
     return path
 
 
+def write_physlite(
+    path: Path,
+    events: Sequence[Event],
+    *,
+    collection: str = "AnalysisLargeRJets",
+    channel: int = 700_000,
+    weights: Sequence[Sequence[float]] | None = None,
+) -> Path:
+    """Write events in the layout of PHYSLITE: a branch a column, momenta and masses in MeV."""
+    fields = {"pt": ("pt", 1000.0), "m": ("mass", 1000.0), "eta": ("eta", 1.0), "phi": ("phi", 1.0)}
+    fields |= {f"Tau{n}_wta": (f"tau{n}", 1.0) for n in (1, 2, 3)}
+    columns: dict[str, Any] = {
+        f"{collection}AuxDyn.{field}": _jagged([[one[name] * unit for one in event] for event in events])
+        for field, (name, unit) in fields.items()
+    }
+    count = len(events)
+    numbers = {"runNumber": 300_000, "lumiBlock": 1, "mcChannelNumber": channel}
+    columns |= {f"EventInfoAuxDyn.{name}": np.full(count, value, np.uint32) for name, value in numbers.items()}
+    columns["EventInfoAuxDyn.eventNumber"] = np.arange(count, dtype=np.uint64)
+    columns["EventInfoAuxDyn.mcEventWeights"] = _jagged([[1.0]] * count if weights is None else weights)
+    types = {name: v.type if isinstance(v, ak.Array) else v.dtype for name, v in columns.items()}
+    with uproot.recreate(path) as file:
+        file.mktree("CollectionTree", types).extend(columns)
+    return path
+
+
 def field_name(outer: str, inner: str) -> str:
     """Branch of a field, as Delphes spells it."""
     return inner if outer == "" else f"{outer}/{outer}.{inner}"

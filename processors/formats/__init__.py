@@ -13,7 +13,7 @@ numbers or not physical:
 * m_jj and the rapidities come from the full ungroomed four-vectors in float64, whatever mass the features use.
 """
 
-from processors.formats import delphes, nanoaod
-from processors.formats.adapter import ADAPTERS, Adapter, adapter, find_adapter
+from processors.formats import delphes, nanoaod, physlite
+from processors.formats.adapter import ADAPTERS, Adapter, Layout, adapter, find_adapter
 
-__all__ = ["ADAPTERS", "Adapter", "adapter", "delphes", "find_adapter", "nanoaod"]
+__all__ = ["ADAPTERS", "Adapter", "Layout", "adapter", "delphes", "find_adapter", "nanoaod", "physlite"]

@@ -12,16 +12,23 @@ from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
 from analysis.identity import event_hash, string_hash
-from processors.formats.adapter import adapter
+from processors.formats.adapter import Layout, adapter
 from processors.formats.chunk import EventColumns, JetCollection, Source, clean_mass, event_weights, make_dijets
 from processors.objects import Dijets, Floats, Index, leading_pair
 
 __all__ = ["PlainDelphesSchema", "read_delphes"]
 
-COLLECTION = "FatJet"
-KINEMATICS = {"pt": "PT", "eta": "Eta", "phi": "Phi"}
 TAUS = {f"tau{order}": order - 1 for order in (1, 2, 3, 4)}
-GROOMED = {"softdrop": "SoftDroppedP4_5", "trimmed": "TrimmedP4_5", "pruned": "PrunedP4_5"}
+
+LAYOUT = Layout(
+    tree="Delphes",
+    collection="FatJet",
+    label="{collection}.{field}",
+    jet={"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass", **dict.fromkeys(TAUS, "Tau_5")},
+    groomed={"softdrop": "SoftDroppedP4_5", "trimmed": "TrimmedP4_5", "pruned": "PrunedP4_5"},
+    event={"weight": "Event.Weight"},
+    mark="Jet.PT",
+)
 
 
 class PlainDelphesSchema(DelphesSchema):
@@ -34,19 +41,19 @@ class DelphesJets(JetCollection):
     """Jets of a chunk of a Delphes file; see `processors.objects.JetSource`."""
 
     def __init__(self, events: Any, selection: SelectionConfig) -> None:
-        super().__init__(events, selection.jet_collection or COLLECTION, "{collection}.{field}")
+        super().__init__(events, selection.jet_collection or LAYOUT.collection, LAYOUT.label)
         self.jet_mass = selection.jet_mass
 
     def column(self, name: str, index: Index) -> Floats:
         """Return one column of some jets, (n,) float64."""
         if name == "mass" or (name == "jet_mass" and self.jet_mass == "ungroomed"):
-            return clean_mass(self.take("Mass", index))
+            return clean_mass(self.take(LAYOUT.jet["mass"], index))
         if name == "jet_mass":
-            return self._groomed_mass(GROOMED[self.jet_mass], index)
+            return self._groomed_mass(LAYOUT.groomed[self.jet_mass], index)
         if name in TAUS:
-            taus: Floats = self.flat("Tau_5")[index, TAUS[name]].astype(np.float64)
+            taus: Floats = self.flat(LAYOUT.jet[name])[index, TAUS[name]].astype(np.float64)
             return taus
-        return self.take(KINEMATICS.get(name, name), index)
+        return self.take(LAYOUT.jet.get(name, name), index)
 
     def _groomed_mass(self, branch: str, index: Index) -> Floats:
         """Masses (n,) of groomed jets, GeV; a four-vector of zero means that there is none."""
@@ -56,7 +63,7 @@ class DelphesJets(JetCollection):
         return np.where(columns["t"] == 0.0, np.nan, clean_mass(vectors.mass))
 
 
-@adapter("delphes", schema=PlainDelphesSchema)
+@adapter("delphes", schema=PlainDelphesSchema, layout=LAYOUT)
 def read_delphes(events: Any, selection: SelectionConfig) -> Dijets:
     """Delphes.
 

@@ -14,13 +14,23 @@ from numpy.typing import NDArray
 from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
 from analysis.identity import event_hash, string_hash
-from processors.formats.adapter import adapter
+from processors.formats.adapter import Layout, adapter
 from processors.formats.chunk import EventColumns, JetCollection, Source, clean_mass, event_weights, make_dijets
 from processors.objects import Dijets, Floats, Index, leading_pair
 
 __all__ = ["PlainNanoAODSchema", "read_nanoaod"]
 
-COLLECTION = "FatJet"
+LAYOUT = Layout(
+    tree="Events",
+    collection="FatJet",
+    label="{collection}_{field}",
+    jet={name: name for name in ("pt", "eta", "phi", "mass", "tau1", "tau2", "tau3", "tau4")},
+    groomed={"softdrop": "msoftdrop"},
+    event={"run": "run", "luminosity_block": "luminosityBlock", "event": "event", "weight": "genWeight"},
+    mark="luminosityBlock",
+    triggers="HLT_",
+    filters="Flag_",
+)
 
 
 class PlainNanoAODSchema(NanoAODSchema):
@@ -47,7 +57,7 @@ class NanoAODJets(JetCollection):
     """Jets of a chunk of a NanoAOD file; see `processors.objects.JetSource`."""
 
     def __init__(self, events: Any, selection: SelectionConfig) -> None:
-        super().__init__(events, selection.jet_collection or COLLECTION, "{collection}_{field}")
+        super().__init__(events, selection.jet_collection or LAYOUT.collection, LAYOUT.label)
         self.jet_mass = self._mass_branch(selection.jet_mass)
 
     def column(self, name: str, index: Index) -> Floats:
@@ -57,7 +67,7 @@ class NanoAODJets(JetCollection):
         return clean_mass(values) if name in ("mass", "jet_mass") else values
 
     def _mass_branch(self, jet_mass: str) -> str:
-        branches = {"ungroomed": "mass", "softdrop": "msoftdrop"}
+        branches = {"ungroomed": "mass", **LAYOUT.groomed}
         if jet_mass in branches:
             return branches[jet_mass]
         found = [self.branch(name) for name in branches.values() if name in self.fields]
@@ -80,7 +90,7 @@ def _generator_sum(path: str) -> float | None:
     return None
 
 
-@adapter("nanoaod", schema=PlainNanoAODSchema, generator_sum=_generator_sum)
+@adapter("nanoaod", schema=PlainNanoAODSchema, layout=LAYOUT, generator_sum=_generator_sum)
 def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
     """CMS NanoAOD.
 
@@ -101,14 +111,15 @@ def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
     """
     jets = NanoAODJets(events, selection)
     pair = leading_pair(jets.counts("pt"), jets.flat("pt"))
-    raw = ak.to_numpy(events["genWeight"]) if "genWeight" in events.fields else None
+    weight = LAYOUT.event["weight"]
+    raw = ak.to_numpy(events[weight]) if weight in events.fields else None
     numbers = _numbers(events, jets.source, pair[0])
     weighting = event_weights(jets.source, raw, len(events))
     return make_dijets(pair, jets, EventColumns(events, "_"), numbers, weighting)
 
 
 def _numbers(events: Any, source: Source, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
-    branches = {"run": "run", "luminosity_block": "luminosityBlock", "event": "event"}
+    branches = {name: LAYOUT.event[name] for name in ("run", "luminosity_block", "event")}
     if missing := [name for name in branches.values() if name not in events.fields]:
         msg = (
             f"{source.where}: the branch {missing[0]} is missing. An event is known by run, luminosityBlock and event: "

@@ -21,7 +21,13 @@ def read(path, layout="nanoaod", kind="background", log=None, **selection):
     meta = {"filename": str(path), "dataset": "sample", "kind": kind, "fileuuid": "0", "entrystart": 0}
     file = uproot.open({path: None})  # stays open: columns are read when they are asked for
     events = NanoEventsFactory.from_root(
-        file=file, treepath=TREES[layout], schemaclass=adapter.schema, metadata=meta, mode="virtual", access_log=log
+        file=file,
+        treepath=TREES[layout],
+        schemaclass=adapter.schema,
+        metadata=meta,
+        mode="virtual",
+        access_log=log,
+        iteritems_options=adapter.iteritems_options,
     ).events()
     return adapter.read(events, SelectionConfig(**selection))
 
@@ -200,9 +206,80 @@ def test_missing_event_number_is_named(tmp_path, name):
 
 
 def test_unknown_format_names_the_known_ones():
-    with pytest.raises(DatasetError, match=r"'mine'.*'physlite'.*delphes, nanoaod"):
-        find_adapter("physlite", "mine")
-    assert set(ADAPTERS) >= {"delphes", "nanoaod"}
+    with pytest.raises(DatasetError, match=r"'mine'.*'miniaod'.*delphes, nanoaod, physlite"):
+        find_adapter("miniaod", "mine")
+    assert set(ADAPTERS) >= {"delphes", "nanoaod", "physlite"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("nanoaod/nano_v9_dy", 15166686735.858717), ("nanoaod/pfnano", 10.0), ("nanoaod/nano_v12_tt", None)],
+)
+def test_sum_of_generator_weights_is_that_of_the_tree_runs(data, name, expected):
+    """Numbers as `TTree::Scan` shows them; the v9 branch ends in an underscore, the v12 file has lost its `Runs`."""
+    path = data(f"{name}.root")
+    with uproot.open(path) as file:
+        branches = [] if "Runs" not in file else [b for b in file["Runs"].branches if b.name.startswith("genEventSumw")]
+        plainly = {b.name: float(np.sum(b.array(library="np"))) for b in branches if "Sumw2" not in b.name}
+    assert list(plainly.values()) == ([] if expected is None else [expected])
+    assert find_adapter("nanoaod", "toy").generator_sum(str(path)) == expected
+
+
+def test_physlite_columns(data):
+    """GeV for momentum and mass; anything else by its name, in the unit of the file."""
+    path = data("physlite/physlite_mc_100.root")
+    log: list = []
+    dijets = read(path, "physlite", log=log)
+    assert "AnalysisLargeRJetsAuxDyn.Tau1_wta" not in {one.branch for one in log}
+    with uproot.open(path) as file:
+        tree = file["CollectionTree"]
+        pt, d2 = (tree[f"AnalysisLargeRJetsAuxDyn.{name}"].array().to_list() for name in ("pt", "D2"))
+        pileup = tree["EventInfoAuxDyn.averageInteractionsPerCrossing"].array().to_list()
+    entries = [i for i, jets in enumerate(pt) if len(jets) >= 2]
+    assert len(entries) == 32
+    assert dijets.entry.tolist() == entries
+    np.testing.assert_allclose(dijets.first.pt, [pt[i][0] / 1000 for i in entries], rtol=1e-12)
+    assert dijets.second.column("D2").tolist() == [d2[i][1] for i in entries]
+    assert dijets.column("EventInfoAuxDyn.averageInteractionsPerCrossing").tolist() == [pileup[i] for i in entries]
+    assert "AnalysisLargeRJetsAuxDyn.Tau1_wta" not in {one.branch for one in log}
+
+
+def test_physlite_has_no_tau4_and_one_mass(data):
+    path = data("physlite/physlite_mc_100.root")
+    with pytest.raises(InputFileError, match=r"AnalysisLargeRJetsAuxDyn\.Tau4_wta is missing.*Tau3_wta"):
+        read(path, "physlite").first.tau(4)
+    with pytest.raises(InputFileError, match=r"'trimmed' is not in PHYSLITE.*AuxDyn\.m\b.*'ungroomed'"):
+        read(path, "physlite", jet_mass="trimmed")
+
+
+@pytest.mark.parametrize("name", ["AnalysisBigJets", "AnalysisBigJetsAuxDyn"])
+def test_physlite_jets_in_no_order(tmp_path, name):
+    events = toys.random_events(500, seed=4)
+    path = toys.write_physlite(tmp_path / "toy.root", events, collection="AnalysisBigJets")
+    dijets = read(path, "physlite", jet_collection=name)
+    pairs = [sorted(event, key=lambda one: -one["pt"])[:2] for event in events if len(event) >= 2]
+    np.testing.assert_allclose(dijets.first.pt, [one["pt"] for one, _ in pairs], rtol=1e-6)
+    np.testing.assert_allclose(dijets.second.mass, [max(two["mass"], 0) for _, two in pairs], rtol=1e-6)
+    with pytest.raises(InputFileError, match=r"no jet collection.*AnalysisBigJetsAuxDyn"):
+        read(path, "physlite")
+
+
+def test_physlite_identity_tells_processes_apart_but_not_in_data(tmp_path):
+    paths = [toys.write_physlite(tmp_path / f"{i}.root", [toys.dijet()] * 3, channel=i) for i in (1, 2)]
+    found = {
+        kind: [read(path, "physlite", kind).event_id.tolist() for path in paths] for kind in ("background", "data")
+    }
+    assert found["data"][0] == found["data"][1]
+    assert not set(found["background"][0]) & set(found["background"][1])
+
+
+def test_physlite_event_without_a_weight_is_refused(tmp_path):
+    path = toys.write_physlite(tmp_path / "toy.root", [toys.dijet()] * 3, weights=[[1.0], [], [2.0, 3.0]])
+    with pytest.raises(InputFileError, match=r"toy\.root.*1 events have no weight in EventInfoAuxDyn\.mcEventWeights"):
+        read(path, "physlite")
+    weighted = toys.write_physlite(tmp_path / "weighted.root", [toys.dijet()] * 2, weights=[[1.0, 7.0], [2.0]])
+    with pytest.raises(InputFileError, match=r"must be unweighted.*1 to 2"):
+        read(weighted, "physlite", kind="data")
 
 
 @pytest.mark.parametrize("layout", ["nanoaod", "delphes"])

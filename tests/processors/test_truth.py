@@ -11,6 +11,7 @@ import pytest
 from analysis.compute import Backend, Serial
 from analysis.config import SearchConfig
 from analysis.table import EventTable
+from processors.run import load_table, process_datasets
 from tests import plain, toys
 from tests.running import dataset, run
 
@@ -29,13 +30,21 @@ FEATURES = (
 READERS: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
     "nanoaod": plain.nanoaod_events,
     "delphes": plain.delphes_events,
+    "physlite": plain.physlite_events,
 }
 
 OPEN = {"pt_min": 0, "leading_pt_min": 0, "abs_eta_max": 10, "abs_dy_validation": 20, "mjj_min": 0}
 """Cuts that let low-p_T events of ordinary CMS simulation through."""
 
 
-def assert_same(table: EventTable, truth: dict[str, np.ndarray], *, mass_tolerance: float) -> None:
+def assert_same(
+    table: EventTable,
+    truth: dict[str, np.ndarray],
+    *,
+    mass_tolerance: float,
+    layout: str = "nanoaod",
+    kind: str = "background",
+) -> None:
     """Same events, and the same numbers for each; the table is sorted by identity, the truth as in the file."""
     expected_keys = [tuple(map(int, key)) for key in truth["key"]]
     found = [table.column(name).tolist() for name in ("run", "luminosity_block", "event")]
@@ -43,6 +52,11 @@ def assert_same(table: EventTable, truth: dict[str, np.ndarray], *, mass_toleran
     assert len(expected_keys) > 0
     assert set(order) == set(expected_keys)
     rows = np.array([order[key] for key in expected_keys])
+    one_by_one = [dict(zip(truth, row, strict=True)) for row in zip(*truth.values(), strict=True)]
+    identities = [plain.expected_identity(layout, kind, "sample", row) for row in one_by_one]
+    assert table.event_id[rows].tolist() == identities
+    assert table.weight[rows].tolist() == (np.ones(len(rows)) if kind == "pseudodata" else truth["weight"]).tolist()
+    assert set(table.column("dataset").tolist()) == {"sample"}
     np.testing.assert_allclose(table.mjj[rows], truth["mjj"], rtol=1e-10)
     np.testing.assert_allclose(table.column("abs_dy")[rows], truth["abs_dy"], rtol=1e-9, atol=1e-9)
     assert table.column("rapidity_region")[rows].tolist() == truth["rapidity_region"].tolist()
@@ -64,7 +78,8 @@ def test_pythia(data, tmp_path, name, entries, selection):
     path = data(f"pythia/{name}.root")
     config = SearchConfig(selection=selection).selection
     _, table = run(dataset(path, kind="pseudodata", max_entries=entries), tmp_path, selection)
-    assert_same(table, plain.table(plain.nanoaod_events(path, entries), config), mass_tolerance=1e-4)
+    truth = plain.table(plain.nanoaod_events(path, entries), config)
+    assert_same(table, truth, mass_tolerance=1e-4, kind="pseudodata")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +96,34 @@ def test_delphes(data, tmp_path, selection):
     config = SearchConfig(selection=selection).selection
     _, table = run(dataset(path, layout="delphes", max_entries=1500), tmp_path, selection)
     # A groomed mass is a small difference of large numbers: of order 1e-4 GeV it depends on the order of operations.
-    assert_same(table, plain.table(plain.delphes_events(path, 1500), config), mass_tolerance=1e-3)
+    truth = plain.table(plain.delphes_events(path, 1500), config)
+    assert_same(table, truth, mass_tolerance=1e-3, layout="delphes")
+
+
+@pytest.mark.parametrize(
+    ("name", "entries", "selection"),
+    [
+        ("stock_cms_card_r08", 200, {**OPEN, "jet_mass": "softdrop"}),
+        ("stock_cms_card_r08", 200, {**OPEN, "jet_mass": "trimmed", "jet_order": "pt"}),
+        ("qcd_low_pt_r10", 500, {**OPEN, "jet_mass": "pruned"}),
+        ("zprime_tt_3500_r10", 500, {**OPEN, "jet_mass": "softdrop"}),
+    ],
+)
+def test_delphes_without_cuts(data, tmp_path, name, entries, selection):
+    """The unmodified stock card with its unreadable branches, and events without a fat jet."""
+    path = data(f"delphes/{name}.root")
+    truth = plain.table(plain.delphes_events(path, entries), SearchConfig(selection=selection).selection)
+    _, table = run(dataset(path, layout="delphes", max_entries=entries), tmp_path, selection)
+    assert_same(table, truth, mass_tolerance=1e-3, layout="delphes")
+
+
+@pytest.mark.parametrize("collection", ["Jet", "GenJet"])
+def test_delphes_collection_by_name(data, tmp_path, collection):
+    path = data("delphes/stock_cms_card_r08.root")
+    selection = {**OPEN, "jet_collection": collection}
+    truth = plain.table(plain.delphes_events(path, None, collection), SearchConfig(selection=selection).selection)
+    _, table = run(dataset(path, layout="delphes"), tmp_path, selection)
+    assert_same(table, truth, mass_tolerance=1e-4, layout="delphes")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +131,10 @@ def test_delphes(data, tmp_path, selection):
     [
         ("nano_v12_tt", OPEN),
         ("nano_v12_tt", {**OPEN, "jet_mass": "softdrop", "jet_mass_min": 5}),
+        ("nano_v15_tt", OPEN),
         ("nano_v15_tt", {**OPEN, "jet_mass": "softdrop"}),
+        ("pfnano", OPEN),
+        ("pfnano", {**OPEN, "jet_mass": "softdrop", "jet_order": "pt"}),
     ],
 )
 def test_cms_simulation(data, tmp_path, name, selection):
@@ -99,11 +144,35 @@ def test_cms_simulation(data, tmp_path, name, selection):
     assert_same(table, truth, mass_tolerance=1e-4)
 
 
+def test_cms_simulation_of_version_9(data, tmp_path):
+    """No event of this file has two fat jets, but 38 have two small ones, which have no τ_N."""
+    path = data("nanoaod/nano_v9_dy.root")
+    selection = {**OPEN, "jet_collection": "Jet"}
+    truth = plain.table(plain.nanoaod_events(path, None, "Jet"), SearchConfig(selection=selection).selection)
+    config = SearchConfig(selection=selection, learning={"features": ["mj1", "mj2"]})
+    one = dataset(path)
+    result = process_datasets({"sample": one}, config, tmp_path, Serial())
+    assert_same(load_table(result, {"sample": one}, ["sample"]), truth, mass_tolerance=1e-4)
+    assert len(truth["mjj"]) == 38
+    assert result.datasets["sample"].sum_of_weights == 15166686735.858717
+
+
 def test_file_without_a_selected_event_gives_an_empty_table(data, tmp_path):
     path = data("nanoaod/nano_v9_dy.root")
     assert not plain.table(plain.nanoaod_events(path), SearchConfig(selection=OPEN).selection)
     _, table = run(dataset(path), tmp_path, OPEN)
     assert len(table) == 0
+
+
+@pytest.mark.parametrize("order", ["mass", "pt"])
+@pytest.mark.parametrize("cuts", [{}, {"pt_min": 100, "leading_pt_min": 150, "jet_mass_min": 20}])
+def test_atlas_simulation(data, tmp_path, order, cuts):
+    path = data("physlite/physlite_mc_100.root")
+    selection = {**OPEN, **cuts, "jet_order": order}
+    truth = plain.table(plain.physlite_events(path), SearchConfig(selection=selection).selection)
+    _, table = run(dataset(path, layout="physlite"), tmp_path, selection)
+    assert_same(table, truth, mass_tolerance=1e-4, layout="physlite")
+    assert table.mjj.max() < 13_000
 
 
 @pytest.mark.parametrize("layout", ["nanoaod", "delphes"])
@@ -115,7 +184,7 @@ def test_toys_with_odd_values(tmp_path, layout, order):
     selection = {"jet_order": order, "jet_mass": "softdrop" if layout == "nanoaod" else "ungroomed", "mjj_min": 500}
     truth = plain.table(READERS[layout](path), SearchConfig(selection=selection).selection)
     _, table = run(dataset(path, layout=layout), tmp_path, selection)
-    assert_same(table, truth, mass_tolerance=1e-4)
+    assert_same(table, truth, mass_tolerance=1e-4, layout=layout)
     assert np.isnan(truth["tau21_j1"]).any()
     assert (truth["tau21_j1"] == 1).any()
     assert layout == "delphes" or np.isnan(truth["mj2"]).any()

@@ -1,0 +1,166 @@
+"""ATLAS PHYSLITE: `AnalysisLargeRJetsAuxDyn.pt` ... in MeV, `Tau1_wta` ..., `EventInfoAuxDyn.runNumber` ...
+
+Large-R jets of PHYSLITE are groomed and calibrated before they are written: `m` is the mass of the soft-dropped (in
+older releases, trimmed) jet, and the ungroomed mass is not in the file. `m` therefore serves as the jet mass and in
+m_jj, and `selection.jet_mass` must stay "ungroomed". p_T and m are turned into GeV; any other branch that is asked
+for by name keeps the units of the file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import awkward as ak
+import numpy as np
+from coffea.nanoevents import BaseSchema
+from numpy.typing import NDArray
+from uproot.interpretation.identify import UnknownInterpretation
+
+from analysis.config import SelectionConfig
+from analysis.errors import InputFileError
+from analysis.identity import event_hash, string_hash
+from processors.formats.adapter import Layout, adapter
+from processors.formats.chunk import EventColumns, JetCollection, Source, clean_mass, event_weights, make_dijets
+from processors.objects import Dijets, Floats, Index, leading_pair
+
+__all__ = ["PlainPHYSLITESchema", "read_physlite"]
+
+MEV = 1e-3
+"""In GeV."""
+
+SUFFIX = "AuxDyn"
+
+LAYOUT = Layout(
+    tree="CollectionTree",
+    collection="AnalysisLargeRJets",
+    label="{collection}AuxDyn.{field}",
+    jet={
+        "pt": "pt",
+        "eta": "eta",
+        "phi": "phi",
+        "mass": "m",
+        **{f"tau{order}": f"Tau{order}_wta" for order in (1, 2, 3, 4)},
+    },
+    event={
+        "run": "EventInfoAuxDyn.runNumber",
+        "luminosity_block": "EventInfoAuxDyn.lumiBlock",
+        "event": "EventInfoAuxDyn.eventNumber",
+        "weight": "EventInfoAuxDyn.mcEventWeights",
+    },
+    mark="AuxDyn.",
+    filters="EventInfoAuxDyn.DFCommonJets_eventClean",
+)
+
+
+class PlainPHYSLITESchema(BaseSchema):
+    """PHYSLITE as plain columns, `group.branch` as branch of a group.
+
+    coffea's own schema follows all links between objects, which nothing here needs, and renames the collections.
+    """
+
+    __dask_capable__: ClassVar[bool] = False
+
+    def __init__(self, base_form: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(base_form, *args, **kwargs)
+        groups: dict[str, dict[str, Any]] = {}
+        for name, form in zip(self._form["fields"], self._form["contents"], strict=True):
+            group, _, field = name.partition(".")
+            groups.setdefault(group, {})[field] = form
+        self._form["fields"] = list(groups)
+        self._form["contents"] = [_record(group, forms) for group, forms in groups.items()]
+
+
+def _record(group: str, forms: dict[str, Any]) -> dict[str, Any]:
+    # coffea takes a form key that begins with "!invalid," as one that holds no data of its own.
+    return {
+        "class": "RecordArray",
+        "fields": list(forms),
+        "contents": list(forms.values()),
+        "form_key": f"%21invalid%2C{group}",
+    }
+
+
+def _is_column(branch: Any) -> bool:
+    """Tell whether a branch holds numbers: others cannot be read, and coffea would warn of each."""
+    return (
+        f"{SUFFIX}." in branch.name
+        and len(branch.branches) == 0
+        and not isinstance(branch.interpretation, UnknownInterpretation)
+    )
+
+
+class PHYSLITEJets(JetCollection):
+    """Jets of a chunk of a PHYSLITE file; see `processors.objects.JetSource`."""
+
+    def __init__(self, events: Any, selection: SelectionConfig) -> None:
+        name = (selection.jet_collection or LAYOUT.collection).removesuffix(SUFFIX)
+        super().__init__(events, f"{name}{SUFFIX}", "{collection}.{field}")
+        if selection.jet_mass != "ungroomed":
+            msg = (
+                f"{self.source.where}: selection.jet_mass = '{selection.jet_mass}' is not in PHYSLITE. Its only mass, "
+                f"{self.branch('m')}, is that of the groomed jet already: set selection.jet_mass to 'ungroomed'."
+            )
+            raise InputFileError(msg)
+
+    def column(self, name: str, index: Index) -> Floats:
+        """Return one column of some jets, (n,) float64."""
+        column = "mass" if name == "jet_mass" else name
+        values = self.take(LAYOUT.jet.get(column, column), index)
+        if column == "mass":
+            return clean_mass(values * MEV)
+        return values * MEV if column == "pt" else values
+
+
+@adapter("physlite", schema=PlainPHYSLITESchema, layout=LAYOUT, branches=_is_column)
+def read_physlite(events: Any, selection: SelectionConfig) -> Dijets:
+    """ATLAS PHYSLITE.
+
+    The sum of generator weights before the derivation is not read: it lies in the tree `MetaData` as objects of
+    several cycles and streams. Give `n_generated`.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents
+        One chunk.
+    selection : SelectionConfig
+
+    Returns
+    -------
+    Dijets
+
+    Raises
+    ------
+    InputFileError
+        If a branch is missing, or observed events are weighted.
+    """
+    jets = PHYSLITEJets(events, selection)
+    pair = leading_pair(jets.counts("pt"), jets.flat("pt"))
+    columns = EventColumns(events, ".")
+    numbers = _numbers(columns, jets.source, pair[0])
+    weighting = event_weights(jets.source, _weights(events, jets.source), len(events))
+    return make_dijets(pair, jets, columns, numbers, weighting)
+
+
+def _numbers(columns: EventColumns, source: Source, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
+    names = ("run", "luminosity_block", "event")
+    numbers = {name: columns.column(LAYOUT.event[name], entry).astype(np.uint64) for name in names}
+    extra: list[Any] = []
+    if source.kind != "data":
+        # Run and event numbers of simulation repeat from one process to the next; the channel tells them apart.
+        extra.append(string_hash(source.dataset))
+        if "mcChannelNumber" in columns.events["EventInfoAuxDyn"].fields:
+            extra.append(columns.column("EventInfoAuxDyn.mcChannelNumber", entry).astype(np.uint64))
+    return {**numbers, "event_id": event_hash(*numbers.values(), *extra)}
+
+
+def _weights(events: Any, source: Source) -> NDArray[Any] | None:
+    """First weight of each event, the nominal one; None for data, which have none."""
+    group, _, field = LAYOUT.event["weight"].partition(".")
+    if field not in events[group].fields:
+        return None
+    weights = events[group][field]
+    if missing := int(np.count_nonzero(ak.to_numpy(ak.num(weights, axis=1)) == 0)):
+        msg = f"{source.where}: {missing} events have no weight in {LAYOUT.event['weight']}. Make the file again."
+        raise InputFileError(msg)
+    nominal: NDArray[Any] = ak.to_numpy(weights[:, 0])
+    return nominal

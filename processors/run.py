@@ -265,7 +265,7 @@ def _process(plans: Sequence[Plan]) -> None:
         for runner in {id(plan.runner): plan.runner for plan in plans}.values():
             same = [plan for plan in plans if plan.runner is runner]
             if items := [item for plan in same for item in plan.missing()]:
-                runner.run(items, same[0].processor)
+                runner.run(items, same[0].processor, iteritems_options=same[0].processor.adapter.iteritems_options)
     if lost := [plan.path(item) for plan in plans for item in plan.missing()]:
         msg = (
             f"{len(lost)} parts are missing although they were processed {1 + MAX_REPEATS} times, such as {lost[0]}. "

@@ -10,7 +10,46 @@ from numpy.typing import NDArray
 
 from analysis.errors import TableError
 
-__all__ = ["TrainingSet"]
+__all__ = ["TrainingSet", "positive_weights"]
+
+
+def positive_weights(weight: NDArray[np.float64], what: str) -> NDArray[np.float64]:
+    """Leave out events of negative weight and scale the others so that the sum stays the same.
+
+    Boosted trees need weights that are not negative. Generators beyond leading order give negative ones, which cancel
+    a part of the positive: the total is right, and the shape as far as both kinds of events look alike.
+
+    Parameters
+    ----------
+    weight : (n_rows,) float64
+    what : str
+        Whose weights they are, for the message.
+
+    Returns
+    -------
+    (n_rows,) float64
+        Zero where the weight was negative.
+
+    Raises
+    ------
+    TableError
+        If a weight is not finite, or the negative ones are not outweighed.
+    """
+    if bad := int((~np.isfinite(weight)).sum()):
+        msg = f"{bad} training weights are not finite, in {what}. Make the input files again."
+        raise TableError(msg)
+    negative = weight < 0
+    if not negative.any():
+        return weight
+    kept = np.where(negative, 0.0, weight)
+    total = weight.sum()
+    if total <= 0:
+        msg = (
+            f"the weights of {what} add up to {total:g}: its {int(negative.sum())} events of negative weight are not "
+            f"outweighed by the other {int((~negative).sum())}. Use a larger sample, or one with fewer of them."
+        )
+        raise TableError(msg)
+    return kept * (total / kept.sum())
 
 
 @dataclass(frozen=True)
@@ -42,23 +81,26 @@ class TrainingSet:
         sample_weight: NDArray[np.float64],
         group: NDArray[np.uint64],
     ) -> Self:
-        """Check rows, drop those of weight zero and scale the weights to mean 1.
+        """Check rows, drop those of zero or negative weight and scale the weights to mean 1.
+
+        The sum of weights of a class stays what it was with the negative ones; see `positive_weights`.
 
         Raises
         ------
         TableError
-            If a weight is negative or not finite, a feature is infinite, or a class is empty.
+            If a weight is not finite, a class is empty or its weights do not add up to something positive, or a
+            feature is infinite.
         """
-        if not np.isfinite(sample_weight).all() or (sample_weight < 0).any():
-            bad = int((~np.isfinite(sample_weight) | (sample_weight < 0)).sum())
-            msg = f"{bad} training weights are negative or not finite; boosted trees need positive weights."
-            raise TableError(msg)
+        weight = np.zeros(len(sample_weight))
+        for label in (0, 1):
+            rows = y == label
+            weight[rows] = positive_weights(sample_weight[rows], f"class {label}")
         if np.isinf(X).any():
             bad = int(np.isinf(X).any(axis=1).sum())
             msg = f"{bad} training rows hold an infinite feature; make it NaN if undefined."
             raise TableError(msg)
-        keep = sample_weight > 0
-        kept = sample_weight[keep]
+        keep = weight > 0
+        kept = weight[keep]
         for label in (0, 1):
             if not (y[keep] == label).any():
                 msg = f"the training set has no row of class {label}."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.errors import WindowError
-from analysis.learning.training_set import TrainingSet
+from analysis.learning.training_set import TrainingSet, positive_weights
 from analysis.regions import MassWindow
 from analysis.table import EventTable
 
@@ -42,12 +42,12 @@ class CWoLa:
         Raises
         ------
         WindowError
-            If the window or a sideband holds no event.
+            If the window or a sideband holds no event, or its weights do not add up to something positive.
         """
         mjj, weight = data.mjj, data.weight
         inside = window.in_signal(mjj)
         target = weight[inside].sum()
-        sample_weight = np.where(inside, weight, 0.0)
+        sample_weight = np.zeros(len(weight))
         for side, mask, interval in (
             ("window", inside, window.signal),
             ("lower sideband", window.in_lower(mjj), window.lower),
@@ -55,13 +55,14 @@ class CWoLa:
         ):
             total = weight[mask].sum()
             if total <= 0:
+                lacking = f"no positive sum of weights ({total:g})" if mask.any() else "no events"
                 msg = (
-                    f"window {window.name} GeV: no events to train on in the {side}, {interval[0]:g}-{interval[1]:g} "
+                    f"window {window.name} GeV: {lacking} to train on in the {side}, {interval[0]:g}-{interval[1]:g} "
                     "GeV. Lower scan.last, widen scan.sideband_width, or add data."
                 )
                 raise WindowError(msg)
-            if side != "window":
-                sample_weight[mask] = weight[mask] * 0.5 * target / total
-        used = sample_weight != 0  # negative ones too: the training set refuses them
+            scale = 1.0 if side == "window" else 0.5 * target / total
+            sample_weight[mask] = positive_weights(weight[mask], f"the {side} of window {window.name} GeV") * scale
+        used = sample_weight > 0
         rows = data.select(used)
         return TrainingSet.build(rows.matrix(features), inside[used], sample_weight[used], rows.event_id)

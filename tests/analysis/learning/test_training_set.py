@@ -25,10 +25,22 @@ def test_rows_of_weight_zero_are_dropped_whole() -> None:
     np.testing.assert_allclose(built.sample_weight, [0.75, 0.75, 1.5])
 
 
-@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
-def test_bad_weights_are_refused_and_counted(bad: float) -> None:
-    with pytest.raises(TableError, match="2 training weights are negative or not finite"):
-        TrainingSet.build(X, Y, np.array([1.0, bad, 1.0, bad, 1.0, 1.0]), GROUP)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused_and_counted(bad: float) -> None:
+    with pytest.raises(TableError, match="1 training weights are not finite, in class 0"):
+        TrainingSet.build(X, Y, np.array([1.0, 1.0, 1.0, bad, 1.0, 1.0]), GROUP)
+
+
+def test_events_of_negative_weight_are_left_out_and_the_classes_keep_their_sums() -> None:
+    """Class 1 weighs 2 + 3 - 1 = 4, class 0 weighs 6 - 2 + 4 = 8: the ratio of the classes stays 1 : 2."""
+    built = TrainingSet.build(X, Y, np.array([2.0, 3.0, 6.0, -2.0, -1.0, 4.0]), GROUP)
+    assert built.group.tolist() == [100, 101, 102, 105]
+    np.testing.assert_allclose(built.sample_weight, np.array([2 * 0.8, 3 * 0.8, 6 * 0.8, 4 * 0.8]) / 3)
+
+
+def test_negative_weights_that_are_not_outweighed_are_refused() -> None:
+    with pytest.raises(TableError, match=r"weights of class 0 add up to -1: its 1 events .* other 2"):
+        TrainingSet.build(X, Y, np.array([1.0, 1.0, 2.0, -4.0, 1.0, 1.0]), GROUP)
 
 
 def test_an_undefined_feature_is_kept_and_an_infinite_one_refused() -> None:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from analysis.errors import TableError, WindowError
+from analysis.errors import WindowError
 from analysis.learning import TrainingSet
 from analysis.methods import CWoLa
 from analysis.table import EventTable
@@ -89,11 +89,19 @@ def test_an_empty_region_is_named(present: tuple[float, ...], missing: str) -> N
 
 
 @pytest.mark.parametrize("mjj", [LOWER, INSIDE, UPPER])
-def test_negative_weights_are_refused(mjj: float) -> None:
+def test_an_event_of_negative_weight_is_left_out_and_its_region_keeps_its_sum(mjj: float) -> None:
+    """20 events of weight 1 and one of -0.5 train as 20 of weight 0.975 would."""
+    masses = np.array([LOWER, INSIDE, UPPER] * 20)
+    mixed = table_of(np.append(masses, mjj), np.zeros((61, 2)), weight=np.append(np.ones(60), -0.5))
+    scaled = table_of(masses, np.zeros((60, 2)), weight=np.where(masses == mjj, 0.975, 1.0))
+    np.testing.assert_allclose(contrast(mixed).sample_weight, contrast(scaled).sample_weight)
+
+
+@pytest.mark.parametrize(("mjj", "region"), [(LOWER, "lower sideband"), (INSIDE, "window"), (UPPER, "upper sideband")])
+def test_a_region_without_positive_weight_is_refused(mjj: float, region: str) -> None:
     masses = np.array([LOWER, INSIDE, UPPER] * 20 + [mjj])
-    weight = np.append(np.ones(60), -0.5)
-    with pytest.raises(TableError, match="1 training weights are negative"):
-        contrast(table_of(masses, np.zeros((61, 2)), weight=weight))
+    with pytest.raises(WindowError, match=rf"no positive sum of weights \(-10\) to train on in the {region}"):
+        contrast(table_of(masses, np.zeros((61, 2)), weight=np.append(np.ones(60), -30.0)))
 
 
 def test_a_negative_weight_beside_the_training_regions_does_not_matter() -> None:

@@ -49,7 +49,8 @@ def positive_weights(weight: NDArray[np.float64], what: str) -> NDArray[np.float
             f"outweighed by the other {int((~negative).sum())}. Use a larger sample, or one with fewer of them."
         )
         raise TableError(msg)
-    return kept * (total / kept.sum())
+    scaled: NDArray[np.float64] = kept * (total / kept.sum())
+    return scaled
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ __all__ = [
     "DatasetError",
     "FitError",
     "InputFileError",
+    "ProcessingError",
     "ResultsError",
     "StatisticsError",
     "TableError",
@@ -39,6 +40,10 @@ class DatasetError(CwolaError, ValueError):
 
 class InputFileError(CwolaError, RuntimeError):
     """An input file is missing, truncated, empty, or lacks a tree or a branch."""
+
+
+class ProcessingError(CwolaError, RuntimeError):
+    """A function that processes events, such as a feature, failed although the file could be read."""
 
 
 class TableError(CwolaError, ValueError):

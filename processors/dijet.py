@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 from coffea.processor import ProcessorABC
+from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
 from analysis.schema import SEARCH_REGION, VALIDATION_REGION
+from analysis.stitching import Slice
 from analysis.table import EventTable, write_part
 from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Tally
-from processors.selection import CUTS, Cut, apply_cuts, count_missing_triggers
+from processors.sanity import count_implausible
+from processors.selection import CUTS, Cut, apply_cuts, count_missing_triggers, cut
 
 __all__ = ["DijetProcessor", "part_name"]
 
@@ -46,6 +49,8 @@ class DijetProcessor(ProcessorABC):
     required : frozenset of str
         Features without which a part is of no use.
     cuts : tuple of Cut
+    sqrt_s_gev : float
+        Collision energy, GeV: no jet has more than half of it.
     """
 
     adapter: Adapter
@@ -55,6 +60,7 @@ class DijetProcessor(ProcessorABC):
     features: tuple[Feature, ...]
     required: frozenset[str] = frozenset()
     cuts: tuple[Cut, ...] = CUTS
+    sqrt_s_gev: float = 13000.0
 
     def process(self, events: Any) -> dict[str, dict[str, set[str]]]:
         """Process one chunk.
@@ -76,7 +82,7 @@ class DijetProcessor(ProcessorABC):
         """
         meta = events.metadata
         dijets = self.adapter.read(events, self.selection)
-        passed = apply_cuts(dijets, self.selection, self.cuts)
+        passed = apply_cuts(dijets, self.selection, (*_slice_cuts(meta["slice"]), *self.cuts))
         selected = dijets.take(passed.mask).ordered(self.selection.jet_order)
         columns, unavailable = compute_features(selected, self.features)
         for name in sorted(self.required & set(unavailable)):
@@ -91,7 +97,9 @@ class DijetProcessor(ProcessorABC):
             "cutflow": _to_json({**passed.cutflow, SEARCH_REGION: searched}),
             "n_minus_one": _to_json(passed.n_minus_one),
             "sum_of_weights": passed.cutflow["all"].weight,
-            "sanity": count_oddities(selected) | count_missing_triggers(dijets, self.selection),
+            "sanity": count_oddities(selected)
+            | count_implausible(dijets, selected, self.sqrt_s_gev, self._branch)
+            | count_missing_triggers(dijets, self.selection),
             "generator_weight": dijets.generator_weight,
             "unavailable": unavailable,
         }
@@ -103,12 +111,18 @@ class DijetProcessor(ProcessorABC):
         """Return the accumulated output as it is."""
         return accumulator
 
+    def _branch(self, column: str) -> str:
+        layout, selection = self.adapter.layout, self.selection
+        names = {**layout.jet, "jet_mass": layout.groomed.get(selection.jet_mass, layout.jet["mass"])}
+        return layout.branch(selection.jet_collection or layout.collection, names[column])
+
     def origin(self, meta: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a part was made from and with; a part with another origin is out of date."""
         return {
             "digest": self.digest,
             "dataset": meta["dataset"],
             "kind": meta["kind"],
+            "slice": meta["slice"],
             "format": self.adapter.name,
             "tree": meta["treename"],
             "entrystart": int(meta["entrystart"]),
@@ -118,6 +132,21 @@ class DijetProcessor(ProcessorABC):
 
 def _to_json(tallies: Mapping[str, Tally]) -> dict[str, Any]:
     return {name: tally.to_json() for name, tally in tallies.items()}
+
+
+def _slice_cuts(document: Mapping[str, Any] | None) -> tuple[Cut, ...]:
+    """Return the cut that keeps a slice of a sample, or none; the sum of weights counts events outside too."""
+    if document is None:
+        return ()
+    part = Slice.from_json(document)
+
+    @cut("slice", f"slice in {part.variable}")
+    def inside(dijets: Dijets, _selection: SelectionConfig) -> NDArray[np.bool_]:
+        values = dijets.column(part.variable)
+        mask: NDArray[np.bool_] = (values >= part.low) & (values < part.high)
+        return mask
+
+    return (inside,)
 
 
 def _fixed_columns(dijets: Dijets, dataset: str, abs_dy_search: float) -> dict[str, Any]:

@@ -1,44 +1,69 @@
-"""Runs coffea's tasks on our backends, and says in plain words what went wrong with a file."""
+"""Runs coffea's tasks on our backends; a file that cannot be used is set aside, so that the others are processed."""
 
 from __future__ import annotations
 
-import struct
-import traceback
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
+import fsspec.config
+from aiohttp import ClientTimeout
 from coffea.processor import accumulate
-from coffea.processor.executor import ExecutorBase, UprootMissTreeError
+from coffea.processor.executor import ExecutorBase
 
 from analysis.compute import Backend, Serial, TaskFailure, track
-from analysis.errors import CwolaError, InputFileError
+from analysis.errors import InputFileError
+from processors.problems import FileTask, explain, is_passing
 
-__all__ = ["BackendExecutor", "FileTask", "explain", "run_tasks"]
+__all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
 
 R = TypeVar("R")
 
-ROOT_HEADER_BYTES = 64
-LARGE_FILE_VERSION = 1_000_000
-"""From this version number on, a ROOT header holds 8-byte positions."""
+ATTEMPTS = 3
+"""How often a file is read before it counts as bad."""
+
+PAUSE = 0.5
+"""Seconds before a file is tried again; twice that before the last attempt."""
+
+TIMEOUT = 60.0
+"""Seconds that a server may take to answer."""
 
 
-class FileTask(Protocol):
-    """A task on one input file, such as coffea's WorkItem."""
+@dataclass(frozen=True)
+class BadFile:
+    """A file that cannot be used.
 
-    @property
-    def dataset(self) -> str:
-        """Name of the dataset."""
+    Attributes
+    ----------
+    dataset, filename : str
+    reason : str
+        What is wrong with it and what to do.
+    n_entries : int or None
+        Events in it; None where it does not open.
+    """
 
-    @property
-    def filename(self) -> str:
-        """Path or URL."""
+    dataset: str
+    filename: str
+    reason: str
+    n_entries: int | None = None
 
-    @property
-    def treename(self) -> str:
-        """Name of the tree."""
+    def __str__(self) -> str:
+        return f"{self.filename} (dataset {self.dataset}): {self.reason}"
+
+
+class BadFiles(dict[tuple[str, str], BadFile]):
+    """Files that cannot be used, by dataset and name; the first reason counts."""
+
+    def note(self, bad: BadFile) -> None:
+        """Add a file, unless it is known."""
+        self.setdefault((bad.dataset, bad.filename), bad)
+
+    def covers(self, task: Any) -> bool:
+        """Whether the file of a task is among them."""
+        return (task.dataset, task.filename) in self
 
 
 @dataclass
@@ -48,15 +73,21 @@ class BackendExecutor(ExecutorBase):
     Attributes
     ----------
     backend : Backend
+    bad : BadFiles
+        Grows by the files that cannot be used; shared with the copies that coffea makes.
+    timeout : float
+        Seconds that a server may take to answer.
     retries : int
-        0: an error is reported at once. Tasks lost with their worker are resubmitted by the backend.
+        0: coffea does not retry; reading is retried here. Tasks lost with their worker are resubmitted by the backend.
     """
 
     backend: Backend = field(default_factory=Serial)
+    bad: BadFiles = field(default_factory=BadFiles)
+    timeout: float = TIMEOUT
     retries: int = 0
 
     def __call__(self, items: Iterable[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
-        """Run the function on all items and add up what it returns.
+        """Run the function on all items and add up what it returns; note the files that cannot be used in `bad`.
 
         Parameters
         ----------
@@ -74,18 +105,32 @@ class BackendExecutor(ExecutorBase):
         Raises
         ------
         CwolaError
-            The first error of a task, explained.
+            The first error that is no fault of a file.
         """
-        # Files to open come as a set; their order decides which of several errors is reported.
+        # Files to open come as a set; in order, the errors of a run are the same every time.
         tasks = sorted(items, key=lambda item: (item.dataset, item.filename)) if isinstance(items, set) else list(items)
-        results = (result for _, result in run_tasks(self.backend, function, tasks, self.desc))
-        return accumulate(results, accumulator), 0
+        outcomes = run_tasks(self.backend, function, tasks, self.desc, timeout=self.timeout)
+        total = accumulate(self._good(outcomes), accumulator)
+        # coffea takes None for a mistake; here it may be that all files are bad
+        return ({"out": {}} if total is None else total), 0
+
+    def _good(self, outcomes: Iterator[tuple[int, Any]]) -> Iterator[Any]:
+        for _, outcome in outcomes:
+            if isinstance(outcome, BadFile):
+                self.bad.note(outcome)
+            else:
+                yield outcome
 
 
 def run_tasks(
-    backend: Backend, function: Callable[[Any], R], tasks: list[Any], description: str
-) -> Iterator[tuple[int, R]]:
-    """Map a function over tasks on files, with progress.
+    backend: Backend,
+    function: Callable[[Any], R],
+    tasks: list[Any],
+    description: str,
+    *,
+    timeout: float = TIMEOUT,
+) -> Iterator[tuple[int, R | BadFile]]:
+    """Map a function over tasks on files, with progress. Reading that fails is tried again.
 
     Parameters
     ----------
@@ -95,19 +140,21 @@ def run_tasks(
     tasks : list of FileTask
     description : str
         Shown beside the progress bar.
+    timeout : float
+        Seconds that a server may take to answer.
 
     Yields
     ------
     (index, result)
-        As tasks finish.
+        As tasks finish; a `BadFile` in place of a result where the file cannot be used.
 
     Raises
     ------
     CwolaError
-        The first error of a task, explained.
+        The first error that is no fault of a file, explained.
     """
     try:
-        results = backend.map(partial(_guarded, function), tasks)
+        results = backend.map(partial(_guarded, function, timeout), tasks)
         yield from track(results, total=len(tasks), description=description)
     except TaskFailure as failure:
         explained = explain(failure, tasks[failure.index])
@@ -116,102 +163,43 @@ def run_tasks(
     raise explained
 
 
-def _guarded(function: Callable[[Any], R], task: Any) -> R:
+def _guarded(function: Callable[[Any], R], timeout: float, task: FileTask) -> R | BadFile:
     # Explained here, in the worker: what an exception was caused by is lost on the way back.
     try:
-        return function(task)
-    except Exception as error:
-        ours = _own_error(error)
-        if ours is None:
-            raise explain(error, task) from error
-    raise ours
+        with _patience(task.filename, timeout):
+            return _attempt(function, task)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong is told apart and explained
+        explained = explain(error, task)
+    if isinstance(explained, InputFileError):
+        reason = str(explained).removeprefix(f"{task.filename} (dataset {task.dataset}): ")
+        return BadFile(task.dataset, task.filename, reason)
+    raise explained
 
 
-def explain(error: BaseException, task: FileTask) -> CwolaError:
-    """Turn an exception raised while a file was read into one that names the file and what to do.
-
-    Parameters
-    ----------
-    error : BaseException
-    task : FileTask
-
-    Returns
-    -------
-    CwolaError
-        The error of this package in the chain of causes, if there is one, else an `InputFileError`.
-    """
-    if ours := _own_error(error):
-        return ours
-    chain = _causes(error)
-    where = f"{task.filename} (dataset {task.dataset})"
-    if problem := _file_problem(chain, task):
-        return InputFileError(f"{where}: {problem}")
-    root = chain[-1]
-    text = f"{type(root).__name__}: {root}".splitlines()[0]
-    return InputFileError(f"{where}: {text} ({_place(root)}). {_remedy(chain)}")
+def _attempt(function: Callable[[Any], R], task: FileTask) -> R:
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return function(task)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+        time.sleep(PAUSE * attempt)
+    return function(task)
 
 
-def _own_error(error: BaseException) -> CwolaError | None:
-    return next((one for one in _causes(error) if isinstance(one, CwolaError)), None)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return an exception, what caused it, and so on down to the root."""
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or current.__context__
-    return chain
-
-
-def _file_problem(chain: list[BaseException], task: FileTask) -> str | None:
-    if any(isinstance(one, FileNotFoundError) for one in chain):
-        return "there is no such file. Correct the path in the datasets file."
-    if any(isinstance(one, PermissionError) for one in chain):
-        return "the file may not be read (permission denied)."
-    lengths = _lengths(Path(task.filename))
-    if lengths is None:
-        return "this is not a ROOT file. Download or make it again."
-    found, stated = lengths
-    if found < stated:
-        return f"the file is cut off: it has {found} of {stated} bytes. Download or copy it again."
-    if any(isinstance(one, UprootMissTreeError) for one in chain):
-        keys = ", ".join(str(key).split(";")[0] for key in getattr(chain[-1], "keys", None) or [])
-        hint = f" and accounts for {stated} of {found} bytes only" if found > stated else ""
-        return (
-            f"there is no tree '{task.treename}'; the file holds {keys or 'nothing'}{hint}. Correct the tree in the "
-            "datasets file; if the job that writes the file is still running, wait for it; if it died, make the "
-            "file again."
-        )
-    return None
-
-
-def _lengths(path: Path) -> tuple[int, int] | None:
-    """Length of a local ROOT file, found and as its header states it; (0, 0) if unknown, None if not a ROOT file."""
+@contextmanager
+def _patience(address: str, timeout: float) -> Iterator[None]:
+    """Limit how long a server may be silent; by default fsspec waits for five minutes."""
+    protocol = address.partition("://")[0] if "://" in address else ""
+    options: dict[str, Any] = {"root": {"timeout": timeout}}.get(protocol, {})
+    if protocol in ("http", "https"):
+        options = {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)}}
+    known = fsspec.config.conf
+    before = dict(known)
+    if options:
+        known[protocol] = {**known.get(protocol, {}), **options}
     try:
-        with path.open("rb") as stream:
-            header = stream.read(ROOT_HEADER_BYTES)
-        found = path.stat().st_size
-    except OSError:
-        return 0, 0
-    if len(header) < ROOT_HEADER_BYTES or not header.startswith(b"root"):
-        return None
-    version, stated = struct.unpack(">i4xi", header[4:16])
-    if version >= LARGE_FILE_VERSION:
-        (stated,) = struct.unpack(">q", header[12:20])
-    return found, stated
-
-
-def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "no line known"
-
-
-def _remedy(chain: list[BaseException]) -> str:
-    if any(str(one).startswith("Failed creating nanoevents") for one in chain):
-        return "The branches do not have the layout of metadata.format: correct it in the datasets file."
-    return (
-        "Check that the file is complete and has the layout of metadata.format; if the line named here is in a module "
-        "of yours, correct it there."
-    )
+        yield
+    finally:
+        known.clear()
+        known.update(before)

@@ -15,6 +15,7 @@ from analysis.datasets import Dataset
 from analysis.errors import DatasetError, InputFileError
 from analysis.table import read_part_info
 from processors.dijet import DijetProcessor, part_name
+from processors.executor import BadFile, BadFiles
 
 __all__ = ["FileRecord", "Plan", "make_plans", "require_no_shared_files"]
 
@@ -52,6 +53,8 @@ class Plan:
         All files, those without events included.
     items : tuple of WorkItem
         Chunks that are wanted, none of them empty.
+    skipped : tuple of BadFile
+        Files that are left out; none of `files` and `items` belongs to them.
     """
 
     dataset: Dataset
@@ -59,11 +62,7 @@ class Plan:
     processor: DijetProcessor
     files: tuple[FileRecord, ...]
     items: tuple[WorkItem, ...]
-
-    @property
-    def is_truncated(self) -> bool:
-        """Whether `max_entries` leaves out a part of the files."""
-        return sum(map(len, self.items)) < sum(record.n_entries for record in self.files)
+    skipped: tuple[BadFile, ...] = ()
 
     def path(self, item: WorkItem) -> Path:
         """Return where the part of a chunk is written."""
@@ -77,8 +76,8 @@ class Plan:
             return None
         wanted = self.processor.origin(
             {
+                **self.dataset.run_metadata(),
                 "dataset": item.dataset,
-                "kind": self.dataset.kind,
                 "treename": item.treename,
                 "entrystart": item.entrystart,
                 "entrystop": item.entrystop,
@@ -90,8 +89,19 @@ class Plan:
         """Return the chunks that have to be processed."""
         return [item for item in self.items if self.info(item) is None]
 
+    def without(self, bad: BadFiles) -> Plan:
+        """Leave out files, as a whole."""
+        entries = {record.filename: record.n_entries for record in self.files}
+        skipped = [one for one in bad.values() if one.dataset == self.dataset.name]
+        return replace(
+            self,
+            files=tuple(record for record in self.files if not bad.covers(record)),
+            items=tuple(item for item in self.items if not bad.covers(item)),
+            skipped=tuple(replace(one, n_entries=entries.get(one.filename)) for one in skipped),
+        )
 
-def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProcessor) -> list[Plan]:
+
+def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProcessor, bad: BadFiles) -> list[Plan]:
     """Open the files of datasets and divide them into chunks.
 
     Parameters
@@ -100,6 +110,8 @@ def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProc
         All of the format that the runner reads.
     runner : coffea.processor.Runner
     processor : DijetProcessor
+    bad : BadFiles
+        Where the runner notes the files that cannot be opened; they have no chunks.
 
     Returns
     -------
@@ -109,15 +121,15 @@ def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProc
     Raises
     ------
     InputFileError
-        If a file cannot be opened or is there twice, or no file of a dataset holds events.
+        If a file is there twice, or no file of a dataset holds events although all of them open.
     """
     fileset = {name: entry for dataset in datasets for name, entry in dataset.to_runner().items()}
     chunks = list(runner.preprocess(fileset))
     plans = []
     for dataset in datasets:
         items = [item for item in chunks if item.dataset == dataset.name]
-        files = _file_records(dataset, items)
-        if not any(record.n_entries for record in files):
+        files = _file_records(dataset, items, bad)
+        if not any(record.n_entries for record in files) and len(files) == len(dataset.files):
             msg = (
                 f"dataset {dataset.name}: its files hold no events: {', '.join(name for name, _ in dataset.files)}. "
                 "Make them again, or remove the dataset."
@@ -128,9 +140,11 @@ def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProc
     return plans
 
 
-def _file_records(dataset: Dataset, items: Sequence[WorkItem]) -> tuple[FileRecord, ...]:
+def _file_records(dataset: Dataset, items: Sequence[WorkItem], bad: BadFiles) -> tuple[FileRecord, ...]:
     records: dict[str, FileRecord] = {}
     for filename, tree in dataset.files:
+        if (dataset.name, filename) in bad:
+            continue
         chunks = [item for item in items if item.filename == filename]
         uuid = str(UUID(bytes=chunks[0].fileuuid))
         if uuid in records:

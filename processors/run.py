@@ -7,7 +7,6 @@ this package, so a part is used again only if processing would make the same one
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from coffea.processor import Runner
+from coffea.processor.executor import WorkItem
 
 import analysis
 from analysis.compute import Backend
@@ -25,11 +25,13 @@ from analysis.datasets import Dataset
 from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.identity import digest, event_hash, source_digest
 from analysis.schema import table_schema
+from analysis.stitching import require_tiling
 from analysis.table import EventTable
 from processors.dijet import DijetProcessor
-from processors.executor import BackendExecutor, run_tasks
+from processors.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, find_adapter
+from processors.normalisation import GeneratorSums, normalise, read_generator_sums
 from processors.objects import Tally
 from processors.plan import FileRecord, Plan, make_plans, require_no_shared_files
 from processors.selection import CUTS, prepare_selection, require_certified_events
@@ -61,11 +63,10 @@ class DatasetResult:
         In the order of files and entries.
     n_entries : int
         Events processed.
-    sum_of_weights : float
-        Sum of generator weights before any cut, for the normalisation.
+    sum_of_weights : float or None
+        Sum of generator weights before any cut, for the normalisation; None where it is not known and not needed.
     normalisation : str
-        Where that comes from: "runs" (kept in the file), "n_generated" (given with the dataset) or "events" (summed
-        over the events, right only for files that were not skimmed).
+        Where that comes from: "runs" (kept in the file), "n_generated" (given with the dataset) or "none".
     cutflow : dict of str to Tally
         Events left after each cut.
     n_minus_one : dict of str to Tally
@@ -73,17 +74,20 @@ class DatasetResult:
     sanity : dict of str to int
         Jets with undefined or clipped features among the selected events.
     files : tuple of FileRecord
+    skipped : tuple of BadFile
+        Files that are left out because they cannot be used.
     """
 
     name: str
     parts: tuple[Path, ...]
     n_entries: int
-    sum_of_weights: float
+    sum_of_weights: float | None
     normalisation: str
     cutflow: dict[str, Tally]
     n_minus_one: dict[str, Tally]
     sanity: dict[str, int]
     files: tuple[FileRecord, ...]
+    skipped: tuple[BadFile, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready values; parts by their names."""
@@ -96,6 +100,7 @@ class DatasetResult:
             "n_minus_one": _counts(self.n_minus_one),
             "sanity": self.sanity,
             "files": [asdict(record) for record in self.files],
+            "skipped_files": [asdict(record) for record in self.skipped],
         }
 
 
@@ -135,6 +140,8 @@ def process_datasets(
     backend: Backend,
     *,
     chunksize: int = CHUNKSIZE,
+    skip_bad_files: bool = False,
+    timeout: float = TIMEOUT,
 ) -> ProcessResult:
     """Select the events of datasets and write them as parts; parts that exist are kept.
 
@@ -149,6 +156,10 @@ def process_datasets(
         Where the work runs.
     chunksize : int
         Events per chunk, about. The results do not depend on it.
+    skip_bad_files : bool
+        Leave out files that cannot be used, and list them in the result, instead of raising an error.
+    timeout : float
+        Seconds that a server may take to answer.
 
     Returns
     -------
@@ -159,30 +170,46 @@ def process_datasets(
     ConfigError
         If the configuration names a feature that does not exist, or a file that is not what it should be.
     DatasetError
-        If a dataset has an unknown format, or two observed datasets share a file.
+        If a dataset has an unknown format, two observed datasets share a file, slices do not fit together, or a
+        dataset cannot be normalised.
     InputFileError
-        If a file is missing, damaged, lacks something, or no file of a dataset has events.
+        If files are missing, damaged or lack something: naming all of them, after the others were processed. If no file
+        of a dataset is left or has events.
+    ProcessingError
+        If a function that processes events fails.
     """
+    require_tiling(datasets.values())
     required = _required_features(config)
     selection = prepare_selection(config.selection)
     stamp = processing_digest(config.model_copy(update={"selection": selection}))
     plans: list[Plan] = []
+    bad = BadFiles()
     for name, example in {dataset.format: dataset for dataset in datasets.values()}.items():
         adapter = find_adapter(name, example.name)
         processor = DijetProcessor(
-            adapter, selection, folder.absolute() / stamp, stamp, tuple(FEATURES.values()), required
+            adapter,
+            selection,
+            folder.absolute() / stamp,
+            stamp,
+            tuple(FEATURES.values()),
+            required,
+            sqrt_s_gev=config.background.sqrt_s_gev,
         )
         runner = Runner(
-            executor=BackendExecutor(backend=backend),
+            executor=BackendExecutor(backend=backend, bad=bad, timeout=timeout),
             schema=adapter.schema,
+            skipbadfiles=(_NeverRaised,),  # bad files are noted by the executor; coffea must only go on without them
             chunksize=chunksize,
             metadata_cache={},  # the default outlives the call, and with it what changed files once held
         )
         chosen = [dataset for dataset in datasets.values() if dataset.format == name]
-        plans += make_plans(chosen, runner, processor)
+        plans += make_plans(chosen, runner, processor, bad)
     require_no_shared_files(plans)
-    _process(plans)
-    results = {plan.dataset.name: _summarise(plan, backend) for plan in plans}
+    _process(plans, bad)
+    sums = read_generator_sums(plans, backend, bad, timeout=timeout)
+    plans = [plan.without(bad) for plan in plans]
+    _require_usable(plans, skip_bad_files=skip_bad_files)
+    results = {plan.dataset.name: _summarise(plan, sums) for plan in plans}
     return ProcessResult(stamp, folder.absolute() / stamp, {name: results[name] for name in datasets})
 
 
@@ -198,6 +225,7 @@ def processing_digest(config: SearchConfig) -> str:
     return digest(
         {
             "selection": config.selection.identity(),
+            "sqrt_s_gev": config.background.sqrt_s_gev,
             "features": [one.spec.to_json() for one in FEATURES.values()],
             "cuts": [one.name for one in CUTS],
             "version": analysis.__version__,
@@ -259,14 +287,19 @@ def _source(function: Any) -> bytes:
         return repr((code.co_code, code.co_consts, code.co_names)).encode()
 
 
-def _process(plans: Sequence[Plan]) -> None:
+class _NeverRaised(Exception):  # noqa: N818 - no error
+    """Stands for the errors that coffea may skip by itself: none."""
+
+
+def _process(plans: Sequence[Plan], bad: BadFiles) -> None:
     """Process the chunks whose part is missing; look again afterwards, since a part may be lost after it was made."""
     for _ in range(1 + MAX_REPEATS):
         for runner in {id(plan.runner): plan.runner for plan in plans}.values():
             same = [plan for plan in plans if plan.runner is runner]
-            if items := [item for plan in same for item in plan.missing()]:
-                runner.run(items, same[0].processor, iteritems_options=same[0].processor.adapter.iteritems_options)
-    if lost := [plan.path(item) for plan in plans for item in plan.missing()]:
+            if items := _missing(same, bad):
+                processor = same[0].processor
+                runner.run(items, processor, iteritems_options=processor.adapter.iteritems_options)
+    if lost := [plan.path(item) for plan in plans for item in _missing([plan], bad)]:
         msg = (
             f"{len(lost)} parts are missing although they were processed {1 + MAX_REPEATS} times, such as {lost[0]}. "
             "Workers must see the same folder; check that nothing else writes to it, and free disk space."
@@ -274,13 +307,37 @@ def _process(plans: Sequence[Plan]) -> None:
         raise InputFileError(msg)
 
 
-def _summarise(plan: Plan, backend: Backend) -> DatasetResult:
+def _missing(plans: Sequence[Plan], bad: BadFiles) -> list[WorkItem]:
+    return [item for plan in plans for item in plan.missing() if not bad.covers(item)]
+
+
+def _require_usable(plans: Sequence[Plan], *, skip_bad_files: bool) -> None:
+    """Refuse bad files, all in one message, or where they may be skipped a dataset of which nothing is left."""
+    found = [one for plan in plans for one in plan.skipped]
+    if len(found) == 1 and not skip_bad_files:
+        msg = f"{found[0]} All other files are processed; --skip-bad-files goes on without this one."
+        raise InputFileError(msg)
+    if found and not skip_bad_files:
+        lines = [f"  {one}" for one in found]
+        msg = f"{len(found)} files cannot be used. All others are processed; --skip-bad-files goes on without these:\n"
+        raise InputFileError(msg + "\n".join(lines))
+    if empty := [plan for plan in plans if not plan.items]:
+        name, skipped = empty[0].dataset.name, empty[0].skipped
+        reasons = "".join(f"\n  {one}" for one in skipped)
+        msg = (
+            f"dataset {name}: no file with events is left, since {len(skipped)} of {len(empty[0].dataset.files)} "
+            f"cannot be used. Mend them, or leave the dataset out with --exclude {name}.{reasons}"
+        )
+        raise InputFileError(msg)
+
+
+def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
     infos = [info for item in plan.items if (info := plan.info(item)) is not None]
     _require_one_weight(plan, infos)
     cutflow, n_minus_one = _add_up(infos, "cutflow"), _add_up(infos, "n_minus_one")
     require_certified_events(plan.dataset.name, plan.processor.selection, cutflow)
     names = sorted({name for info in infos for name in info["sanity"]})
-    total, normalisation = _normalisation(plan, cutflow["all"].weight, backend)
+    total, normalisation = normalise(plan, sums)
     return DatasetResult(
         name=plan.dataset.name,
         parts=tuple(plan.path(item) for item in plan.items),
@@ -291,6 +348,7 @@ def _summarise(plan: Plan, backend: Backend) -> DatasetResult:
         n_minus_one=n_minus_one,
         sanity={name: sum(info["sanity"].get(name, 0) for info in infos) for name in names},
         files=plan.files,
+        skipped=plan.skipped,
     )
 
 
@@ -308,38 +366,3 @@ def _require_one_weight(plan: Plan, infos: Sequence[Mapping[str, Any]]) -> None:
             "background."
         )
         raise InputFileError(msg)
-
-
-def _normalisation(plan: Plan, summed: float, backend: Backend) -> tuple[float, str]:
-    dataset, read = plan.dataset, plan.processor.adapter.generator_sum
-    if dataset.is_observed or plan.is_truncated:
-        return summed, "events"
-    sums: list[float | None] = []
-    if read is not None:
-        tasks = list(plan.files)
-        found = dict(run_tasks(backend, _GeneratorSum(read), tasks, "Reading generator sums"))
-        sums = [found[index] for index in range(len(tasks))]
-    known = [value for value in sums if value is not None]
-    if known and len(known) == len(sums):
-        return math.fsum(known), "runs"
-    if dataset.n_generated is not None:
-        return dataset.n_generated, "n_generated"
-    if known:
-        lacking = next(record.filename for record, value in zip(plan.files, sums, strict=True) if value is None)
-        msg = (
-            f"{lacking} (dataset {dataset.name}): there is no sum of generator weights (Runs/genEventSumw), but other "
-            "files of the dataset have it. Give metadata.n_generated for the whole dataset."
-        )
-        raise InputFileError(msg)
-    return summed, "events"
-
-
-@dataclass(frozen=True)
-class _GeneratorSum:
-    """Picklable call of an adapter's `generator_sum` on a file."""
-
-    read: Any
-
-    def __call__(self, record: FileRecord) -> float | None:
-        total: float | None = self.read(record.filename)
-        return total

@@ -9,9 +9,9 @@ import pytest
 from analysis.compute import Serial
 from analysis.config import SearchConfig
 from analysis.datasets import Dataset
-from analysis.errors import CwolaError, InputFileError
-from processors.executor import explain
+from analysis.errors import CwolaError, InputFileError, ProcessingError
 from processors.features import FEATURES, Feature
+from processors.problems import explain
 from processors.run import process_datasets
 from tests import toys
 from tests.running import dataset, run
@@ -101,7 +101,7 @@ def test_mistake_in_a_feature_names_its_line(tmp_path, monkeypatch):
 
     monkeypatch.setitem(FEATURES, "mj1", Feature(FEATURES["mj1"].spec, divide))
     path = toys.write_nanoaod(tmp_path / "a.root", [toys.dijet()])
-    with pytest.raises(InputFileError, match=r"a\.root.*ZeroDivisionError.*test_broken_files\.py, line \d+"):
+    with pytest.raises(ProcessingError, match=r"a\.root.*ZeroDivisionError.*test_broken_files\.py, line \d+"):
         run(dataset(path), tmp_path)
 
 

@@ -61,11 +61,10 @@ def replace_residuals(value):
     return value
 
 
-def test_sum_of_weights_is_the_exact_one(weighted, tmp_path):
+def test_weight_of_all_events_is_summed_exactly(weighted, tmp_path):
     weights = [value for path in weighted for value in uproot.open(path)["Events/genWeight"].array().to_list()]
     result, _ = run(dataset(*weighted), tmp_path, chunksize=50)
-    assert result.sum_of_weights == math.fsum(weights)
-    assert result.normalisation == "events"
+    assert result.cutflow["all"].weight == math.fsum(weights)
     assert result.n_entries == result.cutflow["all"].events == 1100
 
 
@@ -216,52 +215,6 @@ def test_dataset_without_events_is_named(tmp_path):
         run(dataset(empty), tmp_path)
 
 
-@pytest.mark.parametrize("branch", ["genEventSumw", "genEventSumw_"])
-def test_normalisation_prefers_the_sum_in_the_file(tmp_path, branch):
-    """A skim keeps the sum of the weights of all generated events; an empty skim counts too."""
-    sums = {"a": [10.0, 5.5], "b": [4.5]}
-    events = {"a": [toys.dijet()] * 3, "b": []}
-    paths = [
-        toys.write_nanoaod(
-            tmp_path / f"{name}.root",
-            events[name],
-            gen_weight=[2.0] * len(events[name]),
-            generator_sums=values,
-            sums_branch=branch,
-        )
-        for name, values in sums.items()
-    ]
-    one = dataset(*paths, n_generated=77, xsec_pb=2.0, lumi_ifb=0.5)
-    result, table = run(one, tmp_path)
-    assert (result.sum_of_weights, result.normalisation) == (20.0, "runs")
-    assert table.weight.tolist() == [2.0 * 1000 * 2.0 * 0.5 / 20.0] * 3
-
-
-def test_normalisation_by_hand_and_by_events(tmp_path):
-    path = toys.write_nanoaod(tmp_path / "a.root", [toys.dijet()] * 4, gen_weight=[0.25] * 4)
-    given, _ = run(dataset(path, n_generated=50.0), tmp_path)
-    summed, _ = run(dataset(path), tmp_path)
-    assert (given.sum_of_weights, given.normalisation) == (50.0, "n_generated")
-    assert (summed.sum_of_weights, summed.normalisation) == (1.0, "events")
-
-
-def test_truncated_dataset_is_normalised_to_the_events_read(tmp_path):
-    path = toys.write_nanoaod(tmp_path / "a.root", [toys.dijet()] * 4, gen_weight=[0.5] * 4, generator_sums=[2.0])
-    part, _ = run(dataset(path, max_entries=3, n_generated=50), tmp_path)
-    whole, _ = run(dataset(path, max_entries=4), tmp_path)
-    assert (part.sum_of_weights, part.normalisation) == (1.5, "events")
-    assert (whole.sum_of_weights, whole.normalisation) == (2.0, "runs")
-
-
-def test_sum_that_only_some_files_have_is_refused(tmp_path):
-    with_sum = toys.write_nanoaod(tmp_path / "with.root", [toys.dijet()], generator_sums=[2.0])
-    without = toys.write_nanoaod(tmp_path / "without.root", [toys.dijet()], run=2)
-    with pytest.raises(InputFileError, match=r"without\.root.*sample.*n_generated"):
-        run(dataset(with_sum, without), tmp_path)
-    result, _ = run(dataset(with_sum, without, n_generated=9), tmp_path)
-    assert result.normalisation == "n_generated"
-
-
 def test_copy_of_a_file_is_refused(weighted, tmp_path):
     copy = tmp_path / "copy.root"
     copy.write_bytes(weighted[0].read_bytes())
@@ -290,7 +243,7 @@ def test_datasets_of_two_formats_in_one_go(tmp_path):
     delphes = toys.write_delphes(tmp_path / "d.root", [toys.dijet()] * 4)
     both = {
         "d": Dataset("d", "signal", "delphes", ((str(delphes), "Delphes"),)),
-        "n": Dataset("n", "background", "nanoaod", ((str(nano), "Events"),), xsec_pb=3.0, lumi_ifb=0.01),
+        "n": Dataset("n", "background", "nanoaod", ((str(nano), "Events"),), xsec_pb=3.0, lumi_ifb=0.01, n_generated=3),
     }
     result = process_datasets(both, SearchConfig(), tmp_path, Serial())
     assert list(result.datasets) == ["d", "n"]
@@ -350,4 +303,5 @@ def test_record_of_the_run_is_plain_json(weighted, tmp_path):
     record = document["datasets"]["sample"]
     assert [file["n_entries"] for file in record["files"]] == [700, 400]
     assert all((result.folder / "dataset=sample" / name).is_file() for name in record["parts"])
-    assert record["cutflow"]["all"] == {"events": 1100, "weight": result.datasets["sample"].sum_of_weights}
+    assert record["cutflow"]["all"] == {"events": 1100, "weight": result.datasets["sample"].cutflow["all"].weight}
+    assert (record["sum_of_weights"], record["normalisation"], record["skipped_files"]) == (None, "none", [])

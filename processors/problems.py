@@ -1,0 +1,186 @@
+"""What went wrong with a file, in plain words, and what can be done about it."""
+
+from __future__ import annotations
+
+import lzma
+import struct
+import traceback
+import zlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from coffea.processor.executor import UprootMissTreeError
+from uproot.exceptions import KeyInFileError
+
+from analysis.errors import CwolaError, InputFileError, ProcessingError
+
+__all__ = ["FileTask", "explain", "is_passing"]
+
+ROOT_HEADER_BYTES = 64
+LARGE_FILE_VERSION = 1_000_000
+"""From this version number on, a ROOT header holds 8-byte positions."""
+
+READING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
+READERS = {"uproot", "fsspec", "aiohttp", "cramjam", "fsspec_xrootd"}
+"""Packages that read files: an error from inside one of them is a fault of the file."""
+
+
+class FileTask(Protocol):
+    """A task on one input file, such as coffea's WorkItem."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+
+    @property
+    def filename(self) -> str:
+        """Path or URL."""
+
+    @property
+    def treename(self) -> str:
+        """Name of the tree."""
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error may go away by itself, so that the file is worth another try.
+
+    That is so for whatever goes wrong with reading: the network, a disk, data that cannot be decompressed. It is not
+    for a file, tree or branch that is not there, and not for another layout.
+    """
+    chain = _causes(error)
+    if any(isinstance(one, (CwolaError, KeyInFileError, PermissionError, ImportError)) for one in chain):
+        return False
+    if any(isinstance(one, FileNotFoundError) for one in chain) and not _is_network(chain):
+        return False
+    if any(str(one).startswith("Failed creating nanoevents") for one in chain):
+        return any(isinstance(one, READING_ERRORS) for one in chain)
+    return _is_reading(chain)
+
+
+def _is_reading(chain: list[BaseException]) -> bool:
+    return any(isinstance(one, READING_ERRORS) or READERS & _packages(one) for one in chain)
+
+
+def _is_network(chain: list[BaseException]) -> bool:
+    names = {base.__name__ for one in chain for base in type(one).__mro__}
+    return bool(names & {"ConnectionError", "TimeoutError", "ClientConnectionError"})
+
+
+def _packages(error: BaseException) -> set[str]:
+    """Names of the folders of all modules that an exception came through."""
+    return {part for frame in traceback.extract_tb(error.__traceback__) for part in Path(frame.filename).parts}
+
+
+def explain(error: BaseException, task: FileTask) -> CwolaError:
+    """Turn an exception raised while a file was read into one that names the file and what to do.
+
+    Parameters
+    ----------
+    error : BaseException
+    task : FileTask
+
+    Returns
+    -------
+    CwolaError
+        The error of this package in the chain of causes, if there is one; else an `InputFileError` if reading went
+        wrong, a `ProcessingError` if something else did.
+    """
+    if ours := _own_error(error):
+        return ours
+    chain = _causes(error)
+    where = f"{task.filename} (dataset {task.dataset})"
+    if problem := _file_problem(chain, task):
+        return InputFileError(f"{where}: {problem}")
+    root = chain[-1]
+    text = f"{type(root).__name__}: {root}".splitlines()[0]
+    if any(str(one).startswith("Failed creating nanoevents") for one in chain):
+        return InputFileError(
+            f"{where}: {text} ({_place(root)}). The branches do not have the layout of metadata.format: correct it in "
+            "the datasets file."
+        )
+    if _is_reading(chain):
+        return InputFileError(
+            f"{where}: the file cannot be read: {text} ({_place(root)}). Check that it is complete; download or make "
+            "it again."
+        )
+    return ProcessingError(
+        f"{where}: {text} ({_place(root)}). If the line named here is in a module of yours, correct it there; else "
+        "check that the file has the layout of metadata.format."
+    )
+
+
+def _own_error(error: BaseException) -> CwolaError | None:
+    return next((one for one in _causes(error) if isinstance(one, CwolaError)), None)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an exception, what caused it, and so on down to the root."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    return chain
+
+
+def _file_problem(chain: list[BaseException], task: FileTask) -> str | None:
+    if "://" in task.filename:
+        return _server_problem(chain, task) or _content_problem(chain, task)
+    return _content_problem(chain, task)
+
+
+def _server_problem(chain: list[BaseException], task: FileTask) -> str | None:
+    protocol = task.filename.partition("://")[0]
+    if protocol == "root" and find_spec("fsspec_xrootd") is None:
+        return "root:// addresses need the extra xrootd: pip install 'cwola-dijet[xrootd]'."
+    if any(isinstance(one, ImportError) or str(one).startswith("Protocol not known") for one in chain):
+        return f"no library that reads {protocol}:// addresses is installed ({chain[-1]})."
+    if any(isinstance(one, TimeoutError) for one in chain):
+        return "the server did not answer in time. Try again later, or give it more with --timeout SECONDS."
+    if _is_network(chain):
+        return f"the server cannot be reached ({chain[-1]}). Check the address and the network, or try again later."
+    return None
+
+
+def _content_problem(chain: list[BaseException], task: FileTask) -> str | None:
+    if any(isinstance(one, FileNotFoundError) for one in chain):
+        return "there is no such file. Correct the path in the datasets file."
+    if any(isinstance(one, PermissionError) for one in chain):
+        return "the file may not be read (permission denied)."
+    lengths = _lengths(Path(task.filename))
+    if lengths is None:
+        return "this is not a ROOT file. Download or make it again."
+    found, stated = lengths
+    if found < stated:
+        return f"the file is cut off: it has {found} of {stated} bytes. Download or copy it again."
+    if any(isinstance(one, UprootMissTreeError) for one in chain):
+        keys = ", ".join(str(key).split(";")[0] for key in getattr(chain[-1], "keys", None) or [])
+        hint = f" and accounts for {stated} of {found} bytes only" if found > stated else ""
+        return (
+            f"there is no tree '{task.treename}'; the file holds {keys or 'nothing'}{hint}. Correct the tree in the "
+            "datasets file; if the job that writes the file is still running, wait for it; if it died, make the "
+            "file again."
+        )
+    return None
+
+
+def _lengths(path: Path) -> tuple[int, int] | None:
+    """Length of a local ROOT file, found and as its header states it; (0, 0) if unknown, None if not a ROOT file."""
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(ROOT_HEADER_BYTES)
+        found = path.stat().st_size
+    except OSError:
+        return 0, 0
+    if len(header) < ROOT_HEADER_BYTES or not header.startswith(b"root"):
+        return None
+    version, stated = struct.unpack(">i4xi", header[4:16])
+    if version >= LARGE_FILE_VERSION:
+        (stated,) = struct.unpack(">q", header[12:20])
+    return found, stated
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "no line known"

@@ -1,0 +1,125 @@
+"""What simulation is normalised by: sums that the files hold, or one given by hand, never a sum over events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from analysis.errors import DatasetError, InputFileError
+from tests import toys
+from tests.running import dataset, run
+
+NORMALISED = {"xsec_pb": 2.0, "lumi_ifb": 0.5}
+"""1000 events."""
+
+
+def write(folder, name="a", *, events=4, sums=None, weight=0.5, **options):
+    path = folder / f"{name}.root"
+    weights = [weight] * events
+    return toys.write_nanoaod(path, [toys.dijet()] * events, gen_weight=weights, generator_sums=sums, **options)
+
+
+@pytest.mark.parametrize("branch", ["genEventSumw", "genEventSumw_"])
+def test_sum_in_the_files_is_used(tmp_path, branch):
+    """A skim keeps the sum of the weights of all generated events; an empty skim counts too."""
+    one = write(tmp_path, "a", events=3, sums=[10.0, 5.5], weight=2.0, sums_branch=branch)
+    other = write(tmp_path, "b", events=0, sums=[4.5], sums_branch=branch)
+    result, table = run(dataset(one, other, **NORMALISED), tmp_path)
+    assert (result.sum_of_weights, result.normalisation) == (20.0, "runs")
+    assert table.weight.tolist() == [2.0 * 1000 / 20.0] * 3
+
+
+def test_sum_by_hand_is_used_where_the_files_have_none(tmp_path):
+    path = write(tmp_path)
+    result, table = run(dataset(path, n_generated=50.0, **NORMALISED), tmp_path)
+    assert (result.sum_of_weights, result.normalisation) == (50.0, "n_generated")
+    assert table.weight.tolist() == [0.5 * 1000 / 50.0] * 4
+
+
+def test_delphes_needs_the_sum_by_hand(tmp_path):
+    path = toys.write_delphes(tmp_path / "d.root", [toys.dijet()] * 4)
+    one = dataset(path, layout="delphes", **NORMALISED)
+    with pytest.raises(InputFileError, match=r"d\.root \(dataset sample\): there is no sum .*n_generated"):
+        run(one, tmp_path)
+    _, table = run(replace(one, n_generated=8), tmp_path)
+    assert table.weight.tolist() == [125.0] * 4
+
+
+def test_without_a_sum_nothing_is_normalised(tmp_path):
+    path = write(tmp_path)
+    with pytest.raises(InputFileError, match=r"a\.root \(dataset sample\): there is no sum .*n_generated.*xsec_pb"):
+        run(dataset(path, **NORMALISED), tmp_path)
+    for options in ({}, {"xsec_pb": 2.0}, {"lumi_ifb": 2.0}, {"kind": "pseudodata", **NORMALISED}):
+        result, table = run(dataset(path, **options), tmp_path)
+        assert (result.sum_of_weights, result.normalisation) == (None, "none")
+        assert len(set(table.weight)) == 1
+
+
+def test_sum_that_only_some_files_have_is_refused(tmp_path):
+    paths = [write(tmp_path, "with", sums=[2.0]), write(tmp_path, "without", run=2)]
+    with pytest.raises(InputFileError, match=r"without\.root \(dataset sample\): there is no sum.*n_generated"):
+        run(dataset(*paths, **NORMALISED), tmp_path)
+    result, _ = run(dataset(*paths, n_generated=9), tmp_path)
+    assert (result.sum_of_weights, result.normalisation) == (9, "n_generated")
+
+
+def test_sums_that_contradict_each_other_are_refused(tmp_path):
+    """A number of events where the sum of weights belongs."""
+    path = write(tmp_path, sums=[2.0])
+    with pytest.raises(DatasetError, match=r"sample: metadata\.n_generated is 4, but the files hold 2 .*not a number"):
+        run(dataset(path, n_generated=4, **NORMALISED), tmp_path)
+    result, _ = run(dataset(path, n_generated=2.0001, **NORMALISED), tmp_path)
+    assert (result.sum_of_weights, result.normalisation) == (2.0, "runs")
+
+
+@pytest.mark.parametrize("given", [None, 40.0])
+def test_part_of_the_events_has_that_part_of_the_sum(tmp_path, given):
+    """Of 10 events 7 are read: all of the first file and 3 of the second."""
+    paths = [
+        write(tmp_path, "a", sums=None if given else [30.0]),
+        write(tmp_path, "b", events=6, sums=None if given else [10.0], run=2),
+    ]
+    options = NORMALISED if given is None else {**NORMALISED, "n_generated": given}
+    part, table = run(dataset(*paths, max_entries=7, **options), tmp_path)
+    assert part.sum_of_weights == pytest.approx(40.0 * 0.7, rel=1e-15)
+    assert table.weight.sum() == pytest.approx(0.5 * 7 * 1000 / 28)
+    whole, table = run(dataset(*paths, max_entries=10, **options), tmp_path)
+    assert whole.sum_of_weights == 40.0
+    assert table.weight.sum() == pytest.approx(0.5 * 10 * 1000 / 40)
+
+
+def test_negative_weights_stay(tmp_path):
+    path = toys.write_nanoaod(
+        tmp_path / "a.root", [toys.dijet()] * 4, gen_weight=[1.0, -1.0, 1.0, 1.0], generator_sums=[20.0]
+    )
+    _, table = run(dataset(path, **NORMALISED), tmp_path)
+    assert sorted(table.weight) == [-50.0, 50.0, 50.0, 50.0]
+
+
+def test_sum_that_is_not_positive_is_refused(tmp_path):
+    path = write(tmp_path, sums=[-2.0])
+    with pytest.raises(DatasetError, match=r"dataset sample: the sum of generator weights before cuts is -2"):
+        run(dataset(path, **NORMALISED), tmp_path)
+
+
+def test_files_left_out_do_not_count(tmp_path):
+    """The sum in the files is that of the others; one by hand covers all, so it is scaled by events where known."""
+    good = write(tmp_path, "a", sums=[30.0])
+    lacking = write(tmp_path, "b", events=6, sums=[10.0], run=2, drop=("FatJet_eta",))
+    result, _ = run(dataset(good, lacking, **NORMALISED), tmp_path, skip_bad_files=True)
+    assert (result.sum_of_weights, result.normalisation) == (30.0, "runs")
+    assert [(file.filename, file.n_entries) for file in result.skipped] == [(str(lacking), 6)]
+    good = write(tmp_path, "a")
+    result, _ = run(dataset(good, lacking, n_generated=50, **NORMALISED), tmp_path, skip_bad_files=True)
+    assert (result.sum_of_weights, result.normalisation) == (20.0, "n_generated")
+
+
+def test_sum_by_hand_does_not_cover_files_of_unknown_size(tmp_path):
+    good, page = write(tmp_path, "a"), tmp_path / "page.root"
+    page.write_text("<html>404 not found</html>" * 10)
+    one = dataset(good, page, n_generated=50, **NORMALISED)
+    with pytest.raises(DatasetError, match=r"n_generated covers all its files, but .*page\.root is left out"):
+        run(one, tmp_path, skip_bad_files=True)
+    result, table = run(dataset(good, page, n_generated=50), tmp_path, skip_bad_files=True)
+    assert (result.sum_of_weights, result.normalisation, len(table)) == (None, "none", 4)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
+from analysis.cli_events import select
 from analysis.cli_fit import fit
 from analysis.errors import ConfigError, CwolaError
 
@@ -55,6 +56,17 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
             show_default=True,
             help="Results folder.",
         ),
+        "skip": click.option(
+            "--skip-bad-files", is_flag=True, help="Leave out files that cannot be used, and list them."
+        ),
+        "timeout": click.option(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            default=60.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long a server may take to answer before its file is tried again; three times in all.",
+        ),
         "jobs": click.option(
             "--jobs",
             type=click.IntRange(1),
@@ -77,7 +89,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "seed", "output", "jobs")
+@_options("datasets", "exclude", "preset", "config", "seed", "output", "skip", "timeout", "jobs")
 def run(datasets: Path, exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
     """Run the whole search: process, scan and plot, each resuming from what is on disk."""
     from analysis import workflow
@@ -93,7 +105,7 @@ def run(datasets: Path, exclude: tuple[str, ...], output: Path, jobs: int | None
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "output", "jobs")
+@_options("datasets", "exclude", "preset", "config", "output", "skip", "timeout", "jobs")
 def process(datasets: Path, exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
     """Select dijet events from ROOT files and write them as parquet."""
     from analysis import workflow
@@ -101,7 +113,8 @@ def process(datasets: Path, exclude: tuple[str, ...], output: Path, jobs: int | 
 
     config = _config(**settings)
     with _results(output) as folder, open_backend(jobs) as backend:
-        _print_cutflow(workflow.process(_load_datasets(datasets, exclude), config, folder, backend))
+        events = workflow.process(_load_datasets(datasets, exclude), config, folder, backend)
+    _print_cutflow(events, n_minus_one=True)
 
 
 @cli.command()
@@ -118,15 +131,19 @@ def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: A
 
 
 @cli.command()
+@click.option(
+    "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
+)
 @_options("preset", "config", "output", "jobs")
-def plot(output: Path, jobs: int | None, **settings: Any) -> None:
+def plot(control: bool, output: Path, jobs: int | None, **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
-    from analysis import workflow
+    from analysis import workflow, workflow_events
     from analysis.compute import open_backend
 
+    draw = workflow_events.plot_control if control else workflow.plot
     with _results(output, create=False) as folder, open_backend(jobs) as backend:
-        figures = workflow.plot(folder, _config(**settings, fallback=folder.config), backend)
-    click.echo(f"{len(figures)} figures in {folder.plots}")
+        figures = draw(folder, _config(**settings, fallback=folder.config), backend)
+    click.echo(f"{len(figures)} figures in {folder.plots / 'control' if control else folder.plots}")
 
 
 def _masses(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, float]:
@@ -194,6 +211,7 @@ def presets() -> None:
 
 
 cli.add_command(fit)
+cli.add_command(select)
 
 
 def main() -> None:
@@ -261,11 +279,17 @@ def _results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
         handler.close()
 
 
-def _print_cutflow(events: ProcessedEvents) -> None:
+def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> None:
     from analysis.console import open_console
-    from analysis.summary import cutflow_table
+    from analysis.summary import cutflow_table, n_minus_one_table, selection_notes
 
-    open_console().print(cutflow_table(events.cutflow))
+    console = open_console()
+    console.print(cutflow_table(events.cutflow))
+    if n_minus_one:
+        console.print(n_minus_one_table(events.cutflow, events.n_minus_one))
+    kinds = {name: dataset.kind for name, dataset in events.datasets.items()}
+    for note in selection_notes(events.selection, kinds, events.records):
+        console.print(note, markup=False)
 
 
 def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:

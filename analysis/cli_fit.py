@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analysis.spectrum_file import Spectrum
     from analysis.statistics import GlobalResult
 
-__all__ = ["fit"]
+__all__ = ["fit", "parse_interval"]
 
 _AUTO = "auto"
 _MAX_WINDOWS = 10_000
@@ -47,7 +47,8 @@ def _interval(text: str, option: str) -> tuple[float, float]:
     return low, high
 
 
-def _parse_interval(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, float] | None:
+def parse_interval(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    """Read LO:HI in GeV, the callback of an option."""
     return None if value is None else _interval(value, parameter.opts[0])
 
 
@@ -86,10 +87,10 @@ def _parse_scan(_: click.Context, parameter: click.Parameter, value: str | None)
     help="Windows of this width every STEP GeV, from FIRST up to LAST.",
 )
 @click.option(
-    "--mask", metavar="LO:HI", callback=_parse_interval, help="What the fit leaves out, GeV.  [default: the window]"
+    "--mask", metavar="LO:HI", callback=parse_interval, help="What the fit leaves out, GeV.  [default: the window]"
 )
 @click.option(
-    "--fit-range", metavar="LO:HI", callback=_parse_interval, help="Range of the fit, GeV.  [default: all bins]"
+    "--fit-range", metavar="LO:HI", callback=parse_interval, help="Range of the fit, GeV.  [default: all bins]"
 )
 @click.option(
     "--function",

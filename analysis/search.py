@@ -61,8 +61,9 @@ _TASKS_PER_JOB = 4
 
 
 _NOT_SEARCH = (
-    *("bump.py", "cli.py", "cli_fit.py", "console.py", "demo", "look_elsewhere.py", "plots", "pseudo_experiments.py"),
-    *("signal.py", "spectrum_file.py", "store.py", "summary.py", "workflow.py"),
+    *("bump.py", "cli.py", "cli_events.py", "cli_fit.py", "console.py", "control.py", "control_comparison.py", "demo"),
+    *("event_list.py", "homogeneity.py", "look_elsewhere.py", "plots", "pseudo_experiments.py", "signal.py"),
+    *("spectrum_file.py", "store.py", "summary.py", "workflow.py", "workflow_events.py"),
 )
 """Modules that a window's result does not depend on."""
 
@@ -152,6 +153,9 @@ class WindowResult:
         Pass weights of all searched events; None where the window failed, and while blinded.
     reason : str or None
         Why the window failed, or None.
+    scores : (n_events,) float32, or None
+        Member mean of the out-of-fold scores, NaN outside the fit range; None where there are no `passes`, and where
+        the window was read from disk.
     """
 
     window: MassWindow
@@ -161,6 +165,7 @@ class WindowResult:
     models: tuple[tuple[bytes, ...], ...] = ()
     passes: NDArray[Any] | None = None
     reason: str | None = None
+    scores: NDArray[np.float32] | None = None
 
     @property
     def status(self) -> str:
@@ -321,6 +326,7 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
         _hide(spectrum, job.window, data.blinded),
         models,
         None if data.blinded else _compact(passes.values),
+        scores=None if data.blinded else fit.scores.mean(),
     )
 
 

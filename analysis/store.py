@@ -1,8 +1,8 @@
 """The only writer and reader of a results folder.
 
 Layout: `config.json` (resolved configuration), `process.json` and `parts/` (selected events), `windows/<low>-<high>/`
-(record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, models as UBJ), `global.json`, `results.json`,
-`manifest.json`, `plots/` and `cwola.log`. Everything is written atomically: what exists is complete.
+(record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, scores, models as UBJ), `global.json`,
+`results.json`, `manifest.json`, `plots/` and `cwola.log`. Everything is written atomically: what exists is complete.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class ResultsFolder:
         """
         return self._read_json("process.json", "process")
 
-    def save_window(self, key: str, result: WindowResult) -> None:
+    def save_window(self, key: str, result: WindowResult, *, inputs: str = "") -> None:
         """Write one window, replacing what was there of it.
 
         Parameters
@@ -103,19 +103,21 @@ class ResultsFolder:
         key : str
             Digest of all that the result depends on.
         result : WindowResult
+        inputs : str
+            Digest of the events alone, so that arrays with one value per event can be put beside them again.
         """
         target = self._windows / result.window.name
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             with writing(target):
-                self._fill_window(temporary, key, result)
+                self._fill_window(temporary, {"key": key, "inputs": inputs}, result)
                 shutil.rmtree(target, ignore_errors=True)
                 temporary.replace(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _fill_window(self, folder: Path, key: str, result: WindowResult) -> None:
+    def _fill_window(self, folder: Path, keys: Mapping[str, str], result: WindowResult) -> None:
         models = folder / "models"
         models.mkdir(parents=True)
         for fold, members in enumerate(result.models):
@@ -128,7 +130,9 @@ class ResultsFolder:
                 self._write_json(folder / f"workspace_{selection.name}.json", selection.workspace)
         if result.passes is not None:
             np.savez_compressed(folder / "passes.npz", passes=result.passes)
-        self._write_json(folder / "window.json", {"key": key, **window_document(result)})
+        if result.scores is not None:
+            np.savez_compressed(folder / "scores.npz", scores=result.scores)
+        self._write_json(folder / "window.json", {**keys, **window_document(result)})
 
     def save_global(self, key: str, result: GlobalResult) -> None:
         """Write the global result with the digest of all that it depends on."""
@@ -162,6 +166,48 @@ class ResultsFolder:
                 if document["key"] in keys:
                     found[document["key"]] = _read_window(path.parent, document)
         return {key: found[key] for key in keys if key in found}
+
+    def load_scores(self, name: str, *, inputs: str) -> NDArray[np.float32]:
+        """Read the out-of-fold scores of one window.
+
+        Parameters
+        ----------
+        name : str
+            Of the window, such as "3300-3700".
+        inputs : str
+            Digest of the events that the scores shall be of.
+
+        Returns
+        -------
+        (n_events,) float32
+            Member mean, NaN outside the fit range; in the order of the searched events.
+
+        Raises
+        ------
+        ResultsError
+            If there are none, as in a folder of an older version, or they are of other events.
+        """
+        folder = self._windows / name
+        remedy = f"Run `cwola scan --output {self.path}` again."
+        try:
+            document = json.loads((folder / "window.json").read_text(encoding="utf-8"))
+            with np.load(folder / "scores.npz", allow_pickle=False) as stored:
+                scores: NDArray[np.float32] = stored["scores"]
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            msg = f"{folder} holds no scores of the events that could be read: {error}. {remedy}"
+            raise ResultsError(msg) from error
+        if document.get("inputs") != inputs:
+            msg = f"window {name} GeV in {self.path} was searched with other events than those on disk now. {remedy}"
+            raise ResultsError(msg)
+        return scores
+
+    def save_control(self, document: Mapping[str, Any]) -> Path:
+        """Write the histograms of the control figures as UHI JSON."""
+        path = self.plots / "control" / "histograms.json"
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._write_json(path, document, default=uhi.io.json.default)
+        return path
 
     def save_results(self, document: Mapping[str, Any], keys: Sequence[str]) -> None:
         """Check and write `results.json` and the manifest, and remove windows that are not part of them.

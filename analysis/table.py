@@ -19,7 +19,7 @@ from analysis.errors import TableError, writing
 from analysis.identity import event_hash
 from analysis.schema import FIXED_COLUMNS, METADATA_KEY, FeatureSpec, table_schema
 
-__all__ = ["EventTable", "read_part_info", "write_part"]
+__all__ = ["EventTable", "read_features", "read_part_info", "write_part"]
 
 DICTIONARY_COLUMNS = ["run", "luminosity_block", "dataset", "rapidity_region", "weight"]
 """Columns that parquet keeps as dictionaries: for numbers that hardly repeat these take time and save nothing."""
@@ -102,7 +102,7 @@ class EventTable:
         if not parts:
             msg = "there are no parts to read: no event was selected, or the stage `process` has not run."
             raise TableError(msg)
-        specs = {part: _read_features(part) for part in parts}
+        specs = {part: read_features(part) for part in parts}
         features = specs[parts[0]]
         if odd := [str(part) for part, found in specs.items() if found != features]:
             msg = f"{odd[0]} has other features than {parts[0]}; delete the folder of parts and process again."
@@ -296,7 +296,8 @@ def _sorted(table: pa.Table) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in ("event_id", "mjj", "abs_dy")])
 
 
-def _read_features(path: Path) -> tuple[FeatureSpec, ...]:
+def read_features(path: Path) -> tuple[FeatureSpec, ...]:
+    """Return what the feature columns of a part are, in column order."""
     return tuple(FeatureSpec.from_json(spec) for spec in _read_document(path)["features"])
 
 

@@ -30,7 +30,17 @@ from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
 
-__all__ = ["ProcessedEvents", "ScanSummary", "load_events", "plot", "process", "scan", "simulate"]
+__all__ = [
+    "ProcessedEvents",
+    "ScanSummary",
+    "is_blinded",
+    "load_events",
+    "plot",
+    "process",
+    "scan",
+    "simulate",
+    "stage",
+]
 
 _log = logging.getLogger("cwola")
 
@@ -56,9 +66,33 @@ class ProcessedEvents:
     selection: dict[str, Any]
 
     @property
+    def skipped_files(self) -> list[dict[str, Any]]:
+        """One record per file that was left out: dataset, file, reason, and events where they are known."""
+        return [
+            {"dataset": name, "file": file["filename"], "reason": file["reason"], "entries": file["n_entries"]}
+            for name, record in self.records.items()
+            for file in record["skipped_files"]
+        ]
+
+    @property
     def cutflow(self) -> dict[str, Any]:
         """Cutflow by dataset: cut to events and weight."""
         return {name: record["cutflow"] for name, record in self.records.items()}
+
+    @property
+    def n_minus_one(self) -> dict[str, Any]:
+        """Events that pass all cuts but one, by dataset: cut to events and weight."""
+        return {name: record["n_minus_one"] for name, record in self.records.items()}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What `results.json` says of the processing stage."""
+        return {
+            "inputs": self.inputs,
+            "skipped_files": self.skipped_files,
+            "cutflow": self.cutflow,
+            "n_minus_one": self.n_minus_one,
+        }
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -75,6 +109,41 @@ class ProcessedEvents:
             for name, record in self.records.items()
             for file in record["files"]
         ]
+
+    def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Path, ...]:
+        """Parts of one dataset."""
+        return tuple(folder.parts / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
+
+    def scale(self, name: str) -> float:
+        """Factor that normalises the weights of one dataset."""
+        return self.datasets[name].scale(self.records[name]["sum_of_weights"])
+
+    def identity(self, *, blinded: bool) -> str:
+        """Digest of what the searched events are, wherever their files lie."""
+        observed = observed_datasets(self.datasets)
+        identities = [[name, dataset.is_signal, self.records[name]["parts"]] for name, dataset in observed.items()]
+        return digest([self.digest, blinded, *identities])
+
+    def read_searched(self, folder: ResultsFolder) -> EventTable:
+        """Read the events that are searched, in the order of all arrays of a scan."""
+        observed = observed_datasets(self.datasets)
+        paths = [path for name in observed for path in self.part_paths(name, folder)]
+        table = EventTable.from_parts(paths, {name: self.scale(name) for name in observed})
+        return table.in_region(SEARCH_REGION)
+
+    def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
+        """Refuse a configuration with another selection than that of the events.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.selection != config.selection.model_dump(mode="json"):
+            msg = (
+                f"the events in {folder.parts} were selected with other settings in [selection]. Run `cwola process` "
+                "with this configuration first."
+            )
+            raise ConfigError(msg)
 
     def without(self, names: Iterable[str]) -> ProcessedEvents:
         """Drop datasets by name."""
@@ -101,7 +170,7 @@ class ScanSummary:
 
 
 def process(
-    datasets: Mapping[str, Dataset], config: SearchConfig, folder: ResultsFolder, backend: Backend
+    datasets: Mapping[str, Dataset], config: SearchConfig, folder: ResultsFolder, backend: Backend, **options: Any
 ) -> ProcessedEvents:
     """Select events from ROOT files; parts that are on disk already are not made again.
 
@@ -111,6 +180,8 @@ def process(
     config : SearchConfig
     folder : ResultsFolder
     backend : Backend
+    **options
+        `skip_bad_files` and `timeout` of `processors.run.process_datasets`.
 
     Returns
     -------
@@ -119,8 +190,8 @@ def process(
     from processors.run import process_datasets
 
     require_known(config)
-    with _stage("process"):
-        result = process_datasets(datasets, config, folder.parts, backend)
+    with stage("process"):
+        result = process_datasets(datasets, config, folder.parts, backend, **options)
         document = result.to_json()
         document["selection"] = config.selection.model_dump(mode="json")
         for name, dataset in datasets.items():
@@ -171,17 +242,12 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     WindowError
         If a window lies where the spectrum is not smooth.
     """
-    if events.selection != config.selection.model_dump(mode="json"):
-        msg = (
-            f"the events in {folder.parts} were selected with other settings in [selection]. Run `cwola process` with "
-            "this configuration first."
-        )
-        raise ConfigError(msg)
+    events.require_selection(config, folder)
     observed = observed_datasets(events.datasets)
     regions = RegionScan.from_config(config.scan)
     regions.require_smooth(generator_threshold(observed.values()), edge=config.scan.smooth_edge)
     job = _Scan(events, observed, regions, config, folder, backend)
-    with _stage("scan"):
+    with stage("scan"):
         folder.save_config(config)
         results = _run_windows(job)
         summary = _summarise(job, results, _global_result(job, results))
@@ -189,8 +255,7 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
             summary.results,
             config_digest=config.digest(),
             random_state=config.random_state,
-            inputs=events.inputs,
-            cutflow=events.cutflow,
+            processed=events.document,
             trials=summary.trials,
             blinded=summary.blinded,
             global_result=summary.global_result,
@@ -209,7 +274,7 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
     """
     from analysis.plots import save_figures
 
-    with _stage("plot"):
+    with stage("plot"):
         document, windows = folder.load_results()
         return save_figures(
             windows,
@@ -245,8 +310,15 @@ def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str
     return f"{made['n_events']} events in {path}, cross-section {made['xsec_pb']:.4g} ± {made['xsec_error_pb']:.2g} pb"
 
 
+def is_blinded(events: ProcessedEvents, config: SearchConfig) -> bool:
+    """Whether the inside of the windows must not be shown: real data, unless the configuration unblinds them."""
+    kinds = {dataset.kind for dataset in observed_datasets(events.datasets).values()}
+    return "data" in kinds and not config.statistics.unblind
+
+
 @contextmanager
-def _stage(name: str) -> Iterator[None]:
+def stage(name: str) -> Iterator[None]:
+    """Log the beginning and the end of a stage."""
     _log.info("%s: started", name)
     start = time.monotonic()
     yield
@@ -266,20 +338,16 @@ class _Scan:
 
     @property
     def blinded(self) -> bool:
-        return not self.config.statistics.unblind and any(dataset.kind == "data" for dataset in self.observed.values())
+        return is_blinded(self.events, self.config)
 
     @property
     def inputs(self) -> str:
-        """Digest of what the searched events are, wherever their files lie."""
-        records = self.events.records
-        identities = [[name, dataset.is_signal, records[name]["parts"]] for name, dataset in self.observed.items()]
-        return digest([self.events.digest, self.blinded, *identities])
+        return self.events.identity(blinded=self.blinded)
 
     @cached_property
     def data(self) -> SearchData:
         """Read only where something is left to do."""
-        table = _read_table(self.events, self.observed, self.folder).in_region(SEARCH_REGION)
-        return SearchData(table, self.blinded, _truth(self.observed.values()))
+        return SearchData(self.events.read_searched(self.folder), self.blinded, _truth(self.observed.values()))
 
 
 def _run_windows(job: _Scan) -> dict[str, WindowResult]:
@@ -288,7 +356,7 @@ def _run_windows(job: _Scan) -> dict[str, WindowResult]:
     known = job.folder.load_windows(keys)
     if len(known) < len(keys):
         for key, result in run_scan(job.data, job.regions, job.config, job.backend, inputs=inputs, done=known):
-            job.folder.save_window(key, result)
+            job.folder.save_window(key, result, inputs=inputs)
             known[key] = result
             _log.info("window %s: %s", result.window.name, result.reason or result.status)
     return {key: known[key] for key in keys}
@@ -301,16 +369,6 @@ def _global_result(job: _Scan, results: Mapping[str, WindowResult]) -> GlobalRes
         found = global_result(job.data, list(results.values()), job.regions, job.config, job.backend)
         job.folder.save_global(key, found)
     return found
-
-
-def _read_table(events: ProcessedEvents, observed: Mapping[str, Dataset], folder: ResultsFolder) -> EventTable:
-    paths = [
-        folder.parts / events.digest / f"dataset={name}" / part
-        for name in observed
-        for part in events.records[name]["parts"]
-    ]
-    scales = {name: dataset.scale(events.records[name]["sum_of_weights"]) for name, dataset in observed.items()}
-    return EventTable.from_parts(paths, scales)
 
 
 def _summarise(job: _Scan, results: Mapping[str, WindowResult], total: GlobalResult) -> ScanSummary:

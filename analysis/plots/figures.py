@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from analysis.compute import Backend, Serial, track
 from analysis.config import PlotConfig
-from analysis.errors import writing
+from analysis.plots.files import save_figure
 from analysis.plots.limits import draw_limits
 from analysis.plots.scan import draw_scan
 from analysis.plots.spectrum import draw_spectrum
@@ -20,9 +19,6 @@ from analysis.search import WindowResult
 from analysis.statistics import GlobalResult
 
 __all__ = ["save_figures"]
-
-# No dates: the same results give the same files.
-_METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 
 
 @dataclass(frozen=True)
@@ -122,11 +118,5 @@ def _limits(task: _Task) -> Figure:
 
 
 def _save(task: _Task) -> list[Path]:
-    paths = [task.folder / f"{task.stem}.{suffix}" for suffix in task.config.formats]
     with figure_style():
-        figure = task.draw(task)
-        for path in paths:
-            with writing(path):
-                figure.savefig(path, metadata=_METADATA[path.suffix[1:]])
-            figure.set_layout_engine("none")  # the layout is the same in every format, and slow
-    return paths
+        return save_figure(task.draw(task), task.folder, task.stem, task.config.formats)

@@ -1,0 +1,37 @@
+"""The command `cwola select`: a list of the events that pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from analysis.cli_fit import parse_interval
+
+__all__ = ["select"]
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--window", required=True, metavar="LO:HI", callback=parse_interval, help="A window of the scan, GeV.")
+@click.option("--selection", required=True, metavar="NAME", help="A selection of it, such as inclusive or eff_0.1.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=".csv with a header, .parquet, or .txt with run:lumi:event lines.  [default: RESULTS/selected/]",
+)
+@click.option(
+    "--order", type=click.Choice(["score", "identity"]), default="score", show_default=True, help="Order of the events."
+)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def select(results: Path, window: tuple[float, float], selection: str, output: Path | None, order: str) -> None:
+    """List the events that pass a selection in a window, with their features and scores.
+
+    RESULTS is a results folder of `cwola run`. Blinded results are refused.
+    """
+    from analysis.store import ResultsFolder
+    from analysis.workflow_events import select_events
+
+    selected = select_events(ResultsFolder(results), window, selection, output, order=order)
+    click.echo(f"{selected.count} events in {selected.path}")

@@ -1,0 +1,220 @@
+"""Data against simulation: stacked backgrounds, signals as lines, and the ratio below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hist
+import mplhep
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from analysis.compute import Backend, track
+from analysis.config import PlotConfig
+from analysis.control import MJJ, axis_label
+from analysis.control_comparison import Component, ControlComparison
+from analysis.plots.files import save_figure
+from analysis.plots.style import PALETTE, draw_experiment_label, figure_style, format_p_value, format_with_error
+
+__all__ = ["ControlArtists", "draw_control", "save_control_figures"]
+
+_SIGNAL_STYLES = ("-", "--", ":", "-.")
+_HEADROOM = 0.62
+"""Part of the range, logarithmic for m_jj, that is added above the histograms for the legend."""
+
+_RATIO_RANGE = (0.4, 1.6)
+_STYLE = {"mathtext.default": "it", "lines.markersize": 8}
+
+
+@dataclass(frozen=True)
+class ControlArtists:
+    """What `draw_control` drew.
+
+    Attributes
+    ----------
+    legend : matplotlib.legend.Legend
+    text : matplotlib.text.Text
+        Test, normalisation and notes.
+    """
+
+    legend: Legend
+    text: Text
+
+
+@dataclass(frozen=True)
+class _Task:
+    content: ControlComparison
+    folder: Path
+    config: PlotConfig
+
+
+def save_control_figures(
+    contents: Iterable[ControlComparison], folder: Path, config: PlotConfig, backend: Backend
+) -> list[Path]:
+    """Draw every comparison.
+
+    Parameters
+    ----------
+    contents : iterable of ControlComparison
+    folder : pathlib.Path
+        Created where missing. Figures that are not drawn any more are removed from it.
+    config : PlotConfig
+    backend : Backend
+        Where figures are drawn.
+
+    Returns
+    -------
+    list of pathlib.Path
+        `<region>_<variable>` in every format of the configuration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = [_Task(content, folder, config) for content in contents]
+    drawn = dict(track(backend.map(_save, tasks), total=len(tasks), description="Drawing"))
+    paths = [path for index in range(len(tasks)) for path in drawn[index]]
+    for suffix in ("pdf", "png", "svg"):
+        for stale in set(folder.glob(f"*.{suffix}")) - set(paths):
+            stale.unlink()
+    return paths
+
+
+def draw_control(content: ControlComparison, *, ax: Axes, ax_ratio: Axes) -> ControlArtists:
+    """Draw one comparison.
+
+    Parameters
+    ----------
+    content : ControlComparison
+    ax, ax_ratio : matplotlib.axes.Axes
+        Of one figure, with x axes of their own. The second shows data over simulation with the errors of the data, and
+        those of the simulation as a band around 1; it stays empty where there is no simulation.
+
+    Returns
+    -------
+    ControlArtists
+    """
+    data = _without_hidden(content)
+    if content.backgrounds:
+        _draw_comparison(content, data, ax, ax_ratio)
+    else:
+        mplhep.histplot(data, ax=ax, **_data_style(content), label=content.data.label, flow="none")
+        ax_ratio.set(yticks=[])
+    for index, signal in enumerate(content.signals):
+        style = _SIGNAL_STYLES[index % len(_SIGNAL_STYLES)]
+        color = PALETTE[(2, 3, 5)[index % 3]]
+        mplhep.histplot(
+            signal.histogram,
+            ax=ax,
+            label=_plain(signal),
+            color=color,
+            linestyle=style,
+            linewidth=2,
+            yerr=False,
+            flow="none",
+        )
+    for low, high in content.hidden:
+        for axes in (ax, ax_ratio):
+            axes.axvspan(low, high, facecolor="0.9", edgecolor="0.65", hatch="////", linewidth=0, zorder=0)
+    _set_ranges(content, data, ax, ax_ratio)
+    ax.set_title(content.title, loc="right", fontsize="x-small")
+    text = ax.text(0.035, 0.965, _summary(content), transform=ax.transAxes, ha="left", va="top", fontsize=13)
+    return ControlArtists(ax.legend(loc="upper right", fontsize=13), text)
+
+
+def _draw_comparison(content: ControlComparison, data: hist.Hist[Any], ax: Axes, ax_ratio: Axes) -> None:
+    colors = [PALETTE[(0, 1, 4)[index % 3]] for index in range(len(content.backgrounds))]
+    mplhep.comp.data_model(
+        data,
+        stacked_components=[background.histogram for background in content.backgrounds],
+        stacked_labels=[_plain(background) for background in content.backgrounds],
+        stacked_colors=colors,
+        data_label=content.data.label,
+        model_uncertainty_label="Stat. unc. of simulation",
+        data_w2method="poisson" if content.unit_weights else "sqrt",
+        fig=ax.figure,
+        ax_main=ax,
+        ax_comparison=ax_ratio,
+        comparison="split_ratio",
+        comparison_ylim=_RATIO_RANGE,
+        comparison_ylabel="Data / sim.",
+        flow="none",
+    )
+
+
+def _data_style(content: ControlComparison) -> dict[str, Any]:
+    method = "poisson" if content.unit_weights else "sqrt"
+    return {"histtype": "errorbar", "color": "black", "w2method": method}
+
+
+def _without_hidden(content: ControlComparison) -> hist.Hist[Any]:
+    """Return the data with nothing, not even zero, in blinded bins."""
+    shown = content.data.histogram.copy()
+    low, high = shown.axes[0].edges[:-1], shown.axes[0].edges[1:]
+    view: Any = shown.view()
+    for start, stop in content.hidden:
+        bins = (high > start + 1e-6) & (low < stop - 1e-6)
+        view["value"][bins], view["variance"][bins] = np.nan, np.nan
+    return shown
+
+
+def _plain(component: Component) -> str:
+    return component.label.replace("$", r"\$")
+
+
+def _set_ranges(content: ControlComparison, data: hist.Hist[Any], ax: Axes, ax_ratio: Axes) -> None:
+    values = np.nan_to_num(data.values())
+    model = np.sum([one.histogram.values() for one in content.backgrounds], axis=0) if content.backgrounds else values
+    tops = [values.max(), np.max(model), *(one.histogram.values().max() for one in content.signals)]
+    top = 1.05 * max(*tops, 1e-9)
+    if content.variable.name == MJJ:
+        filled = values[values > 0]
+        bottom = 0.3 * (filled.min() if len(filled) else top / 100)
+        ax.set_yscale("log", nonpositive="clip")
+        ax.set_ylim(bottom, top * (top / bottom) ** _HEADROOM)
+    else:
+        ax.set_ylim(0, top * (1 + _HEADROOM))
+    span = _occupied(data.axes[0].edges, np.maximum(values, model))
+    width = data.axes[0].widths[0]
+    unit = f" {content.variable.unit}" if content.variable.unit else ""
+    ax.set(xlim=span, xlabel="", ylabel=f"Events / {width:.3g}{unit}")
+    ax_ratio.set(xlim=span, xlabel=axis_label(content.variable))
+    ax.tick_params(labelbottom=False)
+
+
+def _occupied(edges: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:
+    """Range of the bins that hold anything."""
+    filled = np.flatnonzero(values)
+    if len(filled) == 0:
+        return float(edges[0]), float(edges[-1])
+    return float(edges[filled[0]]), float(edges[filled[-1] + 1])
+
+
+def _summary(content: ControlComparison) -> str:
+    lines = ["Blinded"] if content.blinded else []
+    if content.test is not None:
+        test = content.test
+        lines.append(
+            rf"Shape: $\chi^2$/ndof = {test.chi2:.1f}/{test.ndof}, $\mathit{{p}} = {format_p_value(test.p_value)}$"
+        )
+    if content.ratio is not None:
+        lines.append(f"{content.data.label} / simulation = {format_with_error(*content.ratio)}")
+    lines.extend(note[0].upper() + note[1:] for note in content.notes)
+    return "\n".join(lines)
+
+
+def _save(task: _Task) -> list[Path]:
+    with figure_style(), rc_context(_STYLE):
+        figure = Figure(figsize=(8.5, 8.5), layout="constrained")
+        FigureCanvasAgg(figure)  # mplhep measures texts, which needs a renderer
+        ax, ax_ratio = figure.subplots(2, 1, height_ratios=(3.2, 1))
+        draw_control(task.content, ax=ax, ax_ratio=ax_ratio)
+        figure.align_ylabels([ax, ax_ratio])
+        draw_experiment_label(task.config.experiment_label, ax=ax)
+        return save_figure(figure, task.folder, task.content.name, task.config.formats)

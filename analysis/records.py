@@ -66,8 +66,7 @@ def results_document(
     *,
     config_digest: str,
     random_state: int,
-    inputs: Sequence[Mapping[str, Any]],
-    cutflow: Mapping[str, Any],
+    processed: Mapping[str, Any],
     trials: Mapping[str, int],
     blinded: bool,
     global_result: GlobalResult,
@@ -79,10 +78,9 @@ def results_document(
     results : sequence of WindowResult
     config_digest : str
     random_state : int
-    inputs : sequence of mapping
-        One per input file.
-    cutflow : mapping
-        Dataset to cut to events and weight.
+    processed : mapping
+        Of the processing stage: "inputs", one mapping per input file; "cutflow" and "n_minus_one", dataset to cut to
+        events and weight.
     trials : mapping
         Numbers of windows, selections and looks in total.
     blinded : bool
@@ -104,8 +102,7 @@ def results_document(
         "config_digest": config_digest,
         "versions": software_versions(),
         "random_state": random_state,
-        "inputs": [dict(item) for item in inputs],
-        "cutflow": dict(cutflow),
+        **processed,
         "trials": dict(trials),
         "blinded": blinded,
         "windows": windows,

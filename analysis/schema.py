@@ -14,6 +14,7 @@ import pyarrow as pa
 __all__ = [
     "FIXED_COLUMNS",
     "METADATA_KEY",
+    "MISSING_TRIGGER",
     "SEARCH_REGION",
     "VALIDATION_REGION",
     "FeatureSpec",
@@ -28,6 +29,9 @@ SEARCH_REGION = "search"
 
 VALIDATION_REGION = "validation"
 """`rapidity_region` of the signal-poor events beyond it (default 1.2 <= |Δy| < 2)."""
+
+MISSING_TRIGGER = "without_"
+"""What the counter of events whose file lacks a trigger begins with; the name of the trigger follows."""
 
 _LABEL = pa.dictionary(pa.int32(), pa.string())
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import floor, log10
+from typing import Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from analysis.schema import MISSING_TRIGGER
 from analysis.search import SelectionResult, WindowResult
 from analysis.statistics import GlobalResult
 
-__all__ = ["cutflow_table", "headline", "scan_table"]
+__all__ = ["cutflow_table", "headline", "n_minus_one_table", "scan_table", "selection_notes"]
+
+Cuts = Mapping[str, Mapping[str, float]]
 
 _HIGHLIGHT_Z = 3.0
 _NOTHING = "-"
@@ -20,7 +24,7 @@ _CAPTION_WIDTH = 90
 _APPROXIMATE = "*"
 
 
-def cutflow_table(cutflow: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
+def cutflow_table(cutflow: Mapping[str, Cuts]) -> Table:
     """Tabulate how many events pass the cuts.
 
     Parameters
@@ -34,14 +38,62 @@ def cutflow_table(cutflow: Mapping[str, Mapping[str, Mapping[str, float]]]) -> T
         One column per dataset, one row per cut: events, below them the sum of weights where that differs, each with
         its efficiency relative to the cut before.
     """
-    table = Table(title="Cutflow: events (and sum of weights), efficiency of each cut", box=box.SIMPLE_HEAD)
-    table.add_column("cut")
-    for name in cutflow:
-        table.add_column(Text(name), justify="right", overflow="fold")
-    columns = [_cutflow_cells(cuts) for cuts in cutflow.values()]
-    for cut in dict.fromkeys(cut for cuts in cutflow.values() for cut in cuts):
-        table.add_row(Text(cut), *(Text(cells.get(cut, _NOTHING)) for cells in columns))
-    return table
+    title = "Cutflow: events (and sum of weights), efficiency of each cut"
+    return _cut_table(title, {name: _cutflow_cells(cuts) for name, cuts in cutflow.items()})
+
+
+def n_minus_one_table(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Table:
+    """Tabulate how many events pass all cuts but one.
+
+    Parameters
+    ----------
+    cutflow, n_minus_one : mapping of dataset to cut to {"events", "weight"}
+        Events and sum of weights that are left after each cut, and that pass all the others.
+
+    Returns
+    -------
+    rich.table.Table
+        One column per dataset, one row per cut: events that pass all other cuts, below them the sum of weights where
+        that differs, each with the share of them that passes this cut too.
+    """
+    title = "N-1: events (and sum of weights) that pass all other cuts, and the share of them that passes this one"
+    cells = {name: _n_minus_one_cells(cutflow[name], cuts) for name, cuts in n_minus_one.items()}
+    return _cut_table(title, cells)
+
+
+def selection_notes(
+    selection: Mapping[str, Any], kinds: Mapping[str, str], records: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Say what the selection did not do, though it could be expected to.
+
+    Parameters
+    ----------
+    selection : mapping
+        `SelectionConfig`, dumped.
+    kinds : mapping of str to str
+        Kind of each dataset.
+    records : mapping of str to mapping
+        What processing recorded of each dataset: "n_entries" and "sanity" are looked at.
+
+    Returns
+    -------
+    list of str
+        Triggers that files lack, and observed data without jet ID or golden JSON. Plain text.
+    """
+    notes = []
+    for name, record in records.items():
+        for key, events in record["sanity"].items():
+            if key.startswith(MISSING_TRIGGER) and events:
+                notes.append(
+                    f"{name}: {key.removeprefix(MISSING_TRIGGER)} is not in the files of {events} of {record['n_entries']} "
+                    "events and counts as not fired there."
+                )
+    if data := ", ".join(name for name, kind in kinds.items() if kind == "data"):
+        if selection.get("lumi_mask") is None:
+            notes.append(f"{data}: no golden JSON (selection.lumi_mask): all luminosity sections are used.")
+        if selection.get("jet_id", "off") == "off":
+            notes.append(f"{data}: no jet ID (selection.jet_id = 'off').")
+    return notes
 
 
 def scan_table(results: Sequence[WindowResult], *, blinded: bool) -> Table:
@@ -114,11 +166,25 @@ def headline(results: Sequence[WindowResult], global_result: GlobalResult | None
     return "\n".join([excess, *_global_lines(results, global_result), *lines])
 
 
-def _cutflow_cells(cuts: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+def _cut_table(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table:
+    """One column per dataset, one row per cut."""
+    table = Table(title=title, box=box.SIMPLE_HEAD)
+    table.add_column("cut")
+    for name in columns:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for cut in dict.fromkeys(cut for cells in columns.values() for cut in cells):
+        table.add_row(Text(cut), *(Text(cells.get(cut, _NOTHING)) for cells in columns.values()))
+    return table
+
+
+def _quantities(cuts: Cuts) -> list[str]:
+    weighted = any(left["weight"] != left["events"] for left in cuts.values())
+    return ["events", "weight"] if weighted else ["events"]
+
+
+def _cutflow_cells(cuts: Cuts) -> dict[str, str]:
     """Cells of one dataset by cut."""
-    keys = ["events"]
-    if any(left["weight"] != left["events"] for left in cuts.values()):
-        keys.append("weight")
+    keys = _quantities(cuts)
     before: Mapping[str, float] | None = None
     cells = {}
     for cut, left in cuts.items():
@@ -127,9 +193,25 @@ def _cutflow_cells(cuts: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     return cells
 
 
+def _n_minus_one_cells(cutflow: Cuts, cuts: Cuts) -> dict[str, str]:
+    """Cells of one dataset by cut. The last cut leaves what passes all of them."""
+    keys, cells = _quantities(cuts), {}
+    for cut, left in cuts.items():
+        passed = cutflow[list(cuts)[-1]]
+        cells[cut] = "\n".join(f"{_number(left[key])} {_fraction(passed[key], left[key]):>6}" for key in keys)
+    return cells
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == round(value) else f"{value:.5g}"
+
+
+def _fraction(part: float, whole: float | None) -> str:
+    return f"{part / whole:.1%}" if whole else _NOTHING
+
+
 def _share(value: float, before: float | None) -> str:
-    number = f"{value:.0f}" if value == round(value) else f"{value:.5g}"
-    return f"{number} {f'{value / before:.1%}' if before else _NOTHING:>6}"
+    return f"{_number(value)} {_fraction(value, before):>6}"
 
 
 def _scan_cell(selection: SelectionResult | None, *, blinded: bool) -> Text:

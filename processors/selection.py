@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
 from analysis.errors import ConfigError, InputFileError
+from analysis.schema import MISSING_TRIGGER
 from processors.jet_id import jet_id_correction, passes_jet_id
 from processors.luminosity import certified, lumi_mask, run_range
 from processors.objects import Dijets, Source, Tally
@@ -136,7 +137,7 @@ def count_missing_triggers(dijets: Dijets, selection: SelectionConfig) -> dict[s
     dict of str to int
         "without_<trigger>" to events read, for every trigger that the file lacks.
     """
-    return {f"without_{name}": dijets.read.events for name in _find_triggers(dijets, selection)[1]}
+    return {f"{MISSING_TRIGGER}{name}": dijets.read.events for name in _find_triggers(dijets, selection)[1]}
 
 
 @cut("finite_kinematics", "finite four-momenta")

@@ -11,7 +11,7 @@ from rich.console import Console
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
-from analysis.summary import cutflow_table, headline, scan_table
+from analysis.summary import cutflow_table, headline, n_minus_one_table, scan_table, selection_notes
 
 EDGES = np.arange(3000.0, 5001.0, 100.0)
 NAMES = ("inclusive", "eff_0.1", "eff_0.05", "eff_0.02", "eff_0.01")
@@ -175,6 +175,42 @@ def test_cutflow_of_datasets_with_different_cuts():
     )
     row = next(line.split() for line in text.splitlines() if line.split()[:1] == ["x"])
     assert row == ["x", "-", "3", "33.3%"]
+
+
+def count(events, weight=None):
+    return {"events": events, "weight": float(events) if weight is None else weight}
+
+
+def test_n_minus_one_shows_what_the_other_cuts_leave_and_the_share_that_passes():
+    cutflow = {"all": count(900), "two_jets": count(500), "pt": count(80), "mjj": count(20), "search": count(5)}
+    text = render(n_minus_one_table({"qcd": cutflow}, {"qcd": {"pt": count(25), "mjj": count(80)}}))
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
+    assert rows["pt"] == ["pt", "25", "80.0%"]
+    assert rows["mjj"] == ["mjj", "80", "25.0%"]
+    assert "search" not in rows
+
+
+def test_n_minus_one_of_weighted_events_and_of_other_cuts():
+    cutflow = {"a": {"x": count(4, 2.0)}, "b": {"x": count(8), "y": count(0)}}
+    text = render(n_minus_one_table(cutflow, {"a": {"x": count(8, 2.5)}, "b": {"x": count(0), "y": count(8)}}))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["x", "8", "50.0%", "0", "-"] in lines
+    assert ["2.5", "80.0%"] in lines
+    assert ["y", "-", "8", "0.0%"] in lines
+
+
+def test_notes_tell_missing_triggers_and_what_is_not_applied_to_data():
+    records = {
+        "data": {"n_entries": 50, "sanity": {"without_HLT_A": 20, "undefined_tau21": 3}},
+        "qcd": {"n_entries": 9, "sanity": {"without_HLT_A": 0}},
+    }
+    kinds = {"data": "data", "qcd": "background"}
+    trigger, lumi, jet_id = selection_notes({"jet_id": "off", "lumi_mask": None}, kinds, records)
+    assert trigger == "data: HLT_A is not in the files of 20 of 50 events and counts as not fired there."
+    assert lumi.startswith("data: no golden JSON")
+    assert jet_id.startswith("data: no jet ID")
+    assert selection_notes({"jet_id": "tight", "lumi_mask": "/golden.json"}, kinds, records) == [trigger]
+    assert selection_notes({"jet_id": "off", "lumi_mask": None}, {"qcd": "pseudodata"}, {"qcd": records["qcd"]}) == []
 
 
 def test_summary_needs_no_matplotlib():

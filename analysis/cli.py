@@ -90,30 +90,50 @@ def cli() -> None:
 
 @cli.command()
 @_options("datasets", "exclude", "preset", "config", "seed", "output", "skip", "timeout", "jobs")
-def run(datasets: Path, exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
+def run(
+    datasets: Path,
+    exclude: tuple[str, ...],
+    output: Path,
+    jobs: int | None,
+    skip_bad_files: bool,
+    timeout: float,
+    **settings: Any,
+) -> None:
     """Run the whole search: process, scan and plot, each resuming from what is on disk."""
     from analysis import workflow
     from analysis.compute import open_backend
 
     config = _config(**settings)
+    options = {"skip_bad_files": skip_bad_files, "timeout": timeout}
     with _results(output) as folder, open_backend(jobs) as backend:
-        events = workflow.process(_load_datasets(datasets, exclude), config, folder, backend)
+        events = workflow.process(_load_datasets(datasets, exclude), config, folder, backend, **options)
         _print_cutflow(events)
         summary = workflow.scan(events, config, folder, backend)
         workflow.plot(folder, config, backend)
+    if events.skipped_files:
+        click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
     _print_scan(summary, folder)
 
 
 @cli.command()
 @_options("datasets", "exclude", "preset", "config", "output", "skip", "timeout", "jobs")
-def process(datasets: Path, exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
+def process(
+    datasets: Path,
+    exclude: tuple[str, ...],
+    output: Path,
+    jobs: int | None,
+    skip_bad_files: bool,
+    timeout: float,
+    **settings: Any,
+) -> None:
     """Select dijet events from ROOT files and write them as parquet."""
     from analysis import workflow
     from analysis.compute import open_backend
 
     config = _config(**settings)
+    options = {"skip_bad_files": skip_bad_files, "timeout": timeout}
     with _results(output) as folder, open_backend(jobs) as backend:
-        events = workflow.process(_load_datasets(datasets, exclude), config, folder, backend)
+        events = workflow.process(_load_datasets(datasets, exclude), config, folder, backend, **options)
     _print_cutflow(events, n_minus_one=True)
 
 
@@ -290,6 +310,14 @@ def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> Non
     kinds = {name: dataset.kind for name, dataset in events.datasets.items()}
     for note in selection_notes(events.selection, kinds, events.records):
         console.print(note, markup=False)
+    _print_skipped(events)
+
+
+def _print_skipped(events: ProcessedEvents) -> None:
+    """List the files that were left out, each on one line of its own."""
+    for file in events.skipped_files:
+        entries = "number of events unknown" if file["entries"] is None else f"{file['entries']} events"
+        click.echo(f"skipped {file['file']} (dataset {file['dataset']}, {entries}): {file['reason']}")
 
 
 def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:

@@ -84,10 +84,9 @@ def selection_notes(
     for name, record in records.items():
         for key, events in record["sanity"].items():
             if key.startswith(MISSING_TRIGGER) and events:
-                notes.append(
-                    f"{name}: {key.removeprefix(MISSING_TRIGGER)} is not in the files of {events} of {record['n_entries']} "
-                    "events and counts as not fired there."
-                )
+                where = f"{events} of {record['n_entries']} events"
+                trigger = key.removeprefix(MISSING_TRIGGER)
+                notes.append(f"{name}: {trigger} is not in the files of {where} and counts as not fired there.")
     if data := ", ".join(name for name, kind in kinds.items() if kind == "data"):
         if selection.get("lumi_mask") is None:
             notes.append(f"{data}: no golden JSON (selection.lumi_mask): all luminosity sections are used.")

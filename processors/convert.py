@@ -1,0 +1,235 @@
+"""The LHC Olympics table of high-level features, as a ROOT file in NanoAOD layout (extra `lhco`).
+
+A row of the table is an event: three-momentum, mass and N-subjettiness of two jets, and where it is known the truth
+label. The table orders the jets by mass, the ROOT file by p_T. The τ_N of the table are sums of p_T ΔR over the constituents, in
+GeV; they are divided by the p_T of the jet (R = 1), since NanoAOD has them without unit. Ratios do not change. The
+label becomes the event branch `truth_label`, which nothing in this package reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import uproot
+from numpy.typing import NDArray
+
+from analysis.errors import InputFileError, writing
+from processors.objects import Floats
+
+__all__ = ["convert_lhco"]
+
+BLOCK = 200_000
+"""Rows read at a time."""
+
+KEY = "df"
+"""Where the published files keep their table."""
+
+LABEL = "label"
+TRUTH = "truth_label"
+
+MOMENTUM = ("px", "py", "pz", "m")
+TAUS = ("tau1", "tau2", "tau3")
+JETS = ("j1", "j2")
+FIELDS = ("pt", "eta", "phi", "mass", *TAUS)
+
+
+def convert_lhco(path: Path, output: Path, *, label_column: str | None = None) -> int:
+    """Convert a table; the ROOT file appears when it is complete.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        HDF5 file of pandas with the columns pxj1, pyj1, pzj1, mj1, tau1j1, tau2j1, tau3j1, the same with j2 (GeV), and
+        optionally a label.
+    output : pathlib.Path
+        ROOT file. `event` counts the rows of the table from 0; a jet without transverse momentum is left out.
+    label_column : str, optional
+        Column of the truth label, whole numbers from 0 to 255; by default "label", if there is one.
+
+    Returns
+    -------
+    int
+        Number of events.
+
+    Raises
+    ------
+    InputFileError
+        If the extra is missing, the file is not such a table, or values are not finite. τ_N may be NaN: undefined.
+    ResultsError
+        If the output cannot be written.
+    """
+    with _open(path) as store:
+        key = _find_key(store, path)
+        count = _count_rows(store, key, path)
+        label = _find_columns(store.select(key, start=0, stop=1), path, label_column)
+        blocks = (
+            _columns(store.select(key, start=start, stop=start + BLOCK), start, path, label)
+            for start in range(0, count, BLOCK)
+        )
+        _write(output, blocks, count)
+    return count
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    try:
+        import pandas as pd  # noqa: PLC0415 - an extra
+        import tables  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        msg = f"{path}: tables of the LHC Olympics need the extra lhco ({error}): pip install 'cwola-dijet[lhco]'."
+        raise InputFileError(msg) from error
+    if not path.exists():
+        msg = f"{path}: there is no such file."
+        raise InputFileError(msg)
+    try:
+        store = pd.HDFStore(path, mode="r")
+    except (OSError, tables.HDF5ExtError) as error:
+        msg = f"{path}: this is not a complete HDF5 file. Download it again."
+        raise InputFileError(msg) from error
+    try:
+        yield store
+    except tables.HDF5ExtError as error:
+        msg = f"{path}: the table cannot be read, the file is damaged. Download it again."
+        raise InputFileError(msg) from error
+    finally:
+        store.close()
+
+
+def _find_key(store: Any, path: Path) -> str:
+    keys = [str(key).lstrip("/") for key in store]
+    frames = [key for key in keys if str(store.get_storer(key).pandas_type).startswith("frame")]
+    if KEY in frames:
+        return KEY
+    if len(frames) == 1:
+        return frames[0]
+    msg = (
+        f"{path}: expected one table of pandas, such as '{KEY}', found {', '.join(frames) or 'none'}. Use the LHC "
+        "Olympics file of high-level features."
+    )
+    raise InputFileError(msg)
+
+
+def _count_rows(store: Any, key: str, path: Path) -> int:
+    storer = store.get_storer(key)
+    count = int(storer.nrows if storer.is_table else storer.shape[0])
+    if count == 0:
+        msg = f"{path}: the table has no rows."
+        raise InputFileError(msg)
+    return count
+
+
+def _find_columns(frame: Any, path: Path, label_column: str | None) -> str | None:
+    """Require the columns of the jets, and return the column of the label."""
+    wanted = [f"{name}{jet}" for jet in JETS for name in (*MOMENTUM, *TAUS)]
+    held = [str(name) for name in frame.columns]
+    if missing := [name for name in wanted if name not in held]:
+        found = ", ".join(held[:20]) + (f" ... ({len(held)})" if len(held) > 20 else "")
+        msg = (
+            f"{path}: the columns {', '.join(missing)} are missing; found {found}. Use the LHC Olympics file of "
+            "high-level features, not the one of particles."
+        )
+        raise InputFileError(msg)
+    if label_column is not None and label_column not in held:
+        msg = f"{path}: there is no label column '{label_column}'. Columns: {', '.join(held)}. Correct --label-column."
+        raise InputFileError(msg)
+    return label_column or (LABEL if LABEL in held else None)
+
+
+def _columns(frame: Any, start: int, path: Path, label: str | None) -> dict[str, Any]:
+    """Branches of a block of rows, of which the first has number `start`."""
+    jets = [{name: _numbers(frame, f"{name}{jet}", path) for name in (*MOMENTUM, *TAUS)} for jet in JETS]
+    for jet, columns in zip(JETS, jets, strict=True):
+        _require_finite({f"{name}{jet}": columns[name] for name in MOMENTUM}, start, path)
+    count = len(frame)
+    columns = {
+        "FatJet": _in_order(*(_cylindrical(one) for one in jets)),
+        "run": np.ones(count, np.uint32),
+        "luminosityBlock": np.ones(count, np.uint32),
+        "event": np.arange(start, start + count, dtype=np.uint64),
+    }
+    return columns if label is None else {**columns, TRUTH: _labels(_numbers(frame, label, path), label, path)}
+
+
+def _numbers(frame: Any, name: str, path: Path) -> Floats:
+    try:
+        values: Floats = frame[name].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"{path}: column {name} does not hold numbers ({error})."
+        raise InputFileError(msg) from error
+    return values
+
+
+def _require_finite(columns: dict[str, Floats], start: int, path: Path) -> None:
+    for name, values in columns.items():
+        if len(bad := np.flatnonzero(~np.isfinite(values))):
+            msg = (
+                f"{path}: column {name} is not finite in row {start + bad[0]} and {len(bad) - 1} of the {len(values)} "
+                f"rows from {start} on. Remove such rows from the table."
+            )
+            raise InputFileError(msg)
+
+
+def _cylindrical(jet: dict[str, Floats]) -> dict[str, Floats]:
+    pt = np.hypot(jet["px"], jet["py"])
+    scale = np.where(pt > 0, pt, np.inf)
+    return {
+        "pt": pt,
+        "eta": np.arcsinh(jet["pz"] / scale),
+        "phi": np.arctan2(jet["py"], jet["px"]),
+        "mass": jet["m"],
+        **{name: jet[name] / scale for name in TAUS},
+    }
+
+
+def _in_order(one: dict[str, Floats], two: dict[str, Floats]) -> ak.Array:
+    """Up to two jets an event, those with p_T > 0, the one with the larger p_T first."""
+    swap = two["pt"] > one["pt"]
+    fields = {}
+    for name in FIELDS:
+        pairs = np.stack([np.where(swap, two[name], one[name]), np.where(swap, one[name], two[name])], axis=1)
+        fields[name] = pairs.astype(np.float32)
+    held = fields["pt"] > 0
+    counts = held.sum(axis=1)
+    return ak.zip({name: ak.unflatten(values[held], counts) for name, values in fields.items()})
+
+
+def _labels(values: Floats, name: str, path: Path) -> NDArray[np.uint8]:
+    if bad := int((~((values == np.rint(values)) & (values >= 0) & (values <= 255))).sum()):
+        msg = f"{path}: column {name} is not a label: {bad} values are no whole numbers from 0 to 255."
+        raise InputFileError(msg)
+    return values.astype(np.uint8)
+
+
+def _write(output: Path, blocks: Iterator[dict[str, Any]], count: int) -> None:
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    sums = {
+        "run": np.ones(1, np.uint32),
+        "genEventCount": np.array([count], np.int64),
+        "genEventSumw": np.array([count], np.float64),
+        "genEventSumw2": np.array([count], np.float64),
+    }
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with uproot.recreate(temporary) as file:
+                _fill(file, "Events", blocks)
+                _fill(file, "Runs", iter([sums]))
+            temporary.replace(output)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _fill(file: Any, name: str, blocks: Iterator[dict[str, Any]]) -> None:
+    """Write a TTree block by block; an assignment would write an RNTuple."""
+    tree = None
+    for columns in blocks:
+        if tree is None:
+            types = {key: value.type if isinstance(value, ak.Array) else value.dtype for key, value in columns.items()}
+            tree = file.mktree(name, types)
+        tree.extend(columns)

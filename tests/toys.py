@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,13 @@ def write_nanoaod(
     sums_branch: str = "genEventSumw",
     collection: str = "FatJet",
     drop: Sequence[str] = (),
+    extra: Mapping[str, Any] | None = None,
+    compressed: bool = True,
 ) -> Path:
-    """Write events in the layout of NanoAOD; `drop` leaves out branches such as "FatJet_tau2" or "run"."""
+    """Write events in the layout of NanoAOD.
+
+    `drop` leaves out branches such as "FatJet_tau2" or "run", `extra` adds branches with one value per event.
+    """
     kept = [name for name in JET_FIELDS if f"{collection}_{name}" not in drop]
     jets = ak.zip({name: _column(events, name) for name in kept})
     count = len(events)
@@ -79,9 +84,10 @@ def write_nanoaod(
     columns: dict[str, Any] = {collection: jets, **{name: v for name, v in numbers.items() if name not in drop}}
     if gen_weight is not None:
         columns["genWeight"] = np.asarray(gen_weight, np.float32)
+    columns |= {name: np.asarray(values) for name, values in (extra or {}).items()}
     # An assignment would write an RNTuple; NanoAOD is a TTree.
     types = {name: v.type if isinstance(v, ak.Array) else v.dtype for name, v in columns.items()}
-    with uproot.recreate(path) as file:
+    with uproot.recreate(path, compression=uproot.ZLIB(1) if compressed else None) as file:
         file.mktree("Events", types).extend(columns)
         if generator_sums is not None:
             file.mktree("Runs", {sums_branch: np.float64}).extend({sums_branch: np.asarray(generator_sums, np.float64)})

@@ -15,6 +15,7 @@ import click
 
 from analysis import __version__
 from analysis.cli_events import select
+from analysis.cli_files import convert, inspect
 from analysis.cli_fit import fit
 from analysis.errors import ConfigError, CwolaError
 
@@ -230,7 +231,9 @@ def presets() -> None:
     click.echo("\n".join(available_presets()))
 
 
+cli.add_command(convert)
 cli.add_command(fit)
+cli.add_command(inspect)
 cli.add_command(select)
 
 

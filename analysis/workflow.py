@@ -33,6 +33,8 @@ from analysis.table import EventTable
 __all__ = [
     "ProcessedEvents",
     "ScanSummary",
+    "convert_lhco",
+    "inspect",
     "is_blinded",
     "load_events",
     "plot",
@@ -308,6 +310,20 @@ def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str
     path = generate(SimulationSettings(**settings), output, backend)
     made = read_provenance(path) or {}
     return f"{made['n_events']} events in {path}, cross-section {made['xsec_pb']:.4g} ± {made['xsec_error_pb']:.2g} pb"
+
+
+def inspect(path: str, tree: str | None) -> dict[str, Any]:
+    """Tell what a file holds, JSON-ready; see `processors.inspection.inspect_file`."""
+    from processors.inspection import inspect_file
+
+    return inspect_file(path, tree).to_json()
+
+
+def convert_lhco(path: Path, output: Path, label_column: str | None) -> int:
+    """Convert a table of the LHC Olympics and count its events; see `processors.convert.convert_lhco`."""
+    from processors.convert import convert_lhco as convert
+
+    return convert(path, output, label_column=label_column)
 
 
 def is_blinded(events: ProcessedEvents, config: SearchConfig) -> bool:

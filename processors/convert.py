@@ -1,9 +1,9 @@
 """The LHC Olympics table of high-level features, as a ROOT file in NanoAOD layout (extra `lhco`).
 
 A row of the table is an event: three-momentum, mass and N-subjettiness of two jets, and where it is known the truth
-label. The table orders the jets by mass, the ROOT file by p_T. The τ_N of the table are sums of p_T ΔR over the constituents, in
-GeV; they are divided by the p_T of the jet (R = 1), since NanoAOD has them without unit. Ratios do not change. The
-label becomes the event branch `truth_label`, which nothing in this package reads.
+label. The table orders the jets by mass, the ROOT file by p_T. The τ_N of the table are sums of p_T ΔR over the
+constituents, in GeV; they are divided by the p_T of the jet (R = 1), since NanoAOD has them without unit. Ratios do
+not change. The label becomes the event branch `truth_label`, which nothing in this package reads.
 """
 
 from __future__ import annotations

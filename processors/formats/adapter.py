@@ -56,8 +56,10 @@ class Layout:
     def collections(self, branches: Collection[str]) -> list[str]:
         """Find the jet collections among branches: with momenta, and with substructure. The default comes first."""
         suffix = self.branch("", self.jet["pt"])
-        names = [name.removesuffix(suffix) for name in branches if name.endswith(suffix) and name != suffix]
-        found = [name for name in names if not name.startswith("Sub") and self._is_jet_collection(name, set(branches))]
+        names = {name.removesuffix(suffix) for name in branches if name.endswith(suffix) and name != suffix}
+        counters = {f"n{name}" for name in names}
+        candidates = [name for name in names - counters if not name.startswith("Sub")]
+        found = [name for name in candidates if self._is_jet_collection(name, set(branches))]
         return sorted(found, key=lambda name: (name != self.collection, name))
 
     def _is_jet_collection(self, name: str, branches: set[str]) -> bool:

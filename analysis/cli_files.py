@@ -1,0 +1,128 @@
+"""The commands `cwola inspect` and `cwola convert`: files before a search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analysis.errors import InputFileError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["convert", "inspect"]
+
+_SHOWN = 4
+"""So many triggers and filters are named."""
+
+_debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+
+
+@click.command()
+@click.argument("file")
+@click.option("--tree", metavar="NAME", help="Tree of the events.  [default: the one of the format]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@_debug
+def inspect(file: str, tree: str | None, as_json: bool) -> None:
+    """Tell what a ROOT file holds for a search, and what is missing.
+
+    FILE is a path or an address. Exits with 1 if the file cannot be processed.
+    """
+    from analysis import workflow
+
+    report = workflow.inspect(file, tree)
+    if as_json:
+        click.echo(json.dumps(report, indent=1, allow_nan=False))
+    else:
+        _print(report)
+    if report["problem"] is not None:
+        msg = f"{file}: {report['problem']}"
+        raise InputFileError(msg)
+
+
+@click.group()
+def convert() -> None:
+    """Turn files of other kinds into ROOT files that can be searched.
+
+    The only kind so far is the table of the LHC Olympics.
+    """
+
+
+@convert.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="ROOT file to write.")
+@click.option("--label-column", metavar="NAME", help="Column of the truth.  [default: label, if there is one]")
+@_debug
+def lhco(file: Path, output: Path, label_column: str | None) -> None:
+    """Convert the LHC Olympics table of high-level features to NanoAOD layout (extra `lhco`).
+
+    FILE is the HDF5 file of pandas with pxj1, pyj1, pzj1, mj1, tau1j1 ... The label is kept as the event branch
+    truth_label, which no search reads.
+    """
+    from analysis import workflow
+
+    count = workflow.convert_lhco(file, output, label_column)
+    click.echo(f"{count} events in {output}")
+
+
+def _print(report: Mapping[str, Any]) -> None:
+    from rich.text import Text
+
+    from analysis.console import open_console
+
+    console = open_console()
+    console.print(Text(f"{report['file']}: {report['format']}, tree {report['tree']}, {report['events']} events"))
+    if report["collections"]:
+        console.print(_collections(report))
+    console.print(_branches(report))
+    _print_lines(console, report)
+    if report["problem"] is None:
+        console.print("For datasets.json (check kind; simulation of a known process also needs xsec_pb and lumi_ifb):")
+        console.print(Text(json.dumps(report["datasets"], indent=2)), soft_wrap=True)
+
+
+def _collections(report: Mapping[str, Any]) -> Table:
+    table = _empty_table("jet collection", "jets", "jets/event", "events with two")
+    for number, one in enumerate(report["collections"]):
+        name = f"{one['name']} (used)" if number == 0 else one["name"]
+        table.add_row(name, str(one["jets"]), f"{one['mean']:.2f}", str(one["two_or_more"]))
+    if report["counted"] < report["events"]:
+        table.caption = f"first {report['counted']} events"
+    return table
+
+
+def _branches(report: Mapping[str, Any]) -> Table:
+    from rich.text import Text
+
+    table = _empty_table("column", "branch")
+    for name, branch in {**report["columns"], **report["event_columns"]}.items():
+        table.add_row(name, Text(branch) if branch else Text("missing", style="yellow"))
+    return table
+
+
+def _empty_table(*columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="left" if number == 0 or len(columns) == 2 else "right")
+    return table
+
+
+def _print_lines(console: Console, report: Mapping[str, Any]) -> None:
+    from rich.text import Text
+
+    total = report["generator_sum"]
+    console.print(f"Sum of generator weights before skims: {'not in the file' if total is None else f'{total:.10g}'}")
+    for kind in ("triggers", "filters"):
+        names = report[kind]
+        shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+        console.print(Text(f"{kind.capitalize()}: {len(names)}{f' ({shown})' if names else ''}"))
+    for one in report["missing"]:
+        console.print(Text(f"Missing: {one['what']}: {one['cost']}", style="yellow"))

@@ -50,7 +50,7 @@ def test_chunk_size_does_not_show(weighted, tmp_path, chunksize):
     found, other = run(dataset(*weighted), tmp_path / "other", selection, chunksize=chunksize)
     assert len(table) > 100
     toys.assert_identical(table, other)
-    for name in ("cutflow", "sum_of_weights", "sanity", "files", "n_entries"):
+    for name in ("cutflow", "n_minus_one", "sum_of_weights", "sanity", "files", "n_entries"):
         assert replace_residuals(getattr(found, name)) == replace_residuals(getattr(expected, name))
 
 

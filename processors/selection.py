@@ -18,7 +18,7 @@ from analysis.errors import ConfigError, InputFileError
 from analysis.schema import MISSING_TRIGGER
 from processors.jet_id import jet_id_correction, passes_jet_id
 from processors.luminosity import certified, lumi_mask, run_range
-from processors.objects import Dijets, Source, Tally
+from processors.objects import Dijets, Floats, Source, Tally
 from processors.veto_map import in_vetoed_region, veto_map_correction
 
 __all__ = [
@@ -269,13 +269,21 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Sequence[Cut] =
         alive &= mask
         depth += alive
         passed += mask
-    rows = ["two_jets", *(one.name for one in cuts)]
-    stopped = [Tally.of(dijets.weight[depth == stage]) for stage in range(len(rows))]
+    # `depth` is the first cut that fails; it is the only one where all but one are passed.
+    only = passed == len(cuts) - 1
+    tallies = _tally_groups(dijets.weight, 2 * depth + only, 2 * len(cuts) + 1)
+    failed, failed_only = tallies[0:-1:2], tallies[1::2]
+    stopped = [*(a + b for a, b in zip(failed, failed_only, strict=True)), tallies[-1]]
     left = list(accumulate(reversed(stopped)))[::-1]
-    nearly = passed == len(cuts) - 1  # all cuts but one, the one that `depth` counts up to
-    weight, failed = dijets.weight[nearly], depth[nearly]
-    others = {one.name: left[-1] + Tally.of(weight[failed == stage]) for stage, one in enumerate(cuts)}
+    rows = ["two_jets", *(one.name for one in cuts)]
+    others = {one.name: left[-1] + tally for one, tally in zip(cuts, failed_only, strict=True)}
     return Selected(alive, {"all": dijets.read, **dict(zip(rows, left, strict=True))}, others)
+
+
+def _tally_groups(weight: Floats, group: NDArray[np.uint8], count: int) -> list[Tally]:
+    """Tally weights (n_events,) by group (n_events,), numbered from 0 to count - 1."""
+    sizes = np.bincount(group, minlength=count)
+    return [Tally.of(part) for part in np.split(weight[np.argsort(group, kind="stable")], np.cumsum(sizes)[:-1])]
 
 
 def prepare_selection(selection: SelectionConfig) -> SelectionConfig:

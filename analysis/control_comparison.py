@@ -98,7 +98,7 @@ def compare(filled: ControlHistograms, region: str, variable: FeatureSpec) -> Co
     """Compare data with simulation.
 
     Backgrounds that all are normalised to a luminosity are taken as they are, otherwise their sum is scaled to the area
-    of the data; signals are scaled by 1, 2 or 5 times a power of ten to at most the area of the data.
+    of the data; signals are scaled by 1, 2 or 5 times a power of ten, to a peak not above that of the data.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def compare(filled: ControlHistograms, region: str, variable: FeatureSpec) -> Co
         _title(filled.plan, region, variable),
         data,
         backgrounds,
-        _signals(filled, region, variable, area),
+        _signals(filled, region, variable, highest=float(data.histogram.values().max())),
         hidden,
         _is_blinded(filled.plan, region),
         bool(np.array_equal(counts, variances)),
@@ -158,16 +158,16 @@ def _backgrounds(
     if normalised or total <= 0:
         return tuple(Component(name, histogram) for name, histogram in ordered), not normalised
     factor = area / total
-    label = f" (scaled to data, × {factor:.3g})"
+    label = f" × {factor:.3g} (to the area of the data)"
     return tuple(Component(name + label, histogram * factor) for name, histogram in ordered), True
 
 
-def _signals(filled: ControlHistograms, region: str, variable: FeatureSpec, area: float) -> tuple[Component, ...]:
+def _signals(filled: ControlHistograms, region: str, variable: FeatureSpec, *, highest: float) -> tuple[Component, ...]:
     found = []
     for name, histogram in _by_group(filled, "signal", region, variable).items():
-        total = float(_sum(histogram).sum())
-        if total > 0 and area > 0:
-            factor = _round_down(area / total)
+        peak = float(histogram.values().max())
+        if peak > 0 and highest > 0:
+            factor = _round_down(highest / peak)
             found.append(Component(f"{name} × {factor:g}", histogram * factor))
     return tuple(found)
 

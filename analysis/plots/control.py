@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,14 @@ from analysis.plots.style import PALETTE, draw_experiment_label, figure_style, f
 __all__ = ["ControlArtists", "draw_control", "save_control_figures"]
 
 _SIGNAL_STYLES = ("-", "--", ":", "-.")
-_HEADROOM = 0.62
-"""Part of the range, logarithmic for m_jj, that is added above the histograms for the legend."""
+_LEGEND_SIZE = 13
+_LINE_HEIGHT = 0.053
+"""Height of a line of the legend, as a part of the axes."""
+
+_MAX_HEADROOM = 0.65
 
 _RATIO_RANGE = (0.4, 1.6)
-_STYLE = {"mathtext.default": "it", "lines.markersize": 8}
+_STYLE: dict[Any, Any] = {"lines.markersize": 8}
 
 
 @dataclass(frozen=True)
@@ -86,26 +90,26 @@ def save_control_figures(
     return paths
 
 
-def draw_control(content: ControlComparison, *, ax: Axes, ax_ratio: Axes) -> ControlArtists:
+def draw_control(content: ControlComparison, *, ax: Axes, ax_ratio: Axes | None) -> ControlArtists:
     """Draw one comparison.
 
     Parameters
     ----------
     content : ControlComparison
-    ax, ax_ratio : matplotlib.axes.Axes
-        Of one figure, with x axes of their own. The second shows data over simulation with the errors of the data, and
-        those of the simulation as a band around 1; it stays empty where there is no simulation.
+    ax : matplotlib.axes.Axes
+    ax_ratio : matplotlib.axes.Axes or None
+        Of the same figure, with an x axis of its own: data over simulation with the errors of the data, and those of
+        the simulation as a band around 1. None draws no ratio, as where there is no simulation.
 
     Returns
     -------
     ControlArtists
     """
     data = _without_hidden(content)
-    if content.backgrounds:
+    if content.backgrounds and ax_ratio is not None:
         _draw_comparison(content, data, ax, ax_ratio)
     else:
         mplhep.histplot(data, ax=ax, **_data_style(content), label=content.data.label, flow="none")
-        ax_ratio.set(yticks=[])
     for index, signal in enumerate(content.signals):
         style = _SIGNAL_STYLES[index % len(_SIGNAL_STYLES)]
         color = PALETTE[(2, 3, 5)[index % 3]]
@@ -120,12 +124,17 @@ def draw_control(content: ControlComparison, *, ax: Axes, ax_ratio: Axes) -> Con
             flow="none",
         )
     for low, high in content.hidden:
-        for axes in (ax, ax_ratio):
+        for axes in filter(None, (ax, ax_ratio)):
             axes.axvspan(low, high, facecolor="0.9", edgecolor="0.65", hatch="////", linewidth=0, zorder=0)
-    _set_ranges(content, data, ax, ax_ratio)
     ax.set_title(content.title, loc="right", fontsize="x-small")
-    text = ax.text(0.035, 0.965, _summary(content), transform=ax.transAxes, ha="left", va="top", fontsize=13)
-    return ControlArtists(ax.legend(loc="upper right", fontsize=13), text)
+    summary = _summary(content)
+    legend = ax.legend(
+        loc="upper right", fontsize=_LEGEND_SIZE, title=summary, title_fontsize=_LEGEND_SIZE, alignment="left"
+    )
+    n_lines = len(legend.get_texts()) + len(summary.splitlines())
+    _set_ranges(content, data, ax, headroom=_LINE_HEIGHT * (n_lines + 0.5))
+    _set_x(content, data, ax, ax_ratio)
+    return ControlArtists(legend, legend.get_title())
 
 
 def _draw_comparison(content: ControlComparison, data: hist.Hist[Any], ax: Axes, ax_ratio: Axes) -> None:
@@ -168,24 +177,37 @@ def _plain(component: Component) -> str:
     return component.label.replace("$", r"\$")
 
 
-def _set_ranges(content: ControlComparison, data: hist.Hist[Any], ax: Axes, ax_ratio: Axes) -> None:
+def _set_ranges(content: ControlComparison, data: hist.Hist[Any], ax: Axes, *, headroom: float) -> None:
+    """Leave a part `headroom` of the height free above the histograms."""
     values = np.nan_to_num(data.values())
     model = np.sum([one.histogram.values() for one in content.backgrounds], axis=0) if content.backgrounds else values
     tops = [values.max(), np.max(model), *(one.histogram.values().max() for one in content.signals)]
     top = 1.05 * max(*tops, 1e-9)
+    stretch = 1 / (1 - min(headroom, _MAX_HEADROOM))
     if content.variable.name == MJJ:
         filled = values[values > 0]
         bottom = 0.3 * (filled.min() if len(filled) else top / 100)
         ax.set_yscale("log", nonpositive="clip")
-        ax.set_ylim(bottom, top * (top / bottom) ** _HEADROOM)
+        ax.set_ylim(bottom, bottom * (top / bottom) ** stretch)
     else:
-        ax.set_ylim(0, top * (1 + _HEADROOM))
-    span = _occupied(data.axes[0].edges, np.maximum(values, model))
-    width = data.axes[0].widths[0]
+        ax.set_ylim(0, top * stretch)
     unit = f" {content.variable.unit}" if content.variable.unit else ""
-    ax.set(xlim=span, xlabel="", ylabel=f"Events / {width:.3g}{unit}")
-    ax_ratio.set(xlim=span, xlabel=axis_label(content.variable))
-    ax.tick_params(labelbottom=False)
+    ax.set_ylabel(f"Events / {data.axes[0].widths[0]:.3g}{unit}")
+
+
+def _set_x(content: ControlComparison, data: hist.Hist[Any], ax: Axes, ax_ratio: Axes | None) -> None:
+    values = np.nan_to_num(data.values())
+    model = np.sum([one.histogram.values() for one in content.backgrounds], axis=0) if content.backgrounds else values
+    span = _occupied(data.axes[0].edges, np.maximum(values, model))
+    ax.set(xlim=span, xlabel="")
+    lowest = ax if ax_ratio is None else ax_ratio
+    lowest.set(xlim=span, xlabel=_italic(axis_label(content.variable)))
+    ax.tick_params(labelbottom=lowest is ax)
+
+
+def _italic(label: str) -> str:
+    """Set what stands between dollars in italics, as the other figures do."""
+    return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label)
 
 
 def _occupied(edges: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:
@@ -209,12 +231,20 @@ def _summary(content: ControlComparison) -> str:
     return "\n".join(lines)
 
 
+def _axes(figure: Figure, content: ControlComparison) -> tuple[Axes, Axes | None]:
+    if not content.backgrounds:
+        return figure.add_subplot(), None
+    ax, ax_ratio = figure.subplots(2, 1, height_ratios=(3.2, 1))
+    return ax, ax_ratio
+
+
 def _save(task: _Task) -> list[Path]:
     with figure_style(), rc_context(_STYLE):
-        figure = Figure(figsize=(8.5, 8.5), layout="constrained")
+        figure = Figure(figsize=(8.5, 8.5))
         FigureCanvasAgg(figure)  # mplhep measures texts, which needs a renderer
-        ax, ax_ratio = figure.subplots(2, 1, height_ratios=(3.2, 1))
+        figure.subplots_adjust(left=0.15, right=0.96, bottom=0.1, top=0.94, hspace=0.05)
+        ax, ax_ratio = _axes(figure, task.content)
         draw_control(task.content, ax=ax, ax_ratio=ax_ratio)
-        figure.align_ylabels([ax, ax_ratio])
+        figure.align_ylabels()
         draw_experiment_label(task.config.experiment_label, ax=ax)
         return save_figure(figure, task.folder, task.content.name, task.config.formats)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from analysis.config import LearningConfig, SearchConfig, available_presets, load_config
+from analysis.config import LearningConfig, SearchConfig, SelectionConfig, available_presets, load_config
 from analysis.errors import ConfigError
 from analysis.regions import RegionScan
 
@@ -170,3 +172,12 @@ def test_a_file_that_is_not_there_is_named_with_its_key(tmp_path: Path) -> None:
     config = SearchConfig.model_validate({"selection": {"veto_map": str(tmp_path / "absent.json")}})
     with pytest.raises(ConfigError, match=r"selection\.veto_map: cannot read .*absent\.json: No such file"):
         config.selection.loaded()
+
+
+def test_the_page_on_the_selection_has_every_key_and_examples_that_load() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "selection.md").read_text(encoding="utf-8")
+    assert [key for key in SelectionConfig.model_fields if f"`{key}`" not in page] == []
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) >= 2
+    for example in examples:
+        SearchConfig.model_validate(tomllib.loads(example))

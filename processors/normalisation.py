@@ -86,7 +86,7 @@ def normalise(plan: Plan, sums: GeneratorSums) -> tuple[float | None, str]:
     if lacking is None:
         total = math.fsum(value for record in plan.files if (value := sums[record]) is not None)
         _require_agreement(plan, total)
-        return total * read / kept, "runs"
+        return total * (read / kept), "runs"
     if plan.dataset.n_generated is not None:
         return _scaled_by_hand(plan, plan.dataset.n_generated, kept, read)
     if plan.dataset.is_normalised:

@@ -117,6 +117,17 @@ def test_delphes_without_cuts(data, tmp_path, name, entries, selection):
     assert_same(table, truth, mass_tolerance=1e-3, layout="delphes")
 
 
+def test_delphes_chunks_without_a_fat_jet(data, tmp_path):
+    """Some of these chunks hold no jet at all, most no pair; four-vectors of nothing are read all the same."""
+    path = data("delphes/qcd_low_pt_r10.root")
+    jets = [len(event["jets"]) for event in plain.delphes_events(path, 40)]
+    assert any(sum(jets[i : i + 4]) == 0 for i in range(0, 40, 4))
+    selection = {**OPEN, "jet_mass": "softdrop"}
+    truth = plain.table(plain.delphes_events(path, 40), SearchConfig(selection=selection).selection)
+    _, table = run(dataset(path, layout="delphes", max_entries=40), tmp_path, selection, chunksize=4)
+    assert_same(table, truth, mass_tolerance=1e-3, layout="delphes")
+
+
 @pytest.mark.parametrize("collection", ["Jet", "GenJet"])
 def test_delphes_collection_by_name(data, tmp_path, collection):
     path = data("delphes/stock_cms_card_r08.root")
@@ -225,12 +236,17 @@ def test_ratios_of_real_jets_lie_between_zero_and_one(data, tmp_path, name):
         assert 0.1 < np.median(defined) < 0.95
 
 
-def test_two_processes_give_the_same_table(data, tmp_path, two_processes: Backend):
-    path = data("pythia/wprime_3500_500_100.root")
+@pytest.mark.parametrize(
+    ("layout", "name", "chunksize"),
+    [("nanoaod", "pythia/wprime_3500_500_100", 3000), ("physlite", "physlite/physlite_mc_100", 50)],
+)
+def test_two_processes_give_the_same_table(data, tmp_path, two_processes: Backend, layout, name, chunksize):
+    one = dataset(data(f"{name}.root"), layout=layout, kind="signal")
     backends = {"serial": Serial(), "processes": two_processes}
     found = [
-        run(dataset(path, kind="signal"), tmp_path / name, backend=backend, chunksize=3000)
-        for name, backend in backends.items()
+        run(one, tmp_path / label, {"mjj_min": 0, "leading_pt_min": 0}, backend=backend, chunksize=chunksize)
+        for label, backend in backends.items()
     ]
+    assert len(found[0][1]) > 0
     toys.assert_identical(found[0][1], found[1][1])
     assert found[0][0].to_json() == found[1][0].to_json()

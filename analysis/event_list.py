@@ -75,11 +75,11 @@ def pick_events(
     weight = table.weight[rows] * passes[rows]
     _require_count(result, index, float(weight.sum()))
     taken = table.table.take(rows)
-    columns: dict[str, Any] = {name: taken[name] for name in (*_IDENTITY, "mjj", "abs_dy")}
+    columns: dict[str, Any] = {name: taken[name] for name in (*_IDENTITY, "event_id", "mjj", "abs_dy")}
     columns["dataset"] = pc.cast(taken["dataset"], pa.string())
     columns |= {name: pa.array(taken[name].to_numpy(), from_pandas=True) for name in table.feature_names}
     picked = pa.table(columns | {"weight": weight, _SCORE: scores[rows]})
-    by_identity = [(name, "ascending") for name in _IDENTITY]
+    by_identity = [(name, "ascending") for name in (*_IDENTITY, "event_id")]
     return picked.sort_by(by_identity if order == "identity" else [(_SCORE, "descending"), *by_identity])
 
 

@@ -69,6 +69,7 @@ def test_the_listed_events_are_those_that_pass(
         assert float(row["mjj"]) == expected[key]["mjj"]
         assert np.float32(row["tau21_j1"]) == np.float32(expected[key]["tau21_j1"])
         assert row["dataset"] == expected[key]["dataset"]
+        assert int(row["event_id"]) == expected[key]["event_id"]
     scores = [float(row["score"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[-1] > 0

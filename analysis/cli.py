@@ -62,8 +62,8 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
         ),
         "timeout": click.option(
             "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            default=60.0,
+            type=click.IntRange(1),
+            default=60,
             show_default=True,
             metavar="SECONDS",
             help="How long a server may take to answer before its file is tried again; three times in all.",
@@ -97,7 +97,7 @@ def run(
     output: Path,
     jobs: int | None,
     skip_bad_files: bool,
-    timeout: float,
+    timeout: int,
     **settings: Any,
 ) -> None:
     """Run the whole search: process, scan and plot, each resuming from what is on disk."""
@@ -124,7 +124,7 @@ def process(
     output: Path,
     jobs: int | None,
     skip_bad_files: bool,
-    timeout: float,
+    timeout: int,
     **settings: Any,
 ) -> None:
     """Select dijet events from ROOT files and write them as parquet."""

@@ -28,7 +28,7 @@ ATTEMPTS = 3
 PAUSE = 0.5
 """Seconds before a file is tried again; twice that before the last attempt."""
 
-TIMEOUT = 60.0
+TIMEOUT = 60
 """Seconds that a server may take to answer."""
 
 
@@ -75,7 +75,7 @@ class BackendExecutor(ExecutorBase):
     backend : Backend
     bad : BadFiles
         Grows by the files that cannot be used; shared with the copies that coffea makes.
-    timeout : float
+    timeout : int
         Seconds that a server may take to answer.
     retries : int
         0: coffea does not retry; reading is retried here. Tasks lost with their worker are resubmitted by the backend.
@@ -83,7 +83,7 @@ class BackendExecutor(ExecutorBase):
 
     backend: Backend = field(default_factory=Serial)
     bad: BadFiles = field(default_factory=BadFiles)
-    timeout: float = TIMEOUT
+    timeout: int = TIMEOUT
     retries: int = 0
 
     def __call__(self, items: Iterable[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
@@ -128,7 +128,7 @@ def run_tasks(
     tasks: list[Any],
     description: str,
     *,
-    timeout: float = TIMEOUT,
+    timeout: int = TIMEOUT,
 ) -> Iterator[tuple[int, R | BadFile]]:
     """Map a function over tasks on files, with progress. Reading that fails is tried again.
 
@@ -140,7 +140,7 @@ def run_tasks(
     tasks : list of FileTask
     description : str
         Shown beside the progress bar.
-    timeout : float
+    timeout : int
         Seconds that a server may take to answer.
 
     Yields
@@ -163,7 +163,7 @@ def run_tasks(
     raise explained
 
 
-def _guarded(function: Callable[[Any], R], timeout: float, task: FileTask) -> R | BadFile:
+def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | BadFile:
     # Explained here, in the worker: what an exception was caused by is lost on the way back.
     try:
         with _patience(task.filename, timeout):
@@ -188,12 +188,12 @@ def _attempt(function: Callable[[Any], R], task: FileTask) -> R:
 
 
 @contextmanager
-def _patience(address: str, timeout: float) -> Iterator[None]:
-    """Limit how long a server may be silent; by default fsspec waits for five minutes."""
+def _patience(address: str, timeout: int) -> Iterator[None]:
+    """Limit how long a request to a server may take where the caller does not: fsspec waits for five minutes."""
     protocol = address.partition("://")[0] if "://" in address else ""
     options: dict[str, Any] = {"root": {"timeout": timeout}}.get(protocol, {})
     if protocol in ("http", "https"):
-        options = {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)}}
+        options = {"client_kwargs": {"timeout": ClientTimeout(total=timeout)}}
     known = fsspec.config.conf
     before = dict(known)
     if options:

@@ -20,7 +20,7 @@ TOLERANCE = 1e-3
 GeneratorSums = Mapping[FileRecord, float | None]
 
 
-def read_generator_sums(plans: Sequence[Plan], backend: Backend, bad: BadFiles, *, timeout: float) -> GeneratorSums:
+def read_generator_sums(plans: Sequence[Plan], backend: Backend, bad: BadFiles, *, timeout: int) -> GeneratorSums:
     """Read the sums of generator weights that the files of simulation hold.
 
     Parameters
@@ -29,7 +29,7 @@ def read_generator_sums(plans: Sequence[Plan], backend: Backend, bad: BadFiles, 
     backend : Backend
     bad : BadFiles
         Its files are left out; grows by those whose sum cannot be read.
-    timeout : float
+    timeout : int
         Seconds that a server may take to answer.
 
     Returns

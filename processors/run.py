@@ -141,7 +141,7 @@ def process_datasets(
     *,
     chunksize: int = CHUNKSIZE,
     skip_bad_files: bool = False,
-    timeout: float = TIMEOUT,
+    timeout: int = TIMEOUT,
 ) -> ProcessResult:
     """Select the events of datasets and write them as parts; parts that exist are kept.
 
@@ -158,7 +158,7 @@ def process_datasets(
         Events per chunk, about. The results do not depend on it.
     skip_bad_files : bool
         Leave out files that cannot be used, and list them in the result, instead of raising an error.
-    timeout : float
+    timeout : int
         Seconds that a server may take to answer.
 
     Returns
@@ -198,6 +198,7 @@ def process_datasets(
         runner = Runner(
             executor=BackendExecutor(backend=backend, bad=bad, timeout=timeout),
             schema=adapter.schema,
+            xrootdtimeout=timeout,  # of http as well
             skipbadfiles=(_NeverRaised,),  # bad files are noted by the executor; coffea must only go on without them
             chunksize=chunksize,
             metadata_cache={},  # the default outlives the call, and with it what changed files once held

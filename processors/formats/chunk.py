@@ -71,7 +71,14 @@ class JetCollection:
     def _jagged(self, field: str) -> Any:
         if field not in self.fields:
             raise InputFileError(self.missing(field))
-        return self.collection[field]
+        values = self.collection[field]
+        if values.ndim < 2:
+            msg = (
+                f"{self.source.where}: branch {self.branch(field)} has one number an event, not one a jet: the branch "
+                "that counts the jets is missing. Make the file again with it."
+            )
+            raise InputFileError(msg)
+        return values
 
     def missing(self, field: str) -> str:
         """Say that a branch is missing, and which others are like it."""

@@ -25,6 +25,7 @@ from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
 __all__ = [
     "SCHEMA",
     "check_results",
+    "cut_order",
     "results_document",
     "software_versions",
     "window_document",
@@ -127,6 +128,29 @@ def check_results(document: Mapping[str, Any]) -> None:
     if error is not None:
         msg = f"results.json does not follow schema {SCHEMA} at {error.json_path}: {error.message}"
         raise ResultsError(msg)
+
+
+def cut_order(cutflow: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Bring the cuts of several datasets in one order.
+
+    Parameters
+    ----------
+    cutflow : mapping of dataset to cut to anything
+        A dataset may lack cuts: simulation has no certified luminosity.
+
+    Returns
+    -------
+    list of str
+        Every cut once, after the one that it follows in its dataset.
+    """
+    order: list[str] = []
+    for cuts in cutflow.values():
+        position = 0
+        for cut in cuts:
+            if cut not in order:
+                order.insert(position, cut)
+            position = order.index(cut) + 1
+    return order
 
 
 def window_document(result: WindowResult) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from analysis.records import cut_order
 from analysis.schema import MISSING_TRIGGER
 from analysis.search import SelectionResult, WindowResult
 from analysis.statistics import GlobalResult
@@ -171,7 +172,7 @@ def _cut_table(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table:
     table.add_column("cut")
     for name in columns:
         table.add_column(Text(name), justify="right", overflow="fold")
-    for cut in dict.fromkeys(cut for cells in columns.values() for cut in cells):
+    for cut in cut_order(columns):
         table.add_row(Text(cut), *(Text(cells.get(cut, _NOTHING)) for cells in columns.values()))
     return table
 

@@ -274,11 +274,12 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
     list of pathlib.Path
         The files.
     """
-    from analysis.plots import save_figures
+    from analysis.plots import save_cutflow, save_figures
 
     with stage("plot"):
         document, windows = folder.load_results()
-        return save_figures(
+        cutflow = save_cutflow(document["cutflow"], document.get("n_minus_one", {}), folder.plots, config.plots)
+        return cutflow + save_figures(
             windows,
             folder.plots,
             config.plots,

@@ -177,6 +177,14 @@ def test_cutflow_of_datasets_with_different_cuts():
     assert row == ["x", "-", "3", "33.3%"]
 
 
+def test_a_cut_of_later_datasets_stands_where_it_is_applied():
+    simulation = {"all": count(9), "two_jets": count(8), "pt": count(7)}
+    data = {"all": count(9), "two_jets": count(8), "lumi_mask": count(8), "pt": count(7), "mjj": count(7)}
+    text = render(cutflow_table({"qcd": simulation, "data": data}))
+    rows = [line.split()[0] for line in text.splitlines() if line.split() and line.split()[0] in data]
+    assert rows == ["all", "two_jets", "lumi_mask", "pt", "mjj"]
+
+
 def count(events, weight=None):
     return {"events": events, "weight": float(events) if weight is None else weight}
 

@@ -1,0 +1,122 @@
+"""What each cut does, by dataset: what it leaves, and what it alone rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.config import PlotConfig
+from analysis.plots.files import save_figure
+from analysis.plots.style import PALETTE, draw_experiment_label, figure_style
+from analysis.records import cut_order
+
+__all__ = ["draw_cutflow", "draw_n_minus_one", "save_cutflow"]
+
+Cuts = Mapping[str, Mapping[str, float]]
+
+_BARS = 0.8
+"""Part of the distance of two cuts that the bars of all datasets fill."""
+
+
+def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
+    """Draw the part of all events, by sum of weights, that is left after each cut.
+
+    Parameters
+    ----------
+    cutflow : mapping of dataset to cut to {"events", "weight"}
+        What is left after each cut, in order; the first row is everything.
+    ax : matplotlib.axes.Axes
+        Cuts from top to bottom, the part on a logarithmic scale.
+
+    Returns
+    -------
+    dict of str to matplotlib.lines.Line2D
+        By dataset. A sum of weights that is not positive has no point.
+    """
+    rows = _rows(cutflow)
+    lines = {}
+    for i, (name, cuts) in enumerate(cutflow.items()):
+        total = next(iter(cuts.values()))["weight"]
+        parts = {cut: left["weight"] / total for cut, left in cuts.items() if total > 0 and left["weight"] > 0}
+        positions = [rows[cut] for cut in parts]
+        color = PALETTE[i % len(PALETTE)]
+        lines[name] = ax.plot(list(parts.values()), positions, marker="o", color=color, label=name)[0]
+    ax.set_xscale("log")
+    ax.set_xlabel("left of all events")
+    _label_rows(rows, ax)
+    return lines
+
+
+def draw_n_minus_one(
+    cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts], *, ax: Axes
+) -> dict[str, BarContainer]:
+    """Draw the part of the events that pass all other cuts, by sum of weights, that each cut rejects.
+
+    Parameters
+    ----------
+    cutflow, n_minus_one : mapping of dataset to cut to {"events", "weight"}
+        What is left after each cut, and what passes all the others.
+    ax : matplotlib.axes.Axes
+        The cuts of the cutflow from top to bottom.
+
+    Returns
+    -------
+    dict of str to matplotlib.container.BarContainer
+        By dataset, one bar per cut of `n_minus_one` whose other cuts leave something.
+    """
+    rows = _rows(cutflow)
+    height = _BARS / max(len(n_minus_one), 1)
+    bars = {}
+    for i, (name, cuts) in enumerate(n_minus_one.items()):
+        passed = cutflow[name][list(cuts)[-1]]["weight"] if cuts else 0.0
+        rejected = {cut: 1 - passed / left["weight"] for cut, left in cuts.items() if left["weight"] > 0}
+        positions = [rows[cut] + height * (i + 0.5) - _BARS / 2 for cut in rejected]
+        color = PALETTE[i % len(PALETTE)]
+        bars[name] = ax.barh(positions, list(rejected.values()), height, color=color, label=name)
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("rejected of what passes all other cuts")
+    _label_rows(rows, ax)
+    return bars
+
+
+def save_cutflow(
+    cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts], folder: Path, config: PlotConfig
+) -> list[Path]:
+    """Draw cutflow and N-1 of all datasets side by side.
+
+    Parameters
+    ----------
+    cutflow, n_minus_one : mapping of dataset to cut to {"events", "weight"}
+    folder : pathlib.Path
+        Created where missing.
+    config : PlotConfig
+
+    Returns
+    -------
+    list of pathlib.Path
+        `cutflow`, in every format of the configuration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with figure_style():
+        figure = Figure(figsize=(13.0, 2.5 + 0.45 * len(_rows(cutflow))), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        draw_n_minus_one(cutflow, n_minus_one, ax=right)
+        draw_cutflow(cutflow, ax=left)
+        left.legend(loc="upper left")  # where nothing is left of the lines
+        draw_experiment_label(config.experiment_label, ax=left)
+        return save_figure(figure, folder, "cutflow", config.formats)
+
+
+def _rows(cutflow: Mapping[str, Cuts]) -> dict[str, int]:
+    return {cut: i for i, cut in enumerate(cut_order(cutflow))}
+
+
+def _label_rows(rows: Mapping[str, int], ax: Axes) -> None:
+    ax.set_yticks(list(rows.values()), [cut.replace("_", " ") for cut in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.minorticks_off()

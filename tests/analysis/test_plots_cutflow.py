@@ -1,0 +1,61 @@
+"""The figure of the cutflow shows the numbers of the results."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from analysis.config import PlotConfig
+from analysis.plots import draw_cutflow, draw_n_minus_one, figure_style, save_cutflow
+
+
+def cuts(**weights: float) -> dict[str, dict[str, float]]:
+    return {name: {"events": 1, "weight": weight} for name, weight in weights.items()}
+
+
+CUTFLOW = {
+    "qcd": cuts(all=200.0, two_jets=100.0, jet_pt=50.0, mjj_min=10.0, search=5.0),
+    "data": cuts(all=80.0, two_jets=60.0, trigger=40.0, jet_pt=20.0, mjj_min=0.0, search=0.0),
+}
+N_MINUS_ONE = {"qcd": cuts(jet_pt=40.0, mjj_min=50.0), "data": cuts(trigger=0.0, jet_pt=5.0, mjj_min=8.0)}
+
+
+def test_the_part_that_is_left_after_each_cut() -> None:
+    ax = Figure().subplots()
+    lines = draw_cutflow(CUTFLOW, ax=ax)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["all", "two jets", "trigger", "jet pt", "mjj min", "search"]
+    np.testing.assert_allclose(lines["qcd"].get_xdata(), [1, 0.5, 0.25, 0.05, 0.025])
+    assert [labels[int(y)] for y in lines["qcd"].get_ydata()] == [one for one in labels if one != "trigger"]
+    np.testing.assert_allclose(lines["data"].get_xdata(), [1, 0.75, 0.5, 0.25])
+    assert [labels[int(y)] for y in lines["data"].get_ydata()] == ["all", "two jets", "trigger", "jet pt"]
+    assert ax.get_xscale() == "log"
+
+
+def test_the_part_that_a_cut_alone_rejects() -> None:
+    ax = Figure().subplots()
+    bars = draw_n_minus_one(CUTFLOW, N_MINUS_ONE, ax=ax)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+
+    def shown(name: str) -> dict[str, float]:
+        return {labels[round(bar.get_y() + bar.get_height() / 2)]: bar.get_width() for bar in bars[name]}
+
+    assert shown("qcd") == {"jet pt": pytest.approx(0.75), "mjj min": pytest.approx(0.8)}
+    assert shown("data") == {"jet pt": pytest.approx(1.0), "mjj min": pytest.approx(1.0)}
+
+
+def test_saved_in_every_format_and_without_n_minus_one_of_old_results(tmp_path) -> None:
+    for n_minus_one in (N_MINUS_ONE, {}):
+        paths = save_cutflow(CUTFLOW, n_minus_one, tmp_path / "plots", PlotConfig(formats=("pdf", "png")))
+        assert [path.name for path in paths] == ["cutflow.pdf", "cutflow.png"]
+        assert all(path.stat().st_size > 5000 for path in paths)
+
+
+def test_bars_of_the_datasets_do_not_overlap() -> None:
+    with figure_style():
+        bars = draw_n_minus_one(CUTFLOW, N_MINUS_ONE, ax=Figure().subplots())
+    spans = sorted((bar.get_y(), bar.get_y() + bar.get_height()) for one in bars.values() for bar in one)
+    assert all(high <= low + 1e-9 for (_, high), (low, _) in pairwise(spans))

@@ -21,7 +21,9 @@ from analysis.errors import ConfigError, DatasetError, InputFileError, TableErro
 from analysis.table import read_part_info
 from processors import dijet
 from processors import run as run_module
+from processors.features import FEATURES, Feature
 from processors.run import load_table, process_datasets, processing_digest
+from processors.selection import CUTS
 from tests import toys
 from tests.running import dataset, run
 
@@ -166,6 +168,73 @@ def test_code_hash_of_a_notebook_sees_constants():
         exec(compile(f"def feature(dijets):\n    return {factor} * dijets.mjj\n", "<cell>", "exec"), space)
         hashes.add(run_module._code_hash([space["feature"]]))
     assert len(hashes) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "again"),
+    [
+        ({"plots": {"formats": ["svg"]}}, False),
+        ({"random_state": 7, "learning": {"n_folds": 3}, "statistics": {"unblind": True}}, False),
+        ({"scan": {"bin_width": 50}}, False),
+        ({"selection": {"pt_min": 300}}, True),
+        ({"selection": {"jet_mass": "softdrop"}}, True),
+        ({"background": {"sqrt_s_gev": 14000}}, True),
+    ],
+)
+def test_only_settings_that_decide_the_parts_make_them_again(weighted, tmp_path, settings, again):
+    one = {"sample": dataset(*weighted)}
+    first = process_datasets(one, SearchConfig(), tmp_path, Serial())
+    times = part_times(first.datasets["sample"])
+    second = process_datasets(one, SearchConfig(**settings), tmp_path, Serial())
+    assert (second.digest != first.digest) == again
+    assert part_times(first.datasets["sample"]) == times
+    assert (part_times(second.datasets["sample"]) != times) == again
+
+
+def test_a_change_of_the_code_of_a_feature_or_a_cut_makes_the_parts_again(weighted, tmp_path, monkeypatch):
+    """Every function counts, with all of its module: here a feature, and then a cut, come from another one."""
+    one = {"sample": dataset(*weighted)}
+
+    def plugin(text: str):
+        path = tmp_path / "plugin.py"
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location("plugin", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.function
+
+    def process():
+        result = process_datasets(one, SearchConfig(), tmp_path / "parts", Serial())
+        return result, load_table(result, one, one)
+
+    digests = [process()[0].digest]
+    for factor in (1, 2, 2):
+        function = plugin(f"def function(dijets):\n    return {factor} * dijets.mjj\n")
+        monkeypatch.setitem(FEATURES, "mj1", Feature(FEATURES["mj1"].spec, function))
+        result, table = process()
+        digests.append(result.digest)
+        np.testing.assert_allclose(table.column("mj1"), factor * table.mjj, rtol=1e-6)
+    assert len(set(digests)) == 3
+    assert digests[2] == digests[3]
+    times = part_times(result.datasets["sample"])
+    function = plugin("def function(dijets, selection):\n    return dijets.mjj > 3000\n")
+    changed = tuple(replace(cut, passes=function) if cut.name == "mjj_min" else cut for cut in CUTS)
+    monkeypatch.setattr(run_module, "CUTS", changed)
+    assert process()[0].digest not in digests
+    assert part_times(result.datasets["sample"]) == times
+
+
+def test_a_repaired_file_is_picked_up_and_the_others_are_not_touched(weighted, tmp_path):
+    one = dataset(weighted[0], tmp_path / "z.root")
+    (tmp_path / "z.root").write_bytes(weighted[1].read_bytes()[:-5000])
+    skipping, _ = run(one, tmp_path / "parts", chunksize=200, skip_bad_files=True)
+    assert [Path(bad.filename).name for bad in skipping.skipped] == ["z.root"]
+    (tmp_path / "z.root").write_bytes(weighted[1].read_bytes())
+    result, table = run(one, tmp_path / "parts", chunksize=200, skip_bad_files=True)
+    assert result.skipped == ()
+    times = part_times(skipping)
+    assert {name: time for name, time in part_times(result).items() if name in times} == times
+    toys.assert_identical(table, run(dataset(*weighted), tmp_path / "all")[1])
 
 
 def test_change_of_kind_makes_the_parts_again(tmp_path):

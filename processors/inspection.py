@@ -152,7 +152,10 @@ def _explained(task: _Task) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise explain(error, task) from error
+        explained = explain(error, task)
+        # There is no datasets file yet.
+        text = str(explained).replace(f" (dataset {task.dataset})", "", 1).replace(" in the datasets file", "")
+        raise type(explained)(text) from error
 
 
 def _dataset_name(path: str) -> str:

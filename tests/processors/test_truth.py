@@ -60,6 +60,7 @@ def assert_same(
     np.testing.assert_allclose(table.mjj[rows], truth["mjj"], rtol=1e-10)
     np.testing.assert_allclose(table.column("abs_dy")[rows], truth["abs_dy"], rtol=1e-9, atol=1e-9)
     assert table.column("rapidity_region")[rows].tolist() == truth["rapidity_region"].tolist()
+    assert {spec.name for spec in table.features} == set(FEATURES)
     for name in FEATURES:
         atol = mass_tolerance if name.startswith(("mj", "delta")) else 0
         np.testing.assert_allclose(table.column(name)[rows], truth[name], rtol=3e-7, atol=atol, err_msg=name)

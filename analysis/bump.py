@@ -6,7 +6,7 @@ This is the last part of the search alone, for a histogram of any origin. Nothin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
@@ -200,23 +200,23 @@ def fit_bump(
     fit = choose_order(
         counts, edges, mask=plan.mask, functions=functions, alpha=alpha, sqrt_s_gev=sqrt_s_gev, **options
     )
-    weight = _weight_per_event(counts, variances, bins_of(edges, plan.signal))
-    _require_data(edges, counts, fit, weight)
-    n_obs = float(counts[bins_of(edges, plan.signal)].sum())
-    background, error = fit.integral(*plan.signal)
-    counting = Counting(n_obs / weight, background / weight, error / weight)
-    workspace = counting_workspace(counting, channel=f"window_{plan.name}", measurement="fit")
+    expected = fit.estimate(*plan.signal)
+    _require_data(edges, counts, fit, expected.weight)
+    counting = Counting(float(counts[bins_of(edges, plan.signal)].sum()), expected.value, expected.up)
+    workspace = counting_workspace(
+        counting.effective(expected.weight), channel=f"window_{plan.name}", measurement="fit"
+    )
     return Bump(
         plan=plan,
-        n_obs=n_obs,
-        background=background,
-        background_error=error,
+        n_obs=float(counting.n_obs or 0.0),
+        background=expected.value,
+        background_error=expected.up,
         fit=fit,
         goodness=goodness_of_fit(fit),
         discovery=discovery(workspace),
-        limit=_scaled(upper_limit(workspace, level=level), weight),
+        limit=upper_limit(workspace, level=level).scaled(expected.weight),
         workspace=workspace,
-        weight=weight,
+        weight=expected.weight,
     )
 
 
@@ -334,18 +334,6 @@ def _require_bins(edges: Array, counts: Array, plan: FitPlan, function: str, n_p
         raise FitError(msg)
 
 
-def _weight_per_event(counts: Array, variances: Array | None, inside: slice) -> float:
-    """Σw² / Σw: counts divided by it fluctuate like Poisson counts (Bohm, Zech, arXiv:1309.1287, Eq. 4).
-
-    Taken in the window, or from the whole range where the window has no events.
-    """
-    if variances is None:
-        return 1.0
-    if not counts[inside].sum() > 0:
-        inside = slice(None)
-    return float(variances[inside].sum() / counts[inside].sum())
-
-
 def _require_data(edges: Array, counts: Array, fit: BackgroundFit, weight: float) -> None:
     """Refuse runs of empty bins where the fit expects many events: a blinded window, or a gap in the data."""
     expected = fit.expected(edges)[0] / weight
@@ -358,16 +346,6 @@ def _require_data(edges: Array, counts: Array, fit: BackgroundFit, weight: float
                 "blinded, or a fit range without the gap."
             )
             raise FitError(msg)
-
-
-def _scaled(limit: LimitResult, weight: float) -> LimitResult:
-    """Limits in the unit of the spectrum."""
-    observed = limit.observed_events
-    return replace(
-        limit,
-        observed_events=None if observed is None else observed * weight,
-        expected_events=tuple(value * weight for value in limit.expected_events),
-    )
 
 
 def _notes(bump: Bump) -> Iterator[str]:

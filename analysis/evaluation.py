@@ -69,12 +69,14 @@ class SelectionResult:
     fit : BackgroundFit or None
     limit : LimitResult or None
     workspace : dict or None
-        pyhf workspace.
+        pyhf workspace, in effective events.
     reason : str or None
         Why something is None, where that is a failure.
     calibrated : bool
         False where so few background events are expected that p-values are not uniform: `discovery.p0_averaged` is
         conservative there.
+    weight : float
+        Sum of weights per effective event, Σw² / Σw; 1 where every event passes or fails.
     """
 
     name: str
@@ -92,6 +94,7 @@ class SelectionResult:
     workspace: dict[str, Any] | None = None
     reason: str | None = None
     calibrated: bool = True
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,9 @@ def _evaluate_selection(
         )
         expected = fit.estimate(*window.signal)
         counting = Counting(common["n_obs"], expected.value, expected.up)
-        workspace = counting_workspace(counting, channel=f"window_{window.name}_{name}", measurement="search")
+        workspace = counting_workspace(
+            counting.effective(expected.weight), channel=f"window_{window.name}_{name}", measurement="search"
+        )
         return SelectionResult(
             **common,
             background=expected.value,
@@ -226,8 +231,9 @@ def _evaluate_selection(
                 level=config.statistics.cls_level,
                 blinded=data.blinded,
                 calculator=config.statistics.calculator,
-            ),
+            ).scaled(expected.weight),
             workspace=workspace,
+            weight=expected.weight,
         )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")

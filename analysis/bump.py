@@ -6,7 +6,7 @@ This is the last part of the search alone, for a histogram of any origin. Nothin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
@@ -20,9 +20,10 @@ from analysis.background import (
     choose_order,
     function_family,
     goodness_of_fit,
+    outside,
 )
 from analysis.errors import ConfigError, FitError, WindowError
-from analysis.regions import Interval
+from analysis.regions import Interval, bins_of, edges_of
 from analysis.spectrum_file import Spectrum
 from analysis.statistics import Counting, DiscoveryResult, LimitResult, counting_workspace, discovery, upper_limit
 
@@ -191,31 +192,31 @@ def fit_bump(
     """
     smallest = function_family(functions)[0]
     _require_energy(plan, sqrt_s_gev)
-    inside = _bins(spectrum.edges, plan.fit_range)
-    edges, counts = _cut(spectrum.edges, inside), spectrum.counts[inside]
+    inside = bins_of(spectrum.edges, plan.fit_range)
+    edges, counts = edges_of(spectrum.edges, inside), spectrum.counts[inside]
     variances = None if spectrum.variances is None else spectrum.variances[inside]
     _require_bins(edges, counts, plan, smallest.name, smallest.n_parameters)
     options: dict[str, Any] = {} if variances is None else {"variances": variances}
     fit = choose_order(
         counts, edges, mask=plan.mask, functions=functions, alpha=alpha, sqrt_s_gev=sqrt_s_gev, **options
     )
-    weight = _weight_per_event(counts, variances, _bins(edges, plan.signal))
-    _require_data(edges, counts, fit, weight)
-    n_obs = float(counts[_bins(edges, plan.signal)].sum())
-    background, error = fit.integral(*plan.signal)
-    counting = Counting(n_obs / weight, background / weight, error / weight)
-    workspace = counting_workspace(counting, channel=f"window_{plan.name}", measurement="fit")
+    expected = fit.estimate(*plan.signal)
+    _require_data(edges, counts, fit, expected.weight)
+    counting = Counting(float(counts[bins_of(edges, plan.signal)].sum()), expected.value, expected.up)
+    workspace = counting_workspace(
+        counting.effective(expected.weight), channel=f"window_{plan.name}", measurement="fit"
+    )
     return Bump(
         plan=plan,
-        n_obs=n_obs,
-        background=background,
-        background_error=error,
+        n_obs=float(counting.n_obs or 0.0),
+        background=expected.value,
+        background_error=expected.up,
         fit=fit,
         goodness=goodness_of_fit(fit),
         discovery=discovery(workspace),
-        limit=_scaled(upper_limit(workspace, level=level), weight),
+        limit=upper_limit(workspace, level=level).scaled(expected.weight),
         workspace=workspace,
-        weight=weight,
+        weight=expected.weight,
     )
 
 
@@ -291,7 +292,7 @@ def _require_sidebands(spectrum: Spectrum, plan: FitPlan) -> None:
             "The background is fitted on both sides: widen the fit range, or move the window."
         )
         raise WindowError(msg)
-    lower = _bins(spectrum.edges, (plan.fit_range[0], plan.mask[0]))
+    lower = bins_of(spectrum.edges, (plan.fit_range[0], plan.mask[0]))
     if not spectrum.counts[lower].any():
         msg = (
             f"{what} has no events below it in the fit range {_name(plan.fit_range)} GeV, so there is no falling "
@@ -314,7 +315,7 @@ def _require_energy(plan: FitPlan, sqrt_s_gev: float) -> None:
 
 
 def _require_bins(edges: Array, counts: Array, plan: FitPlan, function: str, n_parameters: int) -> None:
-    fitted = ~_bins(edges, plan.mask)
+    fitted = outside(edges, plan.mask)
     where = f"{_name(plan.fit_range)} GeV outside the mask {_name(plan.mask)} GeV"
     if (negative := fitted & (counts < 0)).any():
         i = int(np.argmax(negative))
@@ -333,18 +334,6 @@ def _require_bins(edges: Array, counts: Array, plan: FitPlan, function: str, n_p
         raise FitError(msg)
 
 
-def _weight_per_event(counts: Array, variances: Array | None, inside: NDArray[np.bool_]) -> float:
-    """Σw² / Σw: counts divided by it fluctuate like Poisson counts (Bohm, Zech, arXiv:1309.1287, Eq. 4).
-
-    Taken in the window, or from the whole range where the window has no events.
-    """
-    if variances is None:
-        return 1.0
-    if not counts[inside].sum() > 0:
-        inside = np.ones_like(inside)
-    return float(variances[inside].sum() / counts[inside].sum())
-
-
 def _require_data(edges: Array, counts: Array, fit: BackgroundFit, weight: float) -> None:
     """Refuse runs of empty bins where the fit expects many events: a blinded window, or a gap in the data."""
     expected = fit.expected(edges)[0] / weight
@@ -359,16 +348,6 @@ def _require_data(edges: Array, counts: Array, fit: BackgroundFit, weight: float
             raise FitError(msg)
 
 
-def _scaled(limit: LimitResult, weight: float) -> LimitResult:
-    """Limits in the unit of the spectrum."""
-    observed = limit.observed_events
-    return replace(
-        limit,
-        observed_events=None if observed is None else observed * weight,
-        expected_events=tuple(value * weight for value in limit.expected_events),
-    )
-
-
 def _notes(bump: Bump) -> Iterator[str]:
     if bump.goodness.p_value < _BAD_FIT:
         yield f"the fit is bad (p < {_BAD_FIT:g}), do not trust b and z"
@@ -376,17 +355,6 @@ def _notes(bump: Bump) -> Iterator[str]:
         yield f"fewer than {CALIBRATED_FROM:g} events are expected, z is approximate and p0_averaged conservative"
     if bump.discovery.p0_toys is not None:
         yield "asymptotic formulae do not hold, take p0 from toys"
-
-
-def _bins(edges: Array, interval: Interval) -> NDArray[np.bool_]:
-    """(n_bins,) bool: inside an interval whose limits are edges."""
-    inside: NDArray[np.bool_] = (edges[:-1] >= interval[0]) & (edges[1:] <= interval[1])
-    return inside
-
-
-def _cut(edges: Array, inside: NDArray[np.bool_]) -> Array:
-    """Edges of the bins inside."""
-    return np.append(edges[:-1][inside], edges[1:][inside][-1])
 
 
 def _holds(outer: Interval, inner: Interval) -> bool:

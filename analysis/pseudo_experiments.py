@@ -25,7 +25,7 @@ from analysis.background import BackgroundFit, choose_order, estimate_many, fit_
 from analysis.compute import Backend, track
 from analysis.errors import FitError, StatisticsError
 from analysis.identity import string_hash
-from analysis.regions import MassWindow
+from analysis.regions import MassWindow, bins_of, edges_of
 from analysis.statistics.trials import counting_z
 
 __all__ = ["Look", "NullModel", "draw_counts", "null_model", "run_pseudo_experiments", "scan_significances"]
@@ -248,8 +248,9 @@ def _run_task(task: _Task, model: NullModel) -> Array:
 
 def _backgrounds(binned: Array, look: Look, model: NullModel) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Background in the window of a look, its error, and whether there is a valid fit, each (n_toys,)."""
-    window, bins, edges = look.window, *_in_range(look.window, model.grid)
-    spectra = binned[:, bins]
+    window = look.window
+    bins = bins_of(model.grid, window.fit_range)
+    spectra, edges = binned[:, bins], edges_of(model.grid, bins)
     if look.strategy == "events" or len(look.functions) == 1:
         found = estimate_many(
             spectra,
@@ -277,12 +278,6 @@ def _backgrounds(binned: Array, look: Look, model: NullModel) -> tuple[Array, Ar
             continue
         background[row], error[row] = fit.integral(*window.signal)
     return background, error, background > 0
-
-
-def _in_range(window: MassWindow, grid: Array) -> tuple[slice, Array]:
-    """Bins of the grid inside the fit range of a window, and their edges."""
-    inside = np.flatnonzero((grid[:-1] >= window.fit_range[0]) & (grid[1:] <= window.fit_range[1]))
-    return slice(inside[0], inside[-1] + 1), grid[inside[0] : inside[-1] + 2]
 
 
 def _units(model: NullModel) -> Array:
@@ -355,7 +350,8 @@ def _require_unbiased(model: NullModel) -> None:
     spectra = model.passes.T @ model.expected / _units(model)[:, None]
     binned = np.add.reduceat(spectra, np.searchsorted(model.cells, model.grid[:-1]), axis=1)
     for look in model.looks:
-        bins, edges = _in_range(look.window, model.grid)
+        bins = bins_of(model.grid, look.window.fit_range)
+        edges = edges_of(model.grid, bins)
         counts, function = binned[look.spectrum, bins], function_family(look.functions[-1:])[0]
         mask, sqrt_s_gev = look.window.mask, model.sqrt_s_gev
         try:

@@ -207,6 +207,7 @@ def _selection_document(selection: SelectionResult) -> dict[str, Any]:
         "n_obs": selection.n_obs,
         "background": selection.background,
         "background_error": selection.background_error,
+        "weight": selection.weight,
         "calibrated": selection.calibrated,
         "z": None if found is None else found.z,
         "p0": None if found is None else found.p0,
@@ -224,7 +225,7 @@ def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, A
     limit, z = document["limit"], document["z"]
     same = ("name", "method", "efficiency", "efficiency_achieved", "n_obs", "background", "background_error")
     return SelectionResult(
-        **{key: document[key] for key in (*same, "calibrated", "s_over_sqrt_b", "reason")},
+        **{key: document[key] for key in (*same, "weight", "calibrated", "s_over_sqrt_b", "reason")},
         features=tuple(document["features"]),
         discovery=None
         if z is None

@@ -17,9 +17,11 @@ from analysis.errors import ConfigError, WindowError
 if TYPE_CHECKING:
     from analysis.config import ScanConfig
 
-__all__ = ["Interval", "MassWindow", "RegionScan", "smooth_edge"]
+__all__ = ["Interval", "MassWindow", "RegionScan", "bins_of", "edges_of", "smooth_edge"]
 
 Interval = tuple[float, float]
+
+_TINY = 1e-6  # GeV
 
 _INTERVALS = ("signal", "lower", "upper", "mask", "fit_range")
 
@@ -37,6 +39,29 @@ def smooth_edge(pt_hat_min: float) -> float:
 
 def _inside(mjj: NDArray[np.float64], interval: Interval) -> NDArray[np.bool_]:
     return (mjj >= interval[0]) & (mjj < interval[1])
+
+
+def bins_of(edges: NDArray[np.float64], interval: Interval) -> slice:
+    """Bins that make up an interval (GeV).
+
+    Raises
+    ------
+    WindowError
+        If its ends are not bin edges.
+    """
+    found = [int(abs(edges - value).argmin()) for value in interval]
+    if any(abs(edges[i] - value) > _TINY for i, value in zip(found, interval, strict=True)) or found[0] >= found[1]:
+        msg = (
+            f"the interval {interval[0]:g}-{interval[1]:g} GeV is not made of bins of {edges[0]:g}-{edges[-1]:g} GeV. "
+            "Choose bin edges as its ends."
+        )
+        raise WindowError(msg)
+    return slice(found[0], found[1])
+
+
+def edges_of(edges: NDArray[np.float64], bins: slice) -> NDArray[np.float64]:
+    """Edges (n + 1,) of the n bins that `bins_of` found, GeV."""
+    return edges[bins.start : bins.stop + 1]
 
 
 @dataclass(frozen=True)
@@ -81,10 +106,6 @@ class MassWindow:
     def in_fit_range(self, mjj: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(n_events,) bool: inside the fit range. `mjj` in GeV."""
         return _inside(mjj, self.fit_range)
-
-    def in_mask(self, mjj: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(n_events,) bool: inside the masked interval. `mjj` in GeV."""
-        return _inside(mjj, self.mask)
 
     def to_json(self) -> dict[str, Any]:
         """Return the intervals as lists."""

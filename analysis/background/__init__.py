@@ -5,7 +5,7 @@ bins, never values at bin centres, and a basis that is orthonormal over the fitt
 to `functions.FUNCTIONS`; to add a way to choose among them, one to `order.STRATEGIES`.
 """
 
-from analysis.background.bins import Mask, Sidebands
+from analysis.background.bins import Mask, Sidebands, outside
 from analysis.background.estimate import CALIBRATED_FROM
 from analysis.background.fit import BackgroundFit, OrderStep, WindowEstimate, fit_background
 from analysis.background.functions import FUNCTIONS, MassFunction, function_family
@@ -32,6 +32,7 @@ __all__ = [
     "fit_background",
     "function_family",
     "goodness_of_fit",
+    "outside",
     "require_functions",
     "spurious_signal",
 ]

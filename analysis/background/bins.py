@@ -18,6 +18,9 @@ Mask = Interval | Sequence[Interval]
 """One interval [low, high) in GeV, or several."""
 
 _WHOLE = 1e-6
+_WEIGHT_TERMS = 3
+_BINS_PER_TERM = 4
+_MAX_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Sidebands:
     observed : (n_bins,) float64
         Events.
     scale : (n_bins,) float64
-        1 for plain counts, (sum w) / (sum w^2) for weighted ones: arXiv:1309.1287.
+        1 for plain counts, (sum w) / (sum w^2) for weighted ones (arXiv:1309.1287), smooth in the mass.
     mask : tuple of (low, high)
         GeV.
     """
@@ -46,6 +49,12 @@ class Sidebands:
     def events(self) -> float:
         """Number of events; of weighted ones, the number of unweighted events with the same relative error."""
         return float((self.observed * self.scale).sum())
+
+    def weight(self, intervals: Array) -> Array:
+        """(n_intervals,): sum w^2 / sum w expected in intervals (n_intervals, 2) in GeV, whatever is seen there."""
+        centres = np.asarray(intervals, np.float64).mean(axis=1)
+        weights: Array = np.exp(-np.interp(centres, (self.low + self.high) / 2, np.log(self.scale)))
+        return weights
 
     def within(self, fit_range: Interval) -> Sidebands:
         """Return the bins that lie inside a range, GeV."""
@@ -118,12 +127,39 @@ def _require_edges(counts: Array, edges: Array) -> None:
 
 def _scale(observed: Array, variances: Array, low: Array, high: Array) -> Array:
     _refuse(~np.isfinite(variances) | (variances < 0), low, high, variances, "a variance that is negative or undefined")
-    filled = observed > 0
-    _refuse(filled & (variances <= 0), low, high, variances, "events but a variance of zero")
-    whole = observed.sum() / variances.sum() if variances.sum() > 0 else 1.0
-    scale: Array = np.full(len(observed), whole)  # an empty bin has no weights of its own
-    scale[filled] = observed[filled] / variances[filled]
-    return scale
+    _refuse((observed > 0) & (variances <= 0), low, high, variances, "events but a variance of zero")
+    return 1.0 / _weights(observed, variances, np.log(high + low))
+
+
+def _weights(sums: Array, squares: Array, at: Array) -> Array:
+    """(n_bins,): sum w^2 / sum w as a smooth curve, exp of a polynomial in `at`.
+
+    Not bin by bin: where a bin holds few events, those of small weight would count for more than those of large weight,
+    and the fit would be biased by as many events as there are bins. The terms solve sum phi (sum w^2 / r - sum w) = 0,
+    which is linear in the sums and so without bias of its own.
+    """
+    if not squares.sum() > 0:
+        return np.ones(len(sums))
+    mean = float(squares.sum() / sums.sum())
+    filled = squares > 0
+    n_terms = min(_WEIGHT_TERMS, int(filled.sum()) // _BINS_PER_TERM)
+    if n_terms < 2 or np.allclose(squares[filled], mean * sums[filled], rtol=1e-9):
+        return np.full(len(sums), mean)
+    centre = float(np.average(at, weights=sums))
+    terms = ((at - centre) / np.ptp(at))[:, None] ** np.arange(n_terms)
+    triangle = np.linalg.qr(terms * np.sqrt(sums)[:, None]).R
+    terms = np.linalg.solve(triangle.T, terms.T).T
+    coefficients = np.log(mean) * triangle[:, 0]  # a constant
+    for _ in range(_MAX_STEPS):
+        ratio = squares * np.exp(-terms @ coefficients)
+        step = np.linalg.solve((terms * ratio[:, None]).T @ terms, terms.T @ (ratio - sums))
+        step *= min(1.0, 1.0 / float(abs(terms @ step).max() + 1e-300))
+        coefficients = coefficients + step
+        if abs(terms @ step).max() < _WHOLE:
+            break
+    log_filled = np.log(squares[filled] / sums[filled])
+    smooth: Array = np.exp(np.clip(terms @ coefficients, log_filled.min(), log_filled.max()))
+    return smooth
 
 
 def _refuse(bad: NDArray[np.bool_], low: Array, high: Array, values: Array, what: str) -> None:

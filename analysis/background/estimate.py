@@ -52,7 +52,7 @@ class Estimates:
     covariance: Array
 
 
-def estimate_bins(design: Design, solution: Solution) -> Estimates:
+def estimate_bins(design: Design, solution: Solution, weight: Array | float = 1.0) -> Estimates:
     """Estimate the background in the bins of a design that has the transform of the fit.
 
     Parameters
@@ -60,6 +60,8 @@ def estimate_bins(design: Design, solution: Solution) -> Estimates:
     design : Design
         Bins are the intervals; they may overlap.
     solution : Solution
+    weight : float or (n_intervals,) float64
+        Sum of weights per effective event, Σw² / Σw; 1 for plain counts.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def estimate_bins(design: Design, solution: Solution) -> Estimates:
     third = np.einsum("twpq,twp,twq->tw", twisted, direction, direction)
     of_beta = (_curvature(design, solution) - np.einsum("twpq,tpq->tw", twisted, solution.covariance)) / 2
     of_mean, of_median = of_beta + error**2 / 2, of_beta + third / (3 * error**2)
-    own_part = expected * error**2 / (1 + expected * error**2)  # of the variance of n - b
+    own_part = expected * error**2 / (weight + expected * error**2)  # of the variance of n - b
     median_part = np.maximum(own_part, np.minimum((error / _LARGE_ERROR) ** 2, 1.0))
     shift = of_mean + median_part * (of_median - of_mean)
     value = expected * np.exp(-np.clip(shift, -error, error))

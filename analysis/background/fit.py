@@ -61,12 +61,16 @@ class WindowEstimate:
         Distance of the ends of the 68 % interval from `value`, both positive, events.
     calibrated : bool
         Whether so many events are expected that p-values are uniform.
+    weight : float
+        Sum of weights per effective event, Σw² / Σw, as the sidebands have it: a sum of weights divided by this
+        fluctuates like a Poisson count (arXiv:1309.1287, Eq. 4). 1 for plain counts.
     """
 
     value: float
     up: float
     down: float
     calibrated: bool
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class BackgroundFit:
         Third derivatives of the log likelihood, negated; None where they were not kept: then the estimates are those
         of many events.
     data : Sidebands or None
-        What was fitted; None for a fit that was read back.
+        What was fitted; None for a fit that was read back, which takes its counts for plain ones.
     """
 
     function: MassFunction
@@ -158,9 +162,9 @@ class BackgroundFit:
 
         It differs from the integral of the curve by a part of the error that vanishes with many events.
         """
-        estimates = self._estimates([(low, high)])
+        estimates, weight = self._estimates([(low, high)]), float(self._weights(np.array([(low, high)]))[0])
         value, up, down = (float(array[0, 0]) for array in (estimates.value, estimates.up, estimates.down))
-        return WindowEstimate(value, up, down, calibrated=value >= CALIBRATED_FROM)
+        return WindowEstimate(value, up, down, value / weight >= CALIBRATED_FROM, weight)
 
     def integral(self, low: float, high: float) -> tuple[float, float]:
         """Return the background in [low, high) GeV and its error, the upward one: an excess is tested against it."""
@@ -178,7 +182,10 @@ class BackgroundFit:
             np.array([self.deviance]),
             np.array([True]),
         )
-        return estimate_bins(self._design(edges[:, 0], edges[:, 1]), solution)
+        return estimate_bins(self._design(edges[:, 0], edges[:, 1]), solution, self._weights(edges))
+
+    def _weights(self, intervals: Array) -> Array:
+        return np.ones(len(intervals)) if self.data is None else self.data.weight(intervals)
 
     def _design(self, low: Array, high: Array) -> Design:
         return make_design(self.function, low, high, self.sqrt_s_gev, self.transform)

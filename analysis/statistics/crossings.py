@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 
 _MAX_ROUNDS = 60
 _BISECT_EVERY = 4
+_NEGLIGIBLE = 1e-4
+"""Of the smallest first point: where a likelihood ratio is lost in rounding, below it an answer is 0."""
 
 
 def crossings(function: Callable[[Array], Array], start: Array, *, tolerance: float) -> Array:
@@ -46,7 +48,7 @@ def crossings(function: Callable[[Array], Array], start: Array, *, tolerance: fl
     x = np.unique(start)
     values = function(x)
     found = np.full(values.shape[1], np.nan)
-    smallest = 1e-6 * x[0]
+    smallest = _NEGLIGIBLE * x[0]
     for turn in range(_MAX_ROUNDS):
         following = set()
         for index in np.flatnonzero(np.isnan(found)):

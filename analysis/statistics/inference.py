@@ -7,7 +7,7 @@ for a deficit: the signed z uses the unclipped profile-likelihood ratio.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,15 @@ class LimitResult:
     level: float = 0.05
     construction: str = "CLs"
     asymptotics_trusted: bool = True
+
+    def scaled(self, weight: float) -> LimitResult:
+        """Limits in sums of weights, from those in effective events of `weight` each."""
+        observed = self.observed_events
+        return replace(
+            self,
+            observed_events=None if observed is None else observed * weight,
+            expected_events=tuple(value * weight for value in self.expected_events),
+        )
 
 
 def discovery(

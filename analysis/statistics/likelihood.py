@@ -7,8 +7,8 @@
 - `upper_limit` returns the edge of its grid where CLs does not cross the level, and in its other mode ignores `level`
   and leaves the bounds: crossings are found in `crossings`, and their absence is an error.
 - Toys through `hypotest` call `numpy.percentile` with an argument that numpy 2.4 no longer has: they run in `toys`.
-- One fit at a time from a cold start is slow: here all rows are evaluated in pyhf's batched mode, and minimised
-  together by Newton steps. A row where that fails is fitted again by pyhf, with scipy's minimiser, then with Minuit.
+- One fit at a time from a cold start is slow: all rows are evaluated together, by `rates` or in pyhf's batched mode,
+  and minimised by Newton steps. A row where that fails is fitted again by pyhf, with scipy's minimiser, then Minuit.
 - `staterror` on nearly empty signal bins makes fits fail, and a `histosys` whose sides differ bends at zero: the
   builders in `samples` write neither.
 """
@@ -21,9 +21,12 @@ from typing import Any
 import numpy as np
 import pyhf
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from analysis.errors import StatisticsError
+from analysis.statistics.draws import poisson_quantiles
+from analysis.statistics.newton import newton_steps
+from analysis.statistics.rates import Rates, recognise
 
 __all__ = ["Fits", "Likelihood"]
 
@@ -101,6 +104,9 @@ class Likelihood:
         self._models: dict[int, pyhf.Model] = {}
         self._fixed = np.array(self.model.config.suggested_fixed(), dtype=bool)
         self._is_poisson, self._variance = self._kinds()
+        floor = np.where(np.arange(len(self.data)) < self.n_bins, _SMALLEST_RATE, -np.inf)
+        self._rates: Rates | None = None
+        self._rates = recognise(self.expected, self.start, self.poi, bounds=self.bounds, floor=floor)
         self._require_expectation()
         signal = self.signal()
         self.events = float(signal.sum())
@@ -169,6 +175,9 @@ class Likelihood:
         twice_nll : (n_rows,) float64
         expected : (n_rows, n_data) float64
         """
+        if self._rates is not None:
+            rates = self._rates.expected(parameters)
+            return np.empty(0) if data is None else self._twice_nll(rates, data), rates
         values, expected = [], []
         size = next((size for size in _BATCHES if size >= len(parameters)), _BATCHES[-1])
         for first in range(0, len(parameters), size):
@@ -217,10 +226,13 @@ class Likelihood:
 
     def saturated(self, data: Array) -> Array:
         """(n_rows,) float64: twice_nll where every rate equals its datum; no fit is better."""
-        counts, auxiliary = data[:, self._is_poisson], data[:, ~self._is_poisson]
-        poisson = pyhf.probability.Poisson(counts).log_prob(counts)
-        normal = pyhf.probability.Normal(auxiliary, np.sqrt(self._variance[~self._is_poisson])).log_prob(auxiliary)
-        return np.asarray(-2.0 * (poisson.sum(axis=1) + normal.sum(axis=1)))
+        return self._twice_nll(data, data)
+
+    def _twice_nll(self, expected: Array, data: Array) -> Array:
+        counts = self._is_poisson
+        poisson = pyhf.probability.Poisson(expected[:, counts]).log_prob(data[:, counts])
+        normal = pyhf.probability.Normal(expected[:, ~counts], np.sqrt(self._variance[~counts]))
+        return np.asarray(-2.0 * (poisson.sum(axis=1) + normal.log_prob(data[:, ~counts]).sum(axis=1)))
 
     def draw(self, parameters: Array, uniform: Array) -> Array:
         """Draw data sets around the expectation of one point.
@@ -238,13 +250,16 @@ class Likelihood:
         expected = self.expected(parameters[None])[0]
         data = np.empty_like(uniform)
         counts = self._is_poisson
-        data[:, counts] = stats.poisson.ppf(uniform[:, counts], expected[counts])
+        for index in np.flatnonzero(counts):
+            data[:, index] = poisson_quantiles(uniform[:, index], float(expected[index]))
         spread = np.sqrt(self._variance[~counts]) * special.ndtri(np.maximum(uniform[:, ~counts], _SMALLEST_RATE))
         data[:, ~counts] = expected[~counts] + spread
-        return np.maximum(data, np.where(counts, 0.0, -np.inf))
+        return data
 
     def slopes(self, parameters: Array, expected: Array) -> Array:
-        """(n_rows, n_data, n_parameters) float64: derivatives of the expectation, by finite differences."""
+        """(n_rows, n_data, n_parameters) float64: derivatives of the expectation."""
+        if self._rates is not None:
+            return self._rates.slopes(parameters, expected)
         n_rows, n_parameters = parameters.shape
         shifted = parameters[:, None, :] + _STEP * np.eye(n_parameters)
         values = self.expected(shifted.reshape(-1, n_parameters)).reshape(n_rows, n_parameters, -1)
@@ -260,8 +275,8 @@ class Likelihood:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             first = np.where(self._is_poisson, 1.0 - data / expected, (expected - data) / self._variance)
             second = np.where(self._is_poisson, np.maximum(data, 1e-6 * expected) / expected**2, 1.0 / self._variance)
-        gradient = 2.0 * np.einsum("rd,rdp->rp", first, slopes)
-        hessian = 2.0 * np.einsum("rd,rdp,rdq->rpq", second, slopes, slopes)
+        gradient = 2.0 * np.matmul(first[:, None, :], slopes)[:, 0]
+        hessian = 2.0 * np.matmul((slopes * second[:, :, None]).transpose(0, 2, 1), slopes)
         return gradient, hessian
 
     def mu_error(self, parameters: Array, data: Array) -> float:
@@ -278,7 +293,7 @@ class Likelihood:
         rows = np.arange(len(data))
         for _ in range(_MAX_ITERATIONS):
             gradient, hessian = self.derivatives(parameters[rows], data[rows], expected[rows])
-            step, decrease = _newton(parameters[rows], gradient, hessian, fixed, bounds)
+            step, decrease = newton_steps(parameters[rows], gradient, hessian, fixed, bounds)
             moving = decrease > _CONVERGED
             valid[rows[~moving]] = True
             rows, step, decrease = rows[moving], step[moving], decrease[moving]
@@ -378,14 +393,3 @@ class Likelihood:
 
 def _padded(rows: Array, size: int) -> Array:
     return rows if len(rows) == size else np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
-
-
-def _newton(parameters: Array, gradient: Array, hessian: Array, fixed: Flags, bounds: Array) -> tuple[Array, Array]:
-    """Return steps (n_rows, n_parameters) of what is free to move, and the decrease (n_rows,) that they promise."""
-    held = fixed | ((parameters <= bounds[:, 0]) & (gradient > 0)) | ((parameters >= bounds[:, 1]) & (gradient < 0))
-    gradient = np.where(held, 0.0, gradient)
-    either = held[:, :, None] | held[:, None, :]
-    diagonal = np.einsum("rpp->rp", hessian)
-    ridge = np.where(held, 1.0, 1e-10 * diagonal + 1e-30)[:, :, None] * np.eye(parameters.shape[1])
-    step = -np.linalg.solve(np.where(either, 0.0, hessian) + ridge, gradient[:, :, None])[:, :, 0]
-    return np.asarray(step, dtype=float), -(gradient * step).sum(axis=1)

@@ -2,14 +2,15 @@
 
 They are those of pyhf's ToyCalculator: nuisance parameters at their conditional best fit to the observed data, counts
 and auxiliary data drawn around them. The same random numbers serve every signal strength: a limit is reproducible, and
-p-values fall smoothly with the signal.
+p-values fall smoothly with the signal. Toys of both hypotheses are taken together, each weighted with its density under
+the one over the mean of both: the p-value of a deficit, where few toys with signal are, comes from those without.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from analysis.statistics.asymptotics import BANDS, asymptotic_limits, fit_reference
 from analysis.statistics.crossings import crossings
@@ -45,14 +46,20 @@ class Toys:
 
     def p_values(self, mu: float) -> Array:
         """(6, 2) float64: CLs+b and CLb of the observation, and of background-only data at -2 ... 2 deviations."""
-        likelihood = self._likelihood
+        likelihood, null = self._likelihood, self._observed.null
         held = likelihood.fit(likelihood.data[None], np.array([mu]), start=self._observed.free.parameters)
         signal = likelihood.draw(held.parameters[0], self._uniform[1])
-        with_signal = self._q(signal, mu, self._fit(signal))
         without = self._q(self.background, mu, self._background_fits)
+        q = np.concatenate([without, self._q(signal, mu, self._fit(signal))])
+        data = np.concatenate([self.background, signal])
+        twice_nll = [
+            likelihood.evaluate(np.repeat(point, len(data), axis=0), data)[0]
+            for point in (held.parameters, null.parameters)
+        ]
+        with_signal = 2.0 * special.expit((twice_nll[1] - twice_nll[0]) / 2.0)
         bands = np.quantile(without, stats.norm.sf(BANDS), method="higher")
         values = [_q(held.twice_nll, self._observed.free, mu, likelihood.poi)[0], *bands]
-        return np.array([[_tail(with_signal, value), _tail(without, value)] for value in values])
+        return np.array([[_tail(q, value, weight) for weight in (with_signal, 2.0 - with_signal)] for value in values])
 
     def _fit(self, data: Array) -> Fits:
         return self._likelihood.fit(data)
@@ -121,5 +128,5 @@ def _q(held: Array, free: Fits, mu: float, poi: int) -> Array:
     return q
 
 
-def _tail(q: Array, value: float) -> float:
-    return float((q >= value - _EQUAL).mean())
+def _tail(q: Array, value: float, weight: Array) -> float:
+    return min(1.0, float((weight * (q >= value - _EQUAL)).mean()))

@@ -53,6 +53,11 @@ class Counting:
             )
             raise StatisticsError(msg)
 
+    def effective(self, weight: float) -> Counting:
+        """Return sums of weights as effective events of `weight` each, Σw² / Σw: their counts are Poisson."""
+        n_obs = None if self.n_obs is None else self.n_obs / weight
+        return Counting(n_obs, self.background / weight, self.background_error / weight)
+
 
 def signal_events_per_mu(counting: Counting) -> float:
     """Signal events at mu = 1.

@@ -21,7 +21,6 @@ def scan_of(**values: Any) -> RegionScan:
         ("in_signal", WINDOW.signal),
         ("in_lower", WINDOW.lower),
         ("in_upper", WINDOW.upper),
-        ("in_mask", WINDOW.mask),
         ("in_fit_range", WINDOW.fit_range),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import uhi.io.json
 import xgboost as xgb
 
-from analysis import search
+from analysis import evaluation, search
 from analysis.compute import Serial, open_backend
 from analysis.config import SearchConfig
 from analysis.identity import uniform
@@ -37,7 +37,7 @@ def found() -> WindowResult:
 def without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the limits, the slowest step, where a test is not about them."""
     limit = LimitResult("visible-events", "none", None, (1.0,) * 5)
-    monkeypatch.setattr(search, "upper_limit", lambda workspace, *, level, blinded, calculator: limit)
+    monkeypatch.setattr(evaluation, "upper_limit", lambda workspace, *, level, blinded, calculator: limit)
 
 
 fast = pytest.mark.usefixtures("without_limits")

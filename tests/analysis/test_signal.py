@@ -16,7 +16,9 @@ from analysis.config import load_config
 from analysis.datasets import Dataset
 from analysis.errors import FitError, TableError, WindowError
 from analysis.learning import PassWeights
-from analysis.signal import SignalTemplate, approximate_limit, bins_of, choose_window, net_yield, signal_template
+from analysis.mass_point import approximate_limit, choose_window
+from analysis.regions import bins_of
+from analysis.signal import SignalTemplate, net_yield, signal_template
 from analysis.statistics import Counting, counting_workspace, upper_limit
 from analysis.table import EventTable
 from processors.run import load_table, process_datasets

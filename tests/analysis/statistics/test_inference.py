@@ -10,9 +10,9 @@ from scipy.stats import norm, poisson
 
 from analysis.errors import StatisticsError
 from analysis.statistics import Counting, SignalSystematic, counting_workspace, discovery, upper_limit
-from analysis.statistics.counting import counting_model, counting_p_values
+from analysis.statistics.counting import counting_limits, counting_model, counting_p_values
 from analysis.statistics.likelihood import Likelihood
-from analysis.statistics.toys import Toys
+from analysis.statistics.toys import Toys, toy_limits
 from tests.analysis.statistics.closed_forms import asymptotic_limits, poisson_limit, signed_z
 
 
@@ -188,6 +188,16 @@ def test_toys_drawn_and_toys_summed_agree(n: float, b: float, sigma: float, mu: 
     drawn = Toys(likelihood, 4_000, random_state=1).p_values(mu / likelihood.events)[0]
     for p, expected in zip(counting_p_values(counting, mu), drawn, strict=True):
         assert p == pytest.approx(expected, abs=4 * np.sqrt(p * (1 - p) / 4_000))
+
+
+def test_limits_from_drawn_toys_are_the_summed_ones_in_all_bands() -> None:
+    # At -2 standard deviations CLs+b is 0.05 x 0.023: two of 2000 toys with signal, had they to tell it alone.
+    spec = workspace(27, 25.0, 6.0)
+    likelihood = Likelihood(spec)
+    model = counting_model(likelihood)
+    assert model is not None
+    drawn = toy_limits(likelihood, level=0.05, n_toys=2000, random_state=3) * likelihood.events
+    assert drawn == pytest.approx(counting_limits(model, level=0.05), rel=0.05)
 
 
 def test_hypotest_with_toys_still_breaks_in_pyhf() -> None:

@@ -8,7 +8,9 @@ import pyhf
 import pytest
 
 from analysis.errors import StatisticsError
-from analysis.statistics import Counting, counting_workspace, discovery
+from analysis.statistics import Counting, Shape, counting_workspace, discovery, shape_workspace, upper_limit
+from analysis.statistics.samples import SPURIOUS
+from tests.analysis.statistics.closed_forms import signed_z
 
 
 def write(n: float | None, b: float = 100.0, sigma: float = 5.0) -> dict[str, Any]:
@@ -64,6 +66,22 @@ def test_the_template_depends_on_the_background_alone() -> None:
     assert all(template == templates[0] for template in templates)
     assert templates[0][0]["samples"][0]["data"] == pytest.approx([np.hypot(10, 5)])
     assert write(None, 0.01, 0.01)["channels"][0]["samples"][0]["data"] == [1.0]
+
+
+@pytest.mark.parametrize(("error", "spurious"), [(3.0, 4.0), (4.0, 3.0), (0.3, 5.0), (5.0, 0.0)])
+@pytest.mark.parametrize("n", [150, 80])
+def test_a_spurious_signal_adds_in_quadrature_to_the_error_of_the_background(
+    n: float, error: float, spurious: float
+) -> None:
+    options = {"channel": "window", "measurement": "search"}
+    single = counting_workspace(Counting(n, 100.0, error), spurious_signal=spurious, **options)
+    one = Shape(np.array([n]), np.array([100.0]), np.array([[error**2]]), np.ones(1), spurious_signal=spurious)
+    truth = signed_z(n, 100.0, np.hypot(error, spurious))
+    for spec in (single, shape_workspace(one, **options).workspace):
+        assert discovery(spec).z == pytest.approx(truth, abs=1e-4)
+        assert (SPURIOUS in pyhf.Workspace(spec).model().config.par_names) == (spurious > 0)
+    limits = [upper_limit(spec).expected_events for spec in (single, write(n, 100.0, float(np.hypot(error, spurious))))]
+    assert limits[0] == pytest.approx(limits[1], rel=2e-3)
 
 
 BAD_BACKGROUNDS = [(0.0, 1.0), (-1.0, 1.0), (1.0, 0.0), (1.0, np.nan), (np.nan, 1.0), (1.0, np.inf)]

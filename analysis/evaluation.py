@@ -1,0 +1,266 @@
+"""One window after the cut: count, fit the background beside it, test for an excess, set a limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background import BackgroundFit, choose_order, outside
+from analysis.config import SearchConfig
+from analysis.errors import FitError, StatisticsError
+from analysis.learning import PassWeights
+from analysis.regions import MassWindow
+from analysis.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
+from analysis.statistics import (
+    Counting,
+    DiscoveryResult,
+    LimitResult,
+    counting_workspace,
+    discovery,
+    upper_limit,
+)
+from analysis.table import EventTable
+
+__all__ = ["SearchData", "SelectionResult", "WindowResult", "evaluate_window"]
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """The events that are searched.
+
+    Attributes
+    ----------
+    table : EventTable
+        Events of the search region, |Δy| below the configured maximum.
+    blinded : bool
+        Count nothing inside the windows.
+    signal_datasets : tuple of str or None
+        Datasets that are simulated signal mixed into pseudodata, for the report of S/√B only; None for real data.
+    """
+
+    table: EventTable
+    blinded: bool = False
+    signal_datasets: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SelectionResult:
+    """One selection in one window.
+
+    Attributes
+    ----------
+    name : str
+        "inclusive", or such as "eff_0.1".
+    method : str
+    features : tuple of str
+    efficiency, efficiency_achieved : float
+        Requested, and reached on the reference events.
+    n_obs : float or None
+        Observed events in the window; None while blinded.
+    background, background_error : float or None
+        From the sideband fit, events; None where the fit failed.
+    discovery : DiscoveryResult or None
+    s_over_sqrt_b : float or None
+        From truth; None for data.
+    fit : BackgroundFit or None
+    limit : LimitResult or None
+    workspace : dict or None
+        pyhf workspace, in effective events.
+    reason : str or None
+        Why something is None, where that is a failure.
+    calibrated : bool
+        False where so few background events are expected that p-values are not uniform: `discovery.p0_averaged` is
+        conservative there.
+    weight : float
+        Sum of weights per effective event, Σw² / Σw; 1 where every event passes or fails.
+    """
+
+    name: str
+    method: str
+    features: tuple[str, ...]
+    efficiency: float
+    efficiency_achieved: float
+    n_obs: float | None
+    background: float | None = None
+    background_error: float | None = None
+    discovery: DiscoveryResult | None = None
+    s_over_sqrt_b: float | None = None
+    fit: BackgroundFit | None = None
+    limit: LimitResult | None = None
+    workspace: dict[str, Any] | None = None
+    reason: str | None = None
+    calibrated: bool = True
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """All selections of one window.
+
+    Attributes
+    ----------
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    selections : tuple of SelectionResult
+        Inclusive first; empty where the window failed.
+    spectrum : hist.Hist or None
+        Axes `mjj`, `selection`, `variation`.
+    models : tuple of tuple of bytes
+        xgboost UBJ documents, by fold and member.
+    passes : (n_events, n_selections) bool or float64, or None
+        Pass weights of all searched events; None where the window failed, and while blinded.
+    reason : str or None
+        Why the window failed, or None.
+    scores : (n_events,) float32, or None
+        Member mean of the out-of-fold scores, NaN outside the fit range; None where there are no `passes`, and where
+        the window was read from disk.
+    """
+
+    window: MassWindow
+    edges: NDArray[np.float64]
+    selections: tuple[SelectionResult, ...] = ()
+    spectrum: hist.Hist[Any] | None = None
+    models: tuple[tuple[bytes, ...], ...] = ()
+    passes: NDArray[Any] | None = None
+    reason: str | None = None
+    scores: NDArray[np.float32] | None = None
+
+    @property
+    def status(self) -> str:
+        """Return "ok"; "incomplete" where a selection failed; "failed" where the whole window did."""
+        if self.reason is not None:
+            return "failed"
+        return "incomplete" if any(selection.reason for selection in self.selections) else "ok"
+
+
+def evaluate_window(
+    data: SearchData,
+    window: MassWindow,
+    edges: NDArray[np.float64],
+    passes: PassWeights,
+    models: tuple[tuple[bytes, ...], ...],
+    config: SearchConfig,
+) -> WindowResult:
+    """Test every selection of a window.
+
+    Parameters
+    ----------
+    data : SearchData
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    passes : PassWeights
+        Of all searched events.
+    models : tuple of tuple of bytes
+        Of the classifiers, kept in the result.
+    config : SearchConfig
+
+    Returns
+    -------
+    WindowResult
+    """
+    spectrum = fill_spectrum(data.table, edges, passes)
+    counts = window_counts(data.table, window, passes)
+    truth = _truth(data, window, passes)
+    selections = tuple(
+        _evaluate_selection(data, window, passes, i, spectrum, float(counts[i]), truth[i], config)
+        for i in range(len(passes.names))
+    )
+    return WindowResult(
+        window,
+        edges,
+        selections,
+        _hide(spectrum, window, data.blinded),
+        models,
+        None if data.blinded else _compact(passes.values),
+    )
+
+
+def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
+    """Return weights that are all 0 or 1 as bool: an eighth of the memory."""
+    flags = passes.astype(bool)
+    return flags if (flags == passes).all() else passes
+
+
+def _evaluate_selection(
+    data: SearchData,
+    window: MassWindow,
+    passes: PassWeights,
+    index: int,
+    spectrum: hist.Hist[Any],
+    count: float,
+    s_over_sqrt_b: float | None,
+    config: SearchConfig,
+) -> SelectionResult:
+    name = passes.names[index]
+    common: dict[str, Any] = {
+        "name": name,
+        "method": config.learning.method,
+        "features": config.learning.features,
+        "efficiency": passes.efficiencies[index],
+        "efficiency_achieved": passes.achieved[index],
+        "n_obs": None if data.blinded else count,
+        "s_over_sqrt_b": s_over_sqrt_b,
+    }
+    try:
+        fit = choose_order(
+            selection_counts(spectrum, name),
+            np.asarray(spectrum.axes["mjj"].edges, np.float64),
+            mask=window.mask,
+            functions=config.background.functions,
+            alpha=config.background.alpha,
+            sqrt_s_gev=config.background.sqrt_s_gev,
+            strategy=config.background.strategy,
+            variances=selection_variances(spectrum, name),
+        )
+        expected = fit.estimate(*window.signal)
+        counting = Counting(common["n_obs"], expected.value, expected.up)
+        workspace = counting_workspace(
+            counting.effective(expected.weight), channel=f"window_{window.name}_{name}", measurement="search"
+        )
+        return SelectionResult(
+            **common,
+            background=expected.value,
+            background_error=expected.up,
+            calibrated=expected.calibrated,
+            discovery=None if data.blinded else discovery(workspace),
+            fit=fit,
+            limit=upper_limit(
+                workspace,
+                level=config.statistics.cls_level,
+                blinded=data.blinded,
+                calculator=config.statistics.calculator,
+            ).scaled(expected.weight),
+            workspace=workspace,
+            weight=expected.weight,
+        )
+    except (FitError, StatisticsError) as error:
+        return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
+
+
+def _truth(data: SearchData, window: MassWindow, passes: PassWeights) -> list[float | None]:
+    """S/√B of each selection from the simulated truth."""
+    if data.signal_datasets is None:
+        return [None] * len(passes.names)
+    inside = window.in_signal(data.table.mjj)
+    weights = (data.table.weight[:, None] * passes.values)[inside]
+    is_signal = data.table.in_datasets(data.signal_datasets)[inside]
+    signal, background = weights[is_signal].sum(axis=0), weights[~is_signal].sum(axis=0)
+    return [float(s / np.sqrt(b)) if b > 0 else None for s, b in zip(signal, background, strict=True)]
+
+
+def _hide(spectrum: hist.Hist[Any], window: MassWindow, blinded: bool) -> hist.Hist[Any]:
+    """Empty the masked bins while blinded, so that no file shows them."""
+    if not blinded:
+        return spectrum
+    hidden = spectrum.copy()
+    nothing = np.zeros((1, 1, 1, 2))  # broadcast over (mjj, selection, variation); value and variance
+    hidden.view(flow=False)[~outside(hidden.axes["mjj"].edges, window.mask)] = nothing
+    # Kept as metadata in the file, so that nobody takes the empty bins for a deficit.
+    hidden.blinded = True  # type: ignore[attr-defined]
+    return hidden

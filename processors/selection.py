@@ -83,9 +83,10 @@ def trigger(dijets: Dijets, selection: SelectionConfig) -> Mask:
     """At least one of the triggers has fired. One that the file lacks has not; at least one must be there."""
     found, missing = _find_triggers(dijets, selection)
     if not found:
+        first = str(missing[selection.triggers[0]]).removeprefix(f"{dijets.origin.where}: ")
         msg = (
-            f"{dijets.origin.where}: none of selection.triggers is in the file. {missing[selection.triggers[0]]} "
-            "Formats without trigger decisions need selection.triggers = []."
+            f"{dijets.origin.where}: none of selection.triggers is in the file: {first} Formats without trigger "
+            "decisions need selection.triggers = []."
         )
         raise InputFileError(msg)
     fired: Mask = np.logical_or.reduce(found)

@@ -90,8 +90,8 @@ def test_an_interrupted_scan_goes_on_where_it_was(
     output = tmp_path / "interrupted"
     save = store.ResultsFolder.save_window
 
-    def save_one(folder: store.ResultsFolder, key: str, result: WindowResult) -> None:
-        save(folder, key, result)
+    def save_one(folder: store.ResultsFolder, key: str, result: WindowResult, *, inputs: str) -> None:
+        save(folder, key, result, inputs=inputs)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

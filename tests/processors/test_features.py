@@ -71,6 +71,19 @@ def test_missing_branch_leaves_a_feature_undefined_and_says_why():
     assert {column.dtype for column in columns.values()} == {np.dtype(np.float32)}
 
 
+def test_a_feature_may_read_any_branch_of_jets_and_events():
+    first = {"jet_mass": [10, 50, 60], "n2b1": [0.1, 0.2, 0.3]}
+    second = {"jet_mass": [40, 30, 70], "n2b1": [0.4, 0.5, 0.6]}
+    dijets = make_dijets(3, first, second, events={"PV_npvs": [7, 8, 9]})
+    selected = dijets.take(np.array([True, False, True])).ordered("mass")
+    of_jets = Feature(FeatureSpec("n2", "", "", (1, 0, 1)), lambda dijets: dijets.first.column("n2b1"))
+    of_events = Feature(FeatureSpec("pv", "", "", (1, 0, 1)), lambda dijets: dijets.column("PV_npvs"))
+    columns, unavailable = compute_features(selected, [of_jets, of_events])
+    np.testing.assert_array_equal(columns["n2"], np.array([0.4, 0.6], np.float32))
+    np.testing.assert_array_equal(columns["pv"], np.array([7, 9], np.float32))
+    assert unavailable == {}
+
+
 def test_infinite_feature_is_undefined():
     one = Feature(FeatureSpec("f", "f", "", (1, 0, 1)), lambda dijets: np.array([1.0, np.inf, 1e300]))
     columns, _ = compute_features(make_dijets(3), [one])

@@ -2,8 +2,9 @@
 
 Two weighted histograms are compared as in N. Gagunashvili, arXiv:physics/0605123, with the normalisation left free. For
 Poisson data against a weighted histogram its estimator of the common probabilities gives too small p-values where few
-heavy events carry a bin (4.7 % of them below 1 %, for ten heavy events); here the variance of the data comes from
-pooled effective events instead, and p-values are uniform there too.
+heavy events carry a bin (4.7 % of them below 1 % where a tenth of the simulated events has eight times the weight of
+the others); here the variance of the data comes from pooled effective events instead, and p-values are uniform there
+too.
 """
 
 from __future__ import annotations

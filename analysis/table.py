@@ -19,7 +19,7 @@ from analysis.errors import TableError, writing
 from analysis.identity import event_hash
 from analysis.schema import FIXED_COLUMNS, METADATA_KEY, FeatureSpec, table_schema
 
-__all__ = ["EventTable", "read_features", "read_part_info", "write_part"]
+__all__ = ["EventTable", "labels", "read_features", "read_part_info", "write_part"]
 
 DICTIONARY_COLUMNS = ["run", "luminosity_block", "dataset", "rapidity_region", "weight"]
 """Columns that parquet keeps as dictionaries: for numbers that hardly repeat these take time and save nothing."""
@@ -306,7 +306,14 @@ def _read_document(path: Path) -> dict[str, Any]:
     return document
 
 
+def labels(codes: NDArray[np.integer[Any]], names: Sequence[str]) -> pa.DictionaryArray:
+    """Return (n_events,) labels as Arrow keeps them: `codes` count through `names`."""
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.string()))
+
+
 def _to_arrow(values: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, pa.DictionaryArray):
+        return values.cast(kind)
     if pa.types.is_dictionary(kind):
         return pa.array(values, pa.string()).dictionary_encode()
     return pa.array(values, kind)

@@ -15,7 +15,7 @@ from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
 from analysis.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.stitching import Slice
-from analysis.table import EventTable, write_part
+from analysis.table import EventTable, labels, write_part
 from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Tally
@@ -89,7 +89,7 @@ class DijetProcessor(ProcessorABC):
             msg = f"feature '{name}' cannot be computed. {unavailable[name]}"
             raise InputFileError(msg)
         fixed = _fixed_columns(selected, meta["dataset"], self.selection.abs_dy_search)
-        searched = Tally.of(selected.weight[fixed["rapidity_region"] == SEARCH_REGION])
+        searched = Tally.of(selected.weight[selected.abs_dy < self.selection.abs_dy_search])
         table = EventTable.from_columns({**fixed, **columns}, [one.spec for one in self.features])
         info = {
             **self.origin(meta),
@@ -156,8 +156,8 @@ def _fixed_columns(dijets: Dijets, dataset: str, abs_dy_search: float) -> dict[s
         "run": dijets.run,
         "luminosity_block": dijets.luminosity_block,
         "event": dijets.event,
-        "dataset": np.full(len(dijets), dataset, dtype=object),
-        "rapidity_region": np.where(inside, SEARCH_REGION, VALIDATION_REGION).astype(object),
+        "dataset": labels(np.zeros(len(dijets), np.int32), [dataset]),
+        "rapidity_region": labels(np.where(inside, 0, 1), [SEARCH_REGION, VALIDATION_REGION]),
         "mjj": dijets.mjj,
         "abs_dy": dijets.abs_dy,
         "weight": dijets.weight,

@@ -45,8 +45,11 @@ __all__ = [
     "processing_digest",
 ]
 
-CHUNKSIZE = 100_000
+CHUNKSIZE = 200_000
 """Events per chunk: memory grows with it, time per event hardly falls."""
+
+UPROOT_OPTIONS = {"array_cache": None}
+"""A column is read once. uproot would keep 100 MB of columns a file, and its files outlive their chunk."""
 
 MAX_REPEATS = 2
 """How often parts that are missing after a run are processed again."""
@@ -299,7 +302,12 @@ def _process(plans: Sequence[Plan], bad: BadFiles) -> None:
             same = [plan for plan in plans if plan.runner is runner]
             if items := _missing(same, bad):
                 processor = same[0].processor
-                runner.run(items, processor, iteritems_options=processor.adapter.iteritems_options)
+                runner.run(
+                    items,
+                    processor,
+                    uproot_options=UPROOT_OPTIONS,
+                    iteritems_options=processor.adapter.iteritems_options,
+                )
     if lost := [plan.path(item) for plan in plans for item in _missing([plan], bad)]:
         msg = (
             f"{len(lost)} parts are missing although they were processed {1 + MAX_REPEATS} times, such as {lost[0]}. "

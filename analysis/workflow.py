@@ -18,7 +18,7 @@ from typing import Any
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.datasets import Dataset, exclude_datasets, observed_datasets
-from analysis.errors import ConfigError
+from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
 from analysis.look_elsewhere import global_key, global_result
 from analysis.records import results_document
@@ -209,10 +209,13 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
     Raises
     ------
     ResultsError
-        If the stage has not run.
+        If the stage has not run, or ran in an earlier version.
     """
     document = folder.load_process()
     records = document["datasets"]
+    if any(not record.keys() >= {"n_minus_one", "skipped_files"} for record in records.values()):
+        msg = f"{folder.path} was processed by an earlier version. Run `cwola process --output {folder.path}` again."
+        raise ResultsError(msg)
     return ProcessedEvents(
         datasets={name: Dataset.from_json(record.pop("dataset")) for name, record in records.items()},
         records=records,

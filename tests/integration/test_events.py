@@ -216,3 +216,14 @@ def test_control_figures_need_processed_events(cwola: Cwola, tmp_path: Path) -> 
     done = cwola("plot", "--control", "--output", tmp_path / "empty")
     assert done.code == 1
     assert "cwola process" in done.err
+
+
+def test_a_folder_of_an_earlier_version_says_so(cwola: Cwola, copied: Path) -> None:
+    record = copied / "process.json"
+    document = json.loads(record.read_text())
+    del document["datasets"]["qcd"]["skipped_files"]
+    record.write_text(json.dumps(document))
+    done = cwola("scan", "--output", copied)
+    assert done.code == 1
+    assert "processed by an earlier version" in done.err
+    assert "cwola process" in done.err

@@ -19,6 +19,25 @@ __all__ = ["draw_cutflow", "draw_n_minus_one", "save_cutflow"]
 
 Cuts = Mapping[str, Mapping[str, float]]
 
+_LOGARITHMIC_BELOW = 0.1
+
+_NAMES = {
+    "all": "All events",
+    "two_jets": "Two jets",
+    "lumi_mask": "Certified",
+    "finite_kinematics": "Finite momenta",
+    "jet_id": "Jet ID",
+    "jet_pt": r"$p_T$",
+    "leading_pt": r"Leading $p_T$",
+    "abs_eta": r"$|\eta|$",
+    "jet_mass": r"$m_J$",
+    "abs_dy": r"$|\Delta y|$, validation",
+    "mjj_min": r"$m_{JJ}$ above",
+    "mjj_max": r"$m_{JJ}$ below",
+    "search": r"$|\Delta y|$, search",
+}
+"""Cuts that are written otherwise than their names say."""
+
 _BARS = 0.8
 """Part of the distance of two cuts that the bars of all datasets fill."""
 
@@ -31,7 +50,7 @@ def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
     cutflow : mapping of dataset to cut to {"events", "weight"}
         What is left after each cut, in order; the first row is everything.
     ax : matplotlib.axes.Axes
-        Cuts from top to bottom, the part on a logarithmic scale.
+        Cuts from top to bottom; the part on a logarithmic scale where a dataset keeps less than a tenth.
 
     Returns
     -------
@@ -39,15 +58,19 @@ def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
         By dataset. A sum of weights that is not positive has no point.
     """
     rows = _rows(cutflow)
-    lines = {}
+    lines, smallest = {}, 1.0
     for i, (name, cuts) in enumerate(cutflow.items()):
         total = next(iter(cuts.values()))["weight"]
         parts = {cut: left["weight"] / total for cut, left in cuts.items() if total > 0 and left["weight"] > 0}
+        smallest = min([smallest, *parts.values()])
         positions = [rows[cut] for cut in parts]
         color = PALETTE[i % len(PALETTE)]
         lines[name] = ax.plot(list(parts.values()), positions, marker="o", color=color, label=name)[0]
-    ax.set_xscale("log")
-    ax.set_xlabel("left of all events")
+    if smallest < _LOGARITHMIC_BELOW:
+        ax.set_xscale("log")
+    else:
+        ax.set_xlim(0, 1.05)
+    ax.set_xlabel("Left of all events")
     _label_rows(rows, ax)
     return lines
 
@@ -78,8 +101,9 @@ def draw_n_minus_one(
         positions = [rows[cut] + height * (i + 0.5) - _BARS / 2 for cut in rejected]
         color = PALETTE[i % len(PALETTE)]
         bars[name] = ax.barh(positions, list(rejected.values()), height, color=color, label=name)
-    ax.set_xlim(0, 1)
-    ax.set_xlabel("rejected of what passes all other cuts")
+    largest = max((float(bar.get_width()) for one in bars.values() for bar in one), default=0.0)
+    ax.set_xlim(0, min(1.0, 1.2 * largest) or 1.0)
+    ax.set_xlabel("Rejected of what passes all other cuts")
     _label_rows(rows, ax)
     return bars
 
@@ -107,7 +131,7 @@ def save_cutflow(
         left, right = figure.subplots(1, 2, sharey=True)
         draw_n_minus_one(cutflow, n_minus_one, ax=right)
         draw_cutflow(cutflow, ax=left)
-        left.legend(loc="upper left")  # where nothing is left of the lines
+        left.legend(loc="best")
         draw_experiment_label(config.experiment_label, ax=left)
         return save_figure(figure, folder, "cutflow", config.formats)
 
@@ -117,6 +141,6 @@ def _rows(cutflow: Mapping[str, Cuts]) -> dict[str, int]:
 
 
 def _label_rows(rows: Mapping[str, int], ax: Axes) -> None:
-    ax.set_yticks(list(rows.values()), [cut.replace("_", " ") for cut in rows])
+    ax.set_yticks(list(rows.values()), [_NAMES.get(cut, cut.replace("_", " ").capitalize()) for cut in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.minorticks_off()

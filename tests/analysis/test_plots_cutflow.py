@@ -27,12 +27,15 @@ def test_the_part_that_is_left_after_each_cut() -> None:
     ax = Figure().subplots()
     lines = draw_cutflow(CUTFLOW, ax=ax)
     labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert labels == ["all", "two jets", "trigger", "jet pt", "mjj min", "search"]
+    assert labels == ["All events", "Two jets", "Trigger", "$p_T$", "$m_{JJ}$ above", r"$|\Delta y|$, search"]
     np.testing.assert_allclose(lines["qcd"].get_xdata(), [1, 0.5, 0.25, 0.05, 0.025])
-    assert [labels[int(y)] for y in lines["qcd"].get_ydata()] == [one for one in labels if one != "trigger"]
+    assert [labels[int(y)] for y in lines["qcd"].get_ydata()] == [one for one in labels if one != "Trigger"]
     np.testing.assert_allclose(lines["data"].get_xdata(), [1, 0.75, 0.5, 0.25])
-    assert [labels[int(y)] for y in lines["data"].get_ydata()] == ["all", "two jets", "trigger", "jet pt"]
+    assert [labels[int(y)] for y in lines["data"].get_ydata()] == ["All events", "Two jets", "Trigger", "$p_T$"]
     assert ax.get_xscale() == "log"
+    loose = Figure().subplots()
+    draw_cutflow({"qcd": cuts(all=200.0, search=150.0)}, ax=loose)
+    assert (loose.get_xscale(), loose.get_xlim()[0]) == ("linear", 0)
 
 
 def test_the_part_that_a_cut_alone_rejects() -> None:
@@ -43,8 +46,8 @@ def test_the_part_that_a_cut_alone_rejects() -> None:
     def shown(name: str) -> dict[str, float]:
         return {labels[round(bar.get_y() + bar.get_height() / 2)]: bar.get_width() for bar in bars[name]}
 
-    assert shown("qcd") == {"jet pt": pytest.approx(0.75), "mjj min": pytest.approx(0.8)}
-    assert shown("data") == {"jet pt": pytest.approx(1.0), "mjj min": pytest.approx(1.0)}
+    assert shown("qcd") == {"$p_T$": pytest.approx(0.75), "$m_{JJ}$ above": pytest.approx(0.8)}
+    assert shown("data") == {"$p_T$": pytest.approx(1.0), "$m_{JJ}$ above": pytest.approx(1.0)}
 
 
 def test_saved_in_every_format_and_without_n_minus_one_of_old_results(tmp_path) -> None:

@@ -1,7 +1,4 @@
-"""CPU seconds of each stage on the Pythia NanoAOD files, and of processing against bare uproot + numpy.
-
-Quote ratios within one run: machines are noisy.
-"""
+"""CPU seconds of each stage on the Pythia NanoAOD files; `processing` sets the first against plain uproot and numpy."""
 
 from __future__ import annotations
 
@@ -12,10 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import awkward as ak
 import click
 import numpy as np
-import uproot
 
 from analysis.background import choose_order
 from analysis.compute import Serial
@@ -29,30 +24,12 @@ from analysis.table import EventTable
 from processors.run import load_table, process_datasets
 from tests.studies.runner import data_folder
 
-BRANCHES = ("pt", "eta", "phi", "mass", "tau1", "tau2", "tau3")
-
 
 def cpu(function: Callable[[], Any]) -> tuple[float, Any]:
     """CPU seconds of a call, and its result."""
     start = time.process_time()
     result = function()
     return time.process_time() - start, result
-
-
-def bare(path: Path) -> int:
-    """Read the branches and select as the processor does, without coffea: the least that must be done."""
-    events = uproot.open(path)["Events"].arrays([f"FatJet_{name}" for name in BRANCHES])
-    events = events[ak.num(events["FatJet_pt"]) >= 2]
-    jets = [{name: ak.to_numpy(events[f"FatJet_{name}"][:, i]).astype(float) for name in BRANCHES} for i in (0, 1)]
-    sums = np.zeros((4, len(events)))
-    rapidity = []
-    for jet in jets:
-        x, y, z = jet["pt"] * np.cos(jet["phi"]), jet["pt"] * np.sin(jet["phi"]), jet["pt"] * np.sinh(jet["eta"])
-        energy = np.sqrt(x**2 + y**2 + z**2 + jet["mass"] ** 2)
-        sums += np.stack([energy, x, y, z])
-        rapidity.append(np.arctanh(z / energy))
-    mjj = np.sqrt(sums[0] ** 2 - (sums[1:] ** 2).sum(axis=0))
-    return int(((np.abs(rapidity[0] - rapidity[1]) < 2.0) & (mjj > 1000) & (jets[0]["pt"] > 500)).sum())
 
 
 def training(config: SearchConfig, table: EventTable) -> tuple[float, int]:
@@ -75,12 +52,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         process_datasets(sample, config, Path(folder) / "warm", Serial())  # imports and caches
         processing, result = cpu(lambda: process_datasets(sample, config, Path(folder) / "timed", Serial()))
-        reading, _ = cpu(lambda: sum(bare(path) for path in files))
         loading, table = cpu(lambda: load_table(result, sample, sample).in_region("search"))
     per_million = 1e6 / 200_000
-    click.echo(
-        f"processing: {processing * per_million:.2f} CPU s per million events, {processing / reading:.1f} x bare"
-    )
+    click.echo(f"processing: {processing * per_million:.2f} CPU s per million events")
     click.echo(f"reading the table back: {loading * per_million:.2f} CPU s per million events")
     per_classifier, rows = training(config, table)
     click.echo(f"training and scoring: {per_classifier:.3f} CPU s per classifier of {rows} events")

@@ -1,7 +1,8 @@
-"""Where work runs: in this process or in local worker processes.
+"""Where work runs: in this process, in local worker processes, or on the workers of a dask cluster.
 
 A `Backend` is opened once and passed down. Every parallel step maps one picklable function over many small tasks;
-data that all tasks need are shared once, as a memory-mapped file, not copied into each task. Tasks never submit tasks.
+data that all tasks need are sent once to each worker (locally as a memory-mapped file), not copied into each task.
+Tasks never submit tasks.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from analysis.errors import ComputeError, CwolaError
 
-__all__ = ["Backend", "LocalProcesses", "Serial", "TaskFailure", "available_cpus", "open_backend", "track"]
+__all__ = [
+    "Backend",
+    "DaskWorkers",
+    "LocalProcesses",
+    "Serial",
+    "TaskFailure",
+    "available_cpus",
+    "open_backend",
+    "track",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -158,6 +168,64 @@ class LocalProcesses:
         _write_buffers(shared, path)
         self._shared.append((shared, path))
         return path
+
+
+class DaskWorkers:
+    """Runs tasks on the workers of a dask cluster (extra `dask`). Workers must have this package.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Stays open.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.jobs = max(1, sum(client.nthreads().values()))
+        self._client = client
+        self._shared: list[tuple[Any, Any]] = []
+
+    def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
+        """Yield (index, result) as tasks finish; see `Backend.map`."""
+        from distributed import CancelledError, KilledWorker, as_completed
+
+        waiting = set(range(len(tasks)))
+        for _ in range(MAX_RESUBMISSIONS + 1):
+            futures = self._submit(function, {index: tasks[index] for index in sorted(waiting)}, shared)
+            try:
+                for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
+                    index = futures[future]
+                    try:
+                        result = future.result()
+                    except CwolaError:
+                        raise
+                    except (CancelledError, KilledWorker):
+                        continue  # lost with its worker, or with what the worker had been sent
+                    except Exception as error:
+                        raise TaskFailure(index, error) from error
+                    waiting.discard(index)
+                    yield index, result
+            finally:
+                self._client.cancel(list(futures), force=True)
+            if not waiting:
+                return
+            self._shared.clear()
+        msg = (
+            f"{len(waiting)} tasks were lost {MAX_RESUBMISSIONS + 1} times because their dask workers died (often: out "
+            "of memory). Finished work is kept: run again on workers with more memory."
+        )
+        raise ComputeError(msg)
+
+    def _submit(self, function: Callable[..., R], tasks: dict[int, T], shared: Any) -> dict[Any, int]:
+        arguments = () if shared is None else (self._send(shared),)
+        return {self._client.submit(function, task, *arguments, pure=False): index for index, task in tasks.items()}
+
+    def _send(self, shared: Any) -> Any:
+        for known, future in self._shared:
+            if known is shared:
+                return future
+        (future,) = self._client.scatter([shared], broadcast=True, hash=False)  # a bare dict would be sent by its keys
+        self._shared.append((shared, future))
+        return future
 
 
 def available_cpus() -> int:

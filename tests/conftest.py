@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.compute import Backend, Serial, open_backend
+from analysis.compute import Backend, DaskWorkers, Serial, open_backend
 
 
 def _data_folder() -> Path:
@@ -41,3 +41,20 @@ def serial() -> Backend:
 def two_processes() -> Iterator[Backend]:
     with open_backend(2) as backend:
         yield backend
+
+
+@pytest.fixture(scope="session")
+def two_dask_workers() -> Iterator[Backend]:
+    """Two worker processes of a local cluster, with a nanny each that starts them again.
+
+    The scheduler gives a task up after one death, so that it is our resubmission that is tested.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield DaskWorkers(client)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,11 +47,23 @@ def dies(task: int) -> int:
     return task
 
 
+def all_die_once(task: int, shared: dict[str, Any]) -> float:
+    """Kill both workers, once each, and with them what they were sent."""
+    for name in ("first", "second"):
+        marker = Path(shared["folder"]) / name
+        try:
+            marker.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        os.kill(os.getpid(), signal.SIGKILL)
+    return float(shared["values"].sum())
+
+
 def process_id(task: int) -> int:
     return os.getpid()
 
 
-@pytest.fixture(params=["serial", "two_processes"])
+@pytest.fixture(params=["serial", "two_processes", "two_dask_workers"])
 def backend(request):
     return request.getfixturevalue(request.param)
 
@@ -82,9 +95,10 @@ def test_failure_tells_task_and_cause(backend):
     assert dict(backend.map(square, [2])) == {0: 4}
 
 
-def test_killed_worker_loses_nothing(two_processes, tmp_path):
+@pytest.mark.parametrize("name", ["two_processes", "two_dask_workers"])
+def test_killed_worker_loses_nothing(name, request, tmp_path):
     marker = tmp_path / "died"
-    found = list(two_processes.map(dies_once, [(i, str(marker)) for i in range(12)]))
+    found = list(request.getfixturevalue(name).map(dies_once, [(i, str(marker)) for i in range(12)]))
     assert marker.exists()
     assert sorted(found) == [(i, i) for i in range(12)]
 
@@ -93,6 +107,17 @@ def test_task_that_always_kills_its_worker_is_given_up(two_processes):
     with pytest.raises(ComputeError, match=r"1 tasks were lost 4 times.*fewer --jobs"):
         list(two_processes.map(dies, [0]))
     assert dict(two_processes.map(square, [3])) == {0: 9}
+
+
+def test_shared_data_that_died_with_the_workers_are_sent_again(two_dask_workers, tmp_path):
+    shared = {"values": np.arange(10.0), "folder": str(tmp_path)}
+    assert dict(two_dask_workers.map(all_die_once, range(4), shared=shared)) == dict.fromkeys(range(4), 45.0)
+
+
+def test_task_that_always_kills_its_dask_worker_is_given_up(two_dask_workers):
+    with pytest.raises(ComputeError, match=r"1 tasks were lost 4 times.*dask workers died"):
+        list(two_dask_workers.map(dies, [0]))
+    assert dict(two_dask_workers.map(square, [3])) == {0: 9}
 
 
 def test_work_runs_in_other_processes(two_processes):

@@ -10,7 +10,7 @@ import uhi.io.json
 import xgboost as xgb
 
 from analysis import evaluation, search
-from analysis.compute import Serial, open_backend
+from analysis.compute import Serial
 from analysis.config import SearchConfig
 from analysis.identity import uniform
 from analysis.learning import assign_folds
@@ -207,9 +207,9 @@ def test_windows_of_one_batch_are_not_mixed_up() -> None:
         assert_same(result, run_window(data, result.window, scan, config))
 
 
-def test_two_processes_give_what_one_gives(found: WindowResult) -> None:
-    with open_backend(2) as backend:
-        ((_, result),) = run_scan(SIGNAL_TOY, SCAN, CONFIG, backend)
+@pytest.mark.parametrize("name", ["two_processes", "two_dask_workers"])
+def test_other_processes_give_what_one_gives(name: str, found: WindowResult, request: pytest.FixtureRequest) -> None:
+    ((_, result),) = run_scan(SIGNAL_TOY, SCAN, CONFIG, request.getfixturevalue(name))
     assert_same(result, found)
 
 

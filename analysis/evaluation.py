@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.background import BackgroundFit, choose_order, outside
 from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError
-from analysis.learning import PassWeights
+from analysis.learning import Method, PassWeights, Samples
 from analysis.regions import MassWindow
 from analysis.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
 from analysis.statistics import (
@@ -39,12 +39,24 @@ class SearchData:
     blinded : bool
         Count nothing inside the windows.
     signal_datasets : tuple of str or None
-        Datasets that are simulated signal mixed into pseudodata, for the report of S/√B only; None for real data.
+        Datasets that are simulated signal mixed into pseudodata, for the report of S/√B and for methods that use the
+        truth; None for real data.
+    simulation : EventTable or None
+        Simulated background of the search region, normalised, for methods that need it.
     """
 
     table: EventTable
     blinded: bool = False
     signal_datasets: tuple[str, ...] | None = None
+    simulation: EventTable | None = None
+
+    def samples(self, method: Method) -> Samples:
+        """Return what a method may see: simulation and truth only where it says that it uses them."""
+        return Samples(
+            self.table,
+            self.simulation if method.needs_simulation else None,
+            self.signal_datasets if method.uses_truth else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from analysis.background import require_functions
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
-from analysis.errors import CwolaError, TableError, WindowError
+from analysis.errors import ConfigError, CwolaError, TableError, WindowError
 from analysis.evaluation import SearchData, SelectionResult, WindowResult, evaluate_window
 from analysis.identity import digest, source_digest
 from analysis.learning import (
@@ -42,6 +42,7 @@ __all__ = [
     "WindowResult",
     "n_trials",
     "require_known",
+    "require_samples",
     "run_scan",
     "run_window",
     "window_key",
@@ -75,6 +76,7 @@ def run_window(data: SearchData, window: MassWindow, scan: RegionScan, config: S
     -------
     WindowResult
     """
+    require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     tasks = _fold_tasks(window, config)
     folds = [_attempt_fold(task, data) for task in tasks]
     return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config), data)
@@ -111,7 +113,10 @@ def run_scan(
         A window without events comes back with a reason, not as an exception: the others are not lost.
     """
     require_known(config)
+    require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     data.table.require_features(config.learning.features)
+    if data.simulation is not None:
+        data.simulation.require_features(config.learning.features)
     keys = {window: window_key(window, scan, config, inputs) for window in scan.windows}
     todo = [window for window in scan.windows if keys[window] not in done]
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
@@ -143,6 +148,37 @@ def require_known(config: SearchConfig) -> None:
     """
     get_method(config.learning.method)
     require_functions(config.background.functions, config.background.strategy)
+
+
+def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> None:
+    """Refuse a method that needs what there is not, before any work is done.
+
+    Parameters
+    ----------
+    config : SearchConfig
+    truth : bool
+        Whether it is known which events are simulated signal, as in pseudodata.
+    simulation : bool
+        Whether there is simulated background.
+
+    Raises
+    ------
+    ConfigError
+        Naming the method and what to add.
+    """
+    method = get_method(config.learning.method)
+    if method.uses_truth and not truth:
+        msg = (
+            f"method {method.name} uses the truth of simulated events, which datasets of kind data do not have. Search "
+            "datasets of kind pseudodata with it, or set learning.method to another one."
+        )
+        raise ConfigError(msg)
+    if method.needs_simulation and not simulation:
+        msg = (
+            f"method {method.name} needs datasets of kind background, and there are none. Add one to the datasets file "
+            "and run `cwola process` again, or set learning.method to another one."
+        )
+        raise ConfigError(msg)
 
 
 def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, inputs: str) -> str:
@@ -184,7 +220,7 @@ def _fold_tasks(window: MassWindow, config: SearchConfig) -> list[FoldTask]:
 
 def _attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
     try:
-        return run_fold(task, data.table)
+        return run_fold(task, data.samples(task.method))
     except (TableError, WindowError) as error:
         return error
 

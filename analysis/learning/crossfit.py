@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.identity import string_hash
 from analysis.learning.folds import assign_folds
+from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
 from analysis.table import EventTable
 
-__all__ = ["CrossFit", "FoldResult", "FoldTask", "Learner", "Method", "Model", "Scores", "collect_folds", "run_fold"]
+__all__ = [
+    "CrossFit",
+    "FoldResult",
+    "FoldTask",
+    "Learner",
+    "Method",
+    "Model",
+    "Scores",
+    "TemplateMethod",
+    "collect_folds",
+    "run_fold",
+]
+
+
+_METHOD = 1
+"""Keeps the random numbers of a method apart from those of the classifiers."""
 
 
 class Method(Protocol):
@@ -26,8 +42,68 @@ class Method(Protocol):
         """Name in the registry and in results."""
         ...
 
-    def contrast(self, data: EventTable, window: MassWindow, features: Sequence[str]) -> TrainingSet:
-        """Build the training set from the events of the training folds only."""
+    @property
+    def uses_truth(self) -> bool:
+        """Whether it looks at which simulated events are signal: for studies, refused for real data."""
+        ...
+
+    @property
+    def needs_simulation(self) -> bool:
+        """Whether it needs simulated background."""
+        ...
+
+    def contrast(
+        self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
+    ) -> TrainingSet:
+        """Build the training set from the events of the training folds only.
+
+        Parameters
+        ----------
+        samples : Samples
+        window : MassWindow
+        features : sequence of str
+        random_state : numpy.random.SeedSequence
+            Of this fold and window, for what the method trains itself.
+
+        Returns
+        -------
+        TrainingSet
+            `group` is the identity of the event, of data or simulation.
+        """
+        ...
+
+
+@runtime_checkable
+class TemplateMethod(Method, Protocol):
+    """A method that turns the simulation into a template of the background."""
+
+    def template(
+        self,
+        samples: Samples,
+        held_out: EventTable,
+        window: MassWindow,
+        features: Sequence[str],
+        *,
+        random_state: np.random.SeedSequence,
+    ) -> NDArray[np.float64]:
+        """Weigh simulated events that are in no training fold so that they look like background inside the window.
+
+        Parameters
+        ----------
+        samples : Samples
+            Events of the training folds.
+        held_out : EventTable
+            Simulated events of the fold that is left out.
+        window : MassWindow
+        features : sequence of str
+        random_state : numpy.random.SeedSequence
+            The same as `contrast` gets, so that both train the same reweighter.
+
+        Returns
+        -------
+        (n_held_out,) float64
+            Not negative; 0 outside the signal region.
+        """
         ...
 
 
@@ -145,26 +221,40 @@ class CrossFit:
         return np.stack([model.predict(X).mean(axis=1) for model in self.models], axis=1)
 
 
-def run_fold(task: FoldTask, table: EventTable) -> FoldResult:
+def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     """Train the models of one fold on the other folds and score it.
 
     Parameters
     ----------
     task : FoldTask
-    table : EventTable
-        All events of the search region.
+    samples : Samples
+        All events of the search region, and of the simulation where the method needs one.
 
     Returns
     -------
     FoldResult
     """
+    table = samples.data
     fold = assign_folds(table.event_id, task.n_folds, random_state=task.random_state)
-    training = task.method.contrast(table.select(fold != task.fold), task.window, task.features)
-    seed = np.random.SeedSequence(task.random_state, spawn_key=(string_hash(task.window.name), task.fold))
+    key = (string_hash(task.window.name), task.fold)
+    seed = np.random.SeedSequence(task.random_state, spawn_key=key)
+    method_seed = np.random.SeedSequence(task.random_state, spawn_key=(*key, _METHOD))
+    training = task.method.contrast(
+        _training_folds(samples, task, fold), task.window, task.features, random_state=method_seed
+    )
     model = task.learner.fit(training, random_state=seed)
     rows = np.flatnonzero((fold == task.fold) & task.window.in_fit_range(table.mjj))
     held_out = table.table.take(rows)
     return FoldResult(task.fold, rows, model.predict(EventTable(held_out, table.features).matrix(task.features)), model)
+
+
+def _training_folds(samples: Samples, task: FoldTask, fold: NDArray[np.int8]) -> Samples:
+    simulation = None
+    if samples.simulation is not None:
+        simulation = (
+            assign_folds(samples.simulation.event_id, task.n_folds, random_state=task.random_state) != task.fold
+        )
+    return samples.select(fold != task.fold, simulation)
 
 
 def collect_folds(results: Iterable[FoldResult], event_id: NDArray[np.uint64], task: FoldTask) -> CrossFit:

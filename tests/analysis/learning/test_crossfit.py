@@ -8,7 +8,16 @@ import pytest
 import xgboost as xgb
 
 from analysis.config import ClassifierConfig
-from analysis.learning import BoostedTrees, CrossFit, FoldResult, FoldTask, assign_folds, collect_folds, run_fold
+from analysis.learning import (
+    BoostedTrees,
+    CrossFit,
+    FoldResult,
+    FoldTask,
+    Samples,
+    assign_folds,
+    collect_folds,
+    run_fold,
+)
 from analysis.methods import CWoLa
 from analysis.table import EventTable
 from tests.spies import SpyLearner
@@ -27,7 +36,7 @@ def numbered_table(n_events: int = 4000, copies: int = 1) -> EventTable:
 
 
 def run_folds(table: EventTable, task: FoldTask = TASK) -> list[FoldResult]:
-    return [run_fold(replace(task, fold=fold), table) for fold in range(task.n_folds)]
+    return [run_fold(replace(task, fold=fold), Samples(table)) for fold in range(task.n_folds)]
 
 
 @pytest.mark.parametrize("copies", [1, 3])
@@ -57,7 +66,7 @@ def test_every_event_in_the_fit_range_gets_its_own_score_and_no_other_does() -> 
 
 def test_identities_and_features_of_training_rows_belong_together() -> None:
     table = numbered_table()
-    model = run_fold(TASK, table).model
+    model = run_fold(TASK, Samples(table)).model
     assert model.seen == set(table.event_id[model.first_features.astype(int)].tolist())
 
 
@@ -66,7 +75,7 @@ def test_each_fold_and_window_has_its_own_seed() -> None:
     other = replace(WINDOW, signal=(3320.0, 3700.0))
     models = [result.model for task in (TASK, replace(TASK, window=other)) for result in run_folds(table, task)]
     assert len({model.members[1] for model in models}) == 8
-    again = run_fold(replace(TASK, fold=2), table)
+    again = run_fold(replace(TASK, fold=2), Samples(table))
     assert again.model.members == models[2].members
 
 
@@ -98,7 +107,7 @@ def test_early_stopping_never_sees_the_scored_fold(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(xgb, "QuantileDMatrix", spy)
     config = ClassifierConfig(n_estimators=10, early_stopping_rounds=2, validation_fraction=0.3)
     for fold in range(TASK.n_folds):
-        result = run_fold(replace(TASK, fold=fold, learner=BoostedTrees(config, 1)), table)
+        result = run_fold(replace(TASK, fold=fold, learner=BoostedTrees(config, 1)), Samples(table))
         train, validation = matrices[-2:]
         scored = set(table.event_id[result.rows].tolist())
         assert min(len(train), len(validation), len(scored)) > 100

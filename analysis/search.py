@@ -27,7 +27,10 @@ from analysis.learning import (
     CrossFit,
     FoldResult,
     FoldTask,
+    Nested,
     PassWeights,
+    Template,
+    TemplateMethod,
     choose_working_points,
     collect_folds,
     run_fold,
@@ -55,7 +58,7 @@ _TASKS_PER_JOB = 4
 _NOT_SEARCH = (
     *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "console.py", "control.py"),
     *("control_comparison.py", "demo", "event_list.py", "homogeneity.py", "look_elsewhere.py", "mass_point.py"),
-    *("members.py", "plots", "pseudo_experiments.py", "published.py", "sculpting.py", "signal.py"),
+    *("plots", "pseudo_experiments.py", "published.py", "sculpting.py", "signal.py"),
     *("spectrum_file.py", "store.py", "summary.py", "workflow.py", "workflow_events.py"),
 )
 """Modules that a window's result does not depend on."""
@@ -77,7 +80,7 @@ def run_window(data: SearchData, window: MassWindow, scan: RegionScan, config: S
     WindowResult
     """
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
-    tasks = _fold_tasks(window, config)
+    tasks = _fold_tasks(window, scan.edges(window), config)
     folds = [_attempt_fold(task, data) for task in tasks]
     return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config), data)
 
@@ -122,7 +125,7 @@ def run_scan(
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
     for start in range(0, len(todo), size):
         batch = todo[start : start + size]
-        tasks = [task for window in batch for task in _fold_tasks(window, config)]
+        tasks = [task for window in batch for task in _fold_tasks(window, scan.edges(window), config)]
         label = f"window {batch[0].name}" if len(batch) == 1 else f"windows {batch[0].name} to {batch[-1].name}"
         trained = backend.map(_attempt_fold, tasks, shared=data)
         folds = dict(track(trained, total=len(tasks), description=f"Training {label}"))
@@ -146,7 +149,13 @@ def require_known(config: SearchConfig) -> None:
     ConfigError
         Naming the unknown one and those that there are.
     """
-    get_method(config.learning.method)
+    method = get_method(config.learning.method)
+    if config.learning.threshold_reference == "background-template" and not isinstance(method, TemplateMethod):
+        msg = (
+            f"method {method.name} has no template of the background: set learning.threshold_reference to spectrum or "
+            "sidebands."
+        )
+        raise ConfigError(msg)
     require_functions(config.background.functions, config.background.strategy)
 
 
@@ -208,14 +217,22 @@ class _Evaluation:
     config: SearchConfig
 
 
-def _fold_tasks(window: MassWindow, config: SearchConfig) -> list[FoldTask]:
+def _fold_tasks(window: MassWindow, edges: NDArray[np.float64], config: SearchConfig) -> list[FoldTask]:
     learning = config.learning
-    learner = BoostedTrees(learning.classifier, learning.n_members)
-    method = get_method(learning.method)
-    return [
-        FoldTask(window, fold, learning.n_folds, learning.features, method, learner, config.random_state)
-        for fold in range(learning.n_folds)
-    ]
+    nested = learning.cross_fitting == "nested"
+    n_models = learning.n_candidates if nested else learning.n_members
+    task = FoldTask(
+        window,
+        0,
+        learning.n_folds,
+        learning.features,
+        get_method(learning.method),
+        BoostedTrees(learning.classifier, n_models, learning.bagged_features),
+        config.random_state,
+        Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
+        template=learning.threshold_reference == "background-template",
+    )
+    return [replace(task, fold=fold) for fold in range(learning.n_folds)]
 
 
 def _attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
@@ -229,7 +246,7 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     failures = [fold for fold in job.folds if isinstance(fold, CwolaError)]
     if failures:
         return WindowResult(job.window, job.edges, reason=str(failures[0]))
-    fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table.event_id, job.task)
+    fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
     passes = _working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
     result = evaluate_window(data, job.window, job.edges, passes, models, job.config)
@@ -237,9 +254,11 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
 
 
 def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:
-    reference = window.in_fit_range(table.mjj)
+    reference: NDArray[np.bool_] | Template = window.in_fit_range(table.mjj)
     if config.learning.threshold_reference == "sidebands":
         reference = window.in_lower(table.mjj) | window.in_upper(table.mjj)
+    elif fit.template is not None:
+        reference = fit.template
     return choose_working_points(
         fit.scores,
         reference,
@@ -247,4 +266,5 @@ def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config
         event_id=table.event_id,
         weight=table.weight,
         random_state=config.random_state,
+        ensemble=config.learning.ensemble,
     )

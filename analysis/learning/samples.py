@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +60,10 @@ class Samples:
             msg = "this method uses the truth, which real data do not have: search datasets of kind pseudodata with it."
             raise TableError(msg)
         return self.data.in_datasets(self.signal_datasets)
+
+    def map(self, function: Callable[[EventTable], NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Apply a function to data and, where there is one, simulation."""
+        return function(self.data), None if self.simulation is None else function(self.simulation)
 
     def select(self, data: NDArray[np.bool_], simulation: NDArray[np.bool_] | None) -> Samples:
         """Return the events of both tables where the masks, (n_events,) bool, are true."""

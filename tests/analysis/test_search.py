@@ -169,14 +169,15 @@ def test_no_event_is_scored_by_a_model_that_saw_it(monkeypatch: pytest.MonkeyPat
     scored: list[tuple[Any, set[int]]] = []
     collect = search.collect_folds
 
-    def spy(results: Any, event_id: Any, task: Any) -> Any:
-        crossfit = collect(results, event_id, task)
+    def spy(results: Any, table: EventTable, task: Any) -> Any:
+        crossfit = collect(results, table, task)
         scored.extend(
-            (model, set(event_id[crossfit.scores.fold == fold].tolist())) for fold, model in enumerate(crossfit.models)
+            (model, set(table.event_id[crossfit.scores.fold == fold].tolist()))
+            for fold, model in enumerate(crossfit.models)
         )
         return crossfit
 
-    monkeypatch.setattr(search, "BoostedTrees", lambda config, n_members: SpyLearner())
+    monkeypatch.setattr(search, "BoostedTrees", lambda *_: SpyLearner())
     monkeypatch.setattr(search, "collect_folds", spy)
     toy = toy_table(6000, random_state=1)
     copies = table_of(toy.mjj, toy.matrix(("x0", "x1")), event_id=np.repeat(toy.event_id[::2], 2))
@@ -342,7 +343,7 @@ def test_keys_do_not_change_with_what_does_not_matter() -> None:
 
 @fast
 def test_windows_that_are_done_are_not_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "BoostedTrees", lambda config, n_members: SpyLearner())
+    monkeypatch.setattr(search, "BoostedTrees", lambda *_: SpyLearner())
     config = toy_config(scan={"first": 3300.0, "last": 4100.0, "step": 200.0}, learning={"n_folds": 2})
     scan = RegionScan.from_config(config.scan)
     data = SearchData(toy_table(3000, random_state=3))

@@ -138,7 +138,7 @@ def test_no_event_is_scored_by_a_model_that_saw_it(method: Method) -> None:
     samples = samples_of(method, table)
     task = FoldTask(WINDOW, 0, 3, NAMES, method, SpyLearner(), 3)
     results = [run_fold(replace(task, fold=fold), samples) for fold in range(3)]
-    crossfit = collect_folds(results, table.event_id, task)
+    crossfit = collect_folds(results, table, task)
     assert np.isfinite(crossfit.scores.values).all()
     for fold, model in enumerate(crossfit.models):
         scored = set(table.event_id[crossfit.scores.fold == fold].tolist())

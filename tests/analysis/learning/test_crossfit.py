@@ -47,14 +47,14 @@ def test_no_event_is_scored_by_a_model_that_saw_it(copies: int) -> None:
         seen = result.model.seen
         assert len(seen) > 300
         assert not seen & set(table.event_id[result.rows].tolist())
-    crossfit = collect_folds(reversed(results), table.event_id, TASK)
+    crossfit = collect_folds(reversed(results), table, TASK)
     for row in np.flatnonzero(np.isfinite(crossfit.scores.values[:, 0])):
         assert int(table.event_id[row]) not in crossfit.models[crossfit.scores.fold[row]].seen
 
 
 def test_every_event_in_the_fit_range_gets_its_own_score_and_no_other_does() -> None:
     table = numbered_table()
-    scores = collect_folds(reversed(run_folds(table)), table.event_id, TASK).scores
+    scores = collect_folds(reversed(run_folds(table)), table, TASK).scores
     inside = (table.mjj >= 3000) & (table.mjj < 6500)
     assert 0 < inside.sum() < len(table)
     rows = np.arange(len(table), dtype=np.float32)
@@ -81,7 +81,7 @@ def test_each_fold_and_window_has_its_own_seed() -> None:
 
 def test_simulation_is_scored_by_every_fold_with_the_member_mean() -> None:
     table = numbered_table()
-    crossfit = collect_folds(run_folds(table), table.event_id, TASK)
+    crossfit = collect_folds(run_folds(table), table, TASK)
     X = np.array([[3.0, 0.0], [8.0, 0.0]], np.float32)
     np.testing.assert_array_equal(crossfit.predict(X), [[3.5] * 4, [8.5] * 4])
 
@@ -92,7 +92,7 @@ def test_a_fold_without_events_has_no_scores() -> None:
     learner = BoostedTrees(ClassifierConfig(n_estimators=2), 1)
     results = run_folds(table, replace(TASK, learner=learner))
     assert results[2].scores.shape == (0, 1)
-    assert isinstance(collect_folds(results, table.event_id, TASK), CrossFit)
+    assert isinstance(collect_folds(results, table, TASK), CrossFit)
 
 
 def test_early_stopping_never_sees_the_scored_fold(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,9 +153,7 @@ def test_a_classifier_trained_on_noise_selects_window_and_sidebands_alike() -> N
         rng = np.random.default_rng(1000 + seed)
         table = table_of(dijet_masses(6000, rng), rng.normal(size=(6000, 2)))
         task = FoldTask(WINDOW, 0, 3, feature_names(2), CWoLa(), BoostedTrees(config, 1), seed)
-        crossfit = collect_folds(
-            [run_fold(replace(task, fold=k), Samples(table)) for k in range(3)], table.event_id, task
-        )
+        crossfit = collect_folds([run_fold(replace(task, fold=k), Samples(table)) for k in range(3)], table, task)
         passes = choose_working_points(
             crossfit.scores,
             WINDOW.in_fit_range(table.mjj),

@@ -13,6 +13,7 @@ from analysis.background import BackgroundFit, choose_order, outside
 from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError
 from analysis.learning import Method, PassWeights, Samples
+from analysis.learning.decorrelation import PercentileMap
 from analysis.regions import MassWindow
 from analysis.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
 from analysis.statistics import (
@@ -131,6 +132,12 @@ class WindowResult:
     scores : (n_events,) float32, or None
         Member mean of the out-of-fold scores, NaN outside the fit range; None where there are no `passes`, and where
         the window was read from disk.
+    thresholds : (n_folds, n_cuts, n_selections, 2) float64, or None
+        Of the selections, see `analysis.learning.PassWeights`; None where there are no models, or the window was read
+        from disk.
+    scalings : tuple of PercentileMap
+        Of the features, by fold; empty where they are used as they are, while blinded (they tell how many events are
+        in the window), and where the window was read from disk.
     """
 
     window: MassWindow
@@ -141,6 +148,8 @@ class WindowResult:
     passes: NDArray[Any] | None = None
     reason: str | None = None
     scores: NDArray[np.float32] | None = None
+    thresholds: NDArray[np.float64] | None = None
+    scalings: tuple[PercentileMap, ...] = ()
 
     @property
     def status(self) -> str:
@@ -190,6 +199,7 @@ def evaluate_window(
         _hide(spectrum, window, data.blinded),
         models,
         None if data.blinded else _compact(passes.values),
+        thresholds=passes.thresholds,
     )
 
 

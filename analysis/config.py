@@ -174,6 +174,9 @@ class LearningConfig(Model):
     threshold_reference : str
         Events whose out-of-fold scores fix the thresholds: the whole "spectrum" in the fit range, the "sidebands", or
         the "background-template" of the method in the window.
+    decorrelation : str
+        "percentile" replaces each feature by its rank among the events of the same m_jj region (arXiv:2005.02983):
+        window, sidebands and, beyond them, fit bins.
     classifier : ClassifierConfig
     """
 
@@ -188,6 +191,7 @@ class LearningConfig(Model):
     bagged_features: Annotated[int, Field(gt=0)] | None = None
     efficiencies: tuple[Fraction, ...] = (0.1, 0.05, 0.02, 0.01)
     threshold_reference: Literal["spectrum", "sidebands", "background-template"] = "spectrum"
+    decorrelation: Literal["none", "percentile"] = "none"
     classifier: ClassifierConfig = ClassifierConfig()
 
     @model_validator(mode="after")

@@ -35,6 +35,7 @@ from analysis.learning import (
     collect_folds,
     run_fold,
 )
+from analysis.learning.decorrelation import PercentileScaling
 from analysis.methods import get_method
 from analysis.regions import MassWindow, RegionScan
 from analysis.table import EventTable
@@ -56,10 +57,10 @@ _TASKS_PER_JOB = 4
 
 
 _NOT_SEARCH = (
-    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "console.py", "control.py"),
-    *("control_comparison.py", "demo", "event_list.py", "homogeneity.py", "look_elsewhere.py", "mass_point.py"),
-    *("plots", "pseudo_experiments.py", "published.py", "sculpting.py", "signal.py"),
-    *("spectrum_file.py", "store.py", "summary.py", "workflow.py", "workflow_events.py"),
+    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "cli_score.py", "console.py"),
+    *("control.py", "control_comparison.py", "demo", "event_list.py", "homogeneity.py", "look_elsewhere.py"),
+    *("mass_point.py", "plots", "pseudo_experiments.py", "published.py", "sculpting.py", "signal.py"),
+    *("spectrum_file.py", "store.py", "summary.py", "workflow.py", "workflow_events.py", "workflow_score.py"),
 )
 """Modules that a window's result does not depend on."""
 
@@ -231,6 +232,7 @@ def _fold_tasks(window: MassWindow, edges: NDArray[np.float64], config: SearchCo
         config.random_state,
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
         template=learning.threshold_reference == "background-template",
+        decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
     )
     return [replace(task, fold=fold) for fold in range(learning.n_folds)]
 
@@ -250,7 +252,7 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     passes = _working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
     result = evaluate_window(data, job.window, job.edges, passes, models, job.config)
-    return result if data.blinded else replace(result, scores=fit.scores.mean())
+    return result if data.blinded else replace(result, scores=fit.scores.mean(), scalings=fit.scalings)
 
 
 def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import TableError
 from analysis.identity import string_hash
+from analysis.learning.decorrelation import PercentileMap, PercentileScaling
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.learning.nested import JoinedModel, Nested, best_candidate
 from analysis.learning.protocols import Learner, Method, Model, TemplateMethod
@@ -58,6 +59,8 @@ class FoldTask:
         Choose models on validation folds.
     template : bool
         Score the method's template of the background as well.
+    decorrelation : PercentileScaling or None
+        Scale the features; the map is learnt from the data of the training folds.
     """
 
     window: MassWindow
@@ -69,6 +72,7 @@ class FoldTask:
     random_state: int
     nested: Nested | None = None
     template: bool = False
+    decorrelation: PercentileScaling | None = None
 
     def folds(self, table: EventTable) -> NDArray[np.int8]:
         """(n_events,) int8: fold of each event of data or simulation."""
@@ -113,6 +117,8 @@ class FoldResult:
     model : Model
     template : Template or None
         Of this fold.
+    scaling : PercentileMap or None
+        Of the features, for events that the model shall score.
     """
 
     fold: int
@@ -120,6 +126,7 @@ class FoldResult:
     scores: NDArray[np.float32]
     model: Model
     template: Template | None = None
+    scaling: PercentileMap | None = None
 
 
 @dataclass(frozen=True)
@@ -156,11 +163,14 @@ class CrossFit:
         One per fold, in order; each has not seen the events of its own fold.
     template : Template or None
         Where it was asked for.
+    scalings : tuple of PercentileMap
+        One per fold; empty where the features are used as they are.
     """
 
     scores: Scores
     models: tuple[Model, ...]
     template: Template | None = None
+    scalings: tuple[PercentileMap, ...] = ()
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score events that were not trained on, such as signal simulation.
@@ -192,12 +202,16 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
         If the template is asked of a method that has none.
     """
     folds = samples.map(task.folds)
+    scaling = None
+    if task.decorrelation is not None:
+        scaling = task.decorrelation.fit(samples.data.select(folds[0] != task.fold), task.features)
+        samples = samples.apply(scaling.apply)
     training = _without(samples, folds, task.fold)
     model = _train(task, training) if task.nested is None else _train_nested(task, task.nested, samples, folds)
     rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
     scores = model.predict(_take(samples.data, rows).matrix(task.features))
     template = _score_template(task, samples, training, folds[1], model) if task.template else None
-    return FoldResult(task.fold, rows, scores, model, template)
+    return FoldResult(task.fold, rows, scores, model, template, scaling)
 
 
 def _train(task: FoldTask, training: Samples) -> Model:
@@ -272,7 +286,8 @@ def collect_folds(results: Iterable[FoldResult], table: EventTable, task: FoldTa
     for result in ordered:
         values[result.rows] = result.scores
     scores = Scores(values, task.folds(table), task.method.name)
-    return CrossFit(scores, tuple(result.model for result in ordered), _join_templates(ordered))
+    scalings = tuple(result.scaling for result in ordered if result.scaling is not None)
+    return CrossFit(scores, tuple(result.model for result in ordered), _join_templates(ordered), scalings)
 
 
 def _join_templates(results: Iterable[FoldResult]) -> Template | None:

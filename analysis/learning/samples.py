@@ -65,6 +65,12 @@ class Samples:
         """Apply a function to data and, where there is one, simulation."""
         return function(self.data), None if self.simulation is None else function(self.simulation)
 
+    def apply(self, function: Callable[[EventTable], EventTable]) -> Samples:
+        """Replace both tables by what a function makes of them, event by event."""
+        return Samples(
+            function(self.data), None if self.simulation is None else function(self.simulation), self.signal_datasets
+        )
+
     def select(self, data: NDArray[np.bool_], simulation: NDArray[np.bool_] | None) -> Samples:
         """Return the events of both tables where the masks, (n_events,) bool, are true."""
         simulated = None

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.compute import Backend
+from analysis.config import SearchConfig
 from analysis.errors import TableError
+from analysis.evaluation import SearchData
+from analysis.learning import FoldTask, PassWeights, Samples, assign_folds, run_fold
 from analysis.learning.decorrelation import MIN_EVENTS, PercentileMap, PercentileScaling, mass_bins
-from tests.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of
+from analysis.methods import CWoLa
+from analysis.published import load_classifiers, score_events
+from analysis.regions import RegionScan
+from analysis.sculpting import sculpting
+from analysis.search import run_scan, run_window
+from analysis.store import ResultsFolder
+from tests.spies import SpyLearner, SpyModel
+from tests.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of, toy_config
 
 GRID = np.arange(FIT_RANGE[0], FIT_RANGE[1] + 1, 100.0)
 NAMES = ("x0", "x1")
@@ -144,3 +158,87 @@ def test_an_empty_region_is_an_error_that_names_it() -> None:
     kept = ~WINDOW.in_signal(mjj)
     with pytest.raises(TableError, match=r"no training event has m_jj in 3300-3700 GeV.*learning\.decorrelation"):
         PercentileScaling.of_window(WINDOW, GRID).fit(table_of(mjj[kept], X[kept]), NAMES)
+
+
+def fold_task(fold: int = 0) -> FoldTask:
+    scaling = PercentileScaling.of_window(WINDOW, GRID)
+    return FoldTask(WINDOW, fold, 3, NAMES, CWoLa(), SpyLearner(), 1, decorrelation=scaling)
+
+
+def test_the_map_of_a_fold_knows_nothing_of_its_events() -> None:
+    mjj, X = drifting(6000, random_state=9)
+    table = table_of(mjj, X)
+    held_out = assign_folds(table.event_id, 3, random_state=1) == 0
+    moved = X.copy()
+    moved[held_out] = np.random.default_rng(1).normal(50, 9, moved[held_out].shape)
+    first, second = (run_fold(fold_task(), Samples(table_of(mjj, features))) for features in (X, moved))
+    assert isinstance(first.model, SpyModel)
+    assert isinstance(second.model, SpyModel)
+    np.testing.assert_array_equal(first.model.first_features, second.model.first_features)
+    assert first.scaling is not None
+    assert second.scaling is not None
+    np.testing.assert_array_equal(first.scaling.values, second.scaling.values)
+    assert not set(first.scaling.values) & set(X[held_out].ravel().tolist()) - set(X[~held_out].ravel().tolist())
+    # The spy scores with the first feature: ranks by the frozen map.
+    np.testing.assert_array_equal(first.scores[:, 0], first.scaling.transform(mjj, X)[first.rows, 0])
+    assert (second.scores[:, 0] > 0.99).all()
+
+
+def test_the_classifier_is_trained_on_ranks() -> None:
+    mjj, X = drifting(6000, random_state=10)
+    result = run_fold(fold_task(), Samples(table_of(mjj, X)))
+    assert isinstance(result.model, SpyModel)
+    ranks = result.model.first_features
+    assert stats.kstest(ranks, "uniform").pvalue > 0.99  # by construction, not by chance
+    assert 0 < ranks.min() < ranks.max() < 1
+
+
+def test_scaling_takes_the_mass_out_of_the_selection() -> None:
+    table = table_of(*drifting(20_000, random_state=11))
+    found = {}
+    for kind in ("none", "percentile"):
+        config = toy_config(learning={"decorrelation": kind, "efficiencies": (0.1,)})
+        result = run_window(SearchData(table), WINDOW, RegionScan((WINDOW,), 100.0), config)
+        assert result.passes is not None
+        values = result.passes.astype(float)
+        passes = PassWeights((1.0, 0.1), (1.0, 0.1), values, np.zeros((3, 1, 2, 2)))
+        (found[kind],) = sculpting(table, passes, np.arange(3000.0, 5001.0, 250.0), window=WINDOW)
+    assert found["none"].p_value < 1e-20
+    assert found["percentile"].p_value > 1e-3
+    assert found["percentile"].chi2 < found["none"].chi2 / 10
+
+
+def test_stored_maps_give_the_out_of_fold_scores_again(tmp_path: Path, serial: Backend) -> None:
+    mjj, X = drifting(8000, random_state=12)
+    table, config = table_of(mjj, X), toy_config(learning={"decorrelation": "percentile"})
+    folder = ResultsFolder(tmp_path / "results", create=True)
+    scan = RegionScan((WINDOW,), 100.0)
+    ((key, result),) = run_scan(SearchData(table), scan, config, serial)
+    folder.save_config(config)
+    folder.save_window(key, result)
+    write_manifest(folder.path, config)
+    _, (classifier,) = load_classifiers(folder.path)
+    fold = assign_folds(table.event_id, config.learning.n_folds, random_state=config.random_state)
+    found = score_events(table, classifier).folds[np.arange(len(table)), fold]
+    assert result.scores is not None
+    np.testing.assert_array_equal(found, result.scores)
+    assert len(classifier.scalings) == config.learning.n_folds
+
+
+def test_blinded_maps_are_not_kept() -> None:
+    mjj, X = drifting(8000, random_state=13)
+    config = toy_config(learning={"decorrelation": "percentile"})
+    result = run_window(SearchData(table_of(mjj, X), blinded=True), WINDOW, RegionScan((WINDOW,), 100.0), config)
+    assert result.status == "ok"
+    assert result.scalings == ()
+
+
+def write_manifest(folder: Path, config: SearchConfig) -> None:
+    """Checksums as `save_results` writes them, computed apart."""
+    sha256 = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (folder / "windows").rglob("*")
+        if path.is_file()
+    }
+    document = {"sha256": sha256, "config_digest": config.digest()}
+    (folder / "manifest.json").write_text(json.dumps(document))

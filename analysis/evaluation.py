@@ -14,6 +14,7 @@ from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError
 from analysis.learning import Method, PassWeights, Samples
 from analysis.learning.decorrelation import PercentileMap
+from analysis.members import MemberSpread, member_spread
 from analysis.regions import MassWindow
 from analysis.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
 from analysis.statistics import (
@@ -90,6 +91,9 @@ class SelectionResult:
         conservative there.
     weight : float
         Sum of weights per effective event, Σw² / Σw; 1 where every event passes or fails.
+    members : MemberSpread or None
+        How far the members lie apart where each is cut at its own threshold; None where not, where one of them cannot
+        be fitted, and while blinded.
     """
 
     name: str
@@ -108,6 +112,7 @@ class SelectionResult:
     reason: str | None = None
     calibrated: bool = True
     weight: float = 1.0
+    members: MemberSpread | None = None
 
 
 @dataclass(frozen=True)
@@ -260,9 +265,36 @@ def _evaluate_selection(
             ).scaled(expected.weight),
             workspace=workspace,
             weight=expected.weight,
+            members=_members(data, window, passes, index, spectrum, config),
         )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
+
+
+def _members(
+    data: SearchData,
+    window: MassWindow,
+    passes: PassWeights,
+    index: int,
+    spectrum: hist.Hist[Any],
+    config: SearchConfig,
+) -> MemberSpread | None:
+    if passes.members is None or index == 0 or data.blinded:
+        return None
+    edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
+    selected = passes.members[:, :, index].T
+    spectra = np.stack([np.histogram(data.table.mjj[m], edges, weights=data.table.weight[m])[0] for m in selected])
+    try:
+        return member_spread(
+            spectra,
+            edges,
+            window=window.signal,
+            mask=window.mask,
+            functions=config.background.functions,
+            sqrt_s_gev=config.background.sqrt_s_gev,
+        )
+    except FitError:
+        return None
 
 
 def _truth(data: SearchData, window: MassWindow, passes: PassWeights) -> list[float | None]:

@@ -3,10 +3,26 @@
 from analysis.errors import ConfigError
 from analysis.learning import Method
 from analysis.methods.cwola import CWoLa
+from analysis.methods.data_vs_simulation import DataVsSimulation
+from analysis.methods.idealised import Idealised
+from analysis.methods.sa_cwola import SACWoLa
+from analysis.methods.salad import SALAD
+from analysis.methods.supervised import Supervised
 
-__all__ = ["METHODS", "CWoLa", "get_method"]
+__all__ = [
+    "METHODS",
+    "SALAD",
+    "CWoLa",
+    "DataVsSimulation",
+    "Idealised",
+    "SACWoLa",
+    "Supervised",
+    "get_method",
+]
 
-METHODS: dict[str, Method] = {method.name: method for method in (CWoLa(),)}
+_ALL: tuple[Method, ...] = (CWoLa(), SACWoLa(), SALAD(), DataVsSimulation(), Idealised(), Supervised())
+
+METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 """Methods by name."""
 
 

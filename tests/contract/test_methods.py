@@ -5,17 +5,31 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from analysis.config import ClassifierConfig
 from analysis.errors import ConfigError, TableError
 from analysis.evaluation import SearchData
 from analysis.identity import event_hash
-from analysis.learning import FoldTask, Method, Samples, TrainingSet, collect_folds, run_fold
+from analysis.learning import (
+    BoostedTrees,
+    FoldTask,
+    Method,
+    Nested,
+    Samples,
+    TemplateMethod,
+    TrainingSet,
+    collect_folds,
+    run_fold,
+)
+from analysis.learning.decorrelation import PercentileScaling
 from analysis.methods import METHODS, get_method
 from analysis.table import EventTable
-from tests.spies import SpyLearner
+from tests.spies import Ledger, SpyLearner
 from tests.toy_tables import WINDOW, table_of, toy_table
 
 NAMES = ("x0", "x1")
@@ -145,6 +159,82 @@ def test_no_event_is_scored_by_a_model_that_saw_it(method: Method) -> None:
         assert len(scored) > 300
         assert len(model.seen) > 300
         assert not scored & model.seen
+
+
+LIGHT = ClassifierConfig(n_estimators=4, max_depth=3, min_child_weight=5.0)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "early stopping": {"learner": BoostedTrees(LIGHT.model_copy(update={"early_stopping_rounds": 2}), 2)},
+    "bagged": {"learner": BoostedTrees(LIGHT, 2, bagged_features=1)},
+    "nested": {"nested": Nested(2, 0.1, tuple(np.arange(3000.0, 6501.0, 100.0)))},
+    "scaled": {"decorrelation": PercentileScaling.of_window(WINDOW, np.arange(3000.0, 6501.0, 100.0))},
+}
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
+unscaled = pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "scaled"])
+
+
+def task_of(method: Method, variant: str) -> FoldTask:
+    if hasattr(method, "reweighter"):
+        method = replace(method, reweighter=BoostedTrees(LIGHT, 1))  # type: ignore[type-var]
+    task = FoldTask(WINDOW, 1, 3, NAMES, method, BoostedTrees(LIGHT, 2), 3)
+    return replace(task, template=isinstance(method, TemplateMethod), **VARIANTS[variant])
+
+
+def spoiled(table: EventTable, rows: NDArray[np.bool_]) -> EventTable:
+    """Another event in some rows: features, weight and origin, while identity and mass stay."""
+    rng = np.random.default_rng(5)
+    X, weight, origin = table.matrix(NAMES).copy(), table.weight.copy(), table.column("dataset").copy()
+    X[rows] = rng.normal(3.0, 2.0, size=(rows.sum(), 2))
+    weight[rows] *= rng.uniform(0.5, 4.0, rows.sum())
+    origin[rows] = rng.permutation(np.array(["signal", "background"], object)[rng.integers(0, 2, rows.sum())])
+    return table_of(table.mjj, X, event_id=table.event_id, weight=weight, dataset=origin)
+
+
+@every_variant
+@every_method
+def test_nothing_that_scores_a_fold_depends_on_its_events(method: Method, variant: str) -> None:
+    """Models, reweighters, early stopping, scaling and choice of candidates: all of it is in the stored members."""
+    samples, task = toy_samples(method), task_of(method, variant)
+    members = run_fold(task, samples).model.members
+    for held_out in (True, False):
+        tables = [
+            None if table is None else spoiled(table, (task.folds(table) == task.fold) == held_out)
+            for table in (samples.data, samples.simulation)
+        ]
+        assert tables[0] is not None
+        changed = run_fold(task, replace(samples, data=tables[0], simulation=tables[1]))
+        assert (changed.model.members == members) == held_out
+
+
+@unscaled  # scaling hides the row numbers; the test above has it
+@every_method
+def test_no_boosted_tree_scores_an_event_that_it_saw(
+    method: Method, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inner reweighters and candidates as well; data and simulation hold their row number as a feature."""
+    samples = toy_samples(method)
+    tables, events, start = [], {}, 0
+    for table in (samples.data, samples.simulation):
+        if table is None:
+            tables.append(None)
+            continue
+        X = table.matrix(NAMES).copy()
+        X[:, 0] = np.arange(start, start + len(table))
+        start += len(table)
+        events |= dict(zip(X[:, 0].tolist(), table.event_id.tolist(), strict=True))
+        tables.append(table_of(table.mjj, X, event_id=table.event_id, dataset=table.column("dataset")))
+    assert tables[0] is not None
+    samples = replace(samples, data=tables[0], simulation=tables[1])
+    ledger = Ledger(events)
+    ledger.watch(monkeypatch)
+    task = task_of(method, variant)
+    for fold in range(task.n_folds):
+        run_fold(replace(task, fold=fold), samples)
+    assert len(ledger.scored) >= 2 * task.n_folds
+    for scored, seen in ledger.scored:
+        assert len(seen) > 100
+        assert scored
+        assert not scored & seen
 
 
 @every_method

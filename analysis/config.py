@@ -151,6 +151,9 @@ class LearningConfig(Model):
     ----------
     method : str
         Name in the registry of `analysis.methods`.
+    simulation_weight : float
+        λ of the method "sa_cwola": total weight of the simulation over that of the data (arXiv:2009.02205, which finds
+        0.3 to 0.6 stable); others do not use it.
     features : tuple of str
         Columns that the classifier sees.
     n_folds : int
@@ -181,6 +184,7 @@ class LearningConfig(Model):
     """
 
     method: str = "cwola"
+    simulation_weight: NonNegative = 0.5
     features: tuple[str, ...] = ("mj2", "delta_mj", "tau21_j1", "tau21_j2")
     n_folds: Annotated[int, Field(ge=2, le=127)] = 5
     cross_fitting: Literal["kfold", "nested"] = "kfold"

@@ -36,7 +36,7 @@ from analysis.learning import (
     run_fold,
 )
 from analysis.learning.decorrelation import PercentileScaling
-from analysis.methods import get_method
+from analysis.methods import configured_method, get_method
 from analysis.regions import MassWindow, RegionScan
 from analysis.table import EventTable
 
@@ -227,7 +227,7 @@ def _fold_tasks(window: MassWindow, edges: NDArray[np.float64], config: SearchCo
         0,
         learning.n_folds,
         learning.features,
-        get_method(learning.method),
+        configured_method(learning),
         BoostedTrees(learning.classifier, n_models, learning.bagged_features),
         config.random_state,
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,

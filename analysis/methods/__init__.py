@@ -1,5 +1,8 @@
 """Anomaly methods, one a file: each says which events a classifier learns to tell apart."""
 
+from dataclasses import replace
+
+from analysis.config import LearningConfig
 from analysis.errors import ConfigError
 from analysis.learning import Method
 from analysis.methods.cwola import CWoLa
@@ -17,6 +20,7 @@ __all__ = [
     "Idealised",
     "SACWoLa",
     "Supervised",
+    "configured_method",
     "get_method",
 ]
 
@@ -24,6 +28,18 @@ _ALL: tuple[Method, ...] = (CWoLa(), SACWoLa(), SALAD(), DataVsSimulation(), Ide
 
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 """Methods by name."""
+
+
+def configured_method(config: LearningConfig) -> Method:
+    """Return the method of a configuration with its settings.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+    """
+    method = get_method(config.method)
+    return replace(method, simulation_weight=config.simulation_weight) if isinstance(method, SACWoLa) else method
 
 
 def get_method(name: str) -> Method:

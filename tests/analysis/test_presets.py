@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from analysis.config import SearchConfig, load_config
+from analysis.methods import METHODS, SACWoLa, configured_method
 from analysis.regions import RegionScan
 from analysis.schema import FeatureSpec
 from analysis.search import SearchData, require_known, run_window
@@ -56,6 +57,21 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "learning.efficiencies": [0.1, 0.02],
         "background.sqrt_s_gev": 13000,
     },
+    "sa-cwola-2021": {
+        "selection.leading_pt_min": 1300,
+        "scan.windows": [[3300, 3700]],
+        "scan.sideband_width": 200,
+        "scan.mask_margin": 0,
+        "scan.fit_range": [2600, 5000],
+        "scan.bin_width": (5000 - 2600) / 30,
+        "learning.method": "sa_cwola",
+        "learning.features": ["mj2", "delta_mj", "tau21_j1", "tau21_j2"],
+        "learning.n_folds": 2,
+        "learning.cross_fitting": "kfold",
+        "learning.n_members": 5,
+        "learning.ensemble": "mean-score",
+        "background.functions": ["dijet4"],
+    },
     "cwola-hunting-2019": {
         "selection.jet_mass_max": 500,
         "scan.windows": [[CWOLA_BINS[i - 1], CWOLA_BINS[i + 2]] for i in range(3, 12)],
@@ -71,7 +87,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "learning.threshold_reference": "spectrum",
     },
 }
-"""From arXiv:2005.02983, arXiv:2502.09770 and arXiv:1902.02634, with the code of the last; GeV."""
+"""From arXiv:2005.02983, 2502.09770, 2009.02205 and 1902.02634, with the code of the last; GeV."""
 
 every_preset = pytest.mark.parametrize("name", PUBLISHED)
 
@@ -159,6 +175,14 @@ def preset_table(config: SearchConfig, *, n_background: int, strength: float, ra
     return EventTable(
         toy.rename_columns(columns), tuple(FeatureSpec(name, name, "", (20, -5.0, 5.0)) for name in names)
     )
+
+
+def test_the_weight_of_the_simulation_is_that_of_the_configuration() -> None:
+    for weight in (0.0, 0.3):
+        config = load_config(preset="sa-cwola-2021", overrides={"learning": {"simulation_weight": weight}})
+        assert configured_method(config.learning) == SACWoLa(simulation_weight=weight)
+    assert 0.3 <= load_config(preset="sa-cwola-2021").learning.simulation_weight <= 0.6
+    assert configured_method(load_config(preset="atlas-2025").learning) is METHODS["salad"]
 
 
 @every_preset

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from analysis.config import SearchConfig, load_config
+from analysis.errors import WindowError
 from analysis.methods import METHODS, SACWoLa, configured_method
 from analysis.regions import RegionScan
 from analysis.schema import FeatureSpec
@@ -150,6 +151,15 @@ def test_cwola_hunting_has_logarithmic_bins_and_nine_hypotheses() -> None:
     windows = RegionScan.from_config(load_config(preset="cwola-hunting-2019").scan).windows
     assert len(windows) == 9
     assert sum(low <= 3000 < high for low, high in (window.signal for window in windows)) == 3
+
+
+@every_preset
+def test_where_the_sample_is_not_smooth_it_is_refused(name: str) -> None:
+    config = load_config(preset=name)
+    scan = RegionScan.from_config(config.scan)
+    with pytest.raises(WindowError, match=r"the spectrum is smooth only from 3000 GeV \(2\.5 times pt_hat_min = 1200"):
+        scan.require_smooth(1200.0)
+    scan.require_smooth(config.scan.fit_range[0] / 2.5)
 
 
 def light(name: str) -> SearchConfig:

@@ -155,7 +155,7 @@ def load_classifiers(folder: Path, wanted: tuple[float, float] | None = None) ->
         raise ResultsError(msg)
     checked = _Checked(folder, manifest["sha256"])
     names = sorted(Path(path).parent.name for path in checked.sha256 if path.endswith(f"/{_RECORD}"))
-    found = [_load_classifier(checked, name, config.random_state) for name in names]
+    found = [_load_classifier(checked, name, config) for name in names]
     found.sort(key=lambda classifier: classifier.window.signal)
     if wanted is not None:
         known = ", ".join(f"{one.window.signal[0]:g}:{one.window.signal[1]:g}" for one in found)
@@ -270,9 +270,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return document
 
 
-def _load_classifier(checked: _Checked, name: str, random_state: int) -> Classifier:
+def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Classifier:
     folder = f"windows/{name}"
     document = json.loads(checked.read(f"{folder}/{_RECORD}"))
+    if config.learning.decorrelation != "none" and not document["decorrelated"]:
+        msg = (
+            f"{checked.folder / folder} lacks the scaling of the features: it is not kept while results are blinded, "
+            "since it tells how many events are in the window. Use classifiers of an unblinded search."
+        )
+        raise ResultsError(msg)
     models = tuple(
         FittedEnsemble(
             tuple(checked.read(f"{folder}/models/fold{fold}_member{member}.ubj") for member in range(n_members))
@@ -295,7 +301,7 @@ def _load_classifier(checked: _Checked, name: str, random_state: int) -> Classif
         tuple(document["efficiencies"]),
         tuple(document["achieved"]),
         np.array(document["thresholds"], object).astype(np.float64),
-        random_state,
+        config.random_state,
     )
 
 

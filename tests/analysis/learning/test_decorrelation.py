@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.compute import Backend
-from analysis.config import SearchConfig
 from analysis.errors import TableError
 from analysis.evaluation import SearchData
 from analysis.learning import FoldTask, PassWeights, Samples, assign_folds, run_fold
 from analysis.learning.decorrelation import MIN_EVENTS, PercentileMap, PercentileScaling, mass_bins
 from analysis.methods import CWoLa
-from analysis.published import load_classifiers, score_events
 from analysis.regions import RegionScan
 from analysis.sculpting import sculpting
-from analysis.search import run_scan, run_window
-from analysis.store import ResultsFolder
+from analysis.search import run_window
 from tests.spies import SpyLearner, SpyModel
 from tests.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of, toy_config
 
@@ -208,37 +201,9 @@ def test_scaling_takes_the_mass_out_of_the_selection() -> None:
     assert found["percentile"].chi2 < found["none"].chi2 / 10
 
 
-def test_stored_maps_give_the_out_of_fold_scores_again(tmp_path: Path, serial: Backend) -> None:
-    mjj, X = drifting(8000, random_state=12)
-    table, config = table_of(mjj, X), toy_config(learning={"decorrelation": "percentile"})
-    folder = ResultsFolder(tmp_path / "results", create=True)
-    scan = RegionScan((WINDOW,), 100.0)
-    ((key, result),) = run_scan(SearchData(table), scan, config, serial)
-    folder.save_config(config)
-    folder.save_window(key, result)
-    write_manifest(folder.path, config)
-    _, (classifier,) = load_classifiers(folder.path)
-    fold = assign_folds(table.event_id, config.learning.n_folds, random_state=config.random_state)
-    found = score_events(table, classifier).folds[np.arange(len(table)), fold]
-    assert result.scores is not None
-    np.testing.assert_array_equal(found, result.scores)
-    assert len(classifier.scalings) == config.learning.n_folds
-
-
 def test_blinded_maps_are_not_kept() -> None:
     mjj, X = drifting(8000, random_state=13)
     config = toy_config(learning={"decorrelation": "percentile"})
     result = run_window(SearchData(table_of(mjj, X), blinded=True), WINDOW, RegionScan((WINDOW,), 100.0), config)
     assert result.status == "ok"
     assert result.scalings == ()
-
-
-def write_manifest(folder: Path, config: SearchConfig) -> None:
-    """Checksums as `save_results` writes them, computed apart."""
-    sha256 = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (folder / "windows").rglob("*")
-        if path.is_file()
-    }
-    document = {"sha256": sha256, "config_digest": config.digest()}
-    (folder / "manifest.json").write_text(json.dumps(document))

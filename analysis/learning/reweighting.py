@@ -36,6 +36,10 @@ class Rows:
     weight: NDArray[np.float64]
     group: NDArray[np.uint64]
 
+    def where(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
+        """Return the rows of a mask, or in an order."""
+        return Rows(self.X[mask], self.weight[mask], self.group[mask])
+
 
 @dataclass(frozen=True)
 class DensityRatio:
@@ -58,8 +62,11 @@ class DensityRatio:
 
     def out_of_fold(self, X: NDArray[np.float32], group: NDArray[np.uint64]) -> NDArray[np.float64]:
         """(n_rows,) float64: each row by the model that was trained without it, for rows of the training samples."""
-        fold = assign_folds(group, len(self.models), random_state=self.seed)
-        return self._by_model(X)[fold, np.arange(len(X))]
+        return self._by_model(X)[self.fold_of(group), np.arange(len(X))]
+
+    def fold_of(self, group: NDArray[np.uint64]) -> NDArray[np.int8]:
+        """(n_rows,) int8: the model that was trained without the event."""
+        return assign_folds(group, len(self.models), random_state=self.seed)
 
     def _by_model(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         scores = np.stack([model.predict(X).astype(np.float64).mean(axis=1) for model in self.models])
@@ -102,19 +109,9 @@ class InterpolatedRatio:
         (n_rows,) float64
             Target density over source density; positive.
         """
-        return self._weight(self.lower.log_ratio(X), self.upper.log_ratio(X), at)
-
-    def weight_out_of_fold(
-        self, X: NDArray[np.float32], at: NDArray[np.float64], group: NDArray[np.uint64]
-    ) -> NDArray[np.float64]:
-        """Weigh source rows at the anchors, each by models trained without it; see `weight`."""
-        return self._weight(self.lower.out_of_fold(X, group), self.upper.out_of_fold(X, group), at)
-
-    def _weight(
-        self, lower: NDArray[np.float64], upper: NDArray[np.float64], at: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
         share = (at - self.lower_at) / (self.upper_at - self.lower_at)
-        weight: NDArray[np.float64] = np.exp(np.clip((1 - share) * lower + share * upper, -self.max_log, self.max_log))
+        log_weight = (1 - share) * self.lower.log_ratio(X) + share * self.upper.log_ratio(X)
+        weight: NDArray[np.float64] = np.exp(np.clip(log_weight, -self.max_log, self.max_log))
         return weight
 
 
@@ -159,7 +156,7 @@ def fit_ratio(
 def _sorted(rows: Rows) -> Rows:
     """Sort, so that subsamples of the learner do not depend on the order in which events were read."""
     order = np.lexsort((*rows.X.T, rows.weight, rows.group))
-    return Rows(rows.X[order], rows.weight[order], rows.group[order])
+    return rows.where(order)
 
 
 def _contrast(target: Rows, source: Rows, n_folds: int, left_out: int, seed: int) -> TrainingSet:
@@ -175,8 +172,7 @@ def _contrast(target: Rows, source: Rows, n_folds: int, left_out: int, seed: int
 
 
 def _without(rows: Rows, n_folds: int, left_out: int, seed: int) -> Rows:
-    kept = assign_folds(rows.group, n_folds, random_state=seed) != left_out
-    return Rows(rows.X[kept], rows.weight[kept], rows.group[kept])
+    return rows.where(assign_folds(rows.group, n_folds, random_state=seed) != left_out)
 
 
 def chi2_by_feature(target: Rows, source: Rows, *, n_bins: int = 10) -> NDArray[np.float64]:

@@ -93,23 +93,34 @@ class SALAD:
     def closure(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
     ) -> Mapping[Place, Mapping[str, tuple[float, float]]]:
-        """Test the reweighting in the sidebands, with weights from models that did not see the event.
+        """Test the reweighting in the sidebands, fold by fold, on data and simulation that its models did not see.
 
         Returns
         -------
         mapping of place to mapping of feature to (before, after)
-            Chi-squared per degree of freedom between data and simulation; see `chi2_by_feature`.
+            Chi-squared per degree of freedom between data and simulation, mean over the inner folds; see
+            `chi2_by_feature`.
         """
         ratio = self._fit(samples, window, features, random_state)
         found = {}
-        for side in SIDEBANDS:
+        for side, own in zip(SIDEBANDS, (ratio.lower, ratio.upper), strict=True):
             target = _rows(find_region(samples.data, side, window, "data"), features)
             region = find_region(samples.require_simulation(), side, window, "simulation")
             plain = _rows(region, features)
-            factor = ratio.weight_out_of_fold(plain.X, region.rows.mjj, plain.group)
-            before = chi2_by_feature(target, plain)
-            after = chi2_by_feature(target, Rows(plain.X, plain.weight * factor, plain.group))
-            found[side] = dict(zip(features, zip(before.tolist(), after.tolist(), strict=True), strict=True))
+            factor = np.exp(np.clip(own.out_of_fold(plain.X, plain.group), -ratio.max_log, ratio.max_log))
+            weighted = Rows(plain.X, plain.weight * factor, plain.group)
+            folds = (own.fold_of(target.group), own.fold_of(plain.group))
+            pairs = [
+                np.mean(
+                    [
+                        chi2_by_feature(target.where(folds[0] == fold), source.where(folds[1] == fold))
+                        for fold in range(self.n_inner_folds)
+                    ],
+                    axis=0,
+                ).tolist()
+                for source in (plain, weighted)
+            ]
+            found[side] = dict(zip(features, zip(*pairs, strict=True), strict=True))
         return found
 
     def _fit(

@@ -6,6 +6,8 @@ simulated signal events, and a strength takes the first of it, so strengths and 
 signal events that no strength injects, scored by all fold models, against the out-of-fold scores of the QCD events in
 the window; each fold is cut at its own quantile.
 
+Strength 0 is a control: what the QCD sample and its features alone make of a signal that is not there.
+
 `hist-gb` is HistGradientBoostingClassifier as in arXiv:2309.13111: 200 iterations at most, 31 leaves, 255 bins, stopped
 early on a 50 % split of its own for each of 50 members, probabilities averaged; on the same folds and training sets.
 """
@@ -243,13 +245,15 @@ def points() -> list[Point]:
         HIST_GB: digest([list(learning.features), learning.n_folds, "arXiv:2309.13111"]),
     }
     cells = [(MAIN, strength) for strength in STRENGTHS] + list(product(OTHERS, OTHER_STRENGTHS))
+    control = [(BEST, signal, 0.0, draw, 0) for draw in range(DRAWS) for signal in SIGNALS]
     noisy = [(BEST, MAIN, max(STRENGTHS), draw, N_NOISE) for draw in range(DRAWS)]
     plain = [(BEST, *cell, draw, 0) for draw in range(DRAWS) for cell in cells]
     # The signal of the main comparison before the others.
     hist_gb = [(HIST_GB, *cell, draw, 0) for part in (cells[:7], cells[7:]) for draw in range(DRAWS) for cell in part]
     keys = ("classifier", "signal", "strength", "draw", "noise")
     return [
-        dict(zip(keys, values, strict=True)) | {"version": versions[values[0]]} for values in (*plain, *noisy, *hist_gb)
+        dict(zip(keys, values, strict=True)) | {"version": versions[values[0]]}
+        for values in (*control, *plain, *noisy, *hist_gb)
     ]
 
 

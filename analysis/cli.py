@@ -17,6 +17,7 @@ from analysis import __version__
 from analysis.cli_events import select
 from analysis.cli_files import convert, inspect
 from analysis.cli_fit import fit
+from analysis.cli_score import score
 from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ def presets() -> None:
 cli.add_command(convert)
 cli.add_command(fit)
 cli.add_command(inspect)
+cli.add_command(score)
 cli.add_command(select)
 
 

@@ -45,6 +45,9 @@ class ScanConfig(Model):
     ----------
     windows : tuple of (low, high), optional
         Signal regions one by one; replaces the ladder.
+    sidebands, masks : tuple of (low, high), optional
+        For each of `windows`: from the start of its lower to the end of its upper training sideband, and what the
+        background fit leaves out. They replace `sideband_width` and `mask_margin`.
     first, last, width, step : float
         Lower edge of the first signal region, upper limit of the last one, their width and distance.
     sideband_width : float
@@ -60,6 +63,8 @@ class ScanConfig(Model):
     """
 
     windows: tuple[tuple[float, float], ...] | None = None
+    sidebands: tuple[tuple[float, float], ...] | None = None
+    masks: tuple[tuple[float, float], ...] | None = None
     first: Positive = 3300.0
     last: Positive = 4500.0
     width: Positive = 400.0
@@ -94,7 +99,21 @@ class ScanConfig(Model):
         if len(set(regions)) != len(regions):
             msg = "windows lists the same signal region twice"
             raise ValueError(msg)
+        for name in ("sidebands", "masks"):
+            self._require_around_windows(name)
         return self
+
+    def _require_around_windows(self, name: str) -> None:
+        intervals = getattr(self, name)
+        if intervals is None:
+            return
+        if self.windows is None or len(intervals) != len(self.windows):
+            msg = f"{name} must list one interval for each of windows, which must be given too"
+            raise ValueError(msg)
+        for (low, high), (start, stop) in zip(intervals, self.windows, strict=True):
+            if low > start or high < stop or (name == "sidebands" and (low == start or high == stop)):
+                msg = f"{name} must reach beyond their windows, found [{low:g}, {high:g}] for [{start:g}, {stop:g}]"
+                raise ValueError(msg)
 
 
 class ClassifierConfig(Model):
@@ -132,25 +151,51 @@ class LearningConfig(Model):
     ----------
     method : str
         Name in the registry of `analysis.methods`.
+    simulation_weight : float
+        λ of the method "sa_cwola": total weight of the simulation over that of the data (arXiv:2009.02205, which finds
+        0.3 to 0.6 stable); others do not use it.
     features : tuple of str
         Columns that the classifier sees.
     n_folds : int
         Number of folds; an event is scored by models of the other folds only.
+    cross_fitting : str
+        "kfold": all other folds train. "nested": for every fold that is left out, each other fold once chooses between
+        `n_candidates` restarts, trained on the rest, and those chosen make the ensemble (arXiv:1902.02634).
     n_members : int
-        Classifiers per fold, different in seed; their scores are averaged.
+        Classifiers per fold with "kfold", different in seed.
+    n_candidates : int
+        Restarts per validation fold with "nested".
+    candidate_efficiency : float
+        With "nested", the fraction of sideband events at which the restart that selects most of the window is kept.
+    ensemble : str
+        "mean-score" cuts the mean score of the members; "mean-count" cuts each member at its own threshold and averages
+        the counts (arXiv:2502.09770).
+    bagged_features : int, optional
+        Features that each member sees, a random choice of its own; all by default.
     efficiencies : tuple of float
         Fractions of the reference events that the selections keep.
     threshold_reference : str
-        Events whose out-of-fold scores fix the thresholds: the whole "spectrum" in the fit range, or the "sidebands".
+        Events whose out-of-fold scores fix the thresholds: the whole "spectrum" in the fit range, the "sidebands", or
+        the "background-template" of the method in the window.
+    decorrelation : str
+        "percentile" replaces each feature by its rank among the events of the same m_jj region (arXiv:2005.02983):
+        window, sidebands and, beyond them, fit bins.
     classifier : ClassifierConfig
     """
 
     method: str = "cwola"
+    simulation_weight: NonNegative = 0.5
     features: tuple[str, ...] = ("mj2", "delta_mj", "tau21_j1", "tau21_j2")
     n_folds: Annotated[int, Field(ge=2, le=127)] = 5
+    cross_fitting: Literal["kfold", "nested"] = "kfold"
     n_members: Annotated[int, Field(gt=0)] = 10
+    n_candidates: Annotated[int, Field(gt=0)] = 20
+    candidate_efficiency: Fraction = 0.005
+    ensemble: Literal["mean-score", "mean-count"] = "mean-score"
+    bagged_features: Annotated[int, Field(gt=0)] | None = None
     efficiencies: tuple[Fraction, ...] = (0.1, 0.05, 0.02, 0.01)
-    threshold_reference: Literal["spectrum", "sidebands"] = "spectrum"
+    threshold_reference: Literal["spectrum", "sidebands", "background-template"] = "spectrum"
+    decorrelation: Literal["none", "percentile"] = "none"
     classifier: ClassifierConfig = ClassifierConfig()
 
     @model_validator(mode="after")
@@ -160,6 +205,12 @@ class LearningConfig(Model):
             if not values or len(set(values)) != len(values):
                 msg = f"{name} must list at least one value, and none twice"
                 raise ValueError(msg)
+        if self.cross_fitting == "nested" and self.n_folds < 3:
+            msg = "cross_fitting = 'nested' needs n_folds of at least 3: one to score, one to choose, one to train"
+            raise ValueError(msg)
+        if self.bagged_features is not None and self.bagged_features > len(self.features):
+            msg = f"bagged_features = {self.bagged_features} is more than the {len(self.features)} features"
+            raise ValueError(msg)
         return self
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from analysis.errors import DatasetError
 from analysis.stitching import Slice, require_tiling
 
-__all__ = ["Dataset", "Kind", "exclude_datasets", "load_datasets", "observed_datasets"]
+__all__ = ["Dataset", "Kind", "background_datasets", "exclude_datasets", "load_datasets", "observed_datasets"]
 
 Kind = Literal["data", "pseudodata", "background", "signal"]
 
@@ -248,6 +248,25 @@ def observed_datasets(datasets: dict[str, Dataset]) -> dict[str, Dataset]:
         msg = f"{problem}. Datasets: {found}. Set metadata.kind in the datasets file, or use --exclude."
         raise DatasetError(msg)
     return observed
+
+
+def background_datasets(datasets: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    """Return the datasets of kind "background", which methods that need simulation train on.
+
+    Raises
+    ------
+    DatasetError
+        If several would be mixed and one of them cannot be normalised.
+    """
+    found = {name: dataset for name, dataset in datasets.items() if dataset.kind == "background"}
+    lacking = [name for name, dataset in found.items() if not dataset.is_normalised]
+    if len(found) > 1 and lacking:
+        msg = (
+            f"dataset {lacking[0]} of kind background cannot be added to the others: give it xsec_pb and lumi_ifb in "
+            "the datasets file, or use --exclude."
+        )
+        raise DatasetError(msg)
+    return found
 
 
 def _dataset(name: str, entry: _Entry, path: Path) -> Dataset:

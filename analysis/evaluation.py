@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from analysis.background import BackgroundFit, choose_order, outside
 from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError
-from analysis.learning import PassWeights
+from analysis.learning import Method, PassWeights, Samples
+from analysis.learning.decorrelation import PercentileMap
+from analysis.members import MemberSpread, member_spread
 from analysis.regions import MassWindow
 from analysis.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
 from analysis.statistics import (
@@ -39,12 +41,24 @@ class SearchData:
     blinded : bool
         Count nothing inside the windows.
     signal_datasets : tuple of str or None
-        Datasets that are simulated signal mixed into pseudodata, for the report of S/√B only; None for real data.
+        Datasets that are simulated signal mixed into pseudodata, for the report of S/√B and for methods that use the
+        truth; None for real data.
+    simulation : EventTable or None
+        Simulated background of the search region, normalised, for methods that need it.
     """
 
     table: EventTable
     blinded: bool = False
     signal_datasets: tuple[str, ...] | None = None
+    simulation: EventTable | None = None
+
+    def samples(self, method: Method) -> Samples:
+        """Return what a method may see: simulation and truth only where it says that it uses them."""
+        return Samples(
+            self.table,
+            self.simulation if method.needs_simulation else None,
+            self.signal_datasets if method.uses_truth else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,9 @@ class SelectionResult:
         conservative there.
     weight : float
         Sum of weights per effective event, Σw² / Σw; 1 where every event passes or fails.
+    members : MemberSpread or None
+        How far the members lie apart where each is cut at its own threshold; None where not, where one of them cannot
+        be fitted, and while blinded.
     """
 
     name: str
@@ -95,6 +112,7 @@ class SelectionResult:
     reason: str | None = None
     calibrated: bool = True
     weight: float = 1.0
+    members: MemberSpread | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +137,12 @@ class WindowResult:
     scores : (n_events,) float32, or None
         Member mean of the out-of-fold scores, NaN outside the fit range; None where there are no `passes`, and where
         the window was read from disk.
+    thresholds : (n_folds, n_cuts, n_selections, 2) float64, or None
+        Of the selections, see `analysis.learning.PassWeights`; None where there are no models, or the window was read
+        from disk.
+    scalings : tuple of PercentileMap
+        Of the features, by fold; empty where they are used as they are, while blinded (they tell how many events are
+        in the window), and where the window was read from disk.
     """
 
     window: MassWindow
@@ -129,6 +153,8 @@ class WindowResult:
     passes: NDArray[Any] | None = None
     reason: str | None = None
     scores: NDArray[np.float32] | None = None
+    thresholds: NDArray[np.float64] | None = None
+    scalings: tuple[PercentileMap, ...] = ()
 
     @property
     def status(self) -> str:
@@ -178,6 +204,7 @@ def evaluate_window(
         _hide(spectrum, window, data.blinded),
         models,
         None if data.blinded else _compact(passes.values),
+        thresholds=passes.thresholds,
     )
 
 
@@ -238,9 +265,36 @@ def _evaluate_selection(
             ).scaled(expected.weight),
             workspace=workspace,
             weight=expected.weight,
+            members=_members(data, window, passes, index, spectrum, config),
         )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
+
+
+def _members(
+    data: SearchData,
+    window: MassWindow,
+    passes: PassWeights,
+    index: int,
+    spectrum: hist.Hist[Any],
+    config: SearchConfig,
+) -> MemberSpread | None:
+    if passes.members is None or index == 0 or data.blinded:
+        return None
+    edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
+    selected = passes.members[:, :, index].T
+    spectra = np.stack([np.histogram(data.table.mjj[m], edges, weights=data.table.weight[m])[0] for m in selected])
+    try:
+        return member_spread(
+            spectra,
+            edges,
+            window=window.signal,
+            mask=window.mask,
+            functions=config.background.functions,
+            sqrt_s_gev=config.background.sqrt_s_gev,
+        )
+    except FitError:
+        return None
 
 
 def _truth(data: SearchData, window: MassWindow, passes: PassWeights) -> list[float | None]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from analysis import __version__
 from analysis.background import FUNCTIONS, BackgroundFit, OrderStep
 from analysis.errors import ResultsError
+from analysis.members import MemberSpread
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
@@ -218,6 +219,7 @@ def _selection_document(selection: SelectionResult) -> dict[str, Any]:
         "fit": None if selection.fit is None else _fit_document(selection.fit),
         "limit": None if limit is None else {**asdict(limit), "expected_events": list(limit.expected_events)},
         "reason": selection.reason,
+        **({} if selection.members is None else {"members": asdict(selection.members)}),
     }
 
 
@@ -235,6 +237,7 @@ def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, A
         fit=None if document["fit"] is None else _fit_from_document(document["fit"]),
         limit=None if limit is None else LimitResult(**{**limit, "expected_events": tuple(limit["expected_events"])}),
         workspace=workspace,
+        members=None if document.get("members") is None else MemberSpread(**document["members"]),
     )
 
 

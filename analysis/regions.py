@@ -148,7 +148,10 @@ class RegionScan:
         ConfigError
             If a window or its sidebands leave the fit range, or leave no fit bins on a side.
         """
-        return cls(tuple(_window(signal, config) for signal in config.signal_regions()), config.bin_width)
+        return cls(
+            tuple(_window(index, signal, config) for index, signal in enumerate(config.signal_regions())),
+            config.bin_width,
+        )
 
     def edges(self, window: MassWindow) -> NDArray[np.float64]:
         """Edges (n_bins + 1,) of the fit bins of a window, GeV."""
@@ -185,13 +188,15 @@ class RegionScan:
                 raise WindowError(msg)
 
 
-def _window(signal: Interval, config: ScanConfig) -> MassWindow:
+def _window(index: int, signal: Interval, config: ScanConfig) -> MassWindow:
     low, high = signal
-    mask = _on_grid((low - config.mask_margin, high + config.mask_margin), config)
+    margin, width = config.mask_margin, config.sideband_width
+    mask = _on_grid(config.masks[index] if config.masks else (low - margin, high + margin), config)
+    start, stop = config.sidebands[index] if config.sidebands else (low - width, high + width)
     window = MassWindow(
         signal=signal,
-        lower=(low - config.sideband_width, low),
-        upper=(high, high + config.sideband_width),
+        lower=(start, low),
+        upper=(high, stop),
         mask=mask,
         fit_range=config.fit_range,
     )

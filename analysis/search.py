@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from analysis.background import require_functions
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
-from analysis.errors import CwolaError, TableError, WindowError
+from analysis.errors import ConfigError, CwolaError, TableError, WindowError
 from analysis.evaluation import SearchData, SelectionResult, WindowResult, evaluate_window
 from analysis.identity import digest, source_digest
 from analysis.learning import (
@@ -27,12 +27,16 @@ from analysis.learning import (
     CrossFit,
     FoldResult,
     FoldTask,
+    Nested,
     PassWeights,
+    Template,
+    TemplateMethod,
     choose_working_points,
     collect_folds,
     run_fold,
 )
-from analysis.methods import get_method
+from analysis.learning.decorrelation import PercentileScaling
+from analysis.methods import configured_method, get_method
 from analysis.regions import MassWindow, RegionScan
 from analysis.table import EventTable
 
@@ -42,6 +46,7 @@ __all__ = [
     "WindowResult",
     "n_trials",
     "require_known",
+    "require_samples",
     "run_scan",
     "run_window",
     "window_key",
@@ -52,10 +57,10 @@ _TASKS_PER_JOB = 4
 
 
 _NOT_SEARCH = (
-    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "console.py", "control.py"),
-    *("control_comparison.py", "demo", "event_list.py", "homogeneity.py", "look_elsewhere.py", "mass_point.py"),
-    *("members.py", "plots", "pseudo_experiments.py", "signal.py", "spectrum_file.py", "store.py", "summary.py"),
-    *("workflow.py", "workflow_events.py"),
+    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "cli_score.py", "console.py"),
+    *("control.py", "control_comparison.py", "demo", "event_list.py", "homogeneity.py", "look_elsewhere.py"),
+    *("mass_point.py", "plots", "pseudo_experiments.py", "published.py", "sculpting.py", "signal.py"),
+    *("spectrum_file.py", "store.py", "summary.py", "workflow.py", "workflow_events.py", "workflow_score.py"),
 )
 """Modules that a window's result does not depend on."""
 
@@ -75,7 +80,8 @@ def run_window(data: SearchData, window: MassWindow, scan: RegionScan, config: S
     -------
     WindowResult
     """
-    tasks = _fold_tasks(window, config)
+    require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
+    tasks = _fold_tasks(window, scan.edges(window), config)
     folds = [_attempt_fold(task, data) for task in tasks]
     return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config), data)
 
@@ -111,13 +117,16 @@ def run_scan(
         A window without events comes back with a reason, not as an exception: the others are not lost.
     """
     require_known(config)
+    require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     data.table.require_features(config.learning.features)
+    if data.simulation is not None:
+        data.simulation.require_features(config.learning.features)
     keys = {window: window_key(window, scan, config, inputs) for window in scan.windows}
     todo = [window for window in scan.windows if keys[window] not in done]
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
     for start in range(0, len(todo), size):
         batch = todo[start : start + size]
-        tasks = [task for window in batch for task in _fold_tasks(window, config)]
+        tasks = [task for window in batch for task in _fold_tasks(window, scan.edges(window), config)]
         label = f"window {batch[0].name}" if len(batch) == 1 else f"windows {batch[0].name} to {batch[-1].name}"
         trained = backend.map(_attempt_fold, tasks, shared=data)
         folds = dict(track(trained, total=len(tasks), description=f"Training {label}"))
@@ -141,8 +150,45 @@ def require_known(config: SearchConfig) -> None:
     ConfigError
         Naming the unknown one and those that there are.
     """
-    get_method(config.learning.method)
+    method = get_method(config.learning.method)
+    if config.learning.threshold_reference == "background-template" and not isinstance(method, TemplateMethod):
+        msg = (
+            f"method {method.name} has no template of the background: set learning.threshold_reference to spectrum or "
+            "sidebands."
+        )
+        raise ConfigError(msg)
     require_functions(config.background.functions, config.background.strategy)
+
+
+def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> None:
+    """Refuse a method that needs what there is not, before any work is done.
+
+    Parameters
+    ----------
+    config : SearchConfig
+    truth : bool
+        Whether it is known which events are simulated signal, as in pseudodata.
+    simulation : bool
+        Whether there is simulated background.
+
+    Raises
+    ------
+    ConfigError
+        Naming the method and what to add.
+    """
+    method = get_method(config.learning.method)
+    if method.uses_truth and not truth:
+        msg = (
+            f"method {method.name} uses the truth of simulated events, which datasets of kind data do not have. Search "
+            "datasets of kind pseudodata with it, or set learning.method to another one."
+        )
+        raise ConfigError(msg)
+    if method.needs_simulation and not simulation:
+        msg = (
+            f"method {method.name} needs datasets of kind background, and there are none. Add one to the datasets file "
+            "and run `cwola process` again, or set learning.method to another one."
+        )
+        raise ConfigError(msg)
 
 
 def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, inputs: str) -> str:
@@ -172,19 +218,28 @@ class _Evaluation:
     config: SearchConfig
 
 
-def _fold_tasks(window: MassWindow, config: SearchConfig) -> list[FoldTask]:
+def _fold_tasks(window: MassWindow, edges: NDArray[np.float64], config: SearchConfig) -> list[FoldTask]:
     learning = config.learning
-    learner = BoostedTrees(learning.classifier, learning.n_members)
-    method = get_method(learning.method)
-    return [
-        FoldTask(window, fold, learning.n_folds, learning.features, method, learner, config.random_state)
-        for fold in range(learning.n_folds)
-    ]
+    nested = learning.cross_fitting == "nested"
+    n_models = learning.n_candidates if nested else learning.n_members
+    task = FoldTask(
+        window,
+        0,
+        learning.n_folds,
+        learning.features,
+        configured_method(learning),
+        BoostedTrees(learning.classifier, n_models, learning.bagged_features),
+        config.random_state,
+        Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
+        template=learning.threshold_reference == "background-template",
+        decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
+    )
+    return [replace(task, fold=fold) for fold in range(learning.n_folds)]
 
 
 def _attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
     try:
-        return run_fold(task, data.table)
+        return run_fold(task, data.samples(task.method))
     except (TableError, WindowError) as error:
         return error
 
@@ -193,17 +248,19 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     failures = [fold for fold in job.folds if isinstance(fold, CwolaError)]
     if failures:
         return WindowResult(job.window, job.edges, reason=str(failures[0]))
-    fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table.event_id, job.task)
+    fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
     passes = _working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
     result = evaluate_window(data, job.window, job.edges, passes, models, job.config)
-    return result if data.blinded else replace(result, scores=fit.scores.mean())
+    return result if data.blinded else replace(result, scores=fit.scores.mean(), scalings=fit.scalings)
 
 
 def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:
-    reference = window.in_fit_range(table.mjj)
+    reference: NDArray[np.bool_] | Template = window.in_fit_range(table.mjj)
     if config.learning.threshold_reference == "sidebands":
         reference = window.in_lower(table.mjj) | window.in_upper(table.mjj)
+    elif fit.template is not None:
+        reference = fit.template
     return choose_working_points(
         fit.scores,
         reference,
@@ -211,4 +268,5 @@ def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config
         event_id=table.event_id,
         weight=table.weight,
         random_state=config.random_state,
+        ensemble=config.learning.ensemble,
     )

@@ -1,7 +1,8 @@
 """The only writer and reader of a results folder.
 
 Layout: `config.json` (resolved configuration), `process.json` and `parts/` (selected events), `windows/<low>-<high>/`
-(record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, scores, models as UBJ), `global.json`,
+(record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, scores, models as UBJ and what applying them
+needs, see `analysis.published`), `global.json`,
 `results.json`, `manifest.json`, `plots/` and `cwola.log`. Everything is written atomically: what exists is complete.
 """
 
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from analysis.config import SearchConfig
 from analysis.errors import ResultsError, writing
+from analysis.published import save_classifier
 from analysis.records import check_results, software_versions, window_document, window_from_document
 from analysis.search import WindowResult
 from analysis.statistics import GlobalResult
@@ -123,6 +125,7 @@ class ResultsFolder:
         for fold, members in enumerate(result.models):
             for member, document in enumerate(members):
                 (models / f"fold{fold}_member{member}.ubj").write_bytes(document)
+        save_classifier(folder, result)
         if result.spectrum is not None:
             self._write_json(folder / "spectrum.json", result.spectrum, default=uhi.io.json.default)
         for selection in result.selections:

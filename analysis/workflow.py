@@ -17,14 +17,15 @@ from typing import Any
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
-from analysis.datasets import Dataset, exclude_datasets, observed_datasets
+from analysis.datasets import Dataset, background_datasets, exclude_datasets, observed_datasets
 from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
 from analysis.look_elsewhere import global_key, global_result
+from analysis.methods import get_method
 from analysis.records import results_document
 from analysis.regions import RegionScan
 from analysis.schema import SEARCH_REGION
-from analysis.search import SearchData, WindowResult, n_trials, require_known, run_scan, window_key
+from analysis.search import SearchData, WindowResult, n_trials, require_known, require_samples, run_scan, window_key
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
@@ -128,9 +129,16 @@ class ProcessedEvents:
 
     def read_searched(self, folder: ResultsFolder) -> EventTable:
         """Read the events that are searched, in the order of all arrays of a scan."""
-        observed = observed_datasets(self.datasets)
-        paths = [path for name in observed for path in self.part_paths(name, folder)]
-        table = EventTable.from_parts(paths, {name: self.scale(name) for name in observed})
+        return self._read(observed_datasets(self.datasets), folder)
+
+    def read_simulation(self, folder: ResultsFolder) -> EventTable:
+        """Read the simulated background of the search region, normalised to cross-section and luminosity."""
+        return self._read(background_datasets(self.datasets), folder)
+
+    def _read(self, names: Iterable[str], folder: ResultsFolder) -> EventTable:
+        chosen = list(names)
+        paths = [path for name in chosen for path in self.part_paths(name, folder)]
+        table = EventTable.from_parts(paths, {name: self.scale(name) for name in chosen})
         return table.in_region(SEARCH_REGION)
 
     def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
@@ -252,6 +260,8 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     regions = RegionScan.from_config(config.scan)
     regions.require_smooth(generator_threshold(observed.values()), edge=config.scan.smooth_edge)
     job = _Scan(events, observed, regions, config, folder, backend)
+    simulation = any(dataset.kind == "background" for dataset in events.datasets.values())
+    require_samples(config, truth=_truth(observed.values()) is not None, simulation=simulation)
     with stage("scan"):
         folder.save_config(config)
         results = _run_windows(job)
@@ -364,19 +374,35 @@ class _Scan:
     def inputs(self) -> str:
         return self.events.identity(blinded=self.blinded)
 
+    @property
+    def all_inputs(self) -> str:
+        """With the simulation, where the method needs it."""
+        if not self._needs_simulation:
+            return self.inputs
+        records = self.events.records
+        names = background_datasets(self.events.datasets)
+        return digest([self.inputs, *([name, self.events.scale(name), records[name]["parts"]] for name in names)])
+
     @cached_property
     def data(self) -> SearchData:
         """Read only where something is left to do."""
-        return SearchData(self.events.read_searched(self.folder), self.blinded, _truth(self.observed.values()))
+        simulation = self.events.read_simulation(self.folder) if self._needs_simulation else None
+        return SearchData(
+            self.events.read_searched(self.folder), self.blinded, _truth(self.observed.values()), simulation
+        )
+
+    @property
+    def _needs_simulation(self) -> bool:
+        return get_method(self.config.learning.method).needs_simulation
 
 
 def _run_windows(job: _Scan) -> dict[str, WindowResult]:
-    inputs = job.inputs
+    inputs = job.all_inputs
     keys = [window_key(window, job.regions, job.config, inputs) for window in job.regions.windows]
     known = job.folder.load_windows(keys)
     if len(known) < len(keys):
         for key, result in run_scan(job.data, job.regions, job.config, job.backend, inputs=inputs, done=known):
-            job.folder.save_window(key, result, inputs=inputs)
+            job.folder.save_window(key, result, inputs=job.inputs)
             known[key] = result
             _log.info("window %s: %s", result.window.name, result.reason or result.status)
     return {key: known[key] for key in keys}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from analysis.learning import TrainingSet
+from analysis.learning import BoostedTrees, FittedEnsemble, TrainingSet
 
-__all__ = ["SpyLearner", "SpyModel"]
+__all__ = ["Ledger", "SpyLearner", "SpyModel"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class SpyModel:
         _, first = pickle.loads(self.members[0])
         return np.asarray(first)
 
+    def pick(self, member: int) -> SpyModel:
+        return self
+
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.stack([X[:, 0], X[:, 0] + 1], axis=1)
 
@@ -46,3 +51,41 @@ class SpyLearner:
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> SpyModel:
         state = random_state.generate_state(4).tobytes()
         return SpyModel((pickle.dumps((training.group, training.X[:, 0])), state))
+
+
+@dataclass
+class Ledger:
+    """Every boosted tree that is trained anywhere, and every event that one scores, reweighters included.
+
+    Attributes
+    ----------
+    events : dict of float to int
+        Identity of the event whose first feature this is.
+    trained : dict of bytes to set of int
+        Identities of the events that a member was trained on, or stopped early by.
+    scored : list of (set of int, set of int)
+        Of each call: the events that were scored, and those that the member had seen.
+    """
+
+    events: dict[float, int]
+    trained: dict[bytes, set[int]] = field(default_factory=dict)
+    scored: list[tuple[set[int], set[int]]] = field(default_factory=list)
+
+    def watch(self, patch: pytest.MonkeyPatch) -> None:
+        """Record from now on."""
+        fit, predict = BoostedTrees.fit, FittedEnsemble.predict
+
+        def spy_fit(learner: BoostedTrees, training: TrainingSet, **options: Any) -> FittedEnsemble:
+            model = fit(learner, training, **options)
+            seen = set(training.group.tolist())
+            for member in model.members:
+                self.trained[member] = seen
+            return model
+
+        def spy_predict(model: FittedEnsemble, X: NDArray[np.float32]) -> NDArray[np.float32]:
+            events = {self.events[value] for value in X[:, 0].tolist()}
+            self.scored += [(events, self.trained[member]) for member in model.members]
+            return predict(model, X)
+
+        patch.setattr(BoostedTrees, "fit", spy_fit)
+        patch.setattr(FittedEnsemble, "predict", spy_predict)

@@ -1,8 +1,19 @@
 """Machinery of weakly supervised learning that knows no physics: training sets, folds, ensembles, working points."""
 
-from analysis.learning.crossfit import CrossFit, FoldResult, FoldTask, Method, Scores, collect_folds, run_fold
+from analysis.learning.crossfit import (
+    CrossFit,
+    FoldResult,
+    FoldTask,
+    Scores,
+    Template,
+    collect_folds,
+    run_fold,
+)
 from analysis.learning.ensemble import BoostedTrees, FittedEnsemble
-from analysis.learning.folds import assign_folds
+from analysis.learning.folds import assign_folds, stratified_folds
+from analysis.learning.nested import Nested
+from analysis.learning.protocols import Method, TemplateMethod
+from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.learning.working_points import INCLUSIVE, PassWeights, choose_working_points, selection_name
 
@@ -14,12 +25,17 @@ __all__ = [
     "FoldResult",
     "FoldTask",
     "Method",
+    "Nested",
     "PassWeights",
+    "Samples",
     "Scores",
+    "Template",
+    "TemplateMethod",
     "TrainingSet",
     "assign_folds",
     "choose_working_points",
     "collect_folds",
     "run_fold",
     "selection_name",
+    "stratified_folds",
 ]

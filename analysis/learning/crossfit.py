@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.errors import TableError
 from analysis.identity import string_hash
-from analysis.learning.folds import assign_folds
+from analysis.learning.decorrelation import PercentileMap, PercentileScaling
+from analysis.learning.folds import assign_folds, stratified_folds
+from analysis.learning.nested import JoinedModel, Nested, best_candidate
+from analysis.learning.protocols import Learner, Method, Model, TemplateMethod
+from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
 from analysis.table import EventTable
 
-__all__ = ["CrossFit", "FoldResult", "FoldTask", "Learner", "Method", "Model", "Scores", "collect_folds", "run_fold"]
+__all__ = [
+    "CrossFit",
+    "FoldResult",
+    "FoldTask",
+    "Learner",
+    "Method",
+    "Model",
+    "Scores",
+    "TemplateMethod",
+    "collect_folds",
+    "run_fold",
+]
 
 
-class Method(Protocol):
-    """A way to set up the contrast that a classifier learns."""
+_METHOD, _CANDIDATES = 1, 2
+"""Keep the random numbers of a method, and of candidates, apart from those of the classifiers."""
 
-    @property
-    def name(self) -> str:
-        """Name in the registry and in results."""
-        ...
-
-    def contrast(self, data: EventTable, window: MassWindow, features: Sequence[str]) -> TrainingSet:
-        """Build the training set from the events of the training folds only."""
-        ...
-
-
-class Model(Protocol):
-    """A trained ensemble."""
-
-    @property
-    def members(self) -> tuple[bytes, ...]:
-        """Stored form of each member."""
-        ...
-
-    def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n_rows, n_members) float32 scores."""
-        ...
-
-
-class Learner(Protocol):
-    """Something that can be trained; `BoostedTrees` is the one in use."""
-
-    def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> Model:
-        """Train on a set and return the model."""
-        ...
+Folds = tuple[NDArray[np.int8], NDArray[np.int8] | None]
+"""Of data and of simulation."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +55,12 @@ class FoldTask:
     learner : Learner
     random_state : int
         Seed of the search; the task derives its own from it, the window and the fold.
+    nested : Nested or None
+        Choose models on validation folds.
+    template : bool
+        Score the method's template of the background as well.
+    decorrelation : PercentileScaling or None
+        Scale the features; the map is learnt from the data of the training folds.
     """
 
     window: MassWindow
@@ -76,6 +70,38 @@ class FoldTask:
     method: Method
     learner: Learner
     random_state: int
+    nested: Nested | None = None
+    template: bool = False
+    decorrelation: PercentileScaling | None = None
+
+    def folds(self, table: EventTable) -> NDArray[np.int8]:
+        """(n_events,) int8: fold of each event of data or simulation."""
+        if self.nested is None:
+            return assign_folds(table.event_id, self.n_folds, random_state=self.random_state)
+        return stratified_folds(
+            table.event_id, table.mjj, self.nested.edges, self.n_folds, random_state=self.random_state
+        )
+
+    def seed(self, *purpose: int) -> np.random.SeedSequence:
+        """Seed of this window, fold and purpose."""
+        key = (string_hash(self.window.name), self.fold, *purpose)
+        return np.random.SeedSequence(self.random_state, spawn_key=key)
+
+
+@dataclass(frozen=True)
+class Template:
+    """Simulated background of the signal region, weighted by the method and scored out of fold.
+
+    Attributes
+    ----------
+    scores : Scores
+    event_id : (n_simulated,) uint64
+    weight : (n_simulated,) float64
+    """
+
+    scores: Scores
+    event_id: NDArray[np.uint64]
+    weight: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -89,12 +115,18 @@ class FoldResult:
         Positions in the table of the scored events.
     scores : (n_scored, n_members) float32
     model : Model
+    template : Template or None
+        Of this fold.
+    scaling : PercentileMap or None
+        Of the features, for events that the model shall score.
     """
 
     fold: int
     rows: NDArray[np.int64]
     scores: NDArray[np.float32]
     model: Model
+    template: Template | None = None
+    scaling: PercentileMap | None = None
 
 
 @dataclass(frozen=True)
@@ -129,10 +161,16 @@ class CrossFit:
     scores : Scores
     models : tuple of Model
         One per fold, in order; each has not seen the events of its own fold.
+    template : Template or None
+        Where it was asked for.
+    scalings : tuple of PercentileMap
+        One per fold; empty where the features are used as they are.
     """
 
     scores: Scores
     models: tuple[Model, ...]
+    template: Template | None = None
+    scalings: tuple[PercentileMap, ...] = ()
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score events that were not trained on, such as signal simulation.
@@ -145,36 +183,97 @@ class CrossFit:
         return np.stack([model.predict(X).mean(axis=1) for model in self.models], axis=1)
 
 
-def run_fold(task: FoldTask, table: EventTable) -> FoldResult:
+def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     """Train the models of one fold on the other folds and score it.
 
     Parameters
     ----------
     task : FoldTask
-    table : EventTable
-        All events of the search region.
+    samples : Samples
+        All events of the search region, and of the simulation where the method needs one.
 
     Returns
     -------
     FoldResult
+
+    Raises
+    ------
+    TableError
+        If the template is asked of a method that has none.
     """
-    fold = assign_folds(table.event_id, task.n_folds, random_state=task.random_state)
-    training = task.method.contrast(table.select(fold != task.fold), task.window, task.features)
-    seed = np.random.SeedSequence(task.random_state, spawn_key=(string_hash(task.window.name), task.fold))
-    model = task.learner.fit(training, random_state=seed)
-    rows = np.flatnonzero((fold == task.fold) & task.window.in_fit_range(table.mjj))
-    held_out = table.table.take(rows)
-    return FoldResult(task.fold, rows, model.predict(EventTable(held_out, table.features).matrix(task.features)), model)
+    folds = samples.map(task.folds)
+    scaling = None
+    if task.decorrelation is not None:
+        scaling = task.decorrelation.fit(samples.data.select(folds[0] != task.fold), task.features)
+        samples = samples.apply(scaling.apply)
+    training = _without(samples, folds, task.fold)
+    model = _train(task, training) if task.nested is None else _train_nested(task, task.nested, samples, folds)
+    rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
+    scores = model.predict(_take(samples.data, rows).matrix(task.features))
+    template = _score_template(task, samples, training, folds[1], model) if task.template else None
+    return FoldResult(task.fold, rows, scores, model, template, scaling)
 
 
-def collect_folds(results: Iterable[FoldResult], event_id: NDArray[np.uint64], task: FoldTask) -> CrossFit:
+def _train(task: FoldTask, training: Samples) -> Model:
+    return task.learner.fit(_contrast(task, training), random_state=task.seed())
+
+
+def _contrast(task: FoldTask, samples: Samples, *purpose: int) -> TrainingSet:
+    return task.method.contrast(samples, task.window, task.features, random_state=task.seed(_METHOD, *purpose))
+
+
+def _without(samples: Samples, folds: Folds, *left_out: int) -> Samples:
+    data, simulation = folds
+    kept = None if simulation is None else ~np.isin(simulation, left_out)
+    return samples.select(~np.isin(data, left_out), kept)
+
+
+def _of_fold(samples: Samples, folds: Folds, wanted: int) -> Samples:
+    data, simulation = folds
+    return samples.select(data == wanted, None if simulation is None else simulation == wanted)
+
+
+def _take(table: EventTable, rows: NDArray[np.int64]) -> EventTable:
+    return EventTable(table.table.take(rows), table.features)
+
+
+def _train_nested(task: FoldTask, nested: Nested, samples: Samples, folds: Folds) -> Model:
+    chosen = []
+    for validation in range(task.n_folds):
+        if validation == task.fold:
+            continue
+        training = _contrast(task, _without(samples, folds, task.fold, validation), validation, 0)
+        deciding = _contrast(task, _of_fold(samples, folds, validation), validation, 1)
+        candidates = task.learner.fit(training, random_state=task.seed(_CANDIDATES, validation))
+        chosen.append(candidates.pick(best_candidate(candidates.predict(deciding.X), deciding, nested.efficiency)))
+    return JoinedModel(tuple(chosen))
+
+
+def _score_template(
+    task: FoldTask, samples: Samples, training: Samples, fold: NDArray[np.int8] | None, model: Model
+) -> Template:
+    if not isinstance(task.method, TemplateMethod) or samples.simulation is None or fold is None:
+        msg = (
+            f"method {task.method.name} has no template of the background: set learning.threshold_reference to "
+            "spectrum or sidebands."
+        )
+        raise TableError(msg)
+    held_out = samples.simulation.select((fold == task.fold) & task.window.in_signal(samples.simulation.mjj))
+    weight = task.method.template(training, held_out, task.window, task.features, random_state=task.seed(_METHOD))
+    scores = model.predict(held_out.matrix(task.features))
+    folds = np.full(len(held_out), task.fold, np.int8)
+    return Template(Scores(scores, folds, task.method.name), held_out.event_id, weight)
+
+
+def collect_folds(results: Iterable[FoldResult], table: EventTable, task: FoldTask) -> CrossFit:
     """Put the folds of one window together.
 
     Parameters
     ----------
     results : iterable of FoldResult
         One per fold, in any order.
-    event_id : (n_events,) uint64
+    table : EventTable
+        The events that were scored.
     task : FoldTask
         Any task of the window.
 
@@ -183,8 +282,18 @@ def collect_folds(results: Iterable[FoldResult], event_id: NDArray[np.uint64], t
     CrossFit
     """
     ordered = sorted(results, key=lambda result: result.fold)
-    values = np.full((len(event_id), ordered[0].scores.shape[1]), np.nan, np.float32)
+    values = np.full((len(table), ordered[0].scores.shape[1]), np.nan, np.float32)
     for result in ordered:
         values[result.rows] = result.scores
-    fold = assign_folds(event_id, task.n_folds, random_state=task.random_state)
-    return CrossFit(Scores(values, fold, task.method.name), tuple(result.model for result in ordered))
+    scores = Scores(values, task.folds(table), task.method.name)
+    scalings = tuple(result.scaling for result in ordered if result.scaling is not None)
+    return CrossFit(scores, tuple(result.model for result in ordered), _join_templates(ordered), scalings)
+
+
+def _join_templates(results: Iterable[FoldResult]) -> Template | None:
+    parts = [result.template for result in results if result.template is not None]
+    if not parts:
+        return None
+    values, folds = (np.concatenate([getattr(part.scores, name) for part in parts]) for name in ("values", "fold"))
+    event_id, weight = (np.concatenate([getattr(part, name) for part in parts]) for name in ("event_id", "weight"))
+    return Template(Scores(values, folds, parts[0].scores.method), event_id, weight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,10 @@ class FittedEnsemble:
             booster.load_model(bytearray(document))
         return boosters
 
+    def pick(self, member: int) -> FittedEnsemble:
+        """Return one member as an ensemble."""
+        return FittedEnsemble((self.members[member],))
+
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score rows with every member.
 
@@ -62,10 +66,13 @@ class BoostedTrees:
     ----------
     config : ClassifierConfig
     n_members : int
+    bagged_features : int or None
+        Number of features that a member sees, drawn anew for each (attribute bagging); None for all.
     """
 
     config: ClassifierConfig
     n_members: int
+    bagged_features: int | None = None
 
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> FittedEnsemble:
         """Train all members.
@@ -87,9 +94,18 @@ class BoostedTrees:
         """
         seeds = (random_state.generate_state(self.n_members + 1) >> 1).tolist()
         train, validation = self._split(training, seeds.pop())
+        if self.bagged_features is None:
+            return FittedEnsemble(tuple(self._fit_members(train, validation, seeds)))
+        members = []
+        for seed in seeds:
+            unseen = np.random.default_rng(seed).permutation(training.X.shape[1])[self.bagged_features :]
+            members += self._fit_members(_hide(train, unseen), validation and _hide(validation, unseen), [seed])
+        return FittedEnsemble(tuple(members))
+
+    def _fit_members(self, train: TrainingSet, validation: TrainingSet | None, seeds: list[int]) -> list[bytes]:
         train_data = self._quantiles(train)
         evals = [(self._quantiles(validation, reference=train_data), "validation")] if validation else []
-        return FittedEnsemble(tuple(self._fit_member(train_data, evals, seed) for seed in seeds))
+        return [self._fit_member(train_data, evals, seed) for seed in seeds]
 
     def _split(self, training: TrainingSet, seed: int) -> tuple[TrainingSet, TrainingSet | None]:
         if self.config.early_stopping_rounds is None:
@@ -121,3 +137,10 @@ class BoostedTrees:
         if evals:
             booster = booster[: booster.best_iteration + 1]
         return bytes(booster.save_raw("ubj"))
+
+
+def _hide(training: TrainingSet, columns: NDArray[np.int64]) -> TrainingSet:
+    """Leave nothing to split on in some columns; the model still takes all of them."""
+    X = training.X.copy()
+    X[:, columns] = np.nan
+    return replace(training, X=X)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.identity import uniform
-from analysis.learning.crossfit import Scores
+from analysis.learning.crossfit import Scores, Template
 
-__all__ = ["INCLUSIVE", "PassWeights", "choose_working_points", "selection_name"]
+__all__ = ["INCLUSIVE", "Ensemble", "PassWeights", "choose_working_points", "selection_name"]
 
 INCLUSIVE = "inclusive"
 """Name of the selection that keeps every event."""
+
+Ensemble = Literal["mean-score", "mean-count"]
 
 
 def selection_name(efficiency: float) -> str:
@@ -38,15 +41,20 @@ class PassWeights:
     achieved : tuple of float
         Efficiencies on the reference events, summed over folds.
     values : (n_events, n_selections) float64
-        1 where an event passes, 0 where not; 0 for all but inclusive outside the scored range.
-    thresholds : (n_folds, n_selections, 2) float64
-        Score and tie-break above which, in this order, an event of the fold passes; -inf for inclusive.
+        1 where an event passes, 0 where not, and the fraction of members that select it where they are cut one by one;
+        0 for all but inclusive outside the scored range.
+    thresholds : (n_folds, n_cuts, n_selections, 2) float64
+        Score and tie-break above which, in this order, an event of the fold passes; -inf for inclusive. One cut on the
+        mean of the members, or one a member.
+    members : (n_events, n_members, n_selections) bool, or None
+        Which member selects which event; None where their mean is cut.
     """
 
     efficiencies: tuple[float, ...]
     achieved: tuple[float, ...]
     values: NDArray[np.float64]
     thresholds: NDArray[np.float64]
+    members: NDArray[np.bool_] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,45 +64,84 @@ class PassWeights:
 
 def choose_working_points(
     scores: Scores,
-    reference: NDArray[np.bool_],
+    reference: NDArray[np.bool_] | Template,
     efficiencies: Sequence[float],
     *,
     event_id: NDArray[np.uint64],
     weight: NDArray[np.float64],
     random_state: int,
+    ensemble: Ensemble = "mean-score",
 ) -> PassWeights:
-    """Cut the member mean of each fold at its own quantile.
+    """Cut each fold at its own quantile.
 
     Parameters
     ----------
     scores : Scores
-    reference : (n_events,) bool
-        Events whose scores fix the thresholds; all must be scored.
+    reference : (n_events,) bool, or Template
+        Events whose scores fix the thresholds; all must be scored. Or a template of the background instead.
     efficiencies : sequence of float
         Fractions of the reference weight to keep.
     event_id : (n_events,) uint64
     weight : (n_events,) float64
     random_state : int
         Seed of the tie-break.
+    ensemble : str
+        "mean-score" cuts the mean of the members (CWoLa hunting, arXiv:1902.02634; SA-CWoLa, arXiv:2009.02205).
+        "mean-count" cuts every member at its own quantile and averages their decisions (ATLAS, arXiv:2502.09770); see
+        `analysis.members` for the error of such counts.
 
     Returns
     -------
     PassWeights
         With the inclusive selection first.
     """
-    mean = scores.mean().astype(np.float64)
-    tie = uniform(event_id, random_state, "tie-break")
-    n_folds = int(scores.fold.max(initial=0)) + 1
-    thresholds = np.full((n_folds, len(efficiencies) + 1, 2), -np.inf)
-    for fold in range(n_folds):
-        rows = reference & (scores.fold == fold)
-        thresholds[fold, 1:] = _quantiles(mean[rows], tie[rows], weight[rows], efficiencies)
-    cut = thresholds[scores.fold]
-    passes = (mean[:, None] > cut[..., 0]) | ((mean[:, None] == cut[..., 0]) & (tie[:, None] > cut[..., 1]))
-    passes[:, 0] = True
-    total = weight[reference].sum()
-    achieved = (passes[reference] * weight[reference, None]).sum(axis=0) / total
-    return PassWeights((1.0, *efficiencies), tuple(achieved.tolist()), passes.astype(np.float64), thresholds)
+    data = _Cuttable(_cut_values(scores, ensemble), scores.fold, uniform(event_id, random_state, "tie-break"), weight)
+    if isinstance(reference, Template):
+        tie = uniform(reference.event_id, random_state, "tie-break")
+        fixing = _Cuttable(_cut_values(reference.scores, ensemble), reference.scores.fold, tie, reference.weight)
+        rows = np.ones(len(tie), bool)
+    else:
+        rows, fixing = reference, data
+    n_folds = 1 + int(max(scores.fold.max(initial=0), fixing.fold.max(initial=0)))
+    thresholds = fixing.thresholds(rows, efficiencies, n_folds)
+    passes = data.passes(thresholds)
+    kept = passes if fixing is data else fixing.passes(thresholds)
+    achieved = (kept.mean(axis=1)[rows] * fixing.weight[rows, None]).sum(axis=0) / fixing.weight[rows].sum()
+    members = None if ensemble == "mean-score" else passes
+    return PassWeights((1.0, *efficiencies), tuple(achieved.tolist()), passes.mean(axis=1), thresholds, members)
+
+
+def _cut_values(scores: Scores, ensemble: Ensemble) -> NDArray[np.float32]:
+    """(n_events, n_cuts): what is cut."""
+    return scores.mean()[:, None] if ensemble == "mean-score" else scores.values
+
+
+@dataclass(frozen=True)
+class _Cuttable:
+    """Scored events: values (n_events, n_cuts), and (n_events,) each of fold, tie-break and weight."""
+
+    values: NDArray[np.float32]
+    fold: NDArray[np.int8]
+    tie: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+    def thresholds(self, rows: NDArray[np.bool_], efficiencies: Sequence[float], n_folds: int) -> NDArray[np.float64]:
+        """(n_folds, n_cuts, n_selections, 2): quantiles of each fold over the rows."""
+        found = np.full((n_folds, self.values.shape[1], len(efficiencies) + 1, 2), -np.inf)
+        for fold in range(n_folds):
+            used = rows & (self.fold == fold)
+            for cut, values in enumerate(self.values.T):
+                score = values[used].astype(np.float64)
+                found[fold, cut, 1:] = _quantiles(score, self.tie[used], self.weight[used], efficiencies)
+        return found
+
+    def passes(self, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n_events, n_cuts, n_selections) bool."""
+        result = np.ones((*self.values.shape, thresholds.shape[2]), bool)
+        for selection in range(1, thresholds.shape[2]):
+            score, tie = (thresholds[self.fold, :, selection, part] for part in (0, 1))
+            result[:, :, selection] = (self.values > score) | ((self.values == score) & (self.tie[:, None] > tie))
+        return result
 
 
 def _quantiles(

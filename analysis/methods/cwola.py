@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.errors import WindowError
+from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet, positive_weights
 from analysis.regions import MassWindow
-from analysis.table import EventTable
 
 __all__ = ["CWoLa"]
 
@@ -24,16 +24,22 @@ class CWoLa:
     """
 
     name: str = "cwola"
+    uses_truth: bool = False
+    needs_simulation: bool = False
 
-    def contrast(self, data: EventTable, window: MassWindow, features: Sequence[str]) -> TrainingSet:
+    def contrast(
+        self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
+    ) -> TrainingSet:
         """Label the window 1 and its sidebands 0.
 
         Parameters
         ----------
-        data : EventTable
+        samples : Samples
             Events of the training folds.
         window : MassWindow
         features : sequence of str
+        random_state : numpy.random.SeedSequence
+            Not used: nothing is random.
 
         Returns
         -------
@@ -44,6 +50,7 @@ class CWoLa:
         WindowError
             If the window or a sideband holds no event, or its weights do not add up to something positive.
         """
+        data = samples.data
         mjj, weight = data.mjj, data.weight
         inside = window.in_signal(mjj)
         target = weight[inside].sum()

@@ -145,3 +145,36 @@ def test_window_survives_json() -> None:
     window = MassWindow((3333.5, 3711.0), (3133.5, 3333.5), (3711.0, 3911.0), (3200.0, 3900.0), (3000.0, 6500.0))
     assert MassWindow.from_json(window.to_json()) == window
     assert window.name == "3333.5-3711"
+
+
+LISTED = {"windows": [(3000.0, 3600.0), (3600.0, 4400.0)], "fit_range": (2000.0, 6000.0)}
+
+
+def test_windows_may_have_sidebands_and_masks_of_their_own() -> None:
+    first, second = scan_of(
+        **LISTED, sidebands=[(2500, 4400), (3000, 5300)], masks=[(2800, 3800), (3390, 4600)]
+    ).windows
+    assert (first.lower, first.upper, first.mask) == ((2500, 3000), (3600, 4400), (2800, 3800))
+    assert (second.lower, second.upper) == ((3000, 3600), (4400, 5300))
+    assert second.mask == (3300, 4600)  # widened to the grid of the fit
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (LISTED | {"masks": [(2800, 3800)]}, "masks must list one interval for each of windows"),
+        ({"sidebands": [(2800, 3800)]}, "sidebands must list one interval for each of windows"),
+        (
+            LISTED | {"masks": [(3100, 3800), (3300, 4600)]},
+            r"masks must reach beyond .*\[3100, 3800\] for \[3000, 3600\]",
+        ),
+        (LISTED | {"sidebands": [(3000, 3800), (3300, 4600)]}, "sidebands must reach beyond"),
+    ],
+)
+def test_lists_that_do_not_fit_the_windows_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ScanConfig(**values)
+
+
+def test_masks_may_equal_their_windows() -> None:
+    assert [w.mask for w in scan_of(**LISTED, masks=LISTED["windows"]).windows] == LISTED["windows"]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,11 @@ import xgboost as xgb
 from analysis import evaluation, search
 from analysis.compute import Serial
 from analysis.config import SearchConfig
-from analysis.identity import uniform
-from analysis.learning import assign_folds
+from analysis.errors import ConfigError
+from analysis.identity import event_hash, uniform
+from analysis.learning import Samples, TrainingSet, assign_folds
+from analysis.methods import METHODS
+from analysis.records import window_document, window_from_document
 from analysis.regions import RegionScan
 from analysis.search import SearchData, WindowResult, n_trials, run_scan, run_window, window_key
 from analysis.spectra import NOMINAL
@@ -161,6 +164,135 @@ def test_thresholds_can_come_from_the_sidebands_alone() -> None:
     assert result.selections[1].efficiency_achieved == pytest.approx(selected / inside)
 
 
+# Ensembles
+
+
+@fast
+def test_averaged_counts_through_the_whole_search() -> None:
+    learning = {"ensemble": "mean-count", "n_members": 3, "efficiencies": (0.1,)}
+    result = run_window(SIGNAL_TOY, WINDOW, SCAN, toy_config(learning=learning))
+    inclusive, cut = result.selections
+    assert result.passes is not None
+    table, weight = SIGNAL_TOY.table, result.passes[:, 1]
+    assert set(np.unique(np.rint(3 * weight))) == {0, 1, 2, 3}
+    inside = WINDOW.in_signal(table.mjj)
+    assert cut.n_obs == pytest.approx(weight[inside].sum())
+    beside = WINDOW.in_fit_range(table.mjj) & ~((table.mjj >= 3200) & (table.mjj < 3800))
+    assert cut.weight == pytest.approx((weight[beside] ** 2).sum() / weight[beside].sum(), rel=0.05)
+    assert inclusive.members is None
+    assert cut.members is not None
+    assert cut.members.n_members == 3
+    assert cut.background is not None
+    assert cut.members.mean == pytest.approx((cut.n_obs or 0) - cut.background, abs=0.1 * cut.background)
+    assert 0 < cut.members.spread < cut.background
+    document = json.loads(json.dumps(window_document(result)))
+    again = window_from_document(document, result.spectrum, {}, result.passes)
+    assert [selection.members for selection in again.selections] == [None, cut.members]
+
+
+@fast
+def test_members_are_not_told_while_blinded() -> None:
+    learning = {"ensemble": "mean-count", "n_members": 2, "efficiencies": (0.1,)}
+    hidden = replace(SIGNAL_TOY, blinded=True, signal_datasets=None)
+    result = run_window(hidden, WINDOW, SCAN, toy_config(learning=learning))
+    assert result.status == "ok"
+    assert [selection.members for selection in result.selections] == [None, None]
+
+
+@fast
+def test_nested_folds_find_the_signal_too() -> None:
+    learning = {"cross_fitting": "nested", "n_candidates": 2, "n_folds": 4, "candidate_efficiency": 0.05}
+    config = toy_config(learning=learning)
+    result = run_window(SIGNAL_TOY, WINDOW, SCAN, config)
+    inclusive, loose, tight = (selection.discovery.z for selection in result.selections if selection.discovery)
+    assert tight > loose > inclusive + 1
+    assert [len(members) for members in result.models] == [3] * 4
+    ((_, again),) = run_scan(SIGNAL_TOY, SCAN, config, Serial())
+    assert_same(again, result)
+
+
+# Methods that need more than the data
+
+
+@dataclass(frozen=True)
+class Needy:
+    """A window of data against a window of simulation, with the simulation as its template."""
+
+    name: str = "needy"
+    uses_truth: bool = False
+    needs_simulation: bool = True
+
+    def contrast(self, samples: Samples, window: Any, features: Any, *, random_state: Any) -> TrainingSet:
+        tables = [table.select(window.in_signal(table.mjj)) for table in (samples.data, samples.require_simulation())]
+        X, group = (
+            np.concatenate(parts) for parts in zip(*((t.matrix(features), t.event_id) for t in tables), strict=True)
+        )
+        y = np.repeat([1, 0], [len(table) for table in tables])
+        return TrainingSet.build(X, y, np.where(y == 1, 1 / y.sum(), 1 / (1 - y).sum()), group)
+
+    def template(self, samples: Any, held_out: EventTable, window: Any, features: Any, *, random_state: Any) -> Any:
+        return held_out.weight
+
+
+@pytest.fixture
+def needy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "needy", Needy())
+
+
+def pure_background(n_events: int = 20_000) -> EventTable:
+    toy = toy_table(n_events, random_state=77)
+    return table_of(toy.mjj, toy.matrix(("x0", "x1")), event_id=event_hash(2, np.arange(n_events)))
+
+
+@fast
+@pytest.mark.usefixtures("needy")
+def test_a_template_in_the_window_fixes_the_false_positive_rate() -> None:
+    learning = {"method": "needy", "threshold_reference": "background-template", "efficiencies": (0.1,)}
+    config = toy_config(learning=learning)
+    data = replace(SIGNAL_TOY, simulation=pure_background())
+    result = run_window(data, WINDOW, SCAN, config)
+    inclusive, cut = result.selections
+    n_template = WINDOW.in_signal(pure_background().mjj).sum()
+    assert cut.efficiency_achieved == pytest.approx(0.1, abs=3 * 0.51 / n_template)
+    assert result.passes is not None
+    # Background of the same distribution passes as often as the template: binomial errors of both.
+    background = SIGNAL_TOY.table.column("dataset") == "background"
+    inside = WINDOW.in_fit_range(SIGNAL_TOY.table.mjj) & background
+    rate = result.passes[inside, 1].mean()
+    assert rate == pytest.approx(0.1, abs=4 * np.sqrt(0.09 / inside.sum() + 0.09 / n_template))
+    signal = ~background & WINDOW.in_signal(SIGNAL_TOY.table.mjj)
+    assert result.passes[signal, 1].mean() > 0.4
+    assert cut.discovery is not None
+    assert inclusive.discovery is not None
+    assert cut.discovery.z > inclusive.discovery.z + 1
+
+
+@pytest.mark.usefixtures("needy")
+def test_a_method_without_what_it_needs_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "run_fold", lambda *_: pytest.fail("trained"))
+    config = toy_config(learning={"method": "needy"})
+    with pytest.raises(ConfigError, match="method needy needs datasets of kind background, and there are none"):
+        run_window(SIGNAL_TOY, WINDOW, SCAN, config)
+    monkeypatch.setitem(METHODS, "needy", Needy(uses_truth=True, needs_simulation=False))
+    with pytest.raises(ConfigError, match="method needy uses the truth of simulated events, which datasets of kind d"):
+        scan_results(replace(SIGNAL_TOY, signal_datasets=None), SCAN, config)
+
+
+def test_a_method_without_a_template_cannot_cut_on_one() -> None:
+    config = toy_config(learning={"threshold_reference": "background-template"})
+    with pytest.raises(ConfigError, match="method cwola has no template of the background"):
+        scan_results(SIGNAL_TOY, SCAN, config)
+
+
+@pytest.mark.usefixtures("needy")
+def test_methods_see_simulation_and_truth_only_where_they_ask_for_them() -> None:
+    data = replace(SIGNAL_TOY, simulation=pure_background(100))
+    for uses_truth, needs_simulation in ((False, False), (True, False), (False, True)):
+        samples = data.samples(Needy(uses_truth=uses_truth, needs_simulation=needs_simulation))
+        assert (samples.signal_datasets is not None) == uses_truth
+        assert (samples.simulation is not None) == needs_simulation
+
+
 # Leakage, through the whole search
 
 
@@ -169,14 +301,15 @@ def test_no_event_is_scored_by_a_model_that_saw_it(monkeypatch: pytest.MonkeyPat
     scored: list[tuple[Any, set[int]]] = []
     collect = search.collect_folds
 
-    def spy(results: Any, event_id: Any, task: Any) -> Any:
-        crossfit = collect(results, event_id, task)
+    def spy(results: Any, table: EventTable, task: Any) -> Any:
+        crossfit = collect(results, table, task)
         scored.extend(
-            (model, set(event_id[crossfit.scores.fold == fold].tolist())) for fold, model in enumerate(crossfit.models)
+            (model, set(table.event_id[crossfit.scores.fold == fold].tolist()))
+            for fold, model in enumerate(crossfit.models)
         )
         return crossfit
 
-    monkeypatch.setattr(search, "BoostedTrees", lambda config, n_members: SpyLearner())
+    monkeypatch.setattr(search, "BoostedTrees", lambda *_: SpyLearner())
     monkeypatch.setattr(search, "collect_folds", spy)
     toy = toy_table(6000, random_state=1)
     copies = table_of(toy.mjj, toy.matrix(("x0", "x1")), event_id=np.repeat(toy.event_id[::2], 2))
@@ -342,7 +475,7 @@ def test_keys_do_not_change_with_what_does_not_matter() -> None:
 
 @fast
 def test_windows_that_are_done_are_not_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "BoostedTrees", lambda config, n_members: SpyLearner())
+    monkeypatch.setattr(search, "BoostedTrees", lambda *_: SpyLearner())
     config = toy_config(scan={"first": 3300.0, "last": 4100.0, "step": 200.0}, learning={"n_folds": 2})
     scan = RegionScan.from_config(config.scan)
     data = SearchData(toy_table(3000, random_state=3))

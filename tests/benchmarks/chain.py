@@ -16,7 +16,7 @@ from analysis.background import choose_order
 from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
 from analysis.datasets import Dataset
-from analysis.learning import BoostedTrees, FoldTask, run_fold
+from analysis.learning import BoostedTrees, FoldTask, Samples, run_fold
 from analysis.methods import get_method
 from analysis.regions import RegionScan
 from analysis.statistics import Counting, counting_workspace, discovery, upper_limit
@@ -38,8 +38,9 @@ def training(config: SearchConfig, table: EventTable) -> tuple[float, int]:
     learner = BoostedTrees(config.learning.classifier, config.learning.n_members)
     method = get_method(config.learning.method)
     task = FoldTask(window, 0, config.learning.n_folds, config.learning.features, method, learner, 0)
-    seconds, _ = cpu(lambda: run_fold(task, table))
-    rows = len(method.contrast(table, window, config.learning.features).y)
+    seconds, _ = cpu(lambda: run_fold(task, Samples(table)))
+    seed = np.random.SeedSequence(0)
+    rows = len(method.contrast(Samples(table), window, config.learning.features, random_state=seed).y)
     return seconds / config.learning.n_members, int(rows * (1 - 1 / config.learning.n_folds))
 
 

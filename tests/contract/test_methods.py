@@ -3,20 +3,68 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from analysis.config import ClassifierConfig
 from analysis.errors import ConfigError, TableError
-from analysis.learning import FoldTask, Method, TrainingSet, collect_folds, run_fold
+from analysis.evaluation import SearchData
+from analysis.identity import event_hash
+from analysis.learning import (
+    BoostedTrees,
+    FoldTask,
+    Method,
+    Nested,
+    Samples,
+    TemplateMethod,
+    TrainingSet,
+    collect_folds,
+    run_fold,
+)
+from analysis.learning.decorrelation import PercentileScaling
 from analysis.methods import METHODS, get_method
-from tests.spies import SpyLearner
+from analysis.table import EventTable
+from tests.spies import Ledger, SpyLearner
 from tests.toy_tables import WINDOW, table_of, toy_table
 
 NAMES = ("x0", "x1")
 
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
+
+
+def simulated(n_events: int, *, random_state: int, n_features: int = 2) -> EventTable:
+    """Background events with identities that no event of a toy has."""
+    toy = toy_table(n_events, random_state=random_state, n_features=n_features)
+    identity = event_hash(2, np.arange(n_events))
+    return table_of(toy.mjj, toy.matrix(toy.feature_names), event_id=identity)
+
+
+def samples_of(method: Method, data: EventTable, *, random_state: int = 50) -> Samples:
+    """What the method asks for: simulation and truth only where it says so."""
+    simulation = simulated(4000, random_state=random_state, n_features=len(data.features))
+    return SearchData(data, signal_datasets=("signal",), simulation=simulation).samples(method)
+
+
+def toy_samples(method: Method, *, n_features: int = 2) -> Samples:
+    return samples_of(method, toy_table(3000, 300, random_state=1, n_features=n_features))
+
+
+def contrast(method: Method, samples: Samples, names: Sequence[str] = NAMES) -> TrainingSet:
+    return method.contrast(samples, WINDOW, names, random_state=np.random.SeedSequence(1))
+
+
+def shuffled(samples: Samples) -> Samples:
+    rng = np.random.default_rng(0)
+    tables = [
+        table and EventTable(table.table.take(rng.permutation(len(table))), table.features)
+        for table in (samples.data, samples.simulation)
+    ]
+    return replace(samples, data=tables[0], simulation=tables[1])
 
 
 def rows_by_event(training: TrainingSet) -> list[np.ndarray]:
@@ -38,8 +86,9 @@ def test_unknown_method_lists_the_known_ones() -> None:
 
 @every_method
 def test_training_sets_are_fit_for_training(method: Method) -> None:
-    table = toy_table(3000, random_state=1)
-    training = method.contrast(table, WINDOW, NAMES)
+    samples = toy_samples(method)
+    table = samples.data
+    training = contrast(method, samples)
     assert training.sample_weight.mean() == pytest.approx(1)
     assert training.sample_weight.min() > 0
     assert set(training.y.tolist()) == {0, 1}
@@ -50,12 +99,18 @@ def test_training_sets_are_fit_for_training(method: Method) -> None:
 
 
 @every_method
+def test_training_sets_hold_given_events_alone(method: Method) -> None:
+    samples = toy_samples(method)
+    given = [table.event_id for table in (samples.data, samples.simulation) if table is not None]
+    assert set(contrast(method, samples).group) <= set(np.concatenate(given))
+
+
+@every_method
 def test_order_of_events_does_not_matter(method: Method) -> None:
-    table = toy_table(3000, random_state=1)
-    mixed = type(table)(table.table.take(np.random.default_rng(0).permutation(3000)), table.features)
+    samples = toy_samples(method)
     for first, second in zip(
-        rows_by_event(method.contrast(table, WINDOW, NAMES)),
-        rows_by_event(method.contrast(mixed, WINDOW, NAMES)),
+        rows_by_event(contrast(method, samples)),
+        rows_by_event(contrast(method, shuffled(samples))),
         strict=True,
     ):
         np.testing.assert_allclose(second, first, rtol=1e-12)
@@ -63,14 +118,28 @@ def test_order_of_events_does_not_matter(method: Method) -> None:
 
 @every_method
 def test_only_the_named_features_are_used(method: Method) -> None:
-    table = toy_table(3000, random_state=1, n_features=3)
-    both = method.contrast(table, WINDOW, ("x2", "x0"))
-    alone = method.contrast(table, WINDOW, ("x2",))
+    samples = toy_samples(method, n_features=3)
+    both = contrast(method, samples, ("x2", "x0"))
+    alone = contrast(method, samples, ("x2",))
     assert both.X.shape[1] == 2
     np.testing.assert_array_equal(both.X[:, :1], alone.X)
     for forbidden in ("mjj", "event_id", "weight", "dataset"):
         with pytest.raises(TableError, match=f"'{forbidden}' may not be trained on"):
-            method.contrast(table, WINDOW, ("x0", forbidden))
+            contrast(method, samples, ("x0", forbidden))
+
+
+@every_method
+def test_what_a_method_needs_is_what_it_says(method: Method) -> None:
+    samples = toy_samples(method)
+    for needed, without in (
+        (method.needs_simulation, replace(samples, simulation=None)),
+        (method.uses_truth, replace(samples, signal_datasets=None)),
+    ):
+        if needed:
+            with pytest.raises(TableError, match="this method"):
+                contrast(method, without)
+        else:
+            assert without == samples
 
 
 @every_method
@@ -78,10 +147,12 @@ def test_no_event_is_scored_by_a_model_that_saw_it(method: Method) -> None:
     rng = np.random.default_rng(7)
     toy = toy_table(4000, random_state=2)
     copies = toy.event_id[rng.permutation(4000) // 2]  # every event twice, with different masses: injection, bootstrap
-    table = table_of(toy.mjj, toy.matrix(NAMES), event_id=copies)
+    origin = np.where(copies % np.uint64(9) == 0, "signal", "background").astype(object)
+    table = table_of(toy.mjj, toy.matrix(NAMES), event_id=copies, dataset=origin)
+    samples = samples_of(method, table)
     task = FoldTask(WINDOW, 0, 3, NAMES, method, SpyLearner(), 3)
-    results = [run_fold(replace(task, fold=fold), table) for fold in range(3)]
-    crossfit = collect_folds(results, table.event_id, task)
+    results = [run_fold(replace(task, fold=fold), samples) for fold in range(3)]
+    crossfit = collect_folds(results, table, task)
     assert np.isfinite(crossfit.scores.values).all()
     for fold, model in enumerate(crossfit.models):
         scored = set(table.event_id[crossfit.scores.fold == fold].tolist())
@@ -90,13 +161,89 @@ def test_no_event_is_scored_by_a_model_that_saw_it(method: Method) -> None:
         assert not scored & model.seen
 
 
+LIGHT = ClassifierConfig(n_estimators=4, max_depth=3, min_child_weight=5.0)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "early stopping": {"learner": BoostedTrees(LIGHT.model_copy(update={"early_stopping_rounds": 2}), 2)},
+    "bagged": {"learner": BoostedTrees(LIGHT, 2, bagged_features=1)},
+    "nested": {"nested": Nested(2, 0.1, tuple(np.arange(3000.0, 6501.0, 100.0)))},
+    "scaled": {"decorrelation": PercentileScaling.of_window(WINDOW, np.arange(3000.0, 6501.0, 100.0))},
+}
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
+unscaled = pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "scaled"])
+
+
+def task_of(method: Method, variant: str) -> FoldTask:
+    if hasattr(method, "reweighter"):
+        method = replace(method, reweighter=BoostedTrees(LIGHT, 1))  # type: ignore[type-var]
+    task = FoldTask(WINDOW, 1, 3, NAMES, method, BoostedTrees(LIGHT, 2), 3)
+    return replace(task, template=isinstance(method, TemplateMethod), **VARIANTS[variant])
+
+
+def spoiled(table: EventTable, rows: NDArray[np.bool_]) -> EventTable:
+    """Another event in some rows: features, weight and origin, while identity and mass stay."""
+    rng = np.random.default_rng(5)
+    X, weight, origin = table.matrix(NAMES).copy(), table.weight.copy(), table.column("dataset").copy()
+    X[rows] = rng.normal(3.0, 2.0, size=(rows.sum(), 2))
+    weight[rows] *= rng.uniform(0.5, 4.0, rows.sum())
+    origin[rows] = rng.permutation(np.array(["signal", "background"], object)[rng.integers(0, 2, rows.sum())])
+    return table_of(table.mjj, X, event_id=table.event_id, weight=weight, dataset=origin)
+
+
+@every_variant
+@every_method
+def test_nothing_that_scores_a_fold_depends_on_its_events(method: Method, variant: str) -> None:
+    """Models, reweighters, early stopping, scaling and choice of candidates: all of it is in the stored members."""
+    samples, task = toy_samples(method), task_of(method, variant)
+    members = run_fold(task, samples).model.members
+    for held_out in (True, False):
+        tables = [
+            None if table is None else spoiled(table, (task.folds(table) == task.fold) == held_out)
+            for table in (samples.data, samples.simulation)
+        ]
+        assert tables[0] is not None
+        changed = run_fold(task, replace(samples, data=tables[0], simulation=tables[1]))
+        assert (changed.model.members == members) == held_out
+
+
+@unscaled  # scaling hides the row numbers; the test above has it
+@every_method
+def test_no_boosted_tree_scores_an_event_that_it_saw(
+    method: Method, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inner reweighters and candidates as well; data and simulation hold their row number as a feature."""
+    samples = toy_samples(method)
+    tables, events, start = [], {}, 0
+    for table in (samples.data, samples.simulation):
+        if table is None:
+            tables.append(None)
+            continue
+        X = table.matrix(NAMES).copy()
+        X[:, 0] = np.arange(start, start + len(table))
+        start += len(table)
+        events |= dict(zip(X[:, 0].tolist(), table.event_id.tolist(), strict=True))
+        tables.append(table_of(table.mjj, X, event_id=table.event_id, dataset=table.column("dataset")))
+    assert tables[0] is not None
+    samples = replace(samples, data=tables[0], simulation=tables[1])
+    ledger = Ledger(events)
+    ledger.watch(monkeypatch)
+    task = task_of(method, variant)
+    for fold in range(task.n_folds):
+        run_fold(replace(task, fold=fold), samples)
+    assert len(ledger.scored) >= 2 * task.n_folds
+    for scored, seen in ledger.scored:
+        assert len(seen) > 100
+        assert scored
+        assert not scored & seen
+
+
 @every_method
 def test_methods_travel_to_workers(method: Method) -> None:
-    table = toy_table(3000, random_state=1)
+    samples = toy_samples(method)
     travelled = pickle.loads(pickle.dumps(method))
     for first, second in zip(
-        rows_by_event(method.contrast(table, WINDOW, NAMES)),
-        rows_by_event(travelled.contrast(table, WINDOW, NAMES)),
+        rows_by_event(contrast(method, samples)),
+        rows_by_event(contrast(travelled, samples)),
         strict=True,
     ):
         np.testing.assert_array_equal(second, first)

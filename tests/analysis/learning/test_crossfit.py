@@ -8,7 +8,16 @@ import pytest
 import xgboost as xgb
 
 from analysis.config import ClassifierConfig
-from analysis.learning import BoostedTrees, CrossFit, FoldResult, FoldTask, assign_folds, collect_folds, run_fold
+from analysis.learning import (
+    BoostedTrees,
+    CrossFit,
+    FoldResult,
+    FoldTask,
+    Samples,
+    assign_folds,
+    collect_folds,
+    run_fold,
+)
 from analysis.methods import CWoLa
 from analysis.table import EventTable
 from tests.spies import SpyLearner
@@ -27,7 +36,7 @@ def numbered_table(n_events: int = 4000, copies: int = 1) -> EventTable:
 
 
 def run_folds(table: EventTable, task: FoldTask = TASK) -> list[FoldResult]:
-    return [run_fold(replace(task, fold=fold), table) for fold in range(task.n_folds)]
+    return [run_fold(replace(task, fold=fold), Samples(table)) for fold in range(task.n_folds)]
 
 
 @pytest.mark.parametrize("copies", [1, 3])
@@ -38,14 +47,14 @@ def test_no_event_is_scored_by_a_model_that_saw_it(copies: int) -> None:
         seen = result.model.seen
         assert len(seen) > 300
         assert not seen & set(table.event_id[result.rows].tolist())
-    crossfit = collect_folds(reversed(results), table.event_id, TASK)
+    crossfit = collect_folds(reversed(results), table, TASK)
     for row in np.flatnonzero(np.isfinite(crossfit.scores.values[:, 0])):
         assert int(table.event_id[row]) not in crossfit.models[crossfit.scores.fold[row]].seen
 
 
 def test_every_event_in_the_fit_range_gets_its_own_score_and_no_other_does() -> None:
     table = numbered_table()
-    scores = collect_folds(reversed(run_folds(table)), table.event_id, TASK).scores
+    scores = collect_folds(reversed(run_folds(table)), table, TASK).scores
     inside = (table.mjj >= 3000) & (table.mjj < 6500)
     assert 0 < inside.sum() < len(table)
     rows = np.arange(len(table), dtype=np.float32)
@@ -57,7 +66,7 @@ def test_every_event_in_the_fit_range_gets_its_own_score_and_no_other_does() -> 
 
 def test_identities_and_features_of_training_rows_belong_together() -> None:
     table = numbered_table()
-    model = run_fold(TASK, table).model
+    model = run_fold(TASK, Samples(table)).model
     assert model.seen == set(table.event_id[model.first_features.astype(int)].tolist())
 
 
@@ -66,13 +75,13 @@ def test_each_fold_and_window_has_its_own_seed() -> None:
     other = replace(WINDOW, signal=(3320.0, 3700.0))
     models = [result.model for task in (TASK, replace(TASK, window=other)) for result in run_folds(table, task)]
     assert len({model.members[1] for model in models}) == 8
-    again = run_fold(replace(TASK, fold=2), table)
+    again = run_fold(replace(TASK, fold=2), Samples(table))
     assert again.model.members == models[2].members
 
 
 def test_simulation_is_scored_by_every_fold_with_the_member_mean() -> None:
     table = numbered_table()
-    crossfit = collect_folds(run_folds(table), table.event_id, TASK)
+    crossfit = collect_folds(run_folds(table), table, TASK)
     X = np.array([[3.0, 0.0], [8.0, 0.0]], np.float32)
     np.testing.assert_array_equal(crossfit.predict(X), [[3.5] * 4, [8.5] * 4])
 
@@ -83,7 +92,7 @@ def test_a_fold_without_events_has_no_scores() -> None:
     learner = BoostedTrees(ClassifierConfig(n_estimators=2), 1)
     results = run_folds(table, replace(TASK, learner=learner))
     assert results[2].scores.shape == (0, 1)
-    assert isinstance(collect_folds(results, table.event_id, TASK), CrossFit)
+    assert isinstance(collect_folds(results, table, TASK), CrossFit)
 
 
 def test_early_stopping_never_sees_the_scored_fold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +107,7 @@ def test_early_stopping_never_sees_the_scored_fold(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(xgb, "QuantileDMatrix", spy)
     config = ClassifierConfig(n_estimators=10, early_stopping_rounds=2, validation_fraction=0.3)
     for fold in range(TASK.n_folds):
-        result = run_fold(replace(TASK, fold=fold, learner=BoostedTrees(config, 1)), table)
+        result = run_fold(replace(TASK, fold=fold, learner=BoostedTrees(config, 1)), Samples(table))
         train, validation = matrices[-2:]
         scored = set(table.event_id[result.rows].tolist())
         assert min(len(train), len(validation), len(scored)) > 100

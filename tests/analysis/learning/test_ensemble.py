@@ -178,3 +178,36 @@ def test_without_early_stopping_all_rows_train(spied: dict[str, list[Any]]) -> N
 def test_too_few_rows_to_validate_on() -> None:
     with pytest.raises(TableError, match=r"early stopping: \d of 6 rows are too few"):
         fit(training_set(n_rows=6), early_stopping_rounds=5, validation_fraction=0.01)
+
+
+def used_features(member: bytes) -> set[str]:
+    """Features that a stored model splits on, as xgboost tells."""
+    return set(xgb.Booster(model_file=bytearray(member)).get_score(importance_type="weight"))
+
+
+def test_each_member_sees_its_own_random_features() -> None:
+    rng = np.random.default_rng(4)
+    y = rng.integers(0, 2, 4000)
+    X = (rng.normal(size=(4000, 5)) + 0.3 * y[:, None]).astype(np.float32)
+    training = TrainingSet.build(X, y, np.ones(4000), np.arange(4000, dtype=np.uint64))
+    learner = BoostedTrees(ClassifierConfig(**LIGHT), 40, bagged_features=2)
+    model = learner.fit(training, random_state=np.random.SeedSequence(1))
+    choices = [used_features(member) for member in model.members]
+    assert {len(choice) for choice in choices} == {2}
+    times = [sum(f"f{k}" in choice for choice in choices) for k in range(5)]
+    # 40 members times 2 of 5 features: 16 each, with the spread of a binomial.
+    assert sum(times) == 80
+    assert max(abs(n - 16) for n in times) < 4 * np.sqrt(40 * 0.4 * 0.6)
+    # What a member does not see does not change its score.
+    changed = X.copy()
+    changed[:, 3] = rng.normal(size=4000)
+    before, after = model.predict(X), model.predict(changed)
+    for k, choice in enumerate(choices):
+        assert (before[:, k] == after[:, k]).all() == ("f3" not in choice)
+
+
+def test_members_that_see_all_features_are_those_without_bagging() -> None:
+    training = training_set()
+    learner = BoostedTrees(ClassifierConfig(**LIGHT), 2, bagged_features=2)
+    model = learner.fit(training, random_state=np.random.SeedSequence(0))
+    assert model.members == fit(training, n_members=2).members

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis.identity import event_hash, uniform
-from analysis.learning import assign_folds
+from analysis.learning import assign_folds, stratified_folds
 
 SEQUENTIAL = np.arange(20_000, dtype=np.uint64)
 HASHED = event_hash(360_000, 12, SEQUENTIAL)
@@ -45,3 +45,32 @@ def test_folds_say_nothing_of_tie_breaks_and_validation_splits(purpose: str) -> 
 def test_the_largest_number_of_folds_still_counts_up() -> None:
     fold = assign_folds(HASHED, 127, random_state=1)
     assert (fold.min(), fold.max()) == (0, 126)
+
+
+EDGES = (3000.0, 3200.0, 3500.0, 4500.0)
+MASSES = np.random.default_rng(3).uniform(2900, 5000, 4003)
+
+
+def test_stratified_folds_are_equally_large_in_every_bin() -> None:
+    fold = stratified_folds(HASHED[:4003], MASSES, EDGES, 5, random_state=1)
+    bins = np.digitize(MASSES, EDGES)
+    counts = np.histogram2d(bins, fold, bins=[np.arange(6), np.arange(6)])[0]
+    assert (np.ptp(counts, axis=1) <= 1).all()
+    assert (counts.sum(axis=0) > 4003 / 5 - len(counts)).all()
+
+
+def test_stratified_folds_do_not_depend_on_the_order_of_events_but_on_the_seed() -> None:
+    fold = stratified_folds(HASHED[:4003], MASSES, EDGES, 5, random_state=1)
+    order = np.random.default_rng(0).permutation(4003)
+    mixed = stratified_folds(HASHED[:4003][order], MASSES[order], EDGES, 5, random_state=1)
+    np.testing.assert_array_equal(mixed, fold[order])
+    other = stratified_folds(HASHED[:4003], MASSES, EDGES, 5, random_state=2)
+    table = np.histogram2d(fold, other, bins=[np.arange(6), np.arange(6)])[0]
+    assert stats.chi2_contingency(table).pvalue > 1e-3
+
+
+def test_copies_share_a_stratified_fold_wherever_their_masses_are() -> None:
+    copies = np.repeat(HASHED[:1000], 3)
+    fold = stratified_folds(copies, MASSES[:3000], EDGES, 5, random_state=1).reshape(1000, 3)
+    assert (fold == fold[:, :1]).all()
+    assert stats.chisquare(np.bincount(fold[:, 0], minlength=5)).pvalue > 1e-3

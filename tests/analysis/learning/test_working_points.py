@@ -14,7 +14,9 @@ from analysis.learning import (
     BoostedTrees,
     FoldTask,
     PassWeights,
+    Samples,
     Scores,
+    Template,
     assign_folds,
     choose_working_points,
     collect_folds,
@@ -36,7 +38,7 @@ def normal_scores(n_members: int = 2) -> NDArray[np.float32]:
     return np.random.default_rng(0).normal(size=(N, n_members)).astype(np.float32)
 
 
-def cut(values: NDArray[Any], reference: NDArray[np.bool_] = ALL, **changes: Any) -> PassWeights:
+def cut(values: NDArray[Any], reference: NDArray[np.bool_] | Template = ALL, **changes: Any) -> PassWeights:
     scores = Scores(values.astype(np.float32), changes.pop("fold", FOLD), "toy")
     options: dict[str, Any] = {"event_id": EVENT_ID, "weight": np.ones(len(values)), "random_state": 2}
     return choose_working_points(scores, reference, EFFICIENCIES, **(options | changes))
@@ -135,6 +137,62 @@ def test_events_without_a_score_pass_the_inclusive_selection_alone() -> None:
     np.testing.assert_array_equal(passes.values[:700], np.eye(1, len(EFFICIENCIES) + 1).repeat(700, axis=0))
 
 
+def brute_force_members(values: NDArray[Any]) -> NDArray[np.float64]:
+    """(N, 1 + efficiencies): fraction of members that rank an event high enough in its fold."""
+    result = np.zeros((N, len(EFFICIENCIES) + 1))
+    result[:, 0] = 1
+    for fold in range(N_FOLDS):
+        rows = np.flatnonzero(fold == FOLD)
+        for member in values.T:
+            ranked = rows[np.argsort(-member[rows], kind="stable")]
+            for index, efficiency in enumerate(EFFICIENCIES, start=1):
+                n_pass = int(np.abs(np.arange(len(rows) + 1) - efficiency * len(rows)).argmin())
+                result[ranked[:n_pass], index] += 1 / values.shape[1]
+    return result
+
+
+def test_counts_are_averaged_over_members_each_cut_at_its_own_threshold() -> None:
+    values = normal_scores(3) * np.array([1.0, 0.25, 32.0])  # powers of two make no ties
+    passes = cut(values, ensemble="mean-count")
+    np.testing.assert_allclose(passes.values, brute_force_members(values))
+    np.testing.assert_allclose(passes.achieved, (1.0, *EFFICIENCIES), atol=N_FOLDS * 0.51 / N)
+    assert passes.members is not None
+    np.testing.assert_allclose(passes.members.mean(axis=1), passes.values)
+    # Members that know nothing of each other: an event passes k of 3 as in a binomial distribution.
+    k = np.bincount(np.rint(3 * passes.values[:, 2]).astype(int), minlength=4) / N
+    expected = stats.binom.pmf(range(4), 3, 0.1)
+    np.testing.assert_allclose(k, expected, atol=4 * np.sqrt(0.25 / N))
+
+
+def test_equal_members_give_the_same_by_score_and_by_count() -> None:
+    values = normal_scores(1).round(1).repeat(4, axis=1)
+    by_score, by_count = cut(values), cut(values, ensemble="mean-count")
+    np.testing.assert_array_equal(by_count.values, by_score.values)
+    assert by_count.achieved == by_score.achieved
+    assert by_score.members is None
+
+
+@pytest.mark.parametrize("ensemble", ["mean-score", "mean-count"])
+def test_a_template_fixes_the_thresholds_by_its_own_weights(ensemble: str) -> None:
+    values, rng = normal_scores(3), np.random.default_rng(8)
+    n = 6000
+    template = Template(
+        Scores(rng.normal(0.3, 1.0, (n, 3)).astype(np.float32), rng.integers(0, N_FOLDS, n).astype(np.int8), "toy"),
+        event_hash(8, np.arange(n)),
+        rng.uniform(0.0, 2.0, n),
+    )
+    passes = cut(values, template, ensemble=ensemble)
+    np.testing.assert_allclose(passes.achieved, (1.0, *EFFICIENCIES), atol=N_FOLDS * 2.01 / n)
+    # The template is shifted by 0.3, so fewer of the data pass: of one member Phi(z - 0.3), of the mean of three
+    # members, whose width is 1 / sqrt(3), Phi(z - 0.3 sqrt(3)).
+    shift = 0.3 if ensemble == "mean-count" else 0.3 * np.sqrt(3)
+    expected = stats.norm.sf(stats.norm.isf(EFFICIENCIES) + shift)
+    error = np.sqrt(2 * expected / N) * 4 + 4 * np.sqrt(4 / 3 * expected / n)
+    assert (np.abs(passes.values[:, 1:].mean(axis=0) - expected) < error).all()
+    again = replace(template, weight=7.0 * template.weight)
+    np.testing.assert_array_equal(cut(values, again, ensemble=ensemble).values, passes.values)
+
+
 def test_names() -> None:
     assert selection_name(1.0) == "inclusive"
     assert cut(normal_scores()).names == ("inclusive", "eff_0.5", "eff_0.1", "eff_0.013", "eff_0.001")
@@ -152,7 +210,7 @@ def test_a_classifier_trained_on_noise_selects_window_and_sidebands_alike() -> N
         rng = np.random.default_rng(1000 + seed)
         table = table_of(dijet_masses(6000, rng), rng.normal(size=(6000, 2)))
         task = FoldTask(WINDOW, 0, 3, feature_names(2), CWoLa(), BoostedTrees(config, 1), seed)
-        crossfit = collect_folds([run_fold(replace(task, fold=k), table) for k in range(3)], table.event_id, task)
+        crossfit = collect_folds([run_fold(replace(task, fold=k), Samples(table)) for k in range(3)], table, task)
         passes = choose_working_points(
             crossfit.scores,
             WINDOW.in_fit_range(table.mjj),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.errors import WindowError
-from analysis.learning import TrainingSet
+from analysis.learning import Samples, TrainingSet
 from analysis.methods import CWoLa
 from analysis.table import EventTable
 from tests.toy_tables import WINDOW, table_of, toy_table
@@ -16,7 +16,7 @@ LOWER, INSIDE, UPPER, BESIDE = 3200.0, 3500.0, 3800.0, 4500.0
 
 
 def contrast(table: EventTable) -> TrainingSet:
-    return CWoLa().contrast(table, WINDOW, NAMES)
+    return CWoLa().contrast(Samples(table), WINDOW, NAMES, random_state=np.random.SeedSequence(0))
 
 
 def mjj_of(training: TrainingSet, table: EventTable) -> np.ndarray:

@@ -1,0 +1,70 @@
+"""The command `cwola score`: published classifiers on files of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.cli_fit import parse_interval
+
+if TYPE_CHECKING:
+    from analysis.workflow_score import ScoreSummary
+
+__all__ = ["score"]
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Results folder, or a copy of its models.",
+)
+@click.option("--window", metavar="LO:HI", callback=parse_interval, help="One window, GeV.  [default: all]")
+@click.option("--format", "format_name", metavar="NAME", help="Format of the files.  [default: found out]")
+@click.option("--tree", metavar="NAME", help="Tree of the events.  [default: the one of the format]")
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help=".parquet, .csv or .txt to write."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: all cores]")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def score(
+    files: tuple[str, ...],
+    models: Path,
+    window: tuple[float, float] | None,
+    format_name: str | None,
+    tree: str | None,
+    output: Path,
+    jobs: int | None,
+) -> None:
+    """Score simulated events with the classifiers of a finished search.
+
+    FILE... are of one sample, such as a signal of your own. Events are selected as in the search; each gets the mean
+    score and, for every selection, the mean over folds of each fold's own cut.
+    """
+    from analysis.compute import open_backend
+    from analysis.workflow_score import score_files
+
+    with open_backend(jobs) as backend:
+        summary = score_files(files, models, output, backend, window=window, format_name=format_name, tree=tree)
+    _print(summary)
+
+
+def _print(summary: ScoreSummary) -> None:
+    from rich.table import Table
+
+    from analysis.console import open_console
+
+    table = Table("Window [GeV]", "Selection", "Events", "Acceptance", "Efficiency")
+    for one in summary.selections:
+        efficiency = "" if one.efficiency is None else f"{one.efficiency:.4g}"
+        table.add_row(one.window, one.selection, f"{one.events:.6g}", f"{one.acceptance:.4g}", efficiency)
+    console = open_console()
+    console.print(table)
+    if not summary.recorded:
+        console.print("The files do not record how many events were generated: acceptance counts those in the files.")
+    console.print(f"{summary.n_events} events in {summary.path}", markup=False)

@@ -1,0 +1,224 @@
+"""How well scores tell signal from background; needs truth, so simulation only.
+
+The measure of a search is the significance improvement SIC = ε_S / √ε_B of a cut. Its maximum over cuts is
+noise where few background events are left, so it is taken above a floor of ε_B at which the relative error of ε_B is
+20 % (arXiv:2309.13111).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.errors import TableError
+
+__all__ = ["Band", "RocCurve", "background_floor", "band", "mean_roc", "roc_curve"]
+
+MAX_RELATIVE_ERROR = 0.2
+"""Relative error of ε_B above which a maximum of SIC is not quoted (arXiv:2309.13111)."""
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """Signal against background efficiency of all cuts, piecewise linear.
+
+    A block of equal scores is one straight piece: the events in it pass in a random order, as `choose_working_points`
+    breaks ties.
+
+    Attributes
+    ----------
+    background, signal : (n_vertices,) float64
+        Efficiencies, neither of them falling, from (0, 0) to (1, 1).
+    """
+
+    background: NDArray[np.float64]
+    signal: NDArray[np.float64]
+
+    @property
+    def auc(self) -> float:
+        """Area under the curve: the probability that signal scores higher than background, ties counted half."""
+        return float(np.trapezoid(self.signal, self.background))
+
+    def signal_at(self, background: ArrayLike, *, side: Literal["left", "right"] = "right") -> NDArray[np.float64]:
+        """Signal efficiency where the background efficiency is as given.
+
+        Parameters
+        ----------
+        background : array_like
+            Background efficiencies, 0 to 1.
+        side : str
+            Where the curve is vertical: its upper end ("right", the best cut) or its lower end ("left").
+
+        Returns
+        -------
+        float64, as the shape of `background`
+        """
+        wanted = np.asarray(background, np.float64)
+        position = np.searchsorted(self.background, wanted, side=side)
+        right = np.clip(position, 1, len(self.background) - 1)
+        left = right - 1
+        width = self.background[right] - self.background[left]
+        fraction = np.divide(wanted - self.background[left], width, out=np.ones_like(wanted), where=width > 0)
+        found: NDArray[np.float64] = self.signal[left] + fraction * (self.signal[right] - self.signal[left])
+        return found
+
+    def sic(self, background: float) -> float:
+        """Significance improvement ε_S / √ε_B at a background efficiency above 0."""
+        return float(self.signal_at(background) / np.sqrt(background))
+
+    def max_sic(self, floor: float) -> tuple[float, float]:
+        """Largest significance improvement at a background efficiency of at least `floor`.
+
+        Parameters
+        ----------
+        floor : float
+            Above 0, at most 1; see `background_floor`.
+
+        Returns
+        -------
+        sic, background : float
+            The maximum and the background efficiency where it is reached.
+        """
+        # Between vertices a/√x + b√x has no inner maximum.
+        candidates = np.append(self.background[self.background > floor], floor)
+        values = self.signal_at(candidates) / np.sqrt(candidates)
+        best = int(values.argmax())
+        return float(values[best]), float(candidates[best])
+
+
+def roc_curve(
+    signal: NDArray[Any],
+    background: NDArray[Any],
+    *,
+    signal_weight: NDArray[Any] | None = None,
+    background_weight: NDArray[Any] | None = None,
+) -> RocCurve:
+    """Efficiencies of all cuts on a score.
+
+    Parameters
+    ----------
+    signal : (n_signal,) float
+        Scores; higher is more like signal.
+    background : (n_background,) float
+    signal_weight : (n_signal,) float, optional
+        Not negative; 1 where absent.
+    background_weight : (n_background,) float, optional
+
+    Returns
+    -------
+    RocCurve
+
+    Raises
+    ------
+    TableError
+        If a class has no weight, a weight is negative or not finite, or a score is NaN.
+    """
+    parts = (("signal", signal, signal_weight), ("background", background, background_weight))
+    weights = [_checked(name, scores, weight) for name, scores, weight in parts]
+    score = np.concatenate([signal, background])
+    order = np.argsort(-score, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
+    efficiencies = []
+    for own, (above, below) in zip(weights, ((0, len(background)), (len(signal), 0)), strict=True):
+        passed = np.cumsum(np.pad(own, (above, below))[order])[last]
+        efficiencies.append(np.concatenate([[0.0], passed / passed[-1]]))
+    return RocCurve(background=efficiencies[1], signal=efficiencies[0])
+
+
+def _checked(name: str, scores: NDArray[Any], weight: NDArray[Any] | None) -> NDArray[np.float64]:
+    """Weights of one class, or an error that names it."""
+    if bad := int(np.isnan(scores).sum()):
+        msg = f"{bad} of {len(scores)} scores of the {name} are NaN: leave out events that were not scored."
+        raise TableError(msg)
+    found = np.ones(len(scores)) if weight is None else np.asarray(weight, np.float64)
+    if not (np.isfinite(found).all() and (found >= 0).all() and found.sum() > 0):
+        msg = (
+            f"the weights of the {name} ({len(found)} events) must be finite, not negative, and not all 0 to measure "
+            "an efficiency; see `positive_weights`."
+        )
+        raise TableError(msg)
+    return found
+
+
+def mean_roc(curves: Sequence[RocCurve]) -> RocCurve:
+    """Average the signal efficiency of several curves at equal background efficiency.
+
+    That is what is selected where each fold is cut at its own quantile.
+
+    Parameters
+    ----------
+    curves : sequence of RocCurve
+        At least one.
+
+    Returns
+    -------
+    RocCurve
+    """
+    grid = np.unique(np.concatenate([curve.background for curve in curves]))
+    ends = [np.mean([curve.signal_at(grid, side=side) for curve in curves], axis=0) for side in ("left", "right")]
+    return RocCurve(background=np.repeat(grid, 2), signal=np.stack(ends, axis=1).ravel())
+
+
+def background_floor(background_weight: NDArray[Any], max_relative_error: float = MAX_RELATIVE_ERROR) -> float:
+    """Background efficiency below which its relative error exceeds `max_relative_error`: 1 / (N_B δ²).
+
+    Parameters
+    ----------
+    background_weight : (n_background,) float
+        Of the events that the curve was made with; N_B is their effective number (Σw)² / Σw².
+    max_relative_error : float
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TableError
+        If there are too few events for any cut.
+    """
+    weight = np.asarray(background_weight, np.float64)
+    effective = weight.sum() ** 2 / np.square(weight).sum() if weight.any() else 0.0
+    if effective * max_relative_error**2 < 1:
+        msg = (
+            f"{effective:.3g} effective background events give no efficiency with an error below "
+            f"{max_relative_error:.0%}; at least {1 / max_relative_error**2:.0f} are needed."
+        )
+        raise TableError(msg)
+    return float(1 / (effective * max_relative_error**2))
+
+
+@dataclass(frozen=True)
+class Band:
+    """Median and central 68 % of repeats.
+
+    Attributes
+    ----------
+    median, low, high : (...) float64
+        Quantiles 0.5, 0.16 and 0.84.
+    """
+
+    median: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def band(repeats: ArrayLike) -> Band:
+    """Summarise repeats.
+
+    Parameters
+    ----------
+    repeats : (n_repeats, ...) float
+        Such as the ratio of two methods on the same draws: a band of paired repeats is a band of ratios, not a ratio of
+        bands.
+
+    Returns
+    -------
+    Band
+    """
+    low, median, high = np.quantile(np.asarray(repeats, np.float64), [0.16, 0.5, 0.84], axis=0)
+    return Band(np.asarray(median), np.asarray(low), np.asarray(high))

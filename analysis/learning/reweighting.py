@@ -1,0 +1,218 @@
+"""DCTR: weights that turn one sample into another, from boosted classifiers, interpolated between two anchors.
+
+A classifier g that tells a target from a source of equal total weight estimates their density ratio g / (1 - g)
+(Andreassen, Nachman, arXiv:1907.08209). SALAD (arXiv:2001.05001) gives the mass to it as a feature and reads it off
+where it was not trained. Trees extrapolate a feature as a constant, so here one ratio is trained at each of two anchors
+and its logarithm is interpolated linearly between them; see docs/methods.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.learning.folds import assign_folds
+from analysis.learning.protocols import Learner, Model
+from analysis.learning.training_set import TrainingSet, positive_weights
+
+__all__ = ["DensityRatio", "InterpolatedRatio", "Rows", "chi2_by_feature", "derive_seed", "fit_ratio"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A weighted sample.
+
+    Attributes
+    ----------
+    X : (n_rows, n_features) float32
+    weight : (n_rows,) float64
+    group : (n_rows,) uint64
+        Identity of the events.
+    """
+
+    X: NDArray[np.float32]
+    weight: NDArray[np.float64]
+    group: NDArray[np.uint64]
+
+    def where(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
+        """Return the rows of a mask, or in an order."""
+        return Rows(self.X[mask], self.weight[mask], self.group[mask])
+
+
+@dataclass(frozen=True)
+class DensityRatio:
+    """Target over source, learned in folds.
+
+    Attributes
+    ----------
+    models : tuple of Model
+        One per fold, trained without it.
+    seed : int
+        Of the folds.
+    """
+
+    models: tuple[Model, ...]
+    seed: int
+
+    def log_ratio(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n_rows,) float64: mean over the models, for rows that none of them was trained on."""
+        return self._by_model(X).mean(axis=0)  # type: ignore[no-any-return]
+
+    def out_of_fold(self, X: NDArray[np.float32], group: NDArray[np.uint64]) -> NDArray[np.float64]:
+        """(n_rows,) float64: each row by the model that was trained without it, for rows of the training samples."""
+        return self._by_model(X)[self.fold_of(group), np.arange(len(X))]
+
+    def fold_of(self, group: NDArray[np.uint64]) -> NDArray[np.int8]:
+        """(n_rows,) int8: the model that was trained without the event."""
+        return assign_folds(group, len(self.models), random_state=self.seed)
+
+    def _by_model(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        scores = np.stack([model.predict(X).astype(np.float64).mean(axis=1) for model in self.models])
+        tiny = np.finfo(np.float32).eps
+        scores = np.clip(scores, tiny, 1 - tiny)
+        log_ratio: NDArray[np.float64] = np.log(scores / (1 - scores))
+        return log_ratio
+
+
+@dataclass(frozen=True)
+class InterpolatedRatio:
+    """Two density ratios, and where on an axis each is valid.
+
+    Attributes
+    ----------
+    lower, upper : DensityRatio
+    lower_at, upper_at : float
+        Positions on the axis, such as the mean dijet mass of a sideband in GeV.
+    max_log : float
+        Log weights are clipped to this absolute value.
+    """
+
+    lower: DensityRatio
+    upper: DensityRatio
+    lower_at: float
+    upper_at: float
+    max_log: float = 5.0
+
+    def weight(self, X: NDArray[np.float32], at: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weigh source rows that were not trained on.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features) float32
+        at : (n_rows,) float64
+            Positions on the axis.
+
+        Returns
+        -------
+        (n_rows,) float64
+            Target density over source density; positive.
+        """
+        share = (at - self.lower_at) / (self.upper_at - self.lower_at)
+        log_weight = (1 - share) * self.lower.log_ratio(X) + share * self.upper.log_ratio(X)
+        weight: NDArray[np.float64] = np.exp(np.clip(log_weight, -self.max_log, self.max_log))
+        return weight
+
+
+def derive_seed(parent: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:
+    """Return a child that depends on parent and key alone; `spawn` would count its calls."""
+    return np.random.SeedSequence(parent.entropy, spawn_key=(*parent.spawn_key, *key))
+
+
+def fit_ratio(
+    target: Rows, source: Rows, learner: Learner, *, n_folds: int, random_state: np.random.SeedSequence
+) -> DensityRatio:
+    """Learn target over source, both normalised to the same total.
+
+    Parameters
+    ----------
+    target, source : Rows
+    learner : Learner
+    n_folds : int
+        By event identity.
+    random_state : numpy.random.SeedSequence
+
+    Returns
+    -------
+    DensityRatio
+
+    Raises
+    ------
+    TableError
+        If a sample is empty, or its weights do not add up to something positive.
+    """
+    target, source = _sorted(target), _sorted(source)
+    seed = int(derive_seed(random_state, 0).generate_state(1)[0])
+    return DensityRatio(
+        tuple(
+            learner.fit(_contrast(target, source, n_folds, fold, seed), random_state=derive_seed(random_state, 1, fold))
+            for fold in range(n_folds)
+        ),
+        seed,
+    )
+
+
+def _sorted(rows: Rows) -> Rows:
+    """Sort, so that subsamples of the learner do not depend on the order in which events were read."""
+    order = np.lexsort((*rows.X.T, rows.weight, rows.group))
+    return rows.where(order)
+
+
+def _contrast(target: Rows, source: Rows, n_folds: int, left_out: int, seed: int) -> TrainingSet:
+    kept = [_without(rows, n_folds, left_out, seed) for rows in (target, source)]
+    totals = [rows.weight.sum() for rows in kept]
+    labels = np.repeat([1, 0], [len(rows.weight) for rows in kept])
+    return TrainingSet.build(
+        np.concatenate([rows.X for rows in kept]),
+        labels,
+        np.concatenate([rows.weight / (total if total > 0 else 1) for rows, total in zip(kept, totals, strict=True)]),
+        np.concatenate([rows.group for rows in kept]),
+    )
+
+
+def _without(rows: Rows, n_folds: int, left_out: int, seed: int) -> Rows:
+    return rows.where(assign_folds(rows.group, n_folds, random_state=seed) != left_out)
+
+
+def chi2_by_feature(target: Rows, source: Rows, *, n_bins: int = 10) -> NDArray[np.float64]:
+    """Compare two samples feature by feature, shapes only, in bins of equal target count.
+
+    Parameters
+    ----------
+    target, source : Rows
+        Negative weights of the source count as in training, see `positive_weights`.
+    n_bins : int
+
+    Returns
+    -------
+    (n_features,) float64
+        Chi-squared per degree of freedom, statistical errors of both samples alone; about 1 where they agree. NaN
+        features are left out; NaN where fewer than two bins are filled.
+    """
+    weight = positive_weights(source.weight, "the reweighted sample")
+    pairs = zip(target.X.T.astype(np.float64), source.X.T.astype(np.float64), strict=True)
+    return np.array([_chi2(a, target.weight, b, weight, n_bins) for a, b in pairs])
+
+
+def _chi2(
+    target: NDArray[np.float64],
+    target_weight: NDArray[np.float64],
+    source: NDArray[np.float64],
+    source_weight: NDArray[np.float64],
+    n_bins: int,
+) -> float:
+    edges = np.unique(np.nanquantile(target, np.linspace(0, 1, n_bins + 1)[1:-1]))
+    fractions, variances = [], []
+    for values, weight in ((target, target_weight), (source, source_weight)):
+        known = np.isfinite(values)
+        bins = np.searchsorted(edges, values[known], side="right")
+        total = weight[known].sum()
+        fractions.append(np.bincount(bins, weight[known], len(edges) + 1) / total)
+        variances.append(np.bincount(bins, weight[known] ** 2, len(edges) + 1) / total**2)
+    variance = variances[0] + variances[1]
+    filled = variance > 0
+    if filled.sum() < 2:
+        return float("nan")
+    pulls = (fractions[0] - fractions[1])[filled] ** 2 / variance[filled]
+    return float(pulls.sum() / (filled.sum() - 1))

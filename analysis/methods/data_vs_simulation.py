@@ -1,0 +1,43 @@
+"""Data against simulation in the signal region, without a correction of the simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.learning.samples import Samples
+from analysis.learning.training_set import TrainingSet
+from analysis.methods.parts import build_set, find_region
+from analysis.regions import MassWindow
+
+__all__ = ["DataVsSimulation"]
+
+
+@dataclass(frozen=True)
+class DataVsSimulation:
+    """Data against background simulation: learns the signal, and all that is wrong with the simulation.
+
+    The reference that SALAD and SA-CWoLa improve on (arXiv:2009.02205).
+    """
+
+    name: str = "data_vs_simulation"
+    uses_truth: bool = False
+    needs_simulation: bool = True
+
+    def contrast(
+        self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
+    ) -> TrainingSet:
+        """Label data in the window 1 and simulation in the window 0; see `Method.contrast`.
+
+        Raises
+        ------
+        TableError
+            If there is no simulation.
+        WindowError
+            If the window holds no event of data or simulation.
+        """
+        data = find_region(samples.data, "window", window, "data")
+        simulation = find_region(samples.require_simulation(), "window", window, "simulation")
+        return build_set([data.labelled(1, data.total), simulation.labelled(0, data.total)], features)

@@ -1,0 +1,45 @@
+"""Fully supervised: signal against background by truth, the bound of every method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.learning.samples import Samples
+from analysis.learning.training_set import TrainingSet
+from analysis.methods.parts import build_set, find_region
+from analysis.regions import MassWindow
+
+__all__ = ["Supervised"]
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """Simulated signal against the background of pseudodata, both inside the window.
+
+    It learns from the signal events that the pseudodata hold, so it is the bound for that number of them. Uses the
+    truth: for studies alone, refused for real data.
+    """
+
+    name: str = "supervised"
+    uses_truth: bool = True
+    needs_simulation: bool = False
+
+    def contrast(
+        self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
+    ) -> TrainingSet:
+        """Label signal in the window 1 and background in the window 0, of equal sums; see `Method.contrast`.
+
+        Raises
+        ------
+        TableError
+            If the truth is not known.
+        WindowError
+            If the window holds no event of either.
+        """
+        truth = samples.is_signal()
+        signal = find_region(samples.data.select(truth), "window", window, "signal")
+        background = find_region(samples.data.select(~truth), "window", window, "background")
+        return build_set([signal.labelled(1, background.total), background.labelled(0, background.total)], features)

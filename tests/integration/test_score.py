@@ -1,0 +1,189 @@
+"""Classifiers of a finished search applied to other files, through the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import xgboost as xgb
+
+from analysis.config import load_config
+from analysis.identity import uniform
+from analysis.published import load_classifiers, score_events
+from analysis.store import ResultsFolder
+from analysis.workflow import load_events
+from tests.integration.conftest import Cwola, ToySearch
+from tests.toys import jet, write_nanoaod
+
+WINDOW = "3300-3700"
+
+
+@pytest.fixture
+def published(finished: Path, tmp_path: Path) -> Path:
+    """What is given to others: configuration, manifest, and of each window the models and their record."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    for name in ("config.json", "manifest.json"):
+        shutil.copy(finished / name, folder)
+    for window in (finished / "windows").iterdir():
+        target = folder / "windows" / window.name
+        shutil.copytree(window / "models", target / "models")
+        shutil.copy(window / "classifier.json", target)
+    return folder
+
+
+@pytest.fixture
+def own_signal(tmp_path: Path) -> Path:
+    """A file that the search has not seen: half of its events lie in the window, a tenth fails the selection."""
+    rng = np.random.default_rng(11)
+    events = []
+    for index in range(400):
+        pt = 1750.0 if index % 2 else 2300.0
+        leading = 300.0 if index % 10 == 0 else pt
+        tau21 = rng.uniform(0.05, 0.9, 2)
+        masses = rng.normal([400, 150], 40)
+        events.append(
+            [
+                jet(leading, eta=0.0, phi=0.0, mass=masses[0], tau1=0.5, tau2=0.5 * tau21[0], tau3=0.1),
+                jet(leading, eta=0.0, phi=np.pi, mass=masses[1], tau1=0.5, tau2=0.5 * tau21[1], tau3=0.1),
+            ]
+        )
+    path = tmp_path / "own.root"
+    write_nanoaod(path, events, run=9)
+    return path
+
+
+def scored(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def test_own_events_get_the_out_of_fold_scores_from_the_model_of_their_fold(finished: Path) -> None:
+    folder = ResultsFolder(finished)
+    events = load_events(folder)
+    table = events.read_searched(folder)
+    config, classifiers = load_classifiers(finished)
+    assert [one.window.name for one in classifiers] == [WINDOW, "3900-4300"]
+    fold = (uniform(table.event_id, config.random_state, "fold") * config.learning.n_folds).astype(int)
+    for classifier in classifiers:
+        found = score_events(table, classifier)
+        stored = folder.load_scores(classifier.window.name, inputs=events.identity(blinded=False))
+        assert np.isfinite(stored).sum() > 5000
+        np.testing.assert_array_equal(found.folds[np.arange(len(table)), fold], stored)
+        others = found.folds[np.arange(len(table)), (fold + 1) % config.learning.n_folds]
+        assert (others != stored)[np.isfinite(stored)].mean() > 0.9
+        assert found.passes.values.max() == 1
+
+
+def test_the_pass_weights_and_the_acceptance_are_those_counted_by_hand(
+    cwola: Cwola, published: Path, own_signal: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "scored.parquet"
+    done = cwola("score", own_signal, "--models", published, "--window", "3300:3700", "--output", output, "--jobs", 1)
+    assert done.code == 0, done.err
+    rows = scored(output)
+    assert len(rows) == 360
+    record = json.loads((published / "windows" / WINDOW / "classifier.json").read_text())
+    models = published / "windows" / WINDOW / "models"
+    X = np.array([[row[name] for name in record["features"]] for row in rows], np.float32)
+    seed = load_config(path=published / "config.json").random_state
+    tie = uniform(np.array([row["event_id"] for row in rows], np.uint64), seed, "tie-break")
+    expected = np.zeros(len(rows))
+    for fold, n_members in enumerate(record["n_members"]):
+        members = []
+        for member in range(n_members):
+            booster = xgb.Booster(model_file=models / f"fold{fold}_member{member}.ubj")
+            members.append(booster.inplace_predict(X))
+        score = np.mean(members, axis=0, dtype=np.float64).astype(np.float32)
+        np.testing.assert_array_equal([row[f"score_{WINDOW}_fold{fold}"] for row in rows], score)
+        threshold, broken = record["thresholds"][fold][0][1]
+        expected += (score > threshold) | ((score == threshold) & (tie > broken))
+    expected /= len(record["n_members"])
+    assert 0.05 < expected.mean() < 0.95
+    assert ((expected > 0) & (expected < 1)).any()
+    np.testing.assert_allclose([row[f"pass_{WINDOW}_eff_0.1"] for row in rows], expected)
+    inside = np.array([3300 <= row["mjj"] < 3700 for row in rows])
+    assert inside.sum() == 200
+    acceptance = expected[inside].sum() / 400
+    line = next(line for line in done.out.splitlines() if "eff_0.1" in line)
+    assert f"{acceptance:.4g}" in line
+    assert f"{expected[inside].mean():.4g}" in line
+    assert "do not record how many events were generated" in done.out
+
+
+def test_all_windows_are_scored_by_default_and_events_beyond_the_fit_range_do_not_pass(
+    cwola: Cwola, published: Path, own_signal: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "scored.parquet"
+    assert cwola("score", own_signal, "--models", published, "--output", output, "--jobs", 1).code == 0
+    for row in scored(output):
+        assert row["pass_3900-4300_inclusive"] == row[f"pass_{WINDOW}_inclusive"] == 1
+        beyond = not 3000 <= row["mjj"] < 6500
+        assert (row[f"score_{WINDOW}"] is None) == beyond
+        assert not (beyond and row[f"pass_{WINDOW}_eff_0.1"])
+
+
+@pytest.mark.parametrize("name", [f"windows/{WINDOW}/models/fold1_member0.ubj", f"windows/{WINDOW}/classifier.json"])
+def test_a_changed_file_is_refused(cwola: Cwola, published: Path, own_signal: Path, tmp_path: Path, name: str) -> None:
+    path = published / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    done = cwola("score", own_signal, "--models", published, "--output", tmp_path / "out.parquet", "--jobs", 1)
+    assert done.code == 1
+    assert f"{path} is not the file that the search wrote" in done.err
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_missing_model_or_manifest_and_another_configuration_are_refused(
+    cwola: Cwola, published: Path, own_signal: Path, tmp_path: Path
+) -> None:
+    arguments = ["score", own_signal, "--models", published, "--output", tmp_path / "out.parquet", "--jobs", 1]
+    model = published / "windows" / WINDOW / "models" / "fold0_member1.ubj"
+    kept = model.read_bytes()
+    model.unlink()
+    missing = cwola(*arguments)
+    assert (missing.code, str(model) in missing.err) == (1, True)
+    model.write_bytes(kept)
+    config = json.loads((published / "config.json").read_text())
+    config["selection"]["leading_pt_min"] = 100.0
+    (published / "config.json").write_text(json.dumps(config))
+    other = cwola(*arguments)
+    assert other.code == 1
+    assert "not the configuration that the classifiers were trained with" in other.err
+    (published / "manifest.json").unlink()
+    none = cwola(*arguments)
+    assert none.code == 1
+    assert "--models takes the folder of a finished" in none.err
+
+
+def test_files_of_the_search_itself_are_refused(cwola: Cwola, toy: ToySearch, finished: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.parquet"
+    done = cwola("score", toy.folder / "qcd_1.root", "--models", finished, "--output", output, "--jobs", 1)
+    assert done.code == 1
+    assert "dataset qcd of kind pseudodata: models that saw an event must not score it" in done.err
+    assert not output.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_window_that_was_not_searched_is_named_with_those_that_were(
+    cwola: Cwola, published: Path, own_signal: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.parquet"
+    done = cwola("score", own_signal, "--models", published, "--window", "3300:3800", "--output", output)
+    assert done.code == 1
+    assert "--window 3300:3800" in done.err
+    assert "Windows: 3300:3700, 3900:4300." in done.err
+
+
+def test_real_data_are_refused_while_the_search_is_blinded(cwola: Cwola, published: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data.root"
+    write_nanoaod(data, [[jet(1750.0, eta=0.0, phi=0.0), jet(1750.0, eta=0.0, phi=np.pi)]], run=297050)
+    done = cwola("score", data, "--models", published, "--output", tmp_path / "out.parquet", "--jobs", 1)
+    assert done.code == 1
+    assert "the files hold real data (run 297050), and the search is blinded" in done.err

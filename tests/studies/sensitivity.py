@@ -1,0 +1,346 @@
+"""Is `best` more sensitive than scikit-learn's boosted trees, at less CPU? On real Pythia QCD and three signals.
+
+QCD (qcd_a and qcd_b: 200k events, 66.5 fb-1) stands for data. A fixed number of signal events, without Poisson
+fluctuation, is hidden in it: S / sqrt(B) in the window, and in the sidebands in proportion. A draw is one order of the
+simulated signal events, and a strength takes the first of it, so strengths and methods are paired. SIC is measured on
+signal events that no strength injects, scored by all fold models, against the out-of-fold scores of the QCD events in
+the window; each fold is cut at its own quantile.
+
+Strength 0 is a control: what the QCD sample and its features alone make of a signal that is not there.
+
+`hist-gb` is HistGradientBoostingClassifier as in arXiv:2309.13111: 200 iterations at most, 31 leaves, 255 bins, stopped
+early on a 50 % split of its own for each of 50 members, probabilities averaged; on the same folds and training sets.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.compute import Serial
+from analysis.config import SearchConfig, load_config
+from analysis.datasets import Dataset
+from analysis.identity import digest, uniform
+from analysis.learning import BoostedTrees, FoldTask, Samples, TrainingSet, run_fold
+from analysis.learning.crossfit import Learner
+from analysis.learning.metrics import RocCurve, background_floor, band, mean_roc, roc_curve
+from analysis.methods import get_method
+from analysis.regions import MassWindow
+from analysis.schema import SEARCH_REGION, FeatureSpec
+from analysis.table import EventTable
+from processors.run import load_table, process_datasets
+from tests.studies.runner import Point, data_folder, run
+
+NAME = "sensitivity"
+
+QCD = ("qcd_a", "qcd_b")
+MAIN = "wprime_3500_500_100"
+OTHERS = ("wprime_3900_350_180", "zprime_tt_3600")
+SIGNALS = (MAIN, *OTHERS)
+STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.2, 3.0)
+OTHER_STRENGTHS = (1.0, 2.2)
+DRAWS = 10
+N_NOISE = 10
+EPS_B = (1e-2, 2e-3)
+TURN_ON = 3.0
+SMOOTH_FROM = 3000.0
+WIDTH, SIDEBAND = 400.0, 200.0
+
+BEST, HIST_GB = "best", "hist-gb"
+
+
+@dataclass(frozen=True)
+class HistGradientBoostingModel:
+    """Fitted scikit-learn classifiers."""
+
+    classifiers: tuple[Any, ...]
+    members: tuple[bytes, ...] = ()
+
+    def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.stack([c.predict_proba(X)[:, 1] for c in self.classifiers], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class HistGradientBoosting:
+    """The ensemble of arXiv:2309.13111, as a learner."""
+
+    n_members: int = 50
+
+    def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> HistGradientBoostingModel:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        seeds = random_state.generate_state(self.n_members)
+        fitted = []
+        for seed in seeds.tolist():
+            classifier = HistGradientBoostingClassifier(
+                max_iter=200,
+                max_leaf_nodes=31,
+                learning_rate=0.1,
+                l2_regularization=0.0,
+                max_bins=255,
+                early_stopping=True,
+                n_iter_no_change=10,
+                validation_fraction=0.5,
+                random_state=seed,
+            )
+            fitted.append(classifier.fit(training.X, training.y, sample_weight=training.sample_weight))
+        return HistGradientBoostingModel(tuple(fitted))
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A learner that adds the CPU seconds of its fits to a list."""
+
+    learner: Learner
+    seconds: list[float]
+
+    def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> Any:
+        start = time.process_time()
+        model = self.learner.fit(training, random_state=random_state)
+        self.seconds.append(time.process_time() - start)
+        return model
+
+
+@cache
+def events() -> dict[str, EventTable]:
+    """Selected events of the search region above the smooth edge, by signal; QCD under "qcd"."""
+    folder = data_folder() / "pythia"
+    names = (*QCD, *SIGNALS)
+    datasets = {
+        name: Dataset(name, "pseudodata", "nanoaod", ((str(folder / f"{name}.root"), "Events"),)) for name in names
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        result = process_datasets(datasets, load_config(preset="demo"), Path(temporary), Serial())
+        tables = {}
+        for key, members in (("qcd", QCD), *((name, (name,)) for name in SIGNALS)):
+            table = load_table(result, {name: datasets[name] for name in members}, members).in_region(SEARCH_REGION)
+            tables[key] = with_noise(table.select(table.mjj >= SMOOTH_FROM))
+    return tables
+
+
+def with_noise(table: EventTable) -> EventTable:
+    """Add features that mean nothing."""
+    arrow = table.table
+    names = [f"noise_{i}" for i in range(N_NOISE)]
+    for name in names:
+        arrow = arrow.append_column(name, pa.array(uniform(table.event_id, 0, name).astype(np.float32)))
+    return EventTable(arrow, (*table.features, *(FeatureSpec(name, name, "", (20, 0.0, 1.0)) for name in names)))
+
+
+@cache
+def window_of(signal: str) -> MassWindow:
+    """The window of 400 GeV, on a grid of 50 GeV, in which the signal has the largest S / sqrt(B)."""
+    tables = events()
+    lows = np.arange(SMOOTH_FROM + SIDEBAND, 4500.0, 50.0)
+    counts = {
+        name: np.array([((mjj >= low) & (mjj < low + WIDTH)).sum() for low in lows])
+        for name, mjj in ((signal, tables[signal].mjj), ("qcd", tables["qcd"].mjj))
+    }
+    low = float(lows[(counts[signal] / np.sqrt(counts["qcd"])).argmax()]) if signal != MAIN else 3300.0
+    high = low + WIDTH
+    reach = (low - SIDEBAND, high + SIDEBAND)
+    return MassWindow((low, high), (reach[0], low), (high, reach[1]), mask=reach, fit_range=reach)
+
+
+@dataclass(frozen=True)
+class Injection:
+    """Data with hidden signal, and what it is measured with.
+
+    Attributes
+    ----------
+    table : EventTable
+        QCD, then the injected signal.
+    n_qcd : int
+    held_out : EventTable
+        Signal events in the window that no strength injects in this draw.
+    """
+
+    table: EventTable
+    n_qcd: int
+    held_out: EventTable
+
+
+def inject(signal: str, strength: float, draw: int) -> Injection:
+    """Hide the first signal events of a draw in the QCD."""
+    window = window_of(signal)
+    qcd, simulated = (table.select(window.in_fit_range(table.mjj)) for table in (events()["qcd"], events()[signal]))
+    order = np.random.default_rng([draw, SIGNALS.index(signal)]).permutation(len(simulated))
+    inside = window.in_signal(simulated.mjj)[order]
+    scale = np.sqrt(window.in_signal(qcd.mjj).sum())
+    n_inside, n_most = round(strength * scale), round(max(STRENGTHS) * scale)
+    n_beside = round(strength * scale * (~inside).sum() / inside.sum())
+    chosen = np.sort(np.concatenate([order[inside][:n_inside], order[~inside][:n_beside]]))
+    hidden = pa.concat_tables([qcd.table, simulated.table.take(chosen)]).unify_dictionaries().combine_chunks()
+    held_out = EventTable(simulated.table.take(np.sort(order[inside][n_most:])), simulated.features)
+    return Injection(EventTable(hidden, qcd.features), len(qcd), held_out)
+
+
+def entrant(point: Point) -> tuple[SearchConfig, Learner, int]:
+    """Configuration, learner and number of members of a point."""
+    noise = tuple(f"noise_{i}" for i in range(point["noise"]))
+    config = load_config(preset=BEST)
+    learning = config.learning.model_copy(update={"features": config.learning.features + noise})
+    config = config.model_copy(update={"learning": learning})
+    if point["classifier"] == HIST_GB:
+        return config, HistGradientBoosting(), HistGradientBoosting().n_members
+    return config, BoostedTrees(learning.classifier, learning.n_members), learning.n_members
+
+
+def measure(point: Point) -> Point:
+    """Cross-fit one draw and measure it."""
+    config, learner, n_members = entrant(point)
+    injection = inject(point["signal"], point["strength"], point["draw"])
+    window, n_folds, seconds = window_of(point["signal"]), config.learning.n_folds, list[float]()
+    task = FoldTask(
+        window=window,
+        fold=0,
+        n_folds=n_folds,
+        features=config.learning.features,
+        method=get_method("cwola"),
+        learner=Timed(learner, seconds),
+        random_state=1000 + point["draw"],
+    )
+    roc = mean_roc([fold_curve(replace(task, fold=fold), injection) for fold in range(n_folds)])
+    in_window = window.in_signal(injection.table.mjj[: injection.n_qcd])
+    floor = background_floor(np.ones(int(in_window.sum())))
+    best, where = roc.max_sic(floor)
+    return {
+        **{f"sic_{eps:g}": round(roc.sic(eps), 4) for eps in EPS_B},
+        "max_sic": round(best, 4),
+        "max_sic_eps_b": round(where, 6),
+        "eps_b_floor": round(floor, 6),
+        "auc": round(roc.auc, 5),
+        "n_held_out": len(injection.held_out),
+        "window": list(window.signal),
+        "cpu_fits": round(sum(seconds), 3),
+        "cpu_per_fit": round(sum(seconds) / (n_folds * n_members), 4),
+    }
+
+
+def fold_curve(task: FoldTask, injection: Injection) -> RocCurve:
+    """ROC of one fold: its own QCD events in the window, and all signal that is held out."""
+    result = run_fold(task, Samples(injection.table))
+    mean = result.scores.mean(axis=1, dtype=np.float64)
+    background = (result.rows < injection.n_qcd) & task.window.in_signal(injection.table.mjj[result.rows])
+    signal = result.model.predict(injection.held_out.matrix(task.features)).mean(axis=1, dtype=np.float64)
+    return roc_curve(signal, mean[background])
+
+
+def points() -> list[Point]:
+    """All points: `best` first, since the other takes many times as long; draw by draw, so that a part is paired."""
+    learning = load_config(preset=BEST).learning
+    versions = {
+        BEST: digest(learning.model_dump(mode="json")),
+        HIST_GB: digest([list(learning.features), learning.n_folds, "arXiv:2309.13111"]),
+    }
+    cells = [(MAIN, strength) for strength in STRENGTHS] + list(product(OTHERS, OTHER_STRENGTHS))
+    control = [(BEST, signal, 0.0, draw, 0) for draw in range(DRAWS) for signal in SIGNALS]
+    noisy = [(BEST, MAIN, max(STRENGTHS), draw, N_NOISE) for draw in range(DRAWS)]
+    plain = [(BEST, *cell, draw, 0) for draw in range(DRAWS) for cell in cells]
+    # The signal of the main comparison before the others.
+    hist_gb = [(HIST_GB, *cell, draw, 0) for part in (cells[:7], cells[7:]) for draw in range(DRAWS) for cell in part]
+    keys = ("classifier", "signal", "strength", "draw", "noise")
+    return [
+        dict(zip(keys, values, strict=True)) | {"version": versions[values[0]]}
+        for values in (*control, *plain, *noisy, *hist_gb)
+    ]
+
+
+def log_ratio(ours: Sequence[Point], theirs: Sequence[Point], key: str) -> tuple[float, float, int]:
+    """Mean over draws of the log of our SIC over theirs, its error, and the number of draws.
+
+    A selection of no signal event counts as one event. A draw of several strengths counts once, since they share their
+    signal events.
+    """
+    other = {(point["draw"], point["strength"]): point for point in theirs}
+    by_draw: dict[int, list[float]] = {}
+    for point in ours:
+        partner = other.get((point["draw"], point["strength"]))
+        if partner is not None:
+            values = [
+                max(p[key], 1 / p["n_held_out"] / float(key.removeprefix("sic_")) ** 0.5) for p in (point, partner)
+            ]
+            by_draw.setdefault(point["draw"], []).append(float(np.log(values[0] / values[1])))
+    means = [float(np.mean(values)) for values in by_draw.values()]
+    error = float(np.std(means, ddof=1) / len(means) ** 0.5) if len(means) > 1 else float("nan")
+    return (float(np.mean(means)) if means else float("nan")), error, len(means)
+
+
+def report(finished: Sequence[Point]) -> None:
+    """Print medians, bands and paired ratios."""
+    cells = sorted({(p["signal"], p["strength"], p["noise"]) for p in finished}, key=str)
+    for signal, strength, noise in cells:
+        chosen = [p for p in finished if (p["signal"], p["strength"], p["noise"]) == (signal, strength, noise)]
+        by_name = {name: [p for p in chosen if p["classifier"] == name] for name in (BEST, HIST_GB)}
+        for name, repeats in by_name.items():
+            if repeats:
+                click.echo(f"{signal} S/sqrt(B) {strength:<4g} noise {noise:2d} {name:8s} {_summary(repeats)}")
+        if by_name[BEST] and by_name[HIST_GB]:
+            click.echo(f"    {_ratios(by_name[BEST], by_name[HIST_GB])}")
+    for signal in SIGNALS:
+        plain = [p for p in finished if p["signal"] == signal and not p["noise"]]
+        ours, theirs = ([p for p in plain if p["classifier"] == name] for name in (BEST, HIST_GB))
+        if ours and theirs:
+            click.echo(f"pooled {signal}: {_ratios(ours, theirs)}")
+    _report_turn_on(finished)
+    _report_noise(finished)
+
+
+def _summary(repeats: Sequence[Point]) -> str:
+    parts = []
+    for key in (*(f"sic_{eps:g}" for eps in EPS_B), "max_sic"):
+        found = band([point[key] for point in repeats])
+        parts.append(f"{key} {found.median:5.2f} [{found.low:5.2f}, {found.high:5.2f}]")
+    cpu = np.median([point["cpu_fits"] for point in repeats])
+    each = np.median([point["cpu_per_fit"] for point in repeats])
+    return f"{'  '.join(parts)}  CPU {cpu:.1f} s, {1000 * each:.0f} ms a fit, {len(repeats)} draws"
+
+
+def _ratios(ours: Sequence[Point], theirs: Sequence[Point]) -> str:
+    parts = []
+    for eps in EPS_B:
+        mean, error, count = log_ratio(ours, theirs, f"sic_{eps:g}")
+        parts.append(f"log SIC({eps:g}) ratio {mean:+.3f} +- {error:.3f} ({count} draws)")
+    paired = {(p["draw"], p["strength"]) for p in ours} & {(p["draw"], p["strength"]) for p in theirs}
+    total = [sum(p["cpu_fits"] for p in part if (p["draw"], p["strength"]) in paired) for part in (ours, theirs)]
+    return f"{', '.join(parts)}, CPU 1/{total[1] / total[0]:.1f}"
+
+
+def _report_turn_on(finished: Sequence[Point]) -> None:
+    for name in (BEST, HIST_GB):
+        plain = [p for p in finished if (p["classifier"], p["signal"], p["noise"]) == (name, MAIN, 0)]
+        medians = {s: np.median([p["sic_0.01"] for p in plain if p["strength"] == s]) for s in STRENGTHS if plain}
+        above = [strength for strength, median in medians.items() if median > TURN_ON]
+        click.echo(f"turn-on of {name} (median SIC(0.01) > {TURN_ON:g}): {min(above, default=None)}")
+
+
+def _report_noise(finished: Sequence[Point]) -> None:
+    ours = [p for p in finished if (p["classifier"], p["signal"], p["strength"]) == (BEST, MAIN, max(STRENGTHS))]
+    noisy, plain = [p for p in ours if p["noise"]], [p for p in ours if not p["noise"]]
+    if noisy and plain:
+        mean, error, count = log_ratio(noisy, plain, "sic_0.01")
+        click.echo(f"with {N_NOISE} noise features: SIC(0.01) x {np.exp(mean):.3f} +- {error:.3f} ({count} draws)")
+
+
+@click.command()
+@click.option("--max-minutes", type=float, default=30.0, show_default=True)
+def main(max_minutes: float) -> None:
+    """Run the study and print what the draws have in common."""
+    wanted = points()
+    finished = run(NAME, wanted, measure, max_minutes)
+    report([done for done in finished if any(all(done.get(k) == v for k, v in p.items()) for p in wanted)])
+
+
+if __name__ == "__main__":
+    main()

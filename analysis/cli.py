@@ -23,8 +23,9 @@ from analysis.errors import ConfigError, CwolaError
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
     from analysis.datasets import Dataset
+    from analysis.processed import ProcessedEvents
     from analysis.store import ResultsFolder
-    from analysis.workflow import ProcessedEvents, ScanSummary
+    from analysis.workflow import ScanSummary
 
 __all__ = ["main"]
 
@@ -145,10 +146,11 @@ def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: A
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
     from analysis.compute import open_backend
+    from analysis.processed import load_events
 
     with _results(output, create=False) as folder, open_backend(jobs) as backend:
         config = _config(**settings, fallback=folder.config)
-        summary = workflow.scan(workflow.load_events(folder).without(exclude), config, folder, backend)
+        summary = workflow.scan(load_events(folder).without(exclude), config, folder, backend)
     _print_scan(summary, folder)
 
 

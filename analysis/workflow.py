@@ -17,27 +17,22 @@ from typing import Any
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
-from analysis.datasets import Dataset, background_datasets, exclude_datasets, observed_datasets
-from analysis.errors import ConfigError, ResultsError
+from analysis.datasets import Dataset, background_datasets, observed_datasets
 from analysis.identity import digest
 from analysis.look_elsewhere import global_key, global_result
 from analysis.methods import get_method
+from analysis.processed import ProcessedEvents, is_blinded, load_events
 from analysis.records import results_document
 from analysis.regions import RegionScan
-from analysis.schema import SEARCH_REGION
 from analysis.search import SearchData, WindowResult, n_trials, require_known, require_samples, run_scan, window_key
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
-from analysis.table import EventTable
 
 __all__ = [
-    "ProcessedEvents",
     "ScanSummary",
     "convert_lhco",
     "inspect",
-    "is_blinded",
-    "load_events",
     "plot",
     "process",
     "scan",
@@ -46,119 +41,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger("cwola")
-
-
-@dataclass(frozen=True)
-class ProcessedEvents:
-    """What the processing stage left in a results folder.
-
-    Attributes
-    ----------
-    datasets : dict of str to Dataset
-    records : dict of str to dict
-        Parts, sum of weights, cutflow, files and sanity counters of each dataset.
-    digest : str
-        Selection and code that the parts were made with; names their folder.
-    selection : dict
-        The selection as configured.
-    """
-
-    datasets: dict[str, Dataset]
-    records: dict[str, dict[str, Any]]
-    digest: str
-    selection: dict[str, Any]
-
-    @property
-    def skipped_files(self) -> list[dict[str, Any]]:
-        """One record per file that was left out: dataset, file, reason, and events where they are known."""
-        return [
-            {"dataset": name, "file": file["filename"], "reason": file["reason"], "entries": file["n_entries"]}
-            for name, record in self.records.items()
-            for file in record["skipped_files"]
-        ]
-
-    @property
-    def cutflow(self) -> dict[str, Any]:
-        """Cutflow by dataset: cut to events and weight."""
-        return {name: record["cutflow"] for name, record in self.records.items()}
-
-    @property
-    def n_minus_one(self) -> dict[str, Any]:
-        """Events that pass all cuts but one, by dataset: cut to events and weight."""
-        return {name: record["n_minus_one"] for name, record in self.records.items()}
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """What `results.json` says of the processing stage."""
-        return {
-            "inputs": self.inputs,
-            "skipped_files": self.skipped_files,
-            "cutflow": self.cutflow,
-            "n_minus_one": self.n_minus_one,
-        }
-
-    @property
-    def inputs(self) -> list[dict[str, Any]]:
-        """One record per input file."""
-        return [
-            {
-                "dataset": name,
-                "kind": self.datasets[name].kind,
-                "file": file["filename"],
-                "tree": file["treename"],
-                "uuid": file["uuid"],
-                "entries": file["n_entries"],
-            }
-            for name, record in self.records.items()
-            for file in record["files"]
-        ]
-
-    def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Path, ...]:
-        """Parts of one dataset."""
-        return tuple(folder.parts / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
-
-    def scale(self, name: str) -> float:
-        """Factor that normalises the weights of one dataset."""
-        return self.datasets[name].scale(self.records[name]["sum_of_weights"])
-
-    def identity(self, *, blinded: bool) -> str:
-        """Digest of what the searched events are, wherever their files lie."""
-        observed = observed_datasets(self.datasets)
-        identities = [[name, dataset.is_signal, self.records[name]["parts"]] for name, dataset in observed.items()]
-        return digest([self.digest, blinded, *identities])
-
-    def read_searched(self, folder: ResultsFolder) -> EventTable:
-        """Read the events that are searched, in the order of all arrays of a scan."""
-        return self._read(observed_datasets(self.datasets), folder)
-
-    def read_simulation(self, folder: ResultsFolder) -> EventTable:
-        """Read the simulated background of the search region, normalised to cross-section and luminosity."""
-        return self._read(background_datasets(self.datasets), folder)
-
-    def _read(self, names: Iterable[str], folder: ResultsFolder) -> EventTable:
-        chosen = list(names)
-        paths = [path for name in chosen for path in self.part_paths(name, folder)]
-        table = EventTable.from_parts(paths, {name: self.scale(name) for name in chosen})
-        return table.in_region(SEARCH_REGION)
-
-    def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
-        """Refuse a configuration with another selection than that of the events.
-
-        Raises
-        ------
-        ConfigError
-        """
-        if self.selection != config.selection.model_dump(mode="json"):
-            msg = (
-                f"the events in {folder.parts} were selected with other settings in [selection]. Run `cwola process` "
-                "with this configuration first."
-            )
-            raise ConfigError(msg)
-
-    def without(self, names: Iterable[str]) -> ProcessedEvents:
-        """Drop datasets by name."""
-        kept = exclude_datasets(self.datasets, names)
-        return ProcessedEvents(kept, {name: self.records[name] for name in kept}, self.digest, self.selection)
 
 
 @dataclass(frozen=True)
@@ -209,27 +91,6 @@ def process(
         folder.save_process(document)
         folder.save_config(config)
     return load_events(folder)
-
-
-def load_events(folder: ResultsFolder) -> ProcessedEvents:
-    """Read the record of the processing stage.
-
-    Raises
-    ------
-    ResultsError
-        If the stage has not run, or ran in an earlier version.
-    """
-    document = folder.load_process()
-    records = document["datasets"]
-    if any(not record.keys() >= {"n_minus_one", "skipped_files"} for record in records.values()):
-        msg = f"{folder.path} was processed by an earlier version. Run `cwola process --output {folder.path}` again."
-        raise ResultsError(msg)
-    return ProcessedEvents(
-        datasets={name: Dataset.from_json(record.pop("dataset")) for name, record in records.items()},
-        records=records,
-        digest=document["digest"],
-        selection=document["selection"],
-    )
 
 
 def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, backend: Backend) -> ScanSummary:
@@ -338,12 +199,6 @@ def convert_lhco(path: Path, output: Path, label_column: str | None) -> int:
     from processors.convert import convert_lhco as convert
 
     return convert(path, output, label_column=label_column)
-
-
-def is_blinded(events: ProcessedEvents, config: SearchConfig) -> bool:
-    """Whether the inside of the windows must not be shown: real data, unless the configuration unblinds them."""
-    kinds = {dataset.kind for dataset in observed_datasets(events.datasets).values()}
-    return "data" in kinds and not config.statistics.unblind
 
 
 @contextmanager

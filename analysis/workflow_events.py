@@ -13,10 +13,11 @@ from analysis.control_comparison import comparisons
 from analysis.datasets import Dataset, observed_datasets
 from analysis.errors import ConfigError, ResultsError, TableError
 from analysis.event_list import pick_events, require_format, write_events
+from analysis.processed import ProcessedEvents, is_blinded, load_events
 from analysis.search import WindowResult
 from analysis.store import ResultsFolder
 from analysis.table import read_features
-from analysis.workflow import ProcessedEvents, is_blinded, load_events, stage
+from analysis.workflow import stage
 
 __all__ = ["Selected", "plot_control", "select_events"]
 

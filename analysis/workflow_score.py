@@ -14,11 +14,12 @@ from analysis.config import SearchConfig
 from analysis.datasets import Dataset
 from analysis.errors import ConfigError, writing
 from analysis.event_list import require_format, write_events
+from analysis.processed import ProcessedEvents, load_events
 from analysis.published import Classifier, ScoredEvents, load_classifiers, score_events, scored_columns
 from analysis.spectra import window_counts
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
-from analysis.workflow import ProcessedEvents, inspect, load_events, process
+from analysis.workflow import inspect, process
 
 __all__ = ["ScoreSummary", "ScoredSelection", "score_files"]
 

@@ -14,9 +14,9 @@ import xgboost as xgb
 
 from analysis.config import load_config
 from analysis.identity import uniform
+from analysis.processed import load_events
 from analysis.published import load_classifiers, score_events
 from analysis.store import ResultsFolder
-from analysis.workflow import load_events
 from tests.integration.conftest import Cwola, ToySearch
 from tests.toys import jet, write_nanoaod
 

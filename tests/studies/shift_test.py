@@ -147,8 +147,9 @@ def main(draws: int, max_minutes: float) -> None:
     """Run the study and print one line per method."""
     points = [
         {"method": method, "shift": shift, "sideband": sideband, "draw": draw}
-        for shift, sideband in ((1.0, 300.0), (1.0, 200.0), (0.0, 300.0))
+        for shift, sidebands in ((1.0, (200.0, 300.0)), (0.0, (300.0,)))
         for draw in range(draws)
+        for sideband in sidebands
         for method in METHODS
     ]
     finished = run(NAME, points, measure, max_minutes)

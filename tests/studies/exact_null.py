@@ -1,0 +1,120 @@
+"""Is z a unit Gaussian where features know nothing of m_jj? One window, pseudo-datasets without signal, by method.
+
+The events are those of the Pythia QCD samples with their own features; m_jj of every event is drawn anew from a smooth
+fit to their spectrum, which is the same as to shuffle the features among the events. Simulation, for the methods that
+need it, is the sample of the alternative tune, with m_jj from the same fit. The whole chain runs: five folds of three
+members, cuts, sideband fit with choice of order, test. Aimed at: mean of z within 0.2 of 0, width 0.9 to 1.1, at every
+working point.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import click
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.background import FUNCTIONS, fit_background
+from analysis.compute import Serial
+from analysis.config import load_config
+from analysis.datasets import Dataset
+from analysis.evaluation import SearchData
+from analysis.regions import RegionScan
+from analysis.schema import SEARCH_REGION
+from analysis.search import run_window
+from analysis.table import EventTable
+from processors.run import load_table, process_datasets
+from tests.studies.runner import Point, data_folder, run
+
+NAME = "exact_null"
+
+SAMPLES = {"qcd": ("qcd_a", "qcd_b"), "simulation": ("qcd_alt",)}
+EDGES = np.arange(3000.0, 6501.0, 100.0)
+FINE = np.arange(3000.0, 6500.5, 5.0)
+
+POINTS = [
+    *({"method": "cwola", "ensemble": "mean-score", "draw": draw} for draw in range(200)),
+    *(
+        {"method": method, "ensemble": "mean-score", "draw": draw}
+        for draw in range(50)
+        for method in ("salad", "sa_cwola", "data_vs_simulation")
+    ),
+    *({"method": "cwola", "ensemble": "mean-count", "draw": draw} for draw in range(50)),
+]
+
+
+@cache
+def events() -> dict[str, EventTable]:
+    """Selected events of the search region in the fit range, data and simulation."""
+    folder = data_folder() / "pythia"
+    names = [name for members in SAMPLES.values() for name in members]
+    datasets = {
+        name: Dataset(name, "pseudodata", "nanoaod", ((str(folder / f"{name}.root"), "Events"),)) for name in names
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        result = process_datasets(datasets, load_config(preset="best"), Path(temporary), Serial())
+        tables = {key: load_table(result, datasets, members) for key, members in SAMPLES.items()}
+    found = {key: table.in_region(SEARCH_REGION) for key, table in tables.items()}
+    return {key: table.select((table.mjj >= EDGES[0]) & (table.mjj < EDGES[-1])) for key, table in found.items()}
+
+
+@cache
+def quantiles() -> NDArray[np.float64]:
+    """Cumulative distribution of m_jj at the edges `FINE`, from a fit to the data without a mask."""
+    counts = np.histogram(events()["qcd"].mjj, EDGES)[0].astype(np.float64)
+    fit = fit_background(counts, EDGES, mask=(), function=FUNCTIONS["dijet4"], sqrt_s_gev=13000.0)
+    expected, _ = fit.expected(FINE)
+    return np.concatenate([[0.0], np.cumsum(expected) / expected.sum()])
+
+
+def shuffled(table: EventTable, rng: np.random.Generator) -> EventTable:
+    """The same events with other masses."""
+    mjj = np.interp(rng.random(len(table)), quantiles(), FINE)
+    index = table.table.column_names.index("mjj")
+    return EventTable(table.table.set_column(index, "mjj", pa.array(mjj)), table.features)
+
+
+def measure(point: Point) -> Point:
+    """Search one pseudo-dataset; z of every selection."""
+    learning = {"method": point["method"], "ensemble": point["ensemble"], "n_members": 3}
+    overrides = {
+        "random_state": point["draw"],
+        "learning": learning,
+        "scan": {"windows": [[3300.0, 3700.0]]},
+        "statistics": {"calculator": "asymptotics"},
+    }
+    config = load_config(preset="best", overrides=overrides)
+    rng = np.random.default_rng([point["draw"], 1])
+    data = SearchData(shuffled(events()["qcd"], rng), simulation=shuffled(events()["simulation"], rng))
+    scan = RegionScan.from_config(config.scan)
+    result = run_window(data, scan.windows[0], scan, config)
+    return {
+        "z": {one.name: None if one.discovery is None else round(one.discovery.z, 3) for one in result.selections},
+        "background": {
+            one.name: None if one.background is None else round(one.background, 1) for one in result.selections
+        },
+    }
+
+
+@click.command()
+@click.option("--max-minutes", type=float, default=30.0, show_default=True)
+def main(max_minutes: float) -> None:
+    """Run the study and print mean and width of z."""
+    finished = run(NAME, POINTS, measure, max_minutes)
+    for method, ensemble in dict.fromkeys((point["method"], point["ensemble"]) for point in finished):
+        chosen = [point for point in finished if (point["method"], point["ensemble"]) == (method, ensemble)]
+        for name in chosen[0]["z"]:
+            z = np.array([point["z"][name] for point in chosen if point["z"][name] is not None])
+            click.echo(
+                f"{method}, {ensemble}, {name}: {len(z)} of {len(chosen)} fits, mean {z.mean():+.2f} +- "
+                f"{z.std(ddof=1) / np.sqrt(len(z)):.2f}, width {z.std(ddof=1):.2f} +- "
+                f"{z.std(ddof=1) / np.sqrt(2 * len(z)):.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

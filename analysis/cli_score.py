@@ -55,11 +55,14 @@ def score(
 
 
 def _print(summary: ScoreSummary) -> None:
+    from rich import box
     from rich.table import Table
 
     from analysis.console import open_console
 
-    table = Table("Window [GeV]", "Selection", "Events", "Acceptance", "Efficiency")
+    table = Table("Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Events", "Acceptance", "Efficiency"):
+        table.add_column(heading, justify="right")
     for one in summary.selections:
         efficiency = "" if one.efficiency is None else f"{one.efficiency:.4g}"
         table.add_row(one.window, one.selection, f"{one.events:.6g}", f"{one.acceptance:.4g}", efficiency)

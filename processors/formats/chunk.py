@@ -192,6 +192,7 @@ def make_dijets(
     events: EventColumns,
     numbers: Mapping[str, NDArray[np.uint64]],
     weighting: tuple[Floats, float | None],
+    jet_counts: NDArray[np.int64],
 ) -> Dijets:
     """Put together what an adapter has found.
 
@@ -205,6 +206,8 @@ def make_dijets(
         run, luminosity_block, event and event_id.
     weighting : tuple
         From `event_weights`.
+    jet_counts : (n_read,) int64
+        Jets of all events of the chunk.
 
     Returns
     -------
@@ -224,6 +227,8 @@ def make_dijets(
         events=events,
         origin=Source.of(events.events),
         read=Tally.of(weights),
+        read_weights=weights,
+        jet_counts=jet_counts,
         generator_weight=common,
         **numbers,
     )

@@ -304,6 +304,9 @@ class SearchConfig(Model):
         if repeated := [name for name in names if names.count(name) > 1]:
             msg = f"systematics has two entries of the name '{repeated[0]}'"
             raise ValueError(msg)
+        if [one.kind for one in self.systematics].count("luminosity") > 1:
+            msg = "systematics has two entries of kind luminosity; add their sizes in quadrature"
+            raise ValueError(msg)
         return self
 
     def digest(self, *sections: str) -> str:

@@ -15,6 +15,9 @@ Combination = Literal["envelope", "replicas", "hessian"]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
+RESERVED = ("background_fit", "lumi", "mu", "signal_statistics", "spurious_signal")
+"""Parameters of every workspace."""
+
 
 class BinnedSize(Model):
     """Relative size of a jet systematic in bins; jets beyond the edges belong to the outermost bins.
@@ -92,6 +95,13 @@ class SystematicConfig(Model):
     members: tuple[Annotated[int, Field(ge=0)], ...] = ()
     combine: Combination | None = None
     normalise: bool | None = None
+
+    @model_validator(mode="after")
+    def _free(self) -> Self:
+        if self.name in RESERVED and self.kind != "luminosity":
+            msg = f"name '{self.name}' belongs to another parameter of the workspace; choose another one"
+            raise ValueError(msg)
+        return self
 
     @property
     def where(self) -> str:

@@ -203,6 +203,14 @@ class EventTable:
         mask: NDArray[np.bool_] = pc.is_in(self.table["dataset"], pa.array(list(names), pa.string())).to_numpy()
         return mask
 
+    def reweighted(self, factors: Mapping[str, float]) -> Self:
+        """Return the table with columns of weights multiplied by factors."""
+        table = self.table
+        for name, factor in factors.items():
+            index = table.column_names.index(name)
+            table = table.set_column(index, name, pa.array(self.column(name) * factor))
+        return type(self)(table, self.features)
+
     def _scaled(self, scales: Mapping[str, float]) -> Self:
         if all(scale == 1.0 for scale in scales.values()):
             return self

@@ -1,4 +1,4 @@
-"""The stages in order: process, scan, plot. Each resumes from what is on disk.
+"""The stages in order: process, scan (and the signals of it), plot. Each resumes from what is on disk.
 
 The only module that imports both packages; `processors` (and with it coffea) is imported by the stage that reads ROOT
 files alone, so that a scan runs on ready events without it.
@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from analysis.search import SearchData, WindowResult, n_trials, require_known, r
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
+from analysis.workflow_signals import evaluate_signals
 
 __all__ = [
     "ScanSummary",
@@ -53,12 +54,15 @@ class ScanSummary:
     global_result : GlobalResult
     blinded : bool
     trials : dict of str to int
+    signals : tuple of dict
+        What is left of the datasets of kind signal, as in `results.json`.
     """
 
     results: tuple[WindowResult, ...]
     global_result: GlobalResult
     blinded: bool
     trials: dict[str, int]
+    signals: tuple[dict[str, Any], ...] = ()
 
 
 def process(
@@ -86,6 +90,7 @@ def process(
         result = process_datasets(datasets, config, folder.parts, backend, **options)
         document = result.to_json()
         document["selection"] = config.selection.model_dump(mode="json")
+        document["configured_systematics"] = [one.model_dump(mode="json") for one in config.systematics]
         for name, dataset in datasets.items():
             document["datasets"][name]["dataset"] = asdict(dataset)
         folder.save_process(document)
@@ -137,7 +142,10 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
             global_result=summary.global_result,
         )
         folder.save_results(document, list(results))
-    return summary
+    with stage("signals"):
+        signals = evaluate_signals(events, config, folder, backend, results)
+        folder.save_results({**document, "signals": signals}, list(results))
+    return replace(summary, signals=tuple(signals))
 
 
 def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:

@@ -80,6 +80,8 @@ class DatasetResult:
     files : tuple of FileRecord
     skipped : tuple of BadFile
         Files that are left out because they cannot be used.
+    systematics : str or None
+        Digest of what the variations were made with.
     variations : dict of str to tuple of pathlib.Path
         Parts with varied jets, by the name of the variation; in the order of `parts`.
     varied_sums : dict of str to float
@@ -96,6 +98,7 @@ class DatasetResult:
     sanity: dict[str, int]
     files: tuple[FileRecord, ...]
     skipped: tuple[BadFile, ...] = ()
+    systematics: str | None = None
     variations: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     varied_sums: dict[str, float] = field(default_factory=dict)
 
@@ -111,6 +114,7 @@ class DatasetResult:
             "sanity": self.sanity,
             "files": [asdict(record) for record in self.files],
             "skipped_files": [asdict(record) for record in self.skipped],
+            "systematics": self.systematics,
             "variations": list(self.variations),
             "varied_sums": self.varied_sums,
         }
@@ -378,6 +382,7 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
         sanity={name: sum(info["sanity"].get(name, 0) for info in infos) for name in names},
         files=plan.files,
         skipped=plan.skipped,
+        systematics=plan.systematics.identity(),
         variations={
             name: tuple(plan.varied_path(item, name) for item in plan.items) for name in plan.systematics.tables
         },

@@ -281,6 +281,10 @@ class _Count:
             signal_systematics=self.modifiers,
         )
 
+    def strength_per_mu(self, workspace: Mapping[str, Any]) -> float:
+        """Return the signal strength at mu = 1 of a workspace."""
+        return _signal_events(workspace) * self.selection.weight / self.net
+
     @property
     def efficiency(self) -> float | None:
         """Acceptance times efficiency: of all generated events."""
@@ -295,6 +299,7 @@ class _Count:
             "events_error": self.error,
             "acceptance_efficiency": self.efficiency,
             "absorbed_fraction": self.absorbed,
+            "strength_per_mu": None if self.rank() is None else self.strength_per_mu(self.workspace()),
             "modifiers": [_factors(one) for one in self.modifiers],
             "reason": self.reason,
         }
@@ -338,8 +343,7 @@ def _count(sample: SignalSample, yields: SignalYields, window: WindowResult, sqr
 
 def _limit(one: _Count, task: PointTask) -> dict[str, Any]:
     workspace, settings, weight = one.workspace(), task.config.statistics, one.selection.weight
-    per_mu = _signal_events(workspace) * weight / one.net
-    document = {**one.to_json(), "strength_per_mu": per_mu}
+    document, per_mu = one.to_json(), one.strength_per_mu(workspace)
     try:
         limit = upper_limit(
             workspace,

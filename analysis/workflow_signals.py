@@ -77,9 +77,7 @@ def _evaluate(
     for name, dataset in signals.items():
         shared = [trained[file["uuid"]] for file in events.records[name]["files"] if file["uuid"] in trained]
         if shared:
-            reason = (
-                f"its file is searched as well, as dataset {shared[0]}: models that saw an event must not score it."
-            )
+            reason = f"its file is searched as dataset {shared[0]}: models that saw an event must not score it."
             documents[name] = _failed(dataset, reason)
             continue
         sample = _sample(events, dataset, folder)

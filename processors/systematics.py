@@ -11,7 +11,7 @@ multiplies the masses, groomed and ungroomed, at fixed p_T. Directions and subst
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -163,15 +163,27 @@ class ChunkJets:
     sign: int
     identity: Callable[[], NDArray[np.uint64]]
     seed: int
+    _known: dict[str, Factor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def size(self) -> Factor:
         """Relative size of the uncertainty: one number, or (n_jets,) float64."""
+        if "size" not in self._known:
+            self._known["size"] = self._size()
+        return self._known["size"]
+
+    def _size(self) -> Factor:
         if self.config.value is not None:
             return self.config.value
         if self.config.bins is not None:
             return self._binned()
         return _evaluate(self.config, lambda name: self.source.column(name, ALL), {})
+
+    def towards(self, sign: int) -> ChunkJets:
+        """Return the same jets for another side, with the size that is known."""
+        other = replace(self, sign=sign)
+        other._known.update(self._known)
+        return other
 
     def normal(self) -> Floats:
         """(n_jets,) float64: standard normal numbers that depend on event, jet, name and seed alone."""
@@ -189,7 +201,11 @@ class ChunkJets:
 
 
 def _bin_numbers(values: Floats, edges: tuple[float, ...]) -> NDArray[np.intp]:
-    return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    """Bin of each value; outermost bins go on."""
+    found = np.zeros(len(values), np.intp)
+    for edge in edges[1:-1]:
+        found += values >= edge
+    return found
 
 
 @object_systematic("jet-energy-scale")

@@ -114,8 +114,9 @@ class Systematics:
         entries = [(config, found) for config, found in self.entries if found.vary_jets is not None]
         identity = cache(partial(_jet_identity, dijets))
         for config, found in entries:
+            jets = ChunkJets(dijets.first.source, config, 1, identity, self.seed)
             for side in found.sides:
-                jets = ChunkJets(dijets.first.source, config, SIGNS[side], identity, self.seed)
+                jets = jets.towards(SIGNS[side])
                 assert found.vary_jets is not None
                 yield f"{config.name}{side}", _varied(dijets, VariedJets(jets.source, found.vary_jets(jets)))
 
@@ -137,7 +138,7 @@ class Systematics:
                 name = weight_column(config.name, suffix)
                 columns[name] = weights[dijets.entry]
                 if found.normalise if config.normalise is None else config.normalise:
-                    sums[name] = Tally.of(weights)
+                    sums[name] = Tally.quick(weights)
         return WeightVariations(columns, sums)
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -183,13 +184,8 @@ class VariedJets:
 
     def column(self, name: str, index: Index) -> Floats:
         """Return one column of some jets, (n,) float64."""
-        return self.multiply(name, self.source.column(name, index), index)
-
-    def multiply(self, name: str, values: Floats, index: Index) -> Floats:
-        """Return values (n,) of a column of some jets times the factors."""
-        if name not in self.factors:
-            return values
-        return values * self.at(name, index)
+        values = self.source.column(name, index)
+        return values * self.at(name, index) if name in self.factors else values
 
     def at(self, name: str, index: Index) -> Factor:
         """Return the factors on a column of some jets."""
@@ -208,38 +204,34 @@ def _varied(dijets: Dijets, jets: VariedJets) -> Dijets:
 
 def _varied_jet(nominal: Jet, jets: VariedJets, index: NDArray[np.intp]) -> Jet:
     """Jets of a variation; what is known of the same jets without it is not read again."""
+    taken = {id(factor): jets.at(name, nominal.index) for name, factor in jets.factors.items()}
+    factors = {name: taken[id(factor)] for name, factor in jets.factors.items()}
+    known = {name: values for name, values in nominal.known.items() if not name.startswith(".")}
+    known |= {name: known[name] * factor for name, factor in factors.items() if name in known}
+    known |= _varied_vector(nominal, factors, known)
     moved = np.flatnonzero(index != nominal.index)
-    known = {
-        name: jets.multiply(name, values, nominal.index)
-        for name, values in nominal.known.items()
-        if not name.startswith(".")
-    }
-    known |= _varied_vector(nominal, jets, known)
     if not len(moved):
         return Jet(jets, index, known)
     other = Jet(jets, index[moved])
     _ = other.vector, other.rapidity
-    return Jet(jets, index, {name: _patched(values, moved, other.column(name)) for name, values in known.items()})
+    for name, values in known.items():
+        if values is nominal.known.get(name):
+            known[name] = values.copy()
+        known[name][moved] = other.column(name)
+    return Jet(jets, index, known)
 
 
-def _varied_vector(nominal: Jet, jets: VariedJets, known: Mapping[str, Floats]) -> dict[str, Floats]:
+def _varied_vector(nominal: Jet, factors: Mapping[str, Factor], known: Mapping[str, Floats]) -> dict[str, Floats]:
     """Four-momentum, if it is multiplied as a whole or keeps its momentum; nothing otherwise."""
-    if not {"pt", "mass"} & jets.factors.keys():
+    if not {"pt", "mass"} & factors.keys():
         return {name: nominal.known[name] for name in (*VECTOR, RAPIDITY) if name in nominal.known}
     energy, *momentum = nominal.vector
-    if jets.factors.get("pt") is jets.factors.get("mass"):
-        scale = jets.at("pt", nominal.index)
-        return dict(zip(VECTOR, (scale * one for one in nominal.vector), strict=True)) | {RAPIDITY: nominal.rapidity}
-    if "pt" not in jets.factors:
+    if factors.get("pt") is factors.get("mass"):
+        return {name: factors["pt"] * nominal.known[name] for name in VECTOR} | {RAPIDITY: nominal.rapidity}
+    if "pt" not in factors:
         square = energy**2 - nominal.mass**2 + known["mass"] ** 2
         return dict(zip(VECTOR, (np.sqrt(square), *momentum), strict=True))
     return {}
-
-
-def _patched(values: Floats, rows: NDArray[np.intp], new: Floats) -> Floats:
-    patched = values.copy()
-    patched[rows] = new
-    return patched
 
 
 def _finite(factor: Floats, config: SystematicConfig, dijets: Dijets) -> Floats:

@@ -1,9 +1,7 @@
-"""Mass points after a search: yields, systematic uncertainties and limits of the signal samples.
+"""Mass points after a search: workspaces, limits and impacts of the signal samples.
 
-Nominal and varied events are scored by the nominal models; each event passes a selection by the mean over folds of
-each fold's own cut. The ratios of varied to nominal yields become modifiers of the signal in the workspace. The rule is
-"fixed-efficiency": the classifiers are those of the search, without credit for what they would learn from as much
-signal as the limit.
+The rule is "fixed-efficiency": the classifiers are those of the search, without credit for what they would learn from
+as much signal as the limit.
 """
 
 from __future__ import annotations
@@ -19,166 +17,28 @@ from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError, WindowError
 from analysis.evaluation import SelectionResult, WindowResult
 from analysis.mass_point import approximate_limit
-from analysis.published import Classifier, score_events
+from analysis.published import Classifier
 from analysis.regions import MassWindow
-from analysis.schema import weight_column
 from analysis.signal import net_yield
-from analysis.spectra import NOMINAL, window_counts
+from analysis.signal_yields import SignalSample, SignalYields, signal_modifiers, signal_yields
+from analysis.spectra import NOMINAL
 from analysis.statistics import (
     Counting,
     Impacts,
     LimitResult,
     SignalSystematic,
-    combined_modifier,
     counting_workspace,
     impacts,
-    signal_statistics,
     upper_limit,
-    yield_modifier,
 )
-from analysis.table import EventTable
 
-__all__ = [
-    "RULE",
-    "PointTask",
-    "SignalSample",
-    "SignalYields",
-    "evaluate_point",
-    "signal_modifiers",
-    "signal_yields",
-    "weight_columns",
-]
+__all__ = ["RULE", "PointTask", "evaluate_point"]
 
 Array = NDArray[np.float64]
 
 RULE = "fixed-efficiency"
 
 _TOYS = 1000
-
-
-@dataclass(frozen=True)
-class SignalSample:
-    """Events of one signal dataset.
-
-    Attributes
-    ----------
-    name : str
-    masses : tuple of (str, float)
-        GeV.
-    tables : mapping of str to EventTable
-        "nominal", with its varied weights, and one per variation of jets; search region, normalised.
-    generated : float or None
-        Sum of weights before any cut in the same normalisation; None where it is not known.
-    xsec_pb, lumi_ifb : float or None
-    normalised : bool
-        Whether weights are normalised to cross-section and luminosity.
-    systematics : sequence of mapping
-        See `analysis.processed.ProcessedEvents`.
-    """
-
-    name: str
-    masses: tuple[tuple[str, float], ...]
-    tables: Mapping[str, EventTable]
-    generated: float | None
-    xsec_pb: float | None
-    lumi_ifb: float | None
-    normalised: bool
-    systematics: Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class SignalYields:
-    """What is left of a sample in the selections of one window.
-
-    Attributes
-    ----------
-    window : MassWindow
-    selections : tuple of str
-    squares : (n_selections,) float64
-        Sums of squared weights.
-    events : dict of str to (n_selections,) float64
-        Sums of weights; "nominal", variations of jets such as "jmsUp", and columns of varied weights.
-    spectra : (n_selections, n_bins) float64
-        Nominal events on the fit grid of the window.
-    """
-
-    window: MassWindow
-    selections: tuple[str, ...]
-    squares: Array
-    events: dict[str, Array]
-    spectra: Array
-
-
-def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) -> SignalYields:
-    """Score nominal and varied events with the nominal classifiers of a window, and count those that pass.
-
-    Parameters
-    ----------
-    sample : SignalSample
-    classifier : Classifier
-    edges : (n_bins + 1,) float64
-        Fit grid, GeV.
-
-    Returns
-    -------
-    SignalYields
-    """
-    window, events = classifier.window, {}
-    for name, table in sample.tables.items():
-        passes = score_events(table, classifier).passes
-        events[name] = window_counts(table, window, passes)
-        if name == NOMINAL:
-            inside, names = window.in_signal(table.mjj), passes.names
-            squares = (table.weight[inside] ** 2) @ passes.values[inside] ** 2
-            spectra = np.stack(
-                [np.histogram(table.mjj, edges, weights=table.weight * column)[0] for column in passes.values.T]
-            )
-            for column in weight_columns(sample.systematics):
-                events[column] = table.column(column)[inside] @ passes.values[inside]
-    return SignalYields(window, names, squares, events, spectra)
-
-
-def weight_columns(systematics: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the columns with varied weights."""
-    return [name for one in systematics if one["effect"] == "weights" for name in _columns(one)]
-
-
-def _columns(systematic: Mapping[str, Any]) -> list[str]:
-    suffixes = [str(member) for member in systematic["members"]] or ["Up", "Down"]
-    return [weight_column(systematic["name"], suffix) for suffix in suffixes]
-
-
-def signal_modifiers(
-    yields: SignalYields, selection: str, systematics: Sequence[Mapping[str, Any]]
-) -> list[SignalSystematic]:
-    """Turn the varied yields of a selection into modifiers, the statistical uncertainty of the sample first.
-
-    Raises
-    ------
-    StatisticsError
-        If a yield is not positive.
-    """
-    index = yields.selections.index(selection)
-    events = {name: float(values[index]) for name, values in yields.events.items()}
-    statistical = signal_statistics(events[NOMINAL], float(yields.squares[index]))
-    return [statistical, *(_modifier(one, events) for one in systematics)]
-
-
-def _modifier(systematic: Mapping[str, Any], events: Mapping[str, float]) -> SignalSystematic:
-    name, nominal = systematic["name"], events[NOMINAL]
-    if systematic["effect"] == "rate":
-        size = float(systematic["value"])
-        return (
-            SignalSystematic("lumi", "lumi", size)
-            if systematic["kind"] == "luminosity"
-            else SignalSystematic(name, "normsys", 1.0 + size)
-        )
-    if systematic["effect"] == "jets":
-        return yield_modifier(name, nominal, *(events[f"{name}{side}"] for side in systematic["sides"]))
-    varied = [events[column] for column in _columns(systematic)]
-    if systematic["members"]:
-        return combined_modifier(name, nominal, varied, systematic["combine"])
-    return yield_modifier(name, nominal, *varied)
 
 
 @dataclass(frozen=True)
@@ -262,7 +122,7 @@ class _Count:
     def rank(self) -> float | None:
         """Approximate expected limit in units of the sample's normalisation; None where there can be none."""
         background, error = self.selection.background, self.selection.background_error
-        if self.reason is not None or background is None or error is None or self.net <= 0:
+        if self.reason is not None or self.net <= 0 or not (background and error):
             return None
         return float(approximate_limit(background, error) / self.net)
 

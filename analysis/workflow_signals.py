@@ -14,7 +14,8 @@ from analysis.identity import digest, source_digest
 from analysis.processed import ProcessedEvents, is_blinded
 from analysis.published import Classifier, load_classifiers
 from analysis.search import WindowResult
-from analysis.signal_points import RULE, PointTask, SignalSample, evaluate_point, weight_columns
+from analysis.signal_points import RULE, PointTask, evaluate_point
+from analysis.signal_yields import SignalSample, weight_columns
 from analysis.spectra import NOMINAL
 from analysis.store import ResultsFolder
 from analysis.table import EventTable

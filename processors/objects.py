@@ -395,7 +395,8 @@ def leading_pair(counts: NDArray[Any], pt: NDArray[Any]) -> tuple[NDArray[np.int
     entry = np.flatnonzero(counts >= 2)
     first = starts[entry]
     second = first + 1
-    key = np.where(np.isnan(pt), np.inf, pt)
+    missing = np.isnan(pt)
+    key = np.where(missing, np.inf, pt) if missing.any() else pt
     begins = np.zeros(len(pt) + 1, np.bool_)
     begins[starts] = True
     rises = np.flatnonzero((key[1:] > key[:-1]) & ~begins[1:-1])

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
+from analysis.config_systematics import Combination
 from analysis.errors import StatisticsError
 from analysis.statistics.samples import SignalSystematic
 
-__all__ = ["Combination", "combined_modifier", "yield_modifier"]
-
-Combination = Literal["envelope", "replicas", "hessian"]
+__all__ = ["combined_modifier", "yield_modifier"]
 
 
 def yield_modifier(name: str, nominal: float, up: float, down: float | None = None) -> SignalSystematic:

@@ -20,7 +20,8 @@ from analysis.config import load_config
 from analysis.identity import uniform
 from analysis.published import load_classifiers
 from analysis.records import check_results
-from analysis.signal_points import PointTask, SignalSample, evaluate_point
+from analysis.signal_points import PointTask, evaluate_point
+from analysis.signal_yields import SignalSample
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
 from tests import plain
@@ -298,6 +299,17 @@ def test_another_configuration_asks_for_the_events_first(cwola: Cwola, search: P
     done = cwola(*command(search, "scan", "plain.toml", finished))
     assert done.code == 1
     assert "were processed with other entries in [[systematics]]. Run `cwola process`" in done.err
+
+
+def test_scoring_a_file_needs_none_of_the_systematics(
+    cwola: Cwola, search: Path, finished: Path, tmp_path: Path, point
+):
+    """An entry for one dataset is nothing that a file of one's own could lack."""
+    output = tmp_path / "scored.parquet"
+    done = cwola("score", search / "point.root", "--models", finished, "--output", output, "--jobs", 1)
+    assert done.code == 0, done.err
+    line = next(line for line in done.out.splitlines() if SELECTION in line)
+    assert f"{yield_of(point)['acceptance_efficiency']:.4g}" in line
 
 
 def test_nothing_observed_is_told_while_blinded(finished: Path):

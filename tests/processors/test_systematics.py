@@ -130,6 +130,29 @@ def test_real_signal_varied_in_energy(data, tmp_path):
     np.testing.assert_allclose(table.mjj[one], 1.03 * nominal.mjj[two], rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("name", "layout", "mass"),
+    [
+        ("delphes/wprime_3500_500_100_r10_small.root", "delphes", "softdrop"),
+        ("physlite/physlite_mc_100.root", "physlite", "ungroomed"),
+    ],
+)
+def test_an_energy_scale_multiplies_all_masses_in_every_format(data, tmp_path, name, layout, mass):
+    one = dataset(data(name), layout=layout, max_entries=600)
+    selection = {**dict.fromkeys(("pt_min", "leading_pt_min", "mjj_min"), 0.0), "jet_mass": mass}
+    result = run(one, tmp_path, {"name": "x", "kind": "jet-energy-scale", "value": 0.2}, selection=selection)
+    nominal = EventTable.from_parts(result.parts).in_region("search")
+    assert len(nominal) > 10
+    for side, factor in (("xUp", 1.2), ("xDown", 0.8)):
+        table = EventTable.from_parts(result.variations[side])
+        assert table.event_id.tolist() == nominal.event_id.tolist()
+        np.testing.assert_allclose(table.mjj, factor * nominal.mjj, rtol=1e-9)
+        np.testing.assert_allclose(table.column("abs_dy"), nominal.column("abs_dy"), rtol=1e-9)
+        for feature in table.feature_names:
+            expected = nominal.column(feature) * (factor if feature in ("mj1", "mj2", "delta_mj") else 1)
+            np.testing.assert_allclose(table.column(feature), expected, rtol=1e-5, atol=1e-4, err_msg=feature)
+
+
 def test_smearing_has_the_width_of_the_entry_and_up_and_down_are_symmetric(tmp_path):
     """m²_12 of two heavy jets back to back moves as the mean of their factors: relative width size / √2."""
     count = 20_000

@@ -1,0 +1,150 @@
+"""Yields of a signal sample in the selections of a search, and the modifiers that its systematics become.
+
+Nominal and varied events are scored by the nominal models: an event passes by the mean over folds of each fold's own
+cut. The ratios of varied to nominal yields become modifiers of the signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.published import Classifier, score_events
+from analysis.regions import MassWindow
+from analysis.schema import weight_column
+from analysis.spectra import NOMINAL, window_counts
+from analysis.statistics import SignalSystematic, combined_modifier, signal_statistics, yield_modifier
+from analysis.table import EventTable
+
+__all__ = ["SignalSample", "SignalYields", "signal_modifiers", "signal_yields", "weight_columns"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SignalSample:
+    """Events of one signal dataset.
+
+    Attributes
+    ----------
+    name : str
+    masses : tuple of (str, float)
+        GeV.
+    tables : mapping of str to EventTable
+        "nominal", with its varied weights, and one per variation of jets; search region, normalised.
+    generated : float or None
+        Sum of weights before any cut in the same normalisation; None where it is not known.
+    xsec_pb, lumi_ifb : float or None
+    normalised : bool
+        Whether weights are normalised to cross-section and luminosity.
+    systematics : sequence of mapping
+        See `analysis.processed.ProcessedEvents`.
+    """
+
+    name: str
+    masses: tuple[tuple[str, float], ...]
+    tables: Mapping[str, EventTable]
+    generated: float | None
+    xsec_pb: float | None
+    lumi_ifb: float | None
+    normalised: bool
+    systematics: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class SignalYields:
+    """What is left of a sample in the selections of one window.
+
+    Attributes
+    ----------
+    window : MassWindow
+    selections : tuple of str
+    squares : (n_selections,) float64
+        Sums of squared weights.
+    events : dict of str to (n_selections,) float64
+        Sums of weights; "nominal", variations of jets such as "jmsUp", and columns of varied weights.
+    spectra : (n_selections, n_bins) float64
+        Nominal events on the fit grid of the window.
+    """
+
+    window: MassWindow
+    selections: tuple[str, ...]
+    squares: Array
+    events: dict[str, Array]
+    spectra: Array
+
+
+def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) -> SignalYields:
+    """Score nominal and varied events with the nominal classifiers of a window, and count those that pass.
+
+    Parameters
+    ----------
+    sample : SignalSample
+    classifier : Classifier
+    edges : (n_bins + 1,) float64
+        Fit grid, GeV.
+
+    Returns
+    -------
+    SignalYields
+    """
+    window, events = classifier.window, {}
+    for name, table in sample.tables.items():
+        passes = score_events(table, classifier).passes
+        events[name] = window_counts(table, window, passes)
+        if name == NOMINAL:
+            inside, names = window.in_signal(table.mjj), passes.names
+            squares = (table.weight[inside] ** 2) @ passes.values[inside] ** 2
+            spectra = np.stack(
+                [np.histogram(table.mjj, edges, weights=table.weight * column)[0] for column in passes.values.T]
+            )
+            for column in weight_columns(sample.systematics):
+                events[column] = table.column(column)[inside] @ passes.values[inside]
+    return SignalYields(window, names, squares, events, spectra)
+
+
+def weight_columns(systematics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the columns with varied weights."""
+    return [name for one in systematics if one["effect"] == "weights" for name in _columns(one)]
+
+
+def _columns(systematic: Mapping[str, Any]) -> list[str]:
+    suffixes = [str(member) for member in systematic["members"]] or ["Up", "Down"]
+    return [weight_column(systematic["name"], suffix) for suffix in suffixes]
+
+
+def signal_modifiers(
+    yields: SignalYields, selection: str, systematics: Sequence[Mapping[str, Any]]
+) -> list[SignalSystematic]:
+    """Turn the varied yields of a selection into modifiers, the statistical uncertainty of the sample first.
+
+    Raises
+    ------
+    StatisticsError
+        If a yield is not positive.
+    """
+    index = yields.selections.index(selection)
+    events = {name: float(values[index]) for name, values in yields.events.items()}
+    statistical = signal_statistics(events[NOMINAL], float(yields.squares[index]))
+    return [statistical, *(_modifier(one, events) for one in systematics)]
+
+
+def _modifier(systematic: Mapping[str, Any], events: Mapping[str, float]) -> SignalSystematic:
+    name, nominal = systematic["name"], events[NOMINAL]
+    if systematic["effect"] == "rate":
+        size = float(systematic["value"])
+        return (
+            SignalSystematic("lumi", "lumi", size)
+            if systematic["kind"] == "luminosity"
+            else SignalSystematic(name, "normsys", 1.0 + size)
+        )
+    if systematic["effect"] == "jets":
+        return yield_modifier(name, nominal, *(events[f"{name}{side}"] for side in systematic["sides"]))
+    varied = [events[column] for column in _columns(systematic)]
+    if systematic["members"]:
+        return combined_modifier(name, nominal, varied, systematic["combine"])
+    return yield_modifier(name, nominal, *varied)

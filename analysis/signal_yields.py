@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.published import Classifier, score_events
 from analysis.regions import MassWindow
 from analysis.schema import weight_column
-from analysis.spectra import NOMINAL, window_counts
+from analysis.spectra import NOMINAL
 from analysis.statistics import SignalSystematic, combined_modifier, signal_statistics, yield_modifier
 from analysis.table import EventTable
 
@@ -92,19 +93,26 @@ def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) ->
     -------
     SignalYields
     """
-    window, events = classifier.window, {}
-    for name, table in sample.tables.items():
-        passes = score_events(table, classifier).passes
-        events[name] = window_counts(table, window, passes)
-        if name == NOMINAL:
-            inside, names = window.in_signal(table.mjj), passes.names
-            squares = (table.weight[inside] ** 2) @ passes.values[inside] ** 2
-            spectra = np.stack(
-                [np.histogram(table.mjj, edges, weights=table.weight * column)[0] for column in passes.values.T]
-            )
-            for column in weight_columns(sample.systematics):
-                events[column] = table.column(column)[inside] @ passes.values[inside]
-    return SignalYields(window, names, squares, events, spectra)
+    window, nominal = classifier.window, sample.tables[NOMINAL]
+    passes = score_events(_joined(sample.tables), classifier).passes
+    ends = np.cumsum([len(table) for table in sample.tables.values()])[:-1]
+    values = dict(zip(sample.tables, np.split(passes.values, ends), strict=True))
+    inside = {name: window.in_signal(table.mjj) for name, table in sample.tables.items()}
+    chosen = {name: values[name][mask] for name, mask in inside.items()}
+    weights = {name: table.weight[inside[name]] for name, table in sample.tables.items()}
+    events = {name: weight @ chosen[name] for name, weight in weights.items()}
+    for column in weight_columns(sample.systematics):
+        events[column] = nominal.column(column)[inside[NOMINAL]] @ chosen[NOMINAL]
+    squares = weights[NOMINAL] ** 2 @ chosen[NOMINAL] ** 2
+    spectra = [np.histogram(nominal.mjj, edges, weights=nominal.weight * column)[0] for column in values[NOMINAL].T]
+    return SignalYields(window, passes.names, squares, events, np.stack(spectra))
+
+
+def _joined(tables: Mapping[str, EventTable]) -> EventTable:
+    """Put what scoring needs of all tables one after the other, so that every model is read and applied once."""
+    features = tables[NOMINAL].features
+    names = ["event_id", "mjj", *(one.name for one in features)]
+    return EventTable(pa.concat_tables(table.table.select(names) for table in tables.values()), features)
 
 
 def weight_columns(systematics: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -20,7 +20,7 @@ from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Floats, Tally
 from processors.sanity import count_implausible
-from processors.selection import CUTS, Cut, apply_cuts, count_missing_triggers, cut, passes_all
+from processors.selection import CUTS, Cut, Selected, apply_cuts, count_missing_triggers, cut, passes_all
 from processors.variations import Systematics
 
 __all__ = ["DijetProcessor", "part_name", "variation_name"]
@@ -102,25 +102,19 @@ class DijetProcessor(ProcessorABC):
         for name in sorted(self.required & set(unavailable)):
             msg = f"feature '{name}' cannot be computed. {unavailable[name]}"
             raise InputFileError(msg)
-        searched = Tally.of(selected.weight[selected.abs_dy < self.selection.abs_dy_search])
-        origin = {**self.origin(meta), "file": meta["filename"]}
-        info = {
-            **origin,
-            "cutflow": _to_json({**passed.cutflow, SEARCH_REGION: searched}),
-            "n_minus_one": _to_json(passed.n_minus_one),
-            "sum_of_weights": passed.cutflow["all"].weight,
-            "sanity": count_oddities(selected)
-            | count_implausible(dijets, selected, self.sqrt_s_gev, self._branch)
-            | count_missing_triggers(dijets, self.selection),
-            "generator_weight": dijets.generator_weight,
-            "unavailable": unavailable,
-            "varied_sums": _to_json(weights.sums),
-        }
         name = part_name(meta["dataset"], meta["fileuuid"], meta["entrystart"], meta["entrystop"])
+        origin = {**self.origin(meta), "file": meta["filename"]}
         for variation, varied in systematics.vary_jets(dijets):
             mask = passes_all(varied, self.selection, cuts) & (varied.abs_dy < self.selection.abs_dy_search)
             varied_table, _ = self._table(varied.take(mask).ordered(self.selection.jet_order))
             write_part(self.folder / variation_name(variation, name), varied_table, origin, quick=True)
+        info = {
+            **origin,
+            **self._counts(dijets, passed, selected),
+            "generator_weight": dijets.generator_weight,
+            "unavailable": unavailable,
+            "varied_sums": _to_json(weights.sums),
+        }
         write_part(self.folder / name, table, info)  # last: where it is, its variations are
         return {meta["dataset"]: {"parts": {name}}}
 
@@ -136,6 +130,17 @@ class DijetProcessor(ProcessorABC):
         fixed = _fixed_columns(selected, selected.origin.dataset, self.selection.abs_dy_search)
         specs = [one.spec for one in self.features]
         return EventTable.from_columns({**fixed, **(weights or {}), **columns}, specs), unavailable
+
+    def _counts(self, dijets: Dijets, passed: Selected, selected: Dijets) -> dict[str, Any]:
+        searched = Tally.of(selected.weight[selected.abs_dy < self.selection.abs_dy_search])
+        return {
+            "cutflow": _to_json({**passed.cutflow, SEARCH_REGION: searched}),
+            "n_minus_one": _to_json(passed.n_minus_one),
+            "sum_of_weights": passed.cutflow["all"].weight,
+            "sanity": count_oddities(selected)
+            | count_implausible(dijets, selected, self.sqrt_s_gev, self._branch)
+            | count_missing_triggers(dijets, self.selection),
+        }
 
     def _branch(self, column: str) -> str:
         layout, selection = self.adapter.layout, self.selection

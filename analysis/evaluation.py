@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.background import BackgroundFit, choose_order, outside
 from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError
-from analysis.learning import Method, PassWeights, Samples
+from analysis.learning import Choice, Method, PassWeights, Samples
 from analysis.learning.decorrelation import PercentileMap
 from analysis.members import MemberSpread, member_spread
 from analysis.regions import MassWindow
@@ -143,6 +143,8 @@ class WindowResult:
     scalings : tuple of PercentileMap
         Of the features, by fold; empty where they are used as they are, while blinded (they tell how many events are
         in the window), and where the window was read from disk.
+    choices : tuple of Choice
+        Classifier settings by fold, where they were chosen; empty while blinded.
     """
 
     window: MassWindow
@@ -155,6 +157,7 @@ class WindowResult:
     scores: NDArray[np.float32] | None = None
     thresholds: NDArray[np.float64] | None = None
     scalings: tuple[PercentileMap, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     @property
     def status(self) -> str:

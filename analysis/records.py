@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from analysis import __version__
 from analysis.background import FUNCTIONS, BackgroundFit, OrderStep
+from analysis.config import ClassifierConfig
 from analysis.errors import ResultsError
+from analysis.learning import Choice
 from analysis.members import MemberSpread
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
@@ -162,6 +164,7 @@ def window_document(result: WindowResult) -> dict[str, Any]:
         "status": result.status,
         "reason": result.reason,
         "selections": [_selection_document(selection) for selection in result.selections],
+        **({"choices": [_choice_document(choice) for choice in result.choices]} if result.choices else {}),
     }
 
 
@@ -194,7 +197,20 @@ def window_from_document(
         spectrum=spectrum,
         passes=passes,
         reason=document["reason"],
+        choices=tuple(_choice_from_document(choice) for choice in document.get("choices", ())),
     )
+
+
+def _choice_document(choice: Choice) -> dict[str, Any]:
+    return {
+        "classifier": choice.classifier.model_dump(mode="json"),
+        "value": choice.value,
+        "working_point": choice.working_point,
+    }
+
+
+def _choice_from_document(document: Mapping[str, Any]) -> Choice:
+    return Choice(ClassifierConfig(**document["classifier"]), document["value"], document["working_point"])
 
 
 def _selection_document(selection: SelectionResult) -> dict[str, Any]:

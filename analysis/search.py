@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.background import require_functions
 from analysis.compute import Backend, track
-from analysis.config import SearchConfig
+from analysis.config import LearningConfig, SearchConfig
 from analysis.errors import ConfigError, CwolaError, TableError, WindowError
 from analysis.evaluation import SearchData, SelectionResult, WindowResult, evaluate_window
 from analysis.identity import digest, source_digest
@@ -27,10 +27,12 @@ from analysis.learning import (
     CrossFit,
     FoldResult,
     FoldTask,
+    Learner,
     Nested,
     PassWeights,
     Template,
     TemplateMethod,
+    TunedTrees,
     choose_working_points,
     collect_folds,
     run_fold,
@@ -206,7 +208,7 @@ def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, input
 
 def n_trials(scan: RegionScan, config: SearchConfig) -> int:
     """Count the p-values that are looked at: windows times selections, the inclusive one counted."""
-    return len(scan.windows) * (len(config.learning.efficiencies) + 1)
+    return len(scan.windows) * config.learning.n_selections
 
 
 @dataclass(frozen=True)
@@ -228,13 +230,20 @@ def _fold_tasks(window: MassWindow, edges: NDArray[np.float64], config: SearchCo
         learning.n_folds,
         learning.features,
         configured_method(learning),
-        BoostedTrees(learning.classifier, n_models, learning.bagged_features),
+        _learner(learning, n_models),
         config.random_state,
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
         template=learning.threshold_reference == "background-template",
         decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
     )
     return [replace(task, fold=fold) for fold in range(learning.n_folds)]
+
+
+def _learner(learning: LearningConfig, n_models: int) -> Learner:
+    trees = BoostedTrees(learning.classifier, n_models, learning.bagged_features)
+    if learning.tuning.criterion == "none":
+        return trees
+    return TunedTrees(trees, learning.tuning, learning.efficiencies if learning.working_point == "argos" else ())
 
 
 def _attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
@@ -252,7 +261,9 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     passes = _working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
     result = evaluate_window(data, job.window, job.edges, passes, models, job.config)
-    return result if data.blinded else replace(result, scores=fit.scores.mean(), scalings=fit.scalings)
+    if data.blinded:
+        return result
+    return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)
 
 
 def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:
@@ -269,4 +280,5 @@ def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config
         weight=table.weight,
         random_state=config.random_state,
         ensemble=config.learning.ensemble,
+        chosen=fit.working_points if config.learning.working_point == "argos" else None,
     )

@@ -275,7 +275,7 @@ def _global_result(job: _Scan, results: Mapping[str, WindowResult]) -> GlobalRes
 def _summarise(job: _Scan, results: Mapping[str, WindowResult], total: GlobalResult) -> ScanSummary:
     trials = {
         "windows": len(job.regions.windows),
-        "selections": len(job.config.learning.efficiencies) + 1,
+        "selections": job.config.learning.n_selections,
         "total": n_trials(job.regions, job.config),
     }
     return ScanSummary(tuple(results.values()), total, job.blinded, trials)

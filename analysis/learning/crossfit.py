@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analysis.errors import TableError
 from analysis.identity import string_hash
 from analysis.learning.decorrelation import PercentileMap, PercentileScaling
+from analysis.learning.ensemble import Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.learning.nested import JoinedModel, Nested, best_candidate
 from analysis.learning.protocols import Learner, Method, Model, TemplateMethod
@@ -171,6 +172,17 @@ class CrossFit:
     models: tuple[Model, ...]
     template: Template | None = None
     scalings: tuple[PercentileMap, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """Settings that were chosen, by fold; empty where none were."""
+        choices = [model.choice for model in self.models if isinstance(model, FittedEnsemble)]
+        return tuple(choice for choice in choices if choice is not None)
+
+    @property
+    def working_points(self) -> list[int]:
+        """Position of the chosen efficiency, by fold; empty where none was."""
+        return [choice.working_point for choice in self.choices if choice.working_point is not None]
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score events that were not trained on, such as signal simulation.

@@ -12,7 +12,6 @@ least 60 % of idealised CWoLa.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from numpy.typing import NDArray
 from analysis.compute import Serial
 from analysis.config import ClassifierConfig, load_config
 from analysis.datasets import Dataset
-from analysis.learning import BoostedTrees, FoldTask, Method, Samples, run_fold
-from analysis.learning.metrics import mean_roc, roc_curve
+from analysis.learning import BoostedTrees, FoldTask, Method, Samples
 from analysis.methods import SALAD, CWoLa, DataVsSimulation, Idealised, SACWoLa, Supervised
+from analysis.performance import Benchmark, separations
 from analysis.regions import MassWindow
 from analysis.schema import SEARCH_REGION
 from analysis.table import EventTable
@@ -106,21 +105,10 @@ def measure(point: Point) -> Point:
     where, method = window(point["sideband"]), METHODS[point["method"]]
     tables = {name: shifted(table, point["shift"]) for name, table in events().items()}
     data, held_out = inject(tables, where, point["draw"])
-    samples = Samples(
-        data,
-        tables["simulation"] if method.needs_simulation else None,
-        (SIGNAL,) if method.uses_truth else None,
-    )
+    simulation = tables["simulation"] if method.needs_simulation else None
+    benchmark = Benchmark(Samples(data, simulation, (SIGNAL,)), held_out)
     task = FoldTask(where, 0, N_FOLDS, NAMES, method, TREES, 100 + point["draw"])
-    curves = []
-    for fold in range(N_FOLDS):
-        result = run_fold(replace(task, fold=fold), samples)
-        rows = data.table.take(result.rows)
-        scored = EventTable(rows, data.features)
-        background = where.in_signal(scored.mjj) & ~scored.in_datasets([SIGNAL])
-        signal = result.model.predict(held_out.matrix(NAMES)).mean(axis=1, dtype=np.float64)
-        curves.append(roc_curve(signal, result.scores.mean(axis=1, dtype=np.float64)[background]))
-    roc = mean_roc(curves)
+    roc = separations([task], benchmark, Serial())[0].signal
     eps_b = float(np.interp(0.5, roc.signal, roc.background))
     return {"sic_half": round(0.5 / max(eps_b, 1e-5) ** 0.5, 3), "eps_b": round(eps_b, 6), "auc": round(roc.auc, 4)}
 

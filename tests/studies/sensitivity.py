@@ -63,6 +63,9 @@ SMOOTH_FROM = 3000.0
 WIDTH, SIDEBAND = 400.0, 200.0
 
 BEST, HIST_GB = "best", "hist-gb"
+NO_PART = ("n_seeds", "tuning", "working_point")
+"""Settings that no point depends on: they are newer than the first points, and off in `best`."""
+
 OTHER_METHODS = tuple(name for name in METHODS if name != "cwola")
 """With trees and features of `best`, which is `cwola`; their points go by the name of the method."""
 
@@ -234,7 +237,7 @@ def n_background(benchmark: Benchmark, window: MassWindow) -> int:
 def points() -> list[Point]:
     """All points: `best` first and HistGB, the slowest, last; draw by draw, so that a part is paired."""
     learning = load_config(preset=BEST).learning
-    settings = learning.model_dump(mode="json")
+    settings = learning.model_dump(mode="json", exclude=set(NO_PART))
     versions = {
         BEST: digest(settings),
         HIST_GB: digest([list(learning.features), learning.n_folds, "arXiv:2309.13111"]),

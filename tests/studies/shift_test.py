@@ -87,7 +87,7 @@ class Network:
         # 20 epochs are the recipe: that training has not converged by then is no news.
         epochs = {"max_iter": 20, "n_iter_no_change": 20, "batch_size": 200}
         network = MLPClassifier((64, 64, 64), alpha=0.0, random_state=seed, **epochs)
-        # Jets of a single particle have no tau21.
+        # tau21 is undefined for a few jets; trees take that as it is.
         pipeline = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), network)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -184,7 +184,7 @@ def points(draws: int) -> list[Point]:
     cells = [(method, 1.0, sideband, STRENGTH, "trees") for sideband in (200.0, 300.0) for method in METHODS]
     cells += [(method, 1.0, 200.0, strength, "trees") for strength in WEAKER for method in ("cwola", "idealised")]
     cells += [(method, 1.0, 200.0, STRENGTH, "network") for method in WITH_NETWORK]
-    cells += [("cwola", 1.0, 200.0, strength, "network") for strength in WEAKER]
+    cells += [("cwola", 1.0, 200.0, strength, "network") for strength in (0.0, *WEAKER)]
     cells += [(method, 2.0, 200.0, STRENGTH, "trees") for method in ("cwola", "idealised")]
     cells += [(method, 0.0, 300.0, STRENGTH, "trees") for method in METHODS]
     keys = ("method", "shift", "sideband", "strength", "classifier", "draw")

@@ -31,6 +31,7 @@ from analysis.errors import ResultsError, writing
 from analysis.published import save_classifier
 from analysis.records import check_results, software_versions, window_document, window_from_document
 from analysis.search import WindowResult
+from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
 
 __all__ = ["ResultsFolder"]
@@ -253,7 +254,7 @@ class ResultsFolder:
         self._write_json(self.path / "manifest.json", manifest)
 
     def load_results(self) -> tuple[dict[str, Any], list[WindowResult]]:
-        """Read `results.json` and the windows it was assembled from, without their further trainings.
+        """Read `results.json` and the windows it was assembled from, with their seeds joined.
 
         Raises
         ------
@@ -261,12 +262,13 @@ class ResultsFolder:
             If the search has not run, or a window is missing.
         """
         document = self._read_json("results.json", "scan")
-        keys = self._read_json("manifest.json", "scan")["window_keys"]
+        manifest = self._read_json("manifest.json", "scan")
+        keys = manifest["window_keys"] + manifest.get("seed_keys", [])
         windows = self.load_windows(keys)
         if len(windows) < len(keys):
             msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
             raise ResultsError(msg)
-        return document, list(windows.values())
+        return document, join_seeds(windows.values())
 
     @property
     def config(self) -> Path:

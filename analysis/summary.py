@@ -111,8 +111,9 @@ def scan_table(results: Sequence[WindowResult], *, blinded: bool) -> Table:
     -------
     rich.table.Table
         One row per window (GeV), one column per selection: "n / b ± error" and the local z, set off above 3, with an
-        asterisk where the background is too small for asymptotic formulae, and below it median [16 %, 84 %] of z over
-        the training seeds where there are several. Why something failed stands below the table.
+        asterisk where the background is too small for asymptotic formulae; below it, where there are several trainings,
+        the median of z over them and the distances to the quantiles 0.84 and 0.16. Why something failed stands below
+        the table.
     """
     failures = _notes(results, blinded=blinded)
     table = Table(
@@ -180,7 +181,7 @@ def _title(results: Sequence[WindowResult], *, blinded: bool) -> str:
     if blinded:
         return "Expected b (blinded) per window in GeV"
     seeds = _n_seeds(results)
-    below = "" if seeds == 1 else f", and z over {seeds} trainings: median [16 %,84 %]"
+    below = "" if seeds == 1 else f", and z over {seeds} trainings: median +- to 84 and 16 %"
     return f"Observed n / expected b and local z per window in GeV{below}"
 
 
@@ -249,7 +250,7 @@ def _scan_cell(selection: SelectionResult | None, *, blinded: bool) -> Text:
     if spread := seed_spread(selection, "z"):
         known = sum(value is not None for value in spread.values)
         of = "" if known == len(spread.values) else f" ({known} of {len(spread.values)})"
-        cell.append(f"\n{_z(spread.median)} [{_z(spread.low)},{_z(spread.high)}]{of}")
+        cell.append(f"\n{_z(spread.median)} +{_z(spread.high - spread.median)}-{_z(spread.median - spread.low)}{of}")
     return cell
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 from analysis.evaluation import SelectionResult, WindowResult
 from analysis.learning.metrics import band
 
-__all__ = ["SeedSpread", "join_seeds", "seed_spread"]
+__all__ = ["SeedSpread", "join_seeds", "n_seeds", "seed_spread"]
 
 Quantity = Literal["z", "n_obs", "background"]
 
@@ -59,6 +59,11 @@ def join_seeds(results: Iterable[WindowResult]) -> list[WindowResult]:
         for first in found
         if first.training_seed == 0
     ]
+
+
+def n_seeds(results: Iterable[WindowResult]) -> int:
+    """Count the trainings of a window, from the results of `join_seeds`."""
+    return 1 + max((len(selection.seeds) for result in results for selection in result.selections), default=0)
 
 
 def seed_spread(selection: SelectionResult, quantity: Quantity) -> SeedSpread | None:

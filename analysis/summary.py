@@ -14,7 +14,7 @@ from rich.text import Text
 from analysis.records import cut_order
 from analysis.schema import MISSING_TRIGGER
 from analysis.search import SelectionResult, WindowResult
-from analysis.seeds import seed_spread
+from analysis.seeds import n_seeds, seed_spread
 from analysis.statistics import DiscoveryResult, GlobalResult
 
 __all__ = ["cutflow_table", "headline", "n_minus_one_table", "scan_table", "selection_notes"]
@@ -180,13 +180,9 @@ def headline(results: Sequence[WindowResult], global_result: GlobalResult | None
 def _title(results: Sequence[WindowResult], *, blinded: bool) -> str:
     if blinded:
         return "Expected b (blinded) per window in GeV"
-    seeds = _n_seeds(results)
+    seeds = n_seeds(results)
     below = "" if seeds == 1 else f", and z over {seeds} trainings: median +- to 84 and 16 %"
     return f"Observed n / expected b and local z per window in GeV{below}"
-
-
-def _n_seeds(results: Sequence[WindowResult]) -> int:
-    return 1 + max((len(selection.seeds) for result in results for selection in result.selections), default=0)
 
 
 def _cut_table(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table:
@@ -299,18 +295,18 @@ def _global_lines(results: Sequence[WindowResult], global_result: GlobalResult |
     at_most, at_least = ("<=", ">=") if bound else ("=", "=")
     z = "" if global_result.z is None else f" (z {at_least} {global_result.z:.1f})"
     names = {selection.name for result in results for selection in result.selections}
-    looks = _looks(len(results), len(names), _n_seeds(results))
+    looks = _looks(len(results), len(names), n_seeds(results))
     lines = [f"Global p0 {_p_value(global_result.p0, at_most)}{z}, {global_result.method_text} for {looks}."]
     if global_result.effective_trials is not None:
         lines[0] = f"{lines[0][:-1]}, worth {global_result.effective_trials:.0f} independent ones."
     return lines
 
 
-def _looks(n_windows: int, n_selections: int, n_seeds: int) -> str:
-    if n_seeds == 1:
+def _looks(n_windows: int, n_selections: int, trainings: int) -> str:
+    if trainings == 1:
         return f"{n_windows} windows x {n_selections} selections = {n_windows * n_selections} looks"
-    n_looks = n_windows * ((n_selections - 1) * n_seeds + 1)
-    return f"{n_windows} windows x ({n_selections - 1} selections x {n_seeds} seeds + inclusive) = {n_looks} looks"
+    n_looks = n_windows * ((n_selections - 1) * trainings + 1)
+    return f"{n_windows} windows x ({n_selections - 1} selections x {trainings} seeds + inclusive) = {n_looks} looks"
 
 
 def _p_value(p_value: float, relation: str) -> str:

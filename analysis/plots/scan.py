@@ -19,6 +19,7 @@ from scipy import stats
 from analysis.plots.style import MASS_LABEL, SelectionStyle, format_p_value, selection_label, selection_styles
 from analysis.regions import MassWindow
 from analysis.search import WindowResult
+from analysis.seeds import n_seeds
 from analysis.statistics import DiscoveryResult, GlobalResult
 
 __all__ = ["ScanArtists", "draw_scan"]
@@ -176,6 +177,6 @@ def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
     bound = "upper-bound" in result.method
     at_most, at_least = (r"\leq", r"\geq") if bound else ("=", "=")
     z = "" if result.z is None else rf" ($\mathit{{z}} {at_least} {result.z:.1f}$)"
-    n_seeds = 1 + max(len(selection.seeds) for window in windows for selection in window.selections)
-    of = f" of {n_seeds} trainings" if n_seeds > 1 else ""  # the points are those of the first
+    trainings = n_seeds(windows)
+    of = f" of {trainings} trainings" if trainings > 1 else ""  # the points are those of the first
     return rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${of}{z}, {result.method_text}"

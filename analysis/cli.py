@@ -51,6 +51,11 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
         ),
         "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
+        "seeds": click.option(
+            "--seeds",
+            type=click.IntRange(1),
+            help="Trainings of each window, for median and band of z; replaces learning.n_seeds.",
+        ),
         "debug": click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
         "output": click.option(
             "--output",
@@ -92,7 +97,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "seed", "output", "skip", "timeout", "jobs")
+@_options("datasets", "exclude", "preset", "config", "seed", "seeds", "output", "skip", "timeout", "jobs")
 def run(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -141,7 +146,7 @@ def process(
 
 
 @cli.command()
-@_options("exclude", "preset", "config", "seed", "output", "jobs")
+@_options("exclude", "preset", "config", "seed", "seeds", "output", "jobs")
 def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
@@ -263,14 +268,22 @@ def _fail(message: str, code: int) -> None:
 
 
 def _config(
-    *, preset: str | None, config: Path | None, seed: int | None = None, fallback: Path | None = None
+    *,
+    preset: str | None,
+    config: Path | None,
+    seed: int | None = None,
+    seeds: int | None = None,
+    fallback: Path | None = None,
 ) -> SearchConfig:
     """Resolve the options; without any, take the configuration that the results folder was made with."""
     from analysis.config import load_config
 
     if preset is None and config is None and fallback is not None and fallback.exists():
         config = fallback
-    return load_config(preset=preset, path=config, overrides={} if seed is None else {"random_state": seed})
+    overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
+    if seeds is not None:
+        overrides["learning"] = {"n_seeds": seeds}
+    return load_config(preset=preset, path=config, overrides=overrides)
 
 
 def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:

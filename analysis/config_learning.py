@@ -83,6 +83,9 @@ class LearningConfig(Model):
         `n_candidates` restarts, trained on the rest, and those chosen make the ensemble (arXiv:1902.02634).
     n_members : int
         Classifiers per fold with "kfold", different in seed.
+    n_seeds : int
+        Trainings of every window, which differ in their random numbers alone, not in folds and tie-breaks: the first is
+        the result, all of them give the spread of z.
     n_candidates : int
         Restarts per validation fold with "nested".
     candidate_efficiency : float
@@ -114,6 +117,7 @@ class LearningConfig(Model):
     n_folds: Annotated[int, Field(ge=2, le=127)] = 5
     cross_fitting: Literal["kfold", "nested"] = "kfold"
     n_members: Annotated[int, Field(gt=0)] = 10
+    n_seeds: Annotated[int, Field(gt=0, le=1000)] = 1
     n_candidates: Annotated[int, Field(gt=0)] = 20
     candidate_efficiency: Fraction = 0.005
     ensemble: Literal["mean-score", "mean-count"] = "mean-score"

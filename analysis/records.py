@@ -23,6 +23,7 @@ from analysis.learning import Choice
 from analysis.members import MemberSpread
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
+from analysis.seeds import seed_spread
 from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
 
 __all__ = [
@@ -80,13 +81,14 @@ def results_document(
     Parameters
     ----------
     results : sequence of WindowResult
+        One per window, with its seeds joined.
     config_digest : str
     random_state : int
     processed : mapping
         Of the processing stage: "inputs", one mapping per input file; "cutflow" and "n_minus_one", dataset to cut to
         events and weight.
     trials : mapping
-        Numbers of windows, selections and looks in total.
+        Numbers of windows, selections, training seeds and looks in total.
     blinded : bool
     global_result : GlobalResult
 
@@ -97,7 +99,7 @@ def results_document(
     """
     windows = [window_document(result) for result in results]
     for window in windows:
-        del window["edges"]
+        del window["edges"], window["training_seed"]
         for selection in window["selections"]:
             if selection["fit"] is not None:
                 del selection["fit"]["state"]
@@ -161,6 +163,7 @@ def window_document(result: WindowResult) -> dict[str, Any]:
     return {
         **result.window.to_json(),
         "edges": result.edges.tolist(),
+        "training_seed": result.training_seed,
         "status": result.status,
         "reason": result.reason,
         "selections": [_selection_document(selection) for selection in result.selections],
@@ -198,6 +201,7 @@ def window_from_document(
         passes=passes,
         reason=document["reason"],
         choices=tuple(_choice_from_document(choice) for choice in document.get("choices", ())),
+        training_seed=document["training_seed"],
     )
 
 
@@ -236,7 +240,17 @@ def _selection_document(selection: SelectionResult) -> dict[str, Any]:
         "limit": None if limit is None else {**asdict(limit), "expected_events": list(limit.expected_events)},
         "reason": selection.reason,
         **({} if selection.members is None else {"members": asdict(selection.members)}),
+        **({} if not selection.seeds else {"seeds": _seeds_document(selection)}),
     }
+
+
+def _seeds_document(selection: SelectionResult) -> dict[str, Any]:
+    spreads = {
+        "z": seed_spread(selection, "z"),
+        "n_obs": seed_spread(selection, "n_obs"),
+        "background": seed_spread(selection, "background"),
+    }
+    return {name: None if one is None else {**asdict(one), "values": list(one.values)} for name, one in spreads.items()}
 
 
 def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, Any] | None) -> SelectionResult:

@@ -51,6 +51,7 @@ __all__ = [
     "require_samples",
     "run_scan",
     "run_window",
+    "trainings",
     "window_key",
 ]
 
@@ -62,13 +63,15 @@ _NOT_SEARCH = (
     *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "cli_score.py", "console.py"),
     *("control.py", "control_comparison.py", "demo", "event_list.py", "homogeneity.py", "look_elsewhere.py"),
     *("mass_point.py", "performance.py", "plots", "processed.py", "pseudo_experiments.py", "published.py"),
-    *("sculpting.py", "signal.py", "spectrum_file.py", "store.py", "summary.py"),
+    *("sculpting.py", "seeds.py", "signal.py", "spectrum_file.py", "store.py", "summary.py"),
     *("workflow.py", "workflow_events.py", "workflow_score.py"),
 )
 """Modules that a window's result does not depend on."""
 
 
-def run_window(data: SearchData, window: MassWindow, scan: RegionScan, config: SearchConfig) -> WindowResult:
+def run_window(
+    data: SearchData, window: MassWindow, scan: RegionScan, config: SearchConfig, *, training_seed: int = 0
+) -> WindowResult:
     """Search one window in this process.
 
     Parameters
@@ -78,13 +81,15 @@ def run_window(data: SearchData, window: MassWindow, scan: RegionScan, config: S
     scan : RegionScan
         Gives the fit grid.
     config : SearchConfig
+    training_seed : int
+        Which of `learning.n_seeds` trainings; 0 is the result, see `analysis.seeds` for the others.
 
     Returns
     -------
     WindowResult
     """
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
-    tasks = _fold_tasks(window, scan.edges(window), config)
+    tasks = _fold_tasks(window, scan.edges(window), config, training_seed)
     folds = [_attempt_fold(task, data) for task in tasks]
     return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config), data)
 
@@ -98,7 +103,7 @@ def run_scan(
     inputs: str = "",
     done: Container[str] = (),
 ) -> Iterator[tuple[str, WindowResult]]:
-    """Search all windows, in parallel over folds and then over windows.
+    """Search all windows with all training seeds, in parallel over folds and then over trainings of windows.
 
     Parameters
     ----------
@@ -110,27 +115,29 @@ def run_scan(
     inputs : str
         Digest of the events, for the keys.
     done : container of str
-        Keys of windows that need not be searched again.
+        Keys of trainings of windows that need not be made again.
 
     Yields
     ------
     key : str
         Digest of all that the result depends on.
     result : WindowResult
-        A window without events comes back with a reason, not as an exception: the others are not lost.
+        One training of one window. A window without events comes back with a reason, not as an exception: the others
+        are not lost.
     """
     require_known(config)
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     data.table.require_features(config.learning.features)
     if data.simulation is not None:
         data.simulation.require_features(config.learning.features)
-    keys = {window: window_key(window, scan, config, inputs) for window in scan.windows}
-    todo = [window for window in scan.windows if keys[window] not in done]
+    keys = {one: window_key(one[0], scan, config, inputs, training_seed=one[1]) for one in trainings(scan, config)}
+    todo = [one for one, key in keys.items() if key not in done]
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
     for start in range(0, len(todo), size):
         batch = todo[start : start + size]
-        tasks = [task for window in batch for task in _fold_tasks(window, scan.edges(window), config)]
-        label = f"window {batch[0].name}" if len(batch) == 1 else f"windows {batch[0].name} to {batch[-1].name}"
+        tasks = [task for window, seed in batch for task in _fold_tasks(window, scan.edges(window), config, seed)]
+        names = list(dict.fromkeys(window.name for window, _ in batch))
+        label = f"window {names[0]}" if len(names) == 1 else f"windows {names[0]} to {names[-1]}"
         trained = backend.map(_attempt_fold, tasks, shared=data)
         folds = dict(track(trained, total=len(tasks), description=f"Training {label}"))
         n_folds = config.learning.n_folds
@@ -138,7 +145,7 @@ def run_scan(
             _Evaluation(
                 window, scan.edges(window), [folds[i * n_folds + k] for k in range(n_folds)], tasks[i * n_folds], config
             )
-            for i, window in enumerate(batch)
+            for i, (window, _) in enumerate(batch)
         ]
         evaluated = backend.map(_evaluate, evaluations, shared=data)
         for index, result in track(evaluated, total=len(batch), description=f"Fitting {label}"):
@@ -194,10 +201,23 @@ def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> N
         raise ConfigError(msg)
 
 
-def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, inputs: str) -> str:
-    """Digest of everything that the result of a window depends on: events, configuration and code."""
+def trainings(scan: RegionScan, config: SearchConfig) -> list[tuple[MassWindow, int]]:
+    """List windows with training seeds: all seeds of a window, then the next window."""
+    return [(window, seed) for window in scan.windows for seed in range(config.learning.n_seeds)]
+
+
+def window_key(
+    window: MassWindow, scan: RegionScan, config: SearchConfig, inputs: str, *, training_seed: int = 0
+) -> str:
+    """Digest of everything that one training of a window depends on: events, configuration and code.
+
+    How many others there are does not matter: a scan with more seeds makes those alone that are missing.
+    """
+    learning = config.learning.model_copy(update={"n_seeds": 1})
+    config = config.model_copy(update={"learning": learning})
     document = {
         "window": window.to_json(),
+        "training_seed": training_seed,
         "bin_width": scan.bin_width,
         "inputs": inputs,
         "random_state": config.random_state,
@@ -208,8 +228,8 @@ def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, input
 
 
 def n_trials(scan: RegionScan, config: SearchConfig) -> int:
-    """Count the p-values that are looked at: windows times selections, the inclusive one counted."""
-    return len(scan.windows) * config.learning.n_selections
+    """Count the p-values that are looked at: in every window one inclusive, and one a selection and training seed."""
+    return len(scan.windows) * ((config.learning.n_selections - 1) * config.learning.n_seeds + 1)
 
 
 @dataclass(frozen=True)
@@ -221,7 +241,9 @@ class _Evaluation:
     config: SearchConfig
 
 
-def _fold_tasks(window: MassWindow, edges: NDArray[np.float64], config: SearchConfig) -> list[FoldTask]:
+def _fold_tasks(
+    window: MassWindow, edges: NDArray[np.float64], config: SearchConfig, training_seed: int
+) -> list[FoldTask]:
     learning = config.learning
     nested = learning.cross_fitting == "nested"
     n_models = learning.n_candidates if nested else learning.n_members
@@ -236,6 +258,7 @@ def _fold_tasks(window: MassWindow, edges: NDArray[np.float64], config: SearchCo
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
         template=learning.threshold_reference == "background-template",
         decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
+        training_seed=training_seed,
     )
     return [replace(task, fold=fold) for fold in range(learning.n_folds)]
 
@@ -256,13 +279,14 @@ def _attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
 
 def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     failures = [fold for fold in job.folds if isinstance(fold, CwolaError)]
+    seed = job.task.training_seed
     if failures:
-        return WindowResult(job.window, job.edges, reason=str(failures[0]))
+        return WindowResult(job.window, job.edges, reason=str(failures[0]), training_seed=seed)
     fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
     passes = _working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
-    result = evaluate_window(data, job.window, job.edges, passes, models, job.config)
-    if data.blinded:
+    result = evaluate_window(data, job.window, job.edges, passes, models, job.config, training_seed=seed)
+    if seed or data.blinded:
         return result
     return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)
 

@@ -7,7 +7,7 @@ signal events that no strength injects, scored by all fold models, against the o
 the window; each fold is cut at its own quantile.
 
 Every method of the registry has the trees and features of `best`; simulation is the other tune, qcd_alt. `supervised`
-and `idealised` use the truth.
+and `idealised` use the truth. CPU of fits leaves out the reweighters of SALAD.
 
 Strength 0 is a control: what the QCD sample and its features alone make of a signal that is not there.
 
@@ -287,7 +287,8 @@ def report(finished: Sequence[Point]) -> None:
             if repeats:
                 shown = f"{name} (truth)" if name in TRUTH else name
                 click.echo(f"{signal} S/sqrt(B) {strength:<4g} noise {noise:2d} {shown:18s} {_summary(repeats)}")
-        click.echo(f"    {_over_idealised(by_name)}")
+        if by_name["idealised"]:
+            click.echo(f"    {_over_idealised(by_name)}")
         if by_name[BEST] and by_name[HIST_GB]:
             click.echo(f"    {_ratios(by_name[BEST], by_name[HIST_GB])}")
     for signal in SIGNALS:
@@ -316,7 +317,7 @@ def _over_idealised(by_name: dict[str, list[Point]]) -> str:
         mean, error, count = log_ratio(repeats, by_name["idealised"], "sic_0.01")
         if name != "idealised" and count:
             parts.append(f"{name} {np.exp(mean):.2f} +- {np.exp(mean) * error:.2f} ({count})")
-    return "SIC(0.01) over idealised: " + ", ".join(parts or ["-"])
+    return "SIC(0.01) over idealised: " + ", ".join(parts)
 
 
 def _ratios(ours: Sequence[Point], theirs: Sequence[Point]) -> str:

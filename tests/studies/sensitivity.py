@@ -11,6 +11,8 @@ and `idealised` use the truth. CPU of fits leaves out the reweighters of SALAD.
 
 Strength 0 is a control: what the QCD sample and its features alone make of a signal that is not there.
 
+`best+tau32` is `best` with tau32 of both jets.
+
 `hist-gb` is HistGradientBoostingClassifier as in arXiv:2309.13111: 200 iterations at most, 31 leaves, 255 bins, stopped
 early on a 50 % split of its own for each of 50 members, probabilities averaged; on the same folds and training sets.
 """
@@ -63,11 +65,17 @@ SMOOTH_FROM = 3000.0
 WIDTH, SIDEBAND = 400.0, 200.0
 
 BEST, HIST_GB = "best", "hist-gb"
+WITH_TAU32 = "best+tau32"
+TAU32 = ("tau32_j1", "tau32_j2")
+"""What `best` lacks for jets of three prongs."""
+
 NO_PART = ("n_seeds", "tuning", "working_point")
 """Settings that no point depends on: they are newer than the first points, and off in `best`."""
 
 OTHER_METHODS = tuple(name for name in METHODS if name != "cwola")
 """With trees and features of `best`, which is `cwola`; their points go by the name of the method."""
+
+NAMES = (BEST, WITH_TAU32, *OTHER_METHODS, HIST_GB)
 
 TRUTH = tuple(name for name, method in METHODS.items() if method.uses_truth)
 
@@ -186,11 +194,12 @@ def entrant(point: Point) -> tuple[SearchConfig, Method, Learner, int]:
     """Configuration, method, learner and number of members of a point."""
     noise = tuple(f"noise_{i}" for i in range(point["noise"]))
     config = load_config(preset=BEST)
-    learning = config.learning.model_copy(update={"features": config.learning.features + noise})
+    more = TAU32 if point["classifier"] == WITH_TAU32 else ()
+    learning = config.learning.model_copy(update={"features": config.learning.features + more + noise})
     config = config.model_copy(update={"learning": learning})
     if point["classifier"] == HIST_GB:
         return config, METHODS["cwola"], HistGradientBoosting(), HistGradientBoosting().n_members
-    method = METHODS["cwola" if point["classifier"] == BEST else point["classifier"]]
+    method = METHODS["cwola" if point["classifier"] in (BEST, WITH_TAU32) else point["classifier"]]
     return config, method, BoostedTrees(learning.classifier, learning.n_members), learning.n_members
 
 
@@ -240,13 +249,15 @@ def points() -> list[Point]:
     settings = learning.model_dump(mode="json", exclude=set(NO_PART))
     versions = {
         BEST: digest(settings),
+        WITH_TAU32: digest([settings, TAU32]),
         HIST_GB: digest([list(learning.features), learning.n_folds, "arXiv:2309.13111"]),
         **{name: digest([settings, repr(METHODS[name])]) for name in OTHER_METHODS},
     }
+    ours = (BEST, WITH_TAU32)
     cells = [(MAIN, strength) for strength in STRENGTHS] + list(product(OTHERS, OTHER_STRENGTHS))
-    control = [(BEST, signal, 0.0, draw, 0) for draw in range(DRAWS) for signal in SIGNALS]
+    control = [(name, signal, 0.0, draw, 0) for name in ours for draw in range(DRAWS) for signal in SIGNALS]
     noisy = [(BEST, MAIN, max(STRENGTHS), draw, N_NOISE) for draw in range(DRAWS)]
-    plain = [(BEST, *cell, draw, 0) for draw in range(DRAWS) for cell in cells]
+    plain = [(name, *cell, draw, 0) for name in ours for draw in range(DRAWS) for cell in cells]
     methods = [(name, *cell, draw, 0) for draw in range(DRAWS) for cell in cells for name in OTHER_METHODS]
     # The signal of the main comparison before the others.
     hist_gb = [(HIST_GB, *cell, draw, 0) for part in (cells[:7], cells[7:]) for draw in range(DRAWS) for cell in part]
@@ -282,20 +293,22 @@ def report(finished: Sequence[Point]) -> None:
     cells = sorted({(p["signal"], p["strength"], p["noise"]) for p in finished}, key=str)
     for signal, strength, noise in cells:
         chosen = [p for p in finished if (p["signal"], p["strength"], p["noise"]) == (signal, strength, noise)]
-        by_name = {name: [p for p in chosen if p["classifier"] == name] for name in (BEST, *OTHER_METHODS, HIST_GB)}
+        by_name = {name: [p for p in chosen if p["classifier"] == name] for name in NAMES}
         for name, repeats in by_name.items():
             if repeats:
                 shown = f"{name} (truth)" if name in TRUTH else name
                 click.echo(f"{signal} S/sqrt(B) {strength:<4g} noise {noise:2d} {shown:18s} {_summary(repeats)}")
         if by_name["idealised"]:
             click.echo(f"    {_over_idealised(by_name)}")
-        if by_name[BEST] and by_name[HIST_GB]:
-            click.echo(f"    {_ratios(by_name[BEST], by_name[HIST_GB])}")
+        for name in (HIST_GB, WITH_TAU32):
+            if by_name[BEST] and by_name[name]:
+                click.echo(f"    {BEST} against {name}: {_ratios(by_name[BEST], by_name[name])}")
     for signal in SIGNALS:
         plain = [p for p in finished if p["signal"] == signal and not p["noise"]]
-        ours, theirs = ([p for p in plain if p["classifier"] == name] for name in (BEST, HIST_GB))
-        if ours and theirs:
-            click.echo(f"pooled {signal}: {_ratios(ours, theirs)}")
+        by_name = {name: [p for p in plain if p["classifier"] == name] for name in NAMES}
+        for name in (HIST_GB, WITH_TAU32):
+            if by_name[BEST] and by_name[name]:
+                click.echo(f"pooled {signal}, {BEST} against {name}: {_ratios(by_name[BEST], by_name[name])}")
     _report_turn_on(finished)
     _report_noise(finished)
 

@@ -17,6 +17,7 @@ from analysis import __version__
 from analysis.cli_events import select
 from analysis.cli_files import convert, inspect
 from analysis.cli_fit import fit
+from analysis.cli_plugins import plugin_option, with_plugins
 from analysis.cli_score import score
 from analysis.errors import ConfigError, CwolaError
 
@@ -50,6 +51,7 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
         "config": click.option(
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
         ),
+        "plugin": plugin_option,
         "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
         "debug": click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
         "output": click.option(
@@ -92,7 +94,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "seed", "output", "skip", "timeout", "jobs")
+@_options("datasets", "exclude", "preset", "config", "plugin", "seed", "output", "skip", "timeout", "jobs")
 def run(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -119,7 +121,7 @@ def run(
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "output", "skip", "timeout", "jobs")
+@_options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "jobs")
 def process(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -141,7 +143,7 @@ def process(
 
 
 @cli.command()
-@_options("exclude", "preset", "config", "seed", "output", "jobs")
+@_options("exclude", "preset", "config", "plugin", "seed", "output", "jobs")
 def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
@@ -158,7 +160,7 @@ def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: A
 @click.option(
     "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
 )
-@_options("preset", "config", "output", "jobs")
+@_options("preset", "config", "plugin", "output", "jobs")
 def plot(control: bool, output: Path, jobs: int | None, **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow, workflow_events
@@ -263,14 +265,20 @@ def _fail(message: str, code: int) -> None:
 
 
 def _config(
-    *, preset: str | None, config: Path | None, seed: int | None = None, fallback: Path | None = None
+    *,
+    preset: str | None,
+    config: Path | None,
+    plugins: tuple[str, ...],
+    seed: int | None = None,
+    fallback: Path | None = None,
 ) -> SearchConfig:
     """Resolve the options; without any, take the configuration that the results folder was made with."""
     from analysis.config import load_config
 
     if preset is None and config is None and fallback is not None and fallback.exists():
         config = fallback
-    return load_config(preset=preset, path=config, overrides={} if seed is None else {"random_state": seed})
+    overrides = {} if seed is None else {"random_state": seed}
+    return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
 
 
 def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:

@@ -9,7 +9,7 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit, choose_order, outside
+from analysis.background import BackgroundFit, MassFunction, choose_order, outside, require_functions
 from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError
 from analysis.learning import Method, PassWeights, Samples
@@ -171,6 +171,7 @@ def evaluate_window(
     passes: PassWeights,
     models: tuple[tuple[bytes, ...], ...],
     config: SearchConfig,
+    functions: tuple[MassFunction, ...] | None = None,
 ) -> WindowResult:
     """Test every selection of a window.
 
@@ -185,6 +186,8 @@ def evaluate_window(
     models : tuple of tuple of bytes
         Of the classifiers, kept in the result.
     config : SearchConfig
+    functions : tuple of MassFunction, optional
+        The background functions that the configuration names; looked up here where they are not given.
 
     Returns
     -------
@@ -193,8 +196,12 @@ def evaluate_window(
     spectrum = fill_spectrum(data.table, edges, passes)
     counts = window_counts(data.table, window, passes)
     truth = _truth(data, window, passes)
+    family = functions or require_functions(config.background.functions, config.background.strategy)
+    seen = [
+        {"n_obs": None if data.blinded else float(n), "s_over_sqrt_b": s} for n, s in zip(counts, truth, strict=True)
+    ]
     selections = tuple(
-        _evaluate_selection(data, window, passes, i, spectrum, float(counts[i]), truth[i], config)
+        _evaluate_selection(data, window, passes, i, spectrum, seen[i], config, family)
         for i in range(len(passes.names))
     )
     return WindowResult(
@@ -220,9 +227,9 @@ def _evaluate_selection(
     passes: PassWeights,
     index: int,
     spectrum: hist.Hist[Any],
-    count: float,
-    s_over_sqrt_b: float | None,
+    seen: dict[str, float | None],
     config: SearchConfig,
+    functions: tuple[MassFunction, ...],
 ) -> SelectionResult:
     name = passes.names[index]
     common: dict[str, Any] = {
@@ -231,15 +238,14 @@ def _evaluate_selection(
         "features": config.learning.features,
         "efficiency": passes.efficiencies[index],
         "efficiency_achieved": passes.achieved[index],
-        "n_obs": None if data.blinded else count,
-        "s_over_sqrt_b": s_over_sqrt_b,
+        **seen,
     }
     try:
         fit = choose_order(
             selection_counts(spectrum, name),
             np.asarray(spectrum.axes["mjj"].edges, np.float64),
             mask=window.mask,
-            functions=config.background.functions,
+            functions=functions,
             alpha=config.background.alpha,
             sqrt_s_gev=config.background.sqrt_s_gev,
             strategy=config.background.strategy,
@@ -265,7 +271,7 @@ def _evaluate_selection(
             ).scaled(expected.weight),
             workspace=workspace,
             weight=expected.weight,
-            members=_members(data, window, passes, index, spectrum, config),
+            members=_members(data, window, passes, index, spectrum, config, functions),
         )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
@@ -278,6 +284,7 @@ def _members(
     index: int,
     spectrum: hist.Hist[Any],
     config: SearchConfig,
+    functions: tuple[MassFunction, ...],
 ) -> MemberSpread | None:
     if passes.members is None or index == 0 or data.blinded:
         return None
@@ -290,7 +297,7 @@ def _members(
             edges,
             window=window.signal,
             mask=window.mask,
-            functions=config.background.functions,
+            functions=functions,
             sqrt_s_gev=config.background.sqrt_s_gev,
         )
     except FitError:

@@ -19,6 +19,7 @@ from analysis import __version__
 from analysis.background import FUNCTIONS, BackgroundFit, OrderStep
 from analysis.errors import ResultsError
 from analysis.members import MemberSpread
+from analysis.plugins import plugin_records
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
@@ -103,6 +104,7 @@ def results_document(
         "schema": SCHEMA,
         "config_digest": config_digest,
         "versions": software_versions(),
+        "plugins": plugin_records(),
         "random_state": random_state,
         **processed,
         "trials": dict(trials),
@@ -261,6 +263,12 @@ def _fit_document(fit: BackgroundFit) -> dict[str, Any]:
 
 def _fit_from_document(document: Mapping[str, Any]) -> BackgroundFit:
     state = document["state"]
+    if document["function"] not in FUNCTIONS:
+        msg = (
+            f"the results were fitted with the background function '{document['function']}', which is not known: it "
+            "came from a plugin. Name that with --plugin, or in `plugins` of the configuration."
+        )
+        raise ResultsError(msg)
     return BackgroundFit(
         function=FUNCTIONS[document["function"]],
         sqrt_s_gev=state["sqrt_s_gev"],

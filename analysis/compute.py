@@ -219,7 +219,7 @@ class DaskWorkers:
     def _submit(self, function: Callable[..., R], tasks: dict[int, T], shared: Any) -> dict[Any, int]:
         arguments = () if shared is None else (self._send(shared),)
         return {
-            self._client.submit(_call, _ByValue((function, task)), *arguments, pure=False): index
+            self._client.submit(_call, cloudpickle.dumps((function, task)), *arguments, pure=False): index
             for index, task in tasks.items()
         }
 
@@ -273,10 +273,9 @@ def track(results: Iterator[R], *, total: int, description: str) -> Iterator[R]:
 
 
 class _ByValue:
-    """Arrives as the value it holds, pickled with cloudpickle wherever it is nested.
+    """Arrives as the value it holds, pickled with cloudpickle; a worker in this process gets it as it is.
 
     dask tries plain pickle first, which names functions and classes of a plugin, and workers may not have it.
-    A worker in this process gets the object itself.
     """
 
     def __init__(self, value: Any) -> None:
@@ -292,9 +291,10 @@ def _restore(head: bytes, buffers: Sequence[Any]) -> Any:
     return pickle.loads(head, buffers=buffers)
 
 
-def _call(*sent: Any) -> Any:
-    (function, task), *shared = (one.value if isinstance(one, _ByValue) else one for one in sent)
-    return function(task, *shared)
+def _call(work: bytes, *sent: Any) -> Any:
+    """Call a function on a dask worker; before, the work is but bytes: the scheduler would pickle it once more."""
+    function, task = pickle.loads(work)
+    return function(task, *(one.value if isinstance(one, _ByValue) else one for one in sent))
 
 
 def _run_task(function: Callable[..., R], task: Any, path: Path | None) -> R:

@@ -122,7 +122,10 @@ def look_up(names: Sequence[str | MassFunction]) -> tuple[MassFunction, ...]:
         If there are none, or one is unknown.
     """
     if unknown := [name for name in names if isinstance(name, str) and name not in FUNCTIONS]:
-        msg = f"unknown background function '{unknown[0]}'. Functions: {', '.join(FUNCTIONS)}."
+        msg = (
+            f"unknown background function '{unknown[0]}'. Functions: {', '.join(FUNCTIONS)}. One of a plugin needs "
+            "that with --plugin."
+        )
         raise ConfigError(msg)
     if not names:
         msg = "background.functions is empty."

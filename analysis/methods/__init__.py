@@ -66,6 +66,9 @@ def get_method(name: str) -> Method:
         If the name is unknown.
     """
     if name not in METHODS:
-        msg = f"unknown method '{name}' in learning.method. Methods: {', '.join(METHODS)}."
+        msg = (
+            f"unknown method '{name}' in learning.method. Methods: {', '.join(METHODS)}. One of a plugin needs that "
+            "with --plugin."
+        )
         raise ConfigError(msg)
     return METHODS[name]

@@ -238,6 +238,19 @@ formats = ["png"]
 """
 
 
+def check_scoring(cwola: Cwola, models: Path, plugins: list[Path]) -> None:
+    """Plugins that a folder names are loaded only by who names them."""
+    own = write_nanoaod(models.parent / "own.root", random_events(200, seed=3), run=9)
+    scoring = ["score", own, "--models", models, "--output", models.parent / "scored.csv", "--jobs", 1]
+    refused = cwola(*scoring)
+    assert "with the plugin my_search.py (SHA-256 " in refused.err
+    assert "read those that others give you" in refused.err
+    named = [part for path in plugins for part in ("--plugin", path)]
+    assert "unknown method 'upper_sideband'" in cwola(*scoring, *named[:2]).err
+    scored = cwola(*scoring, *named)
+    assert scored.code == 0, scored.err
+
+
 def test_a_results_folder_knows_its_plugins(cwola: Cwola, toy: ToySearch, tmp_path: Path) -> None:
     """Made with three; found again, refused with others or none, and never run for somebody else."""
     home = tmp_path / "home"
@@ -246,15 +259,15 @@ def test_a_results_folder_knows_its_plugins(cwola: Cwola, toy: ToySearch, tmp_pa
         (home / name).write_text(PRINTED[name])
     config, output = home / "search.toml", tmp_path / "results"
     config.write_text(ALL_OF_THEM)
-    made = cwola("run", "--datasets", toy.datasets, "--config", config, "--output", output, "--jobs", 2)
+    made = cwola("run", "--datasets", toy.datasets, "--config", config, "--output", output, "--jobs", 1)
     assert made.code == 0, made.err
 
     document = json.loads((output / "results.json").read_text())
     assert document["plugins"] == json.loads((output / "manifest.json").read_text())["plugins"]
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in PRINTED.items()}
-    assert {one["name"]: one["sha256"] for one in document["plugins"]} == {
-        name: digests[name] for name in ("my_search.py", "my_method.py", "my_function.py")
-    }
+    made_with = {one["name"]: one["sha256"] for one in document["plugins"]}
+    assert list(made_with) == ["my_search.py", "my_method.py", "my_function.py"]
+    assert made_with == {name: digests[name] for name in made_with}
     (window,) = document["windows"]
     assert {one["fit"]["function"] for one in window["selections"]} == {"bent4"}
 
@@ -265,11 +278,7 @@ def test_a_results_folder_knows_its_plugins(cwola: Cwola, toy: ToySearch, tmp_pa
     listed = cwola("select", output, "--window", "3300:3700", "--selection", "eff_0.1", "--order", "identity")
     assert listed.code == 0, listed.err
 
-    own = toy.folder / "bump.root"
-    scoring = ["score", own, "--models", output, "--output", tmp_path / "scored.csv", "--jobs", 1]
-    refused = cwola(*scoring)
-    assert "with the plugin my_search.py (SHA-256 " in refused.err
-    assert "read those that others give you" in refused.err
+    check_scoring(cwola, output, [home / name for name in made_with])
     moved = home / "moved" / "my_search.py"
     moved.parent.mkdir()
     shutil.move(home / "my_search.py", moved)

@@ -17,6 +17,7 @@ from analysis import __version__
 from analysis.cli_events import select
 from analysis.cli_files import convert, inspect
 from analysis.cli_fit import fit
+from analysis.cli_plugins import plugin_option, with_plugins
 from analysis.cli_score import score
 from analysis.errors import ConfigError, CwolaError
 
@@ -50,6 +51,7 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
         "config": click.option(
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
         ),
+        "plugin": plugin_option,
         "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
         "seeds": click.option(
             "--seeds",
@@ -97,7 +99,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "seed", "seeds", "output", "skip", "timeout", "jobs")
+@_options("datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "output", "skip", "timeout", "jobs")
 def run(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -124,7 +126,7 @@ def run(
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "output", "skip", "timeout", "jobs")
+@_options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "jobs")
 def process(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -146,7 +148,7 @@ def process(
 
 
 @cli.command()
-@_options("exclude", "preset", "config", "seed", "seeds", "output", "jobs")
+@_options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "jobs")
 def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
@@ -163,7 +165,7 @@ def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: A
 @click.option(
     "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
 )
-@_options("preset", "config", "output", "jobs")
+@_options("preset", "config", "plugin", "output", "jobs")
 def plot(control: bool, output: Path, jobs: int | None, **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow, workflow_events
@@ -271,6 +273,7 @@ def _config(
     *,
     preset: str | None,
     config: Path | None,
+    plugins: tuple[str, ...],
     seed: int | None = None,
     seeds: int | None = None,
     fallback: Path | None = None,
@@ -283,7 +286,7 @@ def _config(
     overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
     if seeds is not None:
         overrides["learning"] = {"n_seeds": seeds}
-    return load_config(preset=preset, path=config, overrides=overrides)
+    return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
 
 
 def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:

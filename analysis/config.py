@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from analysis.config_learning import ClassifierConfig, LearningConfig, TuningConfig
-from analysis.config_model import ConfigFile, Fraction, Model, NonNegative, Positive
+from analysis.config_model import ConfigFile, Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config_selection import SelectionConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
@@ -185,11 +185,14 @@ class SearchConfig(Model):
     ----------
     random_state : int
         Seed from which folds, tie-breaks and classifiers derive.
+    plugins : tuple of str
+        Modules, or paths of `.py` files, that add features, cuts, formats, methods or background functions.
     selection, scan, learning, background, statistics, plots
         One model per stage.
     """
 
     random_state: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    plugins: tuple[PluginName, ...] = ()
     selection: SelectionConfig = SelectionConfig()
     scan: ScanConfig = ScanConfig()
     learning: LearningConfig = LearningConfig()
@@ -200,6 +203,8 @@ class SearchConfig(Model):
     def digest(self, *sections: str) -> str:
         """Digest of the whole configuration, or of the named sections; of files only the names count."""
         document = self.model_dump(mode="json", context={"portable": True})
+        if not self.plugins:
+            del document["plugins"]  # as before there were any: results without them stay valid
         return digest({name: document[name] for name in sections} if sections else document)
 
 

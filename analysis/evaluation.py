@@ -9,7 +9,7 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit, choose_order, outside
+from analysis.background import BackgroundFit, MassFunction, choose_order, outside, require_functions
 from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError
 from analysis.learning import Choice, Method, PassWeights, Samples
@@ -180,6 +180,7 @@ def evaluate_window(
     passes: PassWeights,
     models: tuple[tuple[bytes, ...], ...],
     config: SearchConfig,
+    functions: tuple[MassFunction, ...] | None = None,
     *,
     training_seed: int = 0,
 ) -> WindowResult:
@@ -196,6 +197,8 @@ def evaluate_window(
     models : tuple of tuple of bytes
         Of the classifiers, kept in the result.
     config : SearchConfig
+    functions : tuple of MassFunction, optional
+        The background functions that the configuration names; looked up here where they are not given.
     training_seed : int
         Above 0 the inclusive selection, which needs no training, the limits, which take most of the time, and the
         models are left out.
@@ -205,7 +208,8 @@ def evaluate_window(
     WindowResult
     """
     spectrum = fill_spectrum(data.table, edges, passes)
-    cut = _Cut(data, window, passes, spectrum, config)
+    family = functions or require_functions(config.background.functions, config.background.strategy)
+    cut = _Cut(data, window, passes, spectrum, config, family)
     counts = window_counts(data.table, window, passes)
     truth = _truth(data, window, passes)
     first = training_seed == 0
@@ -235,6 +239,7 @@ class _Cut:
     passes: PassWeights
     spectrum: hist.Hist[Any]
     config: SearchConfig
+    functions: tuple[MassFunction, ...]
 
 
 def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
@@ -262,7 +267,7 @@ def _evaluate_selection(
             selection_counts(spectrum, name),
             np.asarray(spectrum.axes["mjj"].edges, np.float64),
             mask=window.mask,
-            functions=config.background.functions,
+            functions=cut.functions,
             alpha=config.background.alpha,
             sqrt_s_gev=config.background.sqrt_s_gev,
             strategy=config.background.strategy,
@@ -308,7 +313,7 @@ def _members(cut: _Cut, index: int) -> MemberSpread | None:
             edges,
             window=cut.window.signal,
             mask=cut.window.mask,
-            functions=cut.config.background.functions,
+            functions=cut.functions,
             sqrt_s_gev=cut.config.background.sqrt_s_gev,
         )
     except FitError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.background import BackgroundFit
+from analysis.background import BackgroundFit, require_functions
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.errors import StatisticsError
@@ -79,7 +79,8 @@ def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionS
     """Lay out one spectrum per window, selection and seed; the inclusive one is the same in all windows."""
     columns = [np.ones(len(data.table), bool)]
     fits = [_inclusive_fit(results)]
-    looks = []
+    looks, background = [], config.background
+    functions = require_functions(background.functions, background.strategy)
     for result in results:
         for index, selection in enumerate(result.selections):
             if selection.discovery is None or selection.fit is None or result.passes is None:
@@ -88,8 +89,7 @@ def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionS
                 columns.append(result.passes[:, index])
                 fits.append(selection.fit)
             spectrum = 0 if selection.name == INCLUSIVE else len(columns) - 1
-            background = config.background
-            looks.append(Look(spectrum, result.window, background.functions, background.strategy, background.alpha))
+            looks.append(Look(spectrum, result.window, functions, background.strategy, background.alpha))
     grid = scan.edges(results[0].window)
     return null_model(data.table.mjj, np.stack(columns, axis=1), fits, looks, grid)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from analysis.config import SearchConfig
 from analysis.datasets import Dataset, background_datasets, exclude_datasets, observed_datasets
 from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
+from analysis.plugins import require_same_plugins
 from analysis.schema import SEARCH_REGION
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
@@ -31,12 +32,15 @@ class ProcessedEvents:
         Selection and code that the parts were made with; names their folder.
     selection : dict
         The selection as configured.
+    plugins : tuple of dict
+        Records of the plugins that had a part in it.
     """
 
     datasets: dict[str, Dataset]
     records: dict[str, dict[str, Any]]
     digest: str
     selection: dict[str, Any]
+    plugins: tuple[dict[str, Any], ...] = ()
 
     @property
     def skipped_files(self) -> list[dict[str, Any]]:
@@ -112,7 +116,7 @@ class ProcessedEvents:
         return table.in_region(SEARCH_REGION)
 
     def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
-        """Refuse a configuration with another selection than that of the events.
+        """Refuse a configuration with another selection, or other plugins, than those of the events.
 
         Raises
         ------
@@ -124,11 +128,13 @@ class ProcessedEvents:
                 "with this configuration first."
             )
             raise ConfigError(msg)
+        where, remedy = f"the events in {folder.parts} were selected", "Or run `cwola process` with this configuration."
+        require_same_plugins(self.plugins, where, remedy)
 
     def without(self, names: Iterable[str]) -> ProcessedEvents:
         """Drop datasets by name."""
         kept = exclude_datasets(self.datasets, names)
-        return ProcessedEvents(kept, {name: self.records[name] for name in kept}, self.digest, self.selection)
+        return replace(self, datasets=kept, records={name: self.records[name] for name in kept})
 
 
 def load_events(folder: ResultsFolder) -> ProcessedEvents:
@@ -149,6 +155,7 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
         records=records,
         digest=document["digest"],
         selection=document["selection"],
+        plugins=tuple(document.get("plugins", ())),
     )
 
 

@@ -21,6 +21,7 @@ from analysis.config import ClassifierConfig
 from analysis.errors import ResultsError
 from analysis.learning import Choice
 from analysis.members import MemberSpread
+from analysis.plugins import plugin_records
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
 from analysis.seeds import seed_spread
@@ -107,6 +108,7 @@ def results_document(
         "schema": SCHEMA,
         "config_digest": config_digest,
         "versions": software_versions(),
+        "plugins": plugin_records(),
         "random_state": random_state,
         **processed,
         "trials": dict(trials),
@@ -291,6 +293,12 @@ def _fit_document(fit: BackgroundFit) -> dict[str, Any]:
 
 def _fit_from_document(document: Mapping[str, Any]) -> BackgroundFit:
     state = document["state"]
+    if document["function"] not in FUNCTIONS:
+        msg = (
+            f"the results were fitted with the background function '{document['function']}', which is not known: it "
+            "came from a plugin. Name that with --plugin, or in `plugins` of the configuration."
+        )
+        raise ResultsError(msg)
     return BackgroundFit(
         function=FUNCTIONS[document["function"]],
         sqrt_s_gev=state["sqrt_s_gev"],

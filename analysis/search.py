@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import require_functions
+from analysis.background import FUNCTIONS, MassFunction, require_functions
 from analysis.compute import Backend, track
 from analysis.config import LearningConfig, SearchConfig
 from analysis.errors import ConfigError, CwolaError, TableError, WindowError
@@ -38,7 +38,8 @@ from analysis.learning import (
     run_fold,
 )
 from analysis.learning.decorrelation import PercentileScaling
-from analysis.methods import configured_method, get_method
+from analysis.methods import METHODS, configured_method, get_method
+from analysis.plugins import plugin_digests
 from analysis.regions import MassWindow, RegionScan
 from analysis.table import EventTable
 
@@ -60,11 +61,12 @@ _TASKS_PER_JOB = 4
 
 
 _NOT_SEARCH = (
-    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "cli_score.py", "console.py"),
+    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "cli_plugins.py"),
+    *("cli_score.py", "console.py"),
     *("control.py", "control_comparison.py", "demo", "event_list.py", "homogeneity.py", "look_elsewhere.py"),
-    *("mass_point.py", "performance.py", "plots", "processed.py", "pseudo_experiments.py", "published.py"),
-    *("sculpting.py", "seeds.py", "signal.py", "spectrum_file.py", "store.py", "summary.py"),
-    *("workflow.py", "workflow_events.py", "workflow_score.py"),
+    *("mass_point.py", "performance.py", "plots", "plugins.py", "processed.py", "pseudo_experiments.py"),
+    *("published.py", "registry.py", "sculpting.py", "seeds.py", "signal.py", "spectrum_file.py", "store.py"),
+    *("summary.py", "workflow.py", "workflow_events.py", "workflow_score.py"),
 )
 """Modules that a window's result does not depend on."""
 
@@ -91,7 +93,7 @@ def run_window(
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     tasks = _fold_tasks(window, scan.edges(window), config, training_seed)
     folds = [_attempt_fold(task, data) for task in tasks]
-    return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config), data)
+    return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config, _functions(config)), data)
 
 
 def run_scan(
@@ -130,6 +132,7 @@ def run_scan(
     data.table.require_features(config.learning.features)
     if data.simulation is not None:
         data.simulation.require_features(config.learning.features)
+    functions = _functions(config)
     keys = {one: window_key(one[0], scan, config, inputs, training_seed=one[1]) for one in trainings(scan, config)}
     todo = [one for one, key in keys.items() if key not in done]
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
@@ -143,7 +146,12 @@ def run_scan(
         n_folds = config.learning.n_folds
         evaluations = [
             _Evaluation(
-                window, scan.edges(window), [folds[i * n_folds + k] for k in range(n_folds)], tasks[i * n_folds], config
+                window,
+                scan.edges(window),
+                [folds[i * n_folds + k] for k in range(n_folds)],
+                tasks[i * n_folds],
+                config,
+                functions,
             )
             for i, (window, _) in enumerate(batch)
         ]
@@ -167,7 +175,7 @@ def require_known(config: SearchConfig) -> None:
             "sidebands."
         )
         raise ConfigError(msg)
-    require_functions(config.background.functions, config.background.strategy)
+    _functions(config)
 
 
 def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> None:
@@ -215,6 +223,7 @@ def window_key(
     """
     learning = config.learning.model_copy(update={"n_seeds": 1})
     config = config.model_copy(update={"learning": learning})
+    plugins = plugin_digests((METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions))
     document = {
         "window": window.to_json(),
         "training_seed": training_seed,
@@ -223,6 +232,7 @@ def window_key(
         "random_state": config.random_state,
         "config": config.digest("learning", "background", "statistics"),
         "code": source_digest(Path(__file__).parent, exclude=_NOT_SEARCH),
+        **({"plugins": plugins} if plugins else {}),
     }
     return digest(document)
 
@@ -239,6 +249,11 @@ class _Evaluation:
     folds: Sequence[FoldResult | CwolaError]
     task: FoldTask
     config: SearchConfig
+    functions: tuple[MassFunction, ...]
+
+
+def _functions(config: SearchConfig) -> tuple[MassFunction, ...]:
+    return require_functions(config.background.functions, config.background.strategy)
 
 
 def _fold_tasks(
@@ -285,7 +300,7 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
     passes = _working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
-    result = evaluate_window(data, job.window, job.edges, passes, models, job.config, training_seed=seed)
+    result = evaluate_window(data, job.window, job.edges, passes, models, job.config, job.functions, training_seed=seed)
     if seed or data.blinded:
         return result
     return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)

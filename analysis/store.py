@@ -240,6 +240,7 @@ class ResultsFolder:
         manifest = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": software_versions(),
+            "plugins": document.get("plugins", []),
             "config_digest": document["config_digest"],
             "random_state": document["random_state"],
             "inputs": document["inputs"],

@@ -21,6 +21,7 @@ from analysis.datasets import Dataset, background_datasets, observed_datasets
 from analysis.identity import digest
 from analysis.look_elsewhere import global_key, global_result
 from analysis.methods import get_method
+from analysis.plugins import plugin_records
 from analysis.processed import ProcessedEvents, is_blinded, load_events
 from analysis.records import results_document
 from analysis.regions import RegionScan
@@ -97,6 +98,7 @@ def process(
         result = process_datasets(datasets, config, folder.parts, backend, **options)
         document = result.to_json()
         document["selection"] = config.selection.model_dump(mode="json")
+        document["plugins"] = plugin_records(of_events=True)
         for name, dataset in datasets.items():
             document["datasets"][name]["dataset"] = asdict(dataset)
         folder.save_process(document)

@@ -24,6 +24,7 @@ from analysis.config import SearchConfig
 from analysis.datasets import Dataset
 from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.identity import digest, event_hash, source_digest
+from analysis.plugins import plugin_digests
 from analysis.schema import table_schema
 from analysis.stitching import require_tiling
 from analysis.table import EventTable
@@ -195,6 +196,7 @@ def process_datasets(
             folder.absolute() / stamp,
             stamp,
             tuple(FEATURES.values()),
+            tuple(CUTS.values()),
             required,
             sqrt_s_gev=config.background.sqrt_s_gev,
         )
@@ -222,18 +224,20 @@ def processing_digest(config: SearchConfig) -> str:
     functions = [
         *(one.read for one in ADAPTERS.values()),
         *(one.compute for one in FEATURES.values()),
-        *(one.passes for one in CUTS),
+        *(one.passes for one in CUTS.values()),
         event_hash,
         table_schema,
     ]
+    plugins = plugin_digests((ADAPTERS, ADAPTERS), (FEATURES, FEATURES), (CUTS, CUTS))
     return digest(
         {
             "selection": config.selection.identity(),
             "sqrt_s_gev": config.background.sqrt_s_gev,
             "features": [one.spec.to_json() for one in FEATURES.values()],
-            "cuts": [one.name for one in CUTS],
+            "cuts": list(CUTS),
             "version": analysis.__version__,
             "code": _code_hash(functions),
+            **({"plugins": plugins} if plugins else {}),
         }
     )
 

@@ -16,7 +16,7 @@ from analysis.regions import RegionScan
 @pytest.mark.parametrize(
     ("overrides", "key", "beside"),
     [
-        ({"learnin": {}}, "'learnin'", "background, learning, plots, random_state"),
+        ({"learnin": {}}, "'learnin'", "background, learning, plots, plugins, random_state"),
         ({"learning": {"n_foldz": 3}}, "'learning.n_foldz'", "n_folds, n_members"),
         ({"learning": {"classifier": {"depth": 3}}}, "'learning.classifier.depth'", "max_depth"),
         ({"scan": {"n_folds": 3}}, "'scan.n_folds'", "fit_range"),

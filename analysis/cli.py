@@ -17,6 +17,7 @@ from analysis import __version__
 from analysis.cli_events import select
 from analysis.cli_files import convert, inspect
 from analysis.cli_fit import fit
+from analysis.cli_plugins import plugin_option, with_plugins
 from analysis.cli_score import score
 from analysis.cli_signals import impacts
 from analysis.errors import ConfigError, CwolaError
@@ -51,7 +52,13 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
         "config": click.option(
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
         ),
+        "plugin": plugin_option,
         "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
+        "seeds": click.option(
+            "--seeds",
+            type=click.IntRange(1),
+            help="Trainings of each window, for median and band of z; replaces learning.n_seeds.",
+        ),
         "debug": click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
         "output": click.option(
             "--output",
@@ -93,7 +100,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "seed", "output", "skip", "timeout", "jobs")
+@_options("datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "output", "skip", "timeout", "jobs")
 def run(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -120,7 +127,7 @@ def run(
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "output", "skip", "timeout", "jobs")
+@_options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "jobs")
 def process(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -142,7 +149,7 @@ def process(
 
 
 @cli.command()
-@_options("exclude", "preset", "config", "seed", "output", "jobs")
+@_options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "jobs")
 def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
@@ -159,7 +166,7 @@ def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: A
 @click.option(
     "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
 )
-@_options("preset", "config", "output", "jobs")
+@_options("preset", "config", "plugin", "output", "jobs")
 def plot(control: bool, output: Path, jobs: int | None, **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow, workflow_events
@@ -265,14 +272,23 @@ def _fail(message: str, code: int) -> None:
 
 
 def _config(
-    *, preset: str | None, config: Path | None, seed: int | None = None, fallback: Path | None = None
+    *,
+    preset: str | None,
+    config: Path | None,
+    plugins: tuple[str, ...],
+    seed: int | None = None,
+    seeds: int | None = None,
+    fallback: Path | None = None,
 ) -> SearchConfig:
     """Resolve the options; without any, take the configuration that the results folder was made with."""
     from analysis.config import load_config
 
     if preset is None and config is None and fallback is not None and fallback.exists():
         config = fallback
-    return load_config(preset=preset, path=config, overrides={} if seed is None else {"random_state": seed})
+    overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
+    if seeds is not None:
+        overrides["learning"] = {"n_seeds": seeds}
+    return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
 
 
 def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli_fit import parse_interval
+from analysis.cli_plugins import loads_plugins
 
 if TYPE_CHECKING:
     from analysis.workflow_score import ScoreSummary
@@ -31,6 +32,7 @@ __all__ = ["score"]
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help=".parquet, .csv or .txt to write."
 )
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: all cores]")
+@loads_plugins
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def score(
     files: tuple[str, ...],

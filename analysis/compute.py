@@ -2,7 +2,7 @@
 
 A `Backend` is opened once and passed down. Every parallel step maps one picklable function over many small tasks;
 data that all tasks need are sent once to each worker (locally as a memory-mapped file), not copied into each task.
-Tasks never submit tasks.
+Tasks never submit tasks. All is pickled with cloudpickle, so that what a plugin defines travels by value.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import cloudpickle
 import loky
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -217,13 +218,17 @@ class DaskWorkers:
 
     def _submit(self, function: Callable[..., R], tasks: dict[int, T], shared: Any) -> dict[Any, int]:
         arguments = () if shared is None else (self._send(shared),)
-        return {self._client.submit(function, task, *arguments, pure=False): index for index, task in tasks.items()}
+        return {
+            self._client.submit(_call, cloudpickle.dumps((function, task)), *arguments, pure=False): index
+            for index, task in tasks.items()
+        }
 
     def _send(self, shared: Any) -> Any:
         for known, future in self._shared:
             if known is shared:
                 return future
-        (future,) = self._client.scatter([shared], broadcast=True, hash=False)  # a bare dict would be sent by its keys
+        # a bare dict would be sent by its keys
+        (future,) = self._client.scatter([_ByValue(shared)], broadcast=True, hash=False)
         self._shared.append((shared, future))
         return future
 
@@ -267,6 +272,31 @@ def track(results: Iterator[R], *, total: int, description: str) -> Iterator[R]:
         yield from progress.track(results, total=total, description=description)
 
 
+class _ByValue:
+    """Arrives as the value it holds, pickled with cloudpickle; a worker in this process gets it as it is.
+
+    dask tries plain pickle first, which names functions and classes of a plugin, and workers may not have it.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        buffers: list[pickle.PickleBuffer] = []
+        head = cloudpickle.dumps(self.value, protocol=5, buffer_callback=buffers.append)
+        return _restore, (head, buffers)
+
+
+def _restore(head: bytes, buffers: Sequence[Any]) -> Any:
+    return pickle.loads(head, buffers=buffers)
+
+
+def _call(work: bytes, *sent: Any) -> Any:
+    """Call a function on a dask worker; before, the work is but bytes: the scheduler would pickle it once more."""
+    function, task = pickle.loads(work)
+    return function(task, *(one.value if isinstance(one, _ByValue) else one for one in sent))
+
+
 def _run_task(function: Callable[..., R], task: Any, path: Path | None) -> R:
     return function(task) if path is None else function(task, _read_buffers(path))
 
@@ -274,7 +304,7 @@ def _run_task(function: Callable[..., R], task: Any, path: Path | None) -> R:
 def _write_buffers(value: Any, path: Path) -> None:
     """Pickle a value with its large arrays laid out of band, aligned, so that they can be memory-mapped."""
     buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    head = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     spans, end = [], 0
     with path.with_suffix(".data").open("wb") as stream:
         for buffer in buffers:

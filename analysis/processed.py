@@ -11,6 +11,7 @@ from analysis.config import SearchConfig
 from analysis.datasets import Dataset, background_datasets, exclude_datasets, observed_datasets
 from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
+from analysis.plugins import require_same_plugins
 from analysis.schema import SEARCH_REGION
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
@@ -35,6 +36,8 @@ class ProcessedEvents:
         What was varied: name, kind, effect ("jets", "weights" or "rate"), datasets, sides, members, combine and value.
     configured_systematics : list of dict
         Their entries in the configuration.
+    plugins : tuple of dict
+        Records of the plugins that had a part in it.
     """
 
     datasets: dict[str, Dataset]
@@ -43,6 +46,7 @@ class ProcessedEvents:
     selection: dict[str, Any]
     systematics: list[dict[str, Any]] = field(default_factory=list)
     configured_systematics: list[dict[str, Any]] = field(default_factory=list)
+    plugins: tuple[dict[str, Any], ...] = ()
 
     @property
     def skipped_files(self) -> list[dict[str, Any]]:
@@ -137,7 +141,7 @@ class ProcessedEvents:
         return table.in_region(SEARCH_REGION)
 
     def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
-        """Refuse a configuration with another selection than that of the events.
+        """Refuse a configuration with another selection, or other plugins, than those of the events.
 
         Raises
         ------
@@ -155,6 +159,8 @@ class ProcessedEvents:
                 "process` with this configuration first: nothing is trained again."
             )
             raise ConfigError(msg)
+        where, remedy = f"the events in {folder.parts} were selected", "Or run `cwola process` with this configuration."
+        require_same_plugins(self.plugins, where, remedy)
 
     def without(self, names: Iterable[str]) -> ProcessedEvents:
         """Drop datasets by name."""
@@ -182,6 +188,7 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
         selection=document["selection"],
         systematics=document.get("systematics", []),
         configured_systematics=document.get("configured_systematics", []),
+        plugins=tuple(document.get("plugins", ())),
     )
 
 

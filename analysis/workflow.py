@@ -21,10 +21,21 @@ from analysis.datasets import Dataset, background_datasets, observed_datasets
 from analysis.identity import digest
 from analysis.look_elsewhere import global_key, global_result
 from analysis.methods import get_method
+from analysis.plugins import plugin_records
 from analysis.processed import ProcessedEvents, is_blinded, load_events
 from analysis.records import results_document
 from analysis.regions import RegionScan
-from analysis.search import SearchData, WindowResult, n_trials, require_known, require_samples, run_scan, window_key
+from analysis.search import (
+    SearchData,
+    WindowResult,
+    n_trials,
+    require_known,
+    require_samples,
+    run_scan,
+    trainings,
+    window_key,
+)
+from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
@@ -51,6 +62,7 @@ class ScanSummary:
     Attributes
     ----------
     results : tuple of WindowResult
+        One per window, with its seeds joined.
     global_result : GlobalResult
     blinded : bool
     trials : dict of str to int
@@ -91,6 +103,7 @@ def process(
         document = result.to_json()
         document["selection"] = config.selection.model_dump(mode="json")
         document["configured_systematics"] = [one.model_dump(mode="json") for one in config.systematics]
+        document["plugins"] = plugin_records(of_events=True)
         for name, dataset in datasets.items():
             document["datasets"][name]["dataset"] = asdict(dataset)
         folder.save_process(document)
@@ -141,10 +154,12 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
             blinded=summary.blinded,
             global_result=summary.global_result,
         )
-        folder.save_results(document, list(results))
+        further = [key for key, result in results.items() if result.training_seed > 0]
+        keys = [key for key in results if key not in further]
+        folder.save_results(document, keys, further)
     with stage("signals"):
-        signals = evaluate_signals(events, config, folder, backend, results)
-        folder.save_results({**document, "signals": signals}, list(results))
+        signals = evaluate_signals(events, config, folder, backend, {key: results[key] for key in keys})
+        folder.save_results({**document, "signals": signals}, keys, further)
     return replace(summary, signals=tuple(signals))
 
 
@@ -261,13 +276,17 @@ class _Scan:
 
 def _run_windows(job: _Scan) -> dict[str, WindowResult]:
     inputs = job.all_inputs
-    keys = [window_key(window, job.regions, job.config, inputs) for window in job.regions.windows]
+    keys = [
+        window_key(window, job.regions, job.config, inputs, training_seed=seed)
+        for window, seed in trainings(job.regions, job.config)
+    ]
     known = job.folder.load_windows(keys)
     if len(known) < len(keys):
         for key, result in run_scan(job.data, job.regions, job.config, job.backend, inputs=inputs, done=known):
             job.folder.save_window(key, result, inputs=job.inputs)
             known[key] = result
-            _log.info("window %s: %s", result.window.name, result.reason or result.status)
+            seed = f", training seed {result.training_seed}" if result.training_seed else ""
+            _log.info("window %s%s: %s", result.window.name, seed, result.reason or result.status)
     return {key: known[key] for key in keys}
 
 
@@ -283,10 +302,11 @@ def _global_result(job: _Scan, results: Mapping[str, WindowResult]) -> GlobalRes
 def _summarise(job: _Scan, results: Mapping[str, WindowResult], total: GlobalResult) -> ScanSummary:
     trials = {
         "windows": len(job.regions.windows),
-        "selections": len(job.config.learning.efficiencies) + 1,
+        "selections": job.config.learning.n_selections,
+        "seeds": job.config.learning.n_seeds,
         "total": n_trials(job.regions, job.config),
     }
-    return ScanSummary(tuple(results.values()), total, job.blinded, trials)
+    return ScanSummary(tuple(join_seeds(results.values())), total, job.blinded, trials)
 
 
 def _truth(observed: Iterable[Dataset]) -> tuple[str, ...] | None:

@@ -20,7 +20,7 @@ from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Floats, Tally
 from processors.sanity import count_implausible
-from processors.selection import CUTS, Cut, Selected, apply_cuts, count_missing_triggers, cut, passes_all
+from processors.selection import Cut, Selected, apply_cuts, count_missing_triggers, passes_all
 from processors.variations import Systematics
 
 __all__ = ["DijetProcessor", "part_name", "variation_name"]
@@ -53,9 +53,9 @@ class DijetProcessor(ProcessorABC):
         What the parts were made with: configuration and code.
     features : tuple of Feature
         Columns of the table.
+    cuts : tuple of Cut
     required : frozenset of str
         Features without which a part is of no use.
-    cuts : tuple of Cut
     sqrt_s_gev : float
         Collision energy, GeV: no jet has more than half of it.
     systematics : Systematics
@@ -67,8 +67,8 @@ class DijetProcessor(ProcessorABC):
     folder: Path
     digest: str
     features: tuple[Feature, ...]
+    cuts: tuple[Cut, ...]
     required: frozenset[str] = frozenset()
-    cuts: tuple[Cut, ...] = CUTS
     sqrt_s_gev: float = 13000.0
     systematics: Systematics = field(default_factory=Systematics)
 
@@ -172,13 +172,12 @@ def _slice_cuts(document: Mapping[str, Any] | None) -> tuple[Cut, ...]:
         return ()
     part = Slice.from_json(document)
 
-    @cut("slice", f"slice in {part.variable}")
     def inside(dijets: Dijets, _selection: SelectionConfig) -> NDArray[np.bool_]:
         values = dijets.column(part.variable)
         mask: NDArray[np.bool_] = (values >= part.low) & (values < part.high)
         return mask
 
-    return (inside,)
+    return (Cut("slice", f"slice in {part.variable}", inside),)
 
 
 def _fixed_columns(dijets: Dijets, dataset: str, abs_dy_search: float) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from analysis.config import SearchConfig
 from analysis.datasets import Dataset
 from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.identity import digest, event_hash, source_digest
+from analysis.plugins import plugin_digests
 from analysis.schema import table_schema
 from analysis.stitching import require_tiling
 from analysis.table import EventTable
@@ -35,6 +36,7 @@ from processors.normalisation import GeneratorSums, normalise, read_generator_su
 from processors.objects import Tally
 from processors.plan import FileRecord, Plan, make_plans, require_no_shared_files
 from processors.selection import CUTS, prepare_selection, require_certified_events
+from processors.systematics import SYSTEMATICS
 from processors.variations import Systematics
 
 __all__ = [
@@ -212,6 +214,7 @@ def process_datasets(
             folder.absolute() / stamp,
             stamp,
             tuple(FEATURES.values()),
+            tuple(CUTS.values()),
             required,
             sqrt_s_gev=config.background.sqrt_s_gev,
             systematics=systematics,
@@ -240,18 +243,20 @@ def processing_digest(config: SearchConfig) -> str:
     functions = [
         *(one.read for one in ADAPTERS.values()),
         *(one.compute for one in FEATURES.values()),
-        *(one.passes for one in CUTS),
+        *(one.passes for one in CUTS.values()),
         event_hash,
         table_schema,
     ]
+    plugins = plugin_digests((ADAPTERS, ADAPTERS), (FEATURES, FEATURES), (CUTS, CUTS))
     return digest(
         {
             "selection": config.selection.identity(),
             "sqrt_s_gev": config.background.sqrt_s_gev,
             "features": [one.spec.to_json() for one in FEATURES.values()],
-            "cuts": [one.name for one in CUTS],
+            "cuts": list(CUTS),
             "version": analysis.__version__,
             "code": _code_hash(functions),
+            **({"plugins": plugins} if plugins else {}),
         }
     )
 
@@ -259,7 +264,8 @@ def processing_digest(config: SearchConfig) -> str:
 def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:
     found = Systematics.prepare(config.systematics, datasets, config.random_state)
     functions = [one.vary_jets or one.vary_weights for _, one in found.entries if one.effect != "rate"]
-    return replace(found, code=_code_hash(functions))
+    plugins = plugin_digests((SYSTEMATICS, (config.kind for config, _ in found.entries)))
+    return replace(found, code=digest([_code_hash(functions), plugins]))
 
 
 def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: Iterable[str]) -> EventTable:

@@ -1,8 +1,9 @@
 r"""Systematic uncertainties of simulation: what is varied, and how.
 
-To add one, write one function with `@object_systematic` or `@weight_systematic`; an entry of `[[systematics]]` in the
-configuration names it as its `kind`. The first kind varies jets, and makes a table per variation; the second gives
-factors on the event weight, which become columns of the nominal table. None of them is run on data or pseudodata.
+To add one, write one function with `@object_systematic` or `@weight_systematic`, here or in a plugin; an entry of
+`[[systematics]]` in the configuration names it as its `kind`. The first kind varies jets, and makes a table per
+variation; the second gives factors on the event weight, which become columns of the nominal table. None of them is run
+on data or pseudodata.
 
 An energy scale or resolution multiplies the four-momentum, so p_T and all masses; a mass scale or resolution
 multiplies the masses, groomed and ungroomed, at fixed p_T. Directions and substructure stay as they are.
@@ -21,6 +22,7 @@ from scipy.special import ndtri
 from analysis.config import SystematicConfig
 from analysis.errors import ConfigError, InputFileError
 from analysis.identity import event_hash, string_hash
+from analysis.registry import Registry
 from processors.corrections import Correction, evaluate, find_correction
 from processors.objects import ALL, EventSource, Floats, JetSource, Source
 
@@ -75,7 +77,7 @@ class Systematic:
         return "rate" if self.vary_weights is None else "weights"
 
 
-SYSTEMATICS: dict[str, Systematic] = {}
+SYSTEMATICS: Registry[Systematic] = Registry("systematic", of_events=True)
 """Kinds by name."""
 
 SIZE = (("value",), ("bins",), ("file",))
@@ -106,20 +108,11 @@ def weight_systematic(
 
 
 def _add(one: Systematic, function: Callable[..., Any]) -> None:
-    taken = SYSTEMATICS.get(one.kind)
-    known = None if taken is None else taken.vary_jets or taken.vary_weights
-    if taken is not None and (known is None or _origin(known) != _origin(function)):
-        msg = f"{function.__module__}: a systematic of kind '{one.kind}' exists already; give it another name."
-        raise ConfigError(msg)
-    SYSTEMATICS[one.kind] = one
-
-
-def _origin(function: Callable[..., Any]) -> tuple[str, str]:
-    return function.__module__, function.__qualname__
+    SYSTEMATICS.add(one.kind, one, origin=getattr(function, "__qualname__", ""))
 
 
 for _kind in ("luminosity", "rate"):
-    SYSTEMATICS[_kind] = Systematic(_kind, (("value",),))
+    SYSTEMATICS.add(_kind, Systematic(_kind, (("value",),)))
 
 
 def find_systematic(config: SystematicConfig) -> Systematic:

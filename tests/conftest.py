@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.compute import Backend, DaskWorkers, Serial, open_backend
+from analysis.plugins import unload_plugins
 
 
 def _data_folder() -> Path:
@@ -54,7 +55,14 @@ def two_dask_workers() -> Iterator[Backend]:
 
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         yield DaskWorkers(client)
+
+
+@pytest.fixture
+def forgotten_plugins() -> Iterator[None]:
+    """What a test loads is gone after it."""
+    yield
+    unload_plugins()

@@ -72,8 +72,7 @@ def make_dijets(n: int = 1, first=None, second=None, events=None, kind="backgrou
 
 
 def passes(name: str, dijets: Dijets, **selection) -> list[bool]:
-    cut = {one.name: one for one in CUTS}[name]
-    return cut.passes(dijets, SelectionConfig(**selection)).tolist()
+    return CUTS[name].passes(dijets, SelectionConfig(**selection)).tolist()
 
 
 ALWAYS = ["finite_kinematics", "jet_pt", "leading_pt", "abs_eta", "jet_mass", "abs_dy", "mjj_min"]

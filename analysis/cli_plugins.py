@@ -1,4 +1,4 @@
-"""The option `--plugin`: modules of the user that add features, cuts, formats, methods or background functions."""
+"""The option `--plugin`: modules of the user that add features, cuts, systematics, methods and more."""
 
 from __future__ import annotations
 

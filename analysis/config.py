@@ -188,7 +188,8 @@ class SearchConfig(Model):
     random_state : int
         Seed from which folds, tie-breaks and classifiers derive.
     plugins : tuple of str
-        Modules, or paths of `.py` files, that add features, cuts, formats, methods or background functions.
+        Modules, or paths of `.py` files, that add features, cuts, formats, systematics, methods or background
+        functions.
     selection, scan, learning, background, statistics, plots
         One model per stage.
     systematics : tuple of SystematicConfig

@@ -1,4 +1,4 @@
-"""Plugins: modules of a user that add features, cuts, formats, methods or background functions.
+"""Plugins: modules of a user that add features, cuts, formats, systematics, methods or background functions.
 
 A plugin is a module, a `.py` file, or an entry point in the group `cwola.plugins`. It is loaded once, at start, and
 adds what it has to the registries (`analysis.registry`). Its functions and classes are pickled by value: workers need

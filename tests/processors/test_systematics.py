@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -21,9 +21,10 @@ from analysis.compute import Backend, Serial
 from analysis.config import SearchConfig, load_config
 from analysis.datasets import Dataset
 from analysis.errors import ConfigError, InputFileError
+from analysis.plugins import load_plugins, unload_plugins
 from analysis.table import EventTable
 from processors.run import DatasetResult, process_datasets
-from processors.systematics import SYSTEMATICS, object_systematic
+from processors.systematics import object_systematic
 from tests import plain, toys
 from tests.running import dataset
 
@@ -446,28 +447,44 @@ def test_keys_of_the_configuration_are_checked(tmp_path):
         assert message in str(caught.value)
 
 
-@pytest.fixture
-def tau21_scale() -> Iterator[None]:
-    """A kind of an analyst's own."""
+PLUGIN = """
+from processors.systematics import object_systematic
 
-    @object_systematic("tau21-scale", sides=("Up",))
-    def scale(jets):
-        return {"tau2": 1.0 + jets.sign * jets.size}
-
-    yield
-    SYSTEMATICS.remove("tau21-scale")
+@object_systematic("tau21-scale", sides=("Up",))
+def tau21_scale(jets):
+    return {"tau2": FACTOR + jets.sign * jets.size}
+"""
 
 
-@pytest.mark.usefixtures("tau21_scale")
-def test_a_kind_of_an_analysts_own(odd, tmp_path):
-    with pytest.raises(ConfigError, match="a systematic 'tau21-scale' exists already"):
-        object_systematic("tau21-scale")(lambda jets: {})
-    result = run(dataset(odd), tmp_path, {"name": "tau", "kind": "tau21-scale", "value": 0.1})
-    nominal, table = (EventTable.from_parts(parts) for parts in (result.parts, result.variations["tauUp"]))
-    nominal = nominal.in_region("search")
-    assert table.mjj.tolist() == nominal.mjj.tolist()
-    expected = np.minimum(1.1 * nominal.column("tau21_j1"), 1)
-    np.testing.assert_allclose(table.column("tau21_j1")[expected < 1], expected[expected < 1], rtol=1e-6)
+def test_a_kind_of_a_plugin_also_on_workers(odd, tmp_path, two_processes: Backend):
+    """An edited plugin makes the varied parts again, and leaves the nominal ones where they are."""
+    path, one = tmp_path / "mine.py", dataset(odd)
+    entry = {"name": "tau", "kind": "tau21-scale", "value": 0.1}
+    places = []
+    for factor in (1.0, 0.8):
+        path.write_text(PLUGIN.replace("FACTOR", str(factor)))
+        load_plugins([str(path)])
+        try:
+            config = SearchConfig(selection=LOOSE, systematics=[entry])
+            result = process_datasets({"sample": one}, config, tmp_path / "parts", two_processes).datasets["sample"]
+        finally:
+            unload_plugins()
+        nominal, table = (EventTable.from_parts(parts) for parts in (result.parts, result.variations["tauUp"]))
+        nominal = nominal.in_region("search")
+        assert table.mjj.tolist() == nominal.mjj.tolist()
+        expected = np.minimum((factor + 0.1) * nominal.column("tau21_j1"), 1)
+        chosen = nominal.column("tau21_j1") < 0.9  # beyond, the nominal ratio may have been clipped
+        assert chosen.sum() > 50
+        np.testing.assert_allclose(table.column("tau21_j1")[chosen], expected[chosen], rtol=1e-6)
+        places.append(result.parts)
+    assert places[0] == places[1]
+    with pytest.raises(ConfigError, match="there is no such kind"):
+        run(one, tmp_path, entry)
+
+
+def test_a_kind_is_not_replaced():
+    with pytest.raises(ConfigError, match="a systematic 'jet-mass-scale' exists already"):
+        object_systematic("jet-mass-scale")(lambda jets: {})
 
 
 def test_any_backend_gives_the_same_tables(odd, tmp_path, two_processes: Backend):

@@ -57,10 +57,19 @@ _TASKS_PER_JOB = 4
 
 
 _NOT_SEARCH = (
-    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "cli_score.py", "console.py"),
-    *("control.py", "control_comparison.py", "demo", "event_list.py", "homogeneity.py", "look_elsewhere.py"),
-    *("mass_point.py", "plots", "processed.py", "pseudo_experiments.py", "published.py", "sculpting.py", "signal.py"),
-    *("spectrum_file.py", "store.py", "summary.py", "workflow.py", "workflow_events.py", "workflow_score.py"),
+    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "cli_score.py", "cli_where.py"),
+    *("compute", "console.py", "control.py", "control_comparison.py", "demo", "event_list.py", "homogeneity.py"),
+    *("look_elsewhere.py", "mass_point.py", "plots", "processed.py", "pseudo_experiments.py", "published.py"),
+    *(
+        "sculpting.py",
+        "signal.py",
+        "spectrum_file.py",
+        "store.py",
+        "summary.py",
+        "workflow.py",
+        "workflow_events.py",
+        "workflow_score.py",
+    ),
 )
 """Modules that a window's result does not depend on."""
 

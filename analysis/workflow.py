@@ -159,7 +159,7 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
             config.plots,
             blinded=document["blinded"],
             global_result=GlobalResult(**document["global"]),
-            backend=backend,
+            backend=backend.here,
         )
 
 

@@ -70,7 +70,7 @@ def plot_control(folder: ResultsFolder, config: SearchConfig, backend: Backend) 
             reason = " outside the masks of all windows, and real data are blinded" if filled.plan.blinded else ""
             msg = f"no data event in {folder.parts} can be drawn{reason}. Check the cutflow of `cwola process`."
             raise TableError(msg)
-        figures = save_control_figures(contents, folder.plots / "control", config.plots, backend)
+        figures = save_control_figures(contents, folder.plots / "control", config.plots, backend.here)
         folder.save_control(_document(filled))
     return figures
 

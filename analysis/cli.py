@@ -24,6 +24,7 @@ from analysis.errors import ConfigError, CwolaError
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
     from analysis.datasets import Dataset
+    from analysis.location import Location
     from analysis.processed import ProcessedEvents
     from analysis.store import ResultsFolder
     from analysis.workflow import ScanSummary
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _log = logging.getLogger("cwola")
+
+
+def _location(_: click.Context, __: click.Parameter, value: str | None) -> Location | None:
+    from analysis.location import parse_location
+
+    return None if value is None else parse_location(value)
 
 
 def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -71,6 +78,12 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
             metavar="SECONDS",
             help="How long a server may take to answer before its file is tried again; three times in all.",
         ),
+        "parts": click.option(
+            "--parts",
+            metavar="URL",
+            callback=_location,
+            help="Folder of the selected events, any address that fsspec knows. [default: OUTPUT/parts]",
+        ),
         "where": where_options,
     }
 
@@ -89,7 +102,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "seed", "output", "skip", "timeout", "where")
+@_options("datasets", "exclude", "preset", "config", "seed", "output", "skip", "timeout", "parts", "where")
 def run(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -97,6 +110,7 @@ def run(
     where: dict[str, Any],
     skip_bad_files: bool,
     timeout: int,
+    parts: Location | None,
     **settings: Any,
 ) -> None:
     """Run the whole search: process, scan and plot, each resuming from what is on disk."""
@@ -104,7 +118,7 @@ def run(
     from analysis.compute import open_backend
 
     config, chosen = _config(**settings), _load_datasets(datasets, exclude)
-    options = {"skip_bad_files": skip_bad_files, "timeout": timeout}
+    options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
     with _results(output) as folder, open_backend(**where) as backend:
         events = workflow.process(chosen, config, folder, backend, **options)
         _print_cutflow(events)
@@ -116,7 +130,7 @@ def run(
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "output", "skip", "timeout", "where")
+@_options("datasets", "exclude", "preset", "config", "output", "skip", "timeout", "parts", "where")
 def process(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -124,6 +138,7 @@ def process(
     where: dict[str, Any],
     skip_bad_files: bool,
     timeout: int,
+    parts: Location | None,
     **settings: Any,
 ) -> None:
     """Select dijet events from ROOT files and write them as parquet."""
@@ -131,7 +146,7 @@ def process(
     from analysis.compute import open_backend
 
     config, chosen = _config(**settings), _load_datasets(datasets, exclude)
-    options = {"skip_bad_files": skip_bad_files, "timeout": timeout}
+    options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
     with _results(output) as folder, open_backend(**where) as backend:
         events = workflow.process(chosen, config, folder, backend, **options)
     _print_cutflow(events, n_minus_one=True)

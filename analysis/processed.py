@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.config import SearchConfig
 from analysis.datasets import Dataset, background_datasets, exclude_datasets, observed_datasets
 from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
+from analysis.location import Location, parse_location
 from analysis.schema import SEARCH_REGION
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
@@ -31,12 +31,15 @@ class ProcessedEvents:
         Selection and code that the parts were made with; names their folder.
     selection : dict
         The selection as configured.
+    location : str or None
+        Address of the parts; None where they are in the results folder.
     """
 
     datasets: dict[str, Dataset]
     records: dict[str, dict[str, Any]]
     digest: str
     selection: dict[str, Any]
+    location: str | None = None
 
     @property
     def skipped_files(self) -> list[dict[str, Any]]:
@@ -83,9 +86,14 @@ class ProcessedEvents:
             for file in record["files"]
         ]
 
-    def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Path, ...]:
+    def parts_folder(self, folder: ResultsFolder) -> Location:
+        """Where the parts are: in the results folder, unless they were put elsewhere."""
+        return folder.parts if self.location is None else parse_location(self.location)
+
+    def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Location, ...]:
         """Parts of one dataset."""
-        return tuple(folder.parts / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
+        top = self.parts_folder(folder)
+        return tuple(top / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
 
     def scale(self, name: str) -> float:
         """Factor that normalises the weights of one dataset."""
@@ -120,15 +128,15 @@ class ProcessedEvents:
         """
         if self.selection != config.selection.model_dump(mode="json"):
             msg = (
-                f"the events in {folder.parts} were selected with other settings in [selection]. Run `cwola process` "
-                "with this configuration first."
+                f"the events in {self.parts_folder(folder)} were selected with other settings in [selection]. Run "
+                "`cwola process` with this configuration first."
             )
             raise ConfigError(msg)
 
     def without(self, names: Iterable[str]) -> ProcessedEvents:
         """Drop datasets by name."""
         kept = exclude_datasets(self.datasets, names)
-        return ProcessedEvents(kept, {name: self.records[name] for name in kept}, self.digest, self.selection)
+        return replace(self, datasets=kept, records={name: self.records[name] for name in kept})
 
 
 def load_events(folder: ResultsFolder) -> ProcessedEvents:
@@ -149,6 +157,7 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
         records=records,
         digest=document["digest"],
         selection=document["selection"],
+        location=document.get("parts"),
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 import venv
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,22 +97,36 @@ class Cluster:
         return self._start("dask_worker", [self.address, *options, "120"], python=python)
 
     def stop(self) -> None:
-        for process in reversed(self.processes):
-            process.terminate()
         for process in self.processes:
-            process.wait(60)
+            kill(process)
 
     def _start(self, command: str, options: Sequence[str], python: Path | None = None) -> subprocess.Popen[bytes]:
         with (self.folder / f"{command}_{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [python or self.python, "-m", f"distributed.cli.{command}", *options, "--no-dashboard", *self.security],
+                [
+                    python or self.python,
+                    "-m",
+                    f"distributed.cli.{command}",
+                    *options,
+                    "--dashboard-address",
+                    ":0",
+                    *self.security,
+                ],
                 cwd=self.folder,
                 env=clean(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         self.processes.append(process)
         return process
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a command with its worker process."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,10 +88,13 @@ def _configured() -> str:
 
 def _connect(address: str, tls: str | None) -> Any:
     from distributed import Client
+    from distributed.versions import VersionMismatchWarning
 
     options = {} if tls is None else {"security": _security(tls)}
     try:
-        return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, **options)  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is compared afterwards, and refused
+            return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, **options)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         secret = " and the files of --dask-tls" if address.startswith("tls") else ""
         reason = str(error) or type(error).__name__

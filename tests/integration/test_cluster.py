@@ -19,7 +19,7 @@ from analysis.store import ResultsFolder
 from analysis.table import EventTable
 from tests.clients import kill_and_resume
 from tests.clusters import Cluster, kill, make_certificate, make_environment, running
-from tests.integration.conftest import Cwola, ToySearch
+from tests.integration.conftest import Cwola, ToySearch, make_toy
 
 
 @pytest.fixture(scope="module")
@@ -161,10 +161,13 @@ def test_a_killed_client_goes_on_where_it_was(toy: ToySearch, finished: Path, cl
 
 
 @pytest.mark.slow
-def test_a_client_killed_twenty_times(toy: ToySearch, finished: Path, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_client_killed_twenty_times(cwola: Cwola, cluster: Cluster, tmp_path: Path) -> None:
+    """Many small files, so that it is killed in both stages."""
+    toy = make_toy(tmp_path, [375] * 24)
+    search(cwola, toy, tmp_path / "serial")
     given = commands(toy, Path("OUTPUT"), "--dask-address", cluster.address)
     for output in kill_and_resume(given, tmp_path, n_kills=20, seed=2):
-        assert_same(output, finished)
+        assert_same(output, tmp_path / "serial")
 
 
 CLUSTERS = """

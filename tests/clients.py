@@ -83,6 +83,7 @@ def _run(
 def _main(commands: list[list[str]], log: str) -> None:
     from analysis import cli
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background it is ignored
     stream: Any = Path(log).open("a", encoding="utf-8")  # noqa: SIM115 - for the life of this process
     sys.stdout = sys.stderr = stream
     for command in commands:

@@ -22,7 +22,6 @@ R = TypeVar("R")
 _KEPT = 2
 """How many shared values stay on the workers; with each new one the oldest is dropped."""
 
-
 _LARGE = 1_000_000
 """Bytes of a task from which on it bypasses the scheduler."""
 
@@ -92,11 +91,12 @@ class DaskWorkers:
                         raise TaskFailure(index, error) from error
                     if refusal is not None:
                         raise ComputeError(_advice([refusal]))
+                    future.release()  # the worker need not keep it
                     waiting.discard(index)
                     yield index, result
             finally:
                 if self._connected:
-                    self._client.cancel(list(futures), force=True)
+                    self._client.cancel([future for future in futures if not future.cancelled()], force=True)
             if not waiting:
                 return
             self._shared.clear()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from analysis.config import SearchConfig
 from analysis.datasets import Dataset, background_datasets, exclude_datasets, observed_datasets
 from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
+from analysis.location import Location, parse_location
 from analysis.plugins import require_same_plugins
 from analysis.schema import SEARCH_REGION
 from analysis.store import ResultsFolder
@@ -34,6 +34,8 @@ class ProcessedEvents:
         The selection as configured.
     plugins : tuple of dict
         Records of the plugins that had a part in it.
+    location : str or None
+        Address of the parts; None where they are in the results folder.
     """
 
     datasets: dict[str, Dataset]
@@ -41,6 +43,7 @@ class ProcessedEvents:
     digest: str
     selection: dict[str, Any]
     plugins: tuple[dict[str, Any], ...] = ()
+    location: str | None = None
 
     @property
     def skipped_files(self) -> list[dict[str, Any]]:
@@ -87,9 +90,14 @@ class ProcessedEvents:
             for file in record["files"]
         ]
 
-    def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Path, ...]:
+    def parts_folder(self, folder: ResultsFolder) -> Location:
+        """Where the parts are: in the results folder, unless they were put elsewhere."""
+        return folder.parts if self.location is None else parse_location(self.location)
+
+    def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Location, ...]:
         """Parts of one dataset."""
-        return tuple(folder.parts / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
+        top = self.parts_folder(folder)
+        return tuple(top / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
 
     def scale(self, name: str) -> float:
         """Factor that normalises the weights of one dataset."""
@@ -124,8 +132,8 @@ class ProcessedEvents:
         """
         if self.selection != config.selection.model_dump(mode="json"):
             msg = (
-                f"the events in {folder.parts} were selected with other settings in [selection]. Run `cwola process` "
-                "with this configuration first."
+                f"the events in {self.parts_folder(folder)} were selected with other settings in [selection]. Run "
+                "`cwola process` with this configuration first."
             )
             raise ConfigError(msg)
         where, remedy = f"the events in {folder.parts} were selected", "Or run `cwola process` with this configuration."
@@ -156,6 +164,7 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
         digest=document["digest"],
         selection=document["selection"],
         plugins=tuple(document.get("plugins", ())),
+        location=document.get("parts"),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from coffea.processor.executor import WorkItem
 
 from analysis.datasets import Dataset
 from analysis.errors import DatasetError, InputFileError
+from analysis.location import Location
 from analysis.table import read_part_info
 from processors.dijet import DijetProcessor, part_name
 from processors.executor import BadFile, BadFiles
@@ -64,7 +64,7 @@ class Plan:
     items: tuple[WorkItem, ...]
     skipped: tuple[BadFile, ...] = ()
 
-    def path(self, item: WorkItem) -> Path:
+    def path(self, item: WorkItem) -> Location:
         """Return where the part of a chunk is written."""
         uuid = str(UUID(bytes=item.fileuuid))
         return self.processor.folder / part_name(item.dataset, uuid, item.entrystart, item.entrystop)

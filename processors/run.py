@@ -24,6 +24,7 @@ from analysis.config import SearchConfig
 from analysis.datasets import Dataset
 from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.identity import digest, event_hash, source_digest
+from analysis.location import Location
 from analysis.plugins import plugin_digests
 from analysis.schema import table_schema
 from analysis.stitching import require_tiling
@@ -63,7 +64,7 @@ class DatasetResult:
     Attributes
     ----------
     name : str
-    parts : tuple of pathlib.Path
+    parts : tuple of Location
         In the order of files and entries.
     n_entries : int
         Events processed.
@@ -83,7 +84,7 @@ class DatasetResult:
     """
 
     name: str
-    parts: tuple[Path, ...]
+    parts: tuple[Location, ...]
     n_entries: int
     sum_of_weights: float | None
     normalisation: str
@@ -120,13 +121,13 @@ class ProcessResult:
     ----------
     digest : str
         Configuration and code that the parts were made with.
-    folder : pathlib.Path
+    folder : Location
         Folder of the parts.
     datasets : dict of str to DatasetResult
     """
 
     digest: str
-    folder: Path
+    folder: Location
     datasets: dict[str, DatasetResult]
 
     def to_json(self) -> dict[str, Any]:
@@ -140,7 +141,7 @@ class ProcessResult:
 def process_datasets(
     datasets: Mapping[str, Dataset],
     config: SearchConfig,
-    folder: Path,
+    folder: Location,
     backend: Backend,
     *,
     chunksize: int = CHUNKSIZE,
@@ -154,7 +155,7 @@ def process_datasets(
     datasets : mapping of str to Dataset
     config : SearchConfig
         Its selection, and the features that the classifier will need.
-    folder : pathlib.Path
+    folder : Location
         Where parts are kept, below a folder of their own for each configuration.
     backend : Backend
         Where the work runs.

@@ -19,6 +19,7 @@ from analysis.cli_files import convert, inspect
 from analysis.cli_fit import fit
 from analysis.cli_plugins import plugin_option, with_plugins
 from analysis.cli_score import score
+from analysis.cli_signals import impacts
 from analysis.cli_where import where_options
 from analysis.errors import ConfigError, CwolaError
 
@@ -257,6 +258,7 @@ def presets() -> None:
 
 cli.add_command(convert)
 cli.add_command(fit)
+cli.add_command(impacts)
 cli.add_command(inspect)
 cli.add_command(score)
 cli.add_command(select)
@@ -361,10 +363,15 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:
     from analysis.console import open_console
     from analysis.errors import WindowError
     from analysis.summary import headline, scan_table
+    from analysis.summary_signals import signal_notes, signal_table
 
     console = open_console()
     console.print(scan_table(summary.results, blinded=summary.blinded))
     console.print(headline(summary.results, summary.global_result))
+    if summary.signals:
+        console.print(signal_table(summary.signals))
+        for note in signal_notes(summary.signals):
+            console.print(note, markup=False)
     console.print(f"Results, workspaces and plots: {folder.path}")
     failed = [result for result in summary.results if result.status == "failed"]
     if failed:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from analysis.config_learning import ClassifierConfig, LearningConfig, TuningConfig
 from analysis.config_model import ConfigFile, Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config_selection import SelectionConfig
+from analysis.config_systematics import SystematicConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
 
@@ -30,6 +31,7 @@ __all__ = [
     "SearchConfig",
     "SelectionConfig",
     "StatisticsConfig",
+    "SystematicConfig",
     "TuningConfig",
     "available_presets",
     "load_config",
@@ -189,6 +191,8 @@ class SearchConfig(Model):
         Modules, or paths of `.py` files, that add features, cuts, formats, methods or background functions.
     selection, scan, learning, background, statistics, plots
         One model per stage.
+    systematics : tuple of SystematicConfig
+        Uncertainties of simulation; none by default.
     """
 
     random_state: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -199,6 +203,18 @@ class SearchConfig(Model):
     background: BackgroundConfig = BackgroundConfig()
     statistics: StatisticsConfig = StatisticsConfig()
     plots: PlotConfig = PlotConfig()
+    systematics: tuple[SystematicConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [one.name for one in self.systematics]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            msg = f"systematics has two entries of the name '{repeated[0]}'"
+            raise ValueError(msg)
+        if [one.kind for one in self.systematics].count("luminosity") > 1:
+            msg = "systematics has two entries of kind luminosity; add their sizes in quadrature"
+            raise ValueError(msg)
+        return self
 
     def digest(self, *sections: str) -> str:
         """Digest of the whole configuration, or of the named sections; of files only the names count."""
@@ -298,5 +314,14 @@ def _explain(error: ValidationError, origin: str) -> str:
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] = SearchConfig
     for part in location[:-1]:
-        model = type(model.model_fields[str(part)].get_default())
+        if isinstance(part, str):  # a number counts through a list
+            model = next(_models_in(model.model_fields[part].annotation))
     return sorted(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Models that an annotation such as `tuple[Model, ...]` names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

@@ -3,8 +3,8 @@
 Layout: `config.json` (resolved configuration), `process.json` and `parts/` (selected events), `windows/<low>-<high>/`
 (record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, scores, models as UBJ and what applying them
 needs, see `analysis.published`), `seeds/<number>/<low>-<high>/` (further trainings, without models and scores),
-`global.json`, `results.json`, `manifest.json`, `plots/` and `cwola.log`. Everything is written atomically: what exists
-is complete.
+`global.json`, `signals/` (workspaces of the signal samples), `results.json`, `manifest.json`, `plots/` and `cwola.log`.
+Everything is written atomically: what exists is complete.
 """
 
 from __future__ import annotations
@@ -209,6 +209,45 @@ class ResultsFolder:
             msg = f"window {name} GeV in {self.path} was searched with other events than those on disk now. {remedy}"
             raise ResultsError(msg)
         return scores
+
+    def save_signals(
+        self, key: str, documents: Sequence[Mapping[str, Any]], workspaces: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Write what was found of signal samples, replacing what was there.
+
+        Parameters
+        ----------
+        key : str
+            Digest of all that it depends on.
+        documents : sequence of mapping
+            "signals" of `results.json`.
+        workspaces : mapping of dataset to name to dict
+            pyhf workspaces.
+        """
+        target = self.path / "signals"
+        temporary = target.with_name(f".signals.{os.getpid()}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            with writing(target):
+                temporary.mkdir()
+                for dataset, found in workspaces.items():
+                    (temporary / dataset).mkdir()
+                    for name, workspace in found.items():
+                        self._write_json(temporary / dataset / f"workspace_{name}.json", workspace)
+                self._write_json(temporary / "signals.json", {"key": key, "signals": list(documents)})
+                shutil.rmtree(target, ignore_errors=True)
+                temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def load_signals(self, key: str) -> list[dict[str, Any]] | None:
+        """Read what was found of signal samples; None where there is nothing, or of other events or settings."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            document = json.loads((self.path / "signals" / "signals.json").read_text(encoding="utf-8"))
+            if document["key"] == key:
+                found: list[dict[str, Any]] = document["signals"]
+                return found
+        return None
 
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""

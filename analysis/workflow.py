@@ -1,4 +1,4 @@
-"""The stages in order: process, scan, plot. Each resumes from what is on disk.
+"""The stages in order: process, scan (and the signals of it), plot. Each resumes from what is on disk.
 
 The only module that imports both packages; `processors` (and with it coffea) is imported by the stage that reads ROOT
 files alone, so that a scan runs on ready events without it.
@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
+from analysis.workflow_signals import evaluate_signals
 
 __all__ = [
     "ScanSummary",
@@ -66,12 +67,15 @@ class ScanSummary:
     global_result : GlobalResult
     blinded : bool
     trials : dict of str to int
+    signals : tuple of dict
+        What is left of the datasets of kind signal, as in `results.json`.
     """
 
     results: tuple[WindowResult, ...]
     global_result: GlobalResult
     blinded: bool
     trials: dict[str, int]
+    signals: tuple[dict[str, Any], ...] = ()
 
 
 def process(
@@ -108,6 +112,7 @@ def process(
         document = result.to_json()
         document["parts"] = None if parts is None else str(parts.absolute())
         document["selection"] = config.selection.model_dump(mode="json")
+        document["configured_systematics"] = [one.model_dump(mode="json") for one in config.systematics]
         document["plugins"] = plugin_records(of_events=True)
         for name, dataset in datasets.items():
             document["datasets"][name]["dataset"] = asdict(dataset)
@@ -160,8 +165,12 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
             global_result=summary.global_result,
         )
         further = [key for key, result in results.items() if result.training_seed > 0]
-        folder.save_results(document, [key for key in results if key not in further], further)
-    return summary
+        keys = [key for key in results if key not in further]
+        folder.save_results(document, keys, further)
+    with stage("signals"):
+        signals = evaluate_signals(events, config, folder, backend, {key: results[key] for key in keys})
+        folder.save_results({**document, "signals": signals}, keys, further)
+    return replace(summary, signals=tuple(signals))
 
 
 def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:

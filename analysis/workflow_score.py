@@ -125,7 +125,7 @@ def score_files(
         output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".scoring_", dir=output.parent) as scratch:
         folder = ResultsFolder(Path(scratch))
-        events = process({_NAME: dataset}, config, folder, backend)
+        events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend)
         _require_untrained(events, models)
         table = load_events(folder).read_simulation(folder)
     _require_simulation(table, config)

@@ -29,6 +29,7 @@ __all__ = [
     "apply_cuts",
     "count_missing_triggers",
     "cut",
+    "passes_all",
     "prepare_selection",
     "require_certified_events",
 ]
@@ -288,6 +289,13 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut] |
     rows = ["two_jets", *(one.name for one in cuts)]
     others = {one.name: left[-1] + tally for one, tally in zip(cuts, failed_only, strict=True)}
     return Selected(alive, {"all": dijets.read, **dict(zip(rows, left, strict=True))}, others)
+
+
+def passes_all(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut]) -> Mask:
+    """(n_events,) bool: whether all cuts that apply are passed; as `apply_cuts`, without counting."""
+    masks = [one.passes(dijets, selection) for one in cuts if one.applies(selection, dijets.origin)]
+    passed: Mask = np.logical_and.reduce([np.ones(len(dijets), np.bool_), *masks])
+    return passed
 
 
 def _tally_groups(weight: Floats, group: NDArray[np.uint8], count: int) -> list[Tally]:

@@ -64,6 +64,8 @@ def make_dijets(n: int = 1, first=None, second=None, events=None, kind="backgrou
         events=Arrays({name: np.asarray(v) for name, v in (events or {}).items()}),
         origin=Source("a.root", "sample", kind, "", 0),
         read=Tally(n + 5, 100.0),
+        read_weights=weight,
+        jet_counts=np.full(n, 2),
         **columns,
         **numbers,
     )

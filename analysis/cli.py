@@ -20,11 +20,13 @@ from analysis.cli_fit import fit
 from analysis.cli_plugins import plugin_option, with_plugins
 from analysis.cli_score import score
 from analysis.cli_signals import impacts
+from analysis.cli_where import where_options
 from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
     from analysis.datasets import Dataset
+    from analysis.location import Location
     from analysis.processed import ProcessedEvents
     from analysis.store import ResultsFolder
     from analysis.workflow import ScanSummary
@@ -34,8 +36,14 @@ __all__ = ["main"]
 _log = logging.getLogger("cwola")
 
 
+def _location(_: click.Context, __: click.Parameter, value: str | None) -> Location | None:
+    from analysis.location import parse_location
+
+    return None if value is None else parse_location(value)
+
+
 def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    known = {
+    known: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         "datasets": click.option(
             "--datasets",
             type=click.Path(path_type=Path),
@@ -78,11 +86,13 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
             metavar="SECONDS",
             help="How long a server may take to answer before its file is tried again; three times in all.",
         ),
-        "jobs": click.option(
-            "--jobs",
-            type=click.IntRange(1),
-            help="Worker processes. The results do not depend on it. [default: all cores]",
+        "parts": click.option(
+            "--parts",
+            metavar="URL",
+            callback=_location,
+            help="Folder of the selected events, any address that fsspec knows. [default: OUTPUT/parts]",
         ),
+        "where": where_options,
     }
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -100,24 +110,27 @@ def cli() -> None:
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "output", "skip", "timeout", "jobs")
+@_options(
+    "datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "output", "skip", "timeout", "parts", "where"
+)
 def run(
     datasets: Path,
     exclude: tuple[str, ...],
     output: Path,
-    jobs: int | None,
+    where: dict[str, Any],
     skip_bad_files: bool,
     timeout: int,
+    parts: Location | None,
     **settings: Any,
 ) -> None:
     """Run the whole search: process, scan and plot, each resuming from what is on disk."""
     from analysis import workflow
     from analysis.compute import open_backend
 
-    config = _config(**settings)
-    options = {"skip_bad_files": skip_bad_files, "timeout": timeout}
-    with _results(output) as folder, open_backend(jobs) as backend:
-        events = workflow.process(_load_datasets(datasets, exclude), config, folder, backend, **options)
+    config, chosen = _config(**settings), _load_datasets(datasets, exclude)
+    options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
+    with _results(output) as folder, open_backend(**where) as backend:
+        events = workflow.process(chosen, config, folder, backend, **options)
         _print_cutflow(events)
         summary = workflow.scan(events, config, folder, backend)
         workflow.plot(folder, config, backend)
@@ -127,36 +140,37 @@ def run(
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "jobs")
+@_options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "parts", "where")
 def process(
     datasets: Path,
     exclude: tuple[str, ...],
     output: Path,
-    jobs: int | None,
+    where: dict[str, Any],
     skip_bad_files: bool,
     timeout: int,
+    parts: Location | None,
     **settings: Any,
 ) -> None:
     """Select dijet events from ROOT files and write them as parquet."""
     from analysis import workflow
     from analysis.compute import open_backend
 
-    config = _config(**settings)
-    options = {"skip_bad_files": skip_bad_files, "timeout": timeout}
-    with _results(output) as folder, open_backend(jobs) as backend:
-        events = workflow.process(_load_datasets(datasets, exclude), config, folder, backend, **options)
+    config, chosen = _config(**settings), _load_datasets(datasets, exclude)
+    options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
+    with _results(output) as folder, open_backend(**where) as backend:
+        events = workflow.process(chosen, config, folder, backend, **options)
     _print_cutflow(events, n_minus_one=True)
 
 
 @cli.command()
-@_options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "jobs")
-def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: Any) -> None:
+@_options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "where")
+def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
     from analysis.compute import open_backend
     from analysis.processed import load_events
 
-    with _results(output, create=False) as folder, open_backend(jobs) as backend:
+    with _results(output, create=False) as folder, open_backend(**where) as backend:
         config = _config(**settings, fallback=folder.config)
         summary = workflow.scan(load_events(folder).without(exclude), config, folder, backend)
     _print_scan(summary, folder)
@@ -166,14 +180,14 @@ def scan(exclude: tuple[str, ...], output: Path, jobs: int | None, **settings: A
 @click.option(
     "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
 )
-@_options("preset", "config", "plugin", "output", "jobs")
-def plot(control: bool, output: Path, jobs: int | None, **settings: Any) -> None:
+@_options("preset", "config", "plugin", "output", "where")
+def plot(control: bool, output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow, workflow_events
     from analysis.compute import open_backend
 
     draw = workflow_events.plot_control if control else workflow.plot
-    with _results(output, create=False) as folder, open_backend(jobs) as backend:
+    with _results(output, create=False) as folder, open_backend(**where) as backend:
         figures = draw(folder, _config(**settings, fallback=folder.config), backend)
     click.echo(f"{len(figures)} figures in {folder.plots / 'control' if control else folder.plots}")
 
@@ -208,8 +222,8 @@ _SETTINGS = {"events": "n_events", "jets": "n_jets", "lumi": "pseudodata_lumi_if
 @click.option("--mantissa-bits", type=click.IntRange(4, 23), metavar="BITS", help="Bits kept of each number.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="ROOT file to write.")
-@_options("jobs")
-def simulate(masses: dict[str, float], pseudodata: bool, output: Path, jobs: int | None, **options: Any) -> None:
+@_options("where")
+def simulate(masses: dict[str, float], pseudodata: bool, output: Path, where: dict[str, Any], **options: Any) -> None:
     """Generate a sample with Pythia, a fast detector and fastjet, in NanoAOD layout (extra `simulate`)."""
     from analysis import workflow
     from analysis.compute import open_backend
@@ -218,7 +232,7 @@ def simulate(masses: dict[str, float], pseudodata: bool, output: Path, jobs: int
         msg = "--pseudodata and --lumi go together: the number of events is Poisson(cross-section x luminosity)."
         raise ConfigError(msg)
     settings = {_SETTINGS.get(name, name): value for name, value in options.items() if value is not None}
-    with open_backend(jobs) as backend:
+    with open_backend(**where) as backend:
         click.echo(workflow.simulate(settings | masses, output, backend))
 
 

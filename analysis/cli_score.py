@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analysis.cli_fit import parse_interval
 from analysis.cli_plugins import loads_plugins
+from analysis.cli_where import where_options
 
 if TYPE_CHECKING:
     from analysis.workflow_score import ScoreSummary
@@ -31,7 +32,7 @@ __all__ = ["score"]
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help=".parquet, .csv or .txt to write."
 )
-@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: all cores]")
+@where_options
 @loads_plugins
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def score(
@@ -41,7 +42,7 @@ def score(
     format_name: str | None,
     tree: str | None,
     output: Path,
-    jobs: int | None,
+    where: dict[str, Any],
 ) -> None:
     """Score simulated events with the classifiers of a finished search.
 
@@ -51,7 +52,7 @@ def score(
     from analysis.compute import open_backend
     from analysis.workflow_score import score_files
 
-    with open_backend(jobs) as backend:
+    with open_backend(**where) as backend:
         summary = score_files(files, models, output, backend, window=window, format_name=format_name, tree=tree)
     _print(summary)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import hist
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
+from analysis.location import Location, reading
 from analysis.regions import Interval, RegionScan
 from analysis.schema import SEARCH_REGION, VALIDATION_REGION, FeatureSpec
 
@@ -60,7 +60,7 @@ class ControlSample:
     name : str
     role : str
         "observed", "background" or "signal".
-    parts : tuple of pathlib.Path
+    parts : tuple of Location
     scale : float
         Factor on the stored weights.
     normalised : bool
@@ -71,7 +71,7 @@ class ControlSample:
 
     name: str
     role: str
-    parts: tuple[Path, ...]
+    parts: tuple[Location, ...]
     scale: float
     normalised: bool
     group: str
@@ -210,7 +210,7 @@ def _in_order(results: Iterable[tuple[int, R]]) -> Iterator[tuple[int, R]]:
             turn += 1
 
 
-def _fill_part(task: tuple[ControlSample, Path], plan: ControlPlan) -> dict[str, hist.Hist[Any]]:
+def _fill_part(task: tuple[ControlSample, Location], plan: ControlPlan) -> dict[str, hist.Hist[Any]]:
     sample, part = task
     histograms = {name: hist.Hist(*axes, storage=hist.storage.Weight()) for name, axes in _axes(plan).items()}
     for columns in _batches(part, plan):
@@ -228,9 +228,9 @@ def _fill_part(task: tuple[ControlSample, Path], plan: ControlPlan) -> dict[str,
     return histograms
 
 
-def _batches(part: Path, plan: ControlPlan) -> Iterator[dict[str, NDArray[Any]]]:
+def _batches(part: Location, plan: ControlPlan) -> Iterator[dict[str, NDArray[Any]]]:
     names = list(dict.fromkeys((*_FIXED, *(spec.name for spec in plan.variables))))
-    with pq.ParquetFile(part) as file:
+    with reading(part) as source, pq.ParquetFile(source) as file:
         for batch in file.iter_batches(batch_size=_BATCH, columns=names):
             yield {name: _to_numpy(batch[name]) for name in names}
 

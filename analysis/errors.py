@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 __all__ = [
     "ComputeError",
@@ -63,7 +62,7 @@ class StatisticsError(CwolaError, RuntimeError):
 
 
 class ComputeError(CwolaError, RuntimeError):
-    """Tasks were lost with their worker more often than is tolerable."""
+    """Workers cannot be reached or used, or tasks were lost with them more often than is tolerable."""
 
 
 class ResultsError(CwolaError, RuntimeError):
@@ -71,13 +70,13 @@ class ResultsError(CwolaError, RuntimeError):
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: object) -> Iterator[None]:
     """Turn a failure of the file system, such as a full disk, into an error that names the path.
 
     Parameters
     ----------
-    path : pathlib.Path
-        What is being written inside the context.
+    path : pathlib.Path or object
+        What is being written inside the context; its text is in the message.
 
     Raises
     ------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from analysis.config import SearchConfig
 from analysis.datasets import Dataset, background_datasets, exclude_datasets, observed_datasets
 from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
+from analysis.location import Location, parse_location
 from analysis.plugins import require_same_plugins
 from analysis.schema import SEARCH_REGION
 from analysis.store import ResultsFolder
@@ -38,6 +38,8 @@ class ProcessedEvents:
         Their entries in the configuration.
     plugins : tuple of dict
         Records of the plugins that had a part in it.
+    location : str or None
+        Address of the parts; None where they are in the results folder.
     """
 
     datasets: dict[str, Dataset]
@@ -47,6 +49,7 @@ class ProcessedEvents:
     systematics: list[dict[str, Any]] = field(default_factory=list)
     configured_systematics: list[dict[str, Any]] = field(default_factory=list)
     plugins: tuple[dict[str, Any], ...] = ()
+    location: str | None = None
 
     @property
     def skipped_files(self) -> list[dict[str, Any]]:
@@ -93,9 +96,14 @@ class ProcessedEvents:
             for file in record["files"]
         ]
 
-    def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Path, ...]:
+    def parts_folder(self, folder: ResultsFolder) -> Location:
+        """Where the parts are: in the results folder, unless they were put elsewhere."""
+        return folder.parts if self.location is None else parse_location(self.location)
+
+    def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Location, ...]:
         """Parts of one dataset."""
-        return tuple(folder.parts / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
+        top = self.parts_folder(folder)
+        return tuple(top / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
 
     def scale(self, name: str) -> float:
         """Factor that normalises the weights of one dataset."""
@@ -126,7 +134,7 @@ class ProcessedEvents:
 
     def read_variation(self, name: str, variation: str, folder: ResultsFolder) -> EventTable:
         """Read the events of one dataset with varied jets, in the search region and normalised."""
-        parts = folder.parts / self.digest / f"variation={variation}" / f"dataset={name}"
+        parts = self.parts_folder(folder) / self.digest / f"variation={variation}" / f"dataset={name}"
         paths = [parts / part for part in self.records[name]["parts"]]
         return EventTable.from_parts(paths, {name: self.scale(name)})
 
@@ -149,8 +157,8 @@ class ProcessedEvents:
         """
         if self.selection != config.selection.model_dump(mode="json"):
             msg = (
-                f"the events in {folder.parts} were selected with other settings in [selection]. Run `cwola process` "
-                "with this configuration first."
+                f"the events in {self.parts_folder(folder)} were selected with other settings in [selection]. Run "
+                "`cwola process` with this configuration first."
             )
             raise ConfigError(msg)
         if self.configured_systematics != [one.model_dump(mode="json") for one in config.systematics]:
@@ -189,6 +197,7 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
         systematics=document.get("systematics", []),
         configured_systematics=document.get("configured_systematics", []),
         plugins=tuple(document.get("plugins", ())),
+        location=document.get("parts"),
     )
 
 

@@ -113,7 +113,8 @@ class ResultsFolder:
         seed = result.training_seed
         target = (self._seeds / str(seed) if seed else self._windows) / result.window.name
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left in self._windows.glob(f".{target.name}.*.tmp"):  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         try:
             with writing(target):
                 self._fill_window(temporary, {"key": key, "inputs": inputs}, result)

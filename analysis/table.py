@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,8 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from analysis.errors import TableError, writing
+from analysis.errors import TableError
 from analysis.identity import event_hash
+from analysis.location import Location, reading, write_atomically
 from analysis.schema import FIXED_COLUMNS, METADATA_KEY, WEIGHT_PREFIX, FeatureSpec, table_schema
 
 __all__ = ["EventTable", "labels", "read_features", "read_part_info", "write_part"]
@@ -79,7 +78,7 @@ class EventTable:
 
     @classmethod
     def from_parts(
-        cls, paths: Iterable[Path], scales: Mapping[str, float] | None = None, *, weights: Sequence[str] = ()
+        cls, paths: Iterable[Location], scales: Mapping[str, float] | None = None, *, weights: Sequence[str] = ()
     ) -> Self:
         """Read parquet parts, normalise their weights and sort the events by identity.
 
@@ -88,7 +87,7 @@ class EventTable:
 
         Parameters
         ----------
-        paths : iterable of pathlib.Path
+        paths : iterable of Location
             Parts written by `write_part`, all with the same features.
         scales : mapping of dataset name to float, optional
             Factor on the weight of each dataset; 1 where absent.
@@ -114,8 +113,7 @@ class EventTable:
             msg = f"{odd[0]} has other features than {parts[0]}; delete the folder of parts and process again."
             raise TableError(msg)
         names = table_schema(features, tuple(weights)).names
-        table = pa.concat_tables(pq.read_table(part, columns=names) for part in parts)
-        table = table.unify_dictionaries().combine_chunks()
+        table = pa.concat_tables(_read(part, names) for part in parts).unify_dictionaries().combine_chunks()
         result = cls(_sorted(table), features)
         result._require_finite()
         result._require_unique()
@@ -267,12 +265,12 @@ def _equal_next(column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.bool
     return equal
 
 
-def write_part(path: Path, table: EventTable, info: Mapping[str, Any], *, quick: bool = False) -> None:
+def write_part(path: Location, table: EventTable, info: Mapping[str, Any], *, quick: bool = False) -> None:
     """Write one part atomically: a part that exists is complete.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : Location
         Target; its folder is made. Writing the same part again gives the same part.
     table : EventTable
         May be empty.
@@ -288,14 +286,8 @@ def write_part(path: Path, table: EventTable, info: Mapping[str, Any], *, quick:
     """
     document = {"features": [spec.to_json() for spec in table.features], "info": dict(info)}
     stored = table.table.replace_schema_metadata({METADATA_KEY: json.dumps(document).encode()})
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(stored, temporary, use_dictionary=DICTIONARY_COLUMNS, **_effort(table, quick=quick))
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    options = {"use_dictionary": DICTIONARY_COLUMNS, **_effort(table, quick=quick)}
+    write_atomically(path, lambda target: pq.write_table(stored, target, **options))
 
 
 def _effort(table: EventTable, *, quick: bool) -> dict[str, Any]:
@@ -313,7 +305,7 @@ def _effort(table: EventTable, *, quick: bool) -> dict[str, Any]:
     }
 
 
-def read_part_info(path: Path) -> dict[str, Any] | None:
+def read_part_info(path: Location) -> dict[str, Any] | None:
     """Return the record of a part, or None if the file is not a complete part."""
     try:
         document = _read_document(path)
@@ -332,13 +324,19 @@ def _sorted(table: pa.Table) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in ("event_id", "mjj", "abs_dy")])
 
 
-def read_features(path: Path) -> tuple[FeatureSpec, ...]:
+def read_features(path: Location) -> tuple[FeatureSpec, ...]:
     """Return what the feature columns of a part are, in column order."""
     return tuple(FeatureSpec.from_json(spec) for spec in _read_document(path)["features"])
 
 
-def _read_document(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(pq.read_schema(path).metadata[METADATA_KEY])
+def _read(path: Location, names: Sequence[str]) -> pa.Table:
+    with reading(path) as source:
+        return pq.read_table(source, columns=names)
+
+
+def _read_document(path: Location) -> dict[str, Any]:
+    with reading(path) as source:
+        document: dict[str, Any] = json.loads(pq.read_schema(source).metadata[METADATA_KEY])
     return document
 
 

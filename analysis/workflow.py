@@ -19,6 +19,7 @@ from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.datasets import Dataset, background_datasets, observed_datasets
 from analysis.identity import digest
+from analysis.location import Location
 from analysis.look_elsewhere import global_key, global_result
 from analysis.methods import get_method
 from analysis.plugins import plugin_records
@@ -78,7 +79,13 @@ class ScanSummary:
 
 
 def process(
-    datasets: Mapping[str, Dataset], config: SearchConfig, folder: ResultsFolder, backend: Backend, **options: Any
+    datasets: Mapping[str, Dataset],
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    parts: Location | None = None,
+    **options: Any,
 ) -> ProcessedEvents:
     """Select events from ROOT files; parts that are on disk already are not made again.
 
@@ -88,6 +95,8 @@ def process(
     config : SearchConfig
     folder : ResultsFolder
     backend : Backend
+    parts : Location, optional
+        Where the selected events are kept; in the results folder where absent.
     **options
         `skip_bad_files` and `timeout` of `processors.run.process_datasets`.
 
@@ -99,8 +108,9 @@ def process(
 
     require_known(config)
     with stage("process"):
-        result = process_datasets(datasets, config, folder.parts, backend, **options)
+        result = process_datasets(datasets, config, parts or folder.parts, backend, **options)
         document = result.to_json()
+        document["parts"] = None if parts is None else str(parts.absolute())
         document["selection"] = config.selection.model_dump(mode="json")
         document["configured_systematics"] = [one.model_dump(mode="json") for one in config.systematics]
         document["plugins"] = plugin_records(of_events=True)
@@ -182,7 +192,7 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
             config.plots,
             blinded=document["blinded"],
             global_result=GlobalResult(**document["global"]),
-            backend=backend,
+            backend=backend.here,
         )
 
 

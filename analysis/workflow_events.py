@@ -68,9 +68,10 @@ def plot_control(folder: ResultsFolder, config: SearchConfig, backend: Backend) 
         contents = list(comparisons(filled))
         if not contents:
             reason = " outside the masks of all windows, and real data are blinded" if filled.plan.blinded else ""
-            msg = f"no data event in {folder.parts} can be drawn{reason}. Check the cutflow of `cwola process`."
+            where = events.parts_folder(folder)
+            msg = f"no data event in {where} can be drawn{reason}. Check the cutflow of `cwola process`."
             raise TableError(msg)
-        figures = save_control_figures(contents, folder.plots / "control", config.plots, backend)
+        figures = save_control_figures(contents, folder.plots / "control", config.plots, backend.here)
         folder.save_control(_document(filled))
     return figures
 
@@ -79,7 +80,8 @@ def _plan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) 
     parts = [part for name in events.datasets for part in events.part_paths(name, folder)]
     specs = {part: read_features(part) for part in parts}
     if not parts or len(set(specs.values())) > 1:
-        msg = f"the parts in {folder.parts} {'differ in their features' if parts else 'hold no event'}: process again."
+        reason = "differ in their features" if parts else "hold no event"
+        msg = f"the parts in {events.parts_folder(folder)} {reason}: process again."
         raise TableError(msg)
     return ControlPlan.from_config(config, specs[parts[0]], blinded=is_blinded(events, config))
 

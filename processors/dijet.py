@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
+from analysis.location import Location
 from analysis.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.stitching import Slice
 from analysis.table import EventTable, labels, write_part
@@ -47,8 +47,8 @@ class DijetProcessor(ProcessorABC):
     ----------
     adapter : Adapter
     selection : SelectionConfig
-    folder : pathlib.Path
-        Where parts are written; every worker must see it.
+    folder : Location
+        Where parts are written; every worker must be able to write there.
     digest : str
         What the parts were made with: configuration and code.
     features : tuple of Feature
@@ -64,7 +64,7 @@ class DijetProcessor(ProcessorABC):
 
     adapter: Adapter
     selection: SelectionConfig
-    folder: Path
+    folder: Location
     digest: str
     features: tuple[Feature, ...]
     cuts: tuple[Cut, ...]

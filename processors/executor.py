@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 from typing import Any, TypeVar
 
 import fsspec.config
@@ -30,6 +31,10 @@ PAUSE = 0.5
 
 TIMEOUT = 60
 """Seconds that a server may take to answer."""
+
+_LOCK = Lock()
+_BEFORE: list[dict[str, Any]] = []
+"""What fsspec's configuration was, once per task that runs now: a dask worker may have several threads."""
 
 
 @dataclass(frozen=True)
@@ -195,11 +200,16 @@ def _patience(address: str, timeout: int) -> Iterator[None]:
     if protocol in ("http", "https"):
         options = {"client_kwargs": {"timeout": ClientTimeout(total=timeout)}}
     known = fsspec.config.conf
-    before = dict(known)
-    if options:
-        known[protocol] = {**known.get(protocol, {}), **options}
+    with _LOCK:
+        _BEFORE.append(dict(known))
+        if options:
+            known[protocol] = {**known.get(protocol, {}), **options}
     try:
         yield
     finally:
-        known.clear()
-        known.update(before)
+        with _LOCK:
+            before = _BEFORE[0]
+            _BEFORE.pop()
+            if not _BEFORE:
+                known.clear()
+                known.update(before)

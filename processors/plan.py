@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from coffea.processor.executor import WorkItem
 
 from analysis.datasets import Dataset
 from analysis.errors import DatasetError, InputFileError
+from analysis.location import Location
 from analysis.table import read_part_info
 from processors.dijet import DijetProcessor, part_name, variation_name
 from processors.executor import BadFile, BadFiles
@@ -65,20 +65,18 @@ class Plan:
     items: tuple[WorkItem, ...]
     skipped: tuple[BadFile, ...] = ()
 
-    def path(self, item: WorkItem) -> Path:
+    def path(self, item: WorkItem) -> Location:
         """Return where the part of a chunk is written."""
-        uuid = str(UUID(bytes=item.fileuuid))
-        return self.processor.folder / part_name(item.dataset, uuid, item.entrystart, item.entrystop)
+        return self.processor.folder / _name(item)
 
     @property
     def systematics(self) -> Systematics:
         """Those that apply to the dataset."""
         return self.processor.systematics.of(self.dataset.name, self.dataset.kind)
 
-    def varied_path(self, item: WorkItem, variation: str) -> Path:
+    def varied_path(self, item: WorkItem, variation: str) -> Location:
         """Return where the part of a chunk with varied jets is written."""
-        folder = self.processor.folder
-        return folder / variation_name(variation, self.path(item).relative_to(folder).as_posix())
+        return self.processor.folder / variation_name(variation, _name(item))
 
     def info(self, item: WorkItem) -> dict[str, Any] | None:
         """Return the record of the part of a chunk, or None if the chunk has to be processed."""
@@ -116,6 +114,10 @@ class Plan:
 
 def _is_of(info: Mapping[str, Any], origin: Mapping[str, Any]) -> bool:
     return all(info.get(key) == value for key, value in origin.items())
+
+
+def _name(item: WorkItem) -> str:
+    return part_name(item.dataset, str(UUID(bytes=item.fileuuid)), item.entrystart, item.entrystop)
 
 
 def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProcessor, bad: BadFiles) -> list[Plan]:

@@ -24,6 +24,7 @@ from analysis.config import SearchConfig
 from analysis.datasets import Dataset
 from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.identity import digest, event_hash, source_digest
+from analysis.location import Location
 from analysis.plugins import plugin_digests
 from analysis.schema import table_schema
 from analysis.stitching import require_tiling
@@ -65,7 +66,7 @@ class DatasetResult:
     Attributes
     ----------
     name : str
-    parts : tuple of pathlib.Path
+    parts : tuple of Location
         In the order of files and entries.
     n_entries : int
         Events processed.
@@ -84,14 +85,14 @@ class DatasetResult:
         Files that are left out because they cannot be used.
     systematics : str or None
         Digest of what the variations were made with.
-    variations : dict of str to tuple of pathlib.Path
+    variations : dict of str to tuple of Location
         Parts with varied jets, by the name of the variation; in the order of `parts`.
     varied_sums : dict of str to float
         Sum over all events read of the varied weights that are to be normalised, over that of the nominal ones.
     """
 
     name: str
-    parts: tuple[Path, ...]
+    parts: tuple[Location, ...]
     n_entries: int
     sum_of_weights: float | None
     normalisation: str
@@ -101,7 +102,7 @@ class DatasetResult:
     files: tuple[FileRecord, ...]
     skipped: tuple[BadFile, ...] = ()
     systematics: str | None = None
-    variations: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    variations: dict[str, tuple[Location, ...]] = field(default_factory=dict)
     varied_sums: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -134,14 +135,14 @@ class ProcessResult:
     ----------
     digest : str
         Configuration and code that the parts were made with.
-    folder : pathlib.Path
+    folder : Location
         Folder of the parts.
     datasets : dict of str to DatasetResult
     systematics : Systematics
     """
 
     digest: str
-    folder: Path
+    folder: Location
     datasets: dict[str, DatasetResult]
     systematics: Systematics = field(default_factory=Systematics)
 
@@ -157,7 +158,7 @@ class ProcessResult:
 def process_datasets(
     datasets: Mapping[str, Dataset],
     config: SearchConfig,
-    folder: Path,
+    folder: Location,
     backend: Backend,
     *,
     chunksize: int = CHUNKSIZE,
@@ -171,7 +172,7 @@ def process_datasets(
     datasets : mapping of str to Dataset
     config : SearchConfig
         Its selection, and the features that the classifier will need.
-    folder : pathlib.Path
+    folder : Location
         Where parts are kept, below a folder of their own for each configuration.
     backend : Backend
         Where the work runs.

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = ["Fits", "Likelihood"]
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+_PYHF = Lock()  # pyhf keeps one minimiser for all threads, and a dask worker may have several
 _BATCHES = (8, 32, 128)
 _SMALLEST_RATE = 1e-9
 _STEP = 1e-5
@@ -86,7 +88,8 @@ class Likelihood:
     """
 
     def __init__(self, workspace: dict[str, Any]) -> None:
-        pyhf.set_backend("numpy")
+        with _PYHF:
+            pyhf.set_backend("numpy")
         try:
             self._workspace = pyhf.Workspace(workspace)
             self.model = self._batched(None)
@@ -359,9 +362,10 @@ class Likelihood:
             "return_fitted_val": True,
         }
         for optimizer in (pyhf.optimize.scipy_optimizer(), pyhf.optimize.minuit_optimizer()):
-            pyhf.set_backend("numpy", optimizer)
             try:
-                best, value = pyhf.infer.mle.fit(data.tolist(), self.model, **options)
+                with _PYHF:
+                    pyhf.set_backend("numpy", optimizer)
+                    best, value = pyhf.infer.mle.fit(data.tolist(), self.model, **options)
             except (pyhf.exceptions.FailedMinimization, ValueError) as error:
                 failure = error
                 continue

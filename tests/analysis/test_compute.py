@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from analysis.compute import Serial, TaskFailure, available_cpus, open_backend, track
+from analysis.compute.choice import ADDRESS_VARIABLE, choose_executor
 from analysis.errors import ComputeError
 
 
@@ -63,6 +65,27 @@ def process_id(task: int) -> int:
     return os.getpid()
 
 
+class Counted:
+    """Notes in a file which process has unpickled it."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self.folder,)
+
+
+def _unpickle(folder: str) -> Counted:
+    with (Path(folder) / "unpickled").open("a") as log:
+        log.write(f"{os.getpid()}\n")
+    return Counted(folder)
+
+
+def waits(task: int, shared: Counted) -> int:
+    time.sleep(0.05)
+    return os.getpid()
+
+
 @pytest.fixture(params=["serial", "two_processes", "two_dask_workers"])
 def backend(request):
     return request.getfixturevalue(request.param)
@@ -78,6 +101,14 @@ def test_shared_data_reach_every_task(backend):
     shared = {"values": np.arange(1000.0), "empty": np.zeros(0)}
     assert dict(backend.map(scaled, [1, 2, 3], shared=shared)) == {i: (i + 1) * 499500.0 for i in range(3)}
     assert dict(backend.map(scaled, [1], shared={"values": np.ones(3)})) == {0: 3.0}
+
+
+@pytest.mark.parametrize("name", ["two_processes", "two_dask_workers"])
+def test_shared_data_are_unpickled_once_per_worker(name, request, tmp_path):
+    backend, shared = request.getfixturevalue(name), Counted(str(tmp_path))
+    workers = {pid for _ in range(2) for pid in dict(backend.map(waits, range(12), shared=shared)).values()}
+    unpickled = (tmp_path / "unpickled").read_text().split()
+    assert sorted(map(int, unpickled)) == sorted(workers)
 
 
 def test_workers_cannot_change_shared_data(two_processes):
@@ -139,3 +170,24 @@ def test_one_job_is_serial():
 def test_progress_passes_everything_through(capsys):
     assert list(track(iter(range(5)), total=5, description="x")) == list(range(5))
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "expected"),
+    [
+        ({"jobs": 1}, "tcp://a:1", "serial"),
+        ({"jobs": 2}, "tcp://a:1", "processes"),
+        ({"executor": "serial"}, "tcp://a:1", "serial"),
+        ({"executor": "processes", "jobs": 1}, None, "processes"),
+        ({}, "tcp://a:1", "dask"),
+        ({"dask_address": "tcp://b:1"}, None, "dask"),
+        ({"dask_address": "tcp://b:1", "jobs": 3}, None, "dask"),
+        ({"cluster": "a:b"}, "tcp://a:1", "dask"),
+    ],
+)
+def test_what_is_said_decides_where_work_runs(given, environment, expected, monkeypatch):
+    monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
+    if environment is not None:
+        monkeypatch.setenv(ADDRESS_VARIABLE, environment)
+    absent = dict.fromkeys(["jobs", "executor", "dask_address", "cluster", "dask_tls"])
+    assert choose_executor(**{**absent, **given}) == expected

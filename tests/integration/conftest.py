@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,18 @@ class ToySearch:
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> ToySearch:
-    folder = tmp_path_factory.mktemp("toy")
+    return make_toy(tmp_path_factory.mktemp("toy"), [5000, 4000])
+
+
+def make_toy(folder: Path, sizes: Sequence[int]) -> ToySearch:
+    """Write background files of the given numbers of events, a signal file, and what a search of them needs."""
     rng = np.random.default_rng(7)
-    background = dijet_masses(9000, rng)
-    write_nanoaod(folder / "qcd_1.root", [_background_event(m, rng) for m in background[:5000]], run=1)
-    write_nanoaod(folder / "qcd_2.root", [_background_event(m, rng) for m in background[5000:]], run=2)
-    write_nanoaod(folder / "bump.root", [_signal_event(rng.normal(3500, 80), rng) for _ in range(300)], run=3)
+    masses = iter(dijet_masses(sum(sizes), rng))
+    for number, size in enumerate(sizes, 1):
+        events = [_background_event(m, rng) for m in islice(masses, size)]
+        write_nanoaod(folder / f"qcd_{number}.root", events, run=number)
+    signal = [_signal_event(rng.normal(3500, 80), rng) for _ in range(300)]
+    write_nanoaod(folder / "bump.root", signal, run=len(sizes) + 1)
     datasets: dict[str, Any] = {
         "qcd": {
             "files": {"qcd_*.root": "Events"},

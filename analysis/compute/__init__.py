@@ -1,0 +1,24 @@
+"""Where work runs: in this process, in local worker processes, or on the workers of a dask cluster.
+
+A `Backend` is opened once and passed down. Every parallel step maps one picklable function over many small tasks;
+data that all tasks need are sent once to each worker (locally as a memory-mapped file), not copied into each task.
+Tasks never submit tasks. All is pickled with cloudpickle, so that what a plugin defines travels by value.
+"""
+
+from analysis.compute.backend import Backend, Serial, TaskFailure
+from analysis.compute.choice import EXECUTORS, open_backend
+from analysis.compute.cluster import DaskWorkers
+from analysis.compute.processes import LocalProcesses, available_cpus
+from analysis.compute.progress import track
+
+__all__ = [
+    "EXECUTORS",
+    "Backend",
+    "DaskWorkers",
+    "LocalProcesses",
+    "Serial",
+    "TaskFailure",
+    "available_cpus",
+    "open_backend",
+    "track",
+]

@@ -1,0 +1,115 @@
+"""Which of the places where work can run is meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from analysis.compute.backend import Backend, Serial
+from analysis.compute.connect import open_dask
+from analysis.compute.processes import LocalProcesses, available_cpus
+from analysis.errors import ConfigError
+
+__all__ = ["ADDRESS_VARIABLE", "EXECUTORS", "WORKER_TIMEOUT", "Executor", "choose_executor", "open_backend"]
+
+Executor = Literal["serial", "processes", "dask"]
+
+EXECUTORS: tuple[Executor, ...] = ("serial", "processes", "dask")
+
+ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
+"""Where facilities, and dask itself, keep the address of a scheduler."""
+
+WORKER_TIMEOUT = 300.0
+"""Seconds to wait for the first worker of a cluster."""
+
+
+@contextmanager
+def open_backend(
+    jobs: int | None = None,
+    *,
+    executor: Executor | None = None,
+    dask_address: str | None = None,
+    dask_tls: str | None = None,
+    dask_timeout: float = WORKER_TIMEOUT,
+    cluster: str | None = None,
+) -> Iterator[Backend]:
+    """Open the place where work runs.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        Worker processes of this machine; 1 runs everything in this process. Default: all available processors.
+    executor : str, optional
+        One of `EXECUTORS`. By default `choose_executor` finds out.
+    dask_address : str, optional
+        Of a dask scheduler.
+    dask_tls : str, optional
+        Files "CA,CERT,KEY" for an address that begins with tls.
+    dask_timeout : float
+        Seconds to wait for the first worker.
+    cluster : str, optional
+        "module:function"; the function returns a dask client.
+
+    Yields
+    ------
+    Backend
+
+    Raises
+    ------
+    ConfigError
+        If the choices contradict each other or make no sense.
+    ComputeError
+        If a cluster cannot be used.
+    """
+    chosen = choose_executor(jobs, executor, dask_address, cluster, dask_tls)
+    if chosen == "dask":
+        address = dask_address or (os.environ.get(ADDRESS_VARIABLE) if cluster is None else None)
+        with open_dask(address, cluster, dask_tls, timeout=dask_timeout, local_jobs=jobs) as workers:
+            yield workers
+        return
+    if chosen == "serial":
+        yield Serial()
+        return
+    backend = LocalProcesses(jobs or available_cpus())
+    try:
+        yield backend
+    finally:
+        backend.close()
+
+
+def choose_executor(
+    jobs: int | None, executor: Executor | None, dask_address: str | None, cluster: str | None, dask_tls: str | None
+) -> Executor:
+    """Find out which executor is meant; see `open_backend` for the parameters.
+
+    An address, a cluster or certificates mean dask. So does an address in the environment where neither executor nor
+    jobs are given.
+
+    Raises
+    ------
+    ConfigError
+        If the choices contradict each other.
+    """
+    given = {"--dask-address": dask_address, "--cluster": cluster, "--dask-tls": dask_tls}
+    of_dask = [name for name, value in given.items() if value is not None]
+    if of_dask and executor not in (None, "dask"):
+        msg = f"--executor {executor} and {of_dask[0]} contradict each other: leave one of them out."
+        raise ConfigError(msg)
+    if cluster is not None and len(of_dask) > 1:
+        other = next(name for name in of_dask if name != "--cluster")
+        msg = f"--cluster makes a client of its own: leave {other} or --cluster out."
+        raise ConfigError(msg)
+    if executor == "serial" and jobs not in (None, 1):
+        msg = f"--executor serial runs in one process, but --jobs is {jobs}: leave one of them out."
+        raise ConfigError(msg)
+    if of_dask:
+        return "dask"
+    if executor is None and jobs is None and os.environ.get(ADDRESS_VARIABLE):
+        return "dask"
+    return executor or _local(jobs)
+
+
+def _local(jobs: int | None) -> Executor:
+    return "serial" if (jobs or available_cpus()) == 1 else "processes"

@@ -1,0 +1,242 @@
+"""The workers of a dask cluster (extra `dask`)."""
+
+from __future__ import annotations
+
+import pickle
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import cloudpickle
+
+from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, Serial, TaskFailure
+from analysis.compute.processes import LocalProcesses, available_cpus
+from analysis.errors import ComputeError, CwolaError
+
+__all__ = ["DaskWorkers"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_KEPT = 2
+"""How many shared values stay on the workers; with each new one the oldest is dropped."""
+
+_LARGE = 1_000_000
+"""Bytes of a task from which on it bypasses the scheduler."""
+
+
+class DaskWorkers:
+    """Runs tasks on the workers of a dask cluster. Workers that lack this package are sent it.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected, with at least one worker; stays open.
+    local_jobs : int, optional
+        Processes of this machine, for figures and other files of the results folder. Default: all processors.
+
+    Raises
+    ------
+    ComputeError
+        If workers have another version of Python or of a package that results depend on.
+    """
+
+    def __init__(self, client: Any, *, local_jobs: int | None = None) -> None:
+        self._client = client
+        self._local_jobs = local_jobs or available_cpus()
+        self._local: LocalProcesses | None = None
+        self._shared: list[tuple[Any, Any]] = []
+        _require_same_versions(client)
+        _ship(client)
+
+    @property
+    def jobs(self) -> int:
+        """Threads of all workers that are there now."""
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, sum(threads.values()))
+
+    @property
+    def here(self) -> Backend:
+        """Processes of this machine; they start when they are first needed."""
+        if self._local_jobs == 1:
+            return Serial()
+        if self._local is None:
+            self._local = LocalProcesses(self._local_jobs)
+        return self._local
+
+    def close(self) -> None:
+        """Stop the processes of this machine; the client stays open."""
+        if self._local is not None:
+            self._local.close()
+            self._local = None
+
+    def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
+        """Yield (index, result) as tasks finish; see `Backend.map`."""
+        from distributed import CancelledError, KilledWorker, as_completed
+
+        waiting = set(range(len(tasks)))
+        for _ in range(MAX_RESUBMISSIONS + 1):
+            futures = self._submit(function, {index: tasks[index] for index in sorted(waiting)}, shared)
+            try:
+                for future in as_completed(list(futures), loop=self._client.loop):  # type: ignore[no-untyped-call]
+                    index = futures[future]
+                    try:
+                        refusal, result = future.result()
+                    except CwolaError:
+                        raise
+                    except (CancelledError, KilledWorker):
+                        continue  # lost with its worker, or with what the worker had been sent
+                    except Exception as error:
+                        raise TaskFailure(index, error) from error
+                    if refusal is not None:
+                        raise ComputeError(_advice([refusal]))
+                    future.release()  # the worker need not keep it
+                    waiting.discard(index)
+                    yield index, result
+            finally:
+                if self._connected:
+                    self._client.cancel([future for future in futures if not future.cancelled()], force=True)
+            if not waiting:
+                return
+            self._shared.clear()
+        msg = (
+            f"{len(waiting)} tasks were lost {MAX_RESUBMISSIONS + 1} times because their dask workers died (often: out "
+            "of memory). Finished work is kept: run again on workers with more memory."
+        )
+        raise ComputeError(msg)
+
+    @property
+    def _connected(self) -> bool:
+        return bool(self._client.status == "running")
+
+    def _submit(self, function: Callable[..., R], tasks: dict[int, T], shared: Any) -> dict[Any, int]:
+        if not self._connected:
+            msg = "the dask scheduler is gone. Finished work is kept: start it, or another one, and run again."
+            raise ComputeError(msg)
+        from analysis.compute.worker import run_task
+
+        batch = f"{_name(function)}-{uuid4().hex}"
+        futures = self._client.map(
+            _ByValue(run_task),
+            [self._place(cloudpickle.dumps((function, task))) for task in tasks.values()],
+            *([] if shared is None else [[self._send(shared)] * len(tasks)]),
+            key=[f"{batch}-{index}" for index in tasks],
+            pure=False,
+        )
+        return dict(zip(futures, tasks, strict=True))
+
+    def _place(self, content: bytes) -> Any:
+        """Put a large task on a worker right away: the scheduler would keep it until it is done."""
+        return content if len(content) < _LARGE else self._client.scatter([content], hash=False)[0]
+
+    def _send(self, shared: Any) -> Any:
+        for known, future in self._shared:
+            if known is shared:
+                return future
+        del self._shared[: max(0, len(self._shared) - _KEPT + 1)]
+        # A bare dict would be sent by its keys.
+        (future,) = self._client.scatter([Sent(shared)], broadcast=True, hash=False)
+        self._shared.append((shared, future))
+        return future
+
+
+class Sent:
+    """Arrives as the value it holds, pickled with cloudpickle; a worker in this process gets it as it is.
+
+    dask tries plain pickle first, which names functions and classes of a plugin, and workers may not have it.
+
+    Attributes
+    ----------
+    value : object
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        buffers: list[pickle.PickleBuffer] = []
+        head = cloudpickle.dumps(self.value, protocol=5, buffer_callback=buffers.append)
+        return _restore, (head, buffers)
+
+
+def _restore(head: bytes, buffers: Sequence[Any]) -> Any:
+    return pickle.loads(head, buffers=buffers)
+
+
+def _name(function: Any) -> str:
+    """Name of a function for the dashboard, also of what a partial calls."""
+    inner = getattr(function, "func", function)
+    return str(getattr(inner, "__name__", type(inner).__name__))
+
+
+class _ByValue:
+    """A function of `analysis.compute.worker` for scheduler and workers that cannot import that."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        with _registered():
+            self._pickled = cloudpickle.dumps(function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return cloudpickle.loads, (self._pickled,)
+
+
+def _require_same_versions(client: Any) -> None:
+    from analysis.compute.worker import COMPARED, compared, differences
+
+    versions = client.get_versions(packages=COMPARED)
+    here = compared(versions["client"]["packages"])
+    places = {f"worker {address}": compared(found["packages"]) for address, found in versions["workers"].items()}
+    scheduler = compared(versions["scheduler"]["packages"])
+    places["the scheduler"] = here | {"python": scheduler["python"]}  # it passes tasks on; the rest does not matter
+    where: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for place, found in places.items():
+        for difference in differences(here, found):
+            where[difference].append(place)
+    if where:
+        lines = [f"{name}: {one} here, {other} on {_some(where[name, one, other])}" for name, one, other in where]
+        raise ComputeError(_advice(lines))
+
+
+def _some(places: Sequence[str], limit: int = 3) -> str:
+    rest = f" and {len(places) - limit} more" if len(places) > limit else ""
+    return ", ".join(places[:limit]) + rest
+
+
+def _advice(lines: Sequence[str]) -> str:
+    listed = "\n".join(f"  {line}" for line in lines)
+    return (
+        f"the dask cluster has other versions than this machine, and results may depend on them:\n{listed}\n"
+        "Install the same versions here and there (pip install NAME==VERSION, or another image for the workers; of "
+        "python the first two numbers count) and run again."
+    )
+
+
+def _ship(client: Any) -> None:
+    """Send this package to the workers that lack it, and to those that will come."""
+    from distributed.versions import get_versions
+
+    from analysis.compute import worker
+
+    places = worker.folders(worker.PACKAGES)
+    expected = worker.compared(get_versions(worker.COMPARED)["packages"])
+    shipment = worker.Shipment(worker.archive(places), worker.tree_digest(places), expected)
+    with _registered():
+        client.register_plugin(shipment, name=worker.PLUGIN)
+
+
+@contextmanager
+def _registered() -> Iterator[None]:
+    """Let cloudpickle send the contents of `analysis.compute.worker` in place of its name."""
+    from analysis.compute import worker
+
+    cloudpickle.register_pickle_by_value(worker)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(worker)

@@ -1,0 +1,168 @@
+"""How a dask client is made: from the address of a scheduler, or by a function of the user."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from analysis.compute.cluster import DaskWorkers
+from analysis.errors import ComputeError, ConfigError
+
+__all__ = ["open_dask"]
+
+CONNECT_TIMEOUT = 30
+"""Seconds that a scheduler may take to answer."""
+
+
+@contextmanager
+def open_dask(
+    address: str | None, cluster: str | None, tls: str | None, *, timeout: float, local_jobs: int | None
+) -> Iterator[DaskWorkers]:
+    """Connect to a dask cluster, wait for a worker, and disconnect in the end.
+
+    Parameters
+    ----------
+    address : str or None
+        Of a scheduler. Without this and `cluster`: `scheduler-address` of dask's configuration.
+    cluster : str or None
+        "module:function"; the function returns a client. Its cluster, if it has one, is closed in the end.
+    tls : str or None
+        Files "CA,CERT,KEY"; by default what dask's configuration says in `distributed.comm.tls`.
+    timeout : float
+        Seconds to wait for the first worker.
+    local_jobs : int or None
+        See `DaskWorkers`.
+
+    Yields
+    ------
+    DaskWorkers
+
+    Raises
+    ------
+    ConfigError
+        If nothing tells which cluster, or the function or a file of `tls` is not what it should be.
+    ComputeError
+        If the scheduler does not answer, no worker comes, or workers have other versions.
+    """
+    _require_distributed()
+    client = _call(cluster) if cluster is not None else _connect(address or _configured(), tls)
+    try:
+        _await_worker(client, timeout)
+        backend = DaskWorkers(client, local_jobs=local_jobs)
+        try:
+            yield backend
+        finally:
+            backend.close()
+    finally:
+        made = client.cluster if cluster is not None else None
+        client.close()
+        if made is not None:
+            made.close()
+
+
+def _require_distributed() -> None:
+    try:
+        importlib.import_module("distributed")
+    except ModuleNotFoundError as error:
+        msg = f"a dask cluster needs the extra `dask` ({error}): pip install 'cwola-dijet[dask]'."
+        raise ConfigError(msg) from error
+
+
+def _configured() -> str:
+    import dask.config
+
+    address = dask.config.get("scheduler-address", None)
+    if not isinstance(address, str):
+        msg = (
+            "--executor dask: which cluster? Give --dask-address tcp://HOST:PORT or tls://HOST:PORT, or set "
+            "DASK_SCHEDULER_ADDRESS, or give --cluster MODULE:FUNCTION."
+        )
+        raise ConfigError(msg)
+    return address
+
+
+def _connect(address: str, tls: str | None) -> Any:
+    from distributed import Client
+    from distributed.versions import VersionMismatchWarning
+
+    options = {} if tls is None else {"security": _security(tls)}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is compared afterwards, and refused
+            return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, **options)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        secret = " and the files of --dask-tls" if address.startswith("tls") else ""
+        reason = str(error) or type(error).__name__
+        msg = (
+            f"no dask scheduler at {address}: {reason}. Check the address (--dask-address or "
+            f"DASK_SCHEDULER_ADDRESS){secret}, and that it is running; --executor processes works without one."
+        )
+        raise ComputeError(msg) from error
+
+
+def _security(tls: str) -> Any:
+    from distributed import Security
+
+    files = [Path(part.strip()) for part in tls.split(",")]
+    if len(files) != 3:
+        msg = f"--dask-tls: expected three files CA,CERT,KEY, found '{tls}'."
+        raise ConfigError(msg)
+    if missing := [str(file) for file in files if not file.is_file()]:
+        msg = f"--dask-tls: there is no file {missing[0]}. Expected the certificate authority, certificate and key."
+        raise ConfigError(msg)
+    authority, certificate, key = map(str, files)
+    return Security(  # type: ignore[no-untyped-call]
+        tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True
+    )
+
+
+def _call(cluster: str) -> Any:
+    """Make a client with a function of the user."""
+    from distributed import Client
+
+    function = _find(cluster)
+    try:
+        client = function()
+    except Exception as error:
+        msg = f"--cluster {cluster} failed: {type(error).__name__}: {error}"
+        raise ComputeError(msg) from error
+    if not isinstance(client, Client):
+        msg = f"--cluster {cluster} returned a {type(client).__name__}; expected a distributed.Client(cluster)."
+        raise ConfigError(msg)
+    return client
+
+
+def _find(cluster: str) -> Callable[[], Any]:
+    module, _, name = cluster.partition(":")
+    if not module or not name:
+        msg = f"--cluster: expected MODULE:FUNCTION, found '{cluster}'."
+        raise ConfigError(msg)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except Exception as error:
+        msg = f"--cluster {cluster}: importing {module}, also looked for in {Path.cwd()}, failed: {error}"
+        raise ConfigError(msg) from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+    if not callable(found):
+        msg = f"--cluster {cluster}: {module} has no function {name}. It should return a distributed.Client."
+        raise ConfigError(msg)
+    result: Callable[[], Any] = found
+    return result
+
+
+def _await_worker(client: Any, timeout: float) -> None:
+    try:
+        client.wait_for_workers(1, timeout=timeout)
+    except TimeoutError as error:
+        msg = (
+            f"the dask scheduler {client.scheduler.address} has no worker after {timeout:g} s. Start workers, ask for "
+            "at least one where the cluster adapts, or wait longer with --dask-timeout."
+        )
+        raise ComputeError(msg) from error

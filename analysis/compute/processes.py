@@ -1,0 +1,125 @@
+"""Worker processes of this machine, and the files by which they share data."""
+
+from __future__ import annotations
+
+import mmap
+import pickle
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, as_completed
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cloudpickle
+import loky
+
+from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, TaskFailure
+from analysis.errors import ComputeError, CwolaError
+
+__all__ = ["LocalProcesses", "available_cpus"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_ALIGNMENT = 64
+
+
+class LocalProcesses:
+    """Runs tasks in worker processes of this machine (loky).
+
+    Parameters
+    ----------
+    jobs : int
+        Number of worker processes.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self._folder = Path(tempfile.mkdtemp(prefix="cwola-"))
+        self._shared: list[tuple[Any, Path]] = []
+
+    @property
+    def here(self) -> Backend:
+        """Itself."""
+        return self
+
+    def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
+        """Yield (index, result) as tasks finish; see `Backend.map`."""
+        path = self._write_shared(shared) if shared is not None else None
+        waiting = set(range(len(tasks)))
+        for _ in range(MAX_RESUBMISSIONS + 1):
+            executor = loky.get_reusable_executor(max_workers=self.jobs, timeout=300)
+            futures = {executor.submit(_run_task, function, tasks[index], path): index for index in sorted(waiting)}
+            try:
+                for future in as_completed(futures):
+                    index = futures[future]
+                    try:
+                        result = future.result()
+                    except (BrokenExecutor, CwolaError):
+                        raise
+                    except Exception as error:
+                        raise TaskFailure(index, error) from error
+                    waiting.discard(index)
+                    yield index, result
+            except BrokenExecutor:
+                continue
+            finally:
+                for future in futures:
+                    future.cancel()
+            return
+        msg = (
+            f"{len(waiting)} tasks were lost {MAX_RESUBMISSIONS + 1} times because their worker process died (often: "
+            "out of memory). Finished work is kept: run again with fewer --jobs."
+        )
+        raise ComputeError(msg)
+
+    def close(self) -> None:
+        """Stop the workers and remove the shared files."""
+        loky.get_reusable_executor(max_workers=self.jobs).shutdown(wait=True, kill_workers=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write_shared(self, shared: Any) -> Path:
+        for known, path in self._shared:
+            if known is shared:
+                return path
+        path = self._folder / f"shared-{len(self._shared)}"
+        _write_buffers(shared, path)
+        self._shared.append((shared, path))
+        return path
+
+
+def available_cpus() -> int:
+    """Processors that this process may use, with cgroup and affinity limits respected."""
+    return int(loky.cpu_count())
+
+
+def _run_task(function: Callable[..., R], task: Any, path: Path | None) -> R:
+    return function(task) if path is None else function(task, _read_buffers(path))
+
+
+def _write_buffers(value: Any, path: Path) -> None:
+    """Pickle a value with its large arrays laid out of band, aligned, so that they can be memory-mapped."""
+    buffers: list[pickle.PickleBuffer] = []
+    head = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    spans, end = [], 0
+    with path.with_suffix(".data").open("wb") as stream:
+        for buffer in buffers:
+            raw = buffer.raw()
+            stream.write(b"\0" * (-end % _ALIGNMENT))
+            start = end + -end % _ALIGNMENT
+            stream.write(raw)
+            end = start + raw.nbytes
+            spans.append((start, end))
+    path.write_bytes(pickle.dumps((head, spans)))
+
+
+@lru_cache(maxsize=2)
+def _read_buffers(path: Path) -> Any:
+    head, spans = pickle.loads(path.read_bytes())
+    if not spans:
+        return pickle.loads(head)
+    with path.with_suffix(".data").open("rb") as stream:
+        mapped = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)) if spans[-1][1] else memoryview(b"")
+    return pickle.loads(head, buffers=[mapped[start:end] for start, end in spans])

@@ -1,0 +1,24 @@
+"""A progress bar, where somebody looks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["track"]
+
+R = TypeVar("R")
+
+
+def track(results: Iterator[R], *, total: int, description: str) -> Iterator[R]:
+    """Pass results through while a progress bar counts them; silent where stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield from results
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(results, total=total, description=description)

@@ -1,0 +1,150 @@
+"""Places for files that need not be on this machine: paths, and addresses of any file system that fsspec knows."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import fsspec
+
+from analysis.errors import ConfigError, writing
+
+__all__ = ["Location", "RemotePath", "parse_location", "reading", "write_atomically"]
+
+_LOCAL = ("file://", "local://")
+
+
+@dataclass(frozen=True)
+class RemotePath:
+    """A file or folder below an address, with what is used of `pathlib.Path`.
+
+    Attributes
+    ----------
+    root : str
+        Address, such as `root://host//store/user/me` or `s3://bucket/folder`.
+    below : str
+        Path below it.
+    """
+
+    root: str
+    below: str = ""
+
+    def __truediv__(self, name: str) -> RemotePath:
+        return RemotePath(self.root, f"{self.below}/{name}".lstrip("/"))
+
+    def __str__(self) -> str:
+        return f"{self.root.rstrip('/')}/{self.below}".rstrip("/")
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.below.rpartition("/")[2]
+
+    def absolute(self) -> RemotePath:
+        """Return the path itself."""
+        return self
+
+    def resolve(self) -> tuple[Any, str]:
+        """Return the fsspec file system and the path in it."""
+        system, top = fsspec.core.url_to_fs(self.root)
+        return system, f"{top.rstrip('/')}/{self.below}"
+
+
+Location = Path | RemotePath
+
+
+def parse_location(text: str) -> Location:
+    """Read a path or an address.
+
+    Raises
+    ------
+    ConfigError
+        If fsspec does not know the file system, or lacks the package for it.
+    """
+    for scheme in _LOCAL:
+        if text.startswith(scheme) and "::" not in text:
+            return Path(text.removeprefix(scheme))
+    if "://" not in text:
+        return Path(text)
+    try:
+        RemotePath(text).resolve()
+    except (ImportError, ValueError) as error:
+        msg = f"the file system of {text} cannot be used: {error}. root:// needs the extra `xrootd`."
+        raise ConfigError(msg) from error
+    return RemotePath(text)
+
+
+@contextmanager
+def reading(location: Location) -> Iterator[Any]:
+    """Open a file for pyarrow.
+
+    Yields
+    ------
+    pathlib.Path or file object
+
+    Raises
+    ------
+    OSError
+    """
+    if isinstance(location, Path):
+        yield location
+        return
+    system, path = location.resolve()
+    system.invalidate_cache()  # workers write, and listings of this process do not know it
+    with system.open(path, "rb") as stream:
+        yield stream
+
+
+def write_atomically(location: Location, write: Callable[[Any], None]) -> None:
+    """Write a file that is complete as soon as it exists.
+
+    Parameters
+    ----------
+    location : Location
+        Its folder is made. A file that is there is replaced.
+    write : callable
+        Gets a path or a file object.
+
+    Raises
+    ------
+    ResultsError
+        If the file system fails, as where a disk is full.
+    """
+    with writing(location):
+        if isinstance(location, Path):
+            _write_local(location, write)
+        else:
+            _write_remote(location, write)
+
+
+def _write_local(path: Path, write: Callable[[Any], None]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{uuid4().hex[:8]}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_remote(location: RemotePath, write: Callable[[Any], None]) -> None:
+    content = io.BytesIO()
+    write(content)
+    system, path = location.resolve()
+    system.makedirs(path.rpartition("/")[0], exist_ok=True)
+    temporary = f"{path}.{uuid4().hex}.tmp"
+    try:
+        system.pipe_file(temporary, content.getvalue())
+        with suppress(FileNotFoundError):
+            system.rm_file(path)  # some do not move onto a file
+        system.mv(temporary, path)
+    except BaseException:
+        with suppress(Exception):
+            system.rm_file(temporary)
+        raise

@@ -1,0 +1,289 @@
+"""Searches on dask clusters of separate commands that lack this package: the result is that of serial."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+from distributed import Client, Security
+
+from analysis import cli
+from analysis.compute import DaskWorkers
+from analysis.errors import ComputeError
+from analysis.processed import load_events
+from analysis.store import ResultsFolder
+from analysis.table import EventTable
+from tests.clients import kill_and_resume
+from tests.clusters import Cluster, kill, make_certificate, make_environment, running
+from tests.integration.conftest import Cwola, ToySearch, make_toy
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_environment(tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture(scope="module")
+def cluster(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running(tmp_path_factory.mktemp("cluster") / "tcp", environment) as started:
+        yield started
+
+
+@pytest.fixture
+def monitor(cluster: Cluster) -> Iterator[Client]:
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=120)
+        yield client
+
+
+def commands(toy: ToySearch, output: Path, *where: object) -> list[list[object]]:
+    """Process and scan somewhere; figures are drawn on this machine anyway."""
+    return [
+        ["process", *toy.options(output), *where],
+        ["scan", "--config", toy.config, "--output", output, *where],
+    ]
+
+
+def search(cwola: Cwola, toy: ToySearch, output: Path, *where: object) -> None:
+    for command in commands(toy, output, *where):
+        outcome = cwola(*command)
+        assert outcome.code == 0, outcome.err
+
+
+def events(folder: Path) -> EventTable:
+    results = ResultsFolder(folder)
+    return load_events(results).read_searched(results)
+
+
+def assert_same(output: Path, finished: Path) -> None:
+    """Tables, numbers and models are those of the serial search."""
+    found, expected = events(output), events(finished)
+    assert found.table.schema.equals(expected.table.schema, check_metadata=True)
+    for name in expected.table.column_names:
+        np.testing.assert_array_equal(found.column(name), expected.column(name), err_msg=name)
+    assert (output / "results.json").read_bytes() == (finished / "results.json").read_bytes()
+    for model in finished.rglob("*.ubj"):
+        assert (output / model.relative_to(finished)).read_bytes() == model.read_bytes()
+
+
+class Killer(Thread):
+    """Kills, once each, a worker that runs a task of the given name; its command starts a new one.
+
+    Attributes
+    ----------
+    killed : list of (str, str)
+        Task and worker.
+    """
+
+    def __init__(self, client: Client, tasks: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.killed: list[tuple[str, str]] = []
+        self._client, self._tasks = client, tasks
+        self._pids = client.run(os.getpid)
+
+    def run(self) -> None:
+        for task in self._tasks:
+            while not (victim := self._victim(task)):
+                time.sleep(0.01)
+            os.kill(self._pids[victim], signal.SIGKILL)
+            self.killed.append((task, victim))
+
+    def _victim(self, task: str) -> str | None:
+        busy = [
+            worker
+            for worker, keys in self._client.processing().items()
+            if worker in self._pids and any(key.startswith(task) for key in keys)
+        ]
+        known = {worker for _, worker in self.killed}
+        return next((worker for worker in busy if worker not in known), None)
+
+
+def test_killed_workers_change_nothing(
+    cwola: Cwola, toy: ToySearch, finished: Path, cluster: Cluster, monitor: Client, tmp_path: Path
+) -> None:
+    killer = Killer(monitor, ["_guarded", "_attempt_fold"])
+    killer.start()
+    search(cwola, toy, tmp_path / "killed", "--dask-address", cluster.address)
+    killer.join(10)
+    assert [task for task, _ in killer.killed] == ["_guarded", "_attempt_fold"]
+    assert len({worker for _, worker in killer.killed}) == 2
+    assert_same(tmp_path / "killed", finished)
+
+
+def test_the_same_with_certificates_and_parts_elsewhere(
+    cwola: Cwola, toy: ToySearch, finished: Path, environment: Path, tmp_path: Path
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    files = ("--tls-ca-file", str(certificate), "--tls-cert", str(certificate), "--tls-key", str(key))
+    output, away = tmp_path / "tls", f"dir://::file://{tmp_path}/elsewhere"
+    with running(tmp_path / "cluster", environment, security=files) as started:
+        assert started.address.startswith("tls://")
+        process, scan = commands(toy, output, "--dask-address", started.address)
+        bare = cwola(*process)
+        assert bare.code == 1
+        assert "--dask-tls" in bare.err
+        tls = ["--dask-tls", f"{certificate},{certificate},{key}"]
+        processed, scanned = cwola(*process, *tls, "--parts", away), cwola(*scan, *tls)
+    assert (processed.code, scanned.code) == (0, 0), processed.err + scanned.err
+    assert not (output / "parts").exists()
+    assert list((tmp_path / "elsewhere").rglob("*.parquet"))
+    assert_same(output, finished)
+
+
+def test_other_versions_are_refused_before_anything_is_read(
+    cwola: Cwola, toy: ToySearch, cluster: Cluster, monitor: Client, tmp_path: Path
+) -> None:
+    backend = DaskWorkers(monitor)
+    odd = make_environment(tmp_path / "odd", {"numpy": "1.0.7", "coffea": "2020.1"})
+    command = cluster.start_worker("odd", python=odd)
+    try:
+        monitor.wait_for_workers(3, timeout=120)
+        address = next(
+            address for address, one in monitor.scheduler_info(-1)["workers"].items() if str(one["name"]) == "odd"
+        )
+        with pytest.raises(ComputeError, match=rf"{address}, which came later.*numpy .* here, 1.0.7 there"):
+            dict(backend.map(len, ["task"] * 60))
+        outcome = cwola("process", *toy.options(tmp_path / "refused"), "--dask-address", cluster.address)
+    finally:
+        kill(command)
+    assert outcome.code == 1
+    for text in ("numpy", "1.0.7", "coffea", "2020.1", address, "pip install"):
+        assert text in outcome.err
+    assert "awkward" not in outcome.err
+    assert not (tmp_path / "refused" / "parts").exists()
+
+
+def test_a_killed_client_goes_on_where_it_was(toy: ToySearch, finished: Path, cluster: Cluster, tmp_path: Path) -> None:
+    given = commands(toy, Path("OUTPUT"), "--dask-address", cluster.address)
+    for output in kill_and_resume(given, tmp_path, n_kills=2, seed=1):
+        assert_same(output, finished)
+
+
+@pytest.mark.slow
+def test_a_client_killed_twenty_times(cwola: Cwola, cluster: Cluster, tmp_path: Path) -> None:
+    """Many small files, so that it is killed in both stages."""
+    toy = make_toy(tmp_path, [375] * 24)
+    search(cwola, toy, tmp_path / "serial")
+    given = commands(toy, Path("OUTPUT"), "--dask-address", cluster.address)
+    for output in kill_and_resume(given, tmp_path, n_kills=20, seed=2):
+        assert_same(output, tmp_path / "serial")
+
+
+CLUSTERS = """
+from distributed import Client, LocalCluster
+
+def two():
+    cluster = LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0")
+    return Client(cluster, set_as_default=False)
+
+def wrong():
+    return "a client"
+
+def broken():
+    raise OSError("the batch system is down")
+"""
+
+
+def test_a_function_makes_the_client(
+    cwola: Cwola, toy: ToySearch, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_site.py").write_text(CLUSTERS)
+    monkeypatch.chdir(tmp_path)
+    search(cwola, toy, tmp_path / "made", "--cluster", "my_site:two")
+    assert_same(tmp_path / "made", finished)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (["--cluster", "my_other_site:two"], ["my_other_site", "failed"]),
+        (["--cluster", "my_other_site"], ["MODULE:FUNCTION"]),
+        (["--cluster", "my_site:three"], ["no function three"]),
+        (["--cluster", "my_site:wrong"], ["returned a str", "distributed.Client"]),
+        (["--cluster", "my_site:broken"], ["the batch system is down"]),
+        (["--cluster", "my_site:two", "--dask-address", "tcp://localhost:1"], ["--dask-address", "--cluster"]),
+        (["--executor", "serial", "--dask-address", "tcp://localhost:1"], ["contradict", "serial"]),
+        (["--executor", "serial", "--jobs", "3"], ["--jobs is 3"]),
+        (["--executor", "dask"], ["which cluster", "DASK_SCHEDULER_ADDRESS"]),
+        (["--dask-address", "tcp://127.0.0.1:1"], ["tcp://127.0.0.1:1", "--executor processes"]),
+        (["--dask-address", "tls://127.0.0.1:1", "--dask-tls", "a,b"], ["CA,CERT,KEY"]),
+        (["--dask-address", "tls://127.0.0.1:1", "--dask-tls", "a,b,c"], ["no file a"]),
+    ],
+)
+def test_mistakes_give_one_clear_line(
+    cwola: Cwola,
+    toy: ToySearch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    texts: list[str],
+) -> None:
+    (tmp_path / "my_site.py").write_text(CLUSTERS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("analysis.compute.connect.CONNECT_TIMEOUT", 1)
+    outcome = cwola("process", "--datasets", toy.datasets, "--output", tmp_path / "output", *arguments)
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1
+    for text in texts:
+        assert text in outcome.err
+
+
+def test_a_scheduler_without_workers_is_not_waited_for_forever(
+    cwola: Cwola, toy: ToySearch, environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lonely = Cluster(tmp_path, environment)
+    try:
+        lonely.start_scheduler()
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", lonely.address)
+        arguments = ["process", "--datasets", toy.datasets, "--output", tmp_path / "output", "--dask-timeout", "0.5"]
+        outcome = cwola(*arguments)
+    finally:
+        lonely.stop()
+    assert outcome.code == 1
+    assert f"{lonely.address} has no worker after 0.5 s" in outcome.err
+
+
+DEMO = Path(__file__).parents[2] / "datasets.json"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("demo") / "serial"
+    arguments = ["run", "--datasets", str(DEMO), "--executor", "serial", "--output", str(output)]
+    cli.cli.main(arguments, standalone_mode=False)
+    return output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["tcp", "tls"])
+def test_the_demo_end_to_end(cwola: Cwola, demo: Path, environment: Path, tmp_path: Path, protocol: str) -> None:
+    """The whole command, figures included; one worker is killed while events are selected, another in training."""
+    security: tuple[str, ...] = ()
+    tls: list[object] = []
+    if protocol == "tls":
+        certificate, key = make_certificate(tmp_path)
+        security = ("--tls-ca-file", str(certificate), "--tls-cert", str(certificate), "--tls-key", str(key))
+        tls = ["--dask-tls", f"{certificate},{certificate},{key}"]
+    with running(tmp_path / "cluster", environment, security=security) as started:
+        keys = (
+            Security(tls_ca_file=security[1], tls_client_cert=security[3], tls_client_key=security[5]) if tls else None
+        )
+        with Client(started.address, security=keys, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=120)
+            killer = Killer(client, ["_guarded", "_attempt_fold"])
+            killer.start()
+            where = ["--dask-address", started.address, *tls]
+            outcome = cwola("run", "--datasets", DEMO, "--output", tmp_path / "dask", *where)
+            assert outcome.code == 0, outcome.err
+            killer.join(10)
+    assert len({worker for _, worker in killer.killed}) == 2
+    assert_same(tmp_path / "dask", demo)
+    figures = sorted(path.name for path in (demo / "plots").iterdir())
+    assert sorted(path.name for path in (tmp_path / "dask" / "plots").iterdir()) == figures

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import TableError
 from analysis.identity import event_hash
-from analysis.location import Location, reading, write_atomically
+from analysis.location import Location, reading, write_file
 from analysis.schema import FIXED_COLUMNS, METADATA_KEY, FeatureSpec, table_schema
 
 __all__ = ["EventTable", "labels", "read_features", "read_part_info", "write_part"]
@@ -248,7 +248,7 @@ def _equal_next(column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.bool
 
 
 def write_part(path: Location, table: EventTable, info: Mapping[str, Any]) -> None:
-    """Write one part atomically: a part that exists is complete.
+    """Write one part: a part that can be read is complete.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def write_part(path: Location, table: EventTable, info: Mapping[str, Any]) -> No
     """
     document = {"features": [spec.to_json() for spec in table.features], "info": dict(info)}
     stored = table.table.replace_schema_metadata({METADATA_KEY: json.dumps(document).encode()})
-    write_atomically(
+    write_file(
         path, lambda target: pq.write_table(stored, target, compression="zstd", use_dictionary=DICTIONARY_COLUMNS)
     )
 

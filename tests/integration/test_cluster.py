@@ -226,6 +226,7 @@ def test_mistakes_give_one_clear_line(
 ) -> None:
     (tmp_path / "my_site.py").write_text(CLUSTERS)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     monkeypatch.setattr("analysis.compute.connect.CONNECT_TIMEOUT", 1)
     outcome = cwola("process", "--datasets", toy.datasets, "--output", tmp_path / "output", *arguments)
     assert outcome.code == 1

@@ -17,7 +17,9 @@ from analysis import __version__
 from analysis.cli_events import select
 from analysis.cli_files import convert, inspect
 from analysis.cli_fit import fit
+from analysis.cli_plugins import plugin_option, with_plugins
 from analysis.cli_score import score
+from analysis.cli_signals import impacts
 from analysis.cli_where import where_options
 from analysis.errors import ConfigError, CwolaError
 
@@ -58,7 +60,13 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
         "config": click.option(
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
         ),
+        "plugin": plugin_option,
         "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
+        "seeds": click.option(
+            "--seeds",
+            type=click.IntRange(1),
+            help="Trainings of each window, for median and band of z; replaces learning.n_seeds.",
+        ),
         "debug": click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
         "output": click.option(
             "--output",
@@ -102,7 +110,9 @@ def cli() -> None:
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "seed", "output", "skip", "timeout", "parts", "where")
+@_options(
+    "datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "output", "skip", "timeout", "parts", "where"
+)
 def run(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -130,7 +140,7 @@ def run(
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "output", "skip", "timeout", "parts", "where")
+@_options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "parts", "where")
 def process(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -153,7 +163,7 @@ def process(
 
 
 @cli.command()
-@_options("exclude", "preset", "config", "seed", "output", "where")
+@_options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "where")
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
@@ -170,7 +180,7 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
 @click.option(
     "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
 )
-@_options("preset", "config", "output", "where")
+@_options("preset", "config", "plugin", "output", "where")
 def plot(control: bool, output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow, workflow_events
@@ -248,6 +258,7 @@ def presets() -> None:
 
 cli.add_command(convert)
 cli.add_command(fit)
+cli.add_command(impacts)
 cli.add_command(inspect)
 cli.add_command(score)
 cli.add_command(select)
@@ -275,14 +286,23 @@ def _fail(message: str, code: int) -> None:
 
 
 def _config(
-    *, preset: str | None, config: Path | None, seed: int | None = None, fallback: Path | None = None
+    *,
+    preset: str | None,
+    config: Path | None,
+    plugins: tuple[str, ...],
+    seed: int | None = None,
+    seeds: int | None = None,
+    fallback: Path | None = None,
 ) -> SearchConfig:
     """Resolve the options; without any, take the configuration that the results folder was made with."""
     from analysis.config import load_config
 
     if preset is None and config is None and fallback is not None and fallback.exists():
         config = fallback
-    return load_config(preset=preset, path=config, overrides={} if seed is None else {"random_state": seed})
+    overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
+    if seeds is not None:
+        overrides["learning"] = {"n_seeds": seeds}
+    return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
 
 
 def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:
@@ -343,10 +363,15 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:
     from analysis.console import open_console
     from analysis.errors import WindowError
     from analysis.summary import headline, scan_table
+    from analysis.summary_signals import signal_notes, signal_table
 
     console = open_console()
     console.print(scan_table(summary.results, blinded=summary.blinded))
     console.print(headline(summary.results, summary.global_result))
+    if summary.signals:
+        console.print(signal_table(summary.signals))
+        for note in signal_notes(summary.signals):
+            console.print(note, markup=False)
     console.print(f"Results, workspaces and plots: {folder.path}")
     failed = [result for result in summary.results if result.status == "failed"]
     if failed:

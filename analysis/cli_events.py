@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from analysis.cli_fit import parse_interval
+from analysis.cli_plugins import plugin_option, with_plugins
 
 __all__ = ["select"]
 
@@ -24,14 +25,25 @@ __all__ = ["select"]
 @click.option(
     "--order", type=click.Choice(["score", "identity"]), default="score", show_default=True, help="Order of the events."
 )
+@plugin_option
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-def select(results: Path, window: tuple[float, float], selection: str, output: Path | None, order: str) -> None:
+def select(
+    results: Path,
+    window: tuple[float, float],
+    selection: str,
+    output: Path | None,
+    order: str,
+    plugins: tuple[str, ...],
+) -> None:
     """List the events that pass a selection in a window, with their features and scores.
 
     RESULTS is a results folder of `cwola run`. Blinded results are refused.
     """
+    from analysis.config import load_config
     from analysis.store import ResultsFolder
     from analysis.workflow_events import select_events
 
-    selected = select_events(ResultsFolder(results), window, selection, output, order=order)
+    folder = ResultsFolder(results)
+    with_plugins(load_config(path=folder.config if folder.config.exists() else None), plugins)
+    selected = select_events(folder, window, selection, output, order=order)
     click.echo(f"{selected.count} events in {selected.path}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.cli_plugins import loads_plugins
 from analysis.errors import InputFileError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _debug = click.option("--debug", is_flag=True, expose_value=False, help="Show th
 @click.argument("file")
 @click.option("--tree", metavar="NAME", help="Tree of the events.  [default: the one of the format]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@loads_plugins
 @_debug
 def inspect(file: str, tree: str | None, as_json: bool) -> None:
     """Tell what a ROOT file holds for a search, and what is missing.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.cli_plugins import loads_plugins
 from analysis.errors import ConfigError, FitError, StatisticsError
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def _parse_scan(_: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--sqrt-s", type=float, default=13000.0, show_default=True, metavar="GEV", help="Collision energy.")
 @click.option("--selection", metavar="NAME", help="Which selection of a spectrum.json of a results folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+@loads_plugins
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def fit(spectrum: str, as_json: bool, selection: str | None, **options: Any) -> None:
     """Fit the background beside a window of any mass spectrum, and test and limit an excess in it.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.cli_fit import parse_interval
+from analysis.cli_plugins import loads_plugins
 from analysis.cli_where import where_options
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = ["score"]
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help=".parquet, .csv or .txt to write."
 )
 @where_options
+@loads_plugins
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def score(
     files: tuple[str, ...],

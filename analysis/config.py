@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from analysis.config_model import ConfigFile, Fraction, Model, NonNegative, Positive
+from analysis.config_learning import ClassifierConfig, LearningConfig, TuningConfig
+from analysis.config_model import ConfigFile, Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config_selection import SelectionConfig
+from analysis.config_systematics import SystematicConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
 
@@ -29,6 +31,8 @@ __all__ = [
     "SearchConfig",
     "SelectionConfig",
     "StatisticsConfig",
+    "SystematicConfig",
+    "TuningConfig",
     "available_presets",
     "load_config",
 ]
@@ -116,104 +120,6 @@ class ScanConfig(Model):
                 raise ValueError(msg)
 
 
-class ClassifierConfig(Model):
-    """Boosted trees of one ensemble member; names follow xgboost where it has one.
-
-    Attributes
-    ----------
-    n_estimators : int
-        Number of boosting rounds, the largest number with early stopping.
-    learning_rate, max_depth, min_child_weight, subsample, colsample_bynode, reg_lambda, max_bin
-        As in xgboost; training weights have mean 1, so `min_child_weight` = 50 is about 200 events at a score of 1/2.
-    early_stopping_rounds : int, optional
-        Stop when the weighted log loss of the validation rows has not improved for so many rounds. Off by default:
-        on weak labels the stopping point follows noise.
-    validation_fraction : float
-        Share of the training events, by event identity, that only decide when to stop.
-    """
-
-    n_estimators: Annotated[int, Field(gt=0)] = 60
-    learning_rate: Positive = 0.1
-    max_depth: Annotated[int, Field(gt=0, le=16)] = 4
-    min_child_weight: NonNegative = 50.0
-    subsample: Annotated[float, Field(gt=0, le=1)] = 0.5
-    colsample_bynode: Annotated[float, Field(gt=0, le=1)] = 1.0
-    reg_lambda: NonNegative = 1.0
-    max_bin: Annotated[int, Field(ge=2)] = 256
-    early_stopping_rounds: Annotated[int, Field(gt=0)] | None = None
-    validation_fraction: Fraction = 0.25
-
-
-class LearningConfig(Model):
-    """How the classifiers are trained and where their scores are cut.
-
-    Attributes
-    ----------
-    method : str
-        Name in the registry of `analysis.methods`.
-    simulation_weight : float
-        λ of the method "sa_cwola": total weight of the simulation over that of the data (arXiv:2009.02205, which finds
-        0.3 to 0.6 stable); others do not use it.
-    features : tuple of str
-        Columns that the classifier sees.
-    n_folds : int
-        Number of folds; an event is scored by models of the other folds only.
-    cross_fitting : str
-        "kfold": all other folds train. "nested": for every fold that is left out, each other fold once chooses between
-        `n_candidates` restarts, trained on the rest, and those chosen make the ensemble (arXiv:1902.02634).
-    n_members : int
-        Classifiers per fold with "kfold", different in seed.
-    n_candidates : int
-        Restarts per validation fold with "nested".
-    candidate_efficiency : float
-        With "nested", the fraction of sideband events at which the restart that selects most of the window is kept.
-    ensemble : str
-        "mean-score" cuts the mean score of the members; "mean-count" cuts each member at its own threshold and averages
-        the counts (arXiv:2502.09770).
-    bagged_features : int, optional
-        Features that each member sees, a random choice of its own; all by default.
-    efficiencies : tuple of float
-        Fractions of the reference events that the selections keep.
-    threshold_reference : str
-        Events whose out-of-fold scores fix the thresholds: the whole "spectrum" in the fit range, the "sidebands", or
-        the "background-template" of the method in the window.
-    decorrelation : str
-        "percentile" replaces each feature by its rank among the events of the same m_jj region (arXiv:2005.02983):
-        window, sidebands and, beyond them, fit bins.
-    classifier : ClassifierConfig
-    """
-
-    method: str = "cwola"
-    simulation_weight: NonNegative = 0.5
-    features: tuple[str, ...] = ("mj2", "delta_mj", "tau21_j1", "tau21_j2")
-    n_folds: Annotated[int, Field(ge=2, le=127)] = 5
-    cross_fitting: Literal["kfold", "nested"] = "kfold"
-    n_members: Annotated[int, Field(gt=0)] = 10
-    n_candidates: Annotated[int, Field(gt=0)] = 20
-    candidate_efficiency: Fraction = 0.005
-    ensemble: Literal["mean-score", "mean-count"] = "mean-score"
-    bagged_features: Annotated[int, Field(gt=0)] | None = None
-    efficiencies: tuple[Fraction, ...] = (0.1, 0.05, 0.02, 0.01)
-    threshold_reference: Literal["spectrum", "sidebands", "background-template"] = "spectrum"
-    decorrelation: Literal["none", "percentile"] = "none"
-    classifier: ClassifierConfig = ClassifierConfig()
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        for name in ("features", "efficiencies"):
-            values = getattr(self, name)
-            if not values or len(set(values)) != len(values):
-                msg = f"{name} must list at least one value, and none twice"
-                raise ValueError(msg)
-        if self.cross_fitting == "nested" and self.n_folds < 3:
-            msg = "cross_fitting = 'nested' needs n_folds of at least 3: one to score, one to choose, one to train"
-            raise ValueError(msg)
-        if self.bagged_features is not None and self.bagged_features > len(self.features):
-            msg = f"bagged_features = {self.bagged_features} is more than the {len(self.features)} features"
-            raise ValueError(msg)
-        return self
-
-
 class BackgroundConfig(Model):
     """The smooth background of the m_jj spectrum.
 
@@ -281,21 +187,40 @@ class SearchConfig(Model):
     ----------
     random_state : int
         Seed from which folds, tie-breaks and classifiers derive.
+    plugins : tuple of str
+        Modules, or paths of `.py` files, that add features, cuts, formats, methods or background functions.
     selection, scan, learning, background, statistics, plots
         One model per stage.
+    systematics : tuple of SystematicConfig
+        Uncertainties of simulation; none by default.
     """
 
     random_state: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    plugins: tuple[PluginName, ...] = ()
     selection: SelectionConfig = SelectionConfig()
     scan: ScanConfig = ScanConfig()
     learning: LearningConfig = LearningConfig()
     background: BackgroundConfig = BackgroundConfig()
     statistics: StatisticsConfig = StatisticsConfig()
     plots: PlotConfig = PlotConfig()
+    systematics: tuple[SystematicConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [one.name for one in self.systematics]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            msg = f"systematics has two entries of the name '{repeated[0]}'"
+            raise ValueError(msg)
+        if [one.kind for one in self.systematics].count("luminosity") > 1:
+            msg = "systematics has two entries of kind luminosity; add their sizes in quadrature"
+            raise ValueError(msg)
+        return self
 
     def digest(self, *sections: str) -> str:
         """Digest of the whole configuration, or of the named sections; of files only the names count."""
         document = self.model_dump(mode="json", context={"portable": True})
+        if not self.plugins:
+            del document["plugins"]  # as before there were any: results without them stay valid
         return digest({name: document[name] for name in sections} if sections else document)
 
 
@@ -389,5 +314,14 @@ def _explain(error: ValidationError, origin: str) -> str:
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] = SearchConfig
     for part in location[:-1]:
-        model = type(model.model_fields[str(part)].get_default())
+        if isinstance(part, str):  # a number counts through a list
+            model = next(_models_in(model.model_fields[part].annotation))
     return sorted(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Models that an annotation such as `tuple[Model, ...]` names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

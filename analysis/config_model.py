@@ -8,11 +8,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, SerializationInfo, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializationInfo,
+    ValidationInfo,
+)
 
 from analysis.errors import ConfigError
 
-__all__ = ["ConfigFile", "File", "Fraction", "Model", "NonNegative", "Positive"]
+__all__ = ["ConfigFile", "File", "Fraction", "Model", "NonNegative", "PluginName", "Positive"]
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -89,8 +98,12 @@ def _validate(value: Any, info: ValidationInfo) -> ConfigFile:
     if not isinstance(value, str | Path) or not str(value):
         msg = "must be the path of a file"
         raise ValueError(msg)
+    return ConfigFile(_absolute(value, info))
+
+
+def _absolute(value: str | Path, info: ValidationInfo) -> Path:
     context: Mapping[str, Any] = info.context or {}
-    return ConfigFile((context.get("folder") or Path()).joinpath(Path(value).expanduser()).absolute())
+    return (context.get("folder") or Path()).joinpath(Path(value).expanduser()).absolute()
 
 
 def _serialise(value: ConfigFile, info: SerializationInfo) -> str:
@@ -100,3 +113,16 @@ def _serialise(value: ConfigFile, info: SerializationInfo) -> str:
 
 File = Annotated[ConfigFile, PlainValidator(_validate), PlainSerializer(_serialise)]
 """A key that names a file. In a TOML file, a path is relative to that file (validation context "folder")."""
+
+
+def _locate(value: str, info: ValidationInfo) -> str:
+    return str(_absolute(value, info)) if value.endswith(".py") else value
+
+
+def _name_plugin(value: str, info: SerializationInfo) -> str:
+    context: Mapping[str, Any] = info.context or {}
+    return Path(value).name if context.get("portable") and value.endswith(".py") else value
+
+
+PluginName = Annotated[str, AfterValidator(_locate), PlainSerializer(_name_plugin)]
+"""A module, or the path of a `.py` file, which in a TOML file is relative to that file."""

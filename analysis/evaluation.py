@@ -9,10 +9,10 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit, choose_order, outside
+from analysis.background import BackgroundFit, MassFunction, choose_order, outside, require_functions
 from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError
-from analysis.learning import Method, PassWeights, Samples
+from analysis.learning import Choice, Method, PassWeights, Samples
 from analysis.learning.decorrelation import PercentileMap
 from analysis.members import MemberSpread, member_spread
 from analysis.regions import MassWindow
@@ -94,6 +94,8 @@ class SelectionResult:
     members : MemberSpread or None
         How far the members lie apart where each is cut at its own threshold; None where not, where one of them cannot
         be fitted, and while blinded.
+    seeds : tuple of SelectionResult
+        The same selection of the further trainings of the window, see `analysis.seeds`.
     """
 
     name: str
@@ -113,11 +115,12 @@ class SelectionResult:
     calibrated: bool = True
     weight: float = 1.0
     members: MemberSpread | None = None
+    seeds: tuple[SelectionResult, ...] = ()
 
 
 @dataclass(frozen=True)
 class WindowResult:
-    """All selections of one window.
+    """All selections of one training of a window.
 
     Attributes
     ----------
@@ -125,11 +128,11 @@ class WindowResult:
     edges : (n_bins + 1,) float64
         Fit bins, GeV.
     selections : tuple of SelectionResult
-        Inclusive first; empty where the window failed.
+        Inclusive first, which further trainings lack; empty where the window failed.
     spectrum : hist.Hist or None
         Axes `mjj`, `selection`, `variation`.
     models : tuple of tuple of bytes
-        xgboost UBJ documents, by fold and member.
+        xgboost UBJ documents, by fold and member; empty for further trainings.
     passes : (n_events, n_selections) bool or float64, or None
         Pass weights of all searched events; None where the window failed, and while blinded.
     reason : str or None
@@ -143,6 +146,10 @@ class WindowResult:
     scalings : tuple of PercentileMap
         Of the features, by fold; empty where they are used as they are, while blinded (they tell how many events are
         in the window), and where the window was read from disk.
+    choices : tuple of Choice
+        Classifier settings by fold, where they were chosen; empty while blinded.
+    training_seed : int
+        0 for the training that is the result of the window, 1 and more for further ones.
     """
 
     window: MassWindow
@@ -155,6 +162,8 @@ class WindowResult:
     scores: NDArray[np.float32] | None = None
     thresholds: NDArray[np.float64] | None = None
     scalings: tuple[PercentileMap, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    training_seed: int = 0
 
     @property
     def status(self) -> str:
@@ -171,6 +180,9 @@ def evaluate_window(
     passes: PassWeights,
     models: tuple[tuple[bytes, ...], ...],
     config: SearchConfig,
+    functions: tuple[MassFunction, ...] | None = None,
+    *,
+    training_seed: int = 0,
 ) -> WindowResult:
     """Test every selection of a window.
 
@@ -185,27 +197,49 @@ def evaluate_window(
     models : tuple of tuple of bytes
         Of the classifiers, kept in the result.
     config : SearchConfig
+    functions : tuple of MassFunction, optional
+        The background functions that the configuration names; looked up here where they are not given.
+    training_seed : int
+        Above 0 the inclusive selection, which needs no training, the limits, which take most of the time, and the
+        models are left out.
 
     Returns
     -------
     WindowResult
     """
     spectrum = fill_spectrum(data.table, edges, passes)
+    family = functions or require_functions(config.background.functions, config.background.strategy)
+    cut = _Cut(data, window, passes, spectrum, config, family)
     counts = window_counts(data.table, window, passes)
     truth = _truth(data, window, passes)
+    first = training_seed == 0
+    tested = slice(0 if first else 1, None)
     selections = tuple(
-        _evaluate_selection(data, window, passes, i, spectrum, float(counts[i]), truth[i], config)
-        for i in range(len(passes.names))
+        _evaluate_selection(cut, i, float(counts[i]), truth[i], with_limit=first)
+        for i in range(len(passes.names))[tested]
     )
     return WindowResult(
         window,
         edges,
         selections,
         _hide(spectrum, window, data.blinded),
-        models,
-        None if data.blinded else _compact(passes.values),
-        thresholds=passes.thresholds,
+        models if first else (),
+        None if data.blinded else _compact(passes.values[:, tested]),
+        thresholds=passes.thresholds if first else None,
+        training_seed=training_seed,
     )
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One window and what is left of it."""
+
+    data: SearchData
+    window: MassWindow
+    passes: PassWeights
+    spectrum: hist.Hist[Any]
+    config: SearchConfig
+    functions: tuple[MassFunction, ...]
 
 
 def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
@@ -215,15 +249,9 @@ def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
 
 
 def _evaluate_selection(
-    data: SearchData,
-    window: MassWindow,
-    passes: PassWeights,
-    index: int,
-    spectrum: hist.Hist[Any],
-    count: float,
-    s_over_sqrt_b: float | None,
-    config: SearchConfig,
+    cut: _Cut, index: int, count: float, s_over_sqrt_b: float | None, *, with_limit: bool
 ) -> SelectionResult:
+    data, window, passes, spectrum, config = cut.data, cut.window, cut.passes, cut.spectrum, cut.config
     name = passes.names[index]
     common: dict[str, Any] = {
         "name": name,
@@ -239,7 +267,7 @@ def _evaluate_selection(
             selection_counts(spectrum, name),
             np.asarray(spectrum.axes["mjj"].edges, np.float64),
             mask=window.mask,
-            functions=config.background.functions,
+            functions=cut.functions,
             alpha=config.background.alpha,
             sqrt_s_gev=config.background.sqrt_s_gev,
             strategy=config.background.strategy,
@@ -257,41 +285,36 @@ def _evaluate_selection(
             calibrated=expected.calibrated,
             discovery=None if data.blinded else discovery(workspace),
             fit=fit,
-            limit=upper_limit(
-                workspace,
-                level=config.statistics.cls_level,
-                blinded=data.blinded,
-                calculator=config.statistics.calculator,
-            ).scaled(expected.weight),
+            limit=_limit(cut, workspace, expected.weight) if with_limit else None,
             workspace=workspace,
             weight=expected.weight,
-            members=_members(data, window, passes, index, spectrum, config),
+            members=_members(cut, index),
         )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
 
 
-def _members(
-    data: SearchData,
-    window: MassWindow,
-    passes: PassWeights,
-    index: int,
-    spectrum: hist.Hist[Any],
-    config: SearchConfig,
-) -> MemberSpread | None:
-    if passes.members is None or index == 0 or data.blinded:
+def _limit(cut: _Cut, workspace: dict[str, Any], weight: float) -> LimitResult:
+    settings = cut.config.statistics
+    return upper_limit(
+        workspace, level=settings.cls_level, blinded=cut.data.blinded, calculator=settings.calculator
+    ).scaled(weight)
+
+
+def _members(cut: _Cut, index: int) -> MemberSpread | None:
+    if cut.passes.members is None or index == 0 or cut.data.blinded:
         return None
-    edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
-    selected = passes.members[:, :, index].T
-    spectra = np.stack([np.histogram(data.table.mjj[m], edges, weights=data.table.weight[m])[0] for m in selected])
+    edges, table = np.asarray(cut.spectrum.axes["mjj"].edges, np.float64), cut.data.table
+    selected = cut.passes.members[:, :, index].T
+    spectra = np.stack([np.histogram(table.mjj[m], edges, weights=table.weight[m])[0] for m in selected])
     try:
         return member_spread(
             spectra,
             edges,
-            window=window.signal,
-            mask=window.mask,
-            functions=config.background.functions,
-            sqrt_s_gev=config.background.sqrt_s_gev,
+            window=cut.window.signal,
+            mask=cut.window.mask,
+            functions=cut.functions,
+            sqrt_s_gev=cut.config.background.sqrt_s_gev,
         )
     except FitError:
         return None

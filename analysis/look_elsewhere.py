@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.background import BackgroundFit
+from analysis.background import BackgroundFit, require_functions
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.errors import StatisticsError
 from analysis.identity import digest
 from analysis.pseudo_experiments import Look, NullModel, null_model, run_pseudo_experiments
-from analysis.regions import RegionScan
+from analysis.regions import MassWindow, RegionScan
 from analysis.search import SearchData, WindowResult, n_trials
 from analysis.statistics import GlobalResult, bonferroni, global_significance
 
@@ -30,7 +30,7 @@ _OWN = Path(__file__).name
 def global_result(
     data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig, backend: Backend
 ) -> GlobalResult:
-    """Global p-value over all windows and selections.
+    """Global p-value over all windows, selections and training seeds.
 
     From correlated pseudo-experiments that share events, fits and windows; by Bonferroni's bound where the events are
     weighted, a window shows nothing (blinded), or the fitted backgrounds contradict each other.
@@ -40,6 +40,7 @@ def global_result(
     data : SearchData
         The events that the results come from, in the same order.
     results : sequence of WindowResult
+        All trainings of all windows; further ones are further looks, which share most of their events with the first.
     scan : RegionScan
     config : SearchConfig
         `statistics.pseudo_experiments` is the number of toys.
@@ -75,10 +76,11 @@ def global_key(windows: Iterable[str], config: SearchConfig) -> str:
 
 
 def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig) -> NullModel:
-    """Lay out one spectrum per window and selection; the inclusive one is the same in all windows."""
+    """Lay out one spectrum per window, selection and seed; the inclusive one is the same in all windows."""
     columns = [np.ones(len(data.table), bool)]
     fits = [_inclusive_fit(results)]
-    looks = []
+    looks, background = [], config.background
+    functions = require_functions(background.functions, background.strategy)
     for result in results:
         for index, selection in enumerate(result.selections):
             if selection.discovery is None or selection.fit is None or result.passes is None:
@@ -87,22 +89,23 @@ def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionS
                 columns.append(result.passes[:, index])
                 fits.append(selection.fit)
             spectrum = 0 if selection.name == INCLUSIVE else len(columns) - 1
-            background = config.background
-            looks.append(Look(spectrum, result.window, background.functions, background.strategy, background.alpha))
+            looks.append(Look(spectrum, result.window, functions, background.strategy, background.alpha))
     grid = scan.edges(results[0].window)
     return null_model(data.table.mjj, np.stack(columns, axis=1), fits, looks, grid)
 
 
 def _inclusive_fit(results: Sequence[WindowResult]) -> BackgroundFit:
     """Fit of the inclusive spectrum in the window with the largest excess, which its mask hides from it."""
-    largest: tuple[float, BackgroundFit] | None = None
+    largest: dict[MassWindow, float] = {}
+    fits: dict[MassWindow, BackgroundFit] = {}
     for result in results:
-        z = [selection.discovery.z for selection in result.selections if selection.discovery is not None]
         for selection in result.selections:
-            is_larger = bool(z) and (largest is None or max(z) > largest[0])
-            if selection.name == INCLUSIVE and selection.fit is not None and is_larger:
-                largest = (max(z), selection.fit)
-    if largest is None:
+            if selection.discovery is not None:
+                largest[result.window] = max(selection.discovery.z, largest.get(result.window, -np.inf))
+            if selection.name == INCLUSIVE and selection.fit is not None:
+                fits[result.window] = selection.fit
+    tested = [window for window in fits if window in largest]
+    if not tested:
         msg = "no window has a fit of the inclusive spectrum."
         raise StatisticsError(msg)
-    return largest[1]
+    return fits[max(tested, key=lambda window: largest[window])]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import estimate_many
+from analysis.background import MassFunction, estimate_many
 from analysis.errors import FitError
 from analysis.regions import Interval, bins_of
 
@@ -45,7 +45,13 @@ class MemberSpread:
 
 
 def member_spread(
-    spectra: Array, edges: Array, *, window: Interval, mask: Interval, functions: Sequence[str], sqrt_s_gev: float
+    spectra: Array,
+    edges: Array,
+    *,
+    window: Interval,
+    mask: Interval,
+    functions: Sequence[str | MassFunction],
+    sqrt_s_gev: float,
 ) -> MemberSpread:
     """Fit every member alone.
 
@@ -59,7 +65,7 @@ def member_spread(
         Where events are counted, GeV, on bin edges.
     mask : (low, high)
         Left out of the fits, GeV.
-    functions : sequence of str
+    functions : sequence of str or MassFunction
         One background function, or nested ones of which each member takes its own by its number of events.
     sqrt_s_gev : float
         Collision energy, GeV.

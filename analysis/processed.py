@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analysis.config import SearchConfig
@@ -11,6 +11,7 @@ from analysis.datasets import Dataset, background_datasets, exclude_datasets, ob
 from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
 from analysis.location import Location, parse_location
+from analysis.plugins import require_same_plugins
 from analysis.schema import SEARCH_REGION
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
@@ -31,6 +32,12 @@ class ProcessedEvents:
         Selection and code that the parts were made with; names their folder.
     selection : dict
         The selection as configured.
+    systematics : list of dict
+        What was varied: name, kind, effect ("jets", "weights" or "rate"), datasets, sides, members, combine and value.
+    configured_systematics : list of dict
+        Their entries in the configuration.
+    plugins : tuple of dict
+        Records of the plugins that had a part in it.
     location : str or None
         Address of the parts; None where they are in the results folder.
     """
@@ -39,6 +46,9 @@ class ProcessedEvents:
     records: dict[str, dict[str, Any]]
     digest: str
     selection: dict[str, Any]
+    systematics: list[dict[str, Any]] = field(default_factory=list)
+    configured_systematics: list[dict[str, Any]] = field(default_factory=list)
+    plugins: tuple[dict[str, Any], ...] = ()
     location: str | None = None
 
     @property
@@ -113,6 +123,25 @@ class ProcessedEvents:
         """Read the simulated background of the search region, normalised to cross-section and luminosity."""
         return self._read(background_datasets(self.datasets), folder)
 
+    def read_signal(self, name: str, folder: ResultsFolder, weights: Sequence[str] = ()) -> EventTable:
+        """Read the events of one dataset in the search region, normalised; varied weights by the name of the column.
+
+        A varied weight that keeps the sum before cuts is divided by the ratio of the sums.
+        """
+        table = EventTable.from_parts(self.part_paths(name, folder), {name: self.scale(name)}, weights=weights)
+        ratios = self.records[name].get("varied_sums", {})
+        return table.reweighted({one: 1.0 / ratios[one] for one in weights if one in ratios}).in_region(SEARCH_REGION)
+
+    def read_variation(self, name: str, variation: str, folder: ResultsFolder) -> EventTable:
+        """Read the events of one dataset with varied jets, in the search region and normalised."""
+        parts = self.parts_folder(folder) / self.digest / f"variation={variation}" / f"dataset={name}"
+        paths = [parts / part for part in self.records[name]["parts"]]
+        return EventTable.from_parts(paths, {name: self.scale(name)})
+
+    def systematics_of(self, name: str) -> list[dict[str, Any]]:
+        """Return the systematics of one dataset."""
+        return [one for one in self.systematics if not one["datasets"] or name in one["datasets"]]
+
     def _read(self, names: Iterable[str], folder: ResultsFolder) -> EventTable:
         chosen = list(names)
         paths = [path for name in chosen for path in self.part_paths(name, folder)]
@@ -120,7 +149,7 @@ class ProcessedEvents:
         return table.in_region(SEARCH_REGION)
 
     def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
-        """Refuse a configuration with another selection than that of the events.
+        """Refuse a configuration with another selection, or other plugins, than those of the events.
 
         Raises
         ------
@@ -132,6 +161,14 @@ class ProcessedEvents:
                 "`cwola process` with this configuration first."
             )
             raise ConfigError(msg)
+        if self.configured_systematics != [one.model_dump(mode="json") for one in config.systematics]:
+            msg = (
+                f"the events in {folder.parts} were processed with other entries in [[systematics]]. Run `cwola "
+                "process` with this configuration first: nothing is trained again."
+            )
+            raise ConfigError(msg)
+        where, remedy = f"the events in {folder.parts} were selected", "Or run `cwola process` with this configuration."
+        require_same_plugins(self.plugins, where, remedy)
 
     def without(self, names: Iterable[str]) -> ProcessedEvents:
         """Drop datasets by name."""
@@ -157,6 +194,9 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
         records=records,
         digest=document["digest"],
         selection=document["selection"],
+        systematics=document.get("systematics", []),
+        configured_systematics=document.get("configured_systematics", []),
+        plugins=tuple(document.get("plugins", ())),
         location=document.get("parts"),
     )
 

@@ -21,7 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from analysis.background import BackgroundFit, choose_order, estimate_many, fit_background, function_family
+from analysis.background import (
+    BackgroundFit,
+    MassFunction,
+    choose_order,
+    estimate_many,
+    fit_background,
+    function_family,
+)
 from analysis.compute import Backend, track
 from analysis.errors import FitError, StatisticsError
 from analysis.identity import string_hash
@@ -51,7 +58,7 @@ class Look:
         Column of the selection in the pass weights; looks that test the same spectrum share it.
     window : MassWindow
         Its signal region is counted, its mask left out of the fit, its fit range fitted.
-    functions : tuple of str
+    functions : tuple of str or MassFunction
         Background functions of the search, or the one that was chosen: then it is fixed.
     strategy, alpha : str, float
         How the order is chosen, as of `choose_order`. "events" is fast; any other fits one spectrum at a time, which
@@ -60,7 +67,7 @@ class Look:
 
     spectrum: int
     window: MassWindow
-    functions: tuple[str, ...]
+    functions: tuple[str | MassFunction, ...]
     strategy: str = "events"
     alpha: float = 0.05
 

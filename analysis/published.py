@@ -47,8 +47,10 @@ class Classifier:
         One per fold; each has not seen the events of its own fold.
     scalings : tuple of PercentileMap
         One per fold; empty where features are used as they are.
+    selections : tuple of str
+        Names, inclusive first.
     efficiencies, achieved : tuple of float
-        Requested efficiencies of the selections, inclusive first, and those reached in the search.
+        Requested efficiencies of the selections, and those reached in the search.
     thresholds : (n_folds, n_cuts, n_selections, 2) float64
         See `analysis.learning.PassWeights`.
     random_state : int
@@ -59,6 +61,7 @@ class Classifier:
     features: tuple[str, ...]
     models: tuple[FittedEnsemble, ...]
     scalings: tuple[PercentileMap, ...]
+    selections: tuple[str, ...]
     efficiencies: tuple[float, ...]
     achieved: tuple[float, ...]
     thresholds: NDArray[np.float64]
@@ -105,6 +108,7 @@ def save_classifier(folder: Path, result: WindowResult) -> None:
         "window": result.window.to_json(),
         "method": first.method,
         "features": list(first.features),
+        "selections": [one.name for one in result.selections],
         "efficiencies": [one.efficiency for one in result.selections],
         "achieved": [one.efficiency_achieved for one in result.selections],
         "n_members": [len(members) for members in result.models],
@@ -197,7 +201,13 @@ def score_events(table: EventTable, classifier: Classifier) -> ScoredEvents:
         values[rows] += _passes(cut, tie, classifier.thresholds[fold])
     values /= n_folds
     values[:, 0] = 1.0
-    passes = PassWeights(classifier.efficiencies, classifier.achieved, values, classifier.thresholds)
+    passes = PassWeights(
+        classifier.efficiencies,
+        classifier.achieved,
+        values,
+        classifier.thresholds,
+        names=classifier.selections,
+    )
     return ScoredEvents(classifier.window, folds, passes)
 
 
@@ -298,6 +308,7 @@ def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Clas
         features,
         models,
         scalings,
+        tuple(document["selections"]),
         tuple(document["efficiencies"]),
         tuple(document["achieved"]),
         np.array(document["thresholds"], object).astype(np.float64),

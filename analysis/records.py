@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 
 from analysis import __version__
 from analysis.background import FUNCTIONS, BackgroundFit, OrderStep
+from analysis.config import ClassifierConfig
 from analysis.errors import ResultsError
+from analysis.learning import Choice
 from analysis.members import MemberSpread
+from analysis.plugins import plugin_records
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
+from analysis.seeds import seed_spread
 from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
 
 __all__ = [
@@ -78,13 +82,14 @@ def results_document(
     Parameters
     ----------
     results : sequence of WindowResult
+        One per window, with its seeds joined.
     config_digest : str
     random_state : int
     processed : mapping
         Of the processing stage: "inputs", one mapping per input file; "cutflow" and "n_minus_one", dataset to cut to
         events and weight.
     trials : mapping
-        Numbers of windows, selections and looks in total.
+        Numbers of windows, selections, training seeds and looks in total.
     blinded : bool
     global_result : GlobalResult
 
@@ -95,7 +100,7 @@ def results_document(
     """
     windows = [window_document(result) for result in results]
     for window in windows:
-        del window["edges"]
+        del window["edges"], window["training_seed"]
         for selection in window["selections"]:
             if selection["fit"] is not None:
                 del selection["fit"]["state"]
@@ -103,6 +108,7 @@ def results_document(
         "schema": SCHEMA,
         "config_digest": config_digest,
         "versions": software_versions(),
+        "plugins": plugin_records(),
         "random_state": random_state,
         **processed,
         "trials": dict(trials),
@@ -159,9 +165,11 @@ def window_document(result: WindowResult) -> dict[str, Any]:
     return {
         **result.window.to_json(),
         "edges": result.edges.tolist(),
+        "training_seed": result.training_seed,
         "status": result.status,
         "reason": result.reason,
         "selections": [_selection_document(selection) for selection in result.selections],
+        **({"choices": [_choice_document(choice) for choice in result.choices]} if result.choices else {}),
     }
 
 
@@ -194,7 +202,21 @@ def window_from_document(
         spectrum=spectrum,
         passes=passes,
         reason=document["reason"],
+        choices=tuple(_choice_from_document(choice) for choice in document.get("choices", ())),
+        training_seed=document["training_seed"],
     )
+
+
+def _choice_document(choice: Choice) -> dict[str, Any]:
+    return {
+        "classifier": choice.classifier.model_dump(mode="json"),
+        "value": choice.value,
+        "working_point": choice.working_point,
+    }
+
+
+def _choice_from_document(document: Mapping[str, Any]) -> Choice:
+    return Choice(ClassifierConfig(**document["classifier"]), document["value"], document["working_point"])
 
 
 def _selection_document(selection: SelectionResult) -> dict[str, Any]:
@@ -220,7 +242,17 @@ def _selection_document(selection: SelectionResult) -> dict[str, Any]:
         "limit": None if limit is None else {**asdict(limit), "expected_events": list(limit.expected_events)},
         "reason": selection.reason,
         **({} if selection.members is None else {"members": asdict(selection.members)}),
+        **({} if not selection.seeds else {"seeds": _seeds_document(selection)}),
     }
+
+
+def _seeds_document(selection: SelectionResult) -> dict[str, Any]:
+    spreads = {
+        "z": seed_spread(selection, "z"),
+        "n_obs": seed_spread(selection, "n_obs"),
+        "background": seed_spread(selection, "background"),
+    }
+    return {name: None if one is None else {**asdict(one), "values": list(one.values)} for name, one in spreads.items()}
 
 
 def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, Any] | None) -> SelectionResult:
@@ -261,6 +293,12 @@ def _fit_document(fit: BackgroundFit) -> dict[str, Any]:
 
 def _fit_from_document(document: Mapping[str, Any]) -> BackgroundFit:
     state = document["state"]
+    if document["function"] not in FUNCTIONS:
+        msg = (
+            f"the results were fitted with the background function '{document['function']}', which is not known: it "
+            "came from a plugin. Name that with --plugin, or in `plugins` of the configuration."
+        )
+        raise ResultsError(msg)
     return BackgroundFit(
         function=FUNCTIONS[document["function"]],
         sqrt_s_gev=state["sqrt_s_gev"],

@@ -1,6 +1,7 @@
 """The contract between processors and analysis: the columns of the event table.
 
-A parquet part written by a processor holds the fixed columns below, then one float32 column per feature. What a
+A parquet part written by a processor holds the fixed columns below, in simulation one column `weight_<name>Up`,
+`weight_<name>Down` or `weight_<name>_<member>` per varied weight, then one float32 column per feature. What a
 feature is called, its unit and its binning travel as `FeatureSpec` in the metadata of the parquet file.
 """
 
@@ -17,8 +18,10 @@ __all__ = [
     "MISSING_TRIGGER",
     "SEARCH_REGION",
     "VALIDATION_REGION",
+    "WEIGHT_PREFIX",
     "FeatureSpec",
     "table_schema",
+    "weight_column",
 ]
 
 METADATA_KEY = b"cwola"
@@ -32,6 +35,9 @@ VALIDATION_REGION = "validation"
 
 MISSING_TRIGGER = "without_"
 """What the counter of events whose file lacks a trigger begins with; the name of the trigger follows."""
+
+WEIGHT_PREFIX = "weight_"
+"""What the name of a column with varied weights begins with."""
 
 _LABEL = pa.dictionary(pa.int32(), pa.string())
 
@@ -81,18 +87,26 @@ class FeatureSpec:
         return cls(document["name"], document["label"], document["unit"], (int(count), float(low), float(high)))
 
 
-def table_schema(features: tuple[FeatureSpec, ...]) -> pa.Schema:
+def weight_column(systematic: str, suffix: str) -> str:
+    """Name of a column with varied weights; the suffix is "Up", "Down" or the number of a member."""
+    return f"{WEIGHT_PREFIX}{systematic}{'' if suffix in ('Up', 'Down') else '_'}{suffix}"
+
+
+def table_schema(features: tuple[FeatureSpec, ...], weights: tuple[str, ...] = ()) -> pa.Schema:
     """Arrow schema of a part with the given features.
 
     Parameters
     ----------
     features : tuple of FeatureSpec
         Features in column order.
+    weights : tuple of str
+        Columns with varied weights.
 
     Returns
     -------
     pyarrow.Schema
-        The fixed columns, then one float32 column per feature.
+        The fixed columns, one float64 column per varied weight, then one float32 column per feature.
     """
     fields = [pa.field(name, kind) for name, kind in FIXED_COLUMNS.items()]
+    fields += [pa.field(name, pa.float64()) for name in weights]
     return pa.schema(fields + [pa.field(spec.name, pa.float32()) for spec in features])

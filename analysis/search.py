@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import require_functions
+from analysis.background import FUNCTIONS, MassFunction, require_functions
 from analysis.compute import Backend, track
-from analysis.config import SearchConfig
+from analysis.config import LearningConfig, SearchConfig
 from analysis.errors import ConfigError, CwolaError, TableError, WindowError
 from analysis.evaluation import SearchData, SelectionResult, WindowResult, evaluate_window
 from analysis.identity import digest, source_digest
@@ -27,16 +27,19 @@ from analysis.learning import (
     CrossFit,
     FoldResult,
     FoldTask,
+    Learner,
     Nested,
     PassWeights,
     Template,
     TemplateMethod,
+    TunedTrees,
     choose_working_points,
     collect_folds,
     run_fold,
 )
 from analysis.learning.decorrelation import PercentileScaling
-from analysis.methods import configured_method, get_method
+from analysis.methods import METHODS, configured_method, get_method
+from analysis.plugins import plugin_digests
 from analysis.regions import MassWindow, RegionScan
 from analysis.table import EventTable
 
@@ -49,6 +52,7 @@ __all__ = [
     "require_samples",
     "run_scan",
     "run_window",
+    "trainings",
     "window_key",
 ]
 
@@ -57,24 +61,20 @@ _TASKS_PER_JOB = 4
 
 
 _NOT_SEARCH = (
-    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "cli_score.py", "cli_where.py"),
-    *("compute", "console.py", "control.py", "control_comparison.py", "demo", "event_list.py", "homogeneity.py"),
-    *("look_elsewhere.py", "mass_point.py", "plots", "processed.py", "pseudo_experiments.py", "published.py"),
-    *(
-        "sculpting.py",
-        "signal.py",
-        "spectrum_file.py",
-        "store.py",
-        "summary.py",
-        "workflow.py",
-        "workflow_events.py",
-        "workflow_score.py",
-    ),
+    *("bump.py", "cli.py", "cli_events.py", "cli_files.py", "cli_fit.py", "cli_plugins.py", "cli_score.py"),
+    *("cli_signals.py", "cli_where.py", "compute", "config_systematics.py", "console.py", "control.py"),
+    *("control_comparison.py", "demo", "event_list.py", "homogeneity.py", "location.py", "look_elsewhere.py"),
+    *("mass_point.py", "performance.py", "plots", "plugins.py", "processed.py", "pseudo_experiments.py"),
+    *("published.py", "registry.py", "sculpting.py", "seeds.py", "signal.py", "signal_points.py"),
+    *("signal_yields.py", "spectrum_file.py", "store.py", "summary.py", "summary_signals.py", "workflow.py"),
+    *("workflow_events.py", "workflow_score.py", "workflow_signals.py"),
 )
 """Modules that a window's result does not depend on."""
 
 
-def run_window(data: SearchData, window: MassWindow, scan: RegionScan, config: SearchConfig) -> WindowResult:
+def run_window(
+    data: SearchData, window: MassWindow, scan: RegionScan, config: SearchConfig, *, training_seed: int = 0
+) -> WindowResult:
     """Search one window in this process.
 
     Parameters
@@ -84,15 +84,17 @@ def run_window(data: SearchData, window: MassWindow, scan: RegionScan, config: S
     scan : RegionScan
         Gives the fit grid.
     config : SearchConfig
+    training_seed : int
+        Which of `learning.n_seeds` trainings; 0 is the result, see `analysis.seeds` for the others.
 
     Returns
     -------
     WindowResult
     """
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
-    tasks = _fold_tasks(window, scan.edges(window), config)
+    tasks = _fold_tasks(window, scan.edges(window), config, training_seed)
     folds = [_attempt_fold(task, data) for task in tasks]
-    return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config), data)
+    return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config, _functions(config)), data)
 
 
 def run_scan(
@@ -104,7 +106,7 @@ def run_scan(
     inputs: str = "",
     done: Container[str] = (),
 ) -> Iterator[tuple[str, WindowResult]]:
-    """Search all windows, in parallel over folds and then over windows.
+    """Search all windows with all training seeds, in parallel over folds and then over trainings of windows.
 
     Parameters
     ----------
@@ -116,35 +118,43 @@ def run_scan(
     inputs : str
         Digest of the events, for the keys.
     done : container of str
-        Keys of windows that need not be searched again.
+        Keys of trainings of windows that need not be made again.
 
     Yields
     ------
     key : str
         Digest of all that the result depends on.
     result : WindowResult
-        A window without events comes back with a reason, not as an exception: the others are not lost.
+        One training of one window. A window without events comes back with a reason, not as an exception: the others
+        are not lost.
     """
     require_known(config)
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     data.table.require_features(config.learning.features)
     if data.simulation is not None:
         data.simulation.require_features(config.learning.features)
-    keys = {window: window_key(window, scan, config, inputs) for window in scan.windows}
-    todo = [window for window in scan.windows if keys[window] not in done]
+    functions = _functions(config)
+    keys = {one: window_key(one[0], scan, config, inputs, training_seed=one[1]) for one in trainings(scan, config)}
+    todo = [one for one, key in keys.items() if key not in done]
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
     for start in range(0, len(todo), size):
         batch = todo[start : start + size]
-        tasks = [task for window in batch for task in _fold_tasks(window, scan.edges(window), config)]
-        label = f"window {batch[0].name}" if len(batch) == 1 else f"windows {batch[0].name} to {batch[-1].name}"
+        tasks = [task for window, seed in batch for task in _fold_tasks(window, scan.edges(window), config, seed)]
+        names = list(dict.fromkeys(window.name for window, _ in batch))
+        label = f"window {names[0]}" if len(names) == 1 else f"windows {names[0]} to {names[-1]}"
         trained = backend.map(_attempt_fold, tasks, shared=data)
         folds = dict(track(trained, total=len(tasks), description=f"Training {label}"))
         n_folds = config.learning.n_folds
         evaluations = [
             _Evaluation(
-                window, scan.edges(window), [folds[i * n_folds + k] for k in range(n_folds)], tasks[i * n_folds], config
+                window,
+                scan.edges(window),
+                [folds[i * n_folds + k] for k in range(n_folds)],
+                tasks[i * n_folds],
+                config,
+                functions,
             )
-            for i, window in enumerate(batch)
+            for i, (window, _) in enumerate(batch)
         ]
         evaluated = backend.map(_evaluate, evaluations, shared=data)
         for index, result in track(evaluated, total=len(batch), description=f"Fitting {label}"):
@@ -166,7 +176,7 @@ def require_known(config: SearchConfig) -> None:
             "sidebands."
         )
         raise ConfigError(msg)
-    require_functions(config.background.functions, config.background.strategy)
+    _functions(config)
 
 
 def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> None:
@@ -200,22 +210,37 @@ def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> N
         raise ConfigError(msg)
 
 
-def window_key(window: MassWindow, scan: RegionScan, config: SearchConfig, inputs: str) -> str:
-    """Digest of everything that the result of a window depends on: events, configuration and code."""
+def trainings(scan: RegionScan, config: SearchConfig) -> list[tuple[MassWindow, int]]:
+    """List windows with training seeds: all seeds of a window, then the next window."""
+    return [(window, seed) for window in scan.windows for seed in range(config.learning.n_seeds)]
+
+
+def window_key(
+    window: MassWindow, scan: RegionScan, config: SearchConfig, inputs: str, *, training_seed: int = 0
+) -> str:
+    """Digest of everything that one training of a window depends on: events, configuration and code.
+
+    How many others there are does not matter: a scan with more seeds makes those alone that are missing.
+    """
+    learning = config.learning.model_copy(update={"n_seeds": 1})
+    config = config.model_copy(update={"learning": learning})
+    plugins = plugin_digests((METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions))
     document = {
         "window": window.to_json(),
+        "training_seed": training_seed,
         "bin_width": scan.bin_width,
         "inputs": inputs,
         "random_state": config.random_state,
         "config": config.digest("learning", "background", "statistics"),
         "code": source_digest(Path(__file__).parent, exclude=_NOT_SEARCH),
+        **({"plugins": plugins} if plugins else {}),
     }
     return digest(document)
 
 
 def n_trials(scan: RegionScan, config: SearchConfig) -> int:
-    """Count the p-values that are looked at: windows times selections, the inclusive one counted."""
-    return len(scan.windows) * (len(config.learning.efficiencies) + 1)
+    """Count the p-values that are looked at: in every window one inclusive, and one a selection and training seed."""
+    return len(scan.windows) * ((config.learning.n_selections - 1) * config.learning.n_seeds + 1)
 
 
 @dataclass(frozen=True)
@@ -225,9 +250,16 @@ class _Evaluation:
     folds: Sequence[FoldResult | CwolaError]
     task: FoldTask
     config: SearchConfig
+    functions: tuple[MassFunction, ...]
 
 
-def _fold_tasks(window: MassWindow, edges: NDArray[np.float64], config: SearchConfig) -> list[FoldTask]:
+def _functions(config: SearchConfig) -> tuple[MassFunction, ...]:
+    return require_functions(config.background.functions, config.background.strategy)
+
+
+def _fold_tasks(
+    window: MassWindow, edges: NDArray[np.float64], config: SearchConfig, training_seed: int
+) -> list[FoldTask]:
     learning = config.learning
     nested = learning.cross_fitting == "nested"
     n_models = learning.n_candidates if nested else learning.n_members
@@ -237,13 +269,21 @@ def _fold_tasks(window: MassWindow, edges: NDArray[np.float64], config: SearchCo
         learning.n_folds,
         learning.features,
         configured_method(learning),
-        BoostedTrees(learning.classifier, n_models, learning.bagged_features),
+        _learner(learning, n_models),
         config.random_state,
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
         template=learning.threshold_reference == "background-template",
         decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
+        training_seed=training_seed,
     )
     return [replace(task, fold=fold) for fold in range(learning.n_folds)]
+
+
+def _learner(learning: LearningConfig, n_models: int) -> Learner:
+    trees = BoostedTrees(learning.classifier, n_models, learning.bagged_features)
+    if learning.tuning.criterion == "none":
+        return trees
+    return TunedTrees(trees, learning.tuning, learning.efficiencies if learning.working_point == "argos" else ())
 
 
 def _attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
@@ -255,13 +295,16 @@ def _attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
 
 def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     failures = [fold for fold in job.folds if isinstance(fold, CwolaError)]
+    seed = job.task.training_seed
     if failures:
-        return WindowResult(job.window, job.edges, reason=str(failures[0]))
+        return WindowResult(job.window, job.edges, reason=str(failures[0]), training_seed=seed)
     fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
     passes = _working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
-    result = evaluate_window(data, job.window, job.edges, passes, models, job.config)
-    return result if data.blinded else replace(result, scores=fit.scores.mean(), scalings=fit.scalings)
+    result = evaluate_window(data, job.window, job.edges, passes, models, job.config, job.functions, training_seed=seed)
+    if seed or data.blinded:
+        return result
+    return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)
 
 
 def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:
@@ -278,4 +321,5 @@ def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config
         weight=table.weight,
         random_state=config.random_state,
         ensemble=config.learning.ensemble,
+        chosen=fit.working_points if config.learning.working_point == "argos" else None,
     )

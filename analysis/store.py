@@ -2,8 +2,9 @@
 
 Layout: `config.json` (resolved configuration), `process.json` and `parts/` (selected events), `windows/<low>-<high>/`
 (record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, scores, models as UBJ and what applying them
-needs, see `analysis.published`), `global.json`,
-`results.json`, `manifest.json`, `plots/` and `cwola.log`. Everything is written atomically: what exists is complete.
+needs, see `analysis.published`), `seeds/<number>/<low>-<high>/` (further trainings, without models and scores),
+`global.json`, `signals/` (workspaces of the signal samples), `results.json`, `manifest.json`, `plots/` and `cwola.log`.
+Everything is written atomically: what exists is complete.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from analysis.errors import ResultsError, writing
 from analysis.published import save_classifier
 from analysis.records import check_results, software_versions, window_document, window_from_document
 from analysis.search import WindowResult
+from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
 
 __all__ = ["ResultsFolder"]
@@ -98,7 +100,7 @@ class ResultsFolder:
         return self._read_json("process.json", "process")
 
     def save_window(self, key: str, result: WindowResult, *, inputs: str = "") -> None:
-        """Write one window, replacing what was there of it.
+        """Write one training of a window, replacing what was there of it.
 
         Parameters
         ----------
@@ -108,7 +110,8 @@ class ResultsFolder:
         inputs : str
             Digest of the events alone, so that arrays with one value per event can be put beside them again.
         """
-        target = self._windows / result.window.name
+        seed = result.training_seed
+        target = (self._seeds / str(seed) if seed else self._windows) / result.window.name
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         for left in self._windows.glob(f".{target.name}.*.tmp"):  # of a run that was killed
             shutil.rmtree(left, ignore_errors=True)
@@ -121,8 +124,10 @@ class ResultsFolder:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def _fill_window(self, folder: Path, keys: Mapping[str, str], result: WindowResult) -> None:
+        folder.mkdir(parents=True)
         models = folder / "models"
-        models.mkdir(parents=True)
+        if result.models:
+            models.mkdir()
         for fold, members in enumerate(result.models):
             for member, document in enumerate(members):
                 (models / f"fold{fold}_member{member}.ubj").write_bytes(document)
@@ -164,7 +169,7 @@ class ResultsFolder:
             In the order of `keys`; those that are not on disk are left out.
         """
         found: dict[str, WindowResult] = {}
-        for path in sorted(self._windows.glob("[!.]*/window.json")):
+        for path in self._window_files():
             with suppress(OSError, EOFError, ValueError, KeyError, BadZipFile):
                 document = json.loads(path.read_text(encoding="utf-8"))
                 if document["key"] in keys:
@@ -205,6 +210,45 @@ class ResultsFolder:
             raise ResultsError(msg)
         return scores
 
+    def save_signals(
+        self, key: str, documents: Sequence[Mapping[str, Any]], workspaces: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Write what was found of signal samples, replacing what was there.
+
+        Parameters
+        ----------
+        key : str
+            Digest of all that it depends on.
+        documents : sequence of mapping
+            "signals" of `results.json`.
+        workspaces : mapping of dataset to name to dict
+            pyhf workspaces.
+        """
+        target = self.path / "signals"
+        temporary = target.with_name(f".signals.{os.getpid()}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            with writing(target):
+                temporary.mkdir()
+                for dataset, found in workspaces.items():
+                    (temporary / dataset).mkdir()
+                    for name, workspace in found.items():
+                        self._write_json(temporary / dataset / f"workspace_{name}.json", workspace)
+                self._write_json(temporary / "signals.json", {"key": key, "signals": list(documents)})
+                shutil.rmtree(target, ignore_errors=True)
+                temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def load_signals(self, key: str) -> list[dict[str, Any]] | None:
+        """Read what was found of signal samples; None where there is nothing, or of other events or settings."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            document = json.loads((self.path / "signals" / "signals.json").read_text(encoding="utf-8"))
+            if document["key"] == key:
+                found: list[dict[str, Any]] = document["signals"]
+                return found
+        return None
+
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""
         path = self.plots / "control" / "histograms.json"
@@ -213,7 +257,7 @@ class ResultsFolder:
         self._write_json(path, document, default=uhi.io.json.default)
         return path
 
-    def save_results(self, document: Mapping[str, Any], keys: Sequence[str]) -> None:
+    def save_results(self, document: Mapping[str, Any], keys: Sequence[str], seed_keys: Sequence[str] = ()) -> None:
         """Check and write `results.json` and the manifest, and remove windows that are not part of them.
 
         Parameters
@@ -222,6 +266,8 @@ class ResultsFolder:
             From `analysis.records.results_document`.
         keys : sequence of str
             Keys of the windows in it.
+        seed_keys : sequence of str
+            Keys of their further trainings.
 
         Raises
         ------
@@ -229,25 +275,27 @@ class ResultsFolder:
             If the document does not follow the schema.
         """
         check_results(document)
-        self._prune(keys)
+        self._prune({*keys, *seed_keys})
         self._write_json(self.path / "results.json", document)
         manifest = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": software_versions(),
+            "plugins": document.get("plugins", []),
             "config_digest": document["config_digest"],
             "random_state": document["random_state"],
             "inputs": document["inputs"],
             "window_keys": list(keys),
+            "seed_keys": list(seed_keys),
             "sha256": {
                 path.relative_to(self.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in sorted(self._windows.rglob("*"))
+                for path in sorted([*self._windows.rglob("*"), *self._seeds.rglob("*")])
                 if path.is_file()
             },
         }
         self._write_json(self.path / "manifest.json", manifest)
 
     def load_results(self) -> tuple[dict[str, Any], list[WindowResult]]:
-        """Read `results.json` and the windows it was assembled from.
+        """Read `results.json` and the windows it was assembled from, with their seeds joined.
 
         Raises
         ------
@@ -255,12 +303,13 @@ class ResultsFolder:
             If the search has not run, or a window is missing.
         """
         document = self._read_json("results.json", "scan")
-        keys = self._read_json("manifest.json", "scan")["window_keys"]
+        manifest = self._read_json("manifest.json", "scan")
+        keys = manifest["window_keys"] + manifest.get("seed_keys", [])
         windows = self.load_windows(keys)
         if len(windows) < len(keys):
             msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
             raise ResultsError(msg)
-        return document, list(windows.values())
+        return document, join_seeds(windows.values())
 
     @property
     def config(self) -> Path:
@@ -271,14 +320,26 @@ class ResultsFolder:
     def _windows(self) -> Path:
         return self.path / "windows"
 
-    def _prune(self, keys: Sequence[str]) -> None:
-        for path in self._windows.glob("[!.]*/window.json"):
+    @property
+    def _seeds(self) -> Path:
+        return self.path / "seeds"
+
+    def _window_files(self) -> list[Path]:
+        """List the records of all trainings of all windows."""
+        found = [*self._windows.glob("[!.]*/window.json"), *self._seeds.glob("[!.]*/[!.]*/window.json")]
+        return sorted(found)
+
+    def _prune(self, keys: Container[str]) -> None:
+        for path in self._window_files():
             try:
                 stale = json.loads(path.read_text(encoding="utf-8"))["key"] not in keys
             except (ValueError, KeyError):
                 stale = True
             if stale:
                 shutil.rmtree(path.parent)
+        for folder in (*self._seeds.glob("*"), self._seeds):
+            with suppress(OSError):  # not empty
+                folder.rmdir()
 
     def _read_json(self, name: str, stage: str) -> dict[str, Any]:
         path = self.path / name

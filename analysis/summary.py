@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
@@ -13,7 +14,8 @@ from rich.text import Text
 from analysis.records import cut_order
 from analysis.schema import MISSING_TRIGGER
 from analysis.search import SelectionResult, WindowResult
-from analysis.statistics import GlobalResult
+from analysis.seeds import n_seeds, seed_spread
+from analysis.statistics import DiscoveryResult, GlobalResult
 
 __all__ = ["cutflow_table", "headline", "n_minus_one_table", "scan_table", "selection_notes"]
 
@@ -109,11 +111,13 @@ def scan_table(results: Sequence[WindowResult], *, blinded: bool) -> Table:
     -------
     rich.table.Table
         One row per window (GeV), one column per selection: "n / b ± error" and the local z, set off above 3, with an
-        asterisk where the background is too small for asymptotic formulae. Why something failed stands below the table.
+        asterisk where the background is too small for asymptotic formulae; below it, where there are several trainings,
+        the median of z over them and the distances to the quantiles 0.84 and 0.16. Why something failed stands below
+        the table.
     """
     failures = _notes(results, blinded=blinded)
     table = Table(
-        title=f"{'Expected b (blinded)' if blinded else 'Observed n / expected b and local z'} per window in GeV",
+        title=_title(results, blinded=blinded),
         box=box.SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
@@ -131,6 +135,16 @@ def scan_table(results: Sequence[WindowResult], *, blinded: bool) -> Table:
     return table
 
 
+@dataclass(frozen=True)
+class _Excess:
+    """One look; the selection is that of the first training."""
+
+    discovery: DiscoveryResult
+    result: WindowResult
+    selection: SelectionResult
+    seed: int
+
+
 def headline(results: Sequence[WindowResult], global_result: GlobalResult | None) -> str:
     """Say in a line or two what the search found.
 
@@ -143,13 +157,15 @@ def headline(results: Sequence[WindowResult], global_result: GlobalResult | None
     Returns
     -------
     str
-        The largest excess, where it is, its local z and the global p-value. Plain text without markup.
+        The largest excess of all windows, selections and training seeds, where it is, its local z and the global
+        p-value. Plain text without markup.
     """
     found = [
-        (selection.discovery, result, selection)
+        _Excess(one.discovery, result, selection, seed)
         for result in results
         for selection in result.selections
-        if selection.discovery is not None
+        for seed, one in enumerate((selection, *selection.seeds))
+        if one.discovery is not None
     ]
     incomplete = sum(result.status != "ok" for result in results)
     lines = [f"{incomplete} of {len(results)} windows failed or are incomplete."] if incomplete else []
@@ -157,13 +173,16 @@ def headline(results: Sequence[WindowResult], global_result: GlobalResult | None
         blinded = any(selection.limit is not None for result in results for selection in result.selections)
         nothing = "Blinded: no counts or p-values inside the windows." if blinded else "No window has a result."
         return "\n".join([nothing, *lines])
-    discovery, result, selection = max(found, key=lambda item: item[0].z)
-    where = f"in {result.window.name} GeV, {selection.name}"
-    excess = (
-        f"{'Largest excess' if discovery.z > 0 else 'No excess; the largest'}: local z = {_z(discovery.z)} "
-        f"(p0 {_p_value(discovery.p0, '=')}) {where}: n = {_count(selection.n_obs)}, b = {_background(selection)}."
-    )
-    return "\n".join([excess, *_global_lines(results, global_result), *lines])
+    largest = max(found, key=lambda excess: excess.discovery.z)
+    return "\n".join([*_excess_lines(largest), *_global_lines(results, global_result), *lines])
+
+
+def _title(results: Sequence[WindowResult], *, blinded: bool) -> str:
+    if blinded:
+        return "Expected b (blinded) per window in GeV"
+    seeds = n_seeds(results)
+    below = "" if seeds == 1 else f", and z over {seeds} trainings: median +- to 84 and 16 %"
+    return f"Observed n / expected b and local z per window in GeV{below}"
 
 
 def _cut_table(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table:
@@ -224,6 +243,10 @@ def _scan_cell(selection: SelectionResult | None, *, blinded: bool) -> Text:
         z = selection.discovery.z
         mark = "" if selection.calibrated and selection.discovery.asymptotics_trusted else _APPROXIMATE
         cell.append(f"\nz = {_z(z)}{mark}", style="bold red" if z > _HIGHLIGHT_Z else "")
+    if spread := seed_spread(selection, "z"):
+        known = sum(value is not None for value in spread.values)
+        of = "" if known == len(spread.values) else f" ({known} of {len(spread.values)})"
+        cell.append(f"\n{_z(spread.median)} +{_z(spread.high - spread.median)}-{_z(spread.median - spread.low)}{of}")
     return cell
 
 
@@ -251,6 +274,20 @@ def _failures(results: Sequence[WindowResult]) -> Text | None:
     return Text("\n".join(lines), style="red") if lines else None
 
 
+def _excess_lines(largest: _Excess) -> list[str]:
+    discovery, first = largest.discovery, largest.selection
+    selection = (first, *first.seeds)[largest.seed]
+    seed = f", training seed {largest.seed}" if first.seeds else ""
+    kind = "Largest excess" if discovery.z > 0 else "No excess; the largest"
+    where = f"in {largest.result.window.name} GeV, {first.name}{seed}"
+    counts = f"n = {_count(selection.n_obs)}, b = {_background(selection)}"
+    lines = [f"{kind}: local z = {_z(discovery.z)} (p0 {_p_value(discovery.p0, '=')}) {where}: {counts}."]
+    if spread := seed_spread(first, "z"):
+        z = f"{_z(spread.median)} [{_z(spread.low)}, {_z(spread.high)}]"
+        lines.append(f"There z is {z}, median [16 %, 84 %] over {len(spread.values)} trainings; seed 0 is the result.")
+    return lines
+
+
 def _global_lines(results: Sequence[WindowResult], global_result: GlobalResult | None) -> list[str]:
     if global_result is None or global_result.p0 is None:
         return []
@@ -258,11 +295,18 @@ def _global_lines(results: Sequence[WindowResult], global_result: GlobalResult |
     at_most, at_least = ("<=", ">=") if bound else ("=", "=")
     z = "" if global_result.z is None else f" (z {at_least} {global_result.z:.1f})"
     names = {selection.name for result in results for selection in result.selections}
-    looks = f"{len(results)} windows x {len(names)} selections = {len(results) * len(names)} looks"
+    looks = _looks(len(results), len(names), n_seeds(results))
     lines = [f"Global p0 {_p_value(global_result.p0, at_most)}{z}, {global_result.method_text} for {looks}."]
     if global_result.effective_trials is not None:
         lines[0] = f"{lines[0][:-1]}, worth {global_result.effective_trials:.0f} independent ones."
     return lines
+
+
+def _looks(n_windows: int, n_selections: int, trainings: int) -> str:
+    if trainings == 1:
+        return f"{n_windows} windows x {n_selections} selections = {n_windows * n_selections} looks"
+    n_looks = n_windows * ((n_selections - 1) * trainings + 1)
+    return f"{n_windows} windows x ({n_selections - 1} selections x {trainings} seeds + inclusive) = {n_looks} looks"
 
 
 def _p_value(p_value: float, relation: str) -> str:

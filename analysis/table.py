@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analysis.errors import TableError
 from analysis.identity import event_hash
 from analysis.location import Location, reading, write_file
-from analysis.schema import FIXED_COLUMNS, METADATA_KEY, FeatureSpec, table_schema
+from analysis.schema import FIXED_COLUMNS, METADATA_KEY, WEIGHT_PREFIX, FeatureSpec, table_schema
 
 __all__ = ["EventTable", "labels", "read_features", "read_part_info", "write_part"]
 
@@ -53,7 +53,7 @@ class EventTable:
         Parameters
         ----------
         columns : mapping of str to (n_events,) array
-            All fixed columns and all features.
+            All fixed columns and all features; varied weights where there are any.
         features : sequence of FeatureSpec
 
         Returns
@@ -65,7 +65,9 @@ class EventTable:
         TableError
             If a column is missing, or `mjj` or `weight` holds a value that is not finite.
         """
-        schema = table_schema(tuple(features))
+        known = {*FIXED_COLUMNS, *(spec.name for spec in features)}
+        weights = tuple(name for name in columns if name.startswith(WEIGHT_PREFIX) and name not in known)
+        schema = table_schema(tuple(features), weights)
         if missing := [name for name in schema.names if name not in columns]:
             msg = f"the event table lacks the columns {', '.join(missing)}."
             raise TableError(msg)
@@ -75,7 +77,9 @@ class EventTable:
         return result
 
     @classmethod
-    def from_parts(cls, paths: Iterable[Location], scales: Mapping[str, float] | None = None) -> Self:
+    def from_parts(
+        cls, paths: Iterable[Location], scales: Mapping[str, float] | None = None, *, weights: Sequence[str] = ()
+    ) -> Self:
         """Read parquet parts, normalise their weights and sort the events by identity.
 
         The order of rows depends on the events alone, not on chunking or file names, so every later result is
@@ -87,6 +91,8 @@ class EventTable:
             Parts written by `write_part`, all with the same features.
         scales : mapping of dataset name to float, optional
             Factor on the weight of each dataset; 1 where absent.
+        weights : sequence of str
+            Columns with varied weights to read as well; they are scaled alike.
 
         Returns
         -------
@@ -106,7 +112,8 @@ class EventTable:
         if odd := [str(part) for part, found in specs.items() if found != features]:
             msg = f"{odd[0]} has other features than {parts[0]}; delete the folder of parts and process again."
             raise TableError(msg)
-        table = pa.concat_tables(_read(part) for part in parts).unify_dictionaries().combine_chunks()
+        names = table_schema(features, tuple(weights)).names
+        table = pa.concat_tables(_read(part, names) for part in parts).unify_dictionaries().combine_chunks()
         result = cls(_sorted(table), features)
         result._require_finite()
         result._require_unique()
@@ -194,13 +201,24 @@ class EventTable:
         mask: NDArray[np.bool_] = pc.is_in(self.table["dataset"], pa.array(list(names), pa.string())).to_numpy()
         return mask
 
+    def reweighted(self, factors: Mapping[str, float]) -> Self:
+        """Return the table with columns of weights multiplied by factors."""
+        table = self.table
+        for name, factor in factors.items():
+            index = table.column_names.index(name)
+            table = table.set_column(index, name, pa.array(self.column(name) * factor))
+        return type(self)(table, self.features)
+
     def _scaled(self, scales: Mapping[str, float]) -> Self:
         if all(scale == 1.0 for scale in scales.values()):
             return self
         labels = self.column("dataset")
         factor = np.select([labels == name for name in scales], list(scales.values()), 1.0)
-        index = self.table.column_names.index("weight")
-        return type(self)(self.table.set_column(index, "weight", pa.array(self.weight * factor)), self.features)
+        table = self.table
+        for index, name in enumerate(table.column_names):
+            if name == "weight" or (name.startswith(WEIGHT_PREFIX) and name not in self.feature_names):
+                table = table.set_column(index, name, pa.array(self.column(name) * factor))
+        return type(self)(table, self.features)
 
     def _require_finite(self) -> None:
         for name in ("mjj", "weight"):
@@ -247,7 +265,7 @@ def _equal_next(column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.bool
     return equal
 
 
-def write_part(path: Location, table: EventTable, info: Mapping[str, Any]) -> None:
+def write_part(path: Location, table: EventTable, info: Mapping[str, Any], *, quick: bool = False) -> None:
     """Write one part: a part that can be read is complete.
 
     Parameters
@@ -258,6 +276,8 @@ def write_part(path: Location, table: EventTable, info: Mapping[str, Any]) -> No
         May be empty.
     info : mapping
         JSON-ready record of how the part came to be (entries, cutflow, sum of weights); read by `read_part_info`.
+    quick : bool
+        Half the time for a sixth more space.
 
     Raises
     ------
@@ -266,9 +286,23 @@ def write_part(path: Location, table: EventTable, info: Mapping[str, Any]) -> No
     """
     document = {"features": [spec.to_json() for spec in table.features], "info": dict(info)}
     stored = table.table.replace_schema_metadata({METADATA_KEY: json.dumps(document).encode()})
-    write_file(
-        path, lambda target: pq.write_table(stored, target, compression="zstd", use_dictionary=DICTIONARY_COLUMNS)
-    )
+    options = {"use_dictionary": DICTIONARY_COLUMNS, **_effort(table, quick=quick)}
+    write_file(path, lambda target: pq.write_table(stored, target, **options))
+
+
+def _effort(table: EventTable, *, quick: bool) -> dict[str, Any]:
+    """Options of parquet: varied weights, which hardly get smaller, cost a tenth of the pass if they are compressed."""
+    names = table.table.column_names
+    if quick:
+        return {"compression": "lz4", "write_statistics": False}
+    plain = [name for name in names if name.startswith(WEIGHT_PREFIX) and name not in table.feature_names]
+    if not plain:
+        return {"compression": "zstd"}
+    others = [name for name in names if name not in plain]
+    return {
+        "compression": {**dict.fromkeys(others, "zstd"), **dict.fromkeys(plain, "none")},
+        "write_statistics": others,
+    }
 
 
 def read_part_info(path: Location) -> dict[str, Any] | None:
@@ -295,9 +329,9 @@ def read_features(path: Location) -> tuple[FeatureSpec, ...]:
     return tuple(FeatureSpec.from_json(spec) for spec in _read_document(path)["features"])
 
 
-def _read(path: Location) -> pa.Table:
+def _read(path: Location, names: Sequence[str]) -> pa.Table:
     with reading(path) as source:
-        return pq.read_table(source)
+        return pq.read_table(source, columns=names)
 
 
 def _read_document(path: Location) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The stages in order: process, scan, plot. Each resumes from what is on disk.
+"""The stages in order: process, scan (and the signals of it), plot. Each resumes from what is on disk.
 
 The only module that imports both packages; `processors` (and with it coffea) is imported by the stage that reads ROOT
 files alone, so that a scan runs on ready events without it.
@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,25 @@ from analysis.identity import digest
 from analysis.location import Location
 from analysis.look_elsewhere import global_key, global_result
 from analysis.methods import get_method
+from analysis.plugins import plugin_records
 from analysis.processed import ProcessedEvents, is_blinded, load_events
 from analysis.records import results_document
 from analysis.regions import RegionScan
-from analysis.search import SearchData, WindowResult, n_trials, require_known, require_samples, run_scan, window_key
+from analysis.search import (
+    SearchData,
+    WindowResult,
+    n_trials,
+    require_known,
+    require_samples,
+    run_scan,
+    trainings,
+    window_key,
+)
+from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
+from analysis.workflow_signals import evaluate_signals
 
 __all__ = [
     "ScanSummary",
@@ -51,15 +63,19 @@ class ScanSummary:
     Attributes
     ----------
     results : tuple of WindowResult
+        One per window, with its seeds joined.
     global_result : GlobalResult
     blinded : bool
     trials : dict of str to int
+    signals : tuple of dict
+        What is left of the datasets of kind signal, as in `results.json`.
     """
 
     results: tuple[WindowResult, ...]
     global_result: GlobalResult
     blinded: bool
     trials: dict[str, int]
+    signals: tuple[dict[str, Any], ...] = ()
 
 
 def process(
@@ -96,6 +112,8 @@ def process(
         document = result.to_json()
         document["parts"] = None if parts is None else str(parts.absolute())
         document["selection"] = config.selection.model_dump(mode="json")
+        document["configured_systematics"] = [one.model_dump(mode="json") for one in config.systematics]
+        document["plugins"] = plugin_records(of_events=True)
         for name, dataset in datasets.items():
             document["datasets"][name]["dataset"] = asdict(dataset)
         folder.save_process(document)
@@ -146,8 +164,13 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
             blinded=summary.blinded,
             global_result=summary.global_result,
         )
-        folder.save_results(document, list(results))
-    return summary
+        further = [key for key, result in results.items() if result.training_seed > 0]
+        keys = [key for key in results if key not in further]
+        folder.save_results(document, keys, further)
+    with stage("signals"):
+        signals = evaluate_signals(events, config, folder, backend, {key: results[key] for key in keys})
+        folder.save_results({**document, "signals": signals}, keys, further)
+    return replace(summary, signals=tuple(signals))
 
 
 def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
@@ -263,13 +286,17 @@ class _Scan:
 
 def _run_windows(job: _Scan) -> dict[str, WindowResult]:
     inputs = job.all_inputs
-    keys = [window_key(window, job.regions, job.config, inputs) for window in job.regions.windows]
+    keys = [
+        window_key(window, job.regions, job.config, inputs, training_seed=seed)
+        for window, seed in trainings(job.regions, job.config)
+    ]
     known = job.folder.load_windows(keys)
     if len(known) < len(keys):
         for key, result in run_scan(job.data, job.regions, job.config, job.backend, inputs=inputs, done=known):
             job.folder.save_window(key, result, inputs=job.inputs)
             known[key] = result
-            _log.info("window %s: %s", result.window.name, result.reason or result.status)
+            seed = f", training seed {result.training_seed}" if result.training_seed else ""
+            _log.info("window %s%s: %s", result.window.name, seed, result.reason or result.status)
     return {key: known[key] for key in keys}
 
 
@@ -285,10 +312,11 @@ def _global_result(job: _Scan, results: Mapping[str, WindowResult]) -> GlobalRes
 def _summarise(job: _Scan, results: Mapping[str, WindowResult], total: GlobalResult) -> ScanSummary:
     trials = {
         "windows": len(job.regions.windows),
-        "selections": len(job.config.learning.efficiencies) + 1,
+        "selections": job.config.learning.n_selections,
+        "seeds": job.config.learning.n_seeds,
         "total": n_trials(job.regions, job.config),
     }
-    return ScanSummary(tuple(results.values()), total, job.blinded, trials)
+    return ScanSummary(tuple(join_seeds(results.values())), total, job.blinded, trials)
 
 
 def _truth(observed: Iterable[Dataset]) -> tuple[str, ...] | None:

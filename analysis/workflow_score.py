@@ -14,6 +14,7 @@ from analysis.config import SearchConfig
 from analysis.datasets import Dataset
 from analysis.errors import ConfigError, writing
 from analysis.event_list import require_format, write_events
+from analysis.plugins import require_same_plugins
 from analysis.processed import ProcessedEvents, load_events
 from analysis.published import Classifier, ScoredEvents, load_classifiers, score_events, scored_columns
 from analysis.spectra import window_counts
@@ -108,12 +109,14 @@ def score_files(
     Raises
     ------
     ConfigError
-        If there is no such window, the files were trained on, or they hold real data and the search is blinded.
+        If there is no such window, the files were trained on, they hold real data and the search is blinded, or other
+        plugins are loaded than the search selected its events with.
     ResultsError
         If a file of the classifiers is missing or is not the one that the search wrote.
     """
     require_format(output)
     config, classifiers = load_classifiers(models, window)
+    _require_plugins(models)
     if format_name is None or tree is None:
         found = inspect(files[0], tree)
         format_name, tree = format_name or found["format"], tree or found["tree"]
@@ -124,7 +127,7 @@ def score_files(
         output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".scoring_", dir=output.parent) as scratch:
         folder = ResultsFolder(Path(scratch))
-        events = process({_NAME: dataset}, config, folder, backend)
+        events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend)
         _require_untrained(events, models)
         table = load_events(folder).read_simulation(folder)
     _require_simulation(table, config)
@@ -153,6 +156,12 @@ def _summarise(
             for name, count in zip(one.passes.names, counts.tolist(), strict=True)
         ]
     return ScoreSummary(output, len(table), generated, recorded, tuple(selections))
+
+
+def _require_plugins(models: Path) -> None:
+    """Refuse other plugins than those of the search, and never load what a folder names: it may be somebody else's."""
+    recorded = json.loads((models / "manifest.json").read_text(encoding="utf-8")).get("plugins", [])
+    require_same_plugins(recorded, f"{models} was made", "Plugins run as code: read those that others give you.")
 
 
 def _require_untrained(events: ProcessedEvents, models: Path) -> None:

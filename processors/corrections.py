@@ -28,7 +28,7 @@ def find_correction(file: ConfigFile, name: str | None, keys: tuple[str, str]) -
     name : str or None
         None for the only one.
     keys : (str, str)
-        Of the configuration, for the file and the name.
+        Of the configuration, for the file and the name, such as "selection.veto_map".
 
     Returns
     -------
@@ -45,7 +45,7 @@ def find_correction(file: ConfigFile, name: str | None, keys: tuple[str, str]) -
         return found[names[0]]
     if name not in names:
         wanted = "several corrections" if name is None else f"no correction '{name}'"
-        msg = f"selection.{keys[0]}: {file.path} holds {wanted}. Set selection.{keys[1]} to one of {', '.join(names)}."
+        msg = f"{keys[0]}: {file.path} holds {wanted}. Set {keys[1]} to one of {', '.join(names)}."
         raise ConfigError(msg)
     return found[name]
 
@@ -80,8 +80,8 @@ def evaluate(correction: Correction, inputs: dict[str, Floats | str]) -> Floats:
         values[finite] = correction.evaluate(*arguments)
     except (IndexError, RuntimeError, ValueError) as error:
         msg = (
-            f"the correction '{correction.name}' cannot be evaluated: {error}. Check the file and the keys of "
-            "[selection] that belong to it."
+            f"the correction '{correction.name}' cannot be evaluated: {error}. Check the file and the keys of the "
+            "configuration that belong to it."
         )
         raise ConfigError(msg) from error
     return values
@@ -97,5 +97,5 @@ def _parse(content: bytes, path: str, key: str) -> correctionlib.CorrectionSet:
         text = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
         return correctionlib.CorrectionSet.from_string(text.decode())
     except (OSError, EOFError, zlib.error, RuntimeError, ValueError) as error:
-        msg = f"selection.{key}: {path} is not a correctionlib JSON file: {error}."
+        msg = f"{key}: {path} is not a correctionlib JSON file: {error}."
         raise ConfigError(msg) from error

@@ -1,9 +1,9 @@
-"""The processor: one chunk of events in, one part of the event table out."""
+"""The processor: one chunk of events in, one part of the event table out, and one for each variation of its jets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,12 @@ from analysis.stitching import Slice
 from analysis.table import EventTable, labels, write_part
 from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
-from processors.objects import Dijets, Tally
+from processors.objects import Dijets, Floats, Tally
 from processors.sanity import count_implausible
-from processors.selection import CUTS, Cut, apply_cuts, count_missing_triggers, cut
+from processors.selection import Cut, Selected, apply_cuts, count_missing_triggers, passes_all
+from processors.variations import Systematics
 
-__all__ = ["DijetProcessor", "part_name"]
+__all__ = ["DijetProcessor", "part_name", "variation_name"]
 
 
 def part_name(dataset: str, fileuuid: str, entrystart: int, entrystop: int) -> str:
@@ -30,10 +31,16 @@ def part_name(dataset: str, fileuuid: str, entrystart: int, entrystop: int) -> s
     return f"dataset={dataset}/{fileuuid}_{entrystart}-{entrystop}.parquet"
 
 
+def variation_name(variation: str, part: str) -> str:
+    """Path of a part with varied jets, from the name of the variation and the path of the nominal part."""
+    return f"variation={variation}/{part}"
+
+
 @dataclass(frozen=True)
 class DijetProcessor(ProcessorABC):
     """Selects dijet events and writes them, with their features, as one parquet part per chunk.
 
+    A part with varied jets holds the events of the search region: yields there are what it is for.
     Carries the functions that it calls, not their names, so that workers need no registry. Keeps no state.
 
     Attributes
@@ -46,11 +53,13 @@ class DijetProcessor(ProcessorABC):
         What the parts were made with: configuration and code.
     features : tuple of Feature
         Columns of the table.
+    cuts : tuple of Cut
     required : frozenset of str
         Features without which a part is of no use.
-    cuts : tuple of Cut
     sqrt_s_gev : float
         Collision energy, GeV: no jet has more than half of it.
+    systematics : Systematics
+        For simulation.
     """
 
     adapter: Adapter
@@ -58,9 +67,10 @@ class DijetProcessor(ProcessorABC):
     folder: Location
     digest: str
     features: tuple[Feature, ...]
+    cuts: tuple[Cut, ...]
     required: frozenset[str] = frozenset()
-    cuts: tuple[Cut, ...] = CUTS
     sqrt_s_gev: float = 13000.0
+    systematics: Systematics = field(default_factory=Systematics)
 
     def process(self, events: Any) -> dict[str, dict[str, set[str]]]:
         """Process one chunk.
@@ -81,35 +91,56 @@ class DijetProcessor(ProcessorABC):
             If a branch that is needed is missing, or the weights make no sense.
         """
         meta = events.metadata
+        systematics = self.systematics.of(meta["dataset"], meta["kind"])
+        cuts = (*_slice_cuts(meta["slice"]), *self.cuts)
         dijets = self.adapter.read(events, self.selection)
-        passed = apply_cuts(dijets, self.selection, (*_slice_cuts(meta["slice"]), *self.cuts))
+        passed = apply_cuts(dijets, self.selection, cuts)
         selected = dijets.take(passed.mask).ordered(self.selection.jet_order)
-        columns, unavailable = compute_features(selected, self.features)
+        weights = systematics.vary_weights(dijets)
+        varied_weights = {name: values[passed.mask] for name, values in weights.columns.items()}
+        table, unavailable = self._table(selected, varied_weights)
         for name in sorted(self.required & set(unavailable)):
             msg = f"feature '{name}' cannot be computed. {unavailable[name]}"
             raise InputFileError(msg)
-        fixed = _fixed_columns(selected, meta["dataset"], self.selection.abs_dy_search)
-        searched = Tally.of(selected.weight[selected.abs_dy < self.selection.abs_dy_search])
-        table = EventTable.from_columns({**fixed, **columns}, [one.spec for one in self.features])
+        name = part_name(meta["dataset"], meta["fileuuid"], meta["entrystart"], meta["entrystop"])
+        origin = {**self.origin(meta), "file": meta["filename"]}
+        for variation, varied in systematics.vary_jets(dijets):
+            mask = passes_all(varied, self.selection, cuts) & (varied.abs_dy < self.selection.abs_dy_search)
+            varied_table, _ = self._table(varied.take(mask).ordered(self.selection.jet_order))
+            write_part(self.folder / variation_name(variation, name), varied_table, origin, quick=True)
         info = {
-            **self.origin(meta),
-            "file": meta["filename"],
+            **origin,
+            **self._counts(dijets, passed, selected),
+            "generator_weight": dijets.generator_weight,
+            "unavailable": unavailable,
+            "varied_sums": _to_json(weights.sums),
+        }
+        write_part(self.folder / name, table, info)  # last: where it is, its variations are
+        return {meta["dataset"]: {"parts": {name}}}
+
+    def postprocess(self, accumulator: Any) -> Any:
+        """Return the accumulated output as it is."""
+        return accumulator
+
+    def _table(
+        self, selected: Dijets, weights: Mapping[str, Floats] | None = None
+    ) -> tuple[EventTable, dict[str, str]]:
+        """Make the table of selected events, and say which features the file cannot give."""
+        columns, unavailable = compute_features(selected, self.features)
+        fixed = _fixed_columns(selected, selected.origin.dataset, self.selection.abs_dy_search)
+        specs = [one.spec for one in self.features]
+        return EventTable.from_columns({**fixed, **(weights or {}), **columns}, specs), unavailable
+
+    def _counts(self, dijets: Dijets, passed: Selected, selected: Dijets) -> dict[str, Any]:
+        searched = Tally.of(selected.weight[selected.abs_dy < self.selection.abs_dy_search])
+        return {
             "cutflow": _to_json({**passed.cutflow, SEARCH_REGION: searched}),
             "n_minus_one": _to_json(passed.n_minus_one),
             "sum_of_weights": passed.cutflow["all"].weight,
             "sanity": count_oddities(selected)
             | count_implausible(dijets, selected, self.sqrt_s_gev, self._branch)
             | count_missing_triggers(dijets, self.selection),
-            "generator_weight": dijets.generator_weight,
-            "unavailable": unavailable,
         }
-        name = part_name(meta["dataset"], meta["fileuuid"], meta["entrystart"], meta["entrystop"])
-        write_part(self.folder / name, table, info)
-        return {meta["dataset"]: {"parts": {name}}}
-
-    def postprocess(self, accumulator: Any) -> Any:
-        """Return the accumulated output as it is."""
-        return accumulator
 
     def _branch(self, column: str) -> str:
         layout, selection = self.adapter.layout, self.selection
@@ -123,6 +154,7 @@ class DijetProcessor(ProcessorABC):
             "dataset": meta["dataset"],
             "kind": meta["kind"],
             "slice": meta["slice"],
+            "systematics": self.systematics.of(meta["dataset"], meta["kind"]).identity(),
             "format": self.adapter.name,
             "tree": meta["treename"],
             "entrystart": int(meta["entrystart"]),
@@ -140,13 +172,12 @@ def _slice_cuts(document: Mapping[str, Any] | None) -> tuple[Cut, ...]:
         return ()
     part = Slice.from_json(document)
 
-    @cut("slice", f"slice in {part.variable}")
     def inside(dijets: Dijets, _selection: SelectionConfig) -> NDArray[np.bool_]:
         values = dijets.column(part.variable)
         mask: NDArray[np.bool_] = (values >= part.low) & (values < part.high)
         return mask
 
-    return (inside,)
+    return (Cut("slice", f"slice in {part.variable}", inside),)
 
 
 def _fixed_columns(dijets: Dijets, dataset: str, abs_dy_search: float) -> dict[str, Any]:

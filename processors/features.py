@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import ConfigError, InputFileError, TableError
+from analysis.registry import Registry
 from analysis.schema import FIXED_COLUMNS, FeatureSpec
 from processors.objects import Dijets, Floats, Jet
 
@@ -42,12 +43,12 @@ class Feature:
     compute: Function
 
 
-FEATURES: dict[str, Feature] = {}
+FEATURES: Registry[Feature] = Registry("feature", of_events=True)
 """Features by name, in column order."""
 
 
 def feature(name: str, *, label: str, unit: str, bins: tuple[int, float, float]) -> Callable[[Function], Function]:
-    """Register a function as a feature.
+    """Register a function as a feature, here or in a plugin.
 
     Parameters
     ----------
@@ -67,18 +68,14 @@ def feature(name: str, *, label: str, unit: str, bins: tuple[int, float, float])
     """
 
     def register(function: Function) -> Function:
-        taken = FEATURES.get(name)
-        if name in FIXED_COLUMNS or (taken is not None and _origin(taken.compute) != _origin(function)):
-            msg = f"{function.__module__}: a column '{name}' exists already; give the feature another name."
+        if name in FIXED_COLUMNS:
+            msg = f"a column '{name}' exists already in every table; choose another name for the feature."
             raise ConfigError(msg)
-        FEATURES[name] = Feature(FeatureSpec(name, label, unit, bins), function)
+        one = Feature(FeatureSpec(name, label, unit, bins), function)
+        FEATURES.add(name, one, origin=getattr(function, "__qualname__", ""))
         return function
 
     return register
-
-
-def _origin(function: Function) -> tuple[str, str]:
-    return function.__module__, function.__qualname__
 
 
 def _raw_ratio(jet: Jet, order: int) -> Floats:

@@ -24,7 +24,7 @@ from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, Adapter
-from processors.objects import Dijets, Index, Jet
+from processors.objects import Dijets, Jet
 from processors.problems import explain
 
 __all__ = ["JetCollectionReport", "Missing", "Report", "inspect_file"]
@@ -266,7 +266,7 @@ class _Recorder:
     source: Any
     missing: set[str]
 
-    def column(self, name: str, index: Index) -> NDArray[Any]:
+    def column(self, name: str, index: Any) -> NDArray[Any]:
         """Return a column as the source does."""
         try:
             values: NDArray[Any] = self.source.column(name, index)

@@ -59,7 +59,7 @@ def jet_id_correction(selection: SelectionConfig) -> Correction | None:
     if selection.jet_id_file is None or selection.jet_id == "off":
         return None
     name = selection.jet_id_correction or CORRECTIONS[selection.jet_id]
-    return find_correction(selection.jet_id_file, name, ("jet_id_file", "jet_id_correction"))
+    return find_correction(selection.jet_id_file, name, ("selection.jet_id_file", "selection.jet_id_correction"))
 
 
 def _computed(jet: Jet, selection: SelectionConfig, origin: Source, missing: InputFileError) -> NDArray[np.bool_]:

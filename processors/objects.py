@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ALL",
+    "RAPIDITY",
+    "VECTOR",
     "Dijets",
     "EventSource",
     "Floats",
@@ -26,7 +29,15 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-Index = NDArray[np.intp] | NDArray[np.bool_]
+Vector = tuple[Floats, Floats, Floats, Floats]
+Index = NDArray[np.intp] | NDArray[np.bool_] | slice
+
+ALL = slice(None)
+"""Index of all jets or events of a chunk."""
+
+VECTOR = (".energy", ".px", ".py", ".pz")
+RAPIDITY = ".rapidity"
+"""Columns that are computed once for a jet."""
 
 EXACT_INTEGERS = 2.0**53
 """Sums of whole numbers below this limit are exact in float64."""
@@ -53,6 +64,15 @@ class Tally:
         if np.array_equal(weights, np.rint(weights)) and np.abs(weights).sum() < EXACT_INTEGERS:
             return cls(len(weights), float(weights.sum()))
         return cls(len(weights), *_exact_sum(weights.tolist()))
+
+    @classmethod
+    def quick(cls, weights: Floats) -> Self:
+        """Sum (n_events,) float64 weights that are not stated one by one, in a tenth of the time of `of`.
+
+        Long double keeps the split into chunks below the rounding, on machines that have it.
+        """
+        total = weights.sum(dtype=np.longdouble)
+        return cls(len(weights), float(total), float(total - np.longdouble(float(total))))
 
     def __add__(self, other: Tally) -> Tally:
         numbers = [self.weight, self.residual, other.weight, other.residual]
@@ -146,11 +166,16 @@ class Jet:
         All jets of the chunk.
     index : (n_events,) intp
         Position of the jets among them.
+    known : dict of str to (n_events,) float64
+        Columns that need not be read; grows by those that are. Derived ones have a name that begins with a dot.
+    above : tuple of (Jet, (n_events,) intp), or None
+        Jets that these are a part of, and which.
     """
 
     source: JetSource
     index: NDArray[np.intp]
-    _known: dict[str, Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
+    known: dict[str, Floats] = field(default_factory=dict, repr=False, compare=False)
+    above: tuple[Jet, NDArray[np.intp]] | None = field(default=None, repr=False, compare=False)
 
     def column(self, name: str) -> Floats:
         """Return a column (n_events,) float64 by name; see `JetSource.column`.
@@ -160,9 +185,12 @@ class Jet:
         InputFileError
             If the file does not hold it.
         """
-        if name not in self._known:
-            self._known[name] = self.source.column(name, self.index)
-        return self._known[name]
+        if name not in self.known:
+            if self.above is not None and name in self.above[0].known:
+                self.known[name] = self.above[0].known[name][self.above[1]]
+            else:
+                self.known[name] = self.source.column(name, self.index)
+        return self.known[name]
 
     @property
     def pt(self) -> Floats:
@@ -203,16 +231,28 @@ class Jet:
         """
         return self.column(f"tau{order}")
 
+    @property
+    def vector(self) -> Vector:
+        """Ungroomed four-momentum E, p_x, p_y, p_z, each (n_events,) float64, GeV."""
+        if VECTOR[0] not in self.known:
+            pt = self.pt
+            px, py, pz = pt * np.cos(self.phi), pt * np.sin(self.phi), pt * np.sinh(self.eta)
+            energy = np.sqrt(pt**2 + pz**2 + self.mass**2)
+            self.known.update(zip(VECTOR, (energy, px, py, pz), strict=True))
+        energy, px, py, pz = (self.known[name] for name in VECTOR)
+        return energy, px, py, pz
+
+    @property
+    def rapidity(self) -> Floats:
+        """(n_events,) float64."""
+        if RAPIDITY not in self.known:
+            self.known[RAPIDITY] = np.arcsinh(self.vector[3] / np.hypot(self.pt, self.mass))
+        return self.known[RAPIDITY]
+
     def take(self, index: Index) -> Jet:
         """Return the events that a mask or an index selects."""
-        return Jet(self.source, self.index[index])
-
-
-def four_vectors(jet: Jet) -> tuple[Floats, Floats, Floats, Floats]:
-    """Ungroomed four-momenta E, p_x, p_y, p_z, each (n_events,) float64, GeV."""
-    pt, mass = jet.pt, jet.mass
-    px, py, pz = pt * np.cos(jet.phi), pt * np.sin(jet.phi), pt * np.sinh(jet.eta)
-    return np.sqrt(pt**2 + pz**2 + mass**2), px, py, pz
+        rows = _rows(index, len(self.index))
+        return Jet(self.source, self.index[rows], above=(self, rows))
 
 
 def dijet_kinematics(first: Jet, second: Jet) -> tuple[Floats, Floats]:
@@ -226,15 +266,16 @@ def dijet_kinematics(first: Jet, second: Jet) -> tuple[Floats, Floats]:
         |Δy|.
     """
     with np.errstate(all="ignore"):  # jets that are not finite fail a cut later
-        one, two = four_vectors(first), four_vectors(second)
-        energy, px, py, pz = (a + b for a, b in zip(one, two, strict=True))
+        energy, px, py, pz = (a + b for a, b in zip(first.vector, second.vector, strict=True))
         mjj = np.sqrt(energy**2 - px**2 - py**2 - pz**2)
-        return mjj, np.abs(_rapidity(first, one) - _rapidity(second, two))
+        return mjj, np.abs(first.rapidity - second.rapidity)
 
 
-def _rapidity(jet: Jet, vector: tuple[Floats, Floats, Floats, Floats]) -> Floats:
-    rapidity: Floats = np.arcsinh(vector[3] / np.hypot(jet.pt, jet.mass))
-    return rapidity
+def _rows(index: Index, count: int) -> NDArray[np.intp]:
+    """Positions that an index selects among `count`."""
+    if isinstance(index, slice):
+        return np.arange(count)[index]
+    return np.flatnonzero(index) if index.dtype == np.bool_ else index.astype(np.intp, copy=False)
 
 
 @dataclass(frozen=True)
@@ -263,6 +304,10 @@ class Dijets:
         File, dataset and kind.
     read : Tally
         All events of the chunk, those without two jets included.
+    read_weights : (n_read,) float64
+        Weights of all these.
+    jet_counts : (n_read,) int64
+        Jets that each of these has.
     generator_weight : float or None
         The one generator weight of observed events whose file has such weights.
     """
@@ -280,6 +325,8 @@ class Dijets:
     events: EventSource
     origin: Source
     read: Tally
+    read_weights: Floats
+    jet_counts: NDArray[np.int64]
     generator_weight: float | None = None
 
     def __len__(self) -> int:
@@ -298,8 +345,9 @@ class Dijets:
     def take(self, index: Index) -> Dijets:
         """Return the events that a mask or an index selects."""
         names = ("mjj", "abs_dy", "entry", "run", "luminosity_block", "event", "event_id", "weight")
-        columns = {name: getattr(self, name)[index] for name in names}
-        return replace(self, first=self.first.take(index), second=self.second.take(index), **columns)
+        rows = _rows(index, len(self))
+        columns = {name: getattr(self, name)[rows] for name in names}
+        return replace(self, first=self.first.take(rows), second=self.second.take(rows), **columns)
 
     def ordered(self, order: str) -> Dijets:
         """Return the same events with the jets in the order that features use.
@@ -316,14 +364,16 @@ class Dijets:
         """
         if order == "pt":
             return self
-        first, second = (np.nan_to_num(jet.jet_mass, nan=-np.inf) for jet in (self.first, self.second))
+        masses = (self.first.jet_mass, self.second.jet_mass)
+        first, second = (np.nan_to_num(mass, nan=-np.inf) for mass in masses)
         swap = second > first
-        one, two = self.first.index, self.second.index
-        return replace(
-            self,
-            first=replace(self.first, index=np.where(swap, two, one)),
-            second=replace(self.second, index=np.where(swap, one, two)),
-        )
+
+        def mixed(where_swapped: int) -> Jet:
+            one, two = (self.first, self.second)[:: 1 if where_swapped else -1]
+            mass = np.where(swap, masses[where_swapped], masses[1 - where_swapped])
+            return Jet(self.first.source, np.where(swap, two.index, one.index), {"jet_mass": mass})
+
+        return replace(self, first=mixed(1), second=mixed(0))
 
 
 def leading_pair(counts: NDArray[Any], pt: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
@@ -344,10 +394,24 @@ def leading_pair(counts: NDArray[Any], pt: NDArray[Any]) -> tuple[NDArray[np.int
     starts = np.cumsum(counts) - counts
     entry = np.flatnonzero(counts >= 2)
     first = starts[entry]
-    key = np.where(np.isnan(pt), np.inf, pt)
+    second = first + 1
+    missing = np.isnan(pt)
+    key = np.where(missing, np.inf, pt) if missing.any() else pt
     begins = np.zeros(len(pt) + 1, np.bool_)
     begins[starts] = True
-    if not np.any((key[1:] > key[:-1]) & ~begins[1:-1]):
-        return entry, first, first + 1
-    order = np.lexsort((-key, np.repeat(np.arange(len(counts)), counts)))
-    return entry, order[first], order[first + 1]
+    rises = np.flatnonzero((key[1:] > key[:-1]) & ~begins[1:-1])
+    if len(rises):
+        # Only events that are out of order are sorted.
+        odd = np.unique(np.searchsorted(first, rises, side="right") - 1)
+        first[odd], second[odd] = _sorted_pairs(starts[entry[odd]], counts[entry[odd]], key)
+    return entry, first, second
+
+
+def _sorted_pairs(
+    starts: NDArray[np.intp], counts: NDArray[Any], key: NDArray[Any]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Index of the two jets with the largest key of each event, by its first jet and number of jets."""
+    begins = np.cumsum(counts) - counts
+    jets = np.arange(counts.sum()) + np.repeat(starts - begins, counts)
+    order = jets[np.lexsort((-key[jets], np.repeat(np.arange(len(counts)), counts)))]
+    return order[begins], order[begins + 1]

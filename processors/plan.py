@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -14,8 +14,9 @@ from analysis.datasets import Dataset
 from analysis.errors import DatasetError, InputFileError
 from analysis.location import Location
 from analysis.table import read_part_info
-from processors.dijet import DijetProcessor, part_name
+from processors.dijet import DijetProcessor, part_name, variation_name
 from processors.executor import BadFile, BadFiles
+from processors.variations import Systematics
 
 __all__ = ["FileRecord", "Plan", "make_plans", "require_no_shared_files"]
 
@@ -66,8 +67,16 @@ class Plan:
 
     def path(self, item: WorkItem) -> Location:
         """Return where the part of a chunk is written."""
-        uuid = str(UUID(bytes=item.fileuuid))
-        return self.processor.folder / part_name(item.dataset, uuid, item.entrystart, item.entrystop)
+        return self.processor.folder / _name(item)
+
+    @property
+    def systematics(self) -> Systematics:
+        """Those that apply to the dataset."""
+        return self.processor.systematics.of(self.dataset.name, self.dataset.kind)
+
+    def varied_path(self, item: WorkItem, variation: str) -> Location:
+        """Return where the part of a chunk with varied jets is written."""
+        return self.processor.folder / variation_name(variation, _name(item))
 
     def info(self, item: WorkItem) -> dict[str, Any] | None:
         """Return the record of the part of a chunk, or None if the chunk has to be processed."""
@@ -83,7 +92,9 @@ class Plan:
                 "entrystop": item.entrystop,
             }
         )
-        return info if all(info.get(key) == value for key, value in wanted.items()) else None
+        paths = (self.varied_path(item, variation) for variation in self.systematics.tables)
+        infos = [info, *map(read_part_info, paths)]
+        return info if all(one is not None and _is_of(one, wanted) for one in infos) else None
 
     def missing(self) -> list[WorkItem]:
         """Return the chunks that have to be processed."""
@@ -99,6 +110,14 @@ class Plan:
             items=tuple(item for item in self.items if not bad.covers(item)),
             skipped=tuple(replace(one, n_entries=entries.get(one.filename)) for one in skipped),
         )
+
+
+def _is_of(info: Mapping[str, Any], origin: Mapping[str, Any]) -> bool:
+    return all(info.get(key) == value for key, value in origin.items())
+
+
+def _name(item: WorkItem) -> str:
+    return part_name(item.dataset, str(UUID(bytes=item.fileuuid)), item.entrystart, item.entrystop)
 
 
 def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProcessor, bad: BadFiles) -> list[Plan]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from hashlib import sha256
 from operator import add
@@ -25,6 +25,7 @@ from analysis.datasets import Dataset
 from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.identity import digest, event_hash, source_digest
 from analysis.location import Location
+from analysis.plugins import plugin_digests
 from analysis.schema import table_schema
 from analysis.stitching import require_tiling
 from analysis.table import EventTable
@@ -36,6 +37,8 @@ from processors.normalisation import GeneratorSums, normalise, read_generator_su
 from processors.objects import Tally
 from processors.plan import FileRecord, Plan, make_plans, require_no_shared_files
 from processors.selection import CUTS, prepare_selection, require_certified_events
+from processors.systematics import SYSTEMATICS
+from processors.variations import Systematics
 
 __all__ = [
     "DatasetResult",
@@ -80,6 +83,12 @@ class DatasetResult:
     files : tuple of FileRecord
     skipped : tuple of BadFile
         Files that are left out because they cannot be used.
+    systematics : str or None
+        Digest of what the variations were made with.
+    variations : dict of str to tuple of Location
+        Parts with varied jets, by the name of the variation; in the order of `parts`.
+    varied_sums : dict of str to float
+        Sum over all events read of the varied weights that are to be normalised, over that of the nominal ones.
     """
 
     name: str
@@ -92,6 +101,9 @@ class DatasetResult:
     sanity: dict[str, int]
     files: tuple[FileRecord, ...]
     skipped: tuple[BadFile, ...] = ()
+    systematics: str | None = None
+    variations: dict[str, tuple[Location, ...]] = field(default_factory=dict)
+    varied_sums: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready values; parts by their names."""
@@ -105,6 +117,9 @@ class DatasetResult:
             "sanity": self.sanity,
             "files": [asdict(record) for record in self.files],
             "skipped_files": [asdict(record) for record in self.skipped],
+            "systematics": self.systematics,
+            "variations": list(self.variations),
+            "varied_sums": self.varied_sums,
         }
 
 
@@ -123,16 +138,19 @@ class ProcessResult:
     folder : Location
         Folder of the parts.
     datasets : dict of str to DatasetResult
+    systematics : Systematics
     """
 
     digest: str
     folder: Location
     datasets: dict[str, DatasetResult]
+    systematics: Systematics = field(default_factory=Systematics)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready values."""
         return {
             "digest": self.digest,
+            "systematics": self.systematics.to_json(),
             "datasets": {name: result.to_json() for name, result in self.datasets.items()},
         }
 
@@ -186,6 +204,7 @@ def process_datasets(
     required = _required_features(config)
     selection = prepare_selection(config.selection)
     stamp = processing_digest(config.model_copy(update={"selection": selection}))
+    systematics = _prepare_systematics(config, datasets)
     plans: list[Plan] = []
     bad = BadFiles()
     for name, example in {dataset.format: dataset for dataset in datasets.values()}.items():
@@ -196,8 +215,10 @@ def process_datasets(
             folder.absolute() / stamp,
             stamp,
             tuple(FEATURES.values()),
+            tuple(CUTS.values()),
             required,
             sqrt_s_gev=config.background.sqrt_s_gev,
+            systematics=systematics,
         )
         runner = Runner(
             executor=BackendExecutor(backend=backend, bad=bad, timeout=timeout),
@@ -215,7 +236,7 @@ def process_datasets(
     plans = [plan.without(bad) for plan in plans]
     _require_usable(plans, skip_bad_files=skip_bad_files)
     results = {plan.dataset.name: _summarise(plan, sums) for plan in plans}
-    return ProcessResult(stamp, folder.absolute() / stamp, {name: results[name] for name in datasets})
+    return ProcessResult(stamp, folder.absolute() / stamp, {name: results[name] for name in datasets}, systematics)
 
 
 def processing_digest(config: SearchConfig) -> str:
@@ -223,20 +244,29 @@ def processing_digest(config: SearchConfig) -> str:
     functions = [
         *(one.read for one in ADAPTERS.values()),
         *(one.compute for one in FEATURES.values()),
-        *(one.passes for one in CUTS),
+        *(one.passes for one in CUTS.values()),
         event_hash,
         table_schema,
     ]
+    plugins = plugin_digests((ADAPTERS, ADAPTERS), (FEATURES, FEATURES), (CUTS, CUTS))
     return digest(
         {
             "selection": config.selection.identity(),
             "sqrt_s_gev": config.background.sqrt_s_gev,
             "features": [one.spec.to_json() for one in FEATURES.values()],
-            "cuts": [one.name for one in CUTS],
+            "cuts": list(CUTS),
             "version": analysis.__version__,
             "code": _code_hash(functions),
+            **({"plugins": plugins} if plugins else {}),
         }
     )
+
+
+def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:
+    found = Systematics.prepare(config.systematics, datasets, config.random_state)
+    functions = [one.vary_jets or one.vary_weights for _, one in found.entries if one.effect != "rate"]
+    plugins = plugin_digests((SYSTEMATICS, (config.kind for config, _ in found.entries)))
+    return replace(found, code=digest([_code_hash(functions), plugins]))
 
 
 def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: Iterable[str]) -> EventTable:
@@ -359,7 +389,22 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
         sanity={name: sum(info["sanity"].get(name, 0) for info in infos) for name in names},
         files=plan.files,
         skipped=plan.skipped,
+        systematics=plan.systematics.identity(),
+        variations={
+            name: tuple(plan.varied_path(item, name) for item in plan.items) for name in plan.systematics.tables
+        },
+        varied_sums=_relative_sums(_add_up(infos, "varied_sums"), cutflow["all"], plan.dataset.name),
     )
+
+
+def _relative_sums(sums: Mapping[str, Tally], nominal: Tally, dataset: str) -> dict[str, float]:
+    if bad := [name for name, one in sums.items() if not one.weight > 0 or not nominal.weight > 0]:
+        msg = (
+            f"dataset {dataset}: the weights in {bad[0]} cannot be normalised: they sum to {sums[bad[0]].weight:g}, "
+            f"the nominal ones to {nominal.weight:g}. Check the branch, or set normalise = false in its entry."
+        )
+        raise InputFileError(msg)
+    return {name: one.weight / nominal.weight for name, one in sums.items()}
 
 
 def _add_up(infos: Sequence[Mapping[str, Any]], key: str) -> dict[str, Tally]:

@@ -1,12 +1,12 @@
-"""Cuts on dijet events. `CUTS` fixes their order, and with it the rows of the cutflow.
+"""Cuts on dijet events. Their order here is that of `CUTS`, and with it of the rows of the cutflow.
 
-To add a cut, write one function with `@cut` and give it a place in `CUTS`. Thresholds come from `SelectionConfig`.
+To add a cut, write one function with `@cut`, here or in a plugin. Thresholds come from `SelectionConfig`.
 A cut that not every search uses says when it applies; where it does not, it has no row in the cutflow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
 from analysis.errors import ConfigError, InputFileError
-from analysis.schema import MISSING_TRIGGER
+from analysis.registry import Registry
+from analysis.schema import MISSING_TRIGGER, SEARCH_REGION
 from processors.jet_id import jet_id_correction, passes_jet_id
 from processors.luminosity import certified, lumi_mask, run_range
 from processors.objects import Dijets, Floats, Source, Tally
@@ -28,9 +29,13 @@ __all__ = [
     "apply_cuts",
     "count_missing_triggers",
     "cut",
+    "passes_all",
     "prepare_selection",
     "require_certified_events",
 ]
+
+OTHER_ROWS = ("all", "two_jets", "slice", SEARCH_REGION)
+"""Rows of the cutflow that are no cuts of the selection."""
 
 Mask = NDArray[np.bool_]
 Condition = Callable[[Dijets, SelectionConfig], Mask]
@@ -61,13 +66,36 @@ class Cut:
     applies: Applies = _always
 
 
-def cut(name: str, label: str, *, applies: Applies = _always) -> Callable[[Condition], Cut]:
-    """Turn a function of (dijets, selection) into a `Cut`; see there for the arguments."""
+CUTS: Registry[Cut] = Registry("cut", of_events=True)
+"""The selection by name, in order."""
 
-    def wrap(condition: Condition) -> Cut:
-        return Cut(name, label, condition, applies)
 
-    return wrap
+def cut(
+    name: str, label: str, *, applies: Applies = _always, after: str | None = None
+) -> Callable[[Condition], Condition]:
+    """Register a function as a cut, here or in a plugin.
+
+    Parameters
+    ----------
+    name, label, applies
+        See `Cut`.
+    after : str, optional
+        The cut that it follows in the cutflow; by default it comes after all others.
+
+    Raises
+    ------
+    ConfigError
+        If the name is that of another row of the cutflow, or there is no cut named `after`.
+    """
+
+    def register(condition: Condition) -> Condition:
+        if name in OTHER_ROWS:
+            msg = f"a row '{name}' exists already in every cutflow; choose another name for the cut."
+            raise ConfigError(msg)
+        CUTS.add(name, Cut(name, label, condition, applies), origin=condition.__qualname__, after=after)
+        return condition
+
+    return register
 
 
 @cut("lumi_mask", "certified", applies=lambda selection, origin: bool(selection.lumi_mask) and origin.kind == "data")
@@ -210,24 +238,6 @@ def mjj_max(dijets: Dijets, selection: SelectionConfig) -> Mask:
     return dijets.mjj < (np.inf if selection.mjj_max is None else selection.mjj_max)
 
 
-CUTS: tuple[Cut, ...] = (
-    certified_luminosity,
-    trigger,
-    event_filters,
-    finite_kinematics,
-    jet_id,
-    veto_map,
-    jet_pt,
-    leading_pt,
-    abs_eta,
-    jet_mass,
-    abs_dy,
-    mjj_min,
-    mjj_max,
-)
-"""The selection, in order."""
-
-
 @dataclass(frozen=True)
 class Selected:
     """Which events pass the cuts.
@@ -247,7 +257,7 @@ class Selected:
     n_minus_one: dict[str, Tally]
 
 
-def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Sequence[Cut] = CUTS) -> Selected:
+def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut] | None = None) -> Selected:
     """Apply cuts one after the other.
 
     Parameters
@@ -255,14 +265,14 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Sequence[Cut] =
     dijets : Dijets
         Events with at least two jets, in p_T order.
     selection : SelectionConfig
-    cuts : sequence of Cut
-        Those that do not apply are left out.
+    cuts : iterable of Cut, optional
+        In order; those that do not apply are left out. By default all that are registered.
 
     Returns
     -------
     Selected
     """
-    cuts = [one for one in cuts if one.applies(selection, dijets.origin)]
+    cuts = [one for one in (CUTS.values() if cuts is None else cuts) if one.applies(selection, dijets.origin)]
     alive = np.ones(len(dijets), np.bool_)
     depth, passed = np.zeros((2, len(dijets)), np.uint8)
     for one in cuts:
@@ -279,6 +289,13 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Sequence[Cut] =
     rows = ["two_jets", *(one.name for one in cuts)]
     others = {one.name: left[-1] + tally for one, tally in zip(cuts, failed_only, strict=True)}
     return Selected(alive, {"all": dijets.read, **dict(zip(rows, left, strict=True))}, others)
+
+
+def passes_all(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut]) -> Mask:
+    """(n_events,) bool: whether all cuts that apply are passed; as `apply_cuts`, without counting."""
+    masks = [one.passes(dijets, selection) for one in cuts if one.applies(selection, dijets.origin)]
+    passed: Mask = np.logical_and.reduce([np.ones(len(dijets), np.bool_), *masks])
+    return passed
 
 
 def _tally_groups(weight: Floats, group: NDArray[np.uint8], count: int) -> list[Tally]:

@@ -59,7 +59,8 @@ def veto_map_correction(selection: SelectionConfig) -> Correction:
     if selection.veto_map is None:
         msg = "selection.veto_map is not set."
         raise ConfigError(msg)
-    correction = find_correction(selection.veto_map, selection.veto_map_name, ("veto_map", "veto_map_name"))
+    keys = ("selection.veto_map", "selection.veto_map_name")
+    correction = find_correction(selection.veto_map, selection.veto_map_name, keys)
     if sorted(names := [one.name for one in correction.inputs]) != sorted(INPUTS):
         msg = (
             f"selection.veto_map: the correction '{correction.name}' in {selection.veto_map.path} takes "

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.compute import Backend, DaskWorkers, Serial, open_backend
+from analysis.plugins import unload_plugins
 
 
 def _data_folder() -> Path:
@@ -58,3 +59,10 @@ def two_dask_workers() -> Iterator[Backend]:
         Client(cluster) as client,
     ):
         yield DaskWorkers(client)
+
+
+@pytest.fixture
+def forgotten_plugins() -> Iterator[None]:
+    """What a test loads is gone after it."""
+    yield
+    unload_plugins()

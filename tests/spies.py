@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +74,7 @@ class Ledger:
 
     def watch(self, patch: pytest.MonkeyPatch) -> None:
         """Record from now on."""
-        fit, predict = BoostedTrees.fit, FittedEnsemble.predict
+        fit, predict, predict_rounds = BoostedTrees.fit, FittedEnsemble.predict, FittedEnsemble.predict_rounds
 
         def spy_fit(learner: BoostedTrees, training: TrainingSet, **options: Any) -> FittedEnsemble:
             model = fit(learner, training, **options)
@@ -82,10 +83,20 @@ class Ledger:
                 self.trained[member] = seen
             return model
 
-        def spy_predict(model: FittedEnsemble, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        def record(model: FittedEnsemble, X: NDArray[np.float32]) -> None:
             events = {self.events[value] for value in X[:, 0].tolist()}
             self.scored += [(events, self.trained[member]) for member in model.members]
+
+        def spy_predict(model: FittedEnsemble, X: NDArray[np.float32]) -> NDArray[np.float32]:
+            record(model, X)
             return predict(model, X)
+
+        def spy_predict_rounds(
+            model: FittedEnsemble, X: NDArray[np.float32], rounds: Sequence[int]
+        ) -> NDArray[np.float32]:
+            record(model, X)
+            return predict_rounds(model, X, rounds)
 
         patch.setattr(BoostedTrees, "fit", spy_fit)
         patch.setattr(FittedEnsemble, "predict", spy_predict)
+        patch.setattr(FittedEnsemble, "predict_rounds", spy_predict_rounds)

@@ -71,7 +71,7 @@ def write_nanoaod(
 ) -> Path:
     """Write events in the layout of NanoAOD.
 
-    `drop` leaves out branches such as "FatJet_tau2" or "run", `extra` adds branches with one value per event.
+    `drop` leaves out branches such as "FatJet_tau2" or "run", `extra` adds branches: one value, or several, per event.
     """
     kept = [name for name in JET_FIELDS if f"{collection}_{name}" not in drop]
     jets = ak.zip({name: _column(events, name) for name in kept})
@@ -84,7 +84,7 @@ def write_nanoaod(
     columns: dict[str, Any] = {collection: jets, **{name: v for name, v in numbers.items() if name not in drop}}
     if gen_weight is not None:
         columns["genWeight"] = np.asarray(gen_weight, np.float32)
-    columns |= {name: np.asarray(values) for name, values in (extra or {}).items()}
+    columns |= {name: v if isinstance(v, ak.Array) else np.asarray(v) for name, v in (extra or {}).items()}
     # An assignment would write an RNTuple; NanoAOD is a TTree.
     types = {name: v.type if isinstance(v, ak.Array) else v.dtype for name, v in columns.items()}
     with uproot.recreate(path, compression=uproot.ZLIB(1) if compressed else None) as file:

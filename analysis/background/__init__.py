@@ -2,13 +2,13 @@
 
 All functions are log-linear, log f(m) = sum_k c_k phi_k(x) with x = m / sqrt(s). The fit uses integrals of f over the
 bins, never values at bin centres, and a basis that is orthonormal over the fitted bins. To add a function, add an entry
-to `functions.FUNCTIONS`; to add a way to choose among them, one to `order.STRATEGIES`.
+to `functions`, or `register_function` in a plugin; to add a way to choose among them, one to `order.STRATEGIES`.
 """
 
 from analysis.background.bins import Mask, Sidebands, outside
 from analysis.background.estimate import CALIBRATED_FROM
 from analysis.background.fit import BackgroundFit, OrderStep, WindowEstimate, fit_background
-from analysis.background.functions import FUNCTIONS, MassFunction, function_family
+from analysis.background.functions import FUNCTIONS, MassFunction, function_family, register_function
 from analysis.background.goodness import GoodnessOfFit, goodness_of_fit
 from analysis.background.many import ManyEstimates, estimate_many
 from analysis.background.order import STRATEGIES, choose_order, require_functions
@@ -33,6 +33,7 @@ __all__ = [
     "function_family",
     "goodness_of_fit",
     "outside",
+    "register_function",
     "require_functions",
     "spurious_signal",
 ]

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import ConfigError
+from analysis.registry import Registry
 
-__all__ = ["FUNCTIONS", "MassFunction", "function_family", "look_up"]
+__all__ = ["FUNCTIONS", "MassFunction", "function_family", "look_up", "register_function"]
 
 Array = NDArray[np.float64]
 Term = Callable[[Array], Array]
@@ -86,7 +87,7 @@ _ALL = (
     MassFunction("ua2", (_MINUS_LOG[0], _MINUS_X, _MINUS_X_SQUARED), "p0 x^(-p1) exp(-p2 x - p3 x^2)"),
 )
 
-FUNCTIONS: dict[str, MassFunction] = {function.name: function for function in _ALL}
+FUNCTIONS: Registry[MassFunction] = Registry("background function")
 """Background functions by name.
 
 `dijetN` has N parameters, the normalisation counted; `dijet4` is Eq. 2.4 of arXiv:2009.02205. `atlas1` to `atlas3` are
@@ -97,24 +98,42 @@ arXiv:2502.09770, which went up to four; `exp1` is therefore a constant. `ua2` i
 """
 
 
-def look_up(names: Sequence[str]) -> tuple[MassFunction, ...]:
-    """Look up functions by name, nested or not.
+def register_function(function: MassFunction) -> None:
+    """Add a function under its name, here or in a plugin.
+
+    Raises
+    ------
+    ConfigError
+        If the name is taken.
+    """
+    FUNCTIONS.add(function.name, function, origin=function.formula)
+
+
+for _function in _ALL:
+    register_function(_function)
+
+
+def look_up(names: Sequence[str | MassFunction]) -> tuple[MassFunction, ...]:
+    """Look up functions by name, nested or not; those that are given themselves, as on a worker, are left as they are.
 
     Raises
     ------
     ConfigError
         If there are none, or one is unknown.
     """
-    if unknown := [name for name in names if name not in FUNCTIONS]:
-        msg = f"unknown background function '{unknown[0]}'. Functions: {', '.join(FUNCTIONS)}."
+    if unknown := [name for name in names if isinstance(name, str) and name not in FUNCTIONS]:
+        msg = (
+            f"unknown background function '{unknown[0]}'. Functions: {', '.join(FUNCTIONS)}. One of a plugin needs "
+            "that with --plugin."
+        )
         raise ConfigError(msg)
     if not names:
         msg = "background.functions is empty."
         raise ConfigError(msg)
-    return tuple(FUNCTIONS[name] for name in names)
+    return tuple(FUNCTIONS[name] if isinstance(name, str) else name for name in names)
 
 
-def function_family(names: Sequence[str]) -> tuple[MassFunction, ...]:
+def function_family(names: Sequence[str | MassFunction]) -> tuple[MassFunction, ...]:
     """Look up nested functions, fewest parameters first.
 
     Raises

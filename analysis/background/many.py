@@ -49,7 +49,7 @@ def estimate_many(
     *,
     mask: Mask,
     windows: Sequence[Interval],
-    functions: Sequence[str],
+    functions: Sequence[str | MassFunction],
     sqrt_s_gev: float,
 ) -> ManyEstimates:
     """Choose the order by the number of events and estimate, for every spectrum as `choose_order` does for one.
@@ -64,7 +64,7 @@ def estimate_many(
         GeV.
     windows : sequence of (low, high)
         Where the background is wanted, GeV.
-    functions : sequence of str
+    functions : sequence of str or MassFunction
         Nested, fewest parameters first.
     sqrt_s_gev : float
 

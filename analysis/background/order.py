@@ -31,7 +31,7 @@ def choose_order(
     edges: Array,
     *,
     mask: Mask,
-    functions: Sequence[str],
+    functions: Sequence[str | MassFunction],
     alpha: float,
     sqrt_s_gev: float,
     strategy: str = "events",
@@ -63,7 +63,7 @@ def choose_order(
         Bin edges, GeV.
     mask : (low, high), or a sequence of them
         Left out, GeV.
-    functions : sequence of str
+    functions : sequence of str or MassFunction
         Fewest parameters first.
     alpha : float
         Threshold on the p-value of the likelihood-ratio test.
@@ -90,7 +90,7 @@ def choose_order(
     return STRATEGIES[strategy](data, family, alpha, sqrt_s_gev)
 
 
-def require_functions(names: Sequence[str], strategy: str) -> tuple[MassFunction, ...]:
+def require_functions(names: Sequence[str | MassFunction], strategy: str) -> tuple[MassFunction, ...]:
     """Look up functions as a strategy needs them.
 
     Raises

@@ -2,7 +2,7 @@
 
 A `Backend` is opened once and passed down. Every parallel step maps one picklable function over many small tasks;
 data that all tasks need are sent once to each worker (locally as a memory-mapped file), not copied into each task.
-Tasks never submit tasks.
+Tasks never submit tasks. All is pickled with cloudpickle, so that what a plugin defines travels by value.
 """
 
 from analysis.compute.backend import Backend, Serial, TaskFailure

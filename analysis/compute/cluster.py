@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -139,9 +140,33 @@ class DaskWorkers:
             if known is shared:
                 return future
         del self._shared[: max(0, len(self._shared) - _KEPT + 1)]
-        (future,) = self._client.scatter([shared], broadcast=True, hash=False)  # a bare dict would be sent by its keys
+        # A bare dict would be sent by its keys.
+        (future,) = self._client.scatter([Sent(shared)], broadcast=True, hash=False)
         self._shared.append((shared, future))
         return future
+
+
+class Sent:
+    """Arrives as the value it holds, pickled with cloudpickle; a worker in this process gets it as it is.
+
+    dask tries plain pickle first, which names functions and classes of a plugin, and workers may not have it.
+
+    Attributes
+    ----------
+    value : object
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        buffers: list[pickle.PickleBuffer] = []
+        head = cloudpickle.dumps(self.value, protocol=5, buffer_callback=buffers.append)
+        return _restore, (head, buffers)
+
+
+def _restore(head: bytes, buffers: Sequence[Any]) -> Any:
+    return pickle.loads(head, buffers=buffers)
 
 
 def _name(function: Any) -> str:

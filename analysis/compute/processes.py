@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cloudpickle
 import loky
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, TaskFailure
@@ -101,7 +102,7 @@ def _run_task(function: Callable[..., R], task: Any, path: Path | None) -> R:
 def _write_buffers(value: Any, path: Path) -> None:
     """Pickle a value with its large arrays laid out of band, aligned, so that they can be memory-mapped."""
     buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    head = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     spans, end = [], 0
     with path.with_suffix(".data").open("wb") as stream:
         for buffer in buffers:

@@ -9,21 +9,25 @@ from analysis.learning.crossfit import (
     collect_folds,
     run_fold,
 )
-from analysis.learning.ensemble import BoostedTrees, FittedEnsemble
+from analysis.learning.ensemble import BoostedTrees, Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.learning.nested import Nested
-from analysis.learning.protocols import Method, TemplateMethod
+from analysis.learning.protocols import Learner, Method, TemplateMethod
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.learning.working_points import INCLUSIVE, PassWeights, choose_working_points, selection_name
+from analysis.learning.tuning import TunedTrees
+from analysis.learning.working_points import ARGOS, INCLUSIVE, PassWeights, choose_working_points, selection_name
 
 __all__ = [
+    "ARGOS",
     "INCLUSIVE",
     "BoostedTrees",
+    "Choice",
     "CrossFit",
     "FittedEnsemble",
     "FoldResult",
     "FoldTask",
+    "Learner",
     "Method",
     "Nested",
     "PassWeights",
@@ -32,6 +36,7 @@ __all__ = [
     "Template",
     "TemplateMethod",
     "TrainingSet",
+    "TunedTrees",
     "assign_folds",
     "choose_working_points",
     "collect_folds",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analysis.errors import TableError
 from analysis.identity import string_hash
 from analysis.learning.decorrelation import PercentileMap, PercentileScaling
+from analysis.learning.ensemble import Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.learning.nested import JoinedModel, Nested, best_candidate
 from analysis.learning.protocols import Learner, Method, Model, TemplateMethod
@@ -54,13 +55,15 @@ class FoldTask:
     method : Method
     learner : Learner
     random_state : int
-        Seed of the search; the task derives its own from it, the window and the fold.
+        Seed of the search, of folds and tie-breaks; the task derives its own from it, the window and the fold.
     nested : Nested or None
         Choose models on validation folds.
     template : bool
         Score the method's template of the background as well.
     decorrelation : PercentileScaling or None
         Scale the features; the map is learnt from the data of the training folds.
+    training_seed : int
+        Number of the training: others differ in all that is trained, not in the folds.
     """
 
     window: MassWindow
@@ -73,6 +76,7 @@ class FoldTask:
     nested: Nested | None = None
     template: bool = False
     decorrelation: PercentileScaling | None = None
+    training_seed: int = 0
 
     def folds(self, table: EventTable) -> NDArray[np.int8]:
         """(n_events,) int8: fold of each event of data or simulation."""
@@ -83,8 +87,9 @@ class FoldTask:
         )
 
     def seed(self, *purpose: int) -> np.random.SeedSequence:
-        """Seed of this window, fold and purpose."""
-        key = (string_hash(self.window.name), self.fold, *purpose)
+        """Seed of this training, window, fold and purpose."""
+        repeat = (string_hash("training seed"), self.training_seed) if self.training_seed else ()
+        key = (*repeat, string_hash(self.window.name), self.fold, *purpose)
         return np.random.SeedSequence(self.random_state, spawn_key=key)
 
 
@@ -171,6 +176,17 @@ class CrossFit:
     models: tuple[Model, ...]
     template: Template | None = None
     scalings: tuple[PercentileMap, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """Settings that were chosen, by fold; empty where none were."""
+        choices = [model.choice for model in self.models if isinstance(model, FittedEnsemble)]
+        return tuple(choice for choice in choices if choice is not None)
+
+    @property
+    def working_points(self) -> list[int]:
+        """Position of the chosen efficiency, by fold; empty where none was."""
+        return [choice.working_point for choice in self.choices if choice.working_point is not None]
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score events that were not trained on, such as signal simulation.

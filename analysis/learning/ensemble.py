@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,25 @@ from analysis.errors import TableError
 from analysis.identity import uniform
 from analysis.learning.training_set import TrainingSet
 
-__all__ = ["BoostedTrees", "FittedEnsemble"]
+__all__ = ["BoostedTrees", "Choice", "FittedEnsemble"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings that were chosen on the training events alone; see `analysis.learning.tuning`.
+
+    Attributes
+    ----------
+    classifier : ClassifierConfig
+    value : float
+        The criterion at its best; larger is better.
+    working_point : int or None
+        Position of the chosen one among the efficiencies; None where none was to be chosen.
+    """
+
+    classifier: ClassifierConfig
+    value: float
+    working_point: int | None = None
 
 
 @dataclass(frozen=True)
@@ -26,9 +45,12 @@ class FittedEnsemble:
     ----------
     members : tuple of bytes
         One UBJ document each, cut at the best round where early stopping was on.
+    choice : Choice or None
+        Of the settings, where there was one.
     """
 
     members: tuple[bytes, ...]
+    choice: Choice | None = None
 
     @cached_property
     def _boosters(self) -> tuple[xgb.Booster, ...]:
@@ -54,6 +76,22 @@ class FittedEnsemble:
             Probability of class 1.
         """
         return np.stack([np.asarray(booster.inplace_predict(X), np.float32) for booster in self._boosters], axis=1)
+
+    def predict_rounds(self, X: NDArray[np.float32], rounds: Sequence[int]) -> NDArray[np.float32]:
+        """Score rows with the first trees of every member.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features) float32
+        rounds : sequence of int
+            Numbers of trees, none above what was trained.
+
+        Returns
+        -------
+        (n_rows, n_members, n_rounds) float32
+        """
+        scores = [[b.inplace_predict(X, iteration_range=(0, n)) for n in rounds] for b in self._boosters]
+        return np.asarray(scores, np.float32).transpose(2, 0, 1)
 
 
 @dataclass(frozen=True)

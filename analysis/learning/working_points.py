@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from analysis.identity import uniform
 from analysis.learning.crossfit import Scores, Template
 
-__all__ = ["INCLUSIVE", "Ensemble", "PassWeights", "choose_working_points", "selection_name"]
+__all__ = ["ARGOS", "INCLUSIVE", "Ensemble", "PassWeights", "choose_working_points", "selection_name"]
 
 INCLUSIVE = "inclusive"
 """Name of the selection that keeps every event."""
+
+ARGOS = "argos"
+"""Name of the selection in which each fold has the efficiency that the other folds prefer."""
 
 Ensemble = Literal["mean-score", "mean-count"]
 
@@ -37,7 +40,7 @@ class PassWeights:
     Attributes
     ----------
     efficiencies : tuple of float
-        Requested efficiencies, 1 (inclusive) first.
+        Requested efficiencies, 1 (inclusive) first; the mean over folds where each has its own.
     achieved : tuple of float
         Efficiencies on the reference events, summed over folds.
     values : (n_events, n_selections) float64
@@ -48,6 +51,8 @@ class PassWeights:
         mean of the members, or one a member.
     members : (n_events, n_members, n_selections) bool, or None
         Which member selects which event; None where their mean is cut.
+    names : tuple of str
+        Of the selections; by default those of the efficiencies.
     """
 
     efficiencies: tuple[float, ...]
@@ -55,11 +60,11 @@ class PassWeights:
     values: NDArray[np.float64]
     thresholds: NDArray[np.float64]
     members: NDArray[np.bool_] | None = None
+    names: tuple[str, ...] = ()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the selections."""
-        return tuple(selection_name(efficiency) for efficiency in self.efficiencies)
+    def __post_init__(self) -> None:
+        if not self.names:
+            object.__setattr__(self, "names", tuple(map(selection_name, self.efficiencies)))
 
 
 def choose_working_points(
@@ -71,6 +76,7 @@ def choose_working_points(
     weight: NDArray[np.float64],
     random_state: int,
     ensemble: Ensemble = "mean-score",
+    chosen: Sequence[int] | None = None,
 ) -> PassWeights:
     """Cut each fold at its own quantile.
 
@@ -89,6 +95,9 @@ def choose_working_points(
         "mean-score" cuts the mean of the members (CWoLa hunting, arXiv:1902.02634; SA-CWoLa, arXiv:2009.02205).
         "mean-count" cuts every member at its own quantile and averages their decisions (ATLAS, arXiv:2502.09770); see
         `analysis.members` for the error of such counts.
+    chosen : sequence of int, optional
+        By fold, which of the efficiencies is used, chosen without that fold. Instead of one selection an efficiency
+        there is one in all.
 
     Returns
     -------
@@ -104,11 +113,16 @@ def choose_working_points(
         rows, fixing = reference, data
     n_folds = 1 + int(max(scores.fold.max(initial=0), fixing.fold.max(initial=0)))
     thresholds = fixing.thresholds(rows, efficiencies, n_folds)
+    names: tuple[str, ...] = ()
+    if chosen is not None:
+        thresholds = np.stack([one[:, [0, 1 + index]] for one, index in zip(thresholds, chosen, strict=True)])
+        efficiencies, names = [float(np.mean([efficiencies[index] for index in chosen]))], (INCLUSIVE, ARGOS)
     passes = data.passes(thresholds)
     kept = passes if fixing is data else fixing.passes(thresholds)
     achieved = (kept.mean(axis=1)[rows] * fixing.weight[rows, None]).sum(axis=0) / fixing.weight[rows].sum()
     members = None if ensemble == "mean-score" else passes
-    return PassWeights((1.0, *efficiencies), tuple(achieved.tolist()), passes.mean(axis=1), thresholds, members)
+    values = passes.mean(axis=1)
+    return PassWeights((1.0, *efficiencies), tuple(achieved.tolist()), values, thresholds, members, names)
 
 
 def _cut_values(scores: Scores, ensemble: Ensemble) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from analysis.methods.idealised import Idealised
 from analysis.methods.sa_cwola import SACWoLa
 from analysis.methods.salad import SALAD
 from analysis.methods.supervised import Supervised
+from analysis.registry import Registry
 
 __all__ = [
     "METHODS",
@@ -22,12 +23,26 @@ __all__ = [
     "Supervised",
     "configured_method",
     "get_method",
+    "register_method",
 ]
 
-_ALL: tuple[Method, ...] = (CWoLa(), SACWoLa(), SALAD(), DataVsSimulation(), Idealised(), Supervised())
-
-METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+METHODS: Registry[Method] = Registry("method")
 """Methods by name."""
+
+
+def register_method(method: Method) -> None:
+    """Add a method under its name, here or in a plugin.
+
+    Raises
+    ------
+    ConfigError
+        If the name is taken.
+    """
+    METHODS.add(method.name, method, origin=type(method).__qualname__)
+
+
+for _method in (CWoLa(), SACWoLa(), SALAD(), DataVsSimulation(), Idealised(), Supervised()):
+    register_method(_method)
 
 
 def configured_method(config: LearningConfig) -> Method:
@@ -51,6 +66,9 @@ def get_method(name: str) -> Method:
         If the name is unknown.
     """
     if name not in METHODS:
-        msg = f"unknown method '{name}' in learning.method. Methods: {', '.join(METHODS)}."
+        msg = (
+            f"unknown method '{name}' in learning.method. Methods: {', '.join(METHODS)}. One of a plugin needs that "
+            "with --plugin."
+        )
         raise ConfigError(msg)
     return METHODS[name]

@@ -19,6 +19,7 @@ from scipy import stats
 from analysis.plots.style import MASS_LABEL, SelectionStyle, format_p_value, selection_label, selection_styles
 from analysis.regions import MassWindow
 from analysis.search import WindowResult
+from analysis.seeds import n_seeds
 from analysis.statistics import DiscoveryResult, GlobalResult
 
 __all__ = ["ScanArtists", "draw_scan"]
@@ -81,7 +82,7 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     missing = _draw_missing(results, styles, ax)
     text = None
     if global_result is not None and global_result.p0 is not None:
-        text = ax.set_title(_global_text(global_result), loc="right")
+        text = ax.set_title(_global_text(global_result, results), loc="right")
     legend = ax.legend(handles=[*points.values(), *missing[:1]], loc="upper left", ncols=2, columnspacing=1.2)
     return ScanArtists(points, levels, missing, text, legend)
 
@@ -172,8 +173,10 @@ def _draw_missing(results: Sequence[WindowResult], styles: dict[str, SelectionSt
     return tuple(crosses)
 
 
-def _global_text(result: GlobalResult) -> str:
+def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
     bound = "upper-bound" in result.method
     at_most, at_least = (r"\leq", r"\geq") if bound else ("=", "=")
     z = "" if result.z is None else rf" ($\mathit{{z}} {at_least} {result.z:.1f}$)"
-    return rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${z}, {result.method_text}"
+    trainings = n_seeds(windows)
+    of = f" of {trainings} trainings" if trainings > 1 else ""  # the points are those of the first
+    return rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${of}{z}, {result.method_text}"

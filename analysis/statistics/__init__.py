@@ -1,6 +1,8 @@
 """Statistics on top of pyhf: workspaces, p-values, limits, and the price of many looks. The only users of pyhf."""
 
+from analysis.statistics.impacts import Impact, Impacts, impacts
 from analysis.statistics.inference import DiscoveryResult, LimitResult, discovery, upper_limit
+from analysis.statistics.modifiers import combined_modifier, yield_modifier
 from analysis.statistics.samples import SignalSystematic, signal_statistics
 from analysis.statistics.shapes import Shape, ShapeWorkspace, shape_workspace
 from analysis.statistics.trials import GlobalResult, bonferroni, global_significance
@@ -10,15 +12,20 @@ __all__ = [
     "Counting",
     "DiscoveryResult",
     "GlobalResult",
+    "Impact",
+    "Impacts",
     "LimitResult",
     "Shape",
     "ShapeWorkspace",
     "SignalSystematic",
     "bonferroni",
+    "combined_modifier",
     "counting_workspace",
     "discovery",
     "global_significance",
+    "impacts",
     "shape_workspace",
     "signal_statistics",
     "upper_limit",
+    "yield_modifier",
 ]

@@ -134,10 +134,16 @@ class Likelihood:
     def background_variance(self) -> Array:
         """(n_bins,) float64: of the expectation without signal, from all constrained parameters."""
         start = self.start[None]
-        shifts = self.slopes(start, self.expected(start))[0, : self.n_bins] * self._prior_errors()
+        shifts = self.slopes(start, self.expected(start))[0, : self.n_bins] * self.prior_errors()
         return np.asarray((np.delete(shifts, self.poi, axis=1) ** 2).sum(axis=1))
 
-    def _prior_errors(self) -> Array:
+    def names(self) -> list[str]:
+        """Names of the parameters, one for each number."""
+        config = self.model.config
+        return [name for name in config.par_order for _ in range(config.param_set(name).n_parameters)]
+
+    def prior_errors(self) -> Array:
+        """(n_parameters,) float64: widths of the constraints; 0 for parameters without one."""
         config = self.model.config
         errors = np.zeros(len(self.start))
         for name in config.auxdata_order:
@@ -192,7 +198,15 @@ class Likelihood:
                 values.append(-2.0 * np.asarray(pdf.log_prob(_padded(data[rows], size)))[:n_rows])
         return np.concatenate(values) if values else np.empty(0), np.concatenate(expected)
 
-    def fit(self, data: Array, mu: Array | None = None, *, start: Array | None = None, lowest_mu: float = 0.0) -> Fits:
+    def fit(
+        self,
+        data: Array,
+        mu: Array | None = None,
+        *,
+        start: Array | None = None,
+        lowest_mu: float = 0.0,
+        held: int | None = None,
+    ) -> Fits:
         """Fit many data sets.
 
         Parameters
@@ -203,6 +217,8 @@ class Likelihood:
         start : (n_rows, n_parameters) float64, or None
         lowest_mu : float
             Lower bound of the parameter of interest.
+        held : int, optional
+            A nuisance parameter that stays where it starts.
 
         Returns
         -------
@@ -217,6 +233,8 @@ class Likelihood:
         bounds = self.bounds.copy()
         bounds[self.poi, 0] = lowest_mu
         fixed = self._fixed.copy()
+        if held is not None:
+            fixed[held] = True
         if mu is not None:
             fixed[self.poi] = True
             bounds[self.poi, 0] = -_UNBOUNDED

@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.config import SelectionConfig
 from analysis.errors import DatasetError
+from analysis.registry import Registry
 from processors.objects import Dijets
 
 __all__ = ["ADAPTERS", "Adapter", "Layout", "adapter", "find_adapter"]
@@ -106,7 +107,7 @@ class Adapter:
         return {} if self.branches is None else {"filter_branch": self.branches}
 
 
-ADAPTERS: dict[str, Adapter] = {}
+ADAPTERS: Registry[Adapter] = Registry("format")
 """Adapters by format name."""
 
 
@@ -118,10 +119,17 @@ def adapter(
     generator_sum: Callable[[str], float | None] | None = None,
     branches: Callable[[Any], bool] | None = None,
 ) -> Callable[[Reader], Reader]:
-    """Register a function as the adapter of a format; see `Adapter` for the arguments."""
+    """Register a function as the adapter of a format, here or in a plugin; see `Adapter` for the arguments.
+
+    Raises
+    ------
+    ConfigError
+        If there is a format of this name.
+    """
 
     def register(read: Reader) -> Reader:
-        ADAPTERS[name] = Adapter(name, schema, layout, read, generator_sum, branches)
+        one = Adapter(name, schema, layout, read, generator_sum, branches)
+        ADAPTERS.add(name, one, origin=getattr(read, "__qualname__", ""))
         return read
 
     return register

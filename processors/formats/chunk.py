@@ -44,6 +44,7 @@ class JetCollection:
             raise InputFileError(self._no_collection(list(events.fields)))
         self.collection = events[name]
         self.fields = list(self.collection.fields)
+        self._flat: dict[str, NDArray[Any]] = {}
 
     def records(self, field: str) -> Any:
         """Values of a branch for all jets of the chunk, as an awkward array (n_jets, ...)."""
@@ -51,8 +52,9 @@ class JetCollection:
 
     def flat(self, field: str) -> NDArray[Any]:
         """Numbers of a branch for all jets of the chunk, (n_jets, ...), in the type of the file."""
-        values: NDArray[Any] = ak.to_numpy(self.records(field))
-        return values
+        if field not in self._flat:
+            self._flat[field] = ak.to_numpy(self.records(field))  # mostly a view of what is in memory
+        return self._flat[field]
 
     def take(self, field: str, index: Index) -> Floats:
         """Numbers of a branch for some jets, (n,) float64."""
@@ -192,6 +194,7 @@ def make_dijets(
     events: EventColumns,
     numbers: Mapping[str, NDArray[np.uint64]],
     weighting: tuple[Floats, float | None],
+    jet_counts: NDArray[np.int64],
 ) -> Dijets:
     """Put together what an adapter has found.
 
@@ -205,6 +208,8 @@ def make_dijets(
         run, luminosity_block, event and event_id.
     weighting : tuple
         From `event_weights`.
+    jet_counts : (n_read,) int64
+        Jets of all events of the chunk.
 
     Returns
     -------
@@ -224,6 +229,8 @@ def make_dijets(
         events=events,
         origin=Source.of(events.events),
         read=Tally.of(weights),
+        read_weights=weights,
+        jet_counts=jet_counts,
         generator_weight=common,
         **numbers,
     )

@@ -86,10 +86,11 @@ def read_delphes(events: Any, selection: SelectionConfig) -> Dijets:
         If a branch is missing, or observed events are weighted.
     """
     jets = DelphesJets(events, selection)
-    pair = leading_pair(jets.counts("PT"), jets.flat("PT"))
+    counts = jets.counts("PT")
+    pair = leading_pair(counts, jets.flat("PT"))
     numbers = _numbers(jets.source, pair[0])
     weighting = event_weights(jets.source, _weights(events), len(events))
-    return make_dijets(pair, jets, EventColumns(events, "."), numbers, weighting)
+    return make_dijets(pair, jets, EventColumns(events, "."), numbers, weighting, counts)
 
 
 def _numbers(source: Source, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:

@@ -110,12 +110,13 @@ def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
         If a branch is missing, or observed events are weighted.
     """
     jets = NanoAODJets(events, selection)
-    pair = leading_pair(jets.counts("pt"), jets.flat("pt"))
+    counts = jets.counts("pt")
+    pair = leading_pair(counts, jets.flat("pt"))
     weight = LAYOUT.event["weight"]
     raw = ak.to_numpy(events[weight]) if weight in events.fields else None
     numbers = _numbers(events, jets.source, pair[0])
     weighting = event_weights(jets.source, raw, len(events))
-    return make_dijets(pair, jets, EventColumns(events, "_"), numbers, weighting)
+    return make_dijets(pair, jets, EventColumns(events, "_"), numbers, weighting, counts)
 
 
 def _numbers(events: Any, source: Source, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:

@@ -134,11 +134,12 @@ def read_physlite(events: Any, selection: SelectionConfig) -> Dijets:
         If a branch is missing, or observed events are weighted.
     """
     jets = PHYSLITEJets(events, selection)
-    pair = leading_pair(jets.counts("pt"), jets.flat("pt"))
+    counts = jets.counts("pt")
+    pair = leading_pair(counts, jets.flat("pt"))
     columns = EventColumns(events, ".")
     numbers = _numbers(columns, jets.source, pair[0])
     weighting = event_weights(jets.source, _weights(events, jets.source), len(events))
-    return make_dijets(pair, jets, columns, numbers, weighting)
+    return make_dijets(pair, jets, columns, numbers, weighting, counts)
 
 
 def _numbers(columns: EventColumns, source: Source, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:

@@ -16,7 +16,7 @@ from analysis.regions import RegionScan
 @pytest.mark.parametrize(
     ("overrides", "key", "beside"),
     [
-        ({"learnin": {}}, "'learnin'", "background, learning, plots, random_state"),
+        ({"learnin": {}}, "'learnin'", "background, learning, plots, plugins, random_state"),
         ({"learning": {"n_foldz": 3}}, "'learning.n_foldz'", "n_folds, n_members"),
         ({"learning": {"classifier": {"depth": 3}}}, "'learning.classifier.depth'", "max_depth"),
         ({"scan": {"n_folds": 3}}, "'scan.n_folds'", "fit_range"),
@@ -181,3 +181,26 @@ def test_the_page_on_the_selection_has_every_key_and_examples_that_load() -> Non
     assert len(examples) >= 2
     for example in examples:
         SearchConfig.model_validate(tomllib.loads(example))
+
+
+@pytest.mark.parametrize(
+    ("learning", "text"),
+    [
+        ({"working_point": "argos"}, "needs tuning.criterion"),
+        ({"tuning": {"criterion": "argos"}, "cross_fitting": "nested"}, "use one of them"),
+        ({"tuning": {"criterion": "argos"}, "method": "sa_cwola"}, "not the classes of sa_cwola"),
+        (
+            {"tuning": {"criterion": "log-loss"}, "working_point": "argos", "method": "sa_cwola"},
+            "not the classes of sa_cwola",
+        ),
+        ({"tuning": {"criterion": "argos"}, "classifier": {"early_stopping_rounds": 5}}, "leave out"),
+        ({"tuning": {"criterion": "argos", "grid": {"max_dept": [3]}}}, "'max_dept' is no setting to choose"),
+        ({"tuning": {"criterion": "argos", "grid": {"max_depth": []}}}, "at least one value"),
+        ({"tuning": {"criterion": "argos", "grid": {"max_depth": [3, 3]}}}, "none twice"),
+        ({"tuning": {"criterion": "argos", "grid": {"max_depth": [3, 40]}}}, "less than or equal to 16.*found 40"),
+        ({"tuning": {"criterion": "argos", "grid": {"max_depth": [3.5]}}}, "fractional part"),
+    ],
+)
+def test_tuning_that_cannot_work_is_refused(learning: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        load_config(overrides={"learning": learning})

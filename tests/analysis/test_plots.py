@@ -296,6 +296,15 @@ def test_scan_names_the_global_p_value_and_its_method(counts):
     assert draw_scan([make_result(counts)], ax=axes(), global_result=blinded).text is None
 
 
+def test_scan_says_that_the_global_p_value_is_that_of_all_trainings(counts):
+    result = make_result(counts)
+    inclusive, *cut = result.selections
+    joined = replace(result, selections=(inclusive, *(replace(one, seeds=(one, one)) for one in cut)))
+    found = GlobalResult(3.1, 1e-3 / 2, "bonferroni-upper-bound")
+    texts = [draw_scan([one], ax=axes(), global_result=found).text.get_text() for one in (result, joined)]
+    assert ["of 3 trainings" in text for text in texts] == [False, True]
+
+
 def test_limits_are_those_of_the_results(counts):
     results = [make_result(counts, low=low) for low in (3500.0, 3300.0)]  # in any order
     artists = draw_limits(results, "eff_0.01", ax=axes())

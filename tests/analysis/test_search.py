@@ -492,3 +492,38 @@ def test_windows_that_are_done_are_not_searched_again(monkeypatch: pytest.Monkey
 def test_every_look_counts_as_a_trial() -> None:
     ladder = toy_config(scan={"first": 3300.0, "last": 4500.0})
     assert n_trials(RegionScan.from_config(ladder.scan), ladder) == 5 * 3
+
+
+TUNED = toy_config(
+    learning={
+        "features": CONFIG.learning.features,
+        "n_folds": 3,
+        "n_members": 1,
+        "efficiencies": (0.5, 0.1, 0.02),
+        "working_point": "argos",
+        "classifier": CONFIG.learning.classifier.model_dump(),
+        "tuning": {"criterion": "argos", "grid": {"n_estimators": (5, 25)}, "n_folds": 2, "n_members": 1},
+    }
+)
+
+
+@fast
+def test_one_selection_whose_working_points_are_chosen_without_labels() -> None:
+    result = run_window(SIGNAL_TOY, WINDOW, SCAN, TUNED)
+    assert [selection.name for selection in result.selections] == ["inclusive", "argos"]
+    assert n_trials(SCAN, TUNED) == 2
+    inclusive, chosen = result.selections
+    assert inclusive.discovery is not None
+    assert chosen.discovery is not None
+    assert chosen.discovery.z > inclusive.discovery.z + 2
+    # Each fold is cut at the efficiency that it chose, so the mean over the equal folds is what is reached.
+    kept = [TUNED.learning.efficiencies[choice.working_point or 0] for choice in result.choices]
+    assert len(kept) == 3
+    assert chosen.efficiency == pytest.approx(np.mean(kept))
+    assert chosen.efficiency_achieved == pytest.approx(np.mean(kept), rel=0.03)
+    assert result.passes is not None
+    assert result.passes[:, 1].sum() == pytest.approx(chosen.efficiency_achieved * len(SIGNAL_TOY.table), rel=1e-6)
+    restored = window_from_document(json.loads(json.dumps(window_document(result))), None, {}, None)
+    assert restored.choices == result.choices
+    blinded = run_window(replace(SIGNAL_TOY, blinded=True), WINDOW, SCAN, TUNED)
+    assert not blinded.choices  # their values tell how large the excess is

@@ -116,6 +116,44 @@ def test_headline_names_the_largest_excess_and_the_global_bound():
     assert "= 6 looks" in second
 
 
+def with_seeds(first, *others):
+    # z of the further trainings, each with as many events more as its number.
+    more = [replace(selection(z=z, p0=0.01 * z), n_obs=302.0 + seed) for seed, z in enumerate(others, start=1)]
+    return replace(first, name="eff_0.1", seeds=tuple(more))
+
+
+def test_scan_table_tells_median_and_band_of_several_trainings():
+    cells = [selection(z=0.3), with_seeds(selection(z=2.0), 1.0, 3.0)]
+    text = render(scan_table([window(*cells)], blinded=False))
+    assert "z over 3 trainings" in text
+    assert "z = 2.0" in text
+    # Quantiles 0.16 and 0.84 of 1, 2, 3, linear between them.
+    assert text.count("2.0 +0.7-0.7") == 1
+    assert sum("+0." in line for line in text.splitlines()) == 1  # no training changes the inclusive selection
+    assert "+0." not in render(scan_table([window(*cells)], blinded=True))
+
+
+def test_scan_table_of_five_trainings_fits_a_terminal():
+    cells = [selection(n=19965.0, b=19865.0, error=222.0)]
+    cells += [replace(with_seeds(selection(z=-1.44), -1.3, -1.9, -0.9), name=name) for name in NAMES[1:]]
+    lines = render(scan_table([window(*cells)], blinded=False), width=100).splitlines()
+    # -1.9, -1.44, -1.3, -0.9: the median is -1.37, the quantiles are -1.679 and -1.108.
+    assert sum(line.count("-1.4 +0.3-0.3") for line in lines) == 4
+    assert sum("+0.3" in line for line in lines) == 1
+    assert max(map(len, lines)) <= 100
+
+
+def test_headline_seeks_the_largest_excess_in_all_trainings():
+    results = [
+        window(selection(z=1.0, p0=0.16), with_seeds(selection(z=2.0, p0=0.02), 1.0, 3.0)),
+        window(selection(z=0.2, p0=0.42), with_seeds(selection(z=2.5, p0=0.006), 1.0, 2.0), low=3500.0),
+    ]
+    first, second, third = headline(results, GLOBAL).splitlines()
+    assert "z = 3.0 (p0 = 0.03) in 3300-3700 GeV, eff_0.1, training seed 2: n = 304, b = 114±14." in first
+    assert second == "There z is 2.0 [1.3, 2.7], median [16 %, 84 %] over 3 trainings; seed 0 is the result."
+    assert "for 2 windows x (1 selections x 3 seeds + inclusive) = 8 looks." in third
+
+
 def test_headline_claims_no_excess_where_there_is_none():
     text = headline([window(selection(z=-0.7, p0=0.76))], GlobalResult(None, 1.0, "bonferroni-upper-bound"))
     assert text.startswith("No excess")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.config import ClassifierConfig
+from analysis.config import ClassifierConfig, TuningConfig
 from analysis.errors import ConfigError, TableError
 from analysis.evaluation import SearchData
 from analysis.identity import event_hash
@@ -23,6 +23,7 @@ from analysis.learning import (
     Samples,
     TemplateMethod,
     TrainingSet,
+    TunedTrees,
     collect_folds,
     run_fold,
 )
@@ -162,9 +163,11 @@ def test_no_event_is_scored_by_a_model_that_saw_it(method: Method) -> None:
 
 
 LIGHT = ClassifierConfig(n_estimators=4, max_depth=3, min_child_weight=5.0)
+TUNING = TuningConfig(criterion="argos", grid={"n_estimators": (2, 4), "max_depth": (1, 3)}, n_folds=2, n_members=2)
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "early stopping": {"learner": BoostedTrees(LIGHT.model_copy(update={"early_stopping_rounds": 2}), 2)},
+    "tuned": {"learner": TunedTrees(BoostedTrees(LIGHT, 2), TUNING, (0.5, 0.1))},
     "bagged": {"learner": BoostedTrees(LIGHT, 2, bagged_features=1)},
     "nested": {"nested": Nested(2, 0.1, tuple(np.arange(3000.0, 6501.0, 100.0)))},
     "scaled": {"decorrelation": PercentileScaling.of_window(WINDOW, np.arange(3000.0, 6501.0, 100.0))},

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from analysis import cli
+from analysis.plugins import unload_plugins
 from tests.toy_tables import dijet_masses
 from tests.toys import JetValues, jet, write_nanoaod
 
@@ -47,7 +48,7 @@ Cwola = Callable[..., Outcome]
 
 @pytest.fixture
 def cwola(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cwola:
-    """Call the command line as the console script does."""
+    """Call the command line as the console script does, which starts without plugins."""
 
     def call(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["cwola", *map(str, arguments)])
@@ -57,6 +58,8 @@ def cwola(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
             cli.main()
         except SystemExit as stop:
             code = int(stop.code or 0)
+        finally:
+            unload_plugins()
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 

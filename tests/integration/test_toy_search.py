@@ -38,7 +38,7 @@ def test_results_follow_the_schema_and_find_the_signal_where_it_is(finished: Pat
     # 200 signal events were mixed in; nearly all of them lie in the window.
     b = peak["inclusive"]["n_obs"] - 200
     assert peak["inclusive"]["s_over_sqrt_b"] == pytest.approx(200 / b**0.5, rel=0.05)
-    assert document["trials"] == {"windows": 2, "selections": 3, "total": 6}
+    assert document["trials"] == {"windows": 2, "selections": 3, "seeds": 1, "total": 6}
     assert document["global"]["p0"] == pytest.approx(6 * min(s["p0"] for s in (*peak.values(), *other.values())))
 
 

@@ -64,14 +64,15 @@ def make_dijets(n: int = 1, first=None, second=None, events=None, kind="backgrou
         events=Arrays({name: np.asarray(v) for name, v in (events or {}).items()}),
         origin=Source("a.root", "sample", kind, "", 0),
         read=Tally(n + 5, 100.0),
+        read_weights=weight,
+        jet_counts=np.full(n, 2),
         **columns,
         **numbers,
     )
 
 
 def passes(name: str, dijets: Dijets, **selection) -> list[bool]:
-    cut = {one.name: one for one in CUTS}[name]
-    return cut.passes(dijets, SelectionConfig(**selection)).tolist()
+    return CUTS[name].passes(dijets, SelectionConfig(**selection)).tolist()
 
 
 ALWAYS = ["finite_kinematics", "jet_pt", "leading_pt", "abs_eta", "jet_mass", "abs_dy", "mjj_min"]

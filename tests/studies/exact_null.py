@@ -9,9 +9,7 @@ working point.
 
 from __future__ import annotations
 
-import tempfile
 from functools import cache
-from pathlib import Path
 
 import click
 import numpy as np
@@ -19,16 +17,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.background import FUNCTIONS, fit_background
-from analysis.compute import Serial
 from analysis.config import load_config
-from analysis.datasets import Dataset
 from analysis.evaluation import SearchData
 from analysis.regions import RegionScan
-from analysis.schema import SEARCH_REGION
 from analysis.search import run_window
 from analysis.table import EventTable
-from processors.run import load_table, process_datasets
-from tests.studies.runner import Point, data_folder, run
+from tests.studies.pythia import selected_events
+from tests.studies.runner import Point, run
 
 NAME = "exact_null"
 
@@ -40,7 +35,7 @@ POINTS = [
     *({"method": "cwola", "ensemble": "mean-score", "draw": draw} for draw in range(200)),
     *(
         {"method": method, "ensemble": "mean-score", "draw": draw}
-        for draw in range(50)
+        for draw in range(200)
         for method in ("salad", "sa_cwola", "data_vs_simulation")
     ),
     *({"method": "cwola", "ensemble": "mean-count", "draw": draw} for draw in range(50)),
@@ -50,16 +45,7 @@ POINTS = [
 @cache
 def events() -> dict[str, EventTable]:
     """Selected events of the search region in the fit range, data and simulation."""
-    folder = data_folder() / "pythia"
-    names = [name for members in SAMPLES.values() for name in members]
-    datasets = {
-        name: Dataset(name, "pseudodata", "nanoaod", ((str(folder / f"{name}.root"), "Events"),)) for name in names
-    }
-    with tempfile.TemporaryDirectory() as temporary:
-        result = process_datasets(datasets, load_config(preset="best"), Path(temporary), Serial())
-        tables = {key: load_table(result, datasets, members) for key, members in SAMPLES.items()}
-    found = {key: table.in_region(SEARCH_REGION) for key, table in tables.items()}
-    return {key: table.select((table.mjj >= EDGES[0]) & (table.mjj < EDGES[-1])) for key, table in found.items()}
+    return selected_events(SAMPLES, EDGES[0], EDGES[-1])
 
 
 @cache

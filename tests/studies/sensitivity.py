@@ -6,7 +6,12 @@ simulated signal events, and a strength takes the first of it, so strengths and 
 signal events that no strength injects, scored by all fold models, against the out-of-fold scores of the QCD events in
 the window; each fold is cut at its own quantile.
 
+Every method of the registry has the trees and features of `best`; simulation is the other tune, qcd_alt. `supervised`
+and `idealised` use the truth. CPU of fits leaves out the reweighters of SALAD.
+
 Strength 0 is a control: what the QCD sample and its features alone make of a signal that is not there.
+
+`best+tau32` is `best` with tau32 of both jets.
 
 `hist-gb` is HistGradientBoostingClassifier as in arXiv:2309.13111: 200 iterations at most, 31 leaves, 255 bins, stopped
 early on a 50 % split of its own for each of 50 members, probabilities averaged; on the same folds and training sets.
@@ -17,7 +22,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -32,10 +37,11 @@ from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
 from analysis.datasets import Dataset
 from analysis.identity import digest, uniform
-from analysis.learning import BoostedTrees, FoldTask, Samples, TrainingSet, run_fold
+from analysis.learning import BoostedTrees, FoldTask, Method, Samples, TrainingSet
 from analysis.learning.crossfit import Learner
-from analysis.learning.metrics import RocCurve, background_floor, band, mean_roc, roc_curve
-from analysis.methods import get_method
+from analysis.learning.metrics import background_floor, band
+from analysis.methods import METHODS
+from analysis.performance import Benchmark, separations
 from analysis.regions import MassWindow
 from analysis.schema import SEARCH_REGION, FeatureSpec
 from analysis.table import EventTable
@@ -45,6 +51,7 @@ from tests.studies.runner import Point, data_folder, run
 NAME = "sensitivity"
 
 QCD = ("qcd_a", "qcd_b")
+SIMULATION = "qcd_alt"
 MAIN = "wprime_3500_500_100"
 OTHERS = ("wprime_3900_350_180", "zprime_tt_3600")
 SIGNALS = (MAIN, *OTHERS)
@@ -58,6 +65,19 @@ SMOOTH_FROM = 3000.0
 WIDTH, SIDEBAND = 400.0, 200.0
 
 BEST, HIST_GB = "best", "hist-gb"
+WITH_TAU32 = "best+tau32"
+TAU32 = ("tau32_j1", "tau32_j2")
+"""What `best` lacks for jets of three prongs."""
+
+NO_PART = ("n_seeds", "tuning", "working_point")
+"""Settings that no point depends on: they are newer than the first points, and off in `best`."""
+
+OTHER_METHODS = tuple(name for name in METHODS if name != "cwola")
+"""With trees and features of `best`, which is `cwola`; their points go by the name of the method."""
+
+NAMES = (BEST, WITH_TAU32, *OTHER_METHODS, HIST_GB)
+
+TRUTH = tuple(name for name, method in METHODS.items() if method.uses_truth)
 
 
 @dataclass(frozen=True)
@@ -114,16 +134,16 @@ class Timed:
 
 @cache
 def events() -> dict[str, EventTable]:
-    """Selected events of the search region above the smooth edge, by signal; QCD under "qcd"."""
+    """Selected events of the search region above the smooth edge, by dataset; QCD that stands for data under "qcd"."""
     folder = data_folder() / "pythia"
-    names = (*QCD, *SIGNALS)
+    names = (*QCD, SIMULATION, *SIGNALS)
     datasets = {
         name: Dataset(name, "pseudodata", "nanoaod", ((str(folder / f"{name}.root"), "Events"),)) for name in names
     }
     with tempfile.TemporaryDirectory() as temporary:
         result = process_datasets(datasets, load_config(preset="demo"), Path(temporary), Serial())
         tables = {}
-        for key, members in (("qcd", QCD), *((name, (name,)) for name in SIGNALS)):
+        for key, members in (("qcd", QCD), *((name, (name,)) for name in (SIMULATION, *SIGNALS))):
             table = load_table(result, {name: datasets[name] for name in members}, members).in_region(SEARCH_REGION)
             tables[key] = with_noise(table.select(table.mjj >= SMOOTH_FROM))
     return tables
@@ -153,67 +173,56 @@ def window_of(signal: str) -> MassWindow:
     return MassWindow((low, high), (reach[0], low), (high, reach[1]), mask=reach, fit_range=reach)
 
 
-@dataclass(frozen=True)
-class Injection:
-    """Data with hidden signal, and what it is measured with.
-
-    Attributes
-    ----------
-    table : EventTable
-        QCD, then the injected signal.
-    n_qcd : int
-    held_out : EventTable
-        Signal events in the window that no strength injects in this draw.
-    """
-
-    table: EventTable
-    n_qcd: int
-    held_out: EventTable
-
-
-def inject(signal: str, strength: float, draw: int) -> Injection:
-    """Hide the first signal events of a draw in the QCD."""
-    window = window_of(signal)
-    qcd, simulated = (table.select(window.in_fit_range(table.mjj)) for table in (events()["qcd"], events()[signal]))
+def inject(signal: str, strength: float, draw: int) -> Benchmark:
+    """Hide the first signal events of a draw in the QCD; those that no strength of the study injects are held out."""
+    window, tables = window_of(signal), events()
+    qcd, simulation, simulated = (
+        tables[name].select(window.in_fit_range(tables[name].mjj)) for name in ("qcd", SIMULATION, signal)
+    )
     order = np.random.default_rng([draw, SIGNALS.index(signal)]).permutation(len(simulated))
     inside = window.in_signal(simulated.mjj)[order]
     scale = np.sqrt(window.in_signal(qcd.mjj).sum())
-    n_inside, n_most = round(strength * scale), round(max(STRENGTHS) * scale)
+    n_inside, n_most = round(strength * scale), round(max(*STRENGTHS, strength) * scale)
     n_beside = round(strength * scale * (~inside).sum() / inside.sum())
     chosen = np.sort(np.concatenate([order[inside][:n_inside], order[~inside][:n_beside]]))
     hidden = pa.concat_tables([qcd.table, simulated.table.take(chosen)]).unify_dictionaries().combine_chunks()
     held_out = EventTable(simulated.table.take(np.sort(order[inside][n_most:])), simulated.features)
-    return Injection(EventTable(hidden, qcd.features), len(qcd), held_out)
+    return Benchmark(Samples(EventTable(hidden, qcd.features), simulation, (signal,)), held_out)
 
 
-def entrant(point: Point) -> tuple[SearchConfig, Learner, int]:
-    """Configuration, learner and number of members of a point."""
+def entrant(point: Point) -> tuple[SearchConfig, Method, Learner, int]:
+    """Configuration, method, learner and number of members of a point."""
     noise = tuple(f"noise_{i}" for i in range(point["noise"]))
     config = load_config(preset=BEST)
-    learning = config.learning.model_copy(update={"features": config.learning.features + noise})
+    more = TAU32 if point["classifier"] == WITH_TAU32 else ()
+    learning = config.learning.model_copy(update={"features": config.learning.features + more + noise})
     config = config.model_copy(update={"learning": learning})
     if point["classifier"] == HIST_GB:
-        return config, HistGradientBoosting(), HistGradientBoosting().n_members
-    return config, BoostedTrees(learning.classifier, learning.n_members), learning.n_members
+        return config, METHODS["cwola"], HistGradientBoosting(), HistGradientBoosting().n_members
+    method = METHODS["cwola" if point["classifier"] in (BEST, WITH_TAU32) else point["classifier"]]
+    return config, method, BoostedTrees(learning.classifier, learning.n_members), learning.n_members
+
+
+def task_of(point: Point, config: SearchConfig, method: Method, learner: Learner) -> FoldTask:
+    """Return the task of a point's signal and draw."""
+    return FoldTask(
+        window=window_of(point["signal"]),
+        fold=0,
+        n_folds=config.learning.n_folds,
+        features=config.learning.features,
+        method=method,
+        learner=learner,
+        random_state=1000 + point["draw"],
+    )
 
 
 def measure(point: Point) -> Point:
     """Cross-fit one draw and measure it."""
-    config, learner, n_members = entrant(point)
-    injection = inject(point["signal"], point["strength"], point["draw"])
-    window, n_folds, seconds = window_of(point["signal"]), config.learning.n_folds, list[float]()
-    task = FoldTask(
-        window=window,
-        fold=0,
-        n_folds=n_folds,
-        features=config.learning.features,
-        method=get_method("cwola"),
-        learner=Timed(learner, seconds),
-        random_state=1000 + point["draw"],
-    )
-    roc = mean_roc([fold_curve(replace(task, fold=fold), injection) for fold in range(n_folds)])
-    in_window = window.in_signal(injection.table.mjj[: injection.n_qcd])
-    floor = background_floor(np.ones(int(in_window.sum())))
+    config, method, learner, n_members = entrant(point)
+    benchmark, seconds = inject(point["signal"], point["strength"], point["draw"]), list[float]()
+    task = task_of(point, config, method, Timed(learner, seconds))
+    roc = separations([task], benchmark, Serial())[0].signal
+    floor = background_floor(np.ones(n_background(benchmark, task.window)))
     best, where = roc.max_sic(floor)
     return {
         **{f"sic_{eps:g}": round(roc.sic(eps), 4) for eps in EPS_B},
@@ -221,39 +230,41 @@ def measure(point: Point) -> Point:
         "max_sic_eps_b": round(where, 6),
         "eps_b_floor": round(floor, 6),
         "auc": round(roc.auc, 5),
-        "n_held_out": len(injection.held_out),
-        "window": list(window.signal),
+        "n_held_out": len(benchmark.held_out),
+        "window": list(task.window.signal),
         "cpu_fits": round(sum(seconds), 3),
-        "cpu_per_fit": round(sum(seconds) / (n_folds * n_members), 4),
+        "cpu_per_fit": round(sum(seconds) / (task.n_folds * n_members), 4),
     }
 
 
-def fold_curve(task: FoldTask, injection: Injection) -> RocCurve:
-    """ROC of one fold: its own QCD events in the window, and all signal that is held out."""
-    result = run_fold(task, Samples(injection.table))
-    mean = result.scores.mean(axis=1, dtype=np.float64)
-    background = (result.rows < injection.n_qcd) & task.window.in_signal(injection.table.mjj[result.rows])
-    signal = result.model.predict(injection.held_out.matrix(task.features)).mean(axis=1, dtype=np.float64)
-    return roc_curve(signal, mean[background])
+def n_background(benchmark: Benchmark, window: MassWindow) -> int:
+    """Count the QCD events in the window."""
+    samples = benchmark.samples
+    return int((window.in_signal(samples.data.mjj) & ~samples.is_signal()).sum())
 
 
 def points() -> list[Point]:
-    """All points: `best` first, since the other takes many times as long; draw by draw, so that a part is paired."""
+    """All points: `best` first and HistGB, the slowest, last; draw by draw, so that a part is paired."""
     learning = load_config(preset=BEST).learning
+    settings = learning.model_dump(mode="json", exclude=set(NO_PART))
     versions = {
-        BEST: digest(learning.model_dump(mode="json")),
+        BEST: digest(settings),
+        WITH_TAU32: digest([settings, TAU32]),
         HIST_GB: digest([list(learning.features), learning.n_folds, "arXiv:2309.13111"]),
+        **{name: digest([settings, repr(METHODS[name])]) for name in OTHER_METHODS},
     }
+    ours = (BEST, WITH_TAU32)
     cells = [(MAIN, strength) for strength in STRENGTHS] + list(product(OTHERS, OTHER_STRENGTHS))
-    control = [(BEST, signal, 0.0, draw, 0) for draw in range(DRAWS) for signal in SIGNALS]
+    control = [(name, signal, 0.0, draw, 0) for name in ours for draw in range(DRAWS) for signal in SIGNALS]
     noisy = [(BEST, MAIN, max(STRENGTHS), draw, N_NOISE) for draw in range(DRAWS)]
-    plain = [(BEST, *cell, draw, 0) for draw in range(DRAWS) for cell in cells]
+    plain = [(name, *cell, draw, 0) for name in ours for draw in range(DRAWS) for cell in cells]
+    methods = [(name, *cell, draw, 0) for draw in range(DRAWS) for cell in cells for name in OTHER_METHODS]
     # The signal of the main comparison before the others.
     hist_gb = [(HIST_GB, *cell, draw, 0) for part in (cells[:7], cells[7:]) for draw in range(DRAWS) for cell in part]
     keys = ("classifier", "signal", "strength", "draw", "noise")
     return [
         dict(zip(keys, values, strict=True)) | {"version": versions[values[0]]}
-        for values in (*control, *plain, *noisy, *hist_gb)
+        for values in (*control, *plain, *noisy, *methods, *hist_gb)
     ]
 
 
@@ -282,17 +293,22 @@ def report(finished: Sequence[Point]) -> None:
     cells = sorted({(p["signal"], p["strength"], p["noise"]) for p in finished}, key=str)
     for signal, strength, noise in cells:
         chosen = [p for p in finished if (p["signal"], p["strength"], p["noise"]) == (signal, strength, noise)]
-        by_name = {name: [p for p in chosen if p["classifier"] == name] for name in (BEST, HIST_GB)}
+        by_name = {name: [p for p in chosen if p["classifier"] == name] for name in NAMES}
         for name, repeats in by_name.items():
             if repeats:
-                click.echo(f"{signal} S/sqrt(B) {strength:<4g} noise {noise:2d} {name:8s} {_summary(repeats)}")
-        if by_name[BEST] and by_name[HIST_GB]:
-            click.echo(f"    {_ratios(by_name[BEST], by_name[HIST_GB])}")
+                shown = f"{name} (truth)" if name in TRUTH else name
+                click.echo(f"{signal} S/sqrt(B) {strength:<4g} noise {noise:2d} {shown:18s} {_summary(repeats)}")
+        if by_name["idealised"]:
+            click.echo(f"    {_over_idealised(by_name)}")
+        for name in (HIST_GB, WITH_TAU32):
+            if by_name[BEST] and by_name[name]:
+                click.echo(f"    {BEST} against {name}: {_ratios(by_name[BEST], by_name[name])}")
     for signal in SIGNALS:
         plain = [p for p in finished if p["signal"] == signal and not p["noise"]]
-        ours, theirs = ([p for p in plain if p["classifier"] == name] for name in (BEST, HIST_GB))
-        if ours and theirs:
-            click.echo(f"pooled {signal}: {_ratios(ours, theirs)}")
+        by_name = {name: [p for p in plain if p["classifier"] == name] for name in NAMES}
+        for name in (HIST_GB, WITH_TAU32):
+            if by_name[BEST] and by_name[name]:
+                click.echo(f"pooled {signal}, {BEST} against {name}: {_ratios(by_name[BEST], by_name[name])}")
     _report_turn_on(finished)
     _report_noise(finished)
 
@@ -305,6 +321,16 @@ def _summary(repeats: Sequence[Point]) -> str:
     cpu = np.median([point["cpu_fits"] for point in repeats])
     each = np.median([point["cpu_per_fit"] for point in repeats])
     return f"{'  '.join(parts)}  CPU {cpu:.1f} s, {1000 * each:.0f} ms a fit, {len(repeats)} draws"
+
+
+def _over_idealised(by_name: dict[str, list[Point]]) -> str:
+    """Paired ratios of SIC(1e-2) to that of `idealised`."""
+    parts = []
+    for name, repeats in by_name.items():
+        mean, error, count = log_ratio(repeats, by_name["idealised"], "sic_0.01")
+        if name != "idealised" and count:
+            parts.append(f"{name} {np.exp(mean):.2f} +- {np.exp(mean) * error:.2f} ({count})")
+    return "SIC(0.01) over idealised: " + ", ".join(parts)
 
 
 def _ratios(ours: Sequence[Point], theirs: Sequence[Point]) -> str:
@@ -335,10 +361,12 @@ def _report_noise(finished: Sequence[Point]) -> None:
 
 @click.command()
 @click.option("--max-minutes", type=float, default=30.0, show_default=True)
-def main(max_minutes: float) -> None:
+@click.option("--classifier", "only", multiple=True, help="Measure points of these alone; all are printed.")
+def main(max_minutes: float, only: tuple[str, ...]) -> None:
     """Run the study and print what the draws have in common."""
     wanted = points()
-    finished = run(NAME, wanted, measure, max_minutes)
+    chosen = [point for point in wanted if not only or point["classifier"] in only]
+    finished = run(NAME, chosen, measure, max_minutes)
     report([done for done in finished if any(all(done.get(k) == v for k, v in p.items()) for p in wanted)])
 
 

@@ -1,0 +1,61 @@
+"""The option `--plugin`: modules of the user that add features, cuts, formats, methods or background functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from analysis.config import SearchConfig
+
+__all__ = ["loads_plugins", "plugin_option", "with_plugins"]
+
+_HELP: dict[str, Any] = {
+    "multiple": True,
+    "metavar": "MODULE",
+    "help": "Module, or .py file, that adds features, cuts, formats, methods or background functions.",
+}
+
+
+def _load(_: click.Context, __: click.Parameter, value: Sequence[str]) -> None:
+    from analysis.plugins import load_plugins
+
+    load_plugins(value)
+
+
+plugin_option = click.option("--plugin", "plugins", **_HELP)
+"""For commands with a configuration, which may name plugins too: see `with_plugins`."""
+
+loads_plugins = click.option("--plugin", **_HELP, expose_value=False, callback=_load)
+"""For commands without one: plugins are loaded before the command starts."""
+
+
+def with_plugins(config: SearchConfig, names: Sequence[str]) -> SearchConfig:
+    """Load the plugins of a configuration and those of the command line, which replace others of the same name.
+
+    Parameters
+    ----------
+    config : SearchConfig
+    names : sequence of str
+        Modules, or paths of `.py` files.
+
+    Returns
+    -------
+    SearchConfig
+        That names them all.
+
+    Raises
+    ------
+    ConfigError
+        If one cannot be loaded.
+    """
+    from analysis.plugins import load_plugins
+
+    given = {Path(name).name: str(Path(name).absolute()) if name.endswith(".py") else name for name in names}
+    kept = [name for name in config.plugins if Path(name).name not in given]
+    plugins = tuple(dict.fromkeys([*kept, *given.values()]))
+    load_plugins(plugins)
+    return config.model_copy(update={"plugins": plugins})

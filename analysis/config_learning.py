@@ -1,0 +1,186 @@
+"""Configuration of the classifiers: their trees, folds, ensembles, working points, and how settings are chosen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from analysis.config_model import Fraction, Model, NonNegative, Positive
+
+__all__ = ["ClassifierConfig", "LearningConfig", "TuningConfig"]
+
+
+class ClassifierConfig(Model):
+    """Boosted trees of one ensemble member; names follow xgboost where it has one.
+
+    Attributes
+    ----------
+    n_estimators : int
+        Number of boosting rounds, the largest number with early stopping.
+    learning_rate, max_depth, min_child_weight, subsample, colsample_bynode, reg_lambda, max_bin
+        As in xgboost; training weights have mean 1, so `min_child_weight` = 50 is about 200 events at a score of 1/2.
+    early_stopping_rounds : int, optional
+        Stop when the weighted log loss of the validation rows has not improved for so many rounds. Off by default:
+        on weak labels the stopping point follows noise.
+    validation_fraction : float
+        Share of the training events, by event identity, that only decide when to stop.
+    """
+
+    n_estimators: Annotated[int, Field(gt=0)] = 60
+    learning_rate: Positive = 0.1
+    max_depth: Annotated[int, Field(gt=0, le=16)] = 4
+    min_child_weight: NonNegative = 50.0
+    subsample: Annotated[float, Field(gt=0, le=1)] = 0.5
+    colsample_bynode: Annotated[float, Field(gt=0, le=1)] = 1.0
+    reg_lambda: NonNegative = 1.0
+    max_bin: Annotated[int, Field(ge=2)] = 256
+    early_stopping_rounds: Annotated[int, Field(gt=0)] | None = None
+    validation_fraction: Fraction = 0.25
+
+
+_TUNED = sorted(set(ClassifierConfig.model_fields) - {"early_stopping_rounds", "validation_fraction"})
+
+
+class TuningConfig(Model):
+    """Settings chosen inside the training folds, without labels; see `analysis.learning.tuning`.
+
+    Attributes
+    ----------
+    criterion : str
+        "argos" (arXiv:2511.14832) or "log-loss" decides; with "none" nothing is chosen.
+    grid : dict of str to tuple of float
+        Values to choose from, by name in `classifier`. All numbers of rounds, `n_estimators`, cost one training.
+    n_folds, n_members : int
+        Inner folds of the training events, and classifiers on each, that compare the settings.
+    floor : float
+        ARGOS does not look at cuts that keep less of the background than this.
+    """
+
+    criterion: Literal["none", "argos", "log-loss"] = "none"
+    grid: dict[str, tuple[float, ...]] = Field(default={"n_estimators": (10, 15, 20, 30, 45, 60)})
+    n_folds: Annotated[int, Field(ge=2, le=127)] = 4
+    n_members: Annotated[int, Field(gt=0)] = 3
+    floor: Fraction = 0.01
+
+
+class LearningConfig(Model):
+    """How the classifiers are trained and where their scores are cut.
+
+    Attributes
+    ----------
+    method : str
+        Name in the registry of `analysis.methods`.
+    simulation_weight : float
+        λ of the method "sa_cwola": total weight of the simulation over that of the data (arXiv:2009.02205, which finds
+        0.3 to 0.6 stable); others do not use it.
+    features : tuple of str
+        Columns that the classifier sees.
+    n_folds : int
+        Number of folds; an event is scored by models of the other folds only.
+    cross_fitting : str
+        "kfold": all other folds train. "nested": for every fold that is left out, each other fold once chooses between
+        `n_candidates` restarts, trained on the rest, and those chosen make the ensemble (arXiv:1902.02634).
+    n_members : int
+        Classifiers per fold with "kfold", different in seed.
+    n_seeds : int
+        Trainings of every window, which differ in their random numbers alone, not in folds and tie-breaks: the first is
+        the result, all of them give the spread of z.
+    n_candidates : int
+        Restarts per validation fold with "nested".
+    candidate_efficiency : float
+        With "nested", the fraction of sideband events at which the restart that selects most of the window is kept.
+    ensemble : str
+        "mean-score" cuts the mean score of the members; "mean-count" cuts each member at its own threshold and averages
+        the counts (arXiv:2502.09770).
+    bagged_features : int, optional
+        Features that each member sees, a random choice of its own; all by default.
+    efficiencies : tuple of float
+        Fractions of the reference events that the selections keep.
+    working_point : str
+        "each" makes a selection of every one of `efficiencies`. "argos" makes one selection, "argos", in which each
+        fold uses the efficiency that ARGOS prefers in the other folds: fewer looks. It needs `tuning`.
+    threshold_reference : str
+        Events whose out-of-fold scores fix the thresholds: the whole "spectrum" in the fit range, the "sidebands", or
+        the "background-template" of the method in the window.
+    decorrelation : str
+        "percentile" replaces each feature by its rank among the events of the same m_jj region (arXiv:2005.02983):
+        window, sidebands and, beyond them, fit bins.
+    classifier : ClassifierConfig
+    tuning : TuningConfig
+        With the method "sa_cwola", whose classes are not window and background, by log loss alone.
+    """
+
+    method: str = "cwola"
+    simulation_weight: NonNegative = 0.5
+    features: tuple[str, ...] = ("mj2", "delta_mj", "tau21_j1", "tau21_j2")
+    n_folds: Annotated[int, Field(ge=2, le=127)] = 5
+    cross_fitting: Literal["kfold", "nested"] = "kfold"
+    n_members: Annotated[int, Field(gt=0)] = 10
+    n_seeds: Annotated[int, Field(gt=0, le=1000)] = 1
+    n_candidates: Annotated[int, Field(gt=0)] = 20
+    candidate_efficiency: Fraction = 0.005
+    ensemble: Literal["mean-score", "mean-count"] = "mean-score"
+    bagged_features: Annotated[int, Field(gt=0)] | None = None
+    efficiencies: tuple[Fraction, ...] = (0.1, 0.05, 0.02, 0.01)
+    working_point: Literal["each", "argos"] = "each"
+    threshold_reference: Literal["spectrum", "sidebands", "background-template"] = "spectrum"
+    decorrelation: Literal["none", "percentile"] = "none"
+    classifier: ClassifierConfig = ClassifierConfig()
+    tuning: TuningConfig = TuningConfig()
+
+    @property
+    def n_selections(self) -> int:
+        """Number of selections of a window, the inclusive one counted."""
+        return 1 + (len(self.efficiencies) if self.working_point == "each" else 1)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for name in ("features", "efficiencies"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                msg = f"{name} must list at least one value, and none twice"
+                raise ValueError(msg)
+        if self.cross_fitting == "nested" and self.n_folds < 3:
+            msg = "cross_fitting = 'nested' needs n_folds of at least 3: one to score, one to choose, one to train"
+            raise ValueError(msg)
+        if self.bagged_features is not None and self.bagged_features > len(self.features):
+            msg = f"bagged_features = {self.bagged_features} is more than the {len(self.features)} features"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _tunable(self) -> Self:
+        criterion = self.tuning.criterion
+        if self.working_point == "argos" and criterion == "none":
+            msg = "working_point = 'argos' needs tuning.criterion, whose inner folds compare the efficiencies"
+            raise ValueError(msg)
+        if criterion == "none":
+            return self
+        if self.cross_fitting == "nested":
+            msg = "tuning and cross_fitting = 'nested' both choose on training events: use one of them"
+            raise ValueError(msg)
+        if self.method == "sa_cwola" and "argos" in (criterion, self.working_point):
+            msg = "ARGOS compares window and background, which are not the classes of sa_cwola: use 'log-loss'"
+            raise ValueError(msg)
+        if self.classifier.early_stopping_rounds is not None:
+            msg = "tuning chooses the number of rounds: leave out classifier.early_stopping_rounds"
+            raise ValueError(msg)
+        for name, values in self.tuning.grid.items():
+            self._require_possible(name, values)
+        return self
+
+    def _require_possible(self, name: str, values: tuple[float, ...]) -> None:
+        settings = self.classifier.model_dump()
+        if name not in _TUNED:
+            msg = f"tuning.grid: '{name}' is no setting to choose. Settings: {', '.join(_TUNED)}"
+            raise ValueError(msg)
+        if not values or len(set(values)) != len(values):
+            msg = f"tuning.grid.{name} must list at least one value, and none twice"
+            raise ValueError(msg)
+        for value in values:
+            try:
+                ClassifierConfig(**(settings | {name: value}))
+            except ValidationError as error:
+                msg = f"tuning.grid.{name}: {error.errors()[0]['msg']} (found {value!r})"
+                raise ValueError(msg) from error

@@ -1,0 +1,126 @@
+"""The entries of `[[systematics]]` in the configuration: none is run that is not written there."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from analysis.config_model import ConfigFile, File, Model, NonNegative, Positive
+
+__all__ = ["BinnedSize", "Combination", "SystematicConfig"]
+
+Combination = Literal["envelope", "replicas", "hessian"]
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+RESERVED = ("background_fit", "lumi", "mu", "signal_statistics", "spurious_signal")
+"""Parameters of every workspace."""
+
+
+class BinnedSize(Model):
+    """Relative size of a jet systematic in bins; jets beyond the edges belong to the outermost bins.
+
+    Attributes
+    ----------
+    pt : tuple of float
+        Bin edges in p_T, GeV.
+    abs_eta : tuple of float
+        Bin edges in |η|.
+    sizes : tuple of tuple of float
+        One row per bin in p_T, one number in it per bin in |η|.
+    """
+
+    pt: tuple[float, ...]
+    abs_eta: tuple[float, ...]
+    sizes: tuple[tuple[NonNegative, ...], ...]
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        for name in ("pt", "abs_eta"):
+            edges = getattr(self, name)
+            if len(edges) < 2 or any(high <= low for low, high in pairwise(edges)):
+                msg = f"{name} must list at least two rising bin edges"
+                raise ValueError(msg)
+        shape = (len(self.pt) - 1, len(self.abs_eta) - 1)
+        if len(self.sizes) != shape[0] or any(len(row) != shape[1] for row in self.sizes):
+            msg = f"sizes must be {shape[0]} rows (bins in pt) of {shape[1]} numbers (bins in abs_eta)"
+            raise ValueError(msg)
+        return self
+
+
+class SystematicConfig(Model):
+    """One systematic uncertainty of simulation. Which keys a kind needs, its function in `processors.systematics` says.
+
+    Attributes
+    ----------
+    name : str
+        Of the nuisance parameter; tables and columns are called after it.
+    kind : str
+        Name in the registry of `processors.systematics`, such as "jet-mass-scale".
+    datasets : tuple of str
+        Names of the datasets of kind signal and background that it applies to; all of them where absent.
+    value : float, optional
+        Relative size, the same for all jets or events.
+    bins : BinnedSize, optional
+        Relative size in bins of p_T and |η|.
+    file, correction, inputs : file, str, mapping, optional
+        correctionlib JSON, the correction in it (not needed where it is the only one), and what its inputs are: for
+        a number the name of a column, or a number; for a text the text. An input that is not named is the column of
+        that name.
+    up, down, nominal : str, optional
+        Branches with the varied weights; or with `file` the values of the one text input that `inputs` does not name.
+    branch, members : str, tuple of int, optional
+        Branch with several weights an event, and which of them are used.
+    combine : str, optional
+        How yields with the members become an uncertainty: "envelope", "replicas" (standard deviation) or "hessian"
+        (differences from the nominal yield in quadrature).
+    normalise : bool, optional
+        Whether varied weights keep the sum of weights before cuts, so that they change the acceptance alone.
+    """
+
+    name: Name
+    kind: str
+    datasets: tuple[str, ...] = ()
+    value: Positive | None = None
+    bins: BinnedSize | None = None
+    file: File | None = None
+    correction: str | None = None
+    inputs: dict[str, str | float] = Field(default_factory=dict)
+    up: str | None = None
+    down: str | None = None
+    nominal: str | None = None
+    branch: str | None = None
+    members: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    combine: Combination | None = None
+    normalise: bool | None = None
+
+    @model_validator(mode="after")
+    def _free(self) -> Self:
+        if self.name in RESERVED and self.kind != "luminosity":
+            msg = f"name '{self.name}' belongs to another parameter of the workspace; choose another one"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def where(self) -> str:
+        """How messages call the entry."""
+        return f"systematics, entry '{self.name}' (kind {self.kind})"
+
+    def loaded(self) -> Self:
+        """Return the same entry with its file read.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be read.
+        """
+        if self.file is None:
+            return self
+        return self.model_copy(update={"file": self.file.loaded(f"{self.where}: file")})
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the variations, JSON-ready: the keys, with the content of a file for its path."""
+        file: ConfigFile | None = self.loaded().file
+        return self.model_dump(mode="json") | ({} if file is None else {"file": file.sha256})

@@ -1,0 +1,270 @@
+"""Mass points after a search: workspaces, limits and impacts of the signal samples.
+
+The rule is "fixed-efficiency": the classifiers are those of the search, without credit for what they would learn from
+as much signal as the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.config import SearchConfig
+from analysis.errors import FitError, StatisticsError, WindowError
+from analysis.evaluation import SelectionResult, WindowResult
+from analysis.mass_point import approximate_limit
+from analysis.published import Classifier
+from analysis.regions import MassWindow
+from analysis.signal import net_yield
+from analysis.signal_yields import SignalSample, SignalYields, signal_modifiers, signal_yields
+from analysis.spectra import NOMINAL
+from analysis.statistics import (
+    Counting,
+    Impacts,
+    LimitResult,
+    SignalSystematic,
+    counting_workspace,
+    impacts,
+    upper_limit,
+)
+
+__all__ = ["RULE", "PointTask", "evaluate_point"]
+
+Array = NDArray[np.float64]
+
+RULE = "fixed-efficiency"
+
+_TOYS = 1000
+
+
+@dataclass(frozen=True)
+class PointTask:
+    """One signal sample in all windows of the search.
+
+    Attributes
+    ----------
+    sample : SignalSample
+    classifiers : tuple of Classifier
+    windows : tuple of WindowResult
+        In the same order.
+    config : SearchConfig
+    blinded : bool
+    """
+
+    sample: SignalSample
+    classifiers: tuple[Classifier, ...]
+    windows: tuple[WindowResult, ...]
+    config: SearchConfig
+    blinded: bool
+
+
+def evaluate_point(task: PointTask) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Count a signal in all selections of all windows, and limit it where each selection is most sensitive.
+
+    The window of a selection is the one with the best `approximate_limit` on the signal; no observed count enters.
+
+    Returns
+    -------
+    document : dict
+        JSON-ready, as an item of "signals" in `results.schema.json`.
+    workspaces : dict of str to dict
+        pyhf workspaces by the name "<window>_<selection>", for every selection of every window with signal events.
+    """
+    sample = task.sample
+    found = [
+        _count(sample, signal_yields(sample, classifier, window.edges), window, task.config.background.sqrt_s_gev)
+        for classifier, window in zip(task.classifiers, task.windows, strict=True)
+    ]
+    counts = [one for of_window in found for one in of_window]
+    ranked = [one for one in counts if one.rank() is not None]
+    document = {
+        "dataset": sample.name,
+        "masses": dict(sample.masses),
+        "rule": RULE,
+        "normalised": sample.normalised,
+        "xsec_pb": sample.xsec_pb,
+        "lumi_ifb": sample.lumi_ifb,
+        "selections": [_limit(one, task) for one in _most_sensitive(ranked)],
+        "yields": [one.to_json() for one in counts],
+        "reason": None,
+    }
+    return document, {f"{one.window.name}_{one.selection.name}": one.workspace() for one in ranked}
+
+
+def _most_sensitive(counts: Sequence[_Count]) -> list[_Count]:
+    """Of every selection, the window with the best rank."""
+    names = dict.fromkeys(one.selection.name for one in counts)
+    return [min((one for one in counts if one.selection.name == name), key=_Count.rank_value) for name in names]
+
+
+@dataclass(frozen=True)
+class _Count:
+    """A signal in one selection of one window."""
+
+    sample: SignalSample
+    window: MassWindow
+    selection: SelectionResult
+    events: float
+    error: float
+    modifiers: tuple[SignalSystematic, ...]
+    absorbed: float | None
+    reason: str | None
+
+    @property
+    def net(self) -> float:
+        """Events that stand out over the fitted background."""
+        return self.events * (1.0 - (self.absorbed or 0.0))
+
+    def rank(self) -> float | None:
+        """Approximate expected limit in units of the sample's normalisation; None where there can be none."""
+        background, error = self.selection.background, self.selection.background_error
+        if self.reason is not None or self.net <= 0 or not (background and error):
+            return None
+        return float(approximate_limit(background, error) / self.net)
+
+    def rank_value(self) -> float:
+        """Rank, infinite where there is none."""
+        rank = self.rank()
+        return np.inf if rank is None else rank
+
+    def workspace(self) -> dict[str, Any]:
+        one = self.selection
+        counting = Counting(one.n_obs, one.background or 0.0, one.background_error or 0.0)
+        return counting_workspace(
+            counting.effective(one.weight),
+            channel=f"window_{self.window.name}_{one.name}",
+            measurement=self.sample.name,
+            signal_systematics=self.modifiers,
+        )
+
+    def strength_per_mu(self, workspace: Mapping[str, Any]) -> float:
+        """Return the signal strength at mu = 1 of a workspace."""
+        return _signal_events(workspace) * self.selection.weight / self.net
+
+    @property
+    def efficiency(self) -> float | None:
+        """Acceptance times efficiency: of all generated events."""
+        generated = self.sample.generated
+        return None if not generated else self.events / generated
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "window": list(self.window.signal),
+            "selection": self.selection.name,
+            "events": self.events,
+            "events_error": self.error,
+            "acceptance_efficiency": self.efficiency,
+            "absorbed_fraction": self.absorbed,
+            "strength_per_mu": None if self.rank() is None else self.strength_per_mu(self.workspace()),
+            "modifiers": [_factors(one) for one in self.modifiers],
+            "reason": self.reason,
+        }
+
+
+def _factors(one: SignalSystematic) -> dict[str, Any]:
+    up = float(one.up)
+    if one.kind == "lumi":
+        return {"name": one.name, "up": 1.0 + up, "down": 1.0 - up}
+    return {"name": one.name, "up": up, "down": 1.0 / up if one.down is None else float(one.down)}
+
+
+def _count(sample: SignalSample, yields: SignalYields, window: WindowResult, sqrt_s_gev: float) -> list[_Count]:
+    counts = []
+    for selection in window.selections:
+        index = yields.selections.index(selection.name)
+        events = float(yields.events[NOMINAL][index])
+        absorbed = _absorbed(selection, events, yields.spectra[index], window, sqrt_s_gev)
+        modifiers: list[SignalSystematic] = []
+        reason = selection.reason
+        try:
+            modifiers = signal_modifiers(yields, selection.name, sample.systematics)
+        except StatisticsError as error:
+            reason = reason or str(error)
+        if absorbed is not None and absorbed >= 1:
+            reason = reason or "the sideband fit takes all of the signal for background: the mask lies beside its peak."
+        counts.append(
+            _Count(
+                sample,
+                window.window,
+                selection,
+                events,
+                float(np.sqrt(yields.squares[index])),
+                tuple(modifiers),
+                absorbed,
+                reason,
+            )
+        )
+    return counts
+
+
+def _limit(one: _Count, task: PointTask) -> dict[str, Any]:
+    workspace, settings, weight = one.workspace(), task.config.statistics, one.selection.weight
+    document, per_mu = one.to_json(), one.strength_per_mu(workspace)
+    try:
+        limit = upper_limit(
+            workspace,
+            level=settings.cls_level,
+            blinded=task.blinded,
+            calculator=settings.calculator,
+            n_toys=_TOYS,
+            random_state=task.config.random_state,
+        ).scaled(weight)
+        median = limit.expected_events[2] / (_signal_events(workspace) * weight)
+        ranked: dict[str, Any] = {"expected": _impacts(impacts(workspace, strength=median), per_mu)}
+        ranked["observed"] = None if task.blinded else _impacts(impacts(workspace), per_mu)
+    except StatisticsError as error:
+        return document | {"limit": None, "impacts": None, "reason": str(error)}
+    return document | {"limit": _limit_document(one, limit), "impacts": ranked}
+
+
+def _signal_events(workspace: Mapping[str, Any]) -> float:
+    (signal,) = [one for one in workspace["channels"][0]["samples"] if one["name"] == "signal"]
+    return float(sum(signal["data"]))
+
+
+def _limit_document(one: _Count, limit: LimitResult) -> dict[str, Any]:
+    """Limits in events, in units of the sample's normalisation and, where that is possible, in fb."""
+    generated, lumi = one.sample.generated, one.sample.lumi_ifb
+    factors = {"strength": 1.0 / one.net}
+    if generated and lumi:
+        factors["fb"] = generated / (one.net * lumi)
+    document: dict[str, Any] = {**asdict(limit), "rule": RULE, "expected_events": list(limit.expected_events)}
+    for unit, factor in factors.items():
+        observed = limit.observed_events
+        document[f"observed_{unit}"] = None if observed is None else observed * factor
+        document[f"expected_{unit}"] = [value * factor for value in limit.expected_events]
+    return document
+
+
+def _absorbed(
+    selection: SelectionResult, events: float, spectrum: Array, window: WindowResult, sqrt_s_gev: float
+) -> float | None:
+    """Fraction of the yield that the sideband fit takes for background, for a signal about as strong as the limit."""
+    if selection.fit is None or selection.background is None or events <= 0:
+        return None
+    strength = approximate_limit(selection.background, selection.background_error or 0.0) / events
+    try:
+        found = net_yield(
+            selection.fit.expected(window.edges)[0],
+            strength * spectrum,
+            window.edges,
+            selection.fit.function.name,
+            window=window.window.signal,
+            mask=window.window.mask,
+            sqrt_s_gev=sqrt_s_gev,
+        )
+    except (FitError, WindowError):
+        return None
+    return found.absorbed_fraction
+
+
+def _impacts(found: Impacts, per_mu: float) -> dict[str, Any]:
+    return {
+        "strength": found.strength * per_mu,
+        "strength_error": found.strength_error * per_mu,
+        "parameters": [asdict(one) | {"up": one.up * per_mu, "down": one.down * per_mu} for one in found.parameters],
+    }

@@ -1,0 +1,41 @@
+"""The Pythia samples as searches see them: processed, selected, in a range of m_jj."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from analysis.compute import Serial
+from analysis.config import load_config
+from analysis.datasets import Dataset
+from analysis.schema import SEARCH_REGION
+from analysis.table import EventTable
+from processors.run import load_table, process_datasets
+from tests.studies.runner import data_folder
+
+
+def selected_events(samples: Mapping[str, Sequence[str]], low: float, high: float) -> dict[str, EventTable]:
+    """Events of the search region with the selection of the preset `best`.
+
+    Parameters
+    ----------
+    samples : mapping of str to sequence of str
+        Files of each table, without folder and suffix.
+    low, high : float
+        Range of m_jj, GeV.
+
+    Returns
+    -------
+    dict of str to EventTable
+    """
+    folder = data_folder() / "pythia"
+    names = dict.fromkeys(name for members in samples.values() for name in members)
+    datasets = {
+        name: Dataset(name, "pseudodata", "nanoaod", ((str(folder / f"{name}.root"), "Events"),)) for name in names
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        result = process_datasets(datasets, load_config(preset="best"), Path(temporary), Serial())
+        tables = {key: load_table(result, datasets, list(members)) for key, members in samples.items()}
+    found = {key: table.in_region(SEARCH_REGION) for key, table in tables.items()}
+    return {key: table.select((table.mjj >= low) & (table.mjj < high)) for key, table in found.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import fsspec
 
 from analysis.errors import ConfigError, writing
 
-__all__ = ["Location", "RemotePath", "parse_location", "reading", "write_atomically"]
+__all__ = ["Location", "RemotePath", "parse_location", "reading", "write_file"]
 
 _LOCAL = ("file://", "local://")
 
@@ -96,13 +96,16 @@ def reading(location: Location) -> Iterator[Any]:
         yield location
         return
     system, path = location.resolve()
-    system.invalidate_cache()  # workers write, and listings of this process do not know it
+    system.invalidate_cache(path)  # workers write, and what this process remembers may be old
     with system.open(path, "rb") as stream:
         yield stream
 
 
-def write_atomically(location: Location, write: Callable[[Any], None]) -> None:
-    """Write a file that is complete as soon as it exists.
+def write_file(location: Location, write: Callable[[Any], None]) -> None:
+    """Write a file, whole or not at all: by its name on this machine, by its end elsewhere.
+
+    Not every file system of fsspec can rename, XRootD's for one, so that elsewhere a process that dies may leave an
+    unfinished file. The format must tell: parquet does, since its footer comes last.
 
     Parameters
     ----------
@@ -138,13 +141,5 @@ def _write_remote(location: RemotePath, write: Callable[[Any], None]) -> None:
     write(content)
     system, path = location.resolve()
     system.makedirs(path.rpartition("/")[0], exist_ok=True)
-    temporary = f"{path}.{uuid4().hex}.tmp"
-    try:
-        system.pipe_file(temporary, content.getvalue())
-        with suppress(FileNotFoundError):
-            system.rm_file(path)  # some do not move onto a file
-        system.mv(temporary, path)
-    except BaseException:
-        with suppress(Exception):
-            system.rm_file(temporary)
-        raise
+    with system.open(path, "wb") as stream:
+        stream.write(content.getvalue())

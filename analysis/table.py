@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import TableError
 from analysis.identity import event_hash
-from analysis.location import Location, reading, write_atomically
+from analysis.location import Location, reading, write_file
 from analysis.schema import FIXED_COLUMNS, METADATA_KEY, WEIGHT_PREFIX, FeatureSpec, table_schema
 
 __all__ = ["EventTable", "labels", "read_features", "read_part_info", "write_part"]
@@ -266,7 +266,7 @@ def _equal_next(column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.bool
 
 
 def write_part(path: Location, table: EventTable, info: Mapping[str, Any], *, quick: bool = False) -> None:
-    """Write one part atomically: a part that exists is complete.
+    """Write one part: a part that can be read is complete.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def write_part(path: Location, table: EventTable, info: Mapping[str, Any], *, qu
     document = {"features": [spec.to_json() for spec in table.features], "info": dict(info)}
     stored = table.table.replace_schema_metadata({METADATA_KEY: json.dumps(document).encode()})
     options = {"use_dictionary": DICTIONARY_COLUMNS, **_effort(table, quick=quick)}
-    write_atomically(path, lambda target: pq.write_table(stored, target, **options))
+    write_file(path, lambda target: pq.write_table(stored, target, **options))
 
 
 def _effort(table: EventTable, *, quick: bool) -> dict[str, Any]:

@@ -120,7 +120,9 @@ def score_files(
     if format_name is None or tree is None:
         found = inspect(files[0], tree)
         format_name, tree = format_name or found["format"], tree or found["tree"]
-    dataset = Dataset(_NAME, "background", format_name, tuple((file, tree) for file in files))
+    # workers have another current folder
+    addresses = [file if "://" in file else str(Path(file).absolute()) for file in files]
+    dataset = Dataset(_NAME, "background", format_name, tuple((address, tree) for address in addresses))
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".scoring_", dir=output.parent) as scratch:

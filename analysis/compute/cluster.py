@@ -23,8 +23,11 @@ R = TypeVar("R")
 _KEPT = 2
 """How many shared values stay on the workers; with each new one the oldest is dropped."""
 
-_LARGE = 1_000_000
+_LARGE = 100_000
 """Bytes of a task from which on it bypasses the scheduler."""
+
+_BATCH = 100
+"""Tasks in one message to the scheduler; dask warns from 10 MB on."""
 
 
 class DaskWorkers:
@@ -123,6 +126,7 @@ class DaskWorkers:
             [self._place(cloudpickle.dumps((function, task))) for task in tasks.values()],
             *([] if shared is None else [[self._send(shared)] * len(tasks)]),
             key=[f"{batch}-{index}" for index in tasks],
+            batch_size=_BATCH,
             pure=False,
         )
         return dict(zip(futures, tasks, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from analysis.compute.cluster import DaskWorkers
 from analysis.errors import ComputeError, ConfigError
 
 __all__ = ["open_dask"]
+
+_log = logging.getLogger("cwola")
 
 CONNECT_TIMEOUT = 30
 """Seconds that a scheduler may take to answer."""
@@ -54,6 +57,7 @@ def open_dask(
     try:
         _await_worker(client, timeout)
         backend = DaskWorkers(client, local_jobs=local_jobs)
+        _log.info("dask cluster %s with %d threads", client.scheduler.address, backend.jobs)
         try:
             yield backend
         finally:

@@ -92,8 +92,8 @@ def backend(request):
 
 
 def test_every_task_once(backend):
-    found = list(backend.map(square, range(20)))
-    assert sorted(found) == [(i, i * i) for i in range(20)]
+    found = list(backend.map(square, range(250)))
+    assert sorted(found) == [(i, i * i) for i in range(250)]
     assert list(backend.map(square, [])) == []
 
 

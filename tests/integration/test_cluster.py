@@ -159,6 +159,17 @@ def test_other_versions_are_refused_before_anything_is_read(
     assert not (tmp_path / "refused" / "parts").exists()
 
 
+def test_files_are_scored_from_where_the_user_is(
+    cwola: Cwola, finished: Path, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_toy(tmp_path, [50])
+    monkeypatch.chdir(tmp_path)
+    for name, where in {"here": ["--jobs", 1], "there": ["--dask-address", cluster.address]}.items():
+        outcome = cwola("score", "bump.root", "--models", finished, "--output", f"{name}.csv", *where)
+        assert outcome.code == 0, outcome.err
+    assert (tmp_path / "there.csv").read_text() == (tmp_path / "here.csv").read_text()
+
+
 def test_a_killed_client_goes_on_where_it_was(toy: ToySearch, finished: Path, cluster: Cluster, tmp_path: Path) -> None:
     given = commands(toy, Path("OUTPUT"), "--dask-address", cluster.address)
     for output in kill_and_resume(given, tmp_path, n_kills=2, seed=1):
@@ -226,6 +237,7 @@ def test_mistakes_give_one_clear_line(
 ) -> None:
     (tmp_path / "my_site.py").write_text(CLUSTERS)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     monkeypatch.setattr("analysis.compute.connect.CONNECT_TIMEOUT", 1)
     outcome = cwola("process", "--datasets", toy.datasets, "--output", tmp_path / "output", *arguments)
     assert outcome.code == 1

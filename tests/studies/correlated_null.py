@@ -25,7 +25,7 @@ from analysis.sculpting import sculpting
 from analysis.search import run_window
 from analysis.table import EventTable
 from tests.studies.pythia import selected_events
-from tests.studies.runner import Point, run
+from tests.studies.runner import Budget, Point, run, study
 
 NAME = "correlated_null"
 
@@ -199,11 +199,10 @@ def describe(found: Sequence[Cell]) -> str:
     )
 
 
-@click.command()
-@click.option("--max-minutes", type=float, default=30.0, show_default=True)
-def main(max_minutes: float) -> None:
+@study(minutes=30.0)
+def main(budget: Budget) -> None:
     """Run the study and print the means by method and selection."""
-    finished = run(NAME, POINTS, measure, max_minutes)
+    finished = run(NAME, POINTS, measure, budget)
     for samples in (("qcd",), tuple(TABLES)):
         click.echo(f"data: {', '.join(samples)}")
         for method in METHODS:

@@ -22,7 +22,7 @@ from analysis.demo import DEMO
 from analysis.store import ResultsFolder
 from processors.simulate import simulate
 from processors.simulate.demo import HIDDEN_XSEC_PB, hidden_signal, qcd
-from tests.studies.runner import Point, local_z, run
+from tests.studies.runner import Budget, Point, local_z, run, study
 
 NAME = "demo"
 
@@ -64,11 +64,10 @@ def measure(point: Point) -> Point:
     return {"z": local_z(summary.results)}
 
 
-@click.command()
-@click.option("--max-minutes", type=float, default=30.0, show_default=True)
-def main(max_minutes: float) -> None:
+@study(minutes=30.0)
+def main(budget: Budget) -> None:
     """Run the study and print what the seeds have in common."""
-    finished = run(NAME, POINTS, measure, max_minutes)
+    finished = run(NAME, POINTS, measure, budget)
     for packaged in (True, False):
         chosen = [point for point in finished if (point["qcd_seed"] == 1) == packaged]
         for xsec in sorted({point["xsec_pb"] for point in chosen}):

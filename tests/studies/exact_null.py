@@ -23,7 +23,7 @@ from analysis.regions import RegionScan
 from analysis.search import run_window
 from analysis.table import EventTable
 from tests.studies.pythia import selected_events
-from tests.studies.runner import Point, run
+from tests.studies.runner import Budget, Point, run, study
 
 NAME = "exact_null"
 
@@ -86,11 +86,10 @@ def measure(point: Point) -> Point:
     }
 
 
-@click.command()
-@click.option("--max-minutes", type=float, default=30.0, show_default=True)
-def main(max_minutes: float) -> None:
+@study(minutes=30.0)
+def main(budget: Budget) -> None:
     """Run the study and print mean and width of z."""
-    finished = run(NAME, POINTS, measure, max_minutes)
+    finished = run(NAME, POINTS, measure, budget)
     for method, ensemble in dict.fromkeys((point["method"], point["ensemble"]) for point in finished):
         chosen = [point for point in finished if (point["method"], point["ensemble"]) == (method, ensemble)]
         for name in chosen[0]["z"]:

@@ -27,7 +27,7 @@ from scipy import stats
 from analysis.background import CALIBRATED_FROM, FUNCTIONS, choose_order, estimate_many
 from analysis.errors import FitError
 from analysis.statistics.counting import CountingModel, averaged_p0
-from tests.studies.runner import Point, run
+from tests.studies.runner import Budget, Point, run, study
 from tests.toy_tables import SQRT_S
 
 Array = NDArray[np.float64]
@@ -151,11 +151,10 @@ def _window(procedure: str, counts: Array, truth: Array, window: tuple[float, fl
     }
 
 
-@click.command()
+@study(minutes=20.0)
 @click.option("--toys", type=int, default=5000, show_default=True)
 @click.option("--procedure", type=click.Choice(list(PROCEDURES)), default="events", show_default=True)
-@click.option("--max-minutes", type=float, default=20.0, show_default=True)
-def main(toys: int, procedure: str, max_minutes: float) -> None:
+def main(budget: Budget, toys: int, procedure: str) -> None:
     """Run the study and print one line per cell and window."""
     points = [
         {"procedure": procedure, "shape": shape, "events": size, "toys": toys, "repeat": repeat}
@@ -163,7 +162,7 @@ def main(toys: int, procedure: str, max_minutes: float) -> None:
         for size in (*SIZES, AT_THE_STEP)
         for shape in TRUTHS
     ]
-    finished = [point for point in run(NAME, points, measure, max_minutes) if point["procedure"] == procedure]
+    finished = [point for point in run(NAME, points, measure, budget) if point["procedure"] == procedure]
     for point in finished:
         for cell in point["windows"]:
             click.echo(

@@ -26,7 +26,7 @@ from analysis.identity import event_hash
 from analysis.learning import BoostedTrees, Method, Samples
 from analysis.methods import SALAD, CWoLa, DataVsSimulation, SACWoLa
 from analysis.table import EventTable
-from tests.studies.runner import Point, run
+from tests.studies.runner import Budget, Point, run, study
 from tests.toy_tables import WINDOW, table_of
 
 Array = NDArray[np.float64]
@@ -164,10 +164,9 @@ def measure(point: Point) -> Point:
     return {"auc": round(auc, 4), "sic": round(sic, 3)}
 
 
-@click.command()
-@click.option("--max-minutes", type=float, default=15.0, show_default=True)
+@study(minutes=15.0)
 @click.option("--draws", type=int, default=5, show_default=True, help="Of the sample of published size.")
-def main(max_minutes: float, draws: int) -> None:
+def main(budget: Budget, draws: int) -> None:
     """Run the study and compare every loss with its optimum."""
     points = [
         {"loss": loss, "events": events, "draw": draw}
@@ -175,7 +174,7 @@ def main(max_minutes: float, draws: int) -> None:
         for draw in range(draws if events == 50_000 else 1)
         for loss in EXPECTED
     ]
-    finished = run(NAME, points, measure, max_minutes)
+    finished = run(NAME, points, measure, budget)
     for loss in EXPECTED:
         exact = auc_and_sic(odds_at_optimum(loss))
         line = f"{loss:18}  optimum {exact[0]:.3f} {exact[1]:.2f}"

@@ -22,7 +22,7 @@ from analysis.statistics import Counting, Shape, counting_workspace, shape_works
 from analysis.statistics.asymptotics import asymptotic_p_values, fit_reference, roots
 from analysis.statistics.counting import counting_model, counting_p_values
 from analysis.statistics.likelihood import Likelihood
-from tests.studies.runner import Point, run
+from tests.studies.runner import Budget, Point, run, study
 
 Array = NDArray[np.float64]
 
@@ -206,11 +206,10 @@ def measure(point: Point) -> Point:
     }
 
 
-@click.command()
-@click.option("--max-minutes", type=float, default=20.0, show_default=True)
-def main(max_minutes: float) -> None:
+@study(minutes=20.0)
+def main(budget: Budget) -> None:
     """Run the study and print the coverages in per cent."""
-    for point in run(NAME, POINTS, measure, max_minutes):
+    for point in run(NAME, POINTS, measure, budget):
         error = "" if point["background_error"] is None else f" +- {point['background_error']:g}"
         shown = "   -" if point["cls_plus_b"] is None else f"{100 * point['cls_plus_b']:5.1f}"
         click.echo(

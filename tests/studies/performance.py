@@ -19,7 +19,7 @@ from analysis.learning import BoostedTrees, FoldTask
 from analysis.learning.metrics import band
 from analysis.methods import SACWoLa, Supervised
 from analysis.performance import Separation, scan_features, scan_simulation_weight
-from tests.studies.runner import Point, run
+from tests.studies.runner import Budget, Point, run, study
 from tests.studies.sensitivity import BEST, EPS_B, MAIN, SIGNALS, inject, task_of
 
 NAME = "performance"
@@ -85,13 +85,12 @@ def report(finished: Sequence[Point]) -> None:
             click.echo(f"  {name:20} {'  '.join(parts)}")
 
 
-@click.command()
+@study(minutes=20.0)
 @click.option("--draws", type=int, default=3, show_default=True)
-@click.option("--max-minutes", type=float, default=20.0, show_default=True)
-def main(draws: int, max_minutes: float) -> None:
+def main(budget: Budget, draws: int) -> None:
     """Run the study and print what the draws have in common."""
     wanted = points(draws)
-    finished = run(NAME, wanted, measure, max_minutes)
+    finished = run(NAME, wanted, measure, budget)
     report([done for done in finished if any(all(done.get(k) == v for k, v in p.items()) for p in wanted)])
 
 

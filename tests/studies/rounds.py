@@ -29,7 +29,7 @@ from analysis.learning import BoostedTrees, FittedEnsemble, FoldTask, Learner, T
 from analysis.learning.metrics import band
 from analysis.methods import get_method
 from analysis.performance import separations
-from tests.studies.runner import Point, run
+from tests.studies.runner import Budget, Point, run, study
 from tests.studies.sensitivity import BEST, EPS_B, MAIN, OTHERS, inject, window_of
 
 NAME = "rounds"
@@ -123,11 +123,10 @@ def summary(finished: Sequence[Point], entrant: str, cell: tuple[str, float]) ->
     return "  ".join(parts)
 
 
-@click.command()
-@click.option("--max-minutes", type=float, default=30.0, show_default=True)
-def main(max_minutes: float) -> None:
+@study(minutes=30.0)
+def main(budget: Budget) -> None:
     """Run the study and print what the draws have in common."""
-    finished = run(NAME, POINTS, measure, max_minutes)
+    finished = run(NAME, POINTS, measure, budget)
     for cell, entrant in product(CELLS, ENTRANTS):
         if any((p["entrant"], p["signal"], p["strength"]) == (entrant, *cell) for p in finished):
             click.echo(f"{cell[0]} S/sqrt(B) {cell[1]:<4g} {entrant:15s} {summary(finished, entrant, cell)}")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
+from analysis.cli_where import where_options
+from analysis.compute import open_backend
 from analysis.search import WindowResult
 
 Point = dict[str, Any]
@@ -45,8 +51,42 @@ def local_z(results: Iterable[WindowResult]) -> dict[str, dict[str, float | None
     }
 
 
-def run(name: str, points: Iterable[Point], measure: Callable[[Point], Point], max_minutes: float) -> list[Point]:
-    """Measure the points that are not on disk yet, until the time is up.
+@dataclass(frozen=True)
+class Budget:
+    """What a study may use.
+
+    Attributes
+    ----------
+    max_minutes : float
+        No point is started after that.
+    where : dict
+        Keywords of `analysis.compute.open_backend`.
+    """
+
+    max_minutes: float
+    where: dict[str, Any]
+
+
+def study(minutes: float) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function that takes a `Budget` a command with `--max-minutes` and options that say where points run."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @click.command()
+        @click.option("--max-minutes", type=float, default=minutes, show_default=True)
+        @where_options
+        @wraps(function)
+        def command(max_minutes: float, where: dict[str, Any], **options: Any) -> None:
+            function(Budget(max_minutes, where), **options)
+
+        return command
+
+    return decorate
+
+
+def run(name: str, points: Iterable[Point], measure: Callable[[Point], Point], budget: Budget) -> list[Point]:
+    """Measure the points that are not on disk yet, as many at once as there are workers, until the time is up.
+
+    Workers of a cluster must see this checkout.
 
     Parameters
     ----------
@@ -55,9 +95,8 @@ def run(name: str, points: Iterable[Point], measure: Callable[[Point], Point], m
     points : iterable of dict
         What identifies each point; JSON-ready.
     measure : callable
-        From a point to its measurements.
-    max_minutes : float
-        No point is started after that.
+        From a point to its measurements; a function of the study's module.
+    budget : Budget
 
     Returns
     -------
@@ -65,16 +104,41 @@ def run(name: str, points: Iterable[Point], measure: Callable[[Point], Point], m
         All finished points.
     """
     finished = load(name)
-    end = time.monotonic() + 60 * max_minutes
-    for point in points:
-        if time.monotonic() > end:
-            break
-        if any(all(done.get(key) == value for key, value in point.items()) for done in finished):
-            continue
-        start = time.process_time()
-        record = {**point, **measure(point), "cpu_seconds": round(time.process_time() - start, 1)}
-        RESULTS.mkdir(exist_ok=True)
-        with (RESULTS / f"{name}.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record, allow_nan=False) + "\n")
-        finished.append(record)
+    end = time.monotonic() + 60 * budget.max_minutes
+    left = [p for p in points if not any(all(done.get(key) == value for key, value in p.items()) for done in finished)]
+    if not left or budget.max_minutes <= 0:
+        return finished
+    task = _Measurement(_module_of(measure), measure.__name__)
+    with open_backend(**budget.where) as backend:
+        while left and time.monotonic() < end:
+            batch, left = left[: backend.jobs], left[backend.jobs :]
+            for _, record in backend.map(task, batch):
+                RESULTS.mkdir(exist_ok=True)
+                with (RESULTS / f"{name}.jsonl").open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(record, allow_nan=False) + "\n")
+                finished.append(record)
     return finished
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """A function of a module, by name: what a study keeps in memory is made once in each worker."""
+
+    module: str
+    function: str
+
+    def __call__(self, point: Point) -> Point:
+        start = time.process_time()
+        measured = getattr(import_module(self.module), self.function)(point)
+        return {**point, **measured, "cpu_seconds": round(time.process_time() - start, 1)}
+
+
+def _module_of(function: Callable[..., Any]) -> str:
+    """Name under which the module of a function can be imported, also where it runs as the main one."""
+    if function.__module__ != "__main__":
+        return function.__module__
+    spec = sys.modules["__main__"].__spec__
+    if spec is None:
+        msg = "run studies as modules: python -m tests.studies.NAME"
+        raise click.ClickException(msg)
+    return spec.name

@@ -46,7 +46,7 @@ from analysis.regions import MassWindow
 from analysis.schema import SEARCH_REGION, FeatureSpec
 from analysis.table import EventTable
 from processors.run import load_table, process_datasets
-from tests.studies.runner import Point, data_folder, run
+from tests.studies.runner import Budget, Point, data_folder, run, study
 
 NAME = "sensitivity"
 
@@ -304,7 +304,7 @@ def report(finished: Sequence[Point]) -> None:
             if by_name[BEST] and by_name[name]:
                 click.echo(f"    {BEST} against {name}: {_ratios(by_name[BEST], by_name[name])}")
     for signal in SIGNALS:
-        plain = [p for p in finished if p["signal"] == signal and not p["noise"]]
+        plain = [p for p in finished if p["signal"] == signal and p["strength"] and not p["noise"]]
         by_name = {name: [p for p in plain if p["classifier"] == name] for name in NAMES}
         for name in (HIST_GB, WITH_TAU32):
             if by_name[BEST] and by_name[name]:
@@ -359,14 +359,13 @@ def _report_noise(finished: Sequence[Point]) -> None:
         click.echo(f"with {N_NOISE} noise features: SIC(0.01) x {np.exp(mean):.3f} +- {error:.3f} ({count} draws)")
 
 
-@click.command()
-@click.option("--max-minutes", type=float, default=30.0, show_default=True)
+@study(minutes=30.0)
 @click.option("--classifier", "only", multiple=True, help="Measure points of these alone; all are printed.")
-def main(max_minutes: float, only: tuple[str, ...]) -> None:
+def main(budget: Budget, only: tuple[str, ...]) -> None:
     """Run the study and print what the draws have in common."""
     wanted = points()
     chosen = [point for point in wanted if not only or point["classifier"] in only]
-    finished = run(NAME, chosen, measure, max_minutes)
+    finished = run(NAME, chosen, measure, budget)
     report([done for done in finished if any(all(done.get(k) == v for k, v in p.items()) for p in wanted)])
 
 

@@ -22,7 +22,7 @@ from analysis.learning import FoldTask, Samples, run_fold
 from analysis.learning.metrics import mean_roc, roc_curve
 from analysis.methods import CWoLa, Supervised
 from analysis.table import EventTable
-from tests.studies.runner import Point, run
+from tests.studies.runner import Budget, Point, run, study
 from tests.studies.shift_test import LEARNERS, N_FOLDS, NAMES, SIGNAL, events, inject, shifted, window
 
 NAME = "shift_odds"
@@ -93,13 +93,12 @@ def expected_sic(pairs: list[tuple[Pair, Pair]], f: float, leakage: float) -> fl
     return float(0.5 / max(np.interp(0.5, roc.signal, roc.background), 1e-5) ** 0.5)
 
 
-@click.command()
+@study(minutes=10.0)
 @click.option("--draws", type=int, default=3, show_default=True)
-@click.option("--max-minutes", type=float, default=10.0, show_default=True)
-def main(draws: int, max_minutes: float) -> None:
+def main(budget: Budget, draws: int) -> None:
     """Run the study and print odds and expectation."""
     points = [{"shift": shift, "sideband": 200.0, "draw": draw} for draw in range(draws) for shift in (1.0, 2.0)]
-    for p in run(NAME, points, measure, max_minutes):
+    for p in run(NAME, points, measure, budget):
         click.echo(p)
 
 

@@ -37,7 +37,7 @@ from analysis.regions import MassWindow
 from analysis.schema import SEARCH_REGION
 from analysis.table import EventTable
 from processors.run import load_table, process_datasets
-from tests.studies.runner import Point, data_folder, run
+from tests.studies.runner import Budget, Point, data_folder, run, study
 
 NAME = "shift_test"
 SIGNAL = "wprime_3500_500_100"
@@ -202,12 +202,11 @@ def report(finished: list[Point]) -> None:
                 )
 
 
-@click.command()
+@study(minutes=20.0)
 @click.option("--draws", type=int, default=5, show_default=True)
-@click.option("--max-minutes", type=float, default=20.0, show_default=True)
-def main(draws: int, max_minutes: float) -> None:
+def main(budget: Budget, draws: int) -> None:
     """Run the study and print one line per method."""
-    report(run(NAME, points(draws), measure, max_minutes))
+    report(run(NAME, points(draws), measure, budget))
     for shift in (1.0, 0.0):
         click.echo(f"closure of SALAD, shift {shift:g}: {closures({'shift': shift, 'sideband': 300.0})}")
 

@@ -10,6 +10,7 @@ a bias below 0.1 and a width of 0.95 to 1.05.
 from __future__ import annotations
 
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ from analysis.schema import SEARCH_REGION
 from analysis.signal import net_yield
 from processors.run import load_table, process_datasets
 from tests.studies.fit_calibration import EDGES, FAMILY, SHAPES, expectation, signed_root
-from tests.studies.runner import Point, run
+from tests.studies.runner import Budget, Point, run, study
 from tests.toy_tables import SQRT_S
 
 Array = NDArray[np.float64]
@@ -43,6 +44,7 @@ STRENGTHS = (2.0, 5.0)
 """Signal events in the window over the root of the background there."""
 
 
+@cache
 def templates() -> dict[str, Array]:
     """(35,) float64 each: shape of the selected signal over the fit bins, from the real files and processors."""
     packaged = load_datasets(DEMO / "datasets.json")
@@ -58,8 +60,9 @@ def templates() -> dict[str, Array]:
     return found
 
 
-def measure(point: Point, template: Array) -> Point:
+def measure(point: Point) -> Point:
     """Fit the toys of one cell."""
+    template = templates()[point["signal"]]
     window, mask = SIGNALS[point["signal"]]
     inside = (EDGES[:-1] >= window[0]) & (EDGES[1:] <= window[1])
     background = expectation(point["shape"], point["events"])
@@ -85,12 +88,10 @@ def measure(point: Point, template: Array) -> Point:
     }
 
 
-@click.command()
+@study(minutes=20.0)
 @click.option("--toys", type=int, default=5000, show_default=True)
-@click.option("--max-minutes", type=float, default=20.0, show_default=True)
-def main(toys: int, max_minutes: float) -> None:
+def main(budget: Budget, toys: int) -> None:
     """Run the study and print one line per cell."""
-    shapes = templates()
     points = [
         {"shape": shape, "events": size, "signal": signal, "strength": strength, "toys": toys}
         for size in SIZES
@@ -98,7 +99,7 @@ def main(toys: int, max_minutes: float) -> None:
         for signal in SIGNALS
         for strength in STRENGTHS
     ]
-    finished = run(NAME, points, lambda point: measure(point, shapes[point["signal"]]), max_minutes)
+    finished = run(NAME, points, measure, budget)
     failed = 0
     for point in finished:
         kept = abs(point["bias"]) < 0.1 and 0.95 < point["width"] < 1.05

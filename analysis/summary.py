@@ -306,7 +306,8 @@ def _looks(n_windows: int, n_selections: int, trainings: int) -> str:
     if trainings == 1:
         return f"{n_windows} windows x {n_selections} selections = {n_windows * n_selections} looks"
     n_looks = n_windows * ((n_selections - 1) * trainings + 1)
-    return f"{n_windows} windows x ({n_selections - 1} selections x {trainings} seeds + inclusive) = {n_looks} looks"
+    selections = f"{n_selections - 1} selection{'s' * (n_selections != 2)}"
+    return f"{n_windows} windows x ({selections} x {trainings} seeds + inclusive) = {n_looks} looks"
 
 
 def _p_value(p_value: float, relation: str) -> str:

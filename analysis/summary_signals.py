@@ -27,7 +27,8 @@ def signal_table(signals: Sequence[Mapping[str, Any]]) -> Table:
         Events and acceptance times efficiency in the window; expected and observed limit on the signal strength in
         units of the sample's normalisation, and the observed one, or the expected one while blinded, in fb.
     """
-    table = Table("Signal", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False)
+    title = "Signal samples: limits at the efficiency of these classifiers, μ in units of the sample"
+    table = Table("Signal", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for heading in ("Events", "A × ε", "Expected μ", "Observed μ", "fb"):
         table.add_column(heading, justify="right")
     for signal in signals:

@@ -13,6 +13,8 @@ import mplhep
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
+from analysis.learning import ARGOS
+
 __all__ = [
     "BAND_COLORS",
     "MASS_LABEL",
@@ -99,7 +101,9 @@ def draw_experiment_label(label: str | None, *, ax: Axes) -> Text | None:
 
 
 def selection_label(name: str) -> str:
-    """Return what a selection is called on figures: "eff_0.05" is "efficiency 5%"."""
+    """Return what a selection is called on figures: "eff_0.05" is "efficiency 5%", "argos" names its criterion."""
+    if name == ARGOS:
+        return "efficiency by ARGOS"
     try:
         return f"efficiency {100 * float(name.removeprefix('eff_')):.4g}%"
     except ValueError:

@@ -395,7 +395,13 @@ def test_selections_are_told_apart_by_colour_and_marker():
 
 
 @pytest.mark.parametrize(
-    ("name", "label"), [("inclusive", "inclusive"), ("eff_0.1", "efficiency 10%"), ("eff_0.005", "efficiency 0.5%")]
+    ("name", "label"),
+    [
+        ("inclusive", "inclusive"),
+        ("eff_0.1", "efficiency 10%"),
+        ("eff_0.005", "efficiency 0.5%"),
+        ("argos", "efficiency by ARGOS"),
+    ],
 )
 def test_selection_labels(name, label):
     assert selection_label(name) == label

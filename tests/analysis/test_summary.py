@@ -151,7 +151,7 @@ def test_headline_seeks_the_largest_excess_in_all_trainings():
     first, second, third = headline(results, GLOBAL).splitlines()
     assert "z = 3.0 (p0 = 0.03) in 3300-3700 GeV, eff_0.1, training seed 2: n = 304, b = 114±14." in first
     assert second == "There z is 2.0 [1.3, 2.7], median [16 %, 84 %] over 3 trainings; seed 0 is the result."
-    assert "for 2 windows x (1 selections x 3 seeds + inclusive) = 8 looks." in third
+    assert "for 2 windows x (1 selection x 3 seeds + inclusive) = 8 looks." in third
 
 
 def test_headline_claims_no_excess_where_there_is_none():

@@ -10,6 +10,7 @@ working point.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import click
 import numpy as np
@@ -33,6 +34,7 @@ FINE = np.arange(3000.0, 6500.5, 5.0)
 
 POINTS = [
     *({"method": "cwola", "ensemble": "mean-score", "draw": draw} for draw in range(200)),
+    *({"method": "cwola", "ensemble": "argos", "draw": draw} for draw in range(100)),
     *(
         {"method": method, "ensemble": "mean-score", "draw": draw}
         for draw in range(200)
@@ -40,6 +42,13 @@ POINTS = [
     ),
     *({"method": "cwola", "ensemble": "mean-count", "draw": draw} for draw in range(50)),
 ]
+
+ENSEMBLES: dict[str, dict[str, Any]] = {
+    "mean-score": {"ensemble": "mean-score"},
+    "mean-count": {"ensemble": "mean-count"},
+    "argos": {"working_point": "argos", "tuning": {"criterion": "argos", "n_members": 2}},
+}
+"""Settings of `learning`; with "argos" rounds and working point are chosen in the training folds, by mean scores."""
 
 
 @cache
@@ -66,7 +75,7 @@ def shuffled(table: EventTable, rng: np.random.Generator) -> EventTable:
 
 def measure(point: Point) -> Point:
     """Search one pseudo-dataset; z of every selection."""
-    learning = {"method": point["method"], "ensemble": point["ensemble"], "n_members": 3}
+    learning = {"method": point["method"], "n_members": 3, **ENSEMBLES[point["ensemble"]]}
     overrides = {
         "random_state": point["draw"],
         "learning": learning,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.config_systematics import Combination
+from analysis.config.systematics import Combination
 from analysis.errors import StatisticsError
 from analysis.statistics.samples import SignalSystematic
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from analysis.cli_where import where_options
+from analysis.cli.where import where_options
 from analysis.compute import open_backend
 from analysis.search import WindowResult
 

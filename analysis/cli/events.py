@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from analysis.cli_fit import parse_interval
-from analysis.cli_plugins import plugin_option, with_plugins
+from analysis.cli.fit import parse_interval
+from analysis.cli.plugins import plugin_option, with_plugins
 
 __all__ = ["select"]
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
-from analysis.cli_events import select
-from analysis.cli_files import convert, inspect
-from analysis.cli_fit import fit
-from analysis.cli_plugins import plugin_option, with_plugins
-from analysis.cli_score import score
-from analysis.cli_signals import impacts
-from analysis.cli_where import where_options
+from analysis.cli.events import select
+from analysis.cli.files import convert, inspect
+from analysis.cli.fit import fit
+from analysis.cli.plugins import plugin_option, with_plugins
+from analysis.cli.score import score
+from analysis.cli.signals import impacts
+from analysis.cli.where import where_options
 from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from analysis.store import ResultsFolder
     from analysis.workflow import ScanSummary
 
-__all__ = ["main"]
+__all__ = ["cli", "main"]
 
 _log = logging.getLogger("cwola")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.cli_fit import parse_interval
-from analysis.cli_plugins import loads_plugins
-from analysis.cli_where import where_options
+from analysis.cli.fit import parse_interval
+from analysis.cli.plugins import loads_plugins
+from analysis.cli.where import where_options
 
 if TYPE_CHECKING:
     from analysis.workflow_score import ScoreSummary

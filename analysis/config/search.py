@@ -1,4 +1,4 @@
-"""What a user can set: one validated model per stage, read from TOML, with published set-ups as presets.
+"""The complete configuration: one validated model per stage, read from TOML, with published set-ups as presets.
 
 A configuration is a preset overlaid with the user's own TOML file. An unknown key is an error that names it.
 """
@@ -14,25 +14,19 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from analysis.config_learning import ClassifierConfig, LearningConfig, TuningConfig
-from analysis.config_model import ConfigFile, Fraction, Model, NonNegative, PluginName, Positive
-from analysis.config_selection import SelectionConfig
-from analysis.config_systematics import SystematicConfig
+from analysis.config.learning import LearningConfig
+from analysis.config.model import Fraction, Model, NonNegative, PluginName, Positive
+from analysis.config.selection import SelectionConfig
+from analysis.config.systematics import SystematicConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
 
 __all__ = [
     "BackgroundConfig",
-    "ClassifierConfig",
-    "ConfigFile",
-    "LearningConfig",
     "PlotConfig",
     "ScanConfig",
     "SearchConfig",
-    "SelectionConfig",
     "StatisticsConfig",
-    "SystematicConfig",
-    "TuningConfig",
     "available_presets",
     "load_config",
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from analysis.config_model import ConfigFile, File, Model, NonNegative, Positive
+from analysis.config.model import ConfigFile, File, Model, NonNegative, Positive
 
 __all__ = ["BinnedSize", "Combination", "SystematicConfig"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from analysis.config_model import Fraction, Model, NonNegative, Positive
+from analysis.config.model import Fraction, Model, NonNegative, Positive
 
 __all__ = ["ClassifierConfig", "LearningConfig", "TuningConfig"]
 

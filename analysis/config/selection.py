@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from analysis.config_model import ConfigFile, File, Model, NonNegative, Positive
+from analysis.config.model import ConfigFile, File, Model, NonNegative, Positive
 
 __all__ = ["SelectionConfig"]
 

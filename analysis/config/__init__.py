@@ -1,0 +1,31 @@
+"""What a user can set: one module per stage, put together in `search`; presets and the user's file are read there."""
+
+from analysis.config.learning import ClassifierConfig, LearningConfig, TuningConfig
+from analysis.config.model import ConfigFile
+from analysis.config.search import (
+    BackgroundConfig,
+    PlotConfig,
+    ScanConfig,
+    SearchConfig,
+    StatisticsConfig,
+    available_presets,
+    load_config,
+)
+from analysis.config.selection import SelectionConfig
+from analysis.config.systematics import SystematicConfig
+
+__all__ = [
+    "BackgroundConfig",
+    "ClassifierConfig",
+    "ConfigFile",
+    "LearningConfig",
+    "PlotConfig",
+    "ScanConfig",
+    "SearchConfig",
+    "SelectionConfig",
+    "StatisticsConfig",
+    "SystematicConfig",
+    "TuningConfig",
+    "available_presets",
+    "load_config",
+]

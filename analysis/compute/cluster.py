@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import cloudpickle
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, Serial, TaskFailure
 from analysis.compute.processes import LocalProcesses, available_cpus
+from analysis.compute.sent import Sent
 from analysis.errors import ComputeError, CwolaError
 
 __all__ = ["DaskWorkers"]
@@ -144,29 +144,6 @@ class DaskWorkers:
         (future,) = self._client.scatter([Sent(shared)], broadcast=True, hash=False)
         self._shared.append((shared, future))
         return future
-
-
-class Sent:
-    """Arrives as the value it holds, pickled with cloudpickle; a worker in this process gets it as it is.
-
-    dask tries plain pickle first, which names functions and classes of a plugin, and workers may not have it.
-
-    Attributes
-    ----------
-    value : object
-    """
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        buffers: list[pickle.PickleBuffer] = []
-        head = cloudpickle.dumps(self.value, protocol=5, buffer_callback=buffers.append)
-        return _restore, (head, buffers)
-
-
-def _restore(head: bytes, buffers: Sequence[Any]) -> Any:
-    return pickle.loads(head, buffers=buffers)
 
 
 def _name(function: Any) -> str:

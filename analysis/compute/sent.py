@@ -1,0 +1,34 @@
+"""Shared data on their way to the workers of a dask cluster."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cloudpickle
+
+__all__ = ["Sent"]
+
+
+class Sent:
+    """Arrives as the value it holds, pickled with cloudpickle; a worker in this process gets it as it is.
+
+    dask tries plain pickle first, which names functions and classes of a plugin, and workers may not have it.
+
+    Attributes
+    ----------
+    value : object
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        buffers: list[pickle.PickleBuffer] = []
+        head = cloudpickle.dumps(self.value, protocol=5, buffer_callback=buffers.append)
+        return _restore, (head, buffers)
+
+
+def _restore(head: bytes, buffers: Sequence[Any]) -> Any:
+    return pickle.loads(head, buffers=buffers)

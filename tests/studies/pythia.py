@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 
 from analysis.compute import Serial
@@ -15,7 +16,7 @@ from processors.run import load_table, process_datasets
 from tests.studies.runner import data_folder
 
 
-def selected_events(samples: Mapping[str, Sequence[str]], low: float, high: float) -> dict[str, EventTable]:
+def selected_events(samples: Mapping[str, Sequence[str]], low: float, high: float = inf) -> dict[str, EventTable]:
     """Events of the search region with the selection of the preset `best`.
 
     Parameters

@@ -19,13 +19,11 @@ early on a 50 % split of its own for each of 50 members, probabilities averaged;
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import click
@@ -35,7 +33,6 @@ from numpy.typing import NDArray
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
-from analysis.datasets import Dataset
 from analysis.identity import digest, uniform
 from analysis.learning import BoostedTrees, FoldTask, Method, Samples, TrainingSet
 from analysis.learning.crossfit import Learner
@@ -43,10 +40,10 @@ from analysis.learning.metrics import background_floor, band
 from analysis.methods import METHODS
 from analysis.performance import Benchmark, separations
 from analysis.regions import MassWindow
-from analysis.schema import SEARCH_REGION, FeatureSpec
+from analysis.schema import FeatureSpec
 from analysis.table import EventTable
-from processors.run import load_table, process_datasets
-from tests.studies.runner import Budget, Point, data_folder, run, study
+from tests.studies.pythia import selected_events
+from tests.studies.runner import Budget, Point, run, study
 
 NAME = "sensitivity"
 
@@ -135,18 +132,8 @@ class Timed:
 @cache
 def events() -> dict[str, EventTable]:
     """Selected events of the search region above the smooth edge, by dataset; QCD that stands for data under "qcd"."""
-    folder = data_folder() / "pythia"
-    names = (*QCD, SIMULATION, *SIGNALS)
-    datasets = {
-        name: Dataset(name, "pseudodata", "nanoaod", ((str(folder / f"{name}.root"), "Events"),)) for name in names
-    }
-    with tempfile.TemporaryDirectory() as temporary:
-        result = process_datasets(datasets, load_config(preset="demo"), Path(temporary), Serial())
-        tables = {}
-        for key, members in (("qcd", QCD), *((name, (name,)) for name in (SIMULATION, *SIGNALS))):
-            table = load_table(result, {name: datasets[name] for name in members}, members).in_region(SEARCH_REGION)
-            tables[key] = with_noise(table.select(table.mjj >= SMOOTH_FROM))
-    return tables
+    samples = {"qcd": QCD, **{name: (name,) for name in (SIMULATION, *SIGNALS)}}
+    return {key: with_noise(table) for key, table in selected_events(samples, SMOOTH_FROM).items()}
 
 
 def with_noise(table: EventTable) -> EventTable:

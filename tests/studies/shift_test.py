@@ -14,11 +14,9 @@ What CWoLa loses depends on how strong the signal is: it is repeated at weaker s
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,17 +25,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.compute import Serial
-from analysis.config import ClassifierConfig, load_config
-from analysis.datasets import Dataset
+from analysis.config import ClassifierConfig
 from analysis.learning import BoostedTrees, FoldTask, Method, Samples, TrainingSet
 from analysis.learning.crossfit import Learner
 from analysis.methods import SALAD, CWoLa, DataVsSimulation, Idealised, SACWoLa, Supervised
 from analysis.performance import Benchmark, separations
 from analysis.regions import MassWindow
-from analysis.schema import SEARCH_REGION
 from analysis.table import EventTable
-from processors.run import load_table, process_datasets
-from tests.studies.runner import Budget, Point, data_folder, run, study
+from tests.studies.pythia import selected_events
+from tests.studies.runner import Budget, Point, run, study
 
 NAME = "shift_test"
 SIGNAL = "wprime_3500_500_100"
@@ -107,19 +103,7 @@ def window(sideband: float) -> MassWindow:
 @cache
 def events() -> dict[str, EventTable]:
     """Selected events with |dy| < 1.2 and m_jj above 3 TeV, features as they are."""
-    folder = data_folder() / "pythia"
-    datasets = {
-        name: Dataset(name, "pseudodata", "nanoaod", ((str(folder / f"{name}.root"), "Events"),))
-        for group in SAMPLES.values()
-        for name in group
-    }
-    with tempfile.TemporaryDirectory() as temporary:
-        result = process_datasets(datasets, load_config(preset="demo"), Path(temporary), Serial())
-        found = {}
-        for key, group in SAMPLES.items():
-            table = load_table(result, {name: datasets[name] for name in group}, group).in_region(SEARCH_REGION)
-            found[key] = table.select(table.mjj >= 3000.0)
-    return found
+    return selected_events(SAMPLES, 3000.0)
 
 
 def shifted(table: EventTable, shift: float) -> EventTable:

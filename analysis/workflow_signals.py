@@ -130,6 +130,6 @@ def _key(events: ProcessedEvents, config: SearchConfig, windows: list[str], sign
         [name, events.scale(name), events.records[name]["parts"], events.records[name].get("systematics")]
         for name in signals
     ]
-    code = source_digest(Path(__file__).parent, exclude=("plots", "cli.py", "summary.py"))
+    code = source_digest(Path(__file__).parent, exclude=("cli", "plots", "summary.py", "summary_signals.py"))
     settings = config.digest("learning", "background", "statistics")
     return digest([events.digest, records, windows, settings, config.random_state, code])

@@ -13,8 +13,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Container, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,19 +112,10 @@ class ResultsFolder:
         """
         seed = result.training_seed
         target = (self._seeds / str(seed) if seed else self._windows) / result.window.name
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        for left in self._windows.glob(f".{target.name}.*.tmp"):  # of a run that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        try:
-            with writing(target):
-                self._fill_window(temporary, {"key": key, "inputs": inputs}, result)
-                shutil.rmtree(target, ignore_errors=True)
-                temporary.replace(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with _replacing(target) as folder:
+            self._fill_window(folder, {"key": key, "inputs": inputs}, result)
 
     def _fill_window(self, folder: Path, keys: Mapping[str, str], result: WindowResult) -> None:
-        folder.mkdir(parents=True)
         models = folder / "models"
         if result.models:
             models.mkdir()
@@ -224,21 +215,12 @@ class ResultsFolder:
         workspaces : mapping of dataset to name to dict
             pyhf workspaces.
         """
-        target = self.path / "signals"
-        temporary = target.with_name(f".signals.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            with writing(target):
-                temporary.mkdir()
-                for dataset, found in workspaces.items():
-                    (temporary / dataset).mkdir()
-                    for name, workspace in found.items():
-                        self._write_json(temporary / dataset / f"workspace_{name}.json", workspace)
-                self._write_json(temporary / "signals.json", {"key": key, "signals": list(documents)})
-                shutil.rmtree(target, ignore_errors=True)
-                temporary.replace(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with _replacing(self.path / "signals") as folder:
+            for dataset, found in workspaces.items():
+                (folder / dataset).mkdir()
+                for name, workspace in found.items():
+                    self._write_json(folder / dataset / f"workspace_{name}.json", workspace)
+            self._write_json(folder / "signals.json", {"key": key, "signals": list(documents)})
 
     def load_signals(self, key: str) -> list[dict[str, Any]] | None:
         """Read what was found of signal samples; None where there is nothing, or of other events or settings."""
@@ -363,6 +345,22 @@ class ResultsFolder:
                 temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `target` when all is written; what a killed run left of one is removed."""
+    for left in target.parent.glob(f".{target.name}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with writing(target):
+            temporary.mkdir(parents=True)
+            yield temporary
+            shutil.rmtree(target, ignore_errors=True)
+            temporary.replace(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _read_window(folder: Path, document: Mapping[str, Any]) -> WindowResult:

@@ -24,7 +24,7 @@ from analysis.config import SearchConfig, load_config
 from analysis.errors import ConfigError, ResultsError
 from analysis.evaluation import WindowResult
 from analysis.identity import uniform
-from analysis.learning import FittedEnsemble, PassWeights
+from analysis.learning import FittedEnsemble, Model, PassWeights
 from analysis.learning.decorrelation import PercentileMap
 from analysis.regions import MassWindow
 from analysis.table import EventTable
@@ -43,7 +43,7 @@ class Classifier:
     ----------
     window : MassWindow
     features : tuple of str
-    models : tuple of FittedEnsemble
+    models : tuple of Model
         One per fold; each has not seen the events of its own fold.
     scalings : tuple of PercentileMap
         One per fold; empty where features are used as they are.
@@ -59,7 +59,7 @@ class Classifier:
 
     window: MassWindow
     features: tuple[str, ...]
-    models: tuple[FittedEnsemble, ...]
+    models: tuple[Model, ...]
     scalings: tuple[PercentileMap, ...]
     selections: tuple[str, ...]
     efficiencies: tuple[float, ...]

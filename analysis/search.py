@@ -47,6 +47,7 @@ __all__ = [
     "SearchData",
     "SelectionResult",
     "WindowResult",
+    "fold_tasks",
     "n_trials",
     "require_known",
     "require_samples",
@@ -54,6 +55,7 @@ __all__ = [
     "run_window",
     "trainings",
     "window_key",
+    "working_points",
 ]
 
 _TASKS_PER_JOB = 4
@@ -62,11 +64,12 @@ _TASKS_PER_JOB = 4
 
 _NOT_SEARCH = (
     *("bump.py", "cli", "compute", "console.py", "control.py", "control_comparison.py", "demo", "event_list.py"),
-    *("homogeneity.py", "location.py", "look_elsewhere.py", "mass_point.py", "performance.py", "plots"),
+    *("homogeneity.py", "injection", "limits", "location.py", "look_elsewhere.py"),
+    *("mass_point.py", "performance.py", "plots"),
     *("plugins.py", "processed.py", "pseudo_experiments.py", "published.py", "registry.py", "sculpting.py"),
     *("seeds.py", "signal.py", "signal_points.py", "signal_yields.py", "spectrum_file.py", "store.py"),
-    *("summary.py", "summary_signals.py"),
-    *("workflow.py", "workflow_events.py", "workflow_score.py", "workflow_signals.py"),
+    *("summary.py", "summary_limits.py", "summary_signals.py"),
+    *("workflow.py", "workflow_events.py", "workflow_limits.py", "workflow_score.py", "workflow_signals.py"),
 )
 """Modules that a window's result does not depend on."""
 
@@ -91,7 +94,7 @@ def run_window(
     WindowResult
     """
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
-    tasks = _fold_tasks(window, scan.edges(window), config, training_seed)
+    tasks = fold_tasks(window, scan.edges(window), config, training_seed)
     folds = [_attempt_fold(task, data) for task in tasks]
     return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config, _functions(config)), data)
 
@@ -138,7 +141,7 @@ def run_scan(
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
     for start in range(0, len(todo), size):
         batch = todo[start : start + size]
-        tasks = [task for window, seed in batch for task in _fold_tasks(window, scan.edges(window), config, seed)]
+        tasks = [task for window, seed in batch for task in fold_tasks(window, scan.edges(window), config, seed)]
         names = list(dict.fromkeys(window.name for window, _ in batch))
         label = f"window {names[0]}" if len(names) == 1 else f"windows {names[0]} to {names[-1]}"
         trained = backend.map(_attempt_fold, tasks, shared=data)
@@ -256,9 +259,10 @@ def _functions(config: SearchConfig) -> tuple[MassFunction, ...]:
     return require_functions(config.background.functions, config.background.strategy)
 
 
-def _fold_tasks(
+def fold_tasks(
     window: MassWindow, edges: NDArray[np.float64], config: SearchConfig, training_seed: int
 ) -> list[FoldTask]:
+    """List the training tasks of a window, one a fold, in order."""
     learning = config.learning
     nested = learning.cross_fitting == "nested"
     n_models = learning.n_candidates if nested else learning.n_members
@@ -298,7 +302,7 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     if failures:
         return WindowResult(job.window, job.edges, reason=str(failures[0]), training_seed=seed)
     fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
-    passes = _working_points(fit, job.window, data.table, job.config)
+    passes = working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
     result = evaluate_window(data, job.window, job.edges, passes, models, job.config, job.functions, training_seed=seed)
     if seed or data.blinded:
@@ -306,7 +310,8 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)
 
 
-def _working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:
+def working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:
+    """Cut the scores of the events in a table as configured."""
     reference: NDArray[np.bool_] | Template = window.in_fit_range(table.mjj)
     if config.learning.threshold_reference == "sidebands":
         reference = window.in_lower(table.mjj) | window.in_upper(table.mjj)

@@ -32,7 +32,7 @@ from analysis.statistics import (
     upper_limit,
 )
 
-__all__ = ["RULE", "PointTask", "evaluate_point"]
+__all__ = ["RULE", "PointTask", "absorbed_fraction", "evaluate_point"]
 
 Array = NDArray[np.float64]
 
@@ -177,7 +177,7 @@ def _count(sample: SignalSample, yields: SignalYields, window: WindowResult, sqr
     for selection in window.selections:
         index = yields.selections.index(selection.name)
         events = float(yields.events[NOMINAL][index])
-        absorbed = _absorbed(selection, events, yields.spectra[index], window, sqrt_s_gev)
+        absorbed = absorbed_fraction(selection, events, yields.spectra[index], window, sqrt_s_gev)
         modifiers: list[SignalSystematic] = []
         reason = selection.reason
         try:
@@ -240,7 +240,7 @@ def _limit_document(one: _Count, limit: LimitResult) -> dict[str, Any]:
     return document
 
 
-def _absorbed(
+def absorbed_fraction(
     selection: SelectionResult, events: float, spectrum: Array, window: WindowResult, sqrt_s_gev: float
 ) -> float | None:
     """Fraction of the yield that the sideband fit takes for background, for a signal about as strong as the limit."""

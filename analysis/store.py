@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -230,6 +230,46 @@ class ResultsFolder:
                 found: list[dict[str, Any]] = document["signals"]
                 return found
         return None
+
+    def save_record(self, kind: str, key: str, document: Mapping[str, Any]) -> None:
+        """Write one record of many, such as an injection, by the digest of all that it depends on."""
+        path = self.path / kind / f"{key}.json"
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._write_json(path, document)
+
+    def load_records(self, kind: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Read those of the records that are there, by key."""
+        found: dict[str, dict[str, Any]] = {}
+        for key in keys:
+            with suppress(OSError, ValueError):
+                found[key] = json.loads((self.path / kind / f"{key}.json").read_text(encoding="utf-8"))
+        return found
+
+    def save_limits(self, search: str, found: Mapping[str, Any]) -> None:
+        """Write limits or sensitivities, beside others of the same search, and into `results.json` where that is there.
+
+        Parameters
+        ----------
+        search : str
+            Digest of the search; what is there of another one is dropped.
+        found : mapping
+            Keys of `results.json`, such as "limits".
+        """
+        document = {**self.load_limits(search), **found}
+        self._write_json(self.path / "limits.json", {"search": search, **document})
+        with suppress(ResultsError):
+            results = self._read_json("results.json", "scan")
+            check_results(results | document)
+            self._write_json(self.path / "results.json", results | document)
+
+    def load_limits(self, search: str) -> dict[str, Any]:
+        """Read what `save_limits` wrote; nothing where that is of another search."""
+        with suppress(OSError, ValueError, KeyError):
+            document: dict[str, Any] = json.loads((self.path / "limits.json").read_text(encoding="utf-8"))
+            if document.pop("search") == search:
+                return document
+        return {}
 
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""

@@ -45,10 +45,13 @@ from analysis.workflow_signals import evaluate_signals
 __all__ = [
     "ScanSummary",
     "convert_lhco",
+    "inputs_digest",
     "inspect",
     "plot",
     "process",
     "scan",
+    "search_data",
+    "search_digest",
     "simulate",
     "stage",
 ]
@@ -169,7 +172,8 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
         folder.save_results(document, keys, further)
     with stage("signals"):
         signals = evaluate_signals(events, config, folder, backend, {key: results[key] for key in keys})
-        folder.save_results({**document, "signals": signals}, keys, further)
+        limits = folder.load_limits(search_digest(events, config))
+        folder.save_results({**document, "signals": signals, **limits}, keys, further)
     return replace(summary, signals=tuple(signals))
 
 
@@ -234,6 +238,31 @@ def convert_lhco(path: Path, output: Path, label_column: str | None) -> int:
     return convert(path, output, label_column=label_column)
 
 
+def search_data(
+    events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, *, simulation: bool
+) -> SearchData:
+    """Read the events that are searched, and simulated background where it is asked for."""
+    truth = _truth(observed_datasets(events.datasets).values())
+    background = events.read_simulation(folder) if simulation else None
+    return SearchData(events.read_searched(folder), is_blinded(events, config), truth, background)
+
+
+def inputs_digest(events: ProcessedEvents, config: SearchConfig, *, simulation: bool) -> str:
+    """Digest of the events that are searched, and of the simulated background where that is used."""
+    inputs = events.identity(blinded=is_blinded(events, config))
+    if not simulation:
+        return inputs
+    names = background_datasets(events.datasets)
+    return digest([inputs, *([name, events.scale(name), events.records[name]["parts"]] for name in names)])
+
+
+def search_digest(events: ProcessedEvents, config: SearchConfig) -> str:
+    """Digest of what is searched and how, for results that are made beside a scan."""
+    settings = config.digest("learning", "background", "statistics", "scan")
+    inputs = inputs_digest(events, config, simulation=get_method(config.learning.method).needs_simulation)
+    return digest([inputs, settings, config.random_state])
+
+
 @contextmanager
 def stage(name: str) -> Iterator[None]:
     """Log the beginning and the end of a stage."""
@@ -265,19 +294,12 @@ class _Scan:
     @property
     def all_inputs(self) -> str:
         """With the simulation, where the method needs it."""
-        if not self._needs_simulation:
-            return self.inputs
-        records = self.events.records
-        names = background_datasets(self.events.datasets)
-        return digest([self.inputs, *([name, self.events.scale(name), records[name]["parts"]] for name in names)])
+        return inputs_digest(self.events, self.config, simulation=self._needs_simulation)
 
     @cached_property
     def data(self) -> SearchData:
         """Read only where something is left to do."""
-        simulation = self.events.read_simulation(self.folder) if self._needs_simulation else None
-        return SearchData(
-            self.events.read_searched(self.folder), self.blinded, _truth(self.observed.values()), simulation
-        )
+        return search_data(self.events, self.config, self.folder, simulation=self._needs_simulation)
 
     @property
     def _needs_simulation(self) -> bool:

@@ -20,7 +20,14 @@ from analysis.spectra import NOMINAL
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
 
-__all__ = ["evaluate_signals"]
+__all__ = ["evaluate_signals", "searched_too", "signal_sample"]
+
+
+_NOT_SIGNALS = (
+    *("cli", "injection", "limits", "plots", "workflow_limits.py"),
+    *("summary.py", "summary_limits.py", "summary_signals.py"),
+)
+"""Modules that the results of signal samples do not depend on."""
 
 
 def evaluate_signals(
@@ -73,15 +80,12 @@ def _evaluate(
     classifiers: list[Classifier],
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
     results = {result.window.name: result for result in windows.values()}
-    trained = {file["uuid"]: file["dataset"] for file in events.inputs if events.datasets[file["dataset"]].is_observed}
     documents, tasks = {}, []
     for name, dataset in signals.items():
-        shared = [trained[file["uuid"]] for file in events.records[name]["files"] if file["uuid"] in trained]
-        if shared:
-            reason = f"its file is searched as dataset {shared[0]}: models that saw an event must not score it."
+        if (reason := searched_too(events, name)) is not None:
             documents[name] = _failed(dataset, reason)
             continue
-        sample = _sample(events, dataset, folder)
+        sample = signal_sample(events, dataset, folder)
         chosen = tuple(results[one.window.name] for one in classifiers)
         tasks.append(PointTask(sample, tuple(classifiers), chosen, config, is_blinded(events, config)))
     found = backend.map(evaluate_point, tasks)
@@ -92,7 +96,17 @@ def _evaluate(
     return [documents[name] for name in signals], workspaces
 
 
-def _sample(events: ProcessedEvents, dataset: Dataset, folder: ResultsFolder) -> SignalSample:
+def searched_too(events: ProcessedEvents, name: str) -> str | None:
+    """Say why a signal sample cannot be used where one of its files is searched as well; None where none is."""
+    trained = {file["uuid"]: file["dataset"] for file in events.inputs if events.datasets[file["dataset"]].is_observed}
+    shared = [trained[file["uuid"]] for file in events.records[name]["files"] if file["uuid"] in trained]
+    if not shared:
+        return None
+    return f"its file is searched as dataset {shared[0]}: models that saw an event must not score it."
+
+
+def signal_sample(events: ProcessedEvents, dataset: Dataset, folder: ResultsFolder) -> SignalSample:
+    """Read the events of a signal dataset, with all their variations."""
     name, systematics = dataset.name, events.systematics_of(dataset.name)
     tables: dict[str, EventTable] = {NOMINAL: events.read_signal(name, folder, weight_columns(systematics))}
     for variation in events.records[name].get("variations", []):
@@ -130,6 +144,6 @@ def _key(events: ProcessedEvents, config: SearchConfig, windows: list[str], sign
         [name, events.scale(name), events.records[name]["parts"], events.records[name].get("systematics")]
         for name in signals
     ]
-    code = source_digest(Path(__file__).parent, exclude=("cli", "plots", "summary.py", "summary_signals.py"))
+    code = source_digest(Path(__file__).parent, exclude=_NOT_SIGNALS)
     settings = config.digest("learning", "background", "statistics")
     return digest([events.digest, records, windows, settings, config.random_state, code])

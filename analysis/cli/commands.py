@@ -6,8 +6,6 @@ import logging
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +15,13 @@ from analysis import __version__
 from analysis.cli.events import select
 from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
-from analysis.cli.plugins import plugin_option, with_plugins
+from analysis.cli.limit import inject, limit
 from analysis.cli.score import score
+from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
-from analysis.cli.where import where_options
 from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
-    from analysis.config import SearchConfig
     from analysis.datasets import Dataset
     from analysis.location import Location
     from analysis.processed import ProcessedEvents
@@ -36,73 +33,6 @@ __all__ = ["cli", "main"]
 _log = logging.getLogger("cwola")
 
 
-def _location(_: click.Context, __: click.Parameter, value: str | None) -> Location | None:
-    from analysis.location import parse_location
-
-    return None if value is None else parse_location(value)
-
-
-def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    known: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
-        "datasets": click.option(
-            "--datasets",
-            type=click.Path(path_type=Path),
-            default=Path("datasets.json"),
-            show_default=True,
-            help="Which files to search.",
-        ),
-        "exclude": click.option(
-            "--exclude", multiple=True, metavar="NAME", help="Leave a dataset out; may be given several times."
-        ),
-        "preset": click.option(
-            "--preset", metavar="NAME", help="Published or recommended set-up; see `cwola presets`."
-        ),
-        "config": click.option(
-            "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
-        ),
-        "plugin": plugin_option,
-        "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
-        "seeds": click.option(
-            "--seeds",
-            type=click.IntRange(1),
-            help="Trainings of each window, for median and band of z; replaces learning.n_seeds.",
-        ),
-        "debug": click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
-        "output": click.option(
-            "--output",
-            type=click.Path(path_type=Path),
-            default=Path("results"),
-            show_default=True,
-            help="Results folder.",
-        ),
-        "skip": click.option(
-            "--skip-bad-files", is_flag=True, help="Leave out files that cannot be used, and list them."
-        ),
-        "timeout": click.option(
-            "--timeout",
-            type=click.IntRange(1),
-            default=60,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long a server may take to answer before its file is tried again; three times in all.",
-        ),
-        "parts": click.option(
-            "--parts",
-            metavar="URL",
-            callback=_location,
-            help="Folder of the selected events, any address that fsspec knows. [default: OUTPUT/parts]",
-        ),
-        "where": where_options,
-    }
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        for name in reversed((*names, "debug")):
-            command = known[name](command)
-        return command
-
-    return decorate
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cwola")
 def cli() -> None:
@@ -110,7 +40,7 @@ def cli() -> None:
 
 
 @cli.command()
-@_options(
+@options(
     "datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "output", "skip", "timeout", "parts", "where"
 )
 def run(
@@ -127,9 +57,9 @@ def run(
     from analysis import workflow
     from analysis.compute import open_backend
 
-    config, chosen = _config(**settings), _load_datasets(datasets, exclude)
+    config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
     options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
-    with _results(output) as folder, open_backend(**where) as backend:
+    with open_results(output) as folder, open_backend(**where) as backend:
         events = workflow.process(chosen, config, folder, backend, **options)
         _print_cutflow(events)
         summary = workflow.scan(events, config, folder, backend)
@@ -140,7 +70,7 @@ def run(
 
 
 @cli.command()
-@_options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "parts", "where")
+@options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "parts", "where")
 def process(
     datasets: Path,
     exclude: tuple[str, ...],
@@ -155,23 +85,23 @@ def process(
     from analysis import workflow
     from analysis.compute import open_backend
 
-    config, chosen = _config(**settings), _load_datasets(datasets, exclude)
+    config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
     options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
-    with _results(output) as folder, open_backend(**where) as backend:
+    with open_results(output) as folder, open_backend(**where) as backend:
         events = workflow.process(chosen, config, folder, backend, **options)
     _print_cutflow(events, n_minus_one=True)
 
 
 @cli.command()
-@_options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "where")
+@options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "where")
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
     from analysis.compute import open_backend
     from analysis.processed import load_events
 
-    with _results(output, create=False) as folder, open_backend(**where) as backend:
-        config = _config(**settings, fallback=folder.config)
+    with open_results(output, create=False) as folder, open_backend(**where) as backend:
+        config = resolve_config(**settings, fallback=folder.config)
         summary = workflow.scan(load_events(folder).without(exclude), config, folder, backend)
     _print_scan(summary, folder)
 
@@ -180,15 +110,15 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
 @click.option(
     "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
 )
-@_options("preset", "config", "plugin", "output", "where")
+@options("preset", "config", "plugin", "output", "where")
 def plot(control: bool, output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow, workflow_events
     from analysis.compute import open_backend
 
     draw = workflow_events.plot_control if control else workflow.plot
-    with _results(output, create=False) as folder, open_backend(**where) as backend:
-        figures = draw(folder, _config(**settings, fallback=folder.config), backend)
+    with open_results(output, create=False) as folder, open_backend(**where) as backend:
+        figures = draw(folder, resolve_config(**settings, fallback=folder.config), backend)
     click.echo(f"{len(figures)} figures in {folder.plots / 'control' if control else folder.plots}")
 
 
@@ -222,7 +152,7 @@ _SETTINGS = {"events": "n_events", "jets": "n_jets", "lumi": "pseudodata_lumi_if
 @click.option("--mantissa-bits", type=click.IntRange(4, 23), metavar="BITS", help="Bits kept of each number.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="ROOT file to write.")
-@_options("where")
+@options("where")
 def simulate(masses: dict[str, float], pseudodata: bool, output: Path, where: dict[str, Any], **options: Any) -> None:
     """Generate a sample with Pythia, a fast detector and fastjet, in NanoAOD layout (extra `simulate`)."""
     from analysis import workflow
@@ -238,7 +168,7 @@ def simulate(masses: dict[str, float], pseudodata: bool, output: Path, where: di
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@_options()
+@options()
 def demo(folder: Path) -> None:
     """Copy the packaged demo, its ROOT files, datasets.json and configuration, to FOLDER."""
     from analysis.demo import copy_demo
@@ -259,7 +189,9 @@ def presets() -> None:
 cli.add_command(convert)
 cli.add_command(fit)
 cli.add_command(impacts)
+cli.add_command(inject)
 cli.add_command(inspect)
+cli.add_command(limit)
 cli.add_command(score)
 cli.add_command(select)
 
@@ -285,57 +217,10 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _config(
-    *,
-    preset: str | None,
-    config: Path | None,
-    plugins: tuple[str, ...],
-    seed: int | None = None,
-    seeds: int | None = None,
-    fallback: Path | None = None,
-) -> SearchConfig:
-    """Resolve the options; without any, take the configuration that the results folder was made with."""
-    from analysis.config import load_config
-
-    if preset is None and config is None and fallback is not None and fallback.exists():
-        config = fallback
-    overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
-    if seeds is not None:
-        overrides["learning"] = {"n_seeds": seeds}
-    return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
-
-
 def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:
     from analysis.datasets import exclude_datasets, load_datasets
 
     return exclude_datasets(load_datasets(path), exclude)
-
-
-@contextmanager
-def _results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
-    """Open a results folder, and keep a log and all warnings in it."""
-    from analysis.store import ResultsFolder
-
-    folder = ResultsFolder(path, create=create)
-    handler = logging.FileHandler(folder.log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = (_log, logging.getLogger("py.warnings"))
-    logging.captureWarnings(True)
-    _log.setLevel(logging.INFO)
-    for logger in loggers:
-        logger.propagate = False
-        logger.addHandler(handler)
-    _log.info("cwola %s: %s", __version__, " ".join(sys.argv[1:]))
-    try:
-        yield folder
-    except Exception as error:
-        _log.error("%s", error)
-        raise
-    finally:
-        logging.captureWarnings(False)
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.close()
 
 
 def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What a user can set: one module per stage, put together in `search`; presets and the user's file are read there."""
 
 from analysis.config.learning import ClassifierConfig, LearningConfig, TuningConfig
+from analysis.config.limits import LimitsConfig
 from analysis.config.model import ConfigFile
 from analysis.config.search import (
     BackgroundConfig,
@@ -19,6 +20,7 @@ __all__ = [
     "ClassifierConfig",
     "ConfigFile",
     "LearningConfig",
+    "LimitsConfig",
     "PlotConfig",
     "ScanConfig",
     "SearchConfig",

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from analysis.config.learning import LearningConfig
+from analysis.config.limits import LimitsConfig
 from analysis.config.model import Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
@@ -184,7 +185,7 @@ class SearchConfig(Model):
     plugins : tuple of str
         Modules, or paths of `.py` files, that add features, cuts, formats, systematics, methods or background
         functions.
-    selection, scan, learning, background, statistics, plots
+    selection, scan, learning, background, statistics, plots, limits
         One model per stage.
     systematics : tuple of SystematicConfig
         Uncertainties of simulation; none by default.
@@ -198,6 +199,7 @@ class SearchConfig(Model):
     background: BackgroundConfig = BackgroundConfig()
     statistics: StatisticsConfig = StatisticsConfig()
     plots: PlotConfig = PlotConfig()
+    limits: LimitsConfig = LimitsConfig()
     systematics: tuple[SystematicConfig, ...] = ()
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,6 +187,11 @@ class CrossFit:
     def working_points(self) -> list[int]:
         """Position of the chosen efficiency, by fold; empty where none was."""
         return [choice.working_point for choice in self.choices if choice.working_point is not None]
+
+    def first(self, n_events: int) -> CrossFit:
+        """Leave out the scores of all events after the first ones."""
+        scores = Scores(self.scores.values[:n_events], self.scores.fold[:n_events], self.scores.method)
+        return replace(self, scores=scores)
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score events that were not trained on, such as signal simulation.

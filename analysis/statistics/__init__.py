@@ -5,7 +5,7 @@ from analysis.statistics.inference import DiscoveryResult, LimitResult, discover
 from analysis.statistics.modifiers import combined_modifier, yield_modifier
 from analysis.statistics.samples import SignalSystematic, signal_statistics
 from analysis.statistics.shapes import Shape, ShapeWorkspace, shape_workspace
-from analysis.statistics.trials import GlobalResult, bonferroni, global_significance
+from analysis.statistics.trials import GlobalResult, bonferroni, counting_z, global_significance
 from analysis.statistics.workspace import Counting, counting_workspace
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "bonferroni",
     "combined_modifier",
     "counting_workspace",
+    "counting_z",
     "discovery",
     "global_significance",
     "impacts",

@@ -91,10 +91,13 @@ class Likelihood:
         with _PYHF:
             pyhf.set_backend("numpy")
         try:
-            self._workspace = pyhf.Workspace(workspace)
+            checked = pyhf.Workspace(workspace)
+            measurement = checked["measurements"][0]["config"]
+            self._specification = {"channels": checked["channels"], "parameters": measurement["parameters"]}
+            self._poi_name = measurement["poi"]
             self.model = self._batched(None)
-            self.data: Array = np.asarray(self._workspace.data(self.model), dtype=float)
-        except (pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidModel, KeyError) as error:
+            self.data: Array = np.asarray(checked.data(self.model), dtype=float)
+        except (pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidModel, KeyError, IndexError) as error:
             msg = f"the workspace is not one that pyhf can use: {error}. Build it with counting_workspace."
             raise StatisticsError(msg) from error
         if self.model.config.poi_index is None:
@@ -375,7 +378,8 @@ class Likelihood:
         raise StatisticsError(msg) from failure
 
     def _batched(self, size: int | None) -> pyhf.Model:
-        model = self._workspace.model(batch_size=size, validate=size is None)
+        # The workspace has been checked against the schema: once more for every model would take most of the time.
+        model = pyhf.Model(self._specification, poi_name=self._poi_name, batch_size=size, validate=False)
         model.main_model.clip_bin_data = _SMALLEST_RATE
         return model
 

@@ -1,0 +1,65 @@
+"""The commands `cwola limit` and `cwola inject`: signal samples hidden among the events of a search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analysis.cli.shared import open_results, options, resolve_config
+
+__all__ = ["inject", "limit"]
+
+_signals = click.option(
+    "--signal", "signals", multiple=True, metavar="NAME", help="A dataset of kind signal; several times. [default: all]"
+)
+
+
+@click.command()
+@_signals
+@options("preset", "config", "plugin", "seed", "output", "where")
+def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
+    """Set limits on signal samples that account for the classifiers learning more from more signal.
+
+    Signal of several strengths is hidden among the training events, and everything is trained again for each; see
+    [limits] in the configuration. Works on events that `cwola process` or `cwola run` selected, resumes from what is on
+    disk, and writes limits.json and, after a scan, results.json.
+    """
+    from analysis import workflow_limits
+    from analysis.compute import open_backend
+    from analysis.console import open_console
+    from analysis.processed import load_events
+    from analysis.summary_limits import limit_notes, limit_table
+
+    with open_results(output, create=False) as folder, open_backend(**where) as backend:
+        config = resolve_config(**settings, fallback=folder.config)
+        found = workflow_limits.limit(load_events(folder), config, folder, backend, signals=signals)
+    console = open_console()
+    console.print(limit_table(found))
+    for note in limit_notes(found):
+        console.print(note, markup=False)
+
+
+@click.command()
+@_signals
+@options("preset", "config", "plugin", "seed", "output", "where")
+def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
+    """Show what the search would see of signals that an inclusive search sees at three standard deviations.
+
+    Each signal sample is hidden among the events, trained on, and searched, in several random choices; the same without
+    it says what of the significance is not due to the signal.
+    """
+    from analysis import workflow_limits
+    from analysis.compute import open_backend
+    from analysis.console import open_console
+    from analysis.processed import load_events
+    from analysis.summary_limits import limit_notes, sensitivity_table
+
+    with open_results(output, create=False) as folder, open_backend(**where) as backend:
+        config = resolve_config(**settings, fallback=folder.config)
+        found = workflow_limits.sensitivity(load_events(folder), config, folder, backend, signals=signals)
+    console = open_console()
+    console.print(sensitivity_table(found))
+    for note in limit_notes(found):
+        console.print(note, markup=False)

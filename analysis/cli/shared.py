@@ -1,0 +1,140 @@
+"""What the commands of a search share: options, the configuration they resolve to, and the results folder."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analysis import __version__
+from analysis.cli.plugins import plugin_option, with_plugins
+from analysis.cli.where import where_options
+
+if TYPE_CHECKING:
+    from analysis.config import SearchConfig
+    from analysis.location import Location
+    from analysis.store import ResultsFolder
+
+__all__ = ["open_results", "options", "resolve_config"]
+
+_log = logging.getLogger("cwola")
+
+
+def _location(_: click.Context, __: click.Parameter, value: str | None) -> Location | None:
+    from analysis.location import parse_location
+
+    return None if value is None else parse_location(value)
+
+
+def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add options that several commands have, by name, and `--debug`."""
+    known: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
+        "datasets": click.option(
+            "--datasets",
+            type=click.Path(path_type=Path),
+            default=Path("datasets.json"),
+            show_default=True,
+            help="Which files to search.",
+        ),
+        "exclude": click.option(
+            "--exclude", multiple=True, metavar="NAME", help="Leave a dataset out; may be given several times."
+        ),
+        "preset": click.option(
+            "--preset", metavar="NAME", help="Published or recommended set-up; see `cwola presets`."
+        ),
+        "config": click.option(
+            "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
+        ),
+        "plugin": plugin_option,
+        "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
+        "seeds": click.option(
+            "--seeds",
+            type=click.IntRange(1),
+            help="Trainings of each window, for median and band of z; replaces learning.n_seeds.",
+        ),
+        "debug": click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+        "output": click.option(
+            "--output",
+            type=click.Path(path_type=Path),
+            default=Path("results"),
+            show_default=True,
+            help="Results folder.",
+        ),
+        "skip": click.option(
+            "--skip-bad-files", is_flag=True, help="Leave out files that cannot be used, and list them."
+        ),
+        "timeout": click.option(
+            "--timeout",
+            type=click.IntRange(1),
+            default=60,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long a server may take to answer before its file is tried again; three times in all.",
+        ),
+        "parts": click.option(
+            "--parts",
+            metavar="URL",
+            callback=_location,
+            help="Folder of the selected events, any address that fsspec knows. [default: OUTPUT/parts]",
+        ),
+        "where": where_options,
+    }
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for name in reversed((*names, "debug")):
+            command = known[name](command)
+        return command
+
+    return decorate
+
+
+def resolve_config(
+    *,
+    preset: str | None,
+    config: Path | None,
+    plugins: tuple[str, ...],
+    seed: int | None = None,
+    seeds: int | None = None,
+    fallback: Path | None = None,
+) -> SearchConfig:
+    """Resolve the options; without any, take the configuration that the results folder was made with."""
+    from analysis.config import load_config
+
+    if preset is None and config is None and fallback is not None and fallback.exists():
+        config = fallback
+    overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
+    if seeds is not None:
+        overrides["learning"] = {"n_seeds": seeds}
+    return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
+
+
+@contextmanager
+def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
+    """Open a results folder, and keep a log and all warnings in it."""
+    from analysis.store import ResultsFolder
+
+    folder = ResultsFolder(path, create=create)
+    handler = logging.FileHandler(folder.log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = (_log, logging.getLogger("py.warnings"))
+    logging.captureWarnings(True)
+    _log.setLevel(logging.INFO)
+    for logger in loggers:
+        logger.propagate = False
+        logger.addHandler(handler)
+    _log.info("cwola %s: %s", __version__, " ".join(sys.argv[1:]))
+    try:
+        yield folder
+    except Exception as error:
+        _log.error("%s", error)
+        raise
+    finally:
+        logging.captureWarnings(False)
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,187 @@
+"""Limits as they stand in `results.json`: every rule side by side, in selected events and in fb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from analysis.errors import StatisticsError
+from analysis.injection import InjectedSelection, InjectionResult
+from analysis.learning import INCLUSIVE
+from analysis.limits.points import LimitPoint
+from analysis.limits.rules import RULES, RuleLimit, apply_rule
+from analysis.limits.scans import Candidate, FinalTask, candidates, naive_selection
+from analysis.signal_yields import SignalSample
+from analysis.spectra import NOMINAL
+
+__all__ = ["NAIVE", "failed_document", "limit_documents", "scan_document"]
+
+NAIVE = "fixed-efficiency"
+
+Finish = Callable[[Sequence[FinalTask]], list[InjectedSelection]]
+
+
+@dataclass(frozen=True)
+class _Signal:
+    point: LimitPoint
+    sample: SignalSample
+    blinded: bool
+
+    @property
+    def fb_per_event(self) -> float | None:
+        """Cross-section in fb of which one selected event is expected."""
+        selected, generated = float(self.sample.tables[NOMINAL].weight.sum()), self.sample.generated
+        if not generated or not self.sample.lumi_ifb:
+            return None
+        return generated / (selected * self.sample.lumi_ifb)
+
+
+def limit_documents(
+    point: LimitPoint, sample: SignalSample, results: Sequence[InjectionResult], *, blinded: bool, finish: Finish
+) -> list[dict[str, Any]]:
+    """Apply all rules to the injections of one signal.
+
+    Which selection and strength a limit comes from is decided by the expected limits without uncertainties of the
+    signal; these enter the limits of the chosen selection.
+
+    Parameters
+    ----------
+    point : LimitPoint
+    sample : SignalSample
+    results : sequence of InjectionResult
+    blinded : bool
+    finish : callable
+        From tasks to selections whose limits hold the uncertainties of the signal, in the same order.
+
+    Returns
+    -------
+    list of dict
+        JSON-ready items of "limits".
+    """
+    signal, found = _Signal(point, sample, blinded), candidates(results)
+    inclusive = [one for one in found if one.selection == INCLUSIVE]
+    documents = [_by_rule(signal, "inclusive", inclusive, finish), _naive(signal, found, finish)]
+    return documents + [_by_rule(signal, rule, found, finish) for rule in RULES]
+
+
+def failed_document(sample: SignalSample, reason: str) -> dict[str, Any]:
+    """Say why a signal has no limit."""
+    return {**_identity(sample), "rule": None, "reason": reason}
+
+
+def scan_document(point: LimitPoint, results: Sequence[InjectionResult]) -> dict[str, Any]:
+    """Tabulate efficiencies and limits of every selection against the injected strength, for figures.
+
+    Returns
+    -------
+    dict
+        JSON-ready; lists run over strengths, and over samplings inside.
+    """
+    return {
+        "dataset": point.signal,
+        **point.window.to_json(),
+        "left_out": list(point.left_out),
+        "candidates": [
+            {
+                "method": one.method,
+                "features": list(one.features),
+                "selection": one.selection,
+                "strengths": list(one.found),
+                "efficiency": [[_or_none(s, "signal") for s in of] for of in one.found.values()],
+                "expected_z": [[_or_none(s, "expected_z") for s in of] for of in one.found.values()],
+                "expected": [[_median(s) for s in of] for of in one.found.values()],
+                "observed": [[_or_none(s, "observed") for s in of] for of in one.found.values()],
+            }
+            for one in candidates(results)
+        ],
+    }
+
+
+def _or_none(selection: InjectedSelection | None, name: str) -> Any:
+    return None if selection is None else getattr(selection, name)
+
+
+def _median(selection: InjectedSelection | None) -> float | None:
+    return None if selection is None or not selection.expected else selection.expected[2]
+
+
+def _identity(sample: SignalSample) -> dict[str, Any]:
+    return {
+        "dataset": sample.name,
+        "masses": dict(sample.masses),
+        "xsec_pb": sample.xsec_pb,
+        "lumi_ifb": sample.lumi_ifb,
+    }
+
+
+def _by_rule(signal: _Signal, rule: str, found: Sequence[Candidate], finish: Finish) -> dict[str, Any]:
+    using = "atlas-2020" if rule == "inclusive" else rule
+    try:
+        chosen = found[apply_rule(using, [one.scan(blinded=True) for one in found]).scan]
+        final = _finished(chosen, signal.point.signal, finish)
+        limit = apply_rule(using, [final.scan(blinded=signal.blinded)])
+    except StatisticsError as error:
+        return failed_document(signal.sample, str(error)) | {"rule": rule}
+    return _document(signal, rule, chosen, limit)
+
+
+def _naive(signal: _Signal, found: Sequence[Candidate], finish: Finish) -> dict[str, Any]:
+    pairs = [(one, naive_selection(one)) for one in found if one.selection != INCLUSIVE]
+    usable = [(one, selection) for one, selection in pairs if selection is not None]
+    if not usable:
+        reason = "no selection has both a background without injection and an efficiency with the strongest one."
+        return failed_document(signal.sample, reason) | {"rule": NAIVE}
+    chosen, selection = min(usable, key=lambda pair: pair[1].expected[2])
+    (final,) = finish([FinalTask(signal.point.signal, selection)])
+    if not final.expected:
+        return failed_document(signal.sample, final.reason or "there is no limit.") | {"rule": NAIVE}
+    limit = RuleLimit(NAIVE, 0, max(chosen.found), final.expected, final.observed, 0.0)
+    return _document(signal, NAIVE, chosen, limit)
+
+
+def _finished(chosen: Candidate, signal: str, finish: Finish) -> Candidate:
+    """Set all limits of a candidate again, with the uncertainties of the signal."""
+    places = [(strength, i) for strength, of in chosen.found.items() for i, one in enumerate(of) if one is not None]
+    tasks = [FinalTask(signal, one) for strength, i in places if (one := chosen.found[strength][i]) is not None]
+    done = dict(zip(places, finish(tasks), strict=True))
+    return replace(
+        chosen,
+        found={
+            strength: tuple(done.get((strength, i)) for i in range(len(of))) for strength, of in chosen.found.items()
+        },
+    )
+
+
+def _document(signal: _Signal, rule: str, chosen: Candidate, limit: RuleLimit) -> dict[str, Any]:
+    factor = signal.fb_per_event
+    document: dict[str, Any] = {
+        **_identity(signal.sample),
+        "rule": rule,
+        "window": list(signal.point.window.signal),
+        "mask": list(signal.point.window.mask),
+        "method": None if chosen.selection == INCLUSIVE else chosen.method,
+        "features": [] if chosen.selection == INCLUSIVE else list(chosen.features),
+        "selection": chosen.selection,
+        "strength": limit.strength,
+        "observed_selected": _finite(limit.observed),
+        "expected_selected": [_finite(value) for value in limit.expected],
+        "spread_selected": limit.spread,
+        "fb_per_selected": factor,
+        "reason": None,
+    }
+    for name in ("observed", "expected"):
+        document[f"{name}_fb"] = _times(document[f"{name}_selected"], factor)
+    return document
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _times(value: Any, factor: float | None) -> Any:
+    if value is None or factor is None:
+        return None
+    return [_times(one, factor) for one in value] if isinstance(value, list) else value * factor

@@ -1,0 +1,226 @@
+"""From injections at several strengths to one limit: the rules of two ATLAS searches, and the naive one.
+
+All numbers are in one unit, the strength: the number of signal events that the event selection keeps. A scan holds, for
+one selection, the limits of classifiers that were trained with each injected strength; the limits fall as the injected
+signal is learned. Which scan and strength a limit comes from is always decided by the expected limits, never by the
+observed ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import StatisticsError
+
+__all__ = ["RULES", "RuleLimit", "StrengthLimits", "StrengthScan", "apply_rule", "atlas_2020", "atlas_2025"]
+
+Array = NDArray[np.float64]
+
+_MEDIAN = 2
+_N_BANDS = 5
+
+
+@dataclass(frozen=True)
+class StrengthLimits:
+    """Limits of classifiers that were trained with one injected strength.
+
+    Attributes
+    ----------
+    strength : float
+        Injected.
+    expected : (n_samplings, 5) float64
+        Expected limits at -2 ... 2 standard deviations, for each random choice of the injected events; infinite where
+        there is none.
+    observed : (n_samplings,) float64, or None
+        None while blinded.
+    """
+
+    strength: float
+    expected: Array
+    observed: Array | None
+
+
+@dataclass(frozen=True)
+class StrengthScan:
+    """All strengths of one selection of one method with one set of features.
+
+    Attributes
+    ----------
+    label : str
+        For the report and for messages.
+    points : tuple of StrengthLimits
+        By rising strength.
+    """
+
+    label: str
+    points: tuple[StrengthLimits, ...]
+
+    def __post_init__(self) -> None:
+        strengths = [point.strength for point in self.points]
+        if not strengths or sorted(set(strengths)) != strengths or strengths[0] < 0:
+            msg = f"the scan {self.label} needs injected strengths that rise from 0 or more, found {strengths}."
+            raise StatisticsError(msg)
+
+
+@dataclass(frozen=True)
+class RuleLimit:
+    """A limit by one of the rules.
+
+    Attributes
+    ----------
+    rule : str
+    scan : int
+        Which of the scans was chosen.
+    strength : float
+        At which classifiers the limit was read: injected strength, or for "atlas-2025" the expected root.
+    expected : tuple of float
+        At -2 ... 2 standard deviations.
+    observed : float or None
+        None while blinded.
+    spread : float
+        Standard deviation of the expected limit over the samplings, which is in the band.
+    """
+
+    rule: str
+    scan: int
+    strength: float
+    expected: tuple[float, ...]
+    observed: float | None
+    spread: float
+
+
+def atlas_2020(scans: Sequence[StrengthScan]) -> RuleLimit:
+    """Smallest over the injected strengths of the median of max(limit, injected strength).
+
+    The rule of ATLAS' first search (arXiv:2005.02983; slides on its statistical analysis). A limit above what was
+    injected is kept: a stronger signal would only be found better. One below is raised to what was injected: a weaker
+    signal might not be learned. The median is over the random choices of injected events. Scan and strength are those
+    with the smallest expected limit, and the observed limit is read there. The band is that of the sampling in the
+    middle, in quadrature with the spread over the samplings.
+
+    Parameters
+    ----------
+    scans : sequence of StrengthScan
+
+    Returns
+    -------
+    RuleLimit
+
+    Raises
+    ------
+    StatisticsError
+        If no scan has a limit.
+    """
+    pairs = [(scan, point) for scan, found in enumerate(scans) for point in found.points]
+    expected = [float(np.median(np.maximum(point.expected[:, _MEDIAN], point.strength))) for _, point in pairs]
+    _require_limit(expected, scans)
+    index = int(np.argmin(expected))
+    scan, point = pairs[index]
+    observed = None if point.observed is None else float(np.median(np.maximum(point.observed, point.strength)))
+    band, spread = _with_spread(_middle(point.expected), point.expected[:, _MEDIAN])
+    expected_band = np.maximum(band - band[_MEDIAN] + expected[index], point.strength)
+    return RuleLimit("atlas-2020", scan, point.strength, tuple(expected_band.tolist()), observed, spread)
+
+
+def atlas_2025(scans: Sequence[StrengthScan]) -> RuleLimit:
+    """Strength at which the number of selected signal events reaches what is excluded: sigma enters twice.
+
+    The rule of ATLAS' second search (arXiv:2502.09770): N_sig(sigma) = sigma L A epsilon(sigma) = N_95(sigma), which is
+    where the limit of classifiers trained with a strength is that strength. Between the injected strengths the median
+    limit over the samplings is interpolated, its logarithm linearly in the logarithm of the strength (linearly from
+    zero strength), and the smallest root counts. Where the strongest injection is still below its limit, that limit is
+    the result: a stronger signal would only be found better. The scan is the one with the smallest expected root. The
+    band is made of the roots of the band of limits, in quadrature with the spread of the roots over the samplings.
+
+    Parameters
+    ----------
+    scans : sequence of StrengthScan
+
+    Returns
+    -------
+    RuleLimit
+
+    Raises
+    ------
+    StatisticsError
+        If no scan has a limit.
+    """
+    medians = [np.stack([np.median(point.expected, axis=0) for point in scan.points]) for scan in scans]
+    strengths = [np.array([point.strength for point in scan.points]) for scan in scans]
+    roots = [_root(x, found[:, _MEDIAN]) for x, found in zip(strengths, medians, strict=True)]
+    _require_limit(roots, scans)
+    index = int(np.argmin(roots))
+    x, points = strengths[index], scans[index].points
+    band = np.array([_root(x, column) for column in medians[index].T])
+    n_samplings = min(len(point.expected) for point in points)
+    single = [_root(x, np.array([point.expected[i, _MEDIAN] for point in points])) for i in range(n_samplings)]
+    band, spread = _with_spread(band, np.array(single))
+    counts = [None if point.observed is None else float(np.median(point.observed)) for point in points]
+    known = [value for value in counts if value is not None]
+    observed = _root(x, np.array(known)) if len(known) == len(x) else None
+    return RuleLimit("atlas-2025", index, roots[index], tuple(band.tolist()), observed, spread)
+
+
+RULES = {"atlas-2020": atlas_2020, "atlas-2025": atlas_2025}
+"""By name in `results.json`."""
+
+
+def apply_rule(rule: str, scans: Sequence[StrengthScan]) -> RuleLimit:
+    """Apply a rule by name.
+
+    Raises
+    ------
+    StatisticsError
+        If there is no such rule, or no scan has a limit.
+    """
+    if rule not in RULES:
+        msg = f"there is no limit rule '{rule}'; rules: {', '.join(RULES)}."
+        raise StatisticsError(msg)
+    return RULES[rule](scans)
+
+
+def _require_limit(expected: Sequence[float], scans: Sequence[StrengthScan]) -> None:
+    if not np.isfinite(expected).any():
+        labels = ", ".join(scan.label for scan in scans) or "none"
+        msg = f"no injected strength gives an expected limit in any selection ({labels}). Use looser selections."
+        raise StatisticsError(msg)
+
+
+def _middle(expected: Array) -> Array:
+    """Band of the sampling whose expected limit is the median, the lower one of two."""
+    order = np.argsort(expected[:, _MEDIAN], kind="stable")
+    return np.asarray(expected[order[(len(order) - 1) // 2]])
+
+
+def _with_spread(band: Array, limits: Array) -> tuple[Array, float]:
+    """Widen a band by the spread of limits over samplings, once a standard deviation."""
+    usable = limits[np.isfinite(limits)]
+    spread = float(usable.std(ddof=1)) if len(usable) > 1 else 0.0
+    sigmas = np.arange(_N_BANDS) - _MEDIAN
+    away = band - band[_MEDIAN]
+    return band[_MEDIAN] + np.sign(sigmas) * np.hypot(away, sigmas * spread), spread
+
+
+def _root(strength: Array, limit: Array) -> float:
+    """Smallest strength that is its own limit; infinite where there is no limit."""
+    usable = np.isfinite(limit)
+    strength, limit = strength[usable], limit[usable]
+    if not len(strength):
+        return float(np.inf)
+    below = np.flatnonzero(limit <= strength)
+    if not len(below):
+        return float(limit[-1])
+    right = int(below[0])
+    if right == 0:
+        return float(strength[0])  # nothing is known of weaker injections: as the first search, raise
+    left = right - 1
+    if strength[left] <= 0:
+        slope = (limit[right] - limit[left]) / (strength[right] - strength[left])
+        return float((limit[left] - slope * strength[left]) / (1.0 - slope))
+    x, y = np.log(strength[left : right + 1]), np.log(limit[left : right + 1])
+    gap = y - x
+    return float(np.exp(x[0] + (x[1] - x[0]) * gap[0] / (gap[0] - gap[1])))

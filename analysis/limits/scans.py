@@ -1,0 +1,186 @@
+"""Injections of one signal sorted into scans over the strength, and their limits with uncertainties of the signal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analysis.config import StatisticsConfig
+from analysis.errors import StatisticsError
+from analysis.injection import InjectedSelection, InjectionResult
+from analysis.limits.rules import StrengthLimits, StrengthScan
+from analysis.statistics import Counting, LimitResult, counting_workspace, upper_limit
+
+__all__ = ["Candidate", "FinalTask", "candidates", "naive_selection", "with_uncertainties"]
+
+_NONE = (np.inf,) * 5
+_TOYS = 1000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One selection of one method with one set of features, at all injected strengths.
+
+    Attributes
+    ----------
+    method : str
+    features : tuple of str
+    selection : str
+    found : dict of float to tuple of (InjectedSelection or None)
+        By injected strength, rising, and sampling; None where the window failed.
+    """
+
+    method: str
+    features: tuple[str, ...]
+    selection: str
+    found: dict[float, tuple[InjectedSelection | None, ...]]
+
+    @property
+    def label(self) -> str:
+        """Name for messages."""
+        return f"{self.method}, {' '.join(self.features)}, {self.selection}"
+
+    def scan(self, *, blinded: bool) -> StrengthScan:
+        """Return the limits for the rules."""
+        return StrengthScan(
+            self.label,
+            tuple(
+                StrengthLimits(
+                    strength,
+                    np.array([_expected(one) for one in of_strength]),
+                    None if blinded else np.array([_observed(one) for one in of_strength]),
+                )
+                for strength, of_strength in self.found.items()
+            ),
+        )
+
+
+def candidates(results: Iterable[InjectionResult]) -> list[Candidate]:
+    """Sort the injections of one signal by method, features and selection.
+
+    Parameters
+    ----------
+    results : iterable of InjectionResult
+        In any order; the inclusive selection is there once, since no classifier enters it.
+
+    Returns
+    -------
+    list of Candidate
+        Inclusive first.
+    """
+    ordered = sorted(results, key=lambda result: (result.injection.strength, result.injection.sampling))
+    names = dict.fromkeys(one.name for result in ordered for one in result.selections)
+    groups = dict.fromkeys((result.injection.method, result.injection.features) for result in ordered)
+    found: list[Candidate] = []
+    for name in names:
+        for method, features in groups:
+            of_group = [r for r in ordered if (r.injection.method, r.injection.features) == (method, features)]
+            strengths = dict.fromkeys(result.injection.strength for result in of_group)
+            by_strength = {
+                strength: tuple(r.selection(name) for r in of_group if r.injection.strength == strength)
+                for strength in strengths
+            }
+            if name == "inclusive":
+                by_strength = {strength: of[:1] for strength, of in by_strength.items() if strength == min(strengths)}
+            found.append(Candidate(method, features, name, by_strength))
+            if name == "inclusive":
+                break
+    return found
+
+
+def naive_selection(candidate: Candidate) -> InjectedSelection | None:
+    """Pair the counts of the un-injected classifiers with the efficiency of those that saw the strongest signal.
+
+    That is the limit at fixed efficiency, which is wrong: a weak signal is not learned, and its efficiency is lower.
+
+    Returns
+    -------
+    InjectedSelection or None
+        None where one of the two failed.
+    """
+    strengths = sorted(candidate.found)
+    usable = [
+        [one for one in candidate.found[strength] if one is not None and one.expected]
+        for strength in (strengths[0], strengths[-1])
+    ]
+    if not all(usable):
+        return None
+    first, strongest = usable[0][0], _median_of(usable[1])
+    scale = first.net / strongest.net
+    return replace(
+        first,
+        signal=strongest.signal,
+        signal_error=strongest.signal_error,
+        absorbed=strongest.absorbed,
+        modifiers=strongest.modifiers,
+        expected=tuple(value * scale for value in first.expected),
+        observed=None if first.observed is None else first.observed * scale,
+    )
+
+
+@dataclass(frozen=True)
+class FinalTask:
+    """A selection whose limit is wanted with the uncertainties of the signal.
+
+    Attributes
+    ----------
+    signal : str
+    selection : InjectedSelection
+    """
+
+    signal: str
+    selection: InjectedSelection
+
+
+def with_uncertainties(task: FinalTask, settings: StatisticsConfig) -> InjectedSelection:
+    """Set the limit again with all modifiers of the signal in the workspace.
+
+    Parameters
+    ----------
+    task : FinalTask
+    settings : StatisticsConfig
+
+    Returns
+    -------
+    InjectedSelection
+        As before, if there is no limit.
+    """
+    one = task.selection
+    if not one.expected:
+        return one
+    try:
+        expected = _limit(task, settings, None).expected_events
+        observed = None if one.n_obs is None else _limit(task, settings, one.n_obs).observed_events
+    except StatisticsError as error:
+        return replace(one, expected=(), observed=None, reason=str(error))
+    return replace(
+        one,
+        expected=tuple(value / one.net for value in expected),
+        observed=None if observed is None else observed / one.net,
+    )
+
+
+def _limit(task: FinalTask, settings: StatisticsConfig, n_obs: float | None) -> LimitResult:
+    one = task.selection
+    counting = Counting(n_obs, one.background or 0.0, one.background_error or 0.0).effective(one.weight)
+    return upper_limit(
+        counting_workspace(counting, channel=one.name, measurement=task.signal, signal_systematics=one.modifiers),
+        level=settings.cls_level,
+        calculator=settings.calculator,
+        n_toys=_TOYS,
+    ).scaled(one.weight)
+
+
+def _median_of(selections: Sequence[InjectedSelection]) -> InjectedSelection:
+    ordered = sorted(selections, key=lambda one: one.net)
+    return ordered[(len(ordered) - 1) // 2]
+
+
+def _expected(one: InjectedSelection | None) -> tuple[float, ...]:
+    return one.expected if one is not None and one.expected else _NONE
+
+
+def _observed(one: InjectedSelection | None) -> float:
+    return one.observed if one is not None and one.observed is not None else np.inf

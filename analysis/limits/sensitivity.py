@@ -1,0 +1,64 @@
+"""What a search sees of a signal that is hidden at a known inclusive significance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.injection import InjectionResult
+from analysis.limits.points import LimitPoint
+from analysis.limits.scans import Candidate, candidates
+from analysis.signal_yields import SignalSample
+
+__all__ = ["sensitivity_document"]
+
+_BAND = (0.16, 0.5, 0.84)
+
+
+def sensitivity_document(point: LimitPoint, results: Sequence[InjectionResult], sample: SignalSample) -> dict[str, Any]:
+    """Tabulate the significance of every selection with and without hidden signal, and the difference.
+
+    What is seen without signal is the residual of this sample and these classifiers; with the same folds and seeds most
+    of it is in the search with signal too, so that the difference is what the signal adds.
+
+    Parameters
+    ----------
+    point : LimitPoint
+    results : sequence of InjectionResult
+        With strength 0 and another one, counted.
+    sample : SignalSample
+
+    Returns
+    -------
+    dict
+        JSON-ready item of "sensitivity".
+    """
+    strength = max(result.injection.strength for result in results)
+    return {
+        "dataset": point.signal,
+        "masses": dict(sample.masses),
+        "window": list(point.window.signal),
+        "strength": strength,
+        "n_injected": [r.n_injected for r in results if r.injection.strength == strength],
+        "curves": [_curve(one, strength) for one in candidates(results)],
+        "reason": None,
+    }
+
+
+def _curve(one: Candidate, strength: float) -> dict[str, Any]:
+    with_signal, without = ([None if s is None else s.z for s in one.found.get(x, ())] for x in (strength, 0.0))
+    added = [a - b for a, b in zip(with_signal, without, strict=False) if a is not None and b is not None]
+    of_signal = [s for s in one.found.get(strength, ()) if s is not None]
+    return {
+        "method": one.method,
+        "features": list(one.features),
+        "selection": one.selection,
+        "efficiency": of_signal[0].efficiency if of_signal else None,
+        "signal_efficiency": [s.signal for s in of_signal],
+        "z_with_signal": with_signal,
+        "z_without_signal": without,
+        "z_added": None if not added else np.quantile(added, _BAND).tolist(),
+        "expected_z": [s.expected_z for s in of_signal],
+    }

@@ -1,0 +1,136 @@
+"""Do limits cover where the classifier is trained anew for every injected strength? The whole procedure, small.
+
+Pseudo-experiments are synthetic, so that every one has events of its own: 20 000 background events above 3 TeV that fall
+as the dijet function, two features that know nothing of m_jj, and a Gaussian peak at 3.5 TeV whose features are shifted.
+Each is searched with 5 folds of one member, with 4 injected strengths and none, 2 samplings each, and is given limits by
+all rules. A limit covers if it is not below the true strength. Strengths are numbers of signal events.
+
+Beside the rules stand two limits at fixed efficiency: with that of the strongest injection, which is the naive limit,
+and with that of the classifiers of the search itself.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.config import SearchConfig, load_config
+from analysis.evaluation import SearchData
+from analysis.identity import event_hash
+from analysis.injection import InjectedSelection, Injection, InjectionData, inject
+from analysis.limits import RuleLimit, apply_rule, candidates, naive_selection
+from analysis.regions import RegionScan
+from analysis.signal_yields import SignalSample
+from analysis.table import EventTable
+from tests.studies.runner import Budget, Point, run, study
+from tests.toy_tables import dijet_masses, table_of
+
+NAME = "limit_rules"
+
+N_BACKGROUND = 20_000
+SIZE_OF_POOL = 4_000
+MASS, WIDTH, SHIFT, SPREAD = 3500.0, 80.0, 1.5, 0.7
+STRENGTHS = (20.0, 40.0, 80.0, 160.0)
+SAMPLINGS = 2
+TRUE = (20.0, 50.0, 120.0)
+
+POINTS = [{"true": true, "draw": draw} for draw in range(400) for true in TRUE]
+
+
+def signal_events(n_events: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Masses (n_events,), GeV, and features (n_events, 2) of the signal."""
+    return rng.normal(MASS, WIDTH, n_events), rng.normal(SHIFT, SPREAD, (n_events, 2))
+
+
+@cache
+def sample() -> SignalSample:
+    """Simulated signal: what is injected, and what measures the efficiency."""
+    mjj, X = signal_events(SIZE_OF_POOL, np.random.default_rng(77))
+    table = table_of(mjj, X, event_id=event_hash(99, 1, np.arange(SIZE_OF_POOL)))
+    return SignalSample("toy", (), {"nominal": table}, None, None, None, False, ())
+
+
+def pseudo_experiment(true: float, draw: int) -> EventTable:
+    """Background and a Poisson number of signal events."""
+    rng = np.random.default_rng([draw, round(true)])
+    mjj, X = signal_events(int(rng.poisson(true)), rng)
+    masses = np.concatenate([dijet_masses(N_BACKGROUND, rng), mjj])
+    return table_of(masses, np.concatenate([rng.normal(0, 1, (N_BACKGROUND, 2)), X]))
+
+
+def configuration(draw: int) -> SearchConfig:
+    """Search of one pseudo-experiment."""
+    overrides = {
+        "random_state": draw,
+        "learning": {
+            "features": ["x0", "x1"],
+            "n_folds": 5,
+            "n_members": 1,
+            "efficiencies": [0.1, 0.03, 0.01],
+            "classifier": {"max_depth": 4, "min_child_weight": 20.0},
+        },
+        "scan": {"windows": [[3300.0, 3700.0]]},
+    }
+    return load_config(preset="best", overrides=overrides)
+
+
+def measure(point: Point) -> Point:
+    """Set the limits on one pseudo-experiment, by all rules."""
+    config = configuration(point["draw"])
+    data = InjectionData(SearchData(pseudo_experiment(point["true"], point["draw"])), {"toy": sample()}, config)
+    (window,) = RegionScan.from_config(config.scan).windows
+    learning = config.learning
+    results = [
+        inject(Injection("toy", window, strength, sampling, learning.method, learning.features), data)
+        for strength in (0.0, *STRENGTHS)
+        for sampling in range(SAMPLINGS)
+    ]
+    found = candidates(results)
+    limits: dict[str, Any] = {}
+    for rule in ("atlas-2020", "atlas-2025"):
+        limit = apply_rule(rule, [one.scan(blinded=False) for one in found])
+        limits[rule] = _limit(limit) | {"selection": found[limit.scan].selection, "strength": limit.strength}
+    limits["inclusive"] = _limit(apply_rule("atlas-2020", [found[0].scan(blinded=False)]))
+    naive = [one for one in map(naive_selection, found[1:]) if one is not None]
+    own = [one.found[0.0][0] for one in found]
+    limits["fixed-efficiency"] = _best(naive)
+    limits["own classifiers"] = _best([one for one in own if one is not None and one.expected])
+    return {"limits": limits}
+
+
+def _limit(limit: RuleLimit) -> dict[str, Any]:
+    return {"observed": _rounded(limit.observed), "expected": [_rounded(value) for value in limit.expected]}
+
+
+def _best(selections: list[InjectedSelection]) -> dict[str, Any]:
+    best = min(selections, key=lambda one: one.expected[2])
+    return {"observed": _rounded(best.observed), "expected": [_rounded(value) for value in best.expected]}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(float(value), 2)
+
+
+@study(minutes=30.0)
+def main(budget: Budget) -> None:
+    """Run the study and print the coverage of every rule at every true strength."""
+    finished = run(NAME, POINTS, measure, budget)
+    for true in TRUE:
+        chosen = [point for point in finished if point["true"] == true]
+        for rule in chosen[0]["limits"] if chosen else ():
+            observed = np.array([p["limits"][rule]["observed"] or np.inf for p in chosen])
+            expected = np.array([p["limits"][rule]["expected"][2] or np.inf for p in chosen])
+            covered = float((observed >= true).mean())
+            error = np.sqrt(max(covered * (1 - covered), 1 / len(chosen)) / len(chosen))
+            click.echo(
+                f"true {true:g}, {rule}: covers {100 * covered:.1f} +- {100 * error:.1f} % of {len(chosen)}, median "
+                f"observed {np.median(observed):.0f}, expected {np.median(expected):.0f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -36,9 +36,9 @@ SIZE_OF_POOL = 4_000
 MASS, WIDTH, SHIFT, SPREAD = 3500.0, 80.0, 1.5, 0.7
 STRENGTHS = (20.0, 40.0, 80.0, 160.0)
 SAMPLINGS = 2
-TRUE = (20.0, 50.0, 120.0)
+TRUE = (40.0, 80.0, 120.0)
 
-POINTS = [{"true": true, "draw": draw} for draw in range(400) for true in TRUE]
+POINTS = [{"true": true, "draw": draw} for draw in range(300) for true in TRUE]
 
 
 def signal_events(n_events: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.config import SearchConfig, StatisticsConfig
+from analysis.config import SearchConfig
 from analysis.errors import StatisticsError, TableError, WindowError
 from analysis.evaluation import SearchData, SelectionResult, WindowResult, evaluate_window
 from analysis.injection.drawing import add_signal, draw_signal, held_out
@@ -76,13 +76,10 @@ def inject(task: Injection, shared: InjectionData) -> InjectionResult:
         return InjectionResult(task, len(chosen), (), reason=str(error))
     rest, classifier = held_out(sample, chosen), trained.classifier(task, config)
     yields = signal_yields(rest, classifier, trained.edges)
-    data, settings = trained.data, config.statistics
-    # Expected limits must not know the counts, not even by the nuisance parameters that are fitted to them.
-    result = evaluate_window(replace(data, blinded=True), task.window, trained.edges, trained.passes, (), config)
-    observed = None if data.blinded else window_counts(data.table, task.window, trained.passes).tolist()
-    counted = _Counted(task, result, rest, yields, observed, settings, config.background.sqrt_s_gev)
+    passes = trained.passes if task.counted or not (task.strength or task.sampling) else _selective(trained.passes)
+    counted = _Counted(task, trained, passes, rest, yields, config)
     maps = _maps(trained, rest, classifier) if task.sampling == 0 else None
-    return InjectionResult(task, len(chosen), tuple(map(counted.selection, range(len(result.selections)))), maps)
+    return InjectionResult(task, len(chosen), counted.selections(), maps)
 
 
 @dataclass(frozen=True)
@@ -124,31 +121,52 @@ def _train(task: Injection, joined: SearchData, n_data: int, config: SearchConfi
     return _Trained(data, edges, fit, working_points(fit, task.window, data.table, config))
 
 
+def _selective(passes: PassWeights) -> PassWeights:
+    """Leave out the inclusive selection, which no injection changes: it is limited once."""
+    return replace(
+        passes,
+        efficiencies=passes.efficiencies[1:],
+        achieved=passes.achieved[1:],
+        values=passes.values[:, 1:],
+        thresholds=passes.thresholds[:, :, 1:],
+        members=None,
+        names=passes.names[1:],
+    )
+
+
 @dataclass(frozen=True)
 class _Counted:
     """Data and signal in the selections of a window."""
 
     task: Injection
-    result: WindowResult
+    trained: _Trained
+    passes: PassWeights
     rest: SignalSample
     yields: SignalYields
-    observed: list[float] | None
-    settings: StatisticsConfig
-    sqrt_s_gev: float
+    config: SearchConfig
 
-    def selection(self, index: int) -> InjectedSelection:
-        one, total = self.result.selections[index], float(self.rest.tables[NOMINAL].weight.sum())
-        events = float(self.yields.events[NOMINAL][index])
+    def selections(self) -> tuple[InjectedSelection, ...]:
+        task, data, edges = self.task, self.trained.data, self.trained.edges
+        # Expected limits must not know the counts, not even by the nuisance parameters that are fitted to them.
+        blind = replace(data, blinded=True)
+        result = evaluate_window(blind, task.window, edges, self.passes, (), self.config)
+        counts = window_counts(data.table, task.window, self.passes).tolist()
+        observed = [None] * len(counts) if data.blinded else counts
+        return tuple(self._selection(one, n, result) for one, n in zip(result.selections, observed, strict=True))
+
+    def _selection(self, one: SelectionResult, n_obs: float | None, result: WindowResult) -> InjectedSelection:
+        index, total = self.yields.selections.index(one.name), float(self.rest.tables[NOMINAL].weight.sum())
+        events, sqrt_s_gev = float(self.yields.events[NOMINAL][index]), self.config.background.sqrt_s_gev
         found = InjectedSelection(
             name=one.name,
             efficiency=one.efficiency,
-            n_obs=None if self.observed is None else self.observed[index],
+            n_obs=n_obs,
             background=one.background,
             background_error=one.background_error,
             weight=one.weight,
             signal=events / total,
             signal_error=float(np.sqrt(self.yields.squares[index])) / total,
-            absorbed=absorbed_fraction(one, events, self.yields.spectra[index], self.result, self.sqrt_s_gev),
+            absorbed=absorbed_fraction(one, events, self.yields.spectra[index], result, sqrt_s_gev),
             reason=one.reason,
         )
         if found.reason is None and found.net <= 0:
@@ -181,7 +199,7 @@ class _Counted:
         if counting.n_obs is None:
             return None
         workspace = counting_workspace(counting, channel=found.name, measurement=self.task.signal)
-        settings = self.settings
+        settings = self.config.statistics
         limit = upper_limit(workspace, level=settings.cls_level, calculator=settings.calculator).scaled(found.weight)
         return None if limit.observed_events is None else limit.observed_events / found.net
 

@@ -42,8 +42,8 @@ class Injection:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready record."""
         return {
-            "signal": self.signal,
-            **self.window.to_json(),
+            "dataset": self.signal,
+            "window": self.window.to_json(),
             "strength": self.strength,
             "sampling": self.sampling,
             "method": self.method,
@@ -55,8 +55,8 @@ class Injection:
     def from_json(cls, document: Mapping[str, Any]) -> Injection:
         """Read what `to_json` wrote."""
         return cls(
-            document["signal"],
-            MassWindow.from_json(document),
+            document["dataset"],
+            MassWindow.from_json(document["window"]),
             document["strength"],
             document["sampling"],
             document["method"],
@@ -159,7 +159,8 @@ class InjectionResult:
     injection : Injection
     n_injected : int
     selections : tuple of InjectedSelection
-        Inclusive first; empty where the window failed.
+        Inclusive first, which no injection changes: it is there without injection, and where injected events are
+        searched. Empty where the window failed.
     maps : EfficiencyMap or None
         Of the first sampling, where the events have masses of jets.
     reason : str or None

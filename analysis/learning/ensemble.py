@@ -75,7 +75,8 @@ class FittedEnsemble:
         (n_rows, n_members) float32
             Probability of class 1.
         """
-        return np.stack([np.asarray(booster.inplace_predict(X), np.float32) for booster in self._boosters], axis=1)
+        with _one_thread():
+            return np.stack([np.asarray(booster.inplace_predict(X), np.float32) for booster in self._boosters], axis=1)
 
     def predict_rounds(self, X: NDArray[np.float32], rounds: Sequence[int]) -> NDArray[np.float32]:
         """Score rows with the first trees of every member.
@@ -90,7 +91,8 @@ class FittedEnsemble:
         -------
         (n_rows, n_members, n_rounds) float32
         """
-        scores = [[b.inplace_predict(X, iteration_range=(0, n)) for n in rounds] for b in self._boosters]
+        with _one_thread():
+            scores = [[b.inplace_predict(X, iteration_range=(0, n)) for n in rounds] for b in self._boosters]
         return np.asarray(scores, np.float32).transpose(2, 0, 1)
 
 
@@ -141,9 +143,10 @@ class BoostedTrees:
         return FittedEnsemble(tuple(members))
 
     def _fit_members(self, train: TrainingSet, validation: TrainingSet | None, seeds: list[int]) -> list[bytes]:
-        train_data = self._quantiles(train)
-        evals = [(self._quantiles(validation, reference=train_data), "validation")] if validation else []
-        return [self._fit_member(train_data, evals, seed) for seed in seeds]
+        with _one_thread():
+            train_data = self._quantiles(train)
+            evals = [(self._quantiles(validation, reference=train_data), "validation")] if validation else []
+            return [self._fit_member(train_data, evals, seed) for seed in seeds]
 
     def _split(self, training: TrainingSet, seed: int) -> tuple[TrainingSet, TrainingSet | None]:
         if self.config.early_stopping_rounds is None:
@@ -175,6 +178,14 @@ class BoostedTrees:
         if evals:
             booster = booster[: booster.best_iteration + 1]
         return bytes(booster.save_raw("ubj"))
+
+
+def _one_thread() -> Any:
+    """Keep xgboost from waiting, with all cores busy, for threads of its own: `nthread` of a matrix is not enough.
+
+    Where other processes need the cores, a matrix takes nine times longer otherwise.
+    """
+    return xgb.config_context(nthread=1)
 
 
 def _hide(training: TrainingSet, columns: NDArray[np.int64]) -> TrainingSet:

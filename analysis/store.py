@@ -3,7 +3,8 @@
 Layout: `config.json` (resolved configuration), `process.json` and `parts/` (selected events), `windows/<low>-<high>/`
 (record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, scores, models as UBJ and what applying them
 needs, see `analysis.published`), `seeds/<number>/<low>-<high>/` (further trainings, without models and scores),
-`global.json`, `signals/` (workspaces of the signal samples), `results.json`, `manifest.json`, `plots/` and `cwola.log`.
+`global.json`, `signals/` (workspaces of the signal samples), `injections/` (one record an injection), `limits.json`
+(what follows from them), `results.json`, `manifest.json`, `plots/` and `cwola.log`.
 Everything is written atomically: what exists is complete.
 """
 
@@ -247,29 +248,36 @@ class ResultsFolder:
         return found
 
     def save_limits(self, search: str, found: Mapping[str, Any]) -> None:
-        """Write limits or sensitivities, beside others of the same search, and into `results.json` where that is there.
+        """Write what injections gave, beside what is there of the same search, and into `results.json` if that exists.
 
         Parameters
         ----------
         search : str
             Digest of the search; what is there of another one is dropped.
         found : mapping
-            Keys of `results.json`, such as "limits".
+            "limits" and "sensitivity" of `results.json`, and "injections", which stay in `limits.json`.
         """
-        document = {**self.load_limits(search), **found}
+        document = {**self._injected(search), **found}
         self._write_json(self.path / "limits.json", {"search": search, **document})
-        with suppress(ResultsError):
-            results = self._read_json("results.json", "scan")
-            check_results(results | document)
-            self._write_json(self.path / "results.json", results | document)
+        if (self.path / "results.json").exists():
+            results = self._read_json("results.json", "scan") | self.load_limits(search)
+            check_results(results)
+            self._write_json(self.path / "results.json", results)
 
     def load_limits(self, search: str) -> dict[str, Any]:
-        """Read what `save_limits` wrote; nothing where that is of another search."""
-        with suppress(OSError, ValueError, KeyError):
+        """Read what `results.json` holds of injections; nothing where they are of another search."""
+        return {key: value for key, value in self._injected(search).items() if key != "injections"}
+
+    def load_injections(self) -> dict[str, Any]:
+        """Read all that injections gave: "limits", "injections" and "sensitivity", as far as they are there."""
+        with suppress(OSError, ValueError):
             document: dict[str, Any] = json.loads((self.path / "limits.json").read_text(encoding="utf-8"))
-            if document.pop("search") == search:
-                return document
+            return document
         return {}
+
+    def _injected(self, search: str) -> dict[str, Any]:
+        document = self.load_injections()
+        return document if document.pop("search", None) == search else {}
 
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""

@@ -78,7 +78,8 @@ def scan_document(point: LimitPoint, results: Sequence[InjectionResult]) -> dict
     Returns
     -------
     dict
-        JSON-ready; lists run over strengths, and over samplings inside.
+        JSON-ready; lists run over strengths, and over samplings inside. "maps" counts data and held-out signal of the
+        window in the plane of the jet masses by selection, without injection and near the limit.
     """
     return {
         "dataset": point.signal,
@@ -97,7 +98,23 @@ def scan_document(point: LimitPoint, results: Sequence[InjectionResult]) -> dict
             }
             for one in candidates(results)
         ],
+        "maps": _maps(results),
     }
+
+
+def _maps(results: Sequence[InjectionResult]) -> list[dict[str, Any]]:
+    """Efficiency maps without injection and at the strength that is closest to the expected limit."""
+    mapped = {r.injection.strength: r for r in results if r.maps is not None}
+    try:
+        root = apply_rule("atlas-2025", [one.scan(blinded=True) for one in candidates(results)]).expected[2]
+    except StatisticsError:
+        return []
+    shown = sorted({min(mapped), min(mapped, key=lambda strength: abs(strength - root))}) if mapped else []
+    return [
+        {"strength": strength, "edges": list(maps.edges), "data": maps.data, "signal": maps.signal}
+        for strength in shown
+        if (maps := mapped[strength].maps) is not None
+    ]
 
 
 def _or_none(selection: InjectedSelection | None, name: str) -> Any:

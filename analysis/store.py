@@ -259,7 +259,7 @@ class ResultsFolder:
         """
         document = {**self._injected(search), **found}
         self._write_json(self.path / "limits.json", {"search": search, **document})
-        if (self.path / "results.json").exists():
+        if self.has_results:
             results = self._read_json("results.json", "scan") | self.load_limits(search)
             check_results(results)
             self._write_json(self.path / "results.json", results)
@@ -340,6 +340,11 @@ class ResultsFolder:
             msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
             raise ResultsError(msg)
         return document, join_seeds(windows.values())
+
+    @property
+    def has_results(self) -> bool:
+        """Whether a scan has written `results.json`."""
+        return (self.path / "results.json").exists()
 
     @property
     def config(self) -> Path:

@@ -48,6 +48,7 @@ __all__ = [
     "inputs_digest",
     "inspect",
     "plot",
+    "plot_injections",
     "process",
     "scan",
     "search_data",
@@ -180,6 +181,8 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
 def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
     """Draw all figures of the results on disk.
 
+    Those of injections are drawn where `limits.json` is there, also without a scan, unless it is of another search.
+
     Returns
     -------
     list of pathlib.Path
@@ -188,9 +191,13 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
     from analysis.plots import save_cutflow, save_figures
 
     with stage("plot"):
+        injections = folder.load_injections()
+        if injections and not folder.has_results:
+            return plot_injections(folder, config, backend)
         document, windows = folder.load_results()
+        same = all(document.get(key) == injections[key] for key in ("limits", "sensitivity") if key in injections)
         cutflow = save_cutflow(document["cutflow"], document.get("n_minus_one", {}), folder.plots, config.plots)
-        return cutflow + save_figures(
+        figures = save_figures(
             windows,
             folder.plots,
             config.plots,
@@ -198,6 +205,17 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
             global_result=GlobalResult(**document["global"]),
             backend=backend.here,
         )
+        return cutflow + figures + plot_injections(folder, config, backend, injections if same else {})
+
+
+def plot_injections(
+    folder: ResultsFolder, config: SearchConfig, backend: Backend, found: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Draw what `limit` and `inject` found: what is on disk, unless something is given."""
+    from analysis.plots import save_injection_figures
+
+    document = folder.load_injections() if found is None else found
+    return save_injection_figures(document, folder.plots, config.plots, backend=backend.here)
 
 
 def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str:

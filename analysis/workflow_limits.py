@@ -33,7 +33,7 @@ from analysis.plugins import plugin_digests
 from analysis.processed import ProcessedEvents
 from analysis.search import require_known, require_samples
 from analysis.store import ResultsFolder
-from analysis.workflow import search_data, search_digest, stage
+from analysis.workflow import plot_injections, search_data, search_digest, stage
 from analysis.workflow_signals import searched_too, signal_sample
 
 __all__ = ["limit", "sensitivity"]
@@ -89,6 +89,7 @@ def limit(
             documents += limit_documents(point, sample, results, blinded=blinded, finish=finish)
             scans.append(scan_document(point, results))
         folder.save_limits(search_digest(events, config), {"limits": documents, "injections": scans})
+        plot_injections(folder, config, backend)
     return documents
 
 
@@ -136,6 +137,7 @@ def sensitivity(
             sensitivity_document(point, _of(point, found), job.shared.samples[point.signal]) for point in points
         ]
         folder.save_limits(search_digest(events, config), {"sensitivity": documents})
+        plot_injections(folder, config, backend)
     return documents
 
 

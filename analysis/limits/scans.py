@@ -63,7 +63,8 @@ def candidates(results: Iterable[InjectionResult]) -> list[Candidate]:
     Parameters
     ----------
     results : iterable of InjectionResult
-        In any order; the inclusive selection is there once, since no classifier enters it.
+        In any order. The inclusive selection is there once, since no classifier enters it; where injected events are
+        counted too, once for every strength and choice of them.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def candidates(results: Iterable[InjectionResult]) -> list[Candidate]:
                 strength: tuple(r.selection(name) for r in of_group if r.injection.strength == strength)
                 for strength in strengths
             }
-            if name == "inclusive":
+            if name == "inclusive" and not any(result.injection.counted for result in of_group):
                 by_strength = {strength: of[:1] for strength, of in by_strength.items() if strength == min(strengths)}
             found.append(Candidate(method, features, name, by_strength))
             if name == "inclusive":

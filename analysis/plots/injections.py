@@ -85,7 +85,7 @@ def _contents(
         for name, group in in_planes(limits, rule).items():
             yield f"limits_plane_{name}_{rule}", _plane, (group, rule)
     for scan in document.get("injections", []):
-        if scan["candidates"]:
+        if any(value is not None for one in scan["candidates"] for of in one["efficiency"] for value in of):
             yield f"efficiency_{scan['dataset']}", _strengths, (scan, limits)
         for selection in tightest(scan["maps"], _MAPPED):
             yield f"map_{scan['dataset']}_{selection}", _maps, (scan, selection)

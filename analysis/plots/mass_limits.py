@@ -13,7 +13,6 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
@@ -30,7 +29,7 @@ _HEADROOM = 0.46
 
 _LINES: Mapping[str, tuple[str, str, float]] = {
     "inclusive": (PALETTE[0], "-.", 2.2),
-    "naive": (PALETTE[3], ":", 1.4),
+    "naive": (PALETTE[3], ":", 1.8),
 }
 """Colour, style and width."""
 
@@ -118,7 +117,8 @@ def _draw_other(mass: Array, shown: LimitSet, name: str, ax: Axes) -> Line2D | N
     (line,) = ax.plot(
         mass, values, color=color, linestyle=style, linewidth=width, marker=marker, label=f"{label}, expected", zorder=3
     )
-    line.set_path_effects([withStroke(linewidth=width + 2.5, foreground="white", alpha=0.8)])
+    line.set(markersize=8, markeredgecolor="white")
+    line.set_gapcolor("white" if name == "naive" else None)  # to be seen on the bands
     return line
 
 

@@ -90,7 +90,7 @@ def draw_signal_limits(limits: Sequence[Mapping[str, Any]], rule: str, *, ax: Ax
     ax.set(xscale="log", xlabel=shown.label, xlim=_range(shown))
     ax.set_yticks(rows, [plain(one.dataset) for one in shown.signals], fontsize=14)
     ax.tick_params(axis="y", which="both", length=0)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     label_logarithmic(ax.xaxis)
     handles = [one for one in (observed, expected, one_sigma, two_sigma, inclusive, naive) if one is not None]
     legend = ax.legend(handles=handles, title=f"Rule {rule}", loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)

@@ -24,7 +24,7 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
 
     Signal of several strengths is hidden among the training events, and everything is trained again for each; see
     [limits] in the configuration. Works on events that `cwola process` or `cwola run` selected, resumes from what is on
-    disk, and writes limits.json and, after a scan, results.json.
+    disk, and writes limits.json, figures and, after a scan, results.json.
     """
     from analysis import workflow_limits
     from analysis.compute import open_backend
@@ -39,6 +39,7 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
     console.print(limit_table(found))
     for note in limit_notes(found):
         console.print(note, markup=False)
+    console.print(f"Figures: {folder.plots}", markup=False)
 
 
 @click.command()
@@ -48,7 +49,7 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
     """Show what the search would see of signals that an inclusive search sees at three standard deviations.
 
     Each signal sample is hidden among the events, trained on, and searched, in several random choices; the same without
-    it says what of the significance is not due to the signal.
+    it says what of the significance is not due to the signal. Writes limits.json and figures as `cwola limit` does.
     """
     from analysis import workflow_limits
     from analysis.compute import open_backend
@@ -63,3 +64,4 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
     console.print(sensitivity_table(found))
     for note in limit_notes(found):
         console.print(note, markup=False)
+    console.print(f"Figures: {folder.plots}", markup=False)

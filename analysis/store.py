@@ -247,7 +247,7 @@ class ResultsFolder:
                 found[key] = json.loads((self.path / kind / f"{key}.json").read_text(encoding="utf-8"))
         return found
 
-    def save_limits(self, search: str, found: Mapping[str, Any]) -> None:
+    def save_limits(self, search: str, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Write what injections gave, beside what is there of the same search, and into `results.json` if that exists.
 
         Parameters
@@ -255,9 +255,13 @@ class ResultsFolder:
         search : str
             Digest of the search; what is there of another one is dropped.
         found : mapping
-            "limits" and "sensitivity" of `results.json`, and "injections", which stay in `limits.json`.
+            "limits" and "sensitivity" of `results.json`, and "injections", which stay in `limits.json`: lists of items
+            with a "dataset". Those of other datasets are kept.
         """
-        document = {**self._injected(search), **found}
+        document = self._injected(search)
+        for name, items in found.items():
+            new = {item["dataset"] for item in items}
+            document[name] = [item for item in document.get(name, []) if item["dataset"] not in new] + list(items)
         self._write_json(self.path / "limits.json", {"search": search, **document})
         if (self.path / "results.json").exists():
             results = self._read_json("results.json", "scan") | self.load_limits(search)

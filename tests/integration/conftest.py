@@ -112,7 +112,7 @@ def make_toy(folder: Path, sizes: Sequence[int]) -> ToySearch:
     for number, size in enumerate(sizes, 1):
         events = [_background_event(m, rng) for m in islice(masses, size)]
         write_nanoaod(folder / f"qcd_{number}.root", events, run=number)
-    signal = [_signal_event(rng.normal(3500, 80), rng) for _ in range(300)]
+    signal = [signal_event(rng.normal(3500, 80), rng) for _ in range(300)]
     write_nanoaod(folder / "bump.root", signal, run=len(sizes) + 1)
     datasets: dict[str, Any] = {
         "qcd": {
@@ -143,7 +143,7 @@ def _background_event(mjj: float, rng: np.random.Generator) -> list[JetValues]:
     return _event(mjj, masses, tau21, rng)
 
 
-def _signal_event(mjj: float, rng: np.random.Generator) -> list[JetValues]:
+def signal_event(mjj: float, rng: np.random.Generator) -> list[JetValues]:
     return _event(mjj, rng.normal([400, 150], 15), rng.uniform(0.1, 0.3, 2), rng)
 
 

@@ -259,6 +259,7 @@ class ResultsFolder:
         check_results(document)
         self._prune({*keys, *seed_keys})
         self._write_json(self.path / "results.json", document)
+        before = self._manifest()
         manifest = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": software_versions(),
@@ -266,6 +267,8 @@ class ResultsFolder:
             "config_digest": document["config_digest"],
             "random_state": document["random_state"],
             "inputs": document["inputs"],
+            "blinded": document["blinded"],
+            **({"unblinding": before["unblinding"]} if "unblinding" in before else {}),
             "window_keys": list(keys),
             "seed_keys": list(seed_keys),
             "sha256": {
@@ -275,6 +278,45 @@ class ResultsFolder:
             },
         }
         self._write_json(self.path / "manifest.json", manifest)
+
+    def record_unblinding(self, windows: Sequence[str], *, config_digest: str, setting: str) -> None:
+        """Append to the manifest that counts inside windows are shown from now on, unless they were before.
+
+        Parameters
+        ----------
+        windows : sequence of str
+            Names of the windows.
+        config_digest : str
+            Of the configuration that shows them.
+        setting : str
+            What in it does.
+        """
+        manifest = self._manifest()
+        records = manifest.get("unblinding", [])
+        blinded = manifest.get("blinded", False)
+        if records and not blinded:
+            return
+        if blinded:
+            event = "unblinded after a blinded scan"
+        else:
+            event = "unblinded before this was recorded" if "created" in manifest else "unblinded from the first scan"
+        record = {
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "event": event,
+            "windows": list(windows),
+            "config_digest": {"before": manifest.get("config_digest"), "after": config_digest},
+            "setting": setting,
+        }
+        self._write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": [*records, record]})
+
+    def _manifest(self) -> dict[str, Any]:
+        """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""
+        if not (self.path / "manifest.json").exists():
+            return {}
+        manifest = self._read_json("manifest.json", "scan")
+        if "blinded" not in manifest and (self.path / "results.json").exists():
+            manifest["blinded"] = bool(self._read_json("results.json", "scan").get("blinded", False))
+        return manifest
 
     def load_results(self) -> tuple[dict[str, Any], list[WindowResult]]:
         """Read `results.json` and the windows it was assembled from, with their seeds joined.

@@ -326,7 +326,7 @@ def _count(count: float | None) -> str:
 
 def _background(selection: SelectionResult) -> str:
     """Background with its error, both to the second digit of the error where that is behind the point."""
-    background, error = selection.background, selection.background_error
+    background, error = selection.background, selection.total_error
     if background is None or error is None:
         return _NOTHING
     decimals = max(0, 1 - floor(log10(error))) if error > 0 else 1

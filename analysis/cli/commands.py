@@ -67,6 +67,11 @@ def _options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
             type=click.IntRange(1),
             help="Trainings of each window, for median and band of z; replaces learning.n_seeds.",
         ),
+        "blind": click.option(
+            "--blind",
+            is_flag=True,
+            help="Show no count, p-value or observed limit inside the windows; sets statistics.blind.",
+        ),
         "debug": click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
         "output": click.option(
             "--output",
@@ -111,7 +116,8 @@ def cli() -> None:
 
 @cli.command()
 @_options(
-    "datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "output", "skip", "timeout", "parts", "where"
+    *("datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "skip", "timeout"),
+    *("parts", "where"),
 )
 def run(
     datasets: Path,
@@ -163,7 +169,7 @@ def process(
 
 
 @cli.command()
-@_options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "where")
+@_options("exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "where")
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
@@ -180,7 +186,7 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
 @click.option(
     "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
 )
-@_options("preset", "config", "plugin", "output", "where")
+@_options("preset", "config", "plugin", "blind", "output", "where")
 def plot(control: bool, output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow, workflow_events
@@ -292,6 +298,7 @@ def _config(
     plugins: tuple[str, ...],
     seed: int | None = None,
     seeds: int | None = None,
+    blind: bool = False,
     fallback: Path | None = None,
 ) -> SearchConfig:
     """Resolve the options; without any, take the configuration that the results folder was made with."""
@@ -302,6 +309,8 @@ def _config(
     overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
     if seeds is not None:
         overrides["learning"] = {"n_seeds": seeds}
+    if blind:
+        overrides["statistics"] = {"blind": True}
     return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
 
 

@@ -142,7 +142,7 @@ def run(
         workflow.plot(folder, config, backend)
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
-    _print_scan(summary, folder)
+    _print_scan(summary, folder, config)
 
 
 @cli.command()
@@ -179,7 +179,7 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
     with _results(output, create=False) as folder, open_backend(**where) as backend:
         config = _config(**settings, fallback=folder.config)
         summary = workflow.scan(load_events(folder).without(exclude), config, folder, backend)
-    _print_scan(summary, folder)
+    _print_scan(summary, folder, config)
 
 
 @cli.command()
@@ -368,15 +368,17 @@ def _print_skipped(events: ProcessedEvents) -> None:
         click.echo(f"skipped {file['file']} (dataset {file['dataset']}, {entries}): {file['reason']}")
 
 
-def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:
+def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig) -> None:
     from analysis.console import open_console
     from analysis.errors import WindowError
-    from analysis.summary import headline, scan_table
+    from analysis.summary import blinding_note, headline, scan_table
     from analysis.summary_signals import signal_notes, signal_table
 
     console = open_console()
     console.print(scan_table(summary.results, blinded=summary.blinded))
     console.print(headline(summary.results, summary.global_result))
+    if summary.blinded and (note := blinding_note(config)):
+        console.print(note, markup=False)
     if summary.signals:
         console.print(signal_table(summary.signals))
         for note in signal_notes(summary.signals):

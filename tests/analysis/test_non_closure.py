@@ -171,6 +171,16 @@ def test_z_of_background_alone_is_standard_normal_with_it_and_biased_without(tru
         assert discovery(spec).z == pytest.approx(with_it[i], abs=1e-3)
 
 
+def test_p_values_of_few_events_take_both_errors_in_quadrature() -> None:
+    options = {"channel": "c", "measurement": "m"}
+    for n in (4.0, 9.0):
+        two = counting_workspace(Counting(n, 4.0, 0.6), background_variations={"non_closure": 0.8}, **options)
+        found, truth = (discovery(spec) for spec in (two, counting_workspace(Counting(n, 4.0, 1.0), **options)))
+        assert found.z == pytest.approx(truth.z, abs=1e-4)
+        assert found.p0_toys == pytest.approx(truth.p0_toys, rel=1e-2)
+        assert found.p0_averaged == pytest.approx(truth.p0_averaged, rel=1e-6)
+
+
 def test_global_p_values_count_that_corrections_are_independent() -> None:
     """Ten windows of events that they largely share: their z are alike, the errors of their corrections are not."""
     rng = np.random.default_rng(9)

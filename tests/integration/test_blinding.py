@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from analysis import cli
 from analysis.learning import BoostedTrees, FittedEnsemble, TrainingSet
+from analysis.store import ResultsFolder
 from tests.integration.conftest import Cwola, _background_event, _signal_event
 from tests.toy_tables import dijet_masses
 from tests.toys import write_nanoaod
@@ -67,7 +68,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     for reference in ("spectrum", "sidebands"):
         (folder / f"{reference}.toml").write_text(CONFIG.format(reference=reference))
     rng = np.random.default_rng(11)
-    masses = dijet_masses(6000, rng)
+    masses = dijet_masses(5000, rng)
     background = [_background_event(m, rng) for m in masses]
     further = [_signal_event(m, rng) for m in rng.uniform(3350, 3650, 260)]
     for which, extra in (("few", further[:60]), ("many", further)):
@@ -312,6 +313,19 @@ def test_a_folder_that_was_never_blinded_says_so_and_every_unblinding_is_added(
         assert [one["event"] for one in found["unblinding"]] == events
         assert found["blinded"] is bool(flags)
     assert found["unblinding"][0]["config_digest"]["before"] is None
+
+
+@pytest.mark.parametrize(
+    ("blinded", "event"), [(True, "unblinded after a blinded scan"), (False, "unblinded before this was recorded")]
+)
+def test_folders_of_earlier_versions_are_understood(tmp_path: Path, blinded: bool, event: str) -> None:
+    (tmp_path / "results.json").write_text(json.dumps({"blinded": blinded}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"created": "2026-01-01T00:00:00+00:00", "config_digest": "a"}))
+    for _ in range(2):
+        ResultsFolder(tmp_path).record_unblinding(["1-2"], config_digest="b", setting="some")
+    (record,) = json.loads((tmp_path / "manifest.json").read_text())["unblinding"]
+    assert record["event"] == event
+    assert record["config_digest"] == {"before": "a", "after": "b"}
 
 
 def test_an_interrupted_unblinding_is_on_record(

@@ -311,12 +311,7 @@ def _evaluate_selection(
             weight=expected.weight,
             members=_members(cut, index),
         )
-        workspace = counting_workspace(
-            Counting(found.n_obs, background, error).effective(found.weight),
-            channel=f"window_{window.name}_{name}",
-            measurement="search",
-            background_variations=found.background_variations,
-        )
+        workspace = _workspace(found, window, Counting(found.n_obs, background, error))
         return replace(
             found,
             discovery=None if data.blinded else discovery(workspace),
@@ -325,6 +320,15 @@ def _evaluate_selection(
         )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
+
+
+def _workspace(found: SelectionResult, window: MassWindow, counting: Counting) -> dict[str, Any]:
+    return counting_workspace(
+        counting.effective(found.weight),
+        channel=f"window_{window.name}_{found.name}",
+        measurement="search",
+        background_variations=found.background_variations,
+    )
 
 
 def _achieved(cut: _Cut, index: int) -> float:

@@ -71,7 +71,7 @@ _NOT_SEARCH = (
     *("homogeneity.py", "location.py", "look_elsewhere.py", "mass_point.py", "performance.py", "plots"),
     *("plugins.py", "processed.py", "pseudo_experiments.py", "published.py", "registry.py", "sculpting.py"),
     *("seeds.py", "signal.py", "signal_points.py", "signal_yields.py", "spectrum_file.py", "store.py"),
-    *("summary.py", "summary_signals.py"),
+    *("summary.py", "summary_signals.py", "unblinding.py"),
     *("workflow.py", "workflow_events.py", "workflow_score.py", "workflow_signals.py"),
 )
 """Modules that a window's result does not depend on."""

@@ -33,6 +33,7 @@ from analysis.records import check_results, software_versions, window_document, 
 from analysis.search import WindowResult
 from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
+from analysis.unblinding import unblinding_records
 
 __all__ = ["ResultsFolder"]
 
@@ -282,32 +283,11 @@ class ResultsFolder:
     def record_unblinding(self, windows: Sequence[str], *, config_digest: str, setting: str) -> None:
         """Append to the manifest that counts inside windows are shown from now on, unless they were before.
 
-        Parameters
-        ----------
-        windows : sequence of str
-            Names of the windows.
-        config_digest : str
-            Of the configuration that shows them.
-        setting : str
-            What in it does.
+        The parameters are those of `analysis.unblinding.unblinding_records`.
         """
         manifest = self._manifest()
-        records = manifest.get("unblinding", [])
-        blinded = manifest.get("blinded", False)
-        if records and not blinded:
-            return
-        if blinded:
-            event = "unblinded after a blinded scan"
-        else:
-            event = "unblinded before this was recorded" if "created" in manifest else "unblinded from the first scan"
-        record = {
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "event": event,
-            "windows": list(windows),
-            "config_digest": {"before": manifest.get("config_digest"), "after": config_digest},
-            "setting": setting,
-        }
-        self._write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": [*records, record]})
+        records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)
+        self._write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": records})
 
     def _manifest(self) -> dict[str, Any]:
         """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""

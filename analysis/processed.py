@@ -16,7 +16,7 @@ from analysis.schema import SEARCH_REGION
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
 
-__all__ = ["ProcessedEvents", "is_blinded", "load_events"]
+__all__ = ["ProcessedEvents", "is_blinded", "load_events", "unblinding_setting"]
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,15 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
 
 
 def is_blinded(events: ProcessedEvents, config: SearchConfig) -> bool:
-    """Whether the inside of the windows must not be shown: real data, unless the configuration unblinds them."""
+    """Whether the inside of the windows must not be shown.
+
+    It is where the configuration says `blind`, and for real data unless it says `unblind`.
+    """
     kinds = {dataset.kind for dataset in observed_datasets(events.datasets).values()}
-    return "data" in kinds and not config.statistics.unblind
+    return config.statistics.blind or ("data" in kinds and not config.statistics.unblind)
+
+
+def unblinding_setting(events: ProcessedEvents) -> str:
+    """Name the setting by which results that are not blinded are shown."""
+    kinds = {dataset.kind for dataset in observed_datasets(events.datasets).values()}
+    return "statistics.unblind = true" if "data" in kinds else "statistics.blind = false"

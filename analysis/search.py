@@ -23,6 +23,8 @@ from analysis.errors import ConfigError, CwolaError, TableError, WindowError
 from analysis.evaluation import SearchData, SelectionResult, WindowResult, evaluate_window
 from analysis.identity import digest, source_digest
 from analysis.learning import (
+    ARGOS,
+    INCLUSIVE,
     BoostedTrees,
     CrossFit,
     FoldResult,
@@ -36,9 +38,12 @@ from analysis.learning import (
     choose_working_points,
     collect_folds,
     run_fold,
+    selection_name,
 )
 from analysis.learning.decorrelation import PercentileScaling
+from analysis.learning.ensemble import without_counts
 from analysis.methods import METHODS, configured_method, get_method
+from analysis.non_closure import Corrections, NonClosure, check_corrections
 from analysis.plugins import plugin_digests
 from analysis.regions import MassWindow, RegionScan
 from analysis.table import EventTable
@@ -48,6 +53,7 @@ __all__ = [
     "SelectionResult",
     "WindowResult",
     "fold_tasks",
+    "measured_corrections",
     "n_trials",
     "require_known",
     "require_samples",
@@ -68,14 +74,20 @@ _NOT_SEARCH = (
     *("mass_point.py", "performance.py", "plots"),
     *("plugins.py", "processed.py", "pseudo_experiments.py", "published.py", "registry.py", "sculpting.py"),
     *("seeds.py", "signal.py", "signal_points.py", "signal_yields.py", "spectrum_file.py", "store.py"),
-    *("summary.py", "summary_limits.py", "summary_signals.py"),
+    *("summary.py", "summary_limits.py", "summary_signals.py", "unblinding.py"),
     *("workflow.py", "workflow_events.py", "workflow_limits.py", "workflow_score.py", "workflow_signals.py"),
 )
 """Modules that a window's result does not depend on."""
 
 
 def run_window(
-    data: SearchData, window: MassWindow, scan: RegionScan, config: SearchConfig, *, training_seed: int = 0
+    data: SearchData,
+    window: MassWindow,
+    scan: RegionScan,
+    config: SearchConfig,
+    *,
+    training_seed: int = 0,
+    corrections: Corrections | None = None,
 ) -> WindowResult:
     """Search one window in this process.
 
@@ -88,12 +100,15 @@ def run_window(
     config : SearchConfig
     training_seed : int
         Which of `learning.n_seeds` trainings; 0 is the result, see `analysis.seeds` for the others.
+    corrections : mapping of window to selection to (delta, error), optional
+        Measured non-closure, see `measured_corrections`.
 
     Returns
     -------
     WindowResult
     """
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
+    data = replace(data, corrections=measured_corrections(corrections, scan, config))
     tasks = fold_tasks(window, scan.edges(window), config, training_seed)
     folds = [_attempt_fold(task, data) for task in tasks]
     return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config, _functions(config)), data)
@@ -107,6 +122,7 @@ def run_scan(
     *,
     inputs: str = "",
     done: Container[str] = (),
+    corrections: Corrections | None = None,
 ) -> Iterator[tuple[str, WindowResult]]:
     """Search all windows with all training seeds, in parallel over folds and then over trainings of windows.
 
@@ -121,6 +137,8 @@ def run_scan(
         Digest of the events, for the keys.
     done : container of str
         Keys of trainings of windows that need not be made again.
+    corrections : mapping of window to selection to (delta, error), optional
+        Measured non-closure, see `measured_corrections`.
 
     Yields
     ------
@@ -129,14 +147,23 @@ def run_scan(
     result : WindowResult
         One training of one window. A window without events comes back with a reason, not as an exception: the others
         are not lost.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, or something that the configuration needs is not there.
     """
     require_known(config)
+    data = replace(data, corrections=measured_corrections(corrections, scan, config))
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     data.table.require_features(config.learning.features)
     if data.simulation is not None:
         data.simulation.require_features(config.learning.features)
     functions = _functions(config)
-    keys = {one: window_key(one[0], scan, config, inputs, training_seed=one[1]) for one in trainings(scan, config)}
+    keys = {
+        (window, seed): window_key(window, scan, config, inputs, training_seed=seed, corrections=data.corrections)
+        for window, seed in trainings(scan, config)
+    }
     todo = [one for one, key in keys.items() if key not in done]
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
     for start in range(0, len(todo), size):
@@ -212,15 +239,51 @@ def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> N
         raise ConfigError(msg)
 
 
+def measured_corrections(
+    found: Corrections | None, scan: RegionScan, config: SearchConfig
+) -> dict[str, dict[str, NonClosure]]:
+    """Take the corrections that the configuration asks for.
+
+    Parameters
+    ----------
+    found : mapping of window to selection to (delta, error), or None
+        Relative non-closure (n - b) / b on samples without signal, with its error. The inclusive selection may be left
+        out: it stays as it is.
+    scan : RegionScan
+    config : SearchConfig
+
+    Returns
+    -------
+    dict of str to dict of str to NonClosure
+        Empty with `statistics.non_closure = "none"`.
+
+    Raises
+    ------
+    ConfigError
+        If the non-closure of a selection of a window was not measured.
+    """
+    if config.statistics.non_closure == "none":
+        return {}
+    learning = config.learning
+    names = [ARGOS] if learning.working_point == "argos" else map(selection_name, learning.efficiencies)
+    return check_corrections(found, [window.name for window in scan.windows], [INCLUSIVE, *names])
+
+
 def trainings(scan: RegionScan, config: SearchConfig) -> list[tuple[MassWindow, int]]:
     """List windows with training seeds: all seeds of a window, then the next window."""
     return [(window, seed) for window in scan.windows for seed in range(config.learning.n_seeds)]
 
 
 def window_key(
-    window: MassWindow, scan: RegionScan, config: SearchConfig, inputs: str, *, training_seed: int = 0
+    window: MassWindow,
+    scan: RegionScan,
+    config: SearchConfig,
+    inputs: str,
+    *,
+    training_seed: int = 0,
+    corrections: Corrections | None = None,
 ) -> str:
-    """Digest of everything that one training of a window depends on: events, configuration and code.
+    """Digest of everything that one training of a window depends on: events, configuration, corrections and code.
 
     How many others there are does not matter: a scan with more seeds makes those alone that are missing.
     """
@@ -236,6 +299,7 @@ def window_key(
         "config": config.digest("learning", "background", "statistics"),
         "code": source_digest(Path(__file__).parent, exclude=_NOT_SEARCH),
         **({"plugins": plugins} if plugins else {}),
+        **({"non_closure": corrections[window.name]} if corrections else {}),
     }
     return digest(document)
 
@@ -304,6 +368,8 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
     passes = working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
+    if data.blinded:
+        models = tuple(tuple(map(without_counts, members)) for members in models)
     result = evaluate_window(data, job.window, job.edges, passes, models, job.config, job.functions, training_seed=seed)
     if seed or data.blinded:
         return result

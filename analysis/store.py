@@ -34,6 +34,7 @@ from analysis.records import check_results, software_versions, window_document, 
 from analysis.search import WindowResult
 from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
+from analysis.unblinding import unblinding_records
 
 __all__ = ["ResultsFolder"]
 
@@ -311,6 +312,7 @@ class ResultsFolder:
         check_results(document)
         self._prune({*keys, *seed_keys})
         self._write_json(self.path / "results.json", document)
+        before = self._manifest()
         manifest = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": software_versions(),
@@ -318,6 +320,8 @@ class ResultsFolder:
             "config_digest": document["config_digest"],
             "random_state": document["random_state"],
             "inputs": document["inputs"],
+            "blinded": document["blinded"],
+            **({"unblinding": before["unblinding"]} if "unblinding" in before else {}),
             "window_keys": list(keys),
             "seed_keys": list(seed_keys),
             "sha256": {
@@ -327,6 +331,24 @@ class ResultsFolder:
             },
         }
         self._write_json(self.path / "manifest.json", manifest)
+
+    def record_unblinding(self, windows: Sequence[str], *, config_digest: str, setting: str) -> None:
+        """Append to the manifest that counts inside windows are shown from now on, unless they were before.
+
+        The parameters are those of `analysis.unblinding.unblinding_records`.
+        """
+        manifest = self._manifest()
+        records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)
+        self._write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": records})
+
+    def _manifest(self) -> dict[str, Any]:
+        """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""
+        if not (self.path / "manifest.json").exists():
+            return {}
+        manifest = self._read_json("manifest.json", "scan")
+        if "blinded" not in manifest and (self.path / "results.json").exists():
+            manifest["blinded"] = bool(self._read_json("results.json", "scan").get("blinded", False))
+        return manifest
 
     def load_results(self) -> tuple[dict[str, Any], list[WindowResult]]:
         """Read `results.json` and the windows it was assembled from, with their seeds joined.

@@ -22,13 +22,15 @@ from analysis.identity import digest
 from analysis.location import Location
 from analysis.look_elsewhere import global_key, global_result
 from analysis.methods import get_method
+from analysis.non_closure import Corrections, NonClosure
 from analysis.plugins import plugin_records
-from analysis.processed import ProcessedEvents, is_blinded, load_events
+from analysis.processed import ProcessedEvents, is_blinded, load_events, unblinding_setting
 from analysis.records import results_document
 from analysis.regions import RegionScan
 from analysis.search import (
     SearchData,
     WindowResult,
+    measured_corrections,
     n_trials,
     require_known,
     require_samples,
@@ -124,7 +126,14 @@ def process(
     return load_events(folder)
 
 
-def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, backend: Backend) -> ScanSummary:
+def scan(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    corrections: Corrections | None = None,
+) -> ScanSummary:
     """Search all windows and write the results; windows that are on disk already are not searched again.
 
     Parameters
@@ -133,6 +142,8 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     config : SearchConfig
     folder : ResultsFolder
     backend : Backend
+    corrections : mapping of window to selection to (delta, error), optional
+        Measured non-closure, for `statistics.non_closure = "correct"`; see `analysis.search.measured_corrections`.
 
     Returns
     -------
@@ -141,7 +152,7 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     Raises
     ------
     ConfigError
-        If the events were selected with another selection.
+        If the events were selected with another selection, or the non-closure of a window was not measured.
     DatasetError
         If there is nothing to search.
     WindowError
@@ -151,10 +162,17 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     observed = observed_datasets(events.datasets)
     regions = RegionScan.from_config(config.scan)
     regions.require_smooth(generator_threshold(observed.values()), edge=config.scan.smooth_edge)
-    job = _Scan(events, observed, regions, config, folder, backend)
+    job = _Scan(events, observed, regions, config, folder, backend, measured_corrections(corrections, regions, config))
     simulation = any(dataset.kind == "background" for dataset in events.datasets.values())
     require_samples(config, truth=_truth(observed.values()) is not None, simulation=simulation)
     with stage("scan"):
+        if not job.blinded:
+            # Before the first count is written, so that an interrupted scan is on record too.
+            folder.record_unblinding(
+                [window.name for window in regions.windows],
+                config_digest=config.digest(),
+                setting=unblinding_setting(events),
+            )
         folder.save_config(config)
         results = _run_windows(job)
         summary = _summarise(job, results, _global_result(job, results))
@@ -194,7 +212,7 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
             windows,
             folder.plots,
             config.plots,
-            blinded=document["blinded"],
+            blinded=document["blinded"] or config.statistics.blind,
             global_result=GlobalResult(**document["global"]),
             backend=backend.here,
         )
@@ -282,6 +300,7 @@ class _Scan:
     config: SearchConfig
     folder: ResultsFolder
     backend: Backend
+    corrections: Mapping[str, Mapping[str, NonClosure]]
 
     @property
     def blinded(self) -> bool:
@@ -309,12 +328,13 @@ class _Scan:
 def _run_windows(job: _Scan) -> dict[str, WindowResult]:
     inputs = job.all_inputs
     keys = [
-        window_key(window, job.regions, job.config, inputs, training_seed=seed)
+        window_key(window, job.regions, job.config, inputs, training_seed=seed, corrections=job.corrections)
         for window, seed in trainings(job.regions, job.config)
     ]
     known = job.folder.load_windows(keys)
     if len(known) < len(keys):
-        for key, result in run_scan(job.data, job.regions, job.config, job.backend, inputs=inputs, done=known):
+        options: dict[str, Any] = {"inputs": inputs, "done": known, "corrections": job.corrections}
+        for key, result in run_scan(job.data, job.regions, job.config, job.backend, **options):
             job.folder.save_window(key, result, inputs=job.inputs)
             known[key] = result
             seed = f", training seed {result.training_seed}" if result.training_seed else ""

@@ -22,6 +22,7 @@ from analysis.cli.signals import impacts
 from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
+    from analysis.config import SearchConfig
     from analysis.datasets import Dataset
     from analysis.location import Location
     from analysis.processed import ProcessedEvents
@@ -41,7 +42,8 @@ def cli() -> None:
 
 @cli.command()
 @options(
-    "datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "output", "skip", "timeout", "parts", "where"
+    *("datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "skip", "timeout"),
+    *("parts", "where"),
 )
 def run(
     datasets: Path,
@@ -66,7 +68,7 @@ def run(
         workflow.plot(folder, config, backend)
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
-    _print_scan(summary, folder)
+    _print_scan(summary, folder, config)
 
 
 @cli.command()
@@ -93,7 +95,7 @@ def process(
 
 
 @cli.command()
-@options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "where")
+@options("exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "where")
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
@@ -103,14 +105,14 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
         summary = workflow.scan(load_events(folder).without(exclude), config, folder, backend)
-    _print_scan(summary, folder)
+    _print_scan(summary, folder, config)
 
 
 @cli.command()
 @click.option(
     "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
 )
-@options("preset", "config", "plugin", "output", "where")
+@options("preset", "config", "plugin", "blind", "output", "where")
 def plot(control: bool, output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow, workflow_events
@@ -244,15 +246,17 @@ def _print_skipped(events: ProcessedEvents) -> None:
         click.echo(f"skipped {file['file']} (dataset {file['dataset']}, {entries}): {file['reason']}")
 
 
-def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:
+def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig) -> None:
     from analysis.console import open_console
     from analysis.errors import WindowError
-    from analysis.summary import headline, scan_table
+    from analysis.summary import blinding_note, headline, scan_table
     from analysis.summary_signals import signal_notes, signal_table
 
     console = open_console()
     console.print(scan_table(summary.results, blinded=summary.blinded))
     console.print(headline(summary.results, summary.global_result))
+    if summary.blinded and (note := blinding_note(config)):
+        console.print(note, markup=False)
     if summary.signals:
         console.print(signal_table(summary.signals))
         for note in signal_notes(summary.signals):

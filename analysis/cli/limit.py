@@ -18,7 +18,7 @@ _signals = click.option(
 
 @click.command()
 @_signals
-@options("preset", "config", "plugin", "seed", "output", "where")
+@options("preset", "config", "plugin", "seed", "blind", "output", "where")
 def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Set limits on signal samples that account for the classifiers learning more from more signal.
 
@@ -43,7 +43,7 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
 
 @click.command()
 @_signals
-@options("preset", "config", "plugin", "seed", "output", "where")
+@options("preset", "config", "plugin", "seed", "blind", "output", "where")
 def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Show what the search would see of signals that an inclusive search sees at three standard deviations.
 

@@ -34,6 +34,8 @@ __all__ = [
 
 DEFAULT_PRESET = "demo"
 
+_LATER_STATISTICS = {"blind": False, "non_closure": "none"}
+
 
 class ScanConfig(Model):
     """Layout of the mass windows, all in GeV.
@@ -152,12 +154,19 @@ class StatisticsConfig(Model):
         Background-only spectra from which the global p-value comes; 0 for the Bonferroni bound alone.
     unblind : bool
         Datasets of kind "data" show no count, p-value or observed limit inside a window unless this is true.
+    blind : bool
+        Show none of them, whatever the kind of the datasets; wins over `unblind`.
+    non_closure : str
+        "correct" moves the background of every selection by what the estimate was measured to be off on samples without
+        signal, and adds the error of that as a nuisance parameter. "none" takes the fit at its word.
     """
 
     cls_level: Fraction = 0.05
     calculator: Literal["auto", "asymptotics", "toys"] = "auto"
     pseudo_experiments: Annotated[int, Field(ge=0)] = 1000
     unblind: bool = False
+    blind: bool = False
+    non_closure: Literal["none", "correct"] = "none"
 
 
 class PlotConfig(Model):
@@ -216,8 +225,12 @@ class SearchConfig(Model):
     def digest(self, *sections: str) -> str:
         """Digest of the whole configuration, or of the named sections; of files only the names count."""
         document = self.model_dump(mode="json", context={"portable": True})
+        # Keys that came later count only where they are used: results without them stay valid.
         if not self.plugins:
-            del document["plugins"]  # as before there were any: results without them stay valid
+            del document["plugins"]
+        for key, unused in _LATER_STATISTICS.items():
+            if document["statistics"][key] == unused:
+                del document["statistics"][key]
         return digest({name: document[name] for name in sections} if sections else document)
 
 

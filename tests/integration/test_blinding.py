@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from analysis import cli
 from analysis.learning import BoostedTrees, FittedEnsemble, TrainingSet
 from analysis.store import ResultsFolder
-from tests.integration.conftest import Cwola, _background_event, _signal_event
+from tests.integration.conftest import Cwola, _background_event, signal_event
 from tests.toy_tables import dijet_masses
 from tests.toys import write_nanoaod
 
@@ -70,7 +70,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     rng = np.random.default_rng(11)
     masses = dijet_masses(5000, rng)
     background = [_background_event(m, rng) for m in masses]
-    further = [_signal_event(m, rng) for m in rng.uniform(3350, 3650, 260)]
+    further = [signal_event(m, rng) for m in rng.uniform(3350, 3650, 260)]
     for which, extra in (("few", further[:60]), ("many", further)):
         (folder / which).mkdir()
         write_nanoaod(folder / which / "qcd.root", background, run=1)

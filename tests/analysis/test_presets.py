@@ -43,6 +43,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "learning.cross_fitting": "nested",
         "background.strategy": "chi2-acceptance",
         "background.sqrt_s_gev": 13000,
+        "limits.samplings": 5,
     },
     "atlas-2025": {
         "scan.width": 600,
@@ -57,6 +58,11 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "learning.threshold_reference": "background-template",
         "learning.efficiencies": [0.1, 0.02],
         "background.sqrt_s_gev": 13000,
+        "limits.feature_sets": [
+            ["mj1", "mj2"],
+            ["mj1", "mj2", "tau21_j1", "tau21_j2"],
+            ["mj1", "mj2", "tau21_j1", "tau21_j2", "tau32_j1", "tau32_j2"],
+        ],
     },
     "sa-cwola-2021": {
         "selection.leading_pt_min": 1300,

@@ -116,6 +116,24 @@ def test_killed_workers_change_nothing(
     assert_same(tmp_path / "killed", finished)
 
 
+def test_injections_survive_a_killed_worker(
+    cwola: Cwola, limits: ToySearch, cluster: Cluster, monitor: Client, tmp_path: Path
+) -> None:
+    for name, where in {"serial": ("--jobs", 1), "cluster": ("--dask-address", cluster.address)}.items():
+        assert cwola("process", *limits.options(tmp_path / name)).code == 0
+        killer = Killer(monitor, ["inject"] if name == "cluster" else [])
+        killer.start()
+        outcome = cwola("limit", "--output", tmp_path / name, *where)
+        assert outcome.code == 0, outcome.err
+        killer.join(10)
+        assert len(killer.killed) == (name == "cluster")
+    found = {name: (tmp_path / name / "limits.json").read_bytes() for name in ("serial", "cluster")}
+    assert found["cluster"] == found["serial"]
+    injections = [sorted((tmp_path / name / "injections").glob("*.json")) for name in ("serial", "cluster")]
+    assert [path.name for path in injections[0]] == [path.name for path in injections[1]]
+    assert all(one.read_bytes() == other.read_bytes() for one, other in zip(*injections, strict=True))
+
+
 def test_the_same_with_certificates_and_parts_elsewhere(
     cwola: Cwola, toy: ToySearch, finished: Path, environment: Path, tmp_path: Path
 ) -> None:

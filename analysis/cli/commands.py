@@ -15,7 +15,7 @@ from analysis import __version__
 from analysis.cli.events import select
 from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
-from analysis.cli.limit import inject, limit
+from analysis.cli.limit import inject, limit, print_limits
 from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
@@ -41,11 +41,13 @@ def cli() -> None:
 
 
 @cli.command()
+@click.option("--limits", is_flag=True, help="Set limits on the signal samples too, as `cwola limit` does.")
 @options(
     *("datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "skip", "timeout"),
     *("parts", "where"),
 )
 def run(
+    limits: bool,
     datasets: Path,
     exclude: tuple[str, ...],
     output: Path,
@@ -56,7 +58,7 @@ def run(
     **settings: Any,
 ) -> None:
     """Run the whole search: process, scan and plot, each resuming from what is on disk."""
-    from analysis import workflow
+    from analysis import workflow, workflow_limits
     from analysis.compute import open_backend
 
     config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
@@ -65,10 +67,13 @@ def run(
         events = workflow.process(chosen, config, folder, backend, **options)
         _print_cutflow(events)
         summary = workflow.scan(events, config, folder, backend)
+        found = workflow_limits.limit(events, config, folder, backend) if limits else None
         workflow.plot(folder, config, backend)
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
     _print_scan(summary, folder, config)
+    if found is not None:
+        print_limits(found)
 
 
 @cli.command()

@@ -9,7 +9,7 @@ import click
 
 from analysis.cli.shared import open_results, options, resolve_config
 
-__all__ = ["inject", "limit"]
+__all__ = ["inject", "limit", "print_limits"]
 
 _signals = click.option(
     "--signal", "signals", multiple=True, metavar="NAME", help="A dataset of kind signal; several times. [default: all]"
@@ -28,13 +28,19 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
     """
     from analysis import workflow_limits
     from analysis.compute import open_backend
-    from analysis.console import open_console
     from analysis.processed import load_events
-    from analysis.summary_limits import limit_notes, limit_table
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
         found = workflow_limits.limit(load_events(folder), config, folder, backend, signals=signals)
+    print_limits(found)
+
+
+def print_limits(found: list[dict[str, Any]]) -> None:
+    """Print the limits by all rules, and why there are none."""
+    from analysis.console import open_console
+    from analysis.summary_limits import limit_notes, limit_table
+
     console = open_console()
     console.print(limit_table(found))
     for note in limit_notes(found):

@@ -1,9 +1,9 @@
-"""Expected limits on the three Pythia signals, by all rules, against the inclusive search. Background alone is searched.
+"""Expected limits on the three Pythia signals by all rules, against the inclusive search; background alone is searched.
 
 Named before the first run: for W'(3500) the expected limit is at least twice as tight as the inclusive one, and no
 signal is worse than inclusive by more than 10 %. Data are the Pythia QCD samples as they are; settings of `best`, alone
-and with tau32 of both jets as a second set of features, six strengths and none, five samplings. Strengths are numbers of
-signal events that the event selection keeps.
+and with tau32 of both jets as a second set of features, six strengths and none, five samplings. Strengths are numbers
+of signal events that the event selection keeps.
 """
 
 from __future__ import annotations

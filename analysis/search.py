@@ -47,13 +47,16 @@ __all__ = [
     "SearchData",
     "SelectionResult",
     "WindowResult",
+    "WindowTask",
     "n_trials",
     "require_known",
     "require_samples",
     "run_scan",
     "run_window",
+    "search_window",
     "trainings",
     "window_key",
+    "window_task",
 ]
 
 _TASKS_PER_JOB = 4
@@ -61,12 +64,22 @@ _TASKS_PER_JOB = 4
 
 
 _NOT_SEARCH = (
-    *("bump.py", "cli", "compute", "console.py", "control.py", "control_comparison.py", "demo", "event_list.py"),
+    *(
+        "averages.py",
+        "bump.py",
+        "cli",
+        "compute",
+        "console.py",
+        "control.py",
+        "control_comparison.py",
+        "demo",
+        "event_list.py",
+    ),
     *("homogeneity.py", "location.py", "look_elsewhere.py", "mass_point.py", "performance.py", "plots"),
     *("plugins.py", "processed.py", "pseudo_experiments.py", "published.py", "registry.py", "sculpting.py"),
     *("seeds.py", "signal.py", "signal_points.py", "signal_yields.py", "spectrum_file.py", "store.py"),
-    *("summary.py", "summary_signals.py"),
-    *("workflow.py", "workflow_events.py", "workflow_score.py", "workflow_signals.py"),
+    *("summary.py", "summary_signals.py", "summary_validation.py", "validation", "verdicts.py"),
+    *("workflow.py", "workflow_events.py", "workflow_score.py", "workflow_signals.py", "workflow_validation.py"),
 )
 """Modules that a window's result does not depend on."""
 
@@ -91,9 +104,41 @@ def run_window(
     WindowResult
     """
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
-    tasks = _fold_tasks(window, scan.edges(window), config, training_seed)
-    folds = [_attempt_fold(task, data) for task in tasks]
-    return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config, _functions(config)), data)
+    return search_window(window_task(window, scan, config, training_seed=training_seed), data)
+
+
+@dataclass(frozen=True)
+class WindowTask:
+    """One training of one window for a worker, which looks nothing up: plugins need not be loaded there.
+
+    Attributes
+    ----------
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    folds : tuple of FoldTask
+    config : SearchConfig
+    functions : tuple of MassFunction
+    """
+
+    window: MassWindow
+    edges: NDArray[np.float64]
+    folds: tuple[FoldTask, ...]
+    config: SearchConfig
+    functions: tuple[MassFunction, ...]
+
+
+def window_task(window: MassWindow, scan: RegionScan, config: SearchConfig, *, training_seed: int = 0) -> WindowTask:
+    """Prepare what `search_window` does; see `run_window` for the parameters."""
+    edges = scan.edges(window)
+    folds = tuple(_fold_tasks(window, edges, config, training_seed))
+    return WindowTask(window, edges, folds, config, _functions(config))
+
+
+def search_window(task: WindowTask, data: SearchData) -> WindowResult:
+    """Search one window in this process, whatever process that is."""
+    folds = [_attempt_fold(one, data) for one in task.folds]
+    return _evaluate(_Evaluation(task.window, task.edges, folds, task.folds[0], task.config, task.functions), data)
 
 
 def run_scan(

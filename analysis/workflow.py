@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -41,6 +41,7 @@ from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
 from analysis.workflow_signals import evaluate_signals
+from analysis.workflow_validation import load_verdicts, run_validation, with_verdicts
 
 __all__ = [
     "ScanSummary",
@@ -51,6 +52,7 @@ __all__ = [
     "scan",
     "simulate",
     "stage",
+    "validate",
 ]
 
 _log = logging.getLogger("cwola")
@@ -69,6 +71,8 @@ class ScanSummary:
     trials : dict of str to int
     signals : tuple of dict
         What is left of the datasets of kind signal, as in `results.json`.
+    validation : tuple of dict
+        What signal-free samples say of the windows; without those that were not tested.
     """
 
     results: tuple[WindowResult, ...]
@@ -76,6 +80,7 @@ class ScanSummary:
     blinded: bool
     trials: dict[str, int]
     signals: tuple[dict[str, Any], ...] = ()
+    validation: tuple[dict[str, Any], ...] = ()
 
 
 def process(
@@ -121,6 +126,27 @@ def process(
     return load_events(folder)
 
 
+def validate(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    sources: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Test all windows on signal-free samples; see `analysis.workflow_validation.run_validation`.
+
+    Raises
+    ------
+    ConfigError
+        If the events were selected with another selection.
+    """
+    events.require_selection(config, folder)
+    require_known(config)
+    with stage("validate"):
+        return run_validation(events, config, folder, backend, sources=sources)
+
+
 def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, backend: Backend) -> ScanSummary:
     """Search all windows and write the results; windows that are on disk already are not searched again.
 
@@ -164,13 +190,15 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
             blinded=summary.blinded,
             global_result=summary.global_result,
         )
+        verdicts = load_verdicts(events, config, folder)
+        document["windows"] = with_verdicts(document["windows"], verdicts)
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)
     with stage("signals"):
         signals = evaluate_signals(events, config, folder, backend, {key: results[key] for key in keys})
         folder.save_results({**document, "signals": signals}, keys, further)
-    return replace(summary, signals=tuple(signals))
+    return replace(summary, signals=tuple(signals), validation=tuple(verdicts))
 
 
 def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:

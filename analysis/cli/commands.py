@@ -20,6 +20,7 @@ from analysis.cli.fit import fit
 from analysis.cli.plugins import plugin_option, with_plugins
 from analysis.cli.score import score
 from analysis.cli.signals import impacts
+from analysis.cli.validate import print_validation, validation_options, with_draws
 from analysis.cli.where import where_options
 from analysis.errors import ConfigError, CwolaError
 
@@ -123,7 +124,7 @@ def run(
     parts: Location | None,
     **settings: Any,
 ) -> None:
-    """Run the whole search: process, scan and plot, each resuming from what is on disk."""
+    """Run the whole search: process, validate, scan and plot, each resuming from what is on disk."""
     from analysis import workflow
     from analysis.compute import open_backend
 
@@ -132,6 +133,8 @@ def run(
     with _results(output) as folder, open_backend(**where) as backend:
         events = workflow.process(chosen, config, folder, backend, **options)
         _print_cutflow(events)
+        if config.validation.in_run:
+            workflow.validate(events, config, folder, backend, sources=config.validation.in_run)
         summary = workflow.scan(events, config, folder, backend)
         workflow.plot(folder, config, backend)
     if events.skipped_files:
@@ -160,6 +163,33 @@ def process(
     with _results(output) as folder, open_backend(**where) as backend:
         events = workflow.process(chosen, config, folder, backend, **options)
     _print_cutflow(events, n_minus_one=True)
+
+
+@cli.command()
+@validation_options
+@_options("exclude", "preset", "config", "plugin", "seed", "output", "where")
+def validate(
+    exclude: tuple[str, ...],
+    output: Path,
+    where: dict[str, Any],
+    draws: int | None,
+    sources: tuple[str, ...],
+    **settings: Any,
+) -> None:
+    """Test the search where there is no signal, before it is run: a verdict for every window.
+
+    Samples: data with large |Δy|, simulation, and two that are made of the data beside each window. See
+    docs/validation.md.
+    """
+    from analysis import workflow
+    from analysis.compute import open_backend
+    from analysis.processed import load_events
+
+    with _results(output, create=False) as folder, open_backend(**where) as backend:
+        config = with_draws(_config(**settings, fallback=folder.config), draws)
+        events = load_events(folder).without(exclude)
+        verdicts = workflow.validate(events, config, folder, backend, sources=sources or None)
+    print_validation(verdicts)
 
 
 @cli.command()
@@ -364,10 +394,13 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:
     from analysis.errors import WindowError
     from analysis.summary import headline, scan_table
     from analysis.summary_signals import signal_notes, signal_table
+    from analysis.summary_validation import verdict_lines
 
     console = open_console()
     console.print(scan_table(summary.results, blinded=summary.blinded))
     console.print(headline(summary.results, summary.global_result))
+    for line in verdict_lines(summary.validation, len(summary.results)):
+        console.print(line, markup=False, highlight=False)
     if summary.signals:
         console.print(signal_table(summary.signals))
         for note in signal_notes(summary.signals):

@@ -13,6 +13,7 @@ from analysis.config.search import (
 )
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
+from analysis.config.validation import ValidationConfig
 
 __all__ = [
     "BackgroundConfig",
@@ -26,6 +27,7 @@ __all__ = [
     "StatisticsConfig",
     "SystematicConfig",
     "TuningConfig",
+    "ValidationConfig",
     "available_presets",
     "load_config",
 ]

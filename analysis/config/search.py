@@ -18,6 +18,7 @@ from analysis.config.learning import LearningConfig
 from analysis.config.model import Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
+from analysis.config.validation import ValidationConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
 
@@ -184,7 +185,7 @@ class SearchConfig(Model):
     plugins : tuple of str
         Modules, or paths of `.py` files, that add features, cuts, formats, systematics, methods or background
         functions.
-    selection, scan, learning, background, statistics, plots
+    selection, scan, learning, background, statistics, validation, plots
         One model per stage.
     systematics : tuple of SystematicConfig
         Uncertainties of simulation; none by default.
@@ -197,6 +198,7 @@ class SearchConfig(Model):
     learning: LearningConfig = LearningConfig()
     background: BackgroundConfig = BackgroundConfig()
     statistics: StatisticsConfig = StatisticsConfig()
+    validation: ValidationConfig = ValidationConfig()
     plots: PlotConfig = PlotConfig()
     systematics: tuple[SystematicConfig, ...] = ()
 
@@ -216,6 +218,8 @@ class SearchConfig(Model):
         document = self.model_dump(mode="json", context={"portable": True})
         if not self.plugins:
             del document["plugins"]  # as before there were any: results without them stay valid
+        if not sections and self.validation == ValidationConfig():
+            del document["validation"]  # the same
         return digest({name: document[name] for name in sections} if sections else document)
 
 

@@ -135,10 +135,11 @@ def window_task(window: MassWindow, scan: RegionScan, config: SearchConfig, *, t
     return WindowTask(window, edges, folds, config, _functions(config))
 
 
-def search_window(task: WindowTask, data: SearchData) -> WindowResult:
-    """Search one window in this process, whatever process that is."""
+def search_window(task: WindowTask, data: SearchData, *, limits: bool = True) -> WindowResult:
+    """Search one window in this process, whatever process that is, with or without limits."""
     folds = [_attempt_fold(one, data) for one in task.folds]
-    return _evaluate(_Evaluation(task.window, task.edges, folds, task.folds[0], task.config, task.functions), data)
+    job = _Evaluation(task.window, task.edges, folds, task.folds[0], task.config, task.functions, limits)
+    return _evaluate(job, data)
 
 
 def run_scan(
@@ -295,6 +296,7 @@ class _Evaluation:
     task: FoldTask
     config: SearchConfig
     functions: tuple[MassFunction, ...]
+    limits: bool = True
 
 
 def _functions(config: SearchConfig) -> tuple[MassFunction, ...]:
@@ -345,7 +347,8 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
     passes = _working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
-    result = evaluate_window(data, job.window, job.edges, passes, models, job.config, job.functions, training_seed=seed)
+    given = (data, job.window, job.edges, passes, models, job.config, job.functions)
+    result = evaluate_window(*given, training_seed=seed, limits=job.limits)
     if seed or data.blinded:
         return result
     return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)

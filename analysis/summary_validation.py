@@ -15,6 +15,7 @@ Verdict = Mapping[str, Any]
 
 _STYLES = {"valid": "green", "not valid": "bold red", "not testable": "yellow"}
 _NOTHING = "-"
+_PRECISE = 0.1
 
 
 def validation_table(verdicts: Sequence[Verdict]) -> Table:
@@ -69,13 +70,19 @@ def validation_notes(verdicts: Sequence[Verdict]) -> list[str]:
         if verdict["verdict"] != "valid":
             lines.append(f"{where} is {verdict['verdict']}: {verdict['reason']}.")
         lines += [f"{where}: {flag}." for flag in verdict["flags"]]
-        lines += [
-            f"{where}, {source['source']}: not testable: {source['reason']}"
-            for source in verdict["sources"]
-            if source["verdict"] == "not testable" and verdict["verdict"] != "not testable"
-        ]
-        lines += [f"{where}, {source['source']}: {note}" for source in verdict["sources"] for note in source["notes"]]
+    lines += [
+        f"{verdict['window']} GeV, {source['source']}, {source['verdict']}: {text}"
+        for verdict in verdicts
+        for source in verdict["sources"]
+        for text in _texts(source, verdict)
+    ]
     return [line.replace("..", ".") for line in lines]
+
+
+def _texts(source: Mapping[str, Any], verdict: Verdict) -> list[str]:
+    """Reasons that the verdict of the window does not repeat, and what a sample that is not drawn is made of."""
+    reason = [source["reason"]] if source["reason"] and source["reason"] not in verdict["reason"] else []
+    return reason + (source["notes"] if source["draws"] == 1 else [])
 
 
 def verdict_lines(verdicts: Sequence[Verdict], n_windows: int) -> list[str]:
@@ -115,7 +122,8 @@ def _add_row(table: Table, window: str, source: str, verdict: str, cells: Sequen
 def _shift_cell(one: Mapping[str, Any]) -> str:
     if one["delta"] is None:
         return "failed"
-    text = f"{one['delta']:+.3f}±{one['delta_error']:.3f}"
+    decimals = 1 if one["delta_error"] < _PRECISE else 0
+    text = f"{100 * one['delta']:+.{decimals}f}±{100 * one['delta_error']:.{decimals}f} %"
     return text if one["shift"] is None else f"{text}\n{one['shift']:+.1f}±{one['shift_error']:.1f} σ"
 
 
@@ -123,4 +131,4 @@ def _null_cell(one: Mapping[str, Any]) -> str:
     if one["z"] is None:
         return "failed"
     width = "" if one["z_width"] is None else f"\nwidth {one['z_width']:.1f}"
-    return f"z {one['z']:+.2f}±{one['z_error']:.2f}{width}"
+    return f"z {one['z']:+.1f}±{one['z_error']:.1f}{width}"

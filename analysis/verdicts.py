@@ -1,9 +1,11 @@
 """From the records of signal-free samples to a verdict for every window, in words.
 
 A shift is what the non-closure delta does to z at the size of the search, delta b / sqrt(b + sigma_b^2). A window is
-"not valid" where its combined shift is larger than allowed and established, where the background cannot be fitted, or
-where the chain is off on an exact null; "not testable" where no source that keeps the drift of the features could test
-it; else "valid". What is neither established nor excluded is a flag.
+"not valid" where its combined shift is larger than allowed and established, where one source alone establishes one and
+the combination is not small either, where the background cannot be fitted, or where the chain is off on an exact null;
+"not testable" where no source that keeps the drift of the features could test it; else "valid". What is neither
+established nor excluded is a flag. Numbers of standard deviations hold for all selections of a window together
+(Bonferroni).
 """
 
 from __future__ import annotations
@@ -61,18 +63,18 @@ def window_verdict(
     tested = [one for one in sources if one["keeps_drift"] and one["verdict"] != NOT_TESTABLE]
     combined = _combined(tested)
     wrong, flags = _judge_shifts(combined, settings)
-    # A shift of one source alone decides nothing where the combination does not share it, but is shown.
+    alone = [f"{one['source']}: {text}" for one in sources for text in one.pop("shifted")]
+    # What one source alone has established decides, unless the others outweigh it.
+    large = any(one["shift"] is not None and abs(one["shift"]) > settings.max_shift for one in combined)
+    if not wrong:
+        (wrong if large else flags).extend(alone)
+    flags += [f"{one['source']}: {text}" for one in sources for text in one.pop("notable")]
     wrong += [f"{one['source']}: {text}" for one in sources for text in one.pop("broken")]
-    for one in sources:
-        flags += [f"{one['source']}: {text}" for text in one["flags"]]
-        if one["verdict"] == NOT_VALID and not any(text in " ".join(wrong) for text in one["reason"].split("; ")):
-            flags.append(f"{one['source']} alone: {one['reason']}")
     verdict, reason = VALID, "no shift is established, and the chain works"
     if wrong:
         verdict, reason = NOT_VALID, "; ".join(wrong)
     elif not tested:
         verdict, reason = NOT_TESTABLE, "; ".join(f"{one['source']}: {one['reason']}" for one in sources)
-    flags = list(dict.fromkeys(flags))
     return {
         "window": window,
         "verdict": verdict,
@@ -111,6 +113,8 @@ def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: V
         "reason": next((one["reason"] for one in records if one["reason"]), None),
         "flags": [],
         "broken": [],
+        "shifted": [],
+        "notable": [],
         "draws": len(tested),
         "notes": list(dict.fromkeys(note for one in tested[:1] for note in one["notes"])),
         "fit_range": tested[0]["fit_range"] if tested else None,
@@ -124,6 +128,7 @@ def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: V
     names = dict.fromkeys(one["name"] for record in tested for one in record["selections"])
     found = [_selection(selection, tested) for selection in names]
     broken, flags = _judge_fits(found, tested[0], settings)
+    flags += _flat_flags(found)
     if not keeps_drift:
         broken += _judge_null(found)
     shifted, unclear = _judge_shifts(found, settings) if keeps_drift else ([], [])
@@ -131,8 +136,10 @@ def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: V
     document |= {
         "verdict": NOT_VALID if wrong else VALID,
         "reason": "; ".join(wrong) or None,
-        "flags": unclear + flags + _flat_flags(found),
+        "flags": unclear + flags,
         "broken": broken,
+        "shifted": shifted,
+        "notable": flags,
         "selections": found,
     }
     return document
@@ -153,13 +160,17 @@ def _selection(name: str, records: Sequence[Record]) -> dict[str, Any]:
         "failures": [one["reason"] for one in all_draws if one["delta"] is None],
         "calibrated": all(one["calibrated"] for one in found),
         **dict.fromkeys(("z", "z_error", "z_width", "delta", "delta_error", "shift", "shift_error")),
-        **dict.fromkeys(("search_background", "search_error", "background", "fit_p", "flatness", "non_closure")),
+        **dict.fromkeys(
+            ("search_background", "search_error", "search_spread", "background", "fit_p", "flatness", "non_closure")
+        ),
     }
     if not found:
         return document
     overlap = float(records[0]["overlap"])
     own, shared = _mean(found, "own_variance"), _mean(found, "shared_variance")
-    delta, delta_error = _averaged([one["delta"] for one in found], own, shared, overlap)
+    _, delta_error = _averaged([one["delta"] for one in found], own, shared, overlap)
+    # Not the mean of the ratios, which is biased where backgrounds are small.
+    delta = _mean(found, "n") / _mean(found, "background") - 1
     document |= {"delta": delta, "delta_error": delta_error, "background": _mean(found, "background")}
     z = [one["z"] for one in found if one["z"] is not None]
     if z:
@@ -195,11 +206,12 @@ def _searched(found: Sequence[Record], delta: float, delta_error: float) -> dict
     known = [one for one in found if one["search_background"] is not None]
     if not known:
         return {}
-    b, error = _mean(known, "search_background"), _mean(known, "search_error")
-    scale = b / (b + error**2) ** 0.5
+    b, spread = _mean(known, "search_background"), _mean(known, "search_spread")
+    scale = b / spread
     return {
         "search_background": b,
-        "search_error": error,
+        "search_error": _mean(known, "search_error"),
+        "search_spread": spread,
         "shift": delta * scale,
         "shift_error": delta_error * scale,
     }
@@ -238,7 +250,7 @@ def _combined(sources: Sequence[Record]) -> list[dict[str, Any]]:
             "delta_error": mean.error,
             "chi2": mean.chi2,
             "n_sources": len(found),
-            **dict.fromkeys(("search_background", "search_error", "shift", "shift_error")),
+            **dict.fromkeys(("search_background", "search_error", "search_spread", "shift", "shift_error")),
         }
         combined.append(document | _searched(found, mean.value, mean.error))
     return combined
@@ -246,17 +258,21 @@ def _combined(sources: Sequence[Record]) -> list[dict[str, Any]]:
 
 def _judge_shifts(found: Sequence[Record], settings: ValidationConfig) -> tuple[list[str], list[str]]:
     """Say which shifts are too large: those that are established, and those that are not."""
-    wrong, unclear = [], []
-    for one in found:
-        shift, error = one["shift"], one["shift_error"]
-        if shift is None or abs(shift) <= settings.max_shift:
-            continue
-        text = f"{one['name']}: shift of z {shift:+.1f} ± {error:.1f}"
-        if abs(shift) > settings.established * error:
-            wrong.append(f"{text}, more than {settings.max_shift:g}")
-        else:
-            unclear.append(f"{text}: neither established nor excluded")
+    known = [one for one in found if one["shift"] is not None]
+    limit = _sigmas(settings.established, len(known))
+    large = [one for one in known if abs(one["shift"]) > settings.max_shift]
+    texts = [f"{one['name']} {one['shift']:+.1f} ± {one['shift_error']:.1f}" for one in large]
+    is_sure = [abs(one["shift"]) > limit * one["shift_error"] for one in large]
+    sure = ", ".join(text for text, established in zip(texts, is_sure, strict=True) if established)
+    unsure = ", ".join(text for text, established in zip(texts, is_sure, strict=True) if not established)
+    wrong = [f"shift of z larger than {settings.max_shift:g}: {sure}"] if sure else []
+    unclear = [f"shift of z neither established nor excluded: {unsure}"] if unsure else []
     return wrong, unclear
+
+
+def _sigmas(one: float, looks: int) -> float:
+    """Return the standard deviations in one of several looks that are as rare as so many in a single one."""
+    return float(stats.norm.isf(stats.norm.sf(one) / max(looks, 1)))
 
 
 def _judge_fits(found: Sequence[Record], record: Record, settings: ValidationConfig) -> tuple[list[str], list[str]]:
@@ -280,8 +296,8 @@ def _judge_null(found: Sequence[Record]) -> list[str]:
     usable = [one for one in found if one["z"] is not None and one["calibrated"]]
     if not usable:
         return []
-    p = stats.norm.sf(_NULL_SIGMAS) / len(usable)
-    limit = float(stats.norm.isf(p))
+    limit = _sigmas(_NULL_SIGMAS, len(usable))
+    p = stats.norm.sf(limit)
     wrong = []
     for one in usable:
         n = one["draws"]
@@ -293,8 +309,5 @@ def _judge_null(found: Sequence[Record]) -> list[str]:
 
 
 def _flat_flags(found: Sequence[Record]) -> list[str]:
-    return [
-        f"{one['name']}: the efficiency depends on m_jj (p = {one['flatness']['p']:.1g})"
-        for one in found
-        if one["flatness"] is not None and one["flatness"]["p"] < _FLAT
-    ]
+    names = [one["name"] for one in found if one["flatness"] is not None and one["flatness"]["p"] < _FLAT]
+    return [f"the efficiency depends on m_jj: {', '.join(names)}"] if names else []

@@ -31,7 +31,8 @@ class ValidationConfig(Model):
     max_shift : float
         Largest shift of z, at the size of the search, that a valid window may have.
     established : float
-        So many errors from zero a shift must be to make a window not valid; a larger one that is not is a flag.
+        So many errors from zero a shift must be, with all selections of the window considered, to make it not valid; a
+        larger shift that is not is a flag.
     min_fit_p : float
         Smallest p-value of the background fits of a source in a window, all selections considered.
     """

@@ -1,11 +1,11 @@
 """What the search of one signal-free sample says: counts against fits, efficiency against m_jj, goodness of the fits.
 
 In the sample, n events of a selection lie in the window and b are expected: delta = (n - b) / b is the non-closure. Its
-variance is V = (w b + sigma_b^2) / b^2, w the weight of an effective event. Where events are copies of fewer parents,
-all counts fluctuate more: of k_p copies of parent p that pass, the variance is larger by
-F = 1 + (1 - e) (sum k_p^2 / sum k_p - 1), e the fraction that passes, since the parents of copies pass or fail together
-while the number of copies is Poisson. F is counted for the window and for the events beside it, and multiplies the two
-parts of V; the excess over V is shared by draws that share parents.
+variance is V = (w max(n, b) + sigma_b^2) / b^2, w the weight of an effective event. Where events are copies of fewer
+parents, all counts fluctuate more: of k_p copies of parent p that pass, the variance is larger by
+F = 1 + (1 - e) (sum k_p^2 / sum k_p - 1), e the fraction that passes, since copies pass or fail together while their
+number is Poisson. F is counted for the window and for the events beside it, and multiplies the two parts of V; the
+excess over V is shared by draws that share parents.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def _selection(one: SelectionResult, copies: _Copies, searched: Setting) -> dict
     }
     if one.n_obs is None or one.background is None or one.background_error is None or not one.background > 0:
         return document
-    b, poisson, error = one.background, one.weight * one.background, one.background_error
+    b, error = one.background, one.background_error
+    poisson = one.weight * max(one.n_obs, b)
     document["delta"] = one.n_obs / b - 1
     document["own_variance"] = (poisson + error**2) / b**2
     document["shared_variance"] = ((copies.window - 1) * poisson + (copies.beside - 1) * error**2) / b**2
@@ -159,12 +160,13 @@ def _in_search(
 
     The smooth fit to its data beside the mask, scaled to the share that the selection keeps of the sample, is fitted.
     """
-    unknown = {"search_background": None, "search_error": None}
+    unknown = dict.fromkeys(("search_background", "search_error", "search_spread"))
     if search_fit is None or one.background is None or not inclusive:
         return unknown
     expected = search_fit.expected(searched.edges)[0] * (one.background / inclusive)
     try:
-        estimate = fit_counts(expected, searched, searched.window.mask).estimate(*searched.window.signal)
+        estimate = fit_counts(expected, searched, expected * one.weight).estimate(*searched.window.signal)
     except FitError:
         return unknown
-    return {"search_background": estimate.value, "search_error": estimate.up}
+    spread = (one.weight * estimate.value + estimate.up**2) ** 0.5
+    return {"search_background": estimate.value, "search_error": estimate.up, "search_spread": spread}

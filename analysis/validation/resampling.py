@@ -26,6 +26,7 @@ from analysis.validation.samples import (
     take_rows,
     with_masses,
 )
+from analysis.validation.simulation import unweighted
 
 __all__ = ["choose_parents", "exact_null", "up_down_sampling"]
 
@@ -41,7 +42,8 @@ def up_down_sampling(pools: Pools, setting: Setting) -> Sample | NotTestable:
     Down: a share `down_fraction` of the events beside the mask is kept. Up: a Poisson number of masses is drawn from
     the smooth fit to all of them, and each gets the features of a kept event nearby, see `choose_parents`. The spectrum
     has no bump, features drift with m_jj as in the data, and whatever is narrower than `smearing` is washed out. Copies
-    keep the identity of their event, and with it the fold.
+    keep the identity of their event, and with it the fold. Simulation, for methods that need it, keeps its masses and
+    gets features in the same way, so that it still resembles the data.
     """
     validation, window = setting.config.validation, setting.window
     data = beside_mask(pools.searched, window)
@@ -54,15 +56,26 @@ def up_down_sampling(pools: Pools, setting: Setting) -> Sample | NotTestable:
     kept = data.select(uniform(data.event_id, setting.config.random_state, purpose) < validation.down_fraction)
     total = fit.expected(setting.edges)[0].sum()
     masses = draw_masses(fit, setting.edges, int(rng.poisson(total)), rng)
-    rows = choose_parents(kept.mjj, masses, window, validation.smearing, rng)
-    if rows is None:
+    sample = _resampled(kept, masses, setting, rng)
+    simulation = _simulation(pools, setting)
+    if simulation is not None:
+        if (simulation.weight < 0).any():
+            return NotTestable("the simulation has events of negative weight, which cannot be resampled.")
+        plain, _ = unweighted(simulation, setting.config.random_state)
+        inside = plain.select(window.in_fit_range(plain.mjj))
+        simulation = _resampled(beside_mask(inside, window), inside.mjj, setting, rng)
+    if sample is None or (simulation is None and setting.needs_simulation):
         return NotTestable(
-            f"fewer than {LEAST_PARENTS} of the kept events lie within {validation.smearing:.0%} of the mask "
+            f"fewer than {LEAST_PARENTS} events lie within {validation.smearing:.0%} of the mask "
             f"{window.mask[0]:g}-{window.mask[1]:g} GeV on one side."
         )
     note = f"{len(masses)} events drawn, with the features of {len(kept)} of {len(data)} events beside the mask."
-    sample = with_masses(take_rows(kept, rows), masses)
-    return Sample(SearchData(sample, simulation=_simulation(pools, setting)), (note,), validation.down_fraction)
+    return Sample(SearchData(sample, simulation=simulation), (note,), validation.down_fraction)
+
+
+def _resampled(table: EventTable, masses: Array, setting: Setting, rng: np.random.Generator) -> EventTable | None:
+    rows = choose_parents(table.mjj, masses, setting.window, setting.config.validation.smearing, rng)
+    return None if rows is None else with_masses(take_rows(table, rows), masses)
 
 
 def choose_parents(

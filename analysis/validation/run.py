@@ -98,12 +98,11 @@ def _plan(
 
 
 def _own(config: SearchConfig, source: Source, number: int) -> SearchConfig:
-    """Give a draw its own seed. Limits are not looked at: the quick ones are taken."""
+    """Give a draw its own seed."""
     key = (string_hash("validation"), string_hash(source.name), number)
     seed = int(np.random.SeedSequence(config.random_state, spawn_key=key).generate_state(1, np.uint64)[0] >> 1)
-    statistics = config.statistics.model_copy(update={"calculator": "asymptotics"})
     learning = config.learning.model_copy(update={"n_seeds": 1})
-    return config.model_copy(update={"random_state": seed, "statistics": statistics, "learning": learning})
+    return config.model_copy(update={"random_state": seed, "learning": learning})
 
 
 def run_draws(pools: Pools, draws: Sequence[Draw], backend: Backend) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -156,7 +155,7 @@ def _run(draw: Draw, pools: Pools) -> dict[str, Any]:
         "search_events": len(beside_mask(pools.searched, draw.task.window)),
         "fit_range": list(draw.task.window.fit_range),
     }
-    result = search_window(draw.task, sample.data)
+    result = search_window(draw.task, sample.data, limits=False)
     if result.reason is not None:
         return record | {"status": "failed", "reason": result.reason}
     selections = closure_document(result, table, draw.searched, _search_fit(pools, draw.searched))

@@ -13,7 +13,7 @@ from analysis.background import BackgroundFit, MassFunction, choose_order
 from analysis.config import SearchConfig
 from analysis.evaluation import SearchData
 from analysis.identity import string_hash
-from analysis.regions import Interval, MassWindow
+from analysis.regions import MassWindow
 from analysis.table import EventTable
 
 __all__ = [
@@ -127,20 +127,26 @@ def smooth_fit(table: EventTable, setting: Setting) -> BackgroundFit:
     FitError
     """
     counts = np.histogram(beside_mask(table, setting.window).mjj, setting.edges)[0].astype(np.float64)
-    return fit_counts(counts, setting, setting.window.mask)
+    return fit_counts(counts, setting)
 
 
-def fit_counts(counts: Array, setting: Setting, mask: Interval) -> BackgroundFit:
-    """Fit a spectrum as the search does; counts need not be whole."""
+def fit_counts(counts: Array, setting: Setting, variances: Array | None = None) -> BackgroundFit:
+    """Fit a spectrum as the search does; counts that are not whole need their variances.
+
+    Raises
+    ------
+    FitError
+    """
     background = setting.config.background
     return choose_order(
         counts,
         setting.edges,
-        mask=mask,
+        mask=setting.window.mask,
         functions=setting.functions,
         alpha=background.alpha,
         sqrt_s_gev=background.sqrt_s_gev,
         strategy=background.strategy,
+        variances=variances,
     )
 
 

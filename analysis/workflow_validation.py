@@ -74,9 +74,8 @@ def run_validation(
     draws = plan_draws(scan, config, chosen, pt_hat_min=threshold)
     todo = [draw for draw in draws if folder.load_validation(_file(draw), keys.of(draw)) is None]
     if todo:
-        pools = _pools(events, config, folder, chosen)
         decided = {window.name: AFTER if folder.has_window(window.name) else BEFORE for window in scan.windows}
-        for index, record in run_draws(pools, todo, backend):
+        for index, record in run_draws(partial(_pools, events, config, folder, chosen), todo, backend):
             draw = todo[index]
             record["decided"] = decided[draw.window.name]
             folder.save_validation(_file(draw), keys.of(draw), record)

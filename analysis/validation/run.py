@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -105,13 +105,15 @@ def _own(config: SearchConfig, source: Source, number: int) -> SearchConfig:
     return config.model_copy(update={"random_state": seed, "learning": learning})
 
 
-def run_draws(pools: Pools, draws: Sequence[Draw], backend: Backend) -> Iterator[tuple[int, dict[str, Any]]]:
+def run_draws(
+    pools: Callable[[], Pools], draws: Sequence[Draw], backend: Backend
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Search samples, in parallel.
 
     Parameters
     ----------
-    pools : Pools
-        Handed to each worker once.
+    pools : callable
+        Reads the events, which each worker gets once; not called where no draw can be tested.
     draws : sequence of Draw
     backend : Backend
         Where they run; the results do not depend on it.
@@ -123,12 +125,16 @@ def run_draws(pools: Pools, draws: Sequence[Draw], backend: Backend) -> Iterator
     record : dict
         JSON-ready. "status" is "tested", "not testable" or "failed", with a "reason".
     """
-    found = backend.map(_run, draws, shared=pools)
-    yield from track(found, total=len(draws), description="Searching signal-free samples")
+    yield from ((index, _empty(draw)) for index, draw in enumerate(draws) if draw.task is None)
+    testable = [index for index, draw in enumerate(draws) if draw.task is not None]
+    if testable:
+        found = backend.map(_run, [draws[index] for index in testable], shared=pools())
+        for position, record in track(found, total=len(testable), description="Searching signal-free samples"):
+            yield testable[position], record
 
 
-def _run(draw: Draw, pools: Pools) -> dict[str, Any]:
-    record: dict[str, Any] = {
+def _empty(draw: Draw) -> dict[str, Any]:
+    return {
         "window": draw.window.name,
         "source": draw.source.name,
         "draw": draw.number,
@@ -141,8 +147,11 @@ def _run(draw: Draw, pools: Pools) -> dict[str, Any]:
         "fit_range": None,
         "selections": [],
     }
-    if draw.task is None:
-        return record
+
+
+def _run(draw: Draw, pools: Pools) -> dict[str, Any]:
+    assert draw.task is not None
+    record = _empty(draw)
     setting = replace(draw.searched, window=draw.task.window, edges=draw.task.edges)
     sample = draw.source.make(pools, setting)
     if isinstance(sample, NotTestable):

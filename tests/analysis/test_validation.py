@@ -44,7 +44,7 @@ def outside_mask(table: EventTable) -> EventTable:
 def records(pools: Pools, config: SearchConfig, *sources: str, backend: Backend | None = None) -> list[dict[str, Any]]:
     scan = RegionScan.from_config(config.scan)
     draws = plan_draws(scan, config, find_sources(sources), pt_hat_min=None)
-    found = dict(run_draws(pools, draws, backend or Serial()))
+    found = dict(run_draws(lambda: pools, draws, backend or Serial()))
     return [found[index] for index in range(len(draws))]
 
 

@@ -100,7 +100,8 @@ def measure(point: Point) -> Point:
     scan = RegionScan.from_config(config.scan)
     draws = plan_draws(scan, config, find_sources([point["source"]]), pt_hat_min=PT_HAT_MIN)
     chosen = [draw for draw in draws if draw.number == point["draw"]]
-    return {"record": next(record for _, record in run_draws(pools(config, point["shift"]), chosen, Serial()))}
+    found = run_draws(lambda: pools(config, point["shift"]), chosen, Serial())
+    return {"record": next(record for _, record in found)}
 
 
 @study(minutes=30.0)

@@ -1,30 +1,32 @@
 """What the search of one signal-free sample says: counts against fits, efficiency against m_jj, goodness of the fits.
 
 In the sample, n events of a selection lie in the window and b are expected: delta = (n - b) / b is the non-closure. Its
-variance is V = (w max(n, b) + sigma_b^2) / b^2, w the weight of an effective event. Where events are copies of fewer
-parents, all counts fluctuate more: of k_p copies of parent p that pass, the variance is larger by
-F = 1 + (1 - e) (sum k_p^2 / sum k_p - 1), e the fraction that passes, since copies pass or fail together while their
-number is Poisson. F is counted for the window and for the events beside it, and multiplies the two parts of V; the
-excess over V is shared by draws that share parents.
+variance is V = (w max(n, b) + sigma_b^2) / b^2, w the weight of an effective event. Copies of one parent pass or fail
+together, while their number is Poisson. An event in the window moves delta by 1 / b, one in bin i beside it by
+-(n / b) d ln b / d n_i, which the covariance of the fit gives. With I_p the sum of this over the copies of parent p
+that pass, and e the fraction that passes, the variance is larger by (1 - e) (sum_p I_p^2 - sum of the squares of all
+terms). Draws that share parents share this part.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit, goodness_of_fit
+from analysis.background import BackgroundFit, goodness_of_fit, outside
 from analysis.errors import FitError
 from analysis.evaluation import SelectionResult, WindowResult
 from analysis.learning import INCLUSIVE, PassWeights
+from analysis.regions import MassWindow
 from analysis.sculpting import Sculpting, sculpting
 from analysis.table import EventTable
 from analysis.validation.samples import Setting, fit_counts
 
-__all__ = ["closure_document", "copy_factor"]
+__all__ = ["closure_document", "copy_factor", "sensitivity"]
 
 Array = NDArray[np.float64]
 
@@ -66,6 +68,7 @@ def closure_document(
     inclusive = next((one.background for one in result.selections if one.name == INCLUSIVE), None)
     return [
         _selection(one, _Copies(table, passes[:, index], result), searched)
+        | _variances(one, table, passes[:, index], result)
         | _flatness(flat.get(one.name), _Copies(table, passes[:, index], result))
         | _in_search(one, inclusive, searched, search_fit)
         for index, one in enumerate(result.selections)
@@ -73,16 +76,53 @@ def closure_document(
 
 
 class _Copies:
-    """How much more counts of one selection fluctuate than Poisson counts, in the window, beside it and by bin."""
+    """How much more counts of one selection fluctuate than Poisson counts: in the window, and in the bins beside it."""
 
     def __init__(self, table: EventTable, passes: Array, result: WindowResult) -> None:
         window, mjj, identity = result.window, table.mjj, table.event_id
-        inside = window.in_signal(mjj)
-        beside = window.in_fit_range(mjj) & ~((mjj >= window.mask[0]) & (mjj < window.mask[1]))
+        inside, beside = window.in_signal(mjj), _beside(mjj, window)
         bins = np.digitize(mjj, result.edges)
         self.window = copy_factor(identity[inside], passes[inside])
-        self.beside = copy_factor(identity[beside], passes[beside])
         self.bin = copy_factor(identity[beside], passes[beside], bins[beside])
+
+
+def _beside(mjj: Array, window: MassWindow) -> NDArray[np.bool_]:
+    return window.in_fit_range(mjj) & ~((mjj >= window.mask[0]) & (mjj < window.mask[1]))
+
+
+def sensitivity(fit: BackgroundFit, edges: Array, window: MassWindow) -> Array:
+    """Change of ln b in the window per event more in each fit bin.
+
+    Parameters
+    ----------
+    fit : BackgroundFit
+    edges : (n_bins + 1,) float64
+        GeV.
+    window : MassWindow
+
+    Returns
+    -------
+    (n_bins,) float64
+        To first order; 0 inside the mask.
+    """
+    value, covariance = fit.windows([*pairwise(edges.tolist()), window.signal])
+    change: Array = covariance[-1, :-1] / (value[:-1] * value[-1])
+    return np.where(outside(edges, window.mask), change, 0.0)
+
+
+def _shared_variance(table: EventTable, passes: Array, result: WindowResult, one: SelectionResult) -> float:
+    """Variance of delta that copies of the same parents add."""
+    window, b, n = result.window, one.background, one.n_obs
+    fitted = window.in_fit_range(table.mjj)
+    mjj, parent, weight = table.mjj[fitted], table.event_id[fitted], passes[fitted]
+    _, group = np.unique(parent, return_inverse=True)
+    if one.fit is None or b is None or n is None or len(group) == group.max(initial=-1) + 1:
+        return 0.0
+    bins = np.digitize(mjj, result.edges) - 1
+    moved = window.in_signal(mjj) / b - (n / b) * sensitivity(one.fit, result.edges, window)[bins]
+    terms = weight * moved
+    together = float((np.bincount(group, terms) ** 2).sum() - (terms**2).sum())
+    return max(0.0, (1.0 - float(weight.mean())) * together)
 
 
 def copy_factor(parent: NDArray[np.uint64], passes: Array, bins: NDArray[np.int64] | None = None) -> float:
@@ -122,19 +162,23 @@ def _selection(one: SelectionResult, copies: _Copies, searched: Setting) -> dict
         "calibrated": one.calibrated,
         "z": None if one.discovery is None else one.discovery.z,
         "reason": one.reason,
-        **dict.fromkeys(("delta", "own_variance", "shared_variance", "fit", "fit_p")),
+        **dict.fromkeys(("delta", "fit", "fit_p")),
     }
-    if one.n_obs is None or one.background is None or one.background_error is None or not one.background > 0:
+    if one.n_obs is None or one.background is None or not one.background > 0:
         return document
-    b, error = one.background, one.background_error
-    poisson = one.weight * max(one.n_obs, b)
-    document["delta"] = one.n_obs / b - 1
-    document["own_variance"] = (poisson + error**2) / b**2
-    document["shared_variance"] = ((copies.window - 1) * poisson + (copies.beside - 1) * error**2) / b**2
+    document["delta"] = one.n_obs / one.background - 1
     if one.fit is not None:
         document["fit"] = one.fit.function.name
         document["fit_p"] = _fit_p(one.fit, copies.bin, searched.config.random_state)
     return document
+
+
+def _variances(one: SelectionResult, table: EventTable, passes: Array, result: WindowResult) -> dict[str, Any]:
+    b, error, n = one.background, one.background_error, one.n_obs
+    if b is None or error is None or n is None or not b > 0:
+        return {"own_variance": None, "shared_variance": None}
+    own = (one.weight * max(n, b) + error**2) / b**2
+    return {"own_variance": own, "shared_variance": _shared_variance(table, passes, result, one)}
 
 
 def _fit_p(fit: BackgroundFit, factor: float, seed: int) -> float | None:

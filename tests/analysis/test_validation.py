@@ -19,10 +19,10 @@ from analysis.learning import PassWeights
 from analysis.regions import MassWindow, RegionScan
 from analysis.table import EventTable
 from analysis.validation import NotTestable, Pools, Sample, Setting, find_sources, plan_draws, run_draws
-from analysis.validation.closure import closure_document, copy_factor
+from analysis.validation.closure import closure_document, copy_factor, sensitivity
 from analysis.validation.rapidity import band_edge, place_in_band
 from analysis.validation.resampling import choose_parents, exact_null, up_down_sampling
-from analysis.validation.samples import joined, smooth_fit
+from analysis.validation.samples import fit_counts, joined, smooth_fit
 from analysis.validation.simulation import simulation_sample, unweighted
 from analysis.verdicts import NOT_VALID, VALID, corrections, window_verdict
 from tests.toy_tables import WINDOW, dijet_masses, feature_names, table_of, toy_config, toy_table
@@ -83,6 +83,20 @@ def test_variance_of_copies_is_that_of_many_toys() -> None:
     ratio = np.var(counts) / np.mean(counts)
     assert ratio == pytest.approx(1 + (1 - efficiency) * copies, rel=0.08)
     assert np.mean(factors) == pytest.approx(ratio, rel=0.08)
+
+
+def test_an_event_more_changes_the_background_as_the_covariance_says() -> None:
+    where = setting(background={"functions": ("dijet3",)})
+    counts = np.histogram(toy_table(50_000, random_state=9).mjj, EDGES)[0].astype(float)
+    fit = fit_counts(counts, where)
+    change = sensitivity(fit, EDGES, WINDOW)
+    # Scaled counts scale the background, and inside the mask nothing is fitted.
+    assert (change * fit.expected(EDGES)[0]).sum() == pytest.approx(1, rel=1e-3)
+    assert (change[2:8] == 0).all()
+    for index in (0, 9, 14, 25):
+        more = counts + np.where(np.arange(len(counts)) == index, 10.0, 0.0)
+        before, after = (one.expected(np.array(WINDOW.signal))[0][0] for one in (fit, fit_counts(more, where)))
+        assert np.log(after / before) / 10 == pytest.approx(change[index], rel=0.05, abs=2e-7)
 
 
 def test_what_is_not_copied_or_passes_whole_is_poisson() -> None:

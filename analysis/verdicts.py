@@ -4,8 +4,8 @@ A shift is what the non-closure delta does to z at the size of the search, delta
 "not valid" where its combined shift is larger than allowed and established, where one source alone establishes one and
 the combination is not small either, where the background cannot be fitted, or where the chain is off on an exact null;
 "not testable" where no source that keeps the drift of the features could test it; else "valid". What is neither
-established nor excluded is a flag. Numbers of standard deviations hold for all selections of a window together
-(Bonferroni).
+established nor excluded is a flag. Numbers of standard deviations hold for all selections of a window together, and for
+all sources where one alone decides (Bonferroni).
 """
 
 from __future__ import annotations
@@ -63,11 +63,10 @@ def window_verdict(
     tested = [one for one in sources if one["keeps_drift"] and one["verdict"] != NOT_TESTABLE]
     combined = _combined(tested)
     wrong, flags = _judge_shifts(combined, settings)
-    alone = [f"{one['source']}: {text}" for one in sources for text in one.pop("shifted")]
+    flags += _alone(tested, settings, of_sources=1) if not wrong else []
     # What one source alone has established decides, unless the others outweigh it.
-    large = any(one["shift"] is not None and abs(one["shift"]) > settings.max_shift for one in combined)
-    if not wrong:
-        (wrong if large else flags).extend(alone)
+    if not wrong and any(one["shift"] is not None and abs(one["shift"]) > settings.max_shift for one in combined):
+        wrong = _alone(tested, settings, of_sources=len(tested))
     flags += [f"{one['source']}: {text}" for one in sources for text in one.pop("notable")]
     wrong += [f"{one['source']}: {text}" for one in sources for text in one.pop("broken")]
     verdict, reason = VALID, "no shift is established, and the chain works"
@@ -113,7 +112,6 @@ def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: V
         "reason": next((one["reason"] for one in records if one["reason"]), None),
         "flags": [],
         "broken": [],
-        "shifted": [],
         "notable": [],
         "draws": len(tested),
         "notes": list(dict.fromkeys(note for one in tested[:1] for note in one["notes"])),
@@ -138,7 +136,6 @@ def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: V
         "reason": "; ".join(wrong) or None,
         "flags": unclear + flags,
         "broken": broken,
-        "shifted": shifted,
         "notable": flags,
         "selections": found,
     }
@@ -256,10 +253,18 @@ def _combined(sources: Sequence[Record]) -> list[dict[str, Any]]:
     return combined
 
 
-def _judge_shifts(found: Sequence[Record], settings: ValidationConfig) -> tuple[list[str], list[str]]:
+def _alone(sources: Sequence[Record], settings: ValidationConfig, *, of_sources: int) -> list[str]:
+    """Say which shifts single sources establish, if so many are looked at."""
+    found = {one["source"]: _judge_shifts(one["selections"], settings, of_sources)[0] for one in sources}
+    return [f"{source}: {text}" for source, texts in found.items() for text in texts]
+
+
+def _judge_shifts(
+    found: Sequence[Record], settings: ValidationConfig, of_sources: int = 1
+) -> tuple[list[str], list[str]]:
     """Say which shifts are too large: those that are established, and those that are not."""
     known = [one for one in found if one["shift"] is not None]
-    limit = _sigmas(settings.established, len(known))
+    limit = _sigmas(settings.established, len(known) * of_sources)
     large = [one for one in known if abs(one["shift"]) > settings.max_shift]
     texts = [f"{one['name']} {one['shift']:+.1f} ± {one['shift_error']:.1f}" for one in large]
     is_sure = [abs(one["shift"]) > limit * one["shift_error"] for one in large]

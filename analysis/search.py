@@ -52,6 +52,7 @@ __all__ = [
     "SearchData",
     "SelectionResult",
     "WindowResult",
+    "WindowTask",
     "fold_tasks",
     "measured_corrections",
     "n_trials",
@@ -59,8 +60,10 @@ __all__ = [
     "require_samples",
     "run_scan",
     "run_window",
+    "search_window",
     "trainings",
     "window_key",
+    "window_task",
     "working_points",
 ]
 
@@ -69,13 +72,15 @@ _TASKS_PER_JOB = 4
 
 
 _NOT_SEARCH = (
-    *("bump.py", "cli", "compute", "console.py", "control.py", "control_comparison.py", "demo", "event_list.py"),
-    *("homogeneity.py", "injection", "limits", "location.py", "look_elsewhere.py"),
+    *("averages.py", "bump.py", "cli", "compute", "console.py", "control.py", "control_comparison.py", "demo"),
+    *("event_list.py", "homogeneity.py", "injection", "limits", "location.py", "look_elsewhere.py"),
     *("mass_point.py", "performance.py", "plots"),
     *("plugins.py", "processed.py", "pseudo_experiments.py", "published.py", "registry.py", "sculpting.py"),
     *("seeds.py", "signal.py", "signal_points.py", "signal_yields.py", "spectrum_file.py", "store.py"),
-    *("summary.py", "summary_limits.py", "summary_signals.py", "unblinding.py"),
+    *("summary.py", "summary_limits.py", "summary_signals.py", "summary_validation.py", "unblinding.py"),
+    *("validation", "verdicts.py"),
     *("workflow.py", "workflow_events.py", "workflow_limits.py", "workflow_score.py", "workflow_signals.py"),
+    "workflow_validation.py",
 )
 """Modules that a window's result does not depend on."""
 
@@ -109,9 +114,42 @@ def run_window(
     """
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     data = replace(data, corrections=measured_corrections(corrections, scan, config))
-    tasks = fold_tasks(window, scan.edges(window), config, training_seed)
-    folds = [_attempt_fold(task, data) for task in tasks]
-    return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config, _functions(config)), data)
+    return search_window(window_task(window, scan, config, training_seed=training_seed), data)
+
+
+@dataclass(frozen=True)
+class WindowTask:
+    """One training of one window for a worker, which looks nothing up: plugins need not be loaded there.
+
+    Attributes
+    ----------
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    folds : tuple of FoldTask
+    config : SearchConfig
+    functions : tuple of MassFunction
+    """
+
+    window: MassWindow
+    edges: NDArray[np.float64]
+    folds: tuple[FoldTask, ...]
+    config: SearchConfig
+    functions: tuple[MassFunction, ...]
+
+
+def window_task(window: MassWindow, scan: RegionScan, config: SearchConfig, *, training_seed: int = 0) -> WindowTask:
+    """Prepare what `search_window` does; see `run_window` for the parameters."""
+    edges = scan.edges(window)
+    folds = tuple(fold_tasks(window, edges, config, training_seed))
+    return WindowTask(window, edges, folds, config, _functions(config))
+
+
+def search_window(task: WindowTask, data: SearchData, *, limits: bool = True) -> WindowResult:
+    """Search one window in this process, whatever process that is, with or without limits."""
+    folds = [_attempt_fold(one, data) for one in task.folds]
+    job = _Evaluation(task.window, task.edges, folds, task.folds[0], task.config, task.functions, limits)
+    return _evaluate(job, data)
 
 
 def run_scan(
@@ -317,6 +355,7 @@ class _Evaluation:
     task: FoldTask
     config: SearchConfig
     functions: tuple[MassFunction, ...]
+    limits: bool = True
 
 
 def _functions(config: SearchConfig) -> tuple[MassFunction, ...]:
@@ -370,7 +409,8 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     models = tuple(model.members for model in fit.models)
     if data.blinded:
         models = tuple(tuple(map(without_counts, members)) for members in models)
-    result = evaluate_window(data, job.window, job.edges, passes, models, job.config, job.functions, training_seed=seed)
+    given = (data, job.window, job.edges, passes, models, job.config, job.functions)
+    result = evaluate_window(*given, training_seed=seed, limits=job.limits)
     if seed or data.blinded:
         return result
     return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)

@@ -3,9 +3,9 @@
 Layout: `config.json` (resolved configuration), `process.json` and `parts/` (selected events), `windows/<low>-<high>/`
 (record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, scores, models as UBJ and what applying them
 needs, see `analysis.published`), `seeds/<number>/<low>-<high>/` (further trainings, without models and scores),
-`global.json`, `signals/` (workspaces of the signal samples), `injections/` (one record an injection), `limits.json`
-(what follows from them), `results.json`, `manifest.json`, `plots/` and `cwola.log`.
-Everything is written atomically: what exists is complete.
+`global.json`, `signals/` (workspaces of the signal samples), `validation/` and `validation.json` (signal-free tests),
+`injections/` (one record an injection), `limits.json` (what follows from them), `results.json`, `manifest.json`,
+`plots/` and `cwola.log`. Everything is written atomically: what exists is complete.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -284,6 +284,35 @@ class ResultsFolder:
         document = self.load_injections()
         return document if document.pop("search", None) == search else {}
 
+    def has_window(self, name: str) -> bool:
+        """Whether a window, such as "3300-3700", was searched before, with whatever settings."""
+        return (self._windows / name / "window.json").exists()
+
+    def save_validation(self, name: str, key: str, record: Mapping[str, Any]) -> None:
+        """Write the record of one signal-free sample, replacing what was there of it."""
+        with writing(self._validation):
+            self._validation.mkdir(exist_ok=True)
+        self._write_json(self._validation / f"{name}.json", {"key": key, **record})
+
+    def load_validation(self, name: str, key: str) -> dict[str, Any] | None:
+        """Read the record of one signal-free sample; None where there is none, or one of another key."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record: dict[str, Any] = json.loads((self._validation / f"{name}.json").read_text(encoding="utf-8"))
+            if record.pop("key") == key:
+                return record
+        return None
+
+    def load_validations(self, prefix: str, key: Callable[[int], str]) -> list[dict[str, Any]]:
+        """Read the records whose names are the prefix and a number, and whose keys are those of the number."""
+        stems = [path.stem.removeprefix(f"{prefix}_") for path in self._validation.glob(f"{prefix}_*.json")]
+        numbers = sorted(int(stem) for stem in stems if stem.isdecimal())
+        found = [self.load_validation(f"{prefix}_{number}", key(number)) for number in numbers]
+        return [record for record in found if record is not None]
+
+    def save_verdicts(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Write `validation.json`: what the signal-free samples say of each window."""
+        self._write_json(self.path / "validation.json", {"windows": list(documents)})
+
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""
         path = self.plots / "control" / "histograms.json"
@@ -375,6 +404,10 @@ class ResultsFolder:
     @property
     def _windows(self) -> Path:
         return self.path / "windows"
+
+    @property
+    def _validation(self) -> Path:
+        return self.path / "validation"
 
     @property
     def _seeds(self) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -42,7 +42,9 @@ from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
+from analysis.verdicts import corrections as measured_non_closure
 from analysis.workflow_signals import evaluate_signals
+from analysis.workflow_validation import load_verdicts, run_validation, with_verdicts
 
 __all__ = [
     "ScanSummary",
@@ -56,6 +58,7 @@ __all__ = [
     "search_digest",
     "simulate",
     "stage",
+    "validate",
 ]
 
 _log = logging.getLogger("cwola")
@@ -74,6 +77,8 @@ class ScanSummary:
     trials : dict of str to int
     signals : tuple of dict
         What is left of the datasets of kind signal, as in `results.json`.
+    validation : tuple of dict
+        What signal-free samples say of the windows; without those that were not tested.
     """
 
     results: tuple[WindowResult, ...]
@@ -81,6 +86,7 @@ class ScanSummary:
     blinded: bool
     trials: dict[str, int]
     signals: tuple[dict[str, Any], ...] = ()
+    validation: tuple[dict[str, Any], ...] = ()
 
 
 def process(
@@ -126,6 +132,27 @@ def process(
     return load_events(folder)
 
 
+def validate(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    sources: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Test all windows on signal-free samples; see `analysis.workflow_validation.run_validation`.
+
+    Raises
+    ------
+    ConfigError
+        If the events were selected with another selection.
+    """
+    events.require_selection(config, folder)
+    require_known(config)
+    with stage("validate"):
+        return run_validation(events, config, folder, backend, sources=sources)
+
+
 def scan(
     events: ProcessedEvents,
     config: SearchConfig,
@@ -143,7 +170,7 @@ def scan(
     folder : ResultsFolder
     backend : Backend
     corrections : mapping of window to selection to (delta, error), optional
-        Measured non-closure, for `statistics.non_closure = "correct"`; see `analysis.search.measured_corrections`.
+        Non-closure for `statistics.non_closure = "correct"`; what `validate` measured where absent.
 
     Returns
     -------
@@ -162,6 +189,9 @@ def scan(
     observed = observed_datasets(events.datasets)
     regions = RegionScan.from_config(config.scan)
     regions.require_smooth(generator_threshold(observed.values()), edge=config.scan.smooth_edge)
+    verdicts = load_verdicts(events, config, folder)
+    if corrections is None and verdicts:
+        corrections = measured_non_closure(verdicts)
     job = _Scan(events, observed, regions, config, folder, backend, measured_corrections(corrections, regions, config))
     simulation = any(dataset.kind == "background" for dataset in events.datasets.values())
     require_samples(config, truth=_truth(observed.values()) is not None, simulation=simulation)
@@ -185,6 +215,7 @@ def scan(
             blinded=summary.blinded,
             global_result=summary.global_result,
         )
+        document["windows"] = with_verdicts(document["windows"], verdicts)
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)
@@ -192,7 +223,7 @@ def scan(
         signals = evaluate_signals(events, config, folder, backend, {key: results[key] for key in keys})
         limits = folder.load_limits(search_digest(events, config))
         folder.save_results({**document, "signals": signals, **limits}, keys, further)
-    return replace(summary, signals=tuple(signals))
+    return replace(summary, signals=tuple(signals), validation=tuple(verdicts))
 
 
 def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:

@@ -46,7 +46,8 @@ _SAME = 0.1
 
 _NOT_INJECTION = (
     *("cli", "demo", "plots", "limits", "workflow_limits.py"),
-    *("summary.py", "summary_limits.py", "summary_signals.py"),
+    *("summary.py", "summary_limits.py", "summary_signals.py", "summary_validation.py"),
+    *("validation", "verdicts.py", "workflow_validation.py"),
 )
 """Modules that an injection does not depend on."""
 

@@ -25,7 +25,8 @@ __all__ = ["evaluate_signals", "searched_too", "signal_sample"]
 
 _NOT_SIGNALS = (
     *("cli", "injection", "limits", "plots", "workflow_limits.py"),
-    *("summary.py", "summary_limits.py", "summary_signals.py"),
+    *("summary.py", "summary_limits.py", "summary_signals.py", "summary_validation.py"),
+    *("validation", "verdicts.py", "workflow_validation.py"),
 )
 """Modules that the results of signal samples do not depend on."""
 

@@ -27,17 +27,8 @@ from analysis.plugins import plugin_records
 from analysis.processed import ProcessedEvents, is_blinded, load_events, unblinding_setting
 from analysis.records import results_document
 from analysis.regions import RegionScan
-from analysis.search import (
-    SearchData,
-    WindowResult,
-    measured_corrections,
-    n_trials,
-    require_known,
-    require_samples,
-    run_scan,
-    trainings,
-    window_key,
-)
+from analysis.requirements import measured_corrections, require_known, require_samples
+from analysis.search import SearchData, WindowResult, n_trials, run_scan, trainings, window_key
 from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold

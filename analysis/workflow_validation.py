@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from analysis.background import FUNCTIONS
+from analysis.code_digest import code_digest
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.datasets import background_datasets, observed_datasets
 from analysis.errors import ConfigError
-from analysis.identity import digest, source_digest
+from analysis.identity import digest
 from analysis.methods import METHODS, get_method
 from analysis.plugins import plugin_digests
 from analysis.processed import ProcessedEvents
@@ -27,14 +27,6 @@ from analysis.verdicts import window_verdict
 __all__ = ["load_verdicts", "run_validation", "summarised", "with_verdicts"]
 
 _log = logging.getLogger("cwola")
-
-_NOT_SAMPLES = (
-    *("cli", "demo", "injection", "limits", "plots", "verdicts.py"),
-    *("summary.py", "summary_limits.py", "summary_signals.py", "summary_validation.py"),
-    *("workflow.py", "workflow_events.py", "workflow_limits.py", "workflow_score.py", "workflow_signals.py"),
-    "workflow_validation.py",
-)
-"""Modules that the record of a sample does not depend on."""
 
 BEFORE, AFTER = "before-scan", "after-scan"
 
@@ -170,7 +162,7 @@ class _Keys:
             "config": config.model_copy(update={"learning": learning}).digest("learning", "background"),
             "samples": config.validation.model_dump(mode="json", exclude=judging),
             "band": [band_limit(config), config.scan.smooth_edge, _threshold(events)],
-            "code": source_digest(Path(__file__).parent, exclude=_NOT_SAMPLES),
+            "code": code_digest("samples"),
             "plugins": plugins,
         }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import hist
@@ -15,6 +16,7 @@ from analysis.errors import FitError, StatisticsError
 from analysis.learning import Choice, Method, PassWeights, Samples
 from analysis.learning.decorrelation import PercentileMap
 from analysis.members import MemberSpread, member_spread
+from analysis.non_closure import NON_CLOSURE, NonClosure
 from analysis.regions import MassWindow
 from analysis.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
 from analysis.statistics import (
@@ -45,12 +47,15 @@ class SearchData:
         truth; None for real data.
     simulation : EventTable or None
         Simulated background of the search region, normalised, for methods that need it.
+    corrections : mapping of str to mapping of str to NonClosure
+        Of the background, by window and selection; empty where it is not corrected.
     """
 
     table: EventTable
     blinded: bool = False
     signal_datasets: tuple[str, ...] | None = None
     simulation: EventTable | None = None
+    corrections: Mapping[str, Mapping[str, NonClosure]] = field(default_factory=dict)
 
     def samples(self, method: Method) -> Samples:
         """Return what a method may see: simulation and truth only where it says that it uses them."""
@@ -72,14 +77,15 @@ class SelectionResult:
     method : str
     features : tuple of str
     efficiency, efficiency_achieved : float
-        Requested, and reached on the reference events.
+        Requested, and reached on the reference events; while blinded on the events that are shown, those of the fit
+        range outside the mask.
     n_obs : float or None
         Observed events in the window; None while blinded.
     background, background_error : float or None
-        From the sideband fit, events; None where the fit failed.
+        From the sideband fit, events; None where the fit failed. With `non_closure` both are the corrected ones.
     discovery : DiscoveryResult or None
     s_over_sqrt_b : float or None
-        From truth; None for data.
+        From truth; None for data, and while blinded.
     fit : BackgroundFit or None
     limit : LimitResult or None
     workspace : dict or None
@@ -96,6 +102,8 @@ class SelectionResult:
         be fitted, and while blinded.
     seeds : tuple of SelectionResult
         The same selection of the further trainings of the window, see `analysis.seeds`.
+    non_closure : NonClosure or None
+        What the background was corrected by; its error is not in `background_error`.
     """
 
     name: str
@@ -116,6 +124,24 @@ class SelectionResult:
     weight: float = 1.0
     members: MemberSpread | None = None
     seeds: tuple[SelectionResult, ...] = ()
+    non_closure: NonClosure | None = None
+
+    @property
+    def non_closure_error(self) -> float:
+        """Error of the correction, events; 0 where there is none."""
+        return 0.0 if self.non_closure is None else self.non_closure.events(self.background or 0.0)
+
+    @property
+    def total_error(self) -> float | None:
+        """Error of the background from the fit and from its correction, events."""
+        error = self.background_error
+        return None if error is None else float(np.hypot(error, self.non_closure_error))
+
+    @property
+    def background_variations(self) -> dict[str, float]:
+        """Further errors of the background in the workspace, in effective events, by the name of their parameter."""
+        error = self.non_closure_error / self.weight
+        return {NON_CLOSURE: error} if error > 0 else {}
 
 
 @dataclass(frozen=True)
@@ -173,7 +199,7 @@ class WindowResult:
         return "incomplete" if any(selection.reason for selection in self.selections) else "ok"
 
 
-def evaluate_window(
+def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
     data: SearchData,
     window: MassWindow,
     edges: NDArray[np.float64],
@@ -183,6 +209,7 @@ def evaluate_window(
     functions: tuple[MassFunction, ...] | None = None,
     *,
     training_seed: int = 0,
+    limits: bool = True,
 ) -> WindowResult:
     """Test every selection of a window.
 
@@ -202,6 +229,8 @@ def evaluate_window(
     training_seed : int
         Above 0 the inclusive selection, which needs no training, the limits, which take most of the time, and the
         models are left out.
+    limits : bool
+        Whether limits are wanted.
 
     Returns
     -------
@@ -215,7 +244,7 @@ def evaluate_window(
     first = training_seed == 0
     tested = slice(0 if first else 1, None)
     selections = tuple(
-        _evaluate_selection(cut, i, float(counts[i]), truth[i], with_limit=first)
+        _evaluate_selection(cut, i, float(counts[i]), truth[i], with_limit=first and limits)
         for i in range(len(passes.names))[tested]
     )
     return WindowResult(
@@ -258,9 +287,10 @@ def _evaluate_selection(
         "method": config.learning.method,
         "features": config.learning.features,
         "efficiency": passes.efficiencies[index],
-        "efficiency_achieved": passes.achieved[index],
+        "efficiency_achieved": _achieved(cut, index),
         "n_obs": None if data.blinded else count,
         "s_over_sqrt_b": s_over_sqrt_b,
+        "non_closure": data.corrections.get(window.name, {}).get(name),
     }
     try:
         fit = choose_order(
@@ -274,24 +304,46 @@ def _evaluate_selection(
             variances=selection_variances(spectrum, name),
         )
         expected = fit.estimate(*window.signal)
-        counting = Counting(common["n_obs"], expected.value, expected.up)
-        workspace = counting_workspace(
-            counting.effective(expected.weight), channel=f"window_{window.name}_{name}", measurement="search"
-        )
-        return SelectionResult(
+        background, error = (common["non_closure"] or NonClosure(0.0, 0.0)).corrected(expected.value, expected.up)
+        found = SelectionResult(
             **common,
-            background=expected.value,
-            background_error=expected.up,
+            background=background,
+            background_error=error,
             calibrated=expected.calibrated,
-            discovery=None if data.blinded else discovery(workspace),
             fit=fit,
-            limit=_limit(cut, workspace, expected.weight) if with_limit else None,
-            workspace=workspace,
             weight=expected.weight,
             members=_members(cut, index),
         )
+        workspace = _workspace(found, window, Counting(found.n_obs, background, error))
+        return replace(
+            found,
+            discovery=None if data.blinded else discovery(workspace),
+            limit=_limit(cut, workspace, found.weight) if with_limit else None,
+            workspace=workspace,
+        )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
+
+
+def _workspace(found: SelectionResult, window: MassWindow, counting: Counting) -> dict[str, Any]:
+    return counting_workspace(
+        counting.effective(found.weight),
+        channel=f"window_{window.name}_{found.name}",
+        measurement="search",
+        background_variations=found.background_variations,
+    )
+
+
+def _achieved(cut: _Cut, index: int) -> float:
+    """Efficiency on the reference events; while blinded on the bins that are shown.
+
+    k / n over all reference events would tell how many of them are inside the mask.
+    """
+    if not cut.data.blinded or cut.config.learning.threshold_reference == "background-template":
+        return cut.passes.achieved[index]
+    shown = outside(cut.spectrum.axes["mjj"].edges, cut.window.mask)
+    kept, everything = (selection_counts(cut.spectrum, cut.passes.names[i])[shown].sum() for i in (index, 0))
+    return float(kept / everything) if everything > 0 else 0.0
 
 
 def _limit(cut: _Cut, workspace: dict[str, Any], weight: float) -> LimitResult:
@@ -321,8 +373,8 @@ def _members(cut: _Cut, index: int) -> MemberSpread | None:
 
 
 def _truth(data: SearchData, window: MassWindow, passes: PassWeights) -> list[float | None]:
-    """S/√B of each selection from the simulated truth."""
-    if data.signal_datasets is None:
+    """S/√B of each selection from the simulated truth; None while blinded: it tells the counts."""
+    if data.signal_datasets is None or data.blinded:
         return [None] * len(passes.names)
     inside = window.in_signal(data.table.mjj)
     weights = (data.table.weight[:, None] * passes.values)[inside]

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit, require_functions
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.errors import StatisticsError
-from analysis.identity import digest
+from analysis.identity import digest, string_hash
 from analysis.pseudo_experiments import Look, NullModel, null_model, run_pseudo_experiments
 from analysis.regions import MassWindow, RegionScan
 from analysis.search import SearchData, WindowResult, n_trials
@@ -26,6 +27,8 @@ INCLUSIVE = "inclusive"
 
 _OWN = Path(__file__).name
 
+Array = NDArray[np.float64]
+
 
 def global_result(
     data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig, backend: Backend
@@ -34,6 +37,13 @@ def global_result(
 
     From correlated pseudo-experiments that share events, fits and windows; by Bonferroni's bound where the events are
     weighted, a window shows nothing (blinded), or the fitted backgrounds contradict each other.
+
+    With a correction of non-closure the data are tested after it, and the pseudo-experiments, which are drawn from the
+    smooth fits and have no non-closure, without one: what was removed there is absent here, and both z are standard
+    normal without signal. But the error of the correction is part of the z of the data. It is no event that windows
+    share, so it makes their z less alike, and the largest of them larger. Every look of a pseudo-experiment therefore
+    gets its share of it, independent in each window and selection: if the measured corrections are correlated, the
+    p-value is conservative.
 
     Parameters
     ----------
@@ -62,6 +72,7 @@ def global_result(
         toys = run_pseudo_experiments(
             model, config.statistics.pseudo_experiments, backend, random_state=config.random_state
         )
+        toys = _add_correction_errors(toys, [_correction_error(*look) for look in _looks(results)], config.random_state)
     except StatisticsError as error:
         _log.warning("no pseudo-experiments for the global p-value: %s", error)
         return bound
@@ -81,17 +92,44 @@ def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionS
     fits = [_inclusive_fit(results)]
     looks, background = [], config.background
     functions = require_functions(background.functions, background.strategy)
-    for result in results:
-        for index, selection in enumerate(result.selections):
-            if selection.discovery is None or selection.fit is None or result.passes is None:
-                continue
-            if selection.name != INCLUSIVE:
-                columns.append(result.passes[:, index])
-                fits.append(selection.fit)
-            spectrum = 0 if selection.name == INCLUSIVE else len(columns) - 1
-            looks.append(Look(spectrum, result.window, functions, background.strategy, background.alpha))
+    for result, index in _looks(results):
+        selection, fit = result.selections[index], result.selections[index].fit
+        if selection.name != INCLUSIVE and result.passes is not None and fit is not None:
+            columns.append(result.passes[:, index])
+            fits.append(fit)
+        spectrum = 0 if selection.name == INCLUSIVE else len(columns) - 1
+        looks.append(Look(spectrum, result.window, functions, background.strategy, background.alpha))
     grid = scan.edges(results[0].window)
     return null_model(data.table.mjj, np.stack(columns, axis=1), fits, looks, grid)
+
+
+def _looks(results: Sequence[WindowResult]) -> list[tuple[WindowResult, int]]:
+    """Windows with the positions of their selections that give a p-value."""
+    return [
+        (result, index)
+        for result in results
+        for index, selection in enumerate(result.selections)
+        if selection.discovery is not None and selection.fit is not None and result.passes is not None
+    ]
+
+
+def _correction_error(result: WindowResult, index: int) -> tuple[str, float]:
+    """Name of a correction, and the share of its error in the total error of n - b."""
+    one = result.selections[index]
+    fit, extra = one.background_error or 0.0, one.non_closure_error
+    variance = (one.background or 0.0) * one.weight + fit**2 + extra**2  # that of n is weight * b
+    return f"{result.window.name} {one.name}", float(extra / np.sqrt(variance)) if extra > 0 else 0.0
+
+
+def _add_correction_errors(z: Array, errors: Sequence[tuple[str, float]], random_state: int) -> Array:
+    """Give each look (n_toys, n_looks) the part of its error that is not from events; trainings share a correction."""
+    result = z.copy()
+    for column, (name, share) in enumerate(errors):
+        if share > 0:
+            seed = np.random.SeedSequence(random_state, spawn_key=(string_hash("non-closure"), string_hash(name)))
+            drawn = np.random.default_rng(seed).standard_normal(len(z))
+            result[:, column] = np.sqrt(1.0 - share**2) * z[:, column] + share * drawn
+    return result
 
 
 def _inclusive_fit(results: Sequence[WindowResult]) -> BackgroundFit:

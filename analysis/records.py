@@ -21,6 +21,7 @@ from analysis.config import ClassifierConfig
 from analysis.errors import ResultsError
 from analysis.learning import Choice
 from analysis.members import MemberSpread
+from analysis.non_closure import NonClosure
 from analysis.plugins import plugin_records
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
@@ -238,6 +239,7 @@ def _selection_document(selection: SelectionResult) -> dict[str, Any]:
         "p0_averaged": None if found is None else found.p0_averaged,
         "asymptotics_trusted": None if found is None else found.asymptotics_trusted,
         "s_over_sqrt_b": selection.s_over_sqrt_b,
+        "non_closure": None if selection.non_closure is None else selection.non_closure._asdict(),
         "fit": None if selection.fit is None else _fit_document(selection.fit),
         "limit": None if limit is None else {**asdict(limit), "expected_events": list(limit.expected_events)},
         "reason": selection.reason,
@@ -256,7 +258,7 @@ def _seeds_document(selection: SelectionResult) -> dict[str, Any]:
 
 
 def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, Any] | None) -> SelectionResult:
-    limit, z = document["limit"], document["z"]
+    limit, z, non_closure = document["limit"], document["z"], document.get("non_closure")
     same = ("name", "method", "efficiency", "efficiency_achieved", "n_obs", "background", "background_error")
     return SelectionResult(
         **{key: document[key] for key in (*same, "weight", "calibrated", "s_over_sqrt_b", "reason")},
@@ -270,6 +272,7 @@ def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, A
         limit=None if limit is None else LimitResult(**{**limit, "expected_events": tuple(limit["expected_events"])}),
         workspace=workspace,
         members=None if document.get("members") is None else MemberSpread(**document["members"]),
+        non_closure=None if non_closure is None else NonClosure(**non_closure),
     )
 
 

@@ -28,6 +28,8 @@ from analysis.statistics import (
     LimitResult,
     SignalSystematic,
     counting_workspace,
+    discovery_events,
+    expected_discovery,
     impacts,
     upper_limit,
 )
@@ -39,6 +41,7 @@ Array = NDArray[np.float64]
 RULE = "fixed-efficiency"
 
 _TOYS = 1000
+_NEEDED_Z = 3.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class _Count:
 
     def rank(self) -> float | None:
         """Approximate expected limit in units of the sample's normalisation; None where there can be none."""
-        background, error = self.selection.background, self.selection.background_error
+        background, error = self.selection.background, self.selection.total_error
         if self.reason is not None or self.net <= 0 or not (background and error):
             return None
         return float(approximate_limit(background, error) / self.net)
@@ -138,6 +141,7 @@ class _Count:
             counting.effective(one.weight),
             channel=f"window_{self.window.name}_{one.name}",
             measurement=self.sample.name,
+            background_variations=one.background_variations,
             signal_systematics=self.modifiers,
         )
 
@@ -214,11 +218,20 @@ def _limit(one: _Count, task: PointTask) -> dict[str, Any]:
             random_state=task.config.random_state,
         ).scaled(weight)
         median = limit.expected_events[2] / (_signal_events(workspace) * weight)
+        sensitivity = _sensitivity(one, workspace)
         ranked: dict[str, Any] = {"expected": _impacts(impacts(workspace, strength=median), per_mu)}
         ranked["observed"] = None if task.blinded else _impacts(impacts(workspace), per_mu)
     except StatisticsError as error:
-        return document | {"limit": None, "impacts": None, "reason": str(error)}
-    return document | {"limit": _limit_document(one, limit), "impacts": ranked}
+        nothing = dict.fromkeys(("limit", "impacts", "expected_z", "events_3sigma"))
+        return document | nothing | {"reason": str(error)}
+    return document | {"limit": _limit_document(one, limit), "impacts": ranked, **sensitivity}
+
+
+def _sensitivity(one: _Count, workspace: dict[str, Any]) -> dict[str, float | None]:
+    """Return the expected z of the net signal, and the net signal for a z of 3; no observed count enters."""
+    z = expected_discovery(workspace, one.net / one.selection.weight) if one.sample.normalised else None
+    needed = discovery_events(workspace, _NEEDED_Z) * one.selection.weight
+    return {"expected_z": z, "events_3sigma": needed}
 
 
 def _signal_events(workspace: Mapping[str, Any]) -> float:
@@ -246,7 +259,7 @@ def absorbed_fraction(
     """Fraction of the yield that the sideband fit takes for background, for a signal about as strong as the limit."""
     if selection.fit is None or selection.background is None or events <= 0:
         return None
-    strength = approximate_limit(selection.background, selection.background_error or 0.0) / events
+    strength = approximate_limit(selection.background, selection.total_error or 0.0) / events
     try:
         found = net_yield(
             selection.fit.expected(window.edges)[0],

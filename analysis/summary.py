@@ -11,13 +11,14 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from analysis.config import SearchConfig
 from analysis.records import cut_order
 from analysis.schema import MISSING_TRIGGER
 from analysis.search import SelectionResult, WindowResult
 from analysis.seeds import n_seeds, seed_spread
 from analysis.statistics import DiscoveryResult, GlobalResult
 
-__all__ = ["cutflow_table", "headline", "n_minus_one_table", "scan_table", "selection_notes"]
+__all__ = ["blinding_note", "cutflow_table", "headline", "n_minus_one_table", "scan_table", "selection_notes"]
 
 Cuts = Mapping[str, Mapping[str, float]]
 
@@ -177,6 +178,26 @@ def headline(results: Sequence[WindowResult], global_result: GlobalResult | None
     return "\n".join([*_excess_lines(largest), *_global_lines(results, global_result), *lines])
 
 
+def blinding_note(config: SearchConfig) -> str | None:
+    """Say what a blinded search tells nevertheless of the counts inside the windows; None where it is nothing.
+
+    Parameters
+    ----------
+    config : SearchConfig
+
+    Returns
+    -------
+    str or None
+        Plain text.
+    """
+    if config.learning.threshold_reference != "spectrum":
+        return None
+    return (
+        "Thresholds come from the whole spectrum: how many events pass beside a window tells about "
+        'how many pass inside. learning.threshold_reference = "sidebands" keeps that too (docs/blinding.md).'
+    )
+
+
 def _title(results: Sequence[WindowResult], *, blinded: bool) -> str:
     if blinded:
         return "Expected b (blinded) per window in GeV"
@@ -326,7 +347,7 @@ def _count(count: float | None) -> str:
 
 def _background(selection: SelectionResult) -> str:
     """Background with its error, both to the second digit of the error where that is behind the point."""
-    background, error = selection.background, selection.background_error
+    background, error = selection.background, selection.total_error
     if background is None or error is None:
         return _NOTHING
     decimals = max(0, 1 - floor(log10(error))) if error > 0 else 1

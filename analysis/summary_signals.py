@@ -25,17 +25,32 @@ def signal_table(signals: Sequence[Mapping[str, Any]]) -> Table:
     -------
     rich.table.Table
         Events and acceptance times efficiency in the window; expected and observed limit on the signal strength in
-        units of the sample's normalisation, and the observed one, or the expected one while blinded, in fb.
+        units of the sample's normalisation, and the observed one, or the expected one while blinded, in fb. Where
+        results hold them: the expected significance, and the events in the window for one of 3, net of what the fit
+        absorbs.
     """
     title = "Signal samples: limits at the efficiency of these classifiers, μ in units of the sample"
     table = Table("Signal", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
-    for heading in ("Events", "A × ε", "Expected μ", "Observed μ", "fb"):
+    significances = _significances(signals)
+    for heading in ("Events", "A × ε", "Expected μ", "Observed μ", "fb", *significances.values()):
         table.add_column(heading, justify="right")
     for signal in signals:
         for one in signal["selections"]:
             low, high = one["window"]
-            table.add_row(signal["dataset"], f"{low:g}-{high:g}", one["selection"], *_cells(one))
+            further = [_number(one.get(key)) for key in significances]
+            table.add_row(signal["dataset"], f"{low:g}-{high:g}", one["selection"], *_cells(one), *further)
     return table
+
+
+def _significances(signals: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Headings of the columns on significance that have an entry, by key."""
+    headings = {"expected_z": "Expected z", "events_3sigma": "Net events for 3σ"}
+    found = [one for signal in signals for one in signal["selections"]]
+    return {key: heading for key, heading in headings.items() if any(one.get(key) is not None for one in found)}
+
+
+def _number(value: float | None) -> str:
+    return _NOTHING if value is None else f"{value:.3g}"
 
 
 def _cells(one: Mapping[str, Any]) -> list[str]:
@@ -44,7 +59,7 @@ def _cells(one: Mapping[str, Any]) -> list[str]:
     in_fb = limit.get("observed_fb") or (limit.get("expected_fb") or [None] * 5)[2]
     events = f"{one['events']:.4g} ± {one['events_error']:.2g}"
     numbers = (one["acceptance_efficiency"], None if expected is None else expected[2], observed, in_fb)
-    return [events, *(_NOTHING if value is None else f"{value:.3g}" for value in numbers)]
+    return [events, *map(_number, numbers)]
 
 
 def signal_notes(signals: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -22,25 +22,20 @@ from analysis.identity import digest
 from analysis.location import Location
 from analysis.look_elsewhere import global_key, global_result
 from analysis.methods import get_method
+from analysis.non_closure import Corrections, NonClosure
 from analysis.plugins import plugin_records
-from analysis.processed import ProcessedEvents, is_blinded, load_events
+from analysis.processed import ProcessedEvents, is_blinded, load_events, unblinding_setting
 from analysis.records import results_document
 from analysis.regions import RegionScan
-from analysis.search import (
-    SearchData,
-    WindowResult,
-    n_trials,
-    require_known,
-    require_samples,
-    run_scan,
-    trainings,
-    window_key,
-)
+from analysis.requirements import measured_corrections, require_known, require_samples
+from analysis.search import SearchData, WindowResult, n_trials, run_scan, trainings, window_key
 from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
+from analysis.verdicts import corrections as measured_non_closure
 from analysis.workflow_signals import evaluate_signals
+from analysis.workflow_validation import load_verdicts, run_validation, with_verdicts
 
 __all__ = [
     "ScanSummary",
@@ -55,6 +50,7 @@ __all__ = [
     "search_digest",
     "simulate",
     "stage",
+    "validate",
 ]
 
 _log = logging.getLogger("cwola")
@@ -73,6 +69,8 @@ class ScanSummary:
     trials : dict of str to int
     signals : tuple of dict
         What is left of the datasets of kind signal, as in `results.json`.
+    validation : tuple of dict
+        What signal-free samples say of the windows; without those that were not tested.
     """
 
     results: tuple[WindowResult, ...]
@@ -80,6 +78,7 @@ class ScanSummary:
     blinded: bool
     trials: dict[str, int]
     signals: tuple[dict[str, Any], ...] = ()
+    validation: tuple[dict[str, Any], ...] = ()
 
 
 def process(
@@ -125,7 +124,35 @@ def process(
     return load_events(folder)
 
 
-def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, backend: Backend) -> ScanSummary:
+def validate(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    sources: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Test all windows on signal-free samples; see `analysis.workflow_validation.run_validation`.
+
+    Raises
+    ------
+    ConfigError
+        If the events were selected with another selection.
+    """
+    events.require_selection(config, folder)
+    require_known(config)
+    with stage("validate"):
+        return run_validation(events, config, folder, backend, sources=sources)
+
+
+def scan(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    corrections: Corrections | None = None,
+) -> ScanSummary:
     """Search all windows and write the results; windows that are on disk already are not searched again.
 
     Parameters
@@ -134,6 +161,8 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     config : SearchConfig
     folder : ResultsFolder
     backend : Backend
+    corrections : mapping of window to selection to (delta, error), optional
+        Non-closure for `statistics.non_closure = "correct"`; what `validate` measured where absent.
 
     Returns
     -------
@@ -142,7 +171,7 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     Raises
     ------
     ConfigError
-        If the events were selected with another selection.
+        If the events were selected with another selection, or the non-closure of a window was not measured.
     DatasetError
         If there is nothing to search.
     WindowError
@@ -152,10 +181,20 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
     observed = observed_datasets(events.datasets)
     regions = RegionScan.from_config(config.scan)
     regions.require_smooth(generator_threshold(observed.values()), edge=config.scan.smooth_edge)
-    job = _Scan(events, observed, regions, config, folder, backend)
+    verdicts = load_verdicts(events, config, folder)
+    if corrections is None and verdicts:
+        corrections = measured_non_closure(verdicts)
+    job = _Scan(events, observed, regions, config, folder, backend, measured_corrections(corrections, regions, config))
     simulation = any(dataset.kind == "background" for dataset in events.datasets.values())
     require_samples(config, truth=_truth(observed.values()) is not None, simulation=simulation)
     with stage("scan"):
+        if not job.blinded:
+            # Before the first count is written, so that an interrupted scan is on record too.
+            folder.record_unblinding(
+                [window.name for window in regions.windows],
+                config_digest=config.digest(),
+                setting=unblinding_setting(events),
+            )
         folder.save_config(config)
         results = _run_windows(job)
         summary = _summarise(job, results, _global_result(job, results))
@@ -168,6 +207,7 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
             blinded=summary.blinded,
             global_result=summary.global_result,
         )
+        document["windows"] = with_verdicts(document["windows"], verdicts)
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)
@@ -175,7 +215,7 @@ def scan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, b
         signals = evaluate_signals(events, config, folder, backend, {key: results[key] for key in keys})
         limits = folder.load_limits(search_digest(events, config))
         folder.save_results({**document, "signals": signals, **limits}, keys, further)
-    return replace(summary, signals=tuple(signals))
+    return replace(summary, signals=tuple(signals), validation=tuple(verdicts))
 
 
 def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
@@ -191,31 +231,47 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
     from analysis.plots import save_cutflow, save_figures
 
     with stage("plot"):
-        injections = folder.load_injections()
-        if injections and not folder.has_results:
+        if not folder.has_results and folder.load_injections():
             return plot_injections(folder, config, backend)
         document, windows = folder.load_results()
-        same = all(document.get(key) == injections[key] for key in ("limits", "sensitivity") if key in injections)
         cutflow = save_cutflow(document["cutflow"], document.get("n_minus_one", {}), folder.plots, config.plots)
         figures = save_figures(
             windows,
             folder.plots,
             config.plots,
-            blinded=document["blinded"],
+            blinded=document["blinded"] or config.statistics.blind,
             global_result=GlobalResult(**document["global"]),
             backend=backend.here,
         )
-        return cutflow + figures + plot_injections(folder, config, backend, injections if same else {})
+        return cutflow + figures + plot_injections(folder, config, backend, results=document)
 
 
 def plot_injections(
-    folder: ResultsFolder, config: SearchConfig, backend: Backend, found: Mapping[str, Any] | None = None
+    folder: ResultsFolder, config: SearchConfig, backend: Backend, *, results: Mapping[str, Any] | None = None
 ) -> list[Path]:
-    """Draw what `limit` and `inject` found: what is on disk, unless something is given."""
+    """Draw what `limit` and `inject` found.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    config : SearchConfig
+    backend : Backend
+    results : mapping, optional
+        `results.json`, whose limits must be the same: what is of another search is not drawn.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
     from analysis.plots import save_injection_figures
 
-    document = folder.load_injections() if found is None else found
-    return save_injection_figures(document, folder.plots, config.plots, backend=backend.here)
+    found, blinded = folder.load_injections(), config.statistics.blind
+    if results is not None:
+        blinded = blinded or results["blinded"]
+        if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
+            found = {}
+    return save_injection_figures(found, folder.plots, config.plots, blinded=blinded, backend=backend.here)
 
 
 def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str:
@@ -300,6 +356,7 @@ class _Scan:
     config: SearchConfig
     folder: ResultsFolder
     backend: Backend
+    corrections: Mapping[str, Mapping[str, NonClosure]]
 
     @property
     def blinded(self) -> bool:
@@ -327,12 +384,13 @@ class _Scan:
 def _run_windows(job: _Scan) -> dict[str, WindowResult]:
     inputs = job.all_inputs
     keys = [
-        window_key(window, job.regions, job.config, inputs, training_seed=seed)
+        window_key(window, job.regions, job.config, inputs, training_seed=seed, corrections=job.corrections)
         for window, seed in trainings(job.regions, job.config)
     ]
     known = job.folder.load_windows(keys)
     if len(known) < len(keys):
-        for key, result in run_scan(job.data, job.regions, job.config, job.backend, inputs=inputs, done=known):
+        options: dict[str, Any] = {"inputs": inputs, "done": known, "corrections": job.corrections}
+        for key, result in run_scan(job.data, job.regions, job.config, job.backend, **options):
             job.folder.save_window(key, result, inputs=job.inputs)
             known[key] = result
             seed = f", training seed {result.training_seed}" if result.training_seed else ""

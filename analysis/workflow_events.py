@@ -67,7 +67,7 @@ def plot_control(folder: ResultsFolder, config: SearchConfig, backend: Backend) 
         filled = fill_control(_samples(events, folder), _plan(events, config, folder), backend)
         contents = list(comparisons(filled))
         if not contents:
-            reason = " outside the masks of all windows, and real data are blinded" if filled.plan.blinded else ""
+            reason = " outside the masks of all windows, and the data are blinded" if filled.plan.blinded else ""
             where = events.parts_folder(folder)
             msg = f"no data event in {where} can be drawn{reason}. Check the cutflow of `cwola process`."
             raise TableError(msg)
@@ -83,7 +83,9 @@ def _plan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) 
         reason = "differ in their features" if parts else "hold no event"
         msg = f"the parts in {events.parts_folder(folder)} {reason}: process again."
         raise TableError(msg)
-    return ControlPlan.from_config(config, specs[parts[0]], blinded=is_blinded(events, config))
+    # A folder that was blinded for all kinds of data stays so, though another configuration is given for the figures.
+    asked = folder.config.exists() and load_config(path=folder.config).statistics.blind
+    return ControlPlan.from_config(config, specs[parts[0]], blinded=asked or is_blinded(events, config))
 
 
 def _samples(events: ProcessedEvents, folder: ResultsFolder) -> list[ControlSample]:
@@ -159,9 +161,9 @@ def select_events(
     events = events.without(set(events.datasets) - searched)
     if document["blinded"] or is_blinded(events, load_config(path=folder.config)):
         msg = (
-            f"{folder.path} is blinded: the events inside a window of real data are not listed, and nothing was "
-            "written. If you may look, set unblind = true in [statistics] of the configuration, run `cwola scan "
-            f"--output {folder.path} --config FILE`, and select again."
+            f"{folder.path} is blinded: the events inside a window are not listed, and nothing was written. If you may "
+            "look, set unblind = true for real data, and blind = false, in [statistics] of the configuration, run "
+            f"`cwola scan --output {folder.path} --config FILE`, and select again."
         )
         raise ResultsError(msg)
     scores = folder.load_scores(result.window.name, inputs=events.identity(blinded=False))

@@ -182,7 +182,8 @@ def _require_untrained(events: ProcessedEvents, models: Path) -> None:
 
 
 def _require_simulation(table: EventTable, config: SearchConfig) -> None:
-    if not config.statistics.unblind and len(table) and int(table.column("run").max()) >= FIRST_RUN:
+    blinded = config.statistics.blind or not config.statistics.unblind
+    if blinded and len(table) and int(table.column("run").max()) >= FIRST_RUN:
         msg = (
             f"the files hold real data (run {int(table.column('run').max())}), and the search is blinded. Score "
             "simulation, or use classifiers of a search with unblind = true in [statistics]."

@@ -15,13 +15,15 @@ from analysis import __version__
 from analysis.cli.events import select
 from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
-from analysis.cli.limit import inject, limit
+from analysis.cli.limit import inject, limit, print_limits
 from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
+from analysis.cli.validate import print_validation, validation_options, with_draws
 from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
+    from analysis.config import SearchConfig
     from analysis.datasets import Dataset
     from analysis.location import Location
     from analysis.processed import ProcessedEvents
@@ -40,10 +42,13 @@ def cli() -> None:
 
 
 @cli.command()
+@click.option("--limits", is_flag=True, help="Set limits on the signal samples too, as `cwola limit` does.")
 @options(
-    "datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "output", "skip", "timeout", "parts", "where"
+    *("datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "skip", "timeout"),
+    *("parts", "where"),
 )
 def run(
+    limits: bool,
     datasets: Path,
     exclude: tuple[str, ...],
     output: Path,
@@ -53,8 +58,8 @@ def run(
     parts: Location | None,
     **settings: Any,
 ) -> None:
-    """Run the whole search: process, scan and plot, each resuming from what is on disk."""
-    from analysis import workflow
+    """Run the whole search: process, validate, scan and plot, each resuming from what is on disk."""
+    from analysis import workflow, workflow_limits
     from analysis.compute import open_backend
 
     config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
@@ -62,11 +67,16 @@ def run(
     with open_results(output) as folder, open_backend(**where) as backend:
         events = workflow.process(chosen, config, folder, backend, **options)
         _print_cutflow(events)
+        if config.validation.in_run:
+            workflow.validate(events, config, folder, backend, sources=config.validation.in_run)
         summary = workflow.scan(events, config, folder, backend)
+        found = workflow_limits.limit(events, config, folder, backend) if limits else None
         workflow.plot(folder, config, backend)
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
-    _print_scan(summary, folder)
+    _print_scan(summary, folder, config)
+    if found is not None:
+        print_limits(found)
 
 
 @cli.command()
@@ -93,7 +103,34 @@ def process(
 
 
 @cli.command()
-@options("exclude", "preset", "config", "plugin", "seed", "seeds", "output", "where")
+@validation_options
+@options("exclude", "preset", "config", "plugin", "seed", "output", "where")
+def validate(
+    exclude: tuple[str, ...],
+    output: Path,
+    where: dict[str, Any],
+    draws: int | None,
+    sources: tuple[str, ...],
+    **settings: Any,
+) -> None:
+    """Test the search where there is no signal, before it is run: a verdict for every window.
+
+    Samples: data with large |Δy|, simulation, and two that are made of the data beside each window. See
+    docs/validation.md.
+    """
+    from analysis import workflow
+    from analysis.compute import open_backend
+    from analysis.processed import load_events
+
+    with open_results(output, create=False) as folder, open_backend(**where) as backend:
+        config = with_draws(resolve_config(**settings, fallback=folder.config), draws)
+        events = load_events(folder).without(exclude)
+        verdicts = workflow.validate(events, config, folder, backend, sources=sources or None)
+    print_validation(verdicts)
+
+
+@cli.command()
+@options("exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "where")
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
     from analysis import workflow
@@ -103,14 +140,14 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
         summary = workflow.scan(load_events(folder).without(exclude), config, folder, backend)
-    _print_scan(summary, folder)
+    _print_scan(summary, folder, config)
 
 
 @cli.command()
 @click.option(
     "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
 )
-@options("preset", "config", "plugin", "output", "where")
+@options("preset", "config", "plugin", "blind", "output", "where")
 def plot(control: bool, output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
     from analysis import workflow, workflow_events
@@ -244,15 +281,20 @@ def _print_skipped(events: ProcessedEvents) -> None:
         click.echo(f"skipped {file['file']} (dataset {file['dataset']}, {entries}): {file['reason']}")
 
 
-def _print_scan(summary: ScanSummary, folder: ResultsFolder) -> None:
+def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig) -> None:
     from analysis.console import open_console
     from analysis.errors import WindowError
-    from analysis.summary import headline, scan_table
+    from analysis.summary import blinding_note, headline, scan_table
     from analysis.summary_signals import signal_notes, signal_table
+    from analysis.summary_validation import verdict_lines
 
     console = open_console()
     console.print(scan_table(summary.results, blinded=summary.blinded))
     console.print(headline(summary.results, summary.global_result))
+    if summary.blinded and (note := blinding_note(config)):
+        console.print(note, markup=False)
+    for line in verdict_lines(summary.validation, len(summary.results)):
+        console.print(line, markup=False, highlight=False)
     if summary.signals:
         console.print(signal_table(summary.signals))
         for note in signal_notes(summary.signals):

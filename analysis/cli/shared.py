@@ -57,6 +57,11 @@ def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             type=click.IntRange(1),
             help="Trainings of each window, for median and band of z; replaces learning.n_seeds.",
         ),
+        "blind": click.option(
+            "--blind",
+            is_flag=True,
+            help="Show no count, p-value or observed limit inside the windows; sets statistics.blind.",
+        ),
         "debug": click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
         "output": click.option(
             "--output",
@@ -100,6 +105,7 @@ def resolve_config(
     plugins: tuple[str, ...],
     seed: int | None = None,
     seeds: int | None = None,
+    blind: bool = False,
     fallback: Path | None = None,
 ) -> SearchConfig:
     """Resolve the options; without any, take the configuration that the results folder was made with."""
@@ -110,6 +116,8 @@ def resolve_config(
     overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
     if seeds is not None:
         overrides["learning"] = {"n_seeds": seeds}
+    if blind:
+        overrides["statistics"] = {"blind": True}
     return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
 
 

@@ -19,6 +19,7 @@ from analysis.config.limits import LimitsConfig
 from analysis.config.model import Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
+from analysis.config.validation import ValidationConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
 
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 DEFAULT_PRESET = "demo"
+
+_LATER_STATISTICS = {"blind": False, "non_closure": "none"}
 
 
 class ScanConfig(Model):
@@ -152,12 +155,19 @@ class StatisticsConfig(Model):
         Background-only spectra from which the global p-value comes; 0 for the Bonferroni bound alone.
     unblind : bool
         Datasets of kind "data" show no count, p-value or observed limit inside a window unless this is true.
+    blind : bool
+        Show none of them, whatever the kind of the datasets; wins over `unblind`.
+    non_closure : str
+        "correct" moves the background of every selection by what the estimate was measured to be off on samples without
+        signal, and adds the error of that as a nuisance parameter. "none" takes the fit at its word.
     """
 
     cls_level: Fraction = 0.05
     calculator: Literal["auto", "asymptotics", "toys"] = "auto"
     pseudo_experiments: Annotated[int, Field(ge=0)] = 1000
     unblind: bool = False
+    blind: bool = False
+    non_closure: Literal["none", "correct"] = "none"
 
 
 class PlotConfig(Model):
@@ -185,7 +195,7 @@ class SearchConfig(Model):
     plugins : tuple of str
         Modules, or paths of `.py` files, that add features, cuts, formats, systematics, methods or background
         functions.
-    selection, scan, learning, background, statistics, plots, limits
+    selection, scan, learning, background, statistics, validation, plots, limits
         One model per stage.
     systematics : tuple of SystematicConfig
         Uncertainties of simulation; none by default.
@@ -198,6 +208,7 @@ class SearchConfig(Model):
     learning: LearningConfig = LearningConfig()
     background: BackgroundConfig = BackgroundConfig()
     statistics: StatisticsConfig = StatisticsConfig()
+    validation: ValidationConfig = ValidationConfig()
     plots: PlotConfig = PlotConfig()
     limits: LimitsConfig = LimitsConfig()
     systematics: tuple[SystematicConfig, ...] = ()
@@ -216,8 +227,15 @@ class SearchConfig(Model):
     def digest(self, *sections: str) -> str:
         """Digest of the whole configuration, or of the named sections; of files only the names count."""
         document = self.model_dump(mode="json", context={"portable": True})
+        # Keys that came later count only where they are used: results without them stay valid.
         if not self.plugins:
-            del document["plugins"]  # as before there were any: results without them stay valid
+            del document["plugins"]
+        for key, unused in _LATER_STATISTICS.items():
+            if document["statistics"][key] == unused:
+                del document["statistics"][key]
+        for name in ("limits", "validation"):
+            if not sections and document[name] == SearchConfig().model_dump(mode="json")[name]:
+                del document[name]
         return digest({name: document[name] for name in sections} if sections else document)
 
 

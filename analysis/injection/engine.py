@@ -162,7 +162,7 @@ class _Counted:
             efficiency=one.efficiency,
             n_obs=n_obs,
             background=one.background,
-            background_error=one.background_error,
+            background_error=one.total_error,
             weight=one.weight,
             signal=events / total,
             signal_error=float(np.sqrt(self.yields.squares[index])) / total,

@@ -77,7 +77,7 @@ class InjectedSelection:
     n_obs : float or None
         Events of the data in the window; None while blinded.
     background, background_error : float or None
-        From the sideband fit, events.
+        From the sideband fit, events; the error holds that of a correction for non-closure.
     weight : float
         See `analysis.evaluation.SelectionResult`.
     signal, signal_error : float

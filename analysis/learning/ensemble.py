@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from analysis.errors import TableError
 from analysis.identity import uniform
 from analysis.learning.training_set import TrainingSet
 
-__all__ = ["BoostedTrees", "Choice", "FittedEnsemble"]
+__all__ = ["BoostedTrees", "Choice", "FittedEnsemble", "without_counts"]
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,22 @@ def _one_thread() -> Any:
     Where other processes need the cores, a matrix takes nine times longer otherwise.
     """
     return xgb.config_context(nthread=1)
+
+
+def without_counts(document: bytes) -> bytes:
+    """Set to zero what an xgboost UBJ document tells of its training sample: sums of weights and gains of the nodes.
+
+    The weights have mean 1, so that the sum at a root tells how many events were trained on. Scores do not change:
+    splits and leaves stay as they are.
+    """
+    booster = xgb.Booster({"nthread": 1})
+    booster.load_model(bytearray(document))
+    content = json.loads(bytes(booster.save_raw("json")))
+    for tree in content["learner"]["gradient_booster"]["model"]["trees"]:
+        for key in ("sum_hessian", "loss_changes", "base_weights"):
+            tree[key] = [0.0] * len(tree[key])
+    booster.load_model(bytearray(json.dumps(content).encode()))
+    return bytes(booster.save_raw("ubj"))
 
 
 def _hide(training: TrainingSet, columns: NDArray[np.int64]) -> TrainingSet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from analysis.config import StatisticsConfig
 from analysis.errors import StatisticsError
 from analysis.injection import InjectedSelection, InjectionResult
+from analysis.learning import INCLUSIVE
 from analysis.limits.rules import StrengthLimits, StrengthScan
 from analysis.statistics import Counting, LimitResult, counting_workspace, upper_limit
 
@@ -35,7 +36,7 @@ class Candidate:
     method: str
     features: tuple[str, ...]
     selection: str
-    found: dict[float, tuple[InjectedSelection | None, ...]]
+    found: Mapping[float, tuple[InjectedSelection | None, ...]]
 
     @property
     def label(self) -> str:
@@ -63,8 +64,7 @@ def candidates(results: Iterable[InjectionResult]) -> list[Candidate]:
     Parameters
     ----------
     results : iterable of InjectionResult
-        In any order. The inclusive selection is there once, since no classifier enters it; where injected events are
-        counted too, once for every strength and choice of them.
+        In any order; the inclusive selection is there once, since no classifier enters it.
 
     Returns
     -------
@@ -79,14 +79,15 @@ def candidates(results: Iterable[InjectionResult]) -> list[Candidate]:
         for method, features in groups:
             of_group = [r for r in ordered if (r.injection.method, r.injection.features) == (method, features)]
             strengths = dict.fromkeys(result.injection.strength for result in of_group)
-            by_strength = {
+            by_strength: Mapping[float, tuple[InjectedSelection | None, ...]] = {
                 strength: tuple(r.selection(name) for r in of_group if r.injection.strength == strength)
                 for strength in strengths
             }
-            if name == "inclusive" and not any(result.injection.counted for result in of_group):
-                by_strength = {strength: of[:1] for strength, of in by_strength.items() if strength == min(strengths)}
+            if name == INCLUSIVE:
+                there = {x: tuple(one for one in of if one is not None) for x, of in by_strength.items()}
+                by_strength = {strength: of for strength, of in there.items() if of}
             found.append(Candidate(method, features, name, by_strength))
-            if name == "inclusive":
+            if name == INCLUSIVE:
                 break
     return found
 

@@ -43,7 +43,12 @@ class _Task:
 
 
 def save_injection_figures(
-    document: Mapping[str, Any], folder: Path, config: PlotConfig, *, backend: Backend | None = None
+    document: Mapping[str, Any],
+    folder: Path,
+    config: PlotConfig,
+    *,
+    blinded: bool = False,
+    backend: Backend | None = None,
 ) -> list[Path]:
     """Draw the limits on signal samples and what the injections tell of them.
 
@@ -55,6 +60,9 @@ def save_injection_figures(
     folder : pathlib.Path
         Created where missing. Such figures of earlier results are removed.
     config : PlotConfig
+    blinded : bool
+        Draw nothing of the counts, also where the document holds them: no observed limits, maps of the signal instead
+        of the data, and no sensitivities, which are made of counts.
     backend : Backend, optional
         Where figures are drawn; in this process where absent.
 
@@ -65,12 +73,20 @@ def save_injection_figures(
         `map_<signal>_<selection>` and `sensitivity_<signal>`, in every format of the configuration.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [_Task(stem, draw, content, config, folder) for stem, draw, content in _contents(document)]
+    shown = _without_counts(document) if blinded else document
+    tasks = [_Task(stem, draw, content, config, folder) for stem, draw, content in _contents(shown)]
     results = (backend or Serial()).map(_save, tasks)
     drawn = dict(track(results, total=len(tasks), description="Drawing"))
     paths = [path for index in range(len(tasks)) for path in drawn[index]]
     remove_stale(folder, INJECTION_PATTERNS, paths)
     return paths
+
+
+def _without_counts(document: Mapping[str, Any]) -> dict[str, Any]:
+    hidden = {"observed_selected": None, "observed_fb": None}
+    limits = [{**one, **hidden} for one in document.get("limits", [])]
+    scans = [{**scan, "maps": [{**one, "data": {}} for one in scan["maps"]]} for scan in document.get("injections", [])]
+    return {"limits": limits, "injections": scans}
 
 
 def _contents(

@@ -224,8 +224,8 @@ def _summary(content: _Content) -> str:
         lines.append("Blinded")
     else:
         lines.append(f"$\\mathit{{n}} = {format_count(selected.n_obs)}$")
-    if selected.background is not None and selected.background_error is not None:
-        lines.append(f"$\\mathit{{b}}$ = {format_with_error(selected.background, selected.background_error)}")
+    if selected.background is not None and selected.total_error is not None:
+        lines.append(f"$\\mathit{{b}}$ = {format_with_error(selected.background, selected.total_error)}")
     if selected.discovery is not None and not content.hidden:
         lines.append(f"$\\mathit{{z}} = {round(selected.discovery.z, 1) + 0.0:.1f}$")
     return "\n".join(lines)

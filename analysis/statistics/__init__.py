@@ -1,5 +1,6 @@
 """Statistics on top of pyhf: workspaces, p-values, limits, and the price of many looks. The only users of pyhf."""
 
+from analysis.statistics.expected import discovery_events, expected_discovery
 from analysis.statistics.impacts import Impact, Impacts, impacts
 from analysis.statistics.inference import DiscoveryResult, LimitResult, discovery, upper_limit
 from analysis.statistics.modifiers import combined_modifier, yield_modifier
@@ -23,6 +24,8 @@ __all__ = [
     "counting_workspace",
     "counting_z",
     "discovery",
+    "discovery_events",
+    "expected_discovery",
     "global_significance",
     "impacts",
     "shape_workspace",

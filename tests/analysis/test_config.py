@@ -9,7 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from analysis.config import LearningConfig, SearchConfig, SelectionConfig, available_presets, load_config
+from analysis.datasets import Dataset, Kind
 from analysis.errors import ConfigError
+from analysis.identity import digest
+from analysis.processed import ProcessedEvents, is_blinded
 from analysis.regions import RegionScan
 
 
@@ -204,3 +207,34 @@ def test_the_page_on_the_selection_has_every_key_and_examples_that_load() -> Non
 def test_tuning_that_cannot_work_is_refused(learning: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         load_config(overrides={"learning": learning})
+
+
+def test_statistics_that_are_not_used_leave_the_digest_of_older_results_as_it_was() -> None:
+    config = load_config()
+    document = config.model_dump(mode="json", context={"portable": True})
+    before = {key: value for key, value in document.items() if key != "plugins"}
+    before["statistics"] = {
+        key: document["statistics"][key] for key in ("cls_level", "calculator", "pseudo_experiments", "unblind")
+    }
+    assert config.digest() == digest(before)
+    for used in ({"blind": True}, {"non_closure": "correct"}):
+        other = load_config(overrides={"statistics": used})
+        assert other.digest() != config.digest()
+        assert other.digest("statistics") != config.digest("statistics")
+
+
+@pytest.mark.parametrize(
+    ("kind", "unblind", "blind", "hidden"),
+    [
+        ("data", False, False, True),
+        ("data", True, False, False),
+        ("data", True, True, True),
+        ("pseudodata", False, False, False),
+        ("pseudodata", False, True, True),
+        ("pseudodata", True, True, True),
+    ],
+)
+def test_blind_wins_whatever_the_kind(kind: Kind, unblind: bool, blind: bool, hidden: bool) -> None:
+    events = ProcessedEvents({"one": Dataset("one", kind, "nanoaod", ())}, {}, "", {})
+    config = load_config(overrides={"statistics": {"unblind": unblind, "blind": blind}})
+    assert is_blinded(events, config) is hidden

@@ -418,8 +418,24 @@ def test_figures_follow_the_masses_and_old_ones_go(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths} | set(kept)
     save_figures([], tmp_path, PNG, blinded=False)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths}
-    assert save_injection_figures({}, tmp_path, PNG) == []
+    hidden = save_injection_figures({"sensitivity": [sensitivity_of()]}, tmp_path, PNG, blinded=True)
+    assert hidden == []
     assert not list(tmp_path.iterdir())
+
+
+def test_a_blinded_figure_is_that_of_a_document_without_counts(tmp_path: Path) -> None:
+    masses_of = masses(3700.0)
+    scan = {**scan_of("a"), "candidates": [], "maps": [map_of(0.0)]}
+    seen = {"limits": signal("a", 30.0, masses_of, observed=3.0), "injections": [scan]}
+    unseen = {
+        "limits": signal("a", 30.0, masses_of),
+        "injections": [{**scan, "maps": [map_of(0.0, blinded=True)]}],
+    }
+    config = PlotConfig(formats=("svg",))
+    drawn = save_injection_figures(seen, tmp_path / "seen", config, blinded=True)
+    wanted = save_injection_figures(unseen, tmp_path / "unseen", config)
+    assert len(drawn) == 4
+    assert [path.read_bytes() for path in drawn] == [path.read_bytes() for path in wanted]
 
 
 @pytest.fixture
@@ -441,7 +457,7 @@ def test_plot_draws_limits_of_the_search_that_it_draws(
     found = {"sensitivity": [sensitivity_of()]} if same else {}
     cutflow = {"data": {"all": {"events": 5, "weight": 5.0}}}
     total = {"p0": None, "z": None, "method": "toys"}
-    results = {"cutflow": cutflow, "n_minus_one": {}, "blinded": True, "global": total, **found}
+    results = {"cutflow": cutflow, "n_minus_one": {}, "blinded": False, "global": total, **found}
     (folder.path / "results.json").write_text("{}")
     monkeypatch.setattr(ResultsFolder, "load_results", lambda _: (results, []))
     folder.plots.mkdir()

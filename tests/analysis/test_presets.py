@@ -14,8 +14,9 @@ from analysis.config import SearchConfig, load_config
 from analysis.errors import WindowError
 from analysis.methods import METHODS, SACWoLa, configured_method
 from analysis.regions import RegionScan
+from analysis.requirements import require_known
 from analysis.schema import FeatureSpec
-from analysis.search import SearchData, require_known, run_window
+from analysis.search import SearchData, run_window
 from analysis.table import EventTable
 from tests.toy_tables import dijet_masses, table_of
 
@@ -43,6 +44,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "learning.cross_fitting": "nested",
         "background.strategy": "chi2-acceptance",
         "background.sqrt_s_gev": 13000,
+        "limits.samplings": 5,
     },
     "atlas-2025": {
         "scan.width": 600,
@@ -57,6 +59,11 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "learning.threshold_reference": "background-template",
         "learning.efficiencies": [0.1, 0.02],
         "background.sqrt_s_gev": 13000,
+        "limits.feature_sets": [
+            ["mj1", "mj2"],
+            ["mj1", "mj2", "tau21_j1", "tau21_j2"],
+            ["mj1", "mj2", "tau21_j1", "tau21_j2", "tau32_j1", "tau32_j2"],
+        ],
     },
     "sa-cwola-2021": {
         "selection.leading_pt_min": 1300,

@@ -36,6 +36,20 @@ formats = ["png"]
 """
 
 
+LIMITS = """
+[limits]
+strengths = [0.1, 0.4]
+samplings = 2
+display_efficiencies = [0.1, 0.03]
+
+[statistics]
+calculator = "asymptotics"
+pseudo_experiments = 0
+"""
+N_GENERATED = 900
+"""Of the signal sample that is limited."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     code: int
@@ -105,6 +119,27 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> ToySearch:
     return make_toy(tmp_path_factory.mktemp("toy"), [5000, 4000])
 
 
+@pytest.fixture(scope="session")
+def limits(toy: ToySearch, tmp_path_factory: pytest.TempPathFactory) -> ToySearch:
+    """The toy search with a signal sample and settings for its limits."""
+    folder = tmp_path_factory.mktemp("limits")
+    rng = np.random.default_rng(3)
+    events = [signal_event(rng.normal(3500, 80), rng) for _ in range(N_GENERATED)]
+    write_nanoaod(folder / "point.root", events, run=17)
+    document = json.loads(toy.datasets.read_text())
+    document["qcd"]["files"] = {str(toy.folder / "qcd_*.root"): "Events"}
+    del document["bump"]
+    masses = {"A": 3500.0, "B": 400.0, "C": 150.0}
+    common = {"kind": "signal", "format": "nanoaod", "masses": masses, "n_generated": N_GENERATED}
+    document["point"] = {
+        "files": {str(folder / "point.root"): "Events"},
+        "metadata": common | {"xsec_pb": 0.01, "lumi_ifb": 20.0},
+    }
+    (folder / "datasets.json").write_text(json.dumps(document))
+    (folder / "search.toml").write_text(toy.config.read_text() + LIMITS)
+    return ToySearch(folder)
+
+
 def make_toy(folder: Path, sizes: Sequence[int]) -> ToySearch:
     """Write background files of the given numbers of events, a signal file, and what a search of them needs."""
     rng = np.random.default_rng(7)
@@ -112,7 +147,7 @@ def make_toy(folder: Path, sizes: Sequence[int]) -> ToySearch:
     for number, size in enumerate(sizes, 1):
         events = [_background_event(m, rng) for m in islice(masses, size)]
         write_nanoaod(folder / f"qcd_{number}.root", events, run=number)
-    signal = [_signal_event(rng.normal(3500, 80), rng) for _ in range(300)]
+    signal = [signal_event(rng.normal(3500, 80), rng) for _ in range(300)]
     write_nanoaod(folder / "bump.root", signal, run=len(sizes) + 1)
     datasets: dict[str, Any] = {
         "qcd": {
@@ -143,7 +178,7 @@ def _background_event(mjj: float, rng: np.random.Generator) -> list[JetValues]:
     return _event(mjj, masses, tau21, rng)
 
 
-def _signal_event(mjj: float, rng: np.random.Generator) -> list[JetValues]:
+def signal_event(mjj: float, rng: np.random.Generator) -> list[JetValues]:
     return _event(mjj, rng.normal([400, 150], 15), rng.uniform(0.1, 0.3, 2), rng)
 
 

@@ -18,13 +18,16 @@ import xgboost as xgb
 from analysis import cli
 from analysis.config import load_config
 from analysis.identity import uniform
+from analysis.non_closure import NonClosure
 from analysis.published import load_classifiers
 from analysis.records import check_results
 from analysis.signal_points import PointTask, evaluate_point
 from analysis.signal_yields import SignalSample
 from analysis.store import ResultsFolder
+from analysis.summary_signals import signal_table
 from analysis.table import EventTable
 from tests import plain
+from tests.analysis.statistics.closed_forms import signed_z
 from tests.integration.conftest import Cwola, ToySearch
 from tests.toys import jet, write_nanoaod
 
@@ -273,6 +276,50 @@ def test_limits_in_events_in_strength_and_in_fb_belong_together(point):
     assert one["impacts"]["expected"]["strength"] == pytest.approx(limit["expected_strength"][2], rel=1e-3)
 
 
+def test_the_expected_significance_is_the_closed_form(finished: Path, point: dict[str, Any]):
+    (window,) = json.loads((finished / "results.json").read_text())["windows"]
+    backgrounds = {one["name"]: (one["background"], one["background_error"]) for one in window["selections"]}
+    for one in point["selections"]:
+        b, sigma = backgrounds[one["selection"]]
+        net = one["events"] * (1 - one["absorbed_fraction"])
+        assert one["expected_z"] == pytest.approx(signed_z(b + net, b, sigma), abs=1e-4)
+        assert signed_z(b + one["events_3sigma"], b, sigma) == pytest.approx(3, abs=1e-3)
+
+
+def test_significances_are_printed_where_there_are_any(point: dict[str, Any]):
+    def headings(signals: list[dict[str, Any]]) -> list[str]:
+        return [str(column.header) for column in signal_table(signals).columns]
+
+    assert headings([point])[-2:] == ["Expected z", "Net events for 3σ"]
+    older = [{key: value for key, value in one.items() if "sigma" not in key} for one in point["selections"]]
+    assert headings([{**point, "selections": older}])[-1] == "Expected z"
+    assert headings([{**point, "selections": [{**one, "expected_z": None} for one in older]}])[-1] == "fb"
+
+
+def test_the_correction_of_the_background_is_in_the_workspaces_of_signals(finished: Path, point: dict[str, Any]):
+    config, classifiers = load_classifiers(finished)
+    _, windows = ResultsFolder(finished).load_results()
+    hidden = json.loads((finished / "process.json").read_text())
+    table = EventTable.from_parts((finished / "parts" / hidden["digest"] / "dataset=point").glob("*.parquet"))
+    sample = SignalSample("point", (), {"nominal": table.in_region("search")}, None, None, None, True, ())
+    shift = NonClosure(0.0, 0.3)
+    corrected = [replace(w, selections=tuple(replace(s, non_closure=shift) for s in w.selections)) for w in windows]
+    found = [
+        evaluate_point(PointTask(sample, tuple(classifiers), tuple(some), config, True))
+        for some in (windows, corrected)
+    ]
+    one = corrected[0].selections[1]
+    model = pyhf.Workspace(found[1][1][f"{WINDOW}_{SELECTION}"]).model()
+    assert "non_closure" in model.config.parameters
+    for before, after in zip(*(document["selections"] for document, _ in found), strict=True):
+        assert after["limit"]["expected_events"][2] > 1.1 * before["limit"]["expected_events"][2]
+        assert "non_closure" in {item["name"] for item in after["impacts"]["expected"]["parameters"]}
+    selected = next(item for item in found[1][0]["selections"] if item["selection"] == SELECTION)
+    net = selected["events"] * (1 - selected["absorbed_fraction"])
+    total = np.hypot(one.background_error, 0.3 * one.background)
+    assert selected["expected_z"] == pytest.approx(signed_z(one.background + net, one.background, total), abs=1e-4)
+
+
 def test_adding_systematics_trains_nothing_again(finished):
     before, after = ((finished / f"{name}.toml.time").read_text() for name in ("plain", "search"))
     assert before == after
@@ -329,6 +376,8 @@ def test_nothing_observed_is_told_while_blinded(finished: Path):
         assert {one["limit"][f"observed_{unit}"] for unit in ("events", "strength")} == {None}
         assert "expected_fb" not in one["limit"]
         assert one["acceptance_efficiency"] is None
+        assert one["expected_z"] is None  # of a strength that nobody gave
+        assert one["events_3sigma"] > 0
     for workspace in workspaces.values():
         background = workspace["channels"][0]["samples"][1]["data"]
         assert workspace["observations"][0]["data"] == background

@@ -11,6 +11,7 @@ and with that of the classifiers of the search itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from analysis.config import SearchConfig, load_config
 from analysis.evaluation import SearchData
 from analysis.identity import event_hash
-from analysis.injection import InjectedSelection, Injection, InjectionData, inject
+from analysis.injection import InjectedSelection, Injection, InjectionData, InjectionResult, inject
 from analysis.limits import RuleLimit, apply_rule, candidates, naive_selection
 from analysis.regions import RegionScan
 from analysis.signal_yields import SignalSample
@@ -89,6 +90,11 @@ def measure(point: Point) -> Point:
         for strength in (0.0, *STRENGTHS)
         for sampling in range(SAMPLINGS)
     ]
+    return {"limits": summary(results)}
+
+
+def summary(results: Sequence[InjectionResult]) -> dict[str, Any]:
+    """Observed and expected limits by rule, and at fixed efficiency."""
     found = candidates(results)
     limits: dict[str, Any] = {}
     for rule in ("atlas-2020", "atlas-2025"):
@@ -99,7 +105,7 @@ def measure(point: Point) -> Point:
     own = [one.found[0.0][0] for one in found]
     limits["fixed-efficiency"] = _best(naive)
     limits["own classifiers"] = _best([one for one in own if one is not None and one.expected])
-    return {"limits": limits}
+    return limits
 
 
 def _limit(limit: RuleLimit) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""Non-closure of the background estimate: how far it was off where there is no signal, and what is done about it.
+
+The relative non-closure of a selection, delta = (n - b) / b, is measured on samples without signal. A search that
+corrects for it (`statistics.non_closure = "correct"`) expects b (1 + delta), and the error of delta is one more error
+of the background, with a nuisance parameter of its own. Unlike the error of the fit it does not become smaller with the
+number of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import NamedTuple
+
+from analysis.errors import ConfigError
+from analysis.learning import INCLUSIVE
+
+__all__ = ["NON_CLOSURE", "Corrections", "NonClosure", "check_corrections"]
+
+NON_CLOSURE = "non_closure"
+"""Name of the nuisance parameter."""
+
+Corrections = Mapping[str, Mapping[str, tuple[float, float] | None]]
+"""Window, such as "3300-3700", to selection to (delta, error); None, or nothing, where it could not be measured."""
+
+
+class NonClosure(NamedTuple):
+    """Relative non-closure of one selection in one window.
+
+    Attributes
+    ----------
+    delta : float
+        (n - b) / b, above -1.
+    error : float
+        One standard deviation of delta.
+    """
+
+    delta: float
+    error: float
+
+    def corrected(self, background: float, error: float) -> tuple[float, float]:
+        """Return the corrected background and what is left of the error of its fit, in events."""
+        return background * (1.0 + self.delta), error * (1.0 + self.delta)
+
+    def events(self, corrected: float) -> float:
+        """Error of delta in events, for a background that is corrected already."""
+        return corrected / (1.0 + self.delta) * self.error
+
+
+def check_corrections(
+    found: Corrections | None, windows: Iterable[str], selections: Sequence[str]
+) -> dict[str, dict[str, NonClosure]]:
+    """Take what a search needs of measured corrections.
+
+    Parameters
+    ----------
+    found : mapping of window to selection to (delta, error), or None
+        None where nothing was measured.
+    windows, selections : names
+        Of the search. Inclusive selections without an entry stay as they are.
+
+    Returns
+    -------
+    dict of str to dict of str to NonClosure
+
+    Raises
+    ------
+    ConfigError
+        If there are none, a selection of a window has none, as where the window could not be tested, or one is not
+        finite, at or below -1, or has a negative error.
+    """
+    remedy = 'Measure it with `cwola validate`, or set non_closure = "none" in [statistics] of the configuration.'
+    if found is None:
+        msg = f'statistics.non_closure = "correct" needs the measured non-closure of every window. {remedy}'
+        raise ConfigError(msg)
+    checked: dict[str, dict[str, NonClosure]] = {}
+    for window in windows:
+        given = {name: pair for name, pair in found.get(window, {}).items() if pair is not None}
+        if lacking := [name for name in selections if name not in given and name != INCLUSIVE]:
+            msg = (
+                f"window {window} GeV, selection {lacking[0]}: its non-closure was not measured, so the background "
+                f"cannot be corrected. {remedy} Or leave the window out of [scan]."
+            )
+            raise ConfigError(msg)
+        checked[window] = {name: _checked(given[name], window, name) for name in selections if name in given}
+    return checked
+
+
+def _checked(pair: tuple[float, float], window: str, selection: str) -> NonClosure:
+    one = NonClosure(*map(float, pair))
+    if not (isfinite(one.delta) and isfinite(one.error) and one.delta > -1 and one.error >= 0):
+        msg = (
+            f"window {window} GeV, selection {selection}: expected a relative non-closure above -1 and an error of at "
+            f"least 0, found {one.delta:g} ± {one.error:g}. Validate with more events."
+        )
+        raise ConfigError(msg)
+    return one

@@ -1,0 +1,87 @@
+"""Expected significance of a signal, from the Asimov data set of signal and background (arXiv:1007.1727)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from analysis.errors import StatisticsError
+from analysis.statistics.likelihood import Likelihood
+from analysis.statistics.toys import signed_roots
+
+__all__ = ["discovery_events", "expected_discovery"]
+
+_TOLERANCE = 1e-4
+_MAX_DOUBLINGS = 60
+
+
+def expected_discovery(workspace: dict[str, Any], events: float) -> float:
+    """Median significance of the discovery of a signal, from its Asimov data.
+
+    The data are the expectation of pyhf's model with the signal and all nuisance parameters at their nominal values;
+    observed counts do not enter.
+
+    Parameters
+    ----------
+    workspace : dict
+        pyhf workspace whose parameter of interest scales the signal; any number of bins.
+    events : float
+        Signal events in all bins together, in the events of the workspace.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    StatisticsError
+        If the workspace cannot be used, the number of events is not finite and positive, or a fit fails.
+    """
+    if not (np.isfinite(events) and events > 0):
+        msg = f"an expected significance needs a positive number of signal events, found {events:g}."
+        raise StatisticsError(msg)
+    likelihood = Likelihood(workspace)
+    return _asimov_z(likelihood, events / likelihood.events)
+
+
+def discovery_events(workspace: dict[str, Any], z: float) -> float:
+    """Signal events of which the expected significance is `z`.
+
+    Parameters
+    ----------
+    workspace : dict
+        As for `expected_discovery`.
+    z : float
+        Positive.
+
+    Returns
+    -------
+    float
+        In the events of the workspace.
+
+    Raises
+    ------
+    StatisticsError
+        If the workspace cannot be used, no number of events is enough, or a fit fails.
+    """
+    likelihood = Likelihood(workspace)
+    high = z  # mu = 1 is of the order of one standard deviation in the workspaces of this package
+    for _ in range(_MAX_DOUBLINGS):
+        if _asimov_z(likelihood, high) > z:
+            break
+        high *= 2.0
+    else:
+        msg = f"no number of signal events gives an expected significance of {z:g}: check the errors of the background."
+        raise StatisticsError(msg)
+    mu = brentq(lambda one: _asimov_z(likelihood, one) - z, 0.0, high, rtol=_TOLERANCE)
+    return float(mu) * likelihood.events
+
+
+def _asimov_z(likelihood: Likelihood, mu: float) -> float:
+    if mu == 0:
+        return 0.0
+    parameters = likelihood.start[None].copy()
+    parameters[0, likelihood.poi] = mu
+    return float(signed_roots(likelihood, likelihood.expected(parameters))[0])

@@ -73,18 +73,14 @@ def draw_signal_limits(limits: Sequence[Mapping[str, Any]], rule: str, *, ax: Ax
         shown.column("limit"),
         rows,
         ax,
-        {**style, "marker": "o", "color": "black", "markeredgecolor": "black"},
+        {**style, "marker": "o", "color": "black", "markeredgecolor": "black", "zorder": 4},
         "Observed",
     )
     inclusive, naive = (
         _points(shown.column(name, 2), rows, ax, style | look, f"{label}, expected")
         for name, look, label in (
             ("inclusive", {"marker": "D", "color": PALETTE[0]}, RULE_LABELS["inclusive"]),
-            (
-                "naive",
-                {"marker": "X", "color": PALETTE[3], "markeredgecolor": "white"},
-                RULE_LABELS["fixed-efficiency"],
-            ),
+            ("naive", {"marker": "X", "color": PALETTE[3]}, RULE_LABELS["fixed-efficiency"]),
         )
     )
     ax.set(xscale="log", xlabel=shown.label, xlim=_range(shown))
@@ -115,7 +111,7 @@ def _draw_band(rows: Array, shown: LimitSet, sigma: int, ax: Axes) -> BarContain
 def _points(values: Array, rows: Array, ax: Axes, style: Mapping[str, Any], label: str) -> Line2D | None:
     if np.isnan(values).all():
         return None
-    (line,) = ax.plot(values, rows, label=label, zorder=3, **style)
+    (line,) = ax.plot(values, rows, label=label, **{"zorder": 3, **style})
     return line
 
 

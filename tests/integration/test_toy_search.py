@@ -9,11 +9,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from analysis import store
+import analysis
 from analysis.search import WindowResult
 from tests.integration.conftest import Cwola, ToySearch
 
-SCHEMA = Path(store.__file__).with_name("results.schema.json")
+SCHEMA = Path(analysis.__file__).with_name("results.schema.json")
 
 
 def read(folder: Path) -> dict[str, Any]:

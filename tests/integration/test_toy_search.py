@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 import analysis
+from analysis import store
 from analysis.search import WindowResult
 from tests.integration.conftest import Cwola, ToySearch
 

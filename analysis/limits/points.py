@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class LimitPoint:
     signal : str
     window : MassWindow
     inclusive : LimitResult
-        Without a classifier, in units of the strength: selected signal events.
+        Expected limit without a classifier, in units of the strength: selected signal events.
     background, background_error : float
         Events in the window before any classifier.
     net : float
@@ -92,7 +92,7 @@ def prepare_point(name: str, shared: InjectionData) -> LimitPoint:
     if config.limits.window == "scan":
         window = _scan_window(name, template, data, config, regions)
     passes = PassWeights((1.0,), (1.0,), np.ones((len(data.table), 1)), np.full((1, 1, 1, 2), -np.inf))
-    (inclusive,) = evaluate_window(data, window, edges, passes, (), config).selections
+    (inclusive,) = evaluate_window(replace(data, blinded=True), window, edges, passes, (), config).selections
     if inclusive.limit is None or inclusive.fit is None or not inclusive.background or not inclusive.total_error:
         raise StatisticsError(inclusive.reason or f"signal {name}: there is no inclusive limit.")
     net = _net(template, inclusive.fit, window, config) / float(table.weight.sum())

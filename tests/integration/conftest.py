@@ -36,6 +36,20 @@ formats = ["png"]
 """
 
 
+LIMITS = """
+[limits]
+strengths = [0.1, 0.4]
+samplings = 2
+display_efficiencies = [0.1, 0.03]
+
+[statistics]
+calculator = "asymptotics"
+pseudo_experiments = 0
+"""
+N_GENERATED = 900
+"""Of the signal sample that is limited."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     code: int
@@ -103,6 +117,27 @@ class ToySearch:
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> ToySearch:
     return make_toy(tmp_path_factory.mktemp("toy"), [5000, 4000])
+
+
+@pytest.fixture(scope="session")
+def limits(toy: ToySearch, tmp_path_factory: pytest.TempPathFactory) -> ToySearch:
+    """The toy search with a signal sample and settings for its limits."""
+    folder = tmp_path_factory.mktemp("limits")
+    rng = np.random.default_rng(3)
+    events = [signal_event(rng.normal(3500, 80), rng) for _ in range(N_GENERATED)]
+    write_nanoaod(folder / "point.root", events, run=17)
+    document = json.loads(toy.datasets.read_text())
+    document["qcd"]["files"] = {str(toy.folder / "qcd_*.root"): "Events"}
+    del document["bump"]
+    masses = {"A": 3500.0, "B": 400.0, "C": 150.0}
+    common = {"kind": "signal", "format": "nanoaod", "masses": masses, "n_generated": N_GENERATED}
+    document["point"] = {
+        "files": {str(folder / "point.root"): "Events"},
+        "metadata": common | {"xsec_pb": 0.01, "lumi_ifb": 20.0},
+    }
+    (folder / "datasets.json").write_text(json.dumps(document))
+    (folder / "search.toml").write_text(toy.config.read_text() + LIMITS)
+    return ToySearch(folder)
 
 
 def make_toy(folder: Path, sizes: Sequence[int]) -> ToySearch:

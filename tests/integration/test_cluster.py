@@ -43,10 +43,12 @@ def monitor(cluster: Cluster) -> Iterator[Client]:
 
 
 def commands(toy: ToySearch, output: Path, *where: object) -> list[list[object]]:
-    """Process and scan somewhere; figures are drawn on this machine anyway."""
+    """Process, validate and scan somewhere; figures are drawn on this machine anyway."""
+    options = ["--config", toy.config, "--output", output, *where]
     return [
         ["process", *toy.options(output), *where],
-        ["scan", "--config", toy.config, "--output", output, *where],
+        ["validate", *options, "--source", "rapidity", "--source", "simulation"],
+        ["scan", *options],
     ]
 
 
@@ -116,6 +118,24 @@ def test_killed_workers_change_nothing(
     assert_same(tmp_path / "killed", finished)
 
 
+def test_injections_survive_a_killed_worker(
+    cwola: Cwola, limits: ToySearch, cluster: Cluster, monitor: Client, tmp_path: Path
+) -> None:
+    for name, where in {"serial": ("--jobs", 1), "cluster": ("--dask-address", cluster.address)}.items():
+        assert cwola("process", *limits.options(tmp_path / name)).code == 0
+        killer = Killer(monitor, ["inject"] if name == "cluster" else [])
+        killer.start()
+        outcome = cwola("limit", "--output", tmp_path / name, *where)
+        assert outcome.code == 0, outcome.err
+        killer.join(10)
+        assert len(killer.killed) == (name == "cluster")
+    found = {name: (tmp_path / name / "limits.json").read_bytes() for name in ("serial", "cluster")}
+    assert found["cluster"] == found["serial"]
+    injections = [sorted((tmp_path / name / "injections").glob("*.json")) for name in ("serial", "cluster")]
+    assert [path.name for path in injections[0]] == [path.name for path in injections[1]]
+    assert all(one.read_bytes() == other.read_bytes() for one, other in zip(*injections, strict=True))
+
+
 def test_the_same_with_certificates_and_parts_elsewhere(
     cwola: Cwola, toy: ToySearch, finished: Path, environment: Path, tmp_path: Path
 ) -> None:
@@ -124,13 +144,13 @@ def test_the_same_with_certificates_and_parts_elsewhere(
     output, away = tmp_path / "tls", f"dir://::file://{tmp_path}/elsewhere"
     with running(tmp_path / "cluster", environment, security=files) as started:
         assert started.address.startswith("tls://")
-        process, scan = commands(toy, output, "--dask-address", started.address)
+        process, validate, scan = commands(toy, output, "--dask-address", started.address)
         bare = cwola(*process)
         assert bare.code == 1
         assert "--dask-tls" in bare.err
         tls = ["--dask-tls", f"{certificate},{certificate},{key}"]
-        processed, scanned = cwola(*process, *tls, "--parts", away), cwola(*scan, *tls)
-    assert (processed.code, scanned.code) == (0, 0), processed.err + scanned.err
+        done = [cwola(*process, *tls, "--parts", away), cwola(*validate, *tls), cwola(*scan, *tls)]
+    assert [one.code for one in done] == [0, 0, 0], "".join(one.err for one in done)
     assert not (output / "parts").exists()
     assert list((tmp_path / "elsewhere").rglob("*.parquet"))
     assert_same(output, finished)

@@ -15,43 +15,10 @@ import pytest
 
 from analysis import cli
 from analysis.records import check_results
-from tests.integration.conftest import Cwola, ToySearch, signal_event
+from tests.integration.conftest import N_GENERATED, Cwola, ToySearch
 from tests.integration.test_failures import interruptible, start
-from tests.toys import write_nanoaod
 
-LIMITS = """
-[limits]
-strengths = [0.1, 0.4]
-samplings = 2
-display_efficiencies = [0.1, 0.03]
-
-[statistics]
-calculator = "asymptotics"
-pseudo_experiments = 0
-"""
 N_INJECTIONS = 3 * 2
-N_GENERATED = 900
-
-
-@pytest.fixture(scope="module")
-def limits(toy: ToySearch, tmp_path_factory: pytest.TempPathFactory) -> ToySearch:
-    """The toy search with a signal sample, another one that is searched too, and two light windows."""
-    folder = tmp_path_factory.mktemp("limits")
-    rng = np.random.default_rng(3)
-    events = [signal_event(rng.normal(3500, 80), rng) for _ in range(N_GENERATED)]
-    write_nanoaod(folder / "point.root", events, run=17)
-    document = json.loads(toy.datasets.read_text())
-    document["qcd"]["files"] = {str(toy.folder / "qcd_*.root"): "Events"}
-    del document["bump"]
-    masses = {"A": 3500.0, "B": 400.0, "C": 150.0}
-    common = {"kind": "signal", "format": "nanoaod", "masses": masses, "n_generated": N_GENERATED}
-    document["point"] = {
-        "files": {str(folder / "point.root"): "Events"},
-        "metadata": common | {"xsec_pb": 0.01, "lumi_ifb": 20.0},
-    }
-    (folder / "datasets.json").write_text(json.dumps(document))
-    (folder / "search.toml").write_text(toy.config.read_text() + LIMITS)
-    return ToySearch(folder)
 
 
 def run(*arguments: object) -> None:

@@ -106,7 +106,7 @@ def searched() -> WindowResult:
 
 
 def draw_spectra() -> None:
-    """The spectrum after each cut, and the fit beside the mask."""
+    """Show the spectrum after each cut, and the fit beside the mask."""
     result = searched()
     centres = (result.edges[1:] + result.edges[:-1]) / 2000
     figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
@@ -146,7 +146,7 @@ def _draw_spectrum(
 
 
 def draw_looks() -> None:
-    """The largest of many significances without signal, against a single one."""
+    """Compare the largest of many significances without signal with a single one."""
     rng = np.random.default_rng(1)
     edges = np.arange(3000.0, 6500.0, 100.0)
     density = np.asarray(dijet_density(edges + 50, 9.0, 5.0))

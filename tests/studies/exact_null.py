@@ -9,6 +9,8 @@ working point.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -95,6 +97,24 @@ def measure(point: Point) -> Point:
     }
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How z scatters over pseudo-datasets; errors are statistical, of a Gaussian."""
+
+    n: int
+    mean: float
+    mean_error: float
+    width: float
+    width_error: float
+
+
+def spread(finished: Sequence[Point], selection: str) -> Spread:
+    """Mean and width of z of one selection, over the pseudo-datasets that have one."""
+    z = np.array([point["z"][selection] for point in finished if point["z"][selection] is not None])
+    width = float(z.std(ddof=1))
+    return Spread(len(z), float(z.mean()), width / len(z) ** 0.5, width, width / (2 * len(z)) ** 0.5)
+
+
 @study(minutes=30.0)
 def main(budget: Budget) -> None:
     """Run the study and print mean and width of z."""
@@ -102,11 +122,10 @@ def main(budget: Budget) -> None:
     for method, ensemble in dict.fromkeys((point["method"], point["ensemble"]) for point in finished):
         chosen = [point for point in finished if (point["method"], point["ensemble"]) == (method, ensemble)]
         for name in chosen[0]["z"]:
-            z = np.array([point["z"][name] for point in chosen if point["z"][name] is not None])
+            z = spread(chosen, name)
             click.echo(
-                f"{method}, {ensemble}, {name}: {len(z)} of {len(chosen)} fits, mean {z.mean():+.2f} +- "
-                f"{z.std(ddof=1) / np.sqrt(len(z)):.2f}, width {z.std(ddof=1):.2f} +- "
-                f"{z.std(ddof=1) / np.sqrt(2 * len(z)):.2f}"
+                f"{method}, {ensemble}, {name}: {z.n} of {len(chosen)} fits, mean {z.mean:+.2f} +- {z.mean_error:.2f}, "
+                f"width {z.width:.2f} +- {z.width_error:.2f}"
             )
 
 

@@ -12,6 +12,7 @@ and with that of the classifiers of the search itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -121,6 +122,27 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else round(float(value), 2)
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """How often the limits of one rule cover, and where they lie; strengths are numbers of signal events."""
+
+    n: int
+    covered: float
+    error: float
+    observed: float
+    expected: float
+
+
+def coverage(finished: Sequence[Point], true: float, rule: str) -> Coverage:
+    """Fraction of the limits that are not below the true strength, with its error, and median limits."""
+    chosen = [point["limits"][rule] for point in finished if point["true"] == true]
+    observed = np.array([one["observed"] or np.inf for one in chosen])
+    expected = np.array([one["expected"][2] or np.inf for one in chosen])
+    covered = float((observed >= true).mean())
+    error = max(covered * (1 - covered), 1 / len(chosen)) ** 0.5 / len(chosen) ** 0.5
+    return Coverage(len(chosen), covered, error, float(np.median(observed)), float(np.median(expected)))
+
+
 @study(minutes=30.0)
 def main(budget: Budget) -> None:
     """Run the study and print the coverage of every rule at every true strength."""
@@ -128,13 +150,10 @@ def main(budget: Budget) -> None:
     for true in TRUE:
         chosen = [point for point in finished if point["true"] == true]
         for rule in chosen[0]["limits"] if chosen else ():
-            observed = np.array([p["limits"][rule]["observed"] or np.inf for p in chosen])
-            expected = np.array([p["limits"][rule]["expected"][2] or np.inf for p in chosen])
-            covered = float((observed >= true).mean())
-            error = np.sqrt(max(covered * (1 - covered), 1 / len(chosen)) / len(chosen))
+            found = coverage(chosen, true, rule)
             click.echo(
-                f"true {true:g}, {rule}: covers {100 * covered:.1f} +- {100 * error:.1f} % of {len(chosen)}, median "
-                f"observed {np.median(observed):.0f}, expected {np.median(expected):.0f}"
+                f"true {true:g}, {rule}: covers {100 * found.covered:.1f} +- {100 * found.error:.1f} % of {found.n}, "
+                f"median observed {found.observed:.0f}, expected {found.expected:.0f}"
             )
 
 

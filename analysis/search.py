@@ -72,8 +72,8 @@ _NOT_SEARCH = (
     *("bump.py", "cli", "compute", "console.py", "control.py", "control_comparison.py", "demo", "event_list.py"),
     *("homogeneity.py", "injection", "limits", "location.py", "look_elsewhere.py"),
     *("mass_point.py", "performance.py", "plots"),
-    *("plugins.py", "processed.py", "pseudo_experiments.py", "published.py", "registry.py", "sculpting.py"),
-    *("seeds.py", "signal.py", "signal_points.py", "signal_yields.py", "spectrum_file.py", "store.py"),
+    *("plugins.py", "processed.py", "pseudo_experiments.py", "published.py", "registry.py", "report"),
+    *("sculpting.py", "seeds.py", "signal.py", "signal_points.py", "signal_yields.py", "spectrum_file.py", "store.py"),
     *("summary.py", "summary_limits.py", "summary_signals.py", "unblinding.py"),
     *("workflow.py", "workflow_events.py", "workflow_limits.py", "workflow_score.py", "workflow_signals.py"),
 )

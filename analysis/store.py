@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from analysis.config import SearchConfig
 from analysis.errors import ResultsError, writing
+from analysis.identity import digest
 from analysis.published import save_classifier
 from analysis.records import check_results, software_versions, window_document, window_from_document
 from analysis.search import WindowResult
@@ -292,6 +293,12 @@ class ResultsFolder:
         self._write_json(path, document, default=uhi.io.json.default)
         return path
 
+    def save_report(self, text: str, path: Path | None = None) -> Path:
+        """Write the report, atomically; to `report.html` unless told where."""
+        path = path or self.path / "report.html"
+        _write_text(path, text)
+        return path
+
     def save_results(self, document: Mapping[str, Any], keys: Sequence[str], seed_keys: Sequence[str] = ()) -> None:
         """Check and write `results.json` and the manifest, and remove windows that are not part of them.
 
@@ -321,7 +328,7 @@ class ResultsFolder:
             "random_state": document["random_state"],
             "inputs": document["inputs"],
             "blinded": document["blinded"],
-            **({"unblinding": before["unblinding"]} if "unblinding" in before else {}),
+            **{name: before[name] for name in ("unblinding", "drawn") if name in before},
             "window_keys": list(keys),
             "seed_keys": list(seed_keys),
             "sha256": {
@@ -340,6 +347,41 @@ class ResultsFolder:
         manifest = self._manifest()
         records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)
         self._write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": records})
+
+    def load_manifest(self) -> dict[str, Any]:
+        """Read the manifest.
+
+        Raises
+        ------
+        ResultsError
+            If the search has not run.
+        """
+        return self._read_json("manifest.json", "scan")
+
+    def record_figures(self) -> None:
+        """Write to the manifest which results the figures in `plots` are of."""
+        manifest = self.load_manifest()
+        self._write_json(self.path / "manifest.json", {**manifest, "drawn": self._drawn(manifest)})
+
+    def require_figures(self) -> None:
+        """Make sure that the figures in `plots` are of the results on disk: others may show what is blinded now.
+
+        Raises
+        ------
+        ResultsError
+            If they were not drawn, or of other results.
+        """
+        manifest = self.load_manifest()
+        if manifest.get("drawn") != self._drawn(manifest):
+            state = "are of other results" if "drawn" in manifest else "have not been drawn"
+            msg = f"the figures in {self.plots} {state}. Run `cwola plot --output {self.path}`."
+            raise ResultsError(msg)
+
+    def _drawn(self, manifest: Mapping[str, Any]) -> str:
+        """Digest of everything that the figures of a search show."""
+        results = self._read_json("results.json", "scan")
+        shown = [results.get(name) for name in ("blinded", "global", "cutflow", "n_minus_one")]
+        return digest([manifest["window_keys"], manifest.get("seed_keys", []), *shown])
 
     def _manifest(self) -> dict[str, Any]:
         """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""
@@ -411,14 +453,17 @@ class ResultsFolder:
 
     @staticmethod
     def _write_json(path: Path, document: Any, default: Any = None) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        text = json.dumps(document, indent=1, allow_nan=False, default=default) + "\n"
-        try:
-            with writing(path):
-                temporary.write_text(text, encoding="utf-8")
-                temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        _write_text(path, json.dumps(document, indent=1, allow_nan=False, default=default) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with writing(path):
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

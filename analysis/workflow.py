@@ -51,6 +51,7 @@ __all__ = [
     "inspect",
     "plot",
     "process",
+    "report",
     "scan",
     "search_data",
     "search_digest",
@@ -208,7 +209,7 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
     with stage("plot"):
         document, windows = folder.load_results()
         cutflow = save_cutflow(document["cutflow"], document.get("n_minus_one", {}), folder.plots, config.plots)
-        return cutflow + save_figures(
+        figures = save_figures(
             windows,
             folder.plots,
             config.plots,
@@ -216,6 +217,28 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
             global_result=GlobalResult(**document["global"]),
             backend=backend.here,
         )
+        folder.record_figures()
+        return cutflow + figures
+
+
+def report(folder: ResultsFolder, path: Path | None = None) -> Path:
+    """Write the results on disk as one HTML file; see `analysis.report`.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    path : pathlib.Path, optional
+        `report.html` in the folder where absent.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    from analysis.report import write_report
+
+    with stage("report"):
+        return write_report(folder, path)
 
 
 def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str:

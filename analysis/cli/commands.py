@@ -16,6 +16,7 @@ from analysis.cli.events import select
 from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
 from analysis.cli.limit import inject, limit, print_limits
+from analysis.cli.report import report
 from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
@@ -199,6 +200,7 @@ cli.add_command(impacts)
 cli.add_command(inject)
 cli.add_command(inspect)
 cli.add_command(limit)
+cli.add_command(report)
 cli.add_command(score)
 cli.add_command(select)
 

@@ -199,7 +199,7 @@ class WindowResult:
         return "incomplete" if any(selection.reason for selection in self.selections) else "ok"
 
 
-def evaluate_window(
+def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
     data: SearchData,
     window: MassWindow,
     edges: NDArray[np.float64],
@@ -209,6 +209,7 @@ def evaluate_window(
     functions: tuple[MassFunction, ...] | None = None,
     *,
     training_seed: int = 0,
+    limits: bool = True,
 ) -> WindowResult:
     """Test every selection of a window.
 
@@ -228,6 +229,8 @@ def evaluate_window(
     training_seed : int
         Above 0 the inclusive selection, which needs no training, the limits, which take most of the time, and the
         models are left out.
+    limits : bool
+        Whether limits are wanted.
 
     Returns
     -------
@@ -241,7 +244,7 @@ def evaluate_window(
     first = training_seed == 0
     tested = slice(0 if first else 1, None)
     selections = tuple(
-        _evaluate_selection(cut, i, float(counts[i]), truth[i], with_limit=first)
+        _evaluate_selection(cut, i, float(counts[i]), truth[i], with_limit=first and limits)
         for i in range(len(passes.names))[tested]
     )
     return WindowResult(

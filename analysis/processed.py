@@ -12,7 +12,7 @@ from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
 from analysis.location import Location, parse_location
 from analysis.plugins import require_same_plugins
-from analysis.schema import SEARCH_REGION
+from analysis.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.store import ResultsFolder
 from analysis.table import EventTable
 
@@ -123,6 +123,15 @@ class ProcessedEvents:
         """Read the simulated background of the search region, normalised to cross-section and luminosity."""
         return self._read(background_datasets(self.datasets), folder)
 
+    def read_band(self, names: Iterable[str], folder: ResultsFolder, abs_dy_max: float) -> EventTable:
+        """Read the events of some datasets beyond the search region, with |Δy| below `abs_dy_max`, normalised."""
+        table = self._read(names, folder, VALIDATION_REGION)
+        return table.select(table.column("abs_dy") < abs_dy_max)
+
+    def read_datasets(self, names: Iterable[str], folder: ResultsFolder) -> EventTable:
+        """Read the events of some datasets in the search region, normalised."""
+        return self._read(names, folder)
+
     def read_signal(self, name: str, folder: ResultsFolder, weights: Sequence[str] = ()) -> EventTable:
         """Read the events of one dataset in the search region, normalised; varied weights by the name of the column.
 
@@ -142,11 +151,11 @@ class ProcessedEvents:
         """Return the systematics of one dataset."""
         return [one for one in self.systematics if not one["datasets"] or name in one["datasets"]]
 
-    def _read(self, names: Iterable[str], folder: ResultsFolder) -> EventTable:
+    def _read(self, names: Iterable[str], folder: ResultsFolder, region: str = SEARCH_REGION) -> EventTable:
         chosen = list(names)
         paths = [path for name in chosen for path in self.part_paths(name, folder)]
         table = EventTable.from_parts(paths, {name: self.scale(name) for name in chosen})
-        return table.in_region(SEARCH_REGION)
+        return table.in_region(region)
 
     def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
         """Refuse a configuration with another selection, or other plugins, than those of the events.

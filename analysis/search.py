@@ -11,20 +11,18 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.background import FUNCTIONS, MassFunction, require_functions
+from analysis.code_digest import code_digest
 from analysis.compute import Backend, track
 from analysis.config import LearningConfig, SearchConfig
-from analysis.errors import ConfigError, CwolaError, TableError, WindowError
+from analysis.errors import CwolaError, TableError, WindowError
 from analysis.evaluation import SearchData, SelectionResult, WindowResult, evaluate_window
-from analysis.identity import digest, source_digest
+from analysis.identity import digest
 from analysis.learning import (
-    ARGOS,
-    INCLUSIVE,
     BoostedTrees,
     CrossFit,
     FoldResult,
@@ -33,51 +31,38 @@ from analysis.learning import (
     Nested,
     PassWeights,
     Template,
-    TemplateMethod,
     TunedTrees,
     choose_working_points,
     collect_folds,
     run_fold,
-    selection_name,
 )
 from analysis.learning.decorrelation import PercentileScaling
 from analysis.learning.ensemble import without_counts
-from analysis.methods import METHODS, configured_method, get_method
-from analysis.non_closure import Corrections, NonClosure, check_corrections
+from analysis.methods import METHODS, configured_method
+from analysis.non_closure import Corrections
 from analysis.plugins import plugin_digests
 from analysis.regions import MassWindow, RegionScan
+from analysis.requirements import measured_corrections, require_known, require_samples
 from analysis.table import EventTable
 
 __all__ = [
     "SearchData",
     "SelectionResult",
     "WindowResult",
+    "WindowTask",
     "fold_tasks",
-    "measured_corrections",
     "n_trials",
-    "require_known",
-    "require_samples",
     "run_scan",
     "run_window",
+    "search_window",
     "trainings",
     "window_key",
+    "window_task",
     "working_points",
 ]
 
 _TASKS_PER_JOB = 4
 """Training tasks per worker in one batch of windows; windows are complete, and can be stored, batch by batch."""
-
-
-_NOT_SEARCH = (
-    *("bump.py", "cli", "compute", "console.py", "control.py", "control_comparison.py", "demo", "event_list.py"),
-    *("homogeneity.py", "injection", "limits", "location.py", "look_elsewhere.py"),
-    *("mass_point.py", "performance.py", "plots"),
-    *("plugins.py", "processed.py", "pseudo_experiments.py", "published.py", "registry.py", "report"),
-    *("sculpting.py", "seeds.py", "signal.py", "signal_points.py", "signal_yields.py", "spectrum_file.py", "store.py"),
-    *("summary.py", "summary_limits.py", "summary_signals.py", "unblinding.py"),
-    *("workflow.py", "workflow_events.py", "workflow_limits.py", "workflow_score.py", "workflow_signals.py"),
-)
-"""Modules that a window's result does not depend on."""
 
 
 def run_window(
@@ -109,9 +94,42 @@ def run_window(
     """
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     data = replace(data, corrections=measured_corrections(corrections, scan, config))
-    tasks = fold_tasks(window, scan.edges(window), config, training_seed)
-    folds = [_attempt_fold(task, data) for task in tasks]
-    return _evaluate(_Evaluation(window, scan.edges(window), folds, tasks[0], config, _functions(config)), data)
+    return search_window(window_task(window, scan, config, training_seed=training_seed), data)
+
+
+@dataclass(frozen=True)
+class WindowTask:
+    """One training of one window for a worker, which looks nothing up: plugins need not be loaded there.
+
+    Attributes
+    ----------
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    folds : tuple of FoldTask
+    config : SearchConfig
+    functions : tuple of MassFunction
+    """
+
+    window: MassWindow
+    edges: NDArray[np.float64]
+    folds: tuple[FoldTask, ...]
+    config: SearchConfig
+    functions: tuple[MassFunction, ...]
+
+
+def window_task(window: MassWindow, scan: RegionScan, config: SearchConfig, *, training_seed: int = 0) -> WindowTask:
+    """Prepare what `search_window` does; see `run_window` for the parameters."""
+    edges = scan.edges(window)
+    folds = tuple(fold_tasks(window, edges, config, training_seed))
+    return WindowTask(window, edges, folds, config, _functions(config))
+
+
+def search_window(task: WindowTask, data: SearchData, *, limits: bool = True) -> WindowResult:
+    """Search one window in this process, whatever process that is, with or without limits."""
+    folds = [_attempt_fold(one, data) for one in task.folds]
+    job = _Evaluation(task.window, task.edges, folds, task.folds[0], task.config, task.functions, limits)
+    return _evaluate(job, data)
 
 
 def run_scan(
@@ -190,85 +208,6 @@ def run_scan(
             yield keys[batch[index]], result
 
 
-def require_known(config: SearchConfig) -> None:
-    """Refuse names of methods and functions that do not exist, before any work is done.
-
-    Raises
-    ------
-    ConfigError
-        Naming the unknown one and those that there are.
-    """
-    method = get_method(config.learning.method)
-    if config.learning.threshold_reference == "background-template" and not isinstance(method, TemplateMethod):
-        msg = (
-            f"method {method.name} has no template of the background: set learning.threshold_reference to spectrum or "
-            "sidebands."
-        )
-        raise ConfigError(msg)
-    _functions(config)
-
-
-def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> None:
-    """Refuse a method that needs what there is not, before any work is done.
-
-    Parameters
-    ----------
-    config : SearchConfig
-    truth : bool
-        Whether it is known which events are simulated signal, as in pseudodata.
-    simulation : bool
-        Whether there is simulated background.
-
-    Raises
-    ------
-    ConfigError
-        Naming the method and what to add.
-    """
-    method = get_method(config.learning.method)
-    if method.uses_truth and not truth:
-        msg = (
-            f"method {method.name} uses the truth of simulated events, which datasets of kind data do not have. Search "
-            "datasets of kind pseudodata with it, or set learning.method to another one."
-        )
-        raise ConfigError(msg)
-    if method.needs_simulation and not simulation:
-        msg = (
-            f"method {method.name} needs datasets of kind background, and there are none. Add one to the datasets file "
-            "and run `cwola process` again, or set learning.method to another one."
-        )
-        raise ConfigError(msg)
-
-
-def measured_corrections(
-    found: Corrections | None, scan: RegionScan, config: SearchConfig
-) -> dict[str, dict[str, NonClosure]]:
-    """Take the corrections that the configuration asks for.
-
-    Parameters
-    ----------
-    found : mapping of window to selection to (delta, error), or None
-        Relative non-closure (n - b) / b on samples without signal, with its error. The inclusive selection may be left
-        out: it stays as it is.
-    scan : RegionScan
-    config : SearchConfig
-
-    Returns
-    -------
-    dict of str to dict of str to NonClosure
-        Empty with `statistics.non_closure = "none"`.
-
-    Raises
-    ------
-    ConfigError
-        If the non-closure of a selection of a window was not measured.
-    """
-    if config.statistics.non_closure == "none":
-        return {}
-    learning = config.learning
-    names = [ARGOS] if learning.working_point == "argos" else map(selection_name, learning.efficiencies)
-    return check_corrections(found, [window.name for window in scan.windows], [INCLUSIVE, *names])
-
-
 def trainings(scan: RegionScan, config: SearchConfig) -> list[tuple[MassWindow, int]]:
     """List windows with training seeds: all seeds of a window, then the next window."""
     return [(window, seed) for window in scan.windows for seed in range(config.learning.n_seeds)]
@@ -297,7 +236,7 @@ def window_key(
         "inputs": inputs,
         "random_state": config.random_state,
         "config": config.digest("learning", "background", "statistics"),
-        "code": source_digest(Path(__file__).parent, exclude=_NOT_SEARCH),
+        "code": code_digest("search"),
         **({"plugins": plugins} if plugins else {}),
         **({"non_closure": corrections[window.name]} if corrections else {}),
     }
@@ -317,6 +256,7 @@ class _Evaluation:
     task: FoldTask
     config: SearchConfig
     functions: tuple[MassFunction, ...]
+    limits: bool = True
 
 
 def _functions(config: SearchConfig) -> tuple[MassFunction, ...]:
@@ -370,7 +310,8 @@ def _evaluate(job: _Evaluation, data: SearchData) -> WindowResult:
     models = tuple(model.members for model in fit.models)
     if data.blinded:
         models = tuple(tuple(map(without_counts, members)) for members in models)
-    result = evaluate_window(data, job.window, job.edges, passes, models, job.config, job.functions, training_seed=seed)
+    given = (data, job.window, job.edges, passes, models, job.config, job.functions)
+    result = evaluate_window(*given, training_seed=seed, limits=job.limits)
     if seed or data.blinded:
         return result
     return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -27,22 +27,15 @@ from analysis.plugins import plugin_records
 from analysis.processed import ProcessedEvents, is_blinded, load_events, unblinding_setting
 from analysis.records import results_document
 from analysis.regions import RegionScan
-from analysis.search import (
-    SearchData,
-    WindowResult,
-    measured_corrections,
-    n_trials,
-    require_known,
-    require_samples,
-    run_scan,
-    trainings,
-    window_key,
-)
+from analysis.requirements import measured_corrections, require_known, require_samples
+from analysis.search import SearchData, WindowResult, n_trials, run_scan, trainings, window_key
 from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
 from analysis.stitching import generator_threshold
 from analysis.store import ResultsFolder
+from analysis.verdicts import corrections as measured_non_closure
 from analysis.workflow_signals import evaluate_signals
+from analysis.workflow_validation import load_verdicts, run_validation, with_verdicts
 
 __all__ = [
     "ScanSummary",
@@ -50,6 +43,7 @@ __all__ = [
     "inputs_digest",
     "inspect",
     "plot",
+    "plot_injections",
     "process",
     "report",
     "scan",
@@ -57,6 +51,7 @@ __all__ = [
     "search_digest",
     "simulate",
     "stage",
+    "validate",
 ]
 
 _log = logging.getLogger("cwola")
@@ -75,6 +70,8 @@ class ScanSummary:
     trials : dict of str to int
     signals : tuple of dict
         What is left of the datasets of kind signal, as in `results.json`.
+    validation : tuple of dict
+        What signal-free samples say of the windows; without those that were not tested.
     """
 
     results: tuple[WindowResult, ...]
@@ -82,6 +79,7 @@ class ScanSummary:
     blinded: bool
     trials: dict[str, int]
     signals: tuple[dict[str, Any], ...] = ()
+    validation: tuple[dict[str, Any], ...] = ()
 
 
 def process(
@@ -127,6 +125,27 @@ def process(
     return load_events(folder)
 
 
+def validate(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    sources: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Test all windows on signal-free samples; see `analysis.workflow_validation.run_validation`.
+
+    Raises
+    ------
+    ConfigError
+        If the events were selected with another selection.
+    """
+    events.require_selection(config, folder)
+    require_known(config)
+    with stage("validate"):
+        return run_validation(events, config, folder, backend, sources=sources)
+
+
 def scan(
     events: ProcessedEvents,
     config: SearchConfig,
@@ -144,7 +163,7 @@ def scan(
     folder : ResultsFolder
     backend : Backend
     corrections : mapping of window to selection to (delta, error), optional
-        Measured non-closure, for `statistics.non_closure = "correct"`; see `analysis.search.measured_corrections`.
+        Non-closure for `statistics.non_closure = "correct"`; what `validate` measured where absent.
 
     Returns
     -------
@@ -163,6 +182,9 @@ def scan(
     observed = observed_datasets(events.datasets)
     regions = RegionScan.from_config(config.scan)
     regions.require_smooth(generator_threshold(observed.values()), edge=config.scan.smooth_edge)
+    verdicts = load_verdicts(events, config, folder)
+    if corrections is None and verdicts:
+        corrections = measured_non_closure(verdicts)
     job = _Scan(events, observed, regions, config, folder, backend, measured_corrections(corrections, regions, config))
     simulation = any(dataset.kind == "background" for dataset in events.datasets.values())
     require_samples(config, truth=_truth(observed.values()) is not None, simulation=simulation)
@@ -186,6 +208,7 @@ def scan(
             blinded=summary.blinded,
             global_result=summary.global_result,
         )
+        document["windows"] = with_verdicts(document["windows"], verdicts)
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)
@@ -193,11 +216,13 @@ def scan(
         signals = evaluate_signals(events, config, folder, backend, {key: results[key] for key in keys})
         limits = folder.load_limits(search_digest(events, config))
         folder.save_results({**document, "signals": signals, **limits}, keys, further)
-    return replace(summary, signals=tuple(signals))
+    return replace(summary, signals=tuple(signals), validation=tuple(verdicts))
 
 
 def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
     """Draw all figures of the results on disk.
+
+    Those of injections are drawn where `limits.json` is there, also without a scan, unless it is of another search.
 
     Returns
     -------
@@ -207,6 +232,8 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
     from analysis.plots import save_cutflow, save_figures
 
     with stage("plot"):
+        if not folder.has_results and folder.load_injections():
+            return plot_injections(folder, config, backend)
         document, windows = folder.load_results()
         cutflow = save_cutflow(document["cutflow"], document.get("n_minus_one", {}), folder.plots, config.plots)
         figures = save_figures(
@@ -217,6 +244,7 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
             global_result=GlobalResult(**document["global"]),
             backend=backend.here,
         )
+        figures += plot_injections(folder, config, backend, results=document)
         folder.record_figures()
         return cutflow + figures
 
@@ -239,6 +267,34 @@ def report(folder: ResultsFolder, path: Path | None = None) -> Path:
 
     with stage("report"):
         return write_report(folder, path)
+
+
+def plot_injections(
+    folder: ResultsFolder, config: SearchConfig, backend: Backend, *, results: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Draw what `limit` and `inject` found.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    config : SearchConfig
+    backend : Backend
+    results : mapping, optional
+        `results.json`, whose limits must be the same: what is of another search is not drawn.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
+    from analysis.plots import save_injection_figures
+
+    found, blinded = folder.load_injections(), config.statistics.blind
+    if results is not None:
+        blinded = blinded or results["blinded"]
+        if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
+            found = {}
+    return save_injection_figures(found, folder.plots, config.plots, blinded=blinded, backend=backend.here)
 
 
 def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str:

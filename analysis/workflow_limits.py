@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from analysis.background import FUNCTIONS
+from analysis.code_digest import code_digest
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError, CwolaError
-from analysis.identity import digest, source_digest
+from analysis.identity import digest
 from analysis.injection import InjectedSelection, Injection, InjectionData, InjectionResult, inject
 from analysis.limits import (
     FinalTask,
@@ -29,12 +29,16 @@ from analysis.limits import (
     with_uncertainties,
 )
 from analysis.methods import METHODS, configured_method
+from analysis.non_closure import NonClosure
 from analysis.plugins import plugin_digests
 from analysis.processed import ProcessedEvents
-from analysis.search import require_known, require_samples
+from analysis.regions import RegionScan
+from analysis.requirements import measured_corrections, require_known, require_samples
 from analysis.store import ResultsFolder
+from analysis.verdicts import corrections
 from analysis.workflow import search_data, search_digest, stage
 from analysis.workflow_signals import searched_too, signal_sample
+from analysis.workflow_validation import load_verdicts
 
 __all__ = ["limit", "sensitivity"]
 
@@ -43,12 +47,6 @@ _log = logging.getLogger("cwola")
 _KIND = "injections"
 _SAME = 0.1
 """Strengths closer than that are one to the refinement."""
-
-_NOT_INJECTION = (
-    *("cli", "demo", "plots", "limits", "workflow_limits.py"),
-    *("summary.py", "summary_limits.py", "summary_signals.py"),
-)
-"""Modules that an injection does not depend on."""
 
 
 def limit(
@@ -177,6 +175,7 @@ class _Job:
         chosen = list(signals) or known
         samples = {name: signal_sample(events, events.datasets[name], folder) for name in chosen}
         data = search_data(events, config, folder, simulation=simulation)
+        data = replace(data, corrections=_corrections(events, config, folder))
         for features in config.limits.feature_sets:
             data.table.require_features(features)
         records = {
@@ -243,12 +242,30 @@ class _Job:
                 "inputs": self.inputs,
                 "sample": self.records["parts"][task.signal],
                 "config": config.digest("learning", "background", "statistics"),
+                "corrections": self.shared.search.corrections.get(task.window.name),
                 "bin_width": config.scan.bin_width,
                 "random_state": config.random_state,
                 "plugins": plugin_digests((METHODS, [task.method]), (FUNCTIONS, config.background.functions)),
-                "code": source_digest(Path(__file__).parent, exclude=_NOT_INJECTION),
+                "code": code_digest("injections"),
             }
         )
+
+
+def _corrections(
+    events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder
+) -> dict[str, dict[str, NonClosure]]:
+    """Return the measured non-closure of the windows, if the background shall be corrected for it."""
+    if config.statistics.non_closure == "none":
+        return {}
+    if config.limits.window != "scan" or config.limits.methods or config.limits.feature_sets:
+        msg = (
+            'statistics.non_closure = "correct" holds for the windows, method and features that were validated: set '
+            'limits.window = "scan" and leave out limits.methods and limits.feature_sets, or set non_closure = "none".'
+        )
+        raise ConfigError(msg)
+    verdicts = load_verdicts(events, config, folder)
+    measured = corrections(verdicts) if verdicts else None
+    return measured_corrections(measured, RegionScan.from_config(config.scan), config)
 
 
 def _prepare(name: str, shared: InjectionData) -> LimitPoint | CwolaError:

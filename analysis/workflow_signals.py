@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from analysis.code_digest import code_digest
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.datasets import Dataset
 from analysis.errors import ResultsError
-from analysis.identity import digest, source_digest
+from analysis.identity import digest
 from analysis.processed import ProcessedEvents, is_blinded
 from analysis.published import Classifier, load_classifiers
 from analysis.search import WindowResult
@@ -21,13 +21,6 @@ from analysis.store import ResultsFolder
 from analysis.table import EventTable
 
 __all__ = ["evaluate_signals", "searched_too", "signal_sample"]
-
-
-_NOT_SIGNALS = (
-    *("cli", "injection", "limits", "plots", "workflow_limits.py"),
-    *("summary.py", "summary_limits.py", "summary_signals.py"),
-)
-"""Modules that the results of signal samples do not depend on."""
 
 
 def evaluate_signals(
@@ -144,6 +137,6 @@ def _key(events: ProcessedEvents, config: SearchConfig, windows: list[str], sign
         [name, events.scale(name), events.records[name]["parts"], events.records[name].get("systematics")]
         for name in signals
     ]
-    code = source_digest(Path(__file__).parent, exclude=_NOT_SIGNALS)
+    code = code_digest("signals")
     settings = config.digest("learning", "background", "statistics")
     return digest([events.digest, records, windows, settings, config.random_state, code])

@@ -20,6 +20,7 @@ from analysis.cli.report import report
 from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
+from analysis.cli.validate import print_validation, validation_options, with_draws
 from analysis.errors import ConfigError, CwolaError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(
     parts: Location | None,
     **settings: Any,
 ) -> None:
-    """Run the whole search: process, scan and plot, each resuming from what is on disk."""
+    """Run the whole search: process, validate, scan and plot, each resuming from what is on disk."""
     from analysis import workflow, workflow_limits
     from analysis.compute import open_backend
 
@@ -67,6 +68,8 @@ def run(
     with open_results(output) as folder, open_backend(**where) as backend:
         events = workflow.process(chosen, config, folder, backend, **options)
         _print_cutflow(events)
+        if config.validation.in_run:
+            workflow.validate(events, config, folder, backend, sources=config.validation.in_run)
         summary = workflow.scan(events, config, folder, backend)
         found = workflow_limits.limit(events, config, folder, backend) if limits else None
         workflow.plot(folder, config, backend)
@@ -98,6 +101,33 @@ def process(
     with open_results(output) as folder, open_backend(**where) as backend:
         events = workflow.process(chosen, config, folder, backend, **options)
     _print_cutflow(events, n_minus_one=True)
+
+
+@cli.command()
+@validation_options
+@options("exclude", "preset", "config", "plugin", "seed", "output", "where")
+def validate(
+    exclude: tuple[str, ...],
+    output: Path,
+    where: dict[str, Any],
+    draws: int | None,
+    sources: tuple[str, ...],
+    **settings: Any,
+) -> None:
+    """Test the search where there is no signal, before it is run: a verdict for every window.
+
+    Samples: data with large |Δy|, simulation, and two that are made of the data beside each window. See
+    docs/validation.md.
+    """
+    from analysis import workflow
+    from analysis.compute import open_backend
+    from analysis.processed import load_events
+
+    with open_results(output, create=False) as folder, open_backend(**where) as backend:
+        config = with_draws(resolve_config(**settings, fallback=folder.config), draws)
+        events = load_events(folder).without(exclude)
+        verdicts = workflow.validate(events, config, folder, backend, sources=sources or None)
+    print_validation(verdicts)
 
 
 @cli.command()
@@ -258,12 +288,15 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     from analysis.errors import WindowError
     from analysis.summary import blinding_note, headline, scan_table
     from analysis.summary_signals import signal_notes, signal_table
+    from analysis.summary_validation import verdict_lines
 
     console = open_console()
     console.print(scan_table(summary.results, blinded=summary.blinded))
     console.print(headline(summary.results, summary.global_result))
     if summary.blinded and (note := blinding_note(config)):
         console.print(note, markup=False)
+    for line in verdict_lines(summary.validation, len(summary.results)):
+        console.print(line, markup=False, highlight=False)
     if summary.signals:
         console.print(signal_table(summary.signals))
         for note in signal_notes(summary.signals):

@@ -24,16 +24,18 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
 
     Signal of several strengths is hidden among the training events, and everything is trained again for each; see
     [limits] in the configuration. Works on events that `cwola process` or `cwola run` selected, resumes from what is on
-    disk, and writes limits.json and, after a scan, results.json.
+    disk, and writes limits.json, figures and, after a scan, results.json.
     """
-    from analysis import workflow_limits
+    from analysis import workflow, workflow_limits
     from analysis.compute import open_backend
     from analysis.processed import load_events
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
         found = workflow_limits.limit(load_events(folder), config, folder, backend, signals=signals)
+        figures = workflow.plot_injections(folder, config, backend)
     print_limits(found)
+    click.echo(f"{len(figures)} figures in {folder.plots}")
 
 
 def print_limits(found: list[dict[str, Any]]) -> None:
@@ -54,9 +56,9 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
     """Show what the search would see of signals that an inclusive search sees at three standard deviations.
 
     Each signal sample is hidden among the events, trained on, and searched, in several random choices; the same without
-    it says what of the significance is not due to the signal.
+    it says what of the significance is not due to the signal. Writes limits.json and figures as `cwola limit` does.
     """
-    from analysis import workflow_limits
+    from analysis import workflow, workflow_limits
     from analysis.compute import open_backend
     from analysis.console import open_console
     from analysis.processed import load_events
@@ -65,7 +67,9 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
         found = workflow_limits.sensitivity(load_events(folder), config, folder, backend, signals=signals)
+        figures = workflow.plot_injections(folder, config, backend)
     console = open_console()
     console.print(sensitivity_table(found))
     for note in limit_notes(found):
         console.print(note, markup=False)
+    click.echo(f"{len(figures)} figures in {folder.plots}")

@@ -14,6 +14,7 @@ from analysis.config.search import (
 )
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
+from analysis.config.validation import ValidationConfig
 
 __all__ = [
     "BackgroundConfig",
@@ -28,6 +29,7 @@ __all__ = [
     "StatisticsConfig",
     "SystematicConfig",
     "TuningConfig",
+    "ValidationConfig",
     "available_presets",
     "load_config",
 ]

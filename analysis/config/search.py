@@ -19,6 +19,7 @@ from analysis.config.limits import LimitsConfig
 from analysis.config.model import Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
+from analysis.config.validation import ValidationConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
 
@@ -194,7 +195,7 @@ class SearchConfig(Model):
     plugins : tuple of str
         Modules, or paths of `.py` files, that add features, cuts, formats, systematics, methods or background
         functions.
-    selection, scan, learning, background, statistics, plots, limits
+    selection, scan, learning, background, statistics, validation, plots, limits
         One model per stage.
     systematics : tuple of SystematicConfig
         Uncertainties of simulation; none by default.
@@ -207,6 +208,7 @@ class SearchConfig(Model):
     learning: LearningConfig = LearningConfig()
     background: BackgroundConfig = BackgroundConfig()
     statistics: StatisticsConfig = StatisticsConfig()
+    validation: ValidationConfig = ValidationConfig()
     plots: PlotConfig = PlotConfig()
     limits: LimitsConfig = LimitsConfig()
     systematics: tuple[SystematicConfig, ...] = ()
@@ -231,6 +233,9 @@ class SearchConfig(Model):
         for key, unused in _LATER_STATISTICS.items():
             if document["statistics"][key] == unused:
                 del document["statistics"][key]
+        for name in ("limits", "validation"):
+            if not sections and document[name] == SearchConfig().model_dump(mode="json")[name]:
+                del document[name]
         return digest({name: document[name] for name in sections} if sections else document)
 
 

@@ -183,6 +183,7 @@ def _document(signal: _Signal, rule: str, chosen: Candidate, limit: RuleLimit) -
         "features": [] if chosen.selection == INCLUSIVE else list(chosen.features),
         "selection": chosen.selection,
         "strength": limit.strength,
+        "level": signal.point.inclusive.level,
         "observed_selected": _finite(limit.observed),
         "expected_selected": [_finite(value) for value in limit.expected],
         "spread_selected": limit.spread,

@@ -6,26 +6,46 @@ Every `draw_*` takes results and axes, computes nothing but what drawing needs, 
 from analysis.plots.control import ControlArtists, draw_control, save_control_figures
 from analysis.plots.cutflow import draw_cutflow, draw_n_minus_one, save_cutflow
 from analysis.plots.figures import save_figures
+from analysis.plots.injections import save_injection_figures
 from analysis.plots.limits import LimitArtists, draw_limits
+from analysis.plots.maps import MapArtists, draw_efficiency_map
+from analysis.plots.mass_limits import MassLimitArtists, PlaneArtists, draw_limit_plane, draw_mass_limits
 from analysis.plots.scan import ScanArtists, draw_scan
+from analysis.plots.sensitivity import SensitivityArtists, draw_sensitivity
+from analysis.plots.signal_limits import SignalLimitArtists, draw_signal_limits
 from analysis.plots.spectrum import SpectrumArtists, draw_spectrum
+from analysis.plots.strengths import StrengthArtists, draw_strength_efficiencies, draw_strength_limits
 from analysis.plots.style import draw_experiment_label, figure_style, selection_label
 
 __all__ = [
     "ControlArtists",
     "LimitArtists",
+    "MapArtists",
+    "MassLimitArtists",
+    "PlaneArtists",
     "ScanArtists",
+    "SensitivityArtists",
+    "SignalLimitArtists",
     "SpectrumArtists",
+    "StrengthArtists",
     "draw_control",
     "draw_cutflow",
+    "draw_efficiency_map",
     "draw_experiment_label",
+    "draw_limit_plane",
     "draw_limits",
+    "draw_mass_limits",
     "draw_n_minus_one",
     "draw_scan",
+    "draw_sensitivity",
+    "draw_signal_limits",
     "draw_spectrum",
+    "draw_strength_efficiencies",
+    "draw_strength_limits",
     "figure_style",
     "save_control_figures",
     "save_cutflow",
     "save_figures",
+    "save_injection_figures",
     "selection_label",
 ]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.compute import Backend, Serial, track
 from analysis.config import PlotConfig
-from analysis.plots.files import save_figure
+from analysis.plots.files import INJECTION_PATTERNS, remove_stale, save_figure
 from analysis.plots.limits import draw_limits
 from analysis.plots.scan import draw_scan
 from analysis.plots.spectrum import draw_spectrum
@@ -73,9 +73,7 @@ def save_figures(
     results_of = (backend or Serial()).map(_save, tasks)
     drawn = dict(track(results_of, total=len(tasks), description="Drawing"))
     paths = [path for index in range(len(tasks)) for path in drawn[index]]
-    for pattern in ("spectrum_*", "scan.*", "limits_*"):
-        for stale in set(folder.glob(pattern)) - set(paths):
-            stale.unlink()
+    remove_stale(folder, ("spectrum_*", "scan.*", "limits_*"), paths, but=INJECTION_PATTERNS)
     return paths
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,13 @@ from matplotlib.figure import Figure
 
 from analysis.errors import writing
 
-__all__ = ["save_figure"]
+__all__ = ["INJECTION_PATTERNS", "remove_stale", "save_figure"]
+
+INJECTION_PATTERNS = (
+    *("limits_signals_*", "limits_mA_*", "limits_plane_*"),
+    *("efficiency_*", "map_*", "sensitivity_*"),
+)
+"""Files of `save_injection_figures`, which the search leaves alone."""
 
 # No dates: the same results give the same files.
 _METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
@@ -45,3 +51,21 @@ def save_figure(figure: Figure, folder: Path, stem: str, formats: Sequence[str])
             figure.savefig(path, metadata=_METADATA[path.suffix[1:]])
         figure.set_layout_engine("none")  # the layout is the same in every format, and slow
     return paths
+
+
+def remove_stale(folder: Path, patterns: Iterable[str], drawn: Iterable[Path], *, but: Iterable[str] = ()) -> None:
+    """Remove files of earlier figures.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    patterns : iterable of str
+        Of the files that may be removed.
+    drawn : iterable of pathlib.Path
+        Those that stay.
+    but : iterable of str
+        Patterns of other files that stay.
+    """
+    kept = {*drawn, *(path for pattern in but for path in folder.glob(pattern))}
+    for stale in {path for pattern in patterns for path in folder.glob(pattern)} - kept:
+        stale.unlink()

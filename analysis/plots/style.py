@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import floor, log10
+from textwrap import fill
 from typing import Any
 
 import matplotlib.style
 import mplhep
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from analysis.learning import ARGOS
 
@@ -20,11 +23,15 @@ __all__ = [
     "MASS_LABEL",
     "PALETTE",
     "SelectionStyle",
+    "classifier_labels",
     "draw_experiment_label",
     "figure_style",
     "format_count",
     "format_p_value",
     "format_with_error",
+    "label_logarithmic",
+    "mass_label",
+    "plain",
     "selection_label",
     "selection_styles",
 ]
@@ -36,6 +43,9 @@ BAND_COLORS = ("#607641", "#f5bb54")
 """Green and yellow of one and two standard deviations that stay apart for all kinds of colour vision."""
 
 MASS_LABEL = r"$\mathit{m}_{\mathit{jj}}$ [GeV]"
+
+_LABEL_WIDTH = 30
+"""Longest line of a label, characters."""
 
 _MARKERS = ("s", "^", "v", "D", "P", "X", "<", ">")
 
@@ -98,6 +108,45 @@ def draw_experiment_label(label: str | None, *, ax: Axes) -> Text | None:
         return None
     text: Text = mplhep.label.exp_text(label, loc=0, ax=ax)[0]
     return text
+
+
+def mass_label(particle: str, *, unit: bool = True) -> str:
+    """Return the label of the mass of a particle A, B or C, or of jet 1 or 2."""
+    return rf"$\mathit{{m}}_{{\mathit{{{particle}}}}}$" + (" [GeV]" if unit else "")
+
+
+def label_logarithmic(axis: Axis) -> None:
+    """Write plain numbers at a logarithmic axis, also at 2 and 5 where it covers two decades or less.
+
+    Call it when the range is set.
+    """
+    low, high = axis.get_view_interval()
+    shown = (2, 5) if high < 100 * low else ()
+
+    def write(value: float, _: int | None = None) -> str:
+        return f"{value:g}" if round(value / 10 ** floor(log10(value) + 1e-9), 6) in shown else ""
+
+    axis.set_major_locator(LogLocator(numticks=20))
+    axis.set_minor_locator(LogLocator(subs=tuple(range(2, 10)), numticks=20))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if 1e-4 < value < 1e6 else f"{value:.0e}"))
+    axis.set_minor_formatter(FuncFormatter(write))
+
+
+def plain(name: str) -> str:
+    """Return a name as it is written, with nothing that mathtext would take for its own."""
+    return name.replace("$", r"\$")
+
+
+def classifier_labels(
+    groups: Iterable[tuple[str, tuple[str, ...]]],
+) -> dict[tuple[str, tuple[str, ...]], str]:
+    """Name methods with their features, which are left out where all have the same."""
+    known = list(groups)
+    several = len({features for _, features in known}) > 1
+    return {
+        (method, features): fill(f"{method}: {', '.join(features)}", _LABEL_WIDTH) if several else method
+        for method, features in known
+    }
 
 
 def selection_label(name: str) -> str:

@@ -14,8 +14,9 @@ from analysis.config import SearchConfig, load_config
 from analysis.errors import WindowError
 from analysis.methods import METHODS, SACWoLa, configured_method
 from analysis.regions import RegionScan
+from analysis.requirements import require_known
 from analysis.schema import FeatureSpec
-from analysis.search import SearchData, require_known, run_window
+from analysis.search import SearchData, run_window
 from analysis.table import EventTable
 from tests.toy_tables import dijet_masses, table_of
 

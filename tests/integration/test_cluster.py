@@ -43,10 +43,12 @@ def monitor(cluster: Cluster) -> Iterator[Client]:
 
 
 def commands(toy: ToySearch, output: Path, *where: object) -> list[list[object]]:
-    """Process and scan somewhere; figures are drawn on this machine anyway."""
+    """Process, validate and scan somewhere; figures are drawn on this machine anyway."""
+    options = ["--config", toy.config, "--output", output, *where]
     return [
         ["process", *toy.options(output), *where],
-        ["scan", "--config", toy.config, "--output", output, *where],
+        ["validate", *options, "--source", "rapidity", "--source", "simulation"],
+        ["scan", *options],
     ]
 
 
@@ -142,13 +144,13 @@ def test_the_same_with_certificates_and_parts_elsewhere(
     output, away = tmp_path / "tls", f"dir://::file://{tmp_path}/elsewhere"
     with running(tmp_path / "cluster", environment, security=files) as started:
         assert started.address.startswith("tls://")
-        process, scan = commands(toy, output, "--dask-address", started.address)
+        process, validate, scan = commands(toy, output, "--dask-address", started.address)
         bare = cwola(*process)
         assert bare.code == 1
         assert "--dask-tls" in bare.err
         tls = ["--dask-tls", f"{certificate},{certificate},{key}"]
-        processed, scanned = cwola(*process, *tls, "--parts", away), cwola(*scan, *tls)
-    assert (processed.code, scanned.code) == (0, 0), processed.err + scanned.err
+        done = [cwola(*process, *tls, "--parts", away), cwola(*validate, *tls), cwola(*scan, *tls)]
+    assert [one.code for one in done] == [0, 0, 0], "".join(one.err for one in done)
     assert not (output / "parts").exists()
     assert list((tmp_path / "elsewhere").rglob("*.parquet"))
     assert_same(output, finished)

@@ -93,7 +93,8 @@ def test_two_processes_and_the_configuration_give_the_same_bytes(
     config = toy.folder / "seeds.toml"
     config.write_text(toy.config.read_text().replace("[learning]", "[learning]\nn_seeds = 3"))
     output = tmp_path / "two"
-    shutil.copytree(three / "parts", output / "parts")
+    for kept in ("parts", "validation"):
+        shutil.copytree(three / kept, output / kept)
     shutil.copy(three / "process.json", output)
     outcome = cwola("scan", "--output", output, "--config", config, "--jobs", 2)
     assert outcome.code == 0

@@ -61,6 +61,8 @@ def test_stages_alone_give_what_run_gives(cwola: Cwola, toy: ToySearch, finished
     processed = cwola("process", *toy.options(output))
     assert processed.code == 0
     assert "9000" in processed.out
+    # Of the sources that `run` uses by itself, none can test the toy.
+    assert cwola("validate", "--output", output, "--source", "rapidity", "--source", "simulation").code == 0
     scanned = cwola("scan", "--output", output, "--config", toy.config, "--jobs", 1)
     assert scanned.code == 0
     assert "3300-3700" in scanned.out

@@ -17,6 +17,7 @@ from typing import Any
 import click
 import numpy as np
 
+from analysis.averages import combine
 from analysis.config import SearchConfig, load_config
 from analysis.evaluation import SearchData, WindowResult
 from analysis.learning import PassWeights
@@ -53,42 +54,6 @@ POINTS = [
     for window in WINDOWS
     for method in METHODS
 ]
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A weighted mean.
-
-    Attributes
-    ----------
-    value, error : float
-        The error is multiplied by the square root of chi-squared per degree of freedom where that is above 1.
-    chi2 : float
-        Of the values around their mean.
-    """
-
-    value: float
-    error: float
-    chi2: float
-
-
-def combine(values: Sequence[float], errors: Sequence[float]) -> Mean:
-    """Average independent values as the Particle Data Group does (Phys. Rev. D 110, 030001, section 5.2.2).
-
-    Parameters
-    ----------
-    values, errors : sequence of float
-        As many errors as values, above 0.
-
-    Returns
-    -------
-    Mean
-    """
-    x, weight = np.asarray(values), 1 / np.square(errors)
-    mean = float((weight * x).sum() / weight.sum())
-    chi2 = float((weight * (x - mean) ** 2).sum())
-    scale = max(1.0, chi2 / (len(x) - 1)) ** 0.5 if len(x) > 1 else 1.0
-    return Mean(mean, scale / float(weight.sum()) ** 0.5, chi2)
 
 
 @cache

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.studies.correlated_null import cell, combine
+from analysis.averages import combine
+from tests.studies.correlated_null import cell
 
 
 def test_the_mean_of_two_values_is_that_of_the_closed_form() -> None:

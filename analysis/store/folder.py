@@ -1,12 +1,4 @@
-"""The only writer and reader of a results folder.
-
-Layout: `config.json` (resolved configuration), `process.json` and `parts/` (selected events), `windows/<low>-<high>/`
-(record, spectrum as UHI JSON, workspaces as pyhf JSON, pass weights, scores, models as UBJ and what applying them
-needs, see `analysis.published`), `seeds/<number>/<low>-<high>/` (further trainings, without models and scores),
-`global.json`, `signals/` (workspaces of the signal samples), `injections/` (one record an injection), `limits.json`
-(what follows from them), `results.json`, `manifest.json`, `plots/` and `cwola.log`.
-Everything is written atomically: what exists is complete.
-"""
+"""A results folder on disk."""
 
 from __future__ import annotations
 
@@ -14,15 +6,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import hist
 import numpy as np
 import uhi.io.json
 from numpy.typing import NDArray
@@ -30,17 +21,19 @@ from numpy.typing import NDArray
 from analysis.config import SearchConfig
 from analysis.errors import ResultsError, writing
 from analysis.identity import digest
-from analysis.published import save_classifier
-from analysis.records import check_results, software_versions, window_document, window_from_document
+from analysis.records import check_results, software_versions
 from analysis.search import WindowResult
 from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
+from analysis.store.files import replacing, write_json, write_text
+from analysis.store.record_folder import RecordFolder
+from analysis.store.windows import fill_window, read_window
 from analysis.unblinding import unblinding_records
 
 __all__ = ["ResultsFolder"]
 
 
-class ResultsFolder:
+class ResultsFolder(RecordFolder):
     """A results folder on disk.
 
     Parameters
@@ -56,7 +49,7 @@ class ResultsFolder:
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        self.path = path
+        super().__init__(path)
         if not create and not path.is_dir():
             msg = f"there is no results folder {path}. Run `cwola run --output {path}` first, or name another --output."
             raise ResultsError(msg)
@@ -86,11 +79,11 @@ class ResultsFolder:
 
     def save_config(self, config: SearchConfig) -> None:
         """Write the resolved configuration."""
-        self._write_json(self.path / "config.json", config.model_dump(mode="json"))
+        write_json(self.path / "config.json", config.model_dump(mode="json"))
 
     def save_process(self, document: Mapping[str, Any]) -> None:
         """Write the record of the processing stage."""
-        self._write_json(self.path / "process.json", document)
+        write_json(self.path / "process.json", document)
 
     def load_process(self) -> dict[str, Any]:
         """Read the record of the processing stage.
@@ -100,7 +93,7 @@ class ResultsFolder:
         ResultsError
             If the stage has not run.
         """
-        return self._read_json("process.json", "process")
+        return self.read_json("process.json", "process")
 
     def save_window(self, key: str, result: WindowResult, *, inputs: str = "") -> None:
         """Write one training of a window, replacing what was there of it.
@@ -115,31 +108,12 @@ class ResultsFolder:
         """
         seed = result.training_seed
         target = (self._seeds / str(seed) if seed else self._windows) / result.window.name
-        with _replacing(target) as folder:
-            self._fill_window(folder, {"key": key, "inputs": inputs}, result)
-
-    def _fill_window(self, folder: Path, keys: Mapping[str, str], result: WindowResult) -> None:
-        models = folder / "models"
-        if result.models:
-            models.mkdir()
-        for fold, members in enumerate(result.models):
-            for member, document in enumerate(members):
-                (models / f"fold{fold}_member{member}.ubj").write_bytes(document)
-        save_classifier(folder, result)
-        if result.spectrum is not None:
-            self._write_json(folder / "spectrum.json", result.spectrum, default=uhi.io.json.default)
-        for selection in result.selections:
-            if selection.workspace is not None:
-                self._write_json(folder / f"workspace_{selection.name}.json", selection.workspace)
-        if result.passes is not None:
-            np.savez_compressed(folder / "passes.npz", passes=result.passes)
-        if result.scores is not None:
-            np.savez_compressed(folder / "scores.npz", scores=result.scores)
-        self._write_json(folder / "window.json", {**keys, **window_document(result)})
+        with replacing(target) as folder:
+            fill_window(folder, {"key": key, "inputs": inputs}, result)
 
     def save_global(self, key: str, result: GlobalResult) -> None:
         """Write the global result with the digest of all that it depends on."""
-        self._write_json(self.path / "global.json", {"key": key, **asdict(result)})
+        write_json(self.path / "global.json", {"key": key, **asdict(result)})
 
     def load_global(self, key: str) -> GlobalResult | None:
         """Read the global result; None where there is none, or one of other windows or settings."""
@@ -167,7 +141,7 @@ class ResultsFolder:
             with suppress(OSError, EOFError, ValueError, KeyError, BadZipFile):
                 document = json.loads(path.read_text(encoding="utf-8"))
                 if document["key"] in keys:
-                    found[document["key"]] = _read_window(path.parent, document)
+                    found[document["key"]] = read_window(path.parent, document)
         return {key: found[key] for key in keys if key in found}
 
     def load_scores(self, name: str, *, inputs: str) -> NDArray[np.float32]:
@@ -218,12 +192,12 @@ class ResultsFolder:
         workspaces : mapping of dataset to name to dict
             pyhf workspaces.
         """
-        with _replacing(self.path / "signals") as folder:
+        with replacing(self.path / "signals") as folder:
             for dataset, found in workspaces.items():
                 (folder / dataset).mkdir()
                 for name, workspace in found.items():
-                    self._write_json(folder / dataset / f"workspace_{name}.json", workspace)
-            self._write_json(folder / "signals.json", {"key": key, "signals": list(documents)})
+                    write_json(folder / dataset / f"workspace_{name}.json", workspace)
+            write_json(folder / "signals.json", {"key": key, "signals": list(documents)})
 
     def load_signals(self, key: str) -> list[dict[str, Any]] | None:
         """Read what was found of signal samples; None where there is nothing, or of other events or settings."""
@@ -234,69 +208,22 @@ class ResultsFolder:
                 return found
         return None
 
-    def save_record(self, kind: str, key: str, document: Mapping[str, Any]) -> None:
-        """Write one record of many, such as an injection, by the digest of all that it depends on."""
-        path = self.path / kind / f"{key}.json"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._write_json(path, document)
-
-    def load_records(self, kind: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Read those of the records that are there, by key."""
-        found: dict[str, dict[str, Any]] = {}
-        for key in keys:
-            with suppress(OSError, ValueError):
-                found[key] = json.loads((self.path / kind / f"{key}.json").read_text(encoding="utf-8"))
-        return found
-
-    def save_limits(self, search: str, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        """Write what injections gave, beside what is there of the same search, and into `results.json` if that exists.
-
-        Parameters
-        ----------
-        search : str
-            Digest of the search; what is there of another one is dropped.
-        found : mapping
-            "limits" and "sensitivity" of `results.json`, and "injections", which stay in `limits.json`: lists of items
-            with a "dataset". Those of other datasets are kept.
-        """
-        document = self._injected(search)
-        for name, items in found.items():
-            new = {item["dataset"] for item in items}
-            document[name] = [item for item in document.get(name, []) if item["dataset"] not in new] + list(items)
-        self._write_json(self.path / "limits.json", {"search": search, **document})
-        if (self.path / "results.json").exists():
-            results = self._read_json("results.json", "scan") | self.load_limits(search)
-            check_results(results)
-            self._write_json(self.path / "results.json", results)
-
-    def load_limits(self, search: str) -> dict[str, Any]:
-        """Read what `results.json` holds of injections; nothing where they are of another search."""
-        return {key: value for key, value in self._injected(search).items() if key != "injections"}
-
-    def load_injections(self) -> dict[str, Any]:
-        """Read all that injections gave: "limits", "injections" and "sensitivity", as far as they are there."""
-        with suppress(OSError, ValueError):
-            document: dict[str, Any] = json.loads((self.path / "limits.json").read_text(encoding="utf-8"))
-            return document
-        return {}
-
-    def _injected(self, search: str) -> dict[str, Any]:
-        document = self.load_injections()
-        return document if document.pop("search", None) == search else {}
+    def has_window(self, name: str) -> bool:
+        """Whether a window, such as "3300-3700", was searched before, with whatever settings."""
+        return (self._windows / name / "window.json").exists()
 
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""
         path = self.plots / "control" / "histograms.json"
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._write_json(path, document, default=uhi.io.json.default)
+        write_json(path, document, default=uhi.io.json.default)
         return path
 
     def save_report(self, text: str, path: Path | None = None) -> Path:
-        """Write the report, atomically; to `report.html` unless told where."""
+        """Write the report, to `report.html` unless told where."""
         path = path or self.path / "report.html"
-        _write_text(path, text)
+        write_text(path, text)
         return path
 
     def save_results(self, document: Mapping[str, Any], keys: Sequence[str], seed_keys: Sequence[str] = ()) -> None:
@@ -318,7 +245,7 @@ class ResultsFolder:
         """
         check_results(document)
         self._prune({*keys, *seed_keys})
-        self._write_json(self.path / "results.json", document)
+        write_json(self.path / "results.json", document)
         before = self._manifest()
         manifest = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -337,7 +264,7 @@ class ResultsFolder:
                 if path.is_file()
             },
         }
-        self._write_json(self.path / "manifest.json", manifest)
+        write_json(self.path / "manifest.json", manifest)
 
     def record_unblinding(self, windows: Sequence[str], *, config_digest: str, setting: str) -> None:
         """Append to the manifest that counts inside windows are shown from now on, unless they were before.
@@ -346,7 +273,7 @@ class ResultsFolder:
         """
         manifest = self._manifest()
         records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)
-        self._write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": records})
+        write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": records})
 
     def load_manifest(self) -> dict[str, Any]:
         """Read the manifest.
@@ -356,12 +283,12 @@ class ResultsFolder:
         ResultsError
             If the search has not run.
         """
-        return self._read_json("manifest.json", "scan")
+        return self.read_json("manifest.json", "scan")
 
     def record_figures(self) -> None:
         """Write to the manifest which results the figures in `plots` are of."""
         manifest = self.load_manifest()
-        self._write_json(self.path / "manifest.json", {**manifest, "drawn": self._drawn(manifest)})
+        write_json(self.path / "manifest.json", {**manifest, "drawn": self._drawn(manifest)})
 
     def require_figures(self) -> None:
         """Make sure that the figures in `plots` are of the results on disk: others may show what is blinded now.
@@ -379,7 +306,7 @@ class ResultsFolder:
 
     def _drawn(self, manifest: Mapping[str, Any]) -> str:
         """Digest of everything that the figures of a search show."""
-        results = self._read_json("results.json", "scan")
+        results = self.read_json("results.json", "scan")
         shown = [results.get(name) for name in ("blinded", "global", "cutflow", "n_minus_one")]
         return digest([manifest["window_keys"], manifest.get("seed_keys", []), *shown])
 
@@ -387,9 +314,9 @@ class ResultsFolder:
         """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""
         if not (self.path / "manifest.json").exists():
             return {}
-        manifest = self._read_json("manifest.json", "scan")
+        manifest = self.read_json("manifest.json", "scan")
         if "blinded" not in manifest and (self.path / "results.json").exists():
-            manifest["blinded"] = bool(self._read_json("results.json", "scan").get("blinded", False))
+            manifest["blinded"] = bool(self.read_json("results.json", "scan").get("blinded", False))
         return manifest
 
     def load_results(self) -> tuple[dict[str, Any], list[WindowResult]]:
@@ -400,14 +327,19 @@ class ResultsFolder:
         ResultsError
             If the search has not run, or a window is missing.
         """
-        document = self._read_json("results.json", "scan")
-        manifest = self._read_json("manifest.json", "scan")
+        document = self.read_json("results.json", "scan")
+        manifest = self.read_json("manifest.json", "scan")
         keys = manifest["window_keys"] + manifest.get("seed_keys", [])
         windows = self.load_windows(keys)
         if len(windows) < len(keys):
             msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
             raise ResultsError(msg)
         return document, join_seeds(windows.values())
+
+    @property
+    def has_results(self) -> bool:
+        """Whether a scan has written `results.json`."""
+        return (self.path / "results.json").exists()
 
     @property
     def config(self) -> Path:
@@ -438,66 +370,3 @@ class ResultsFolder:
         for folder in (*self._seeds.glob("*"), self._seeds):
             with suppress(OSError):  # not empty
                 folder.rmdir()
-
-    def _read_json(self, name: str, stage: str) -> dict[str, Any]:
-        path = self.path / name
-        try:
-            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            msg = f"{path} is not there: the stage `{stage}` has not run. Run `cwola {stage} --output {self.path}`."
-            raise ResultsError(msg) from error
-        except (OSError, ValueError) as error:
-            msg = f"cannot read {path}: {error}. Delete it and run `cwola {stage} --output {self.path}`."
-            raise ResultsError(msg) from error
-        return document
-
-    @staticmethod
-    def _write_json(path: Path, document: Any, default: Any = None) -> None:
-        _write_text(path, json.dumps(document, indent=1, allow_nan=False, default=default) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with writing(path):
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` when all is written; what a killed run left of one is removed."""
-    for left in target.parent.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with writing(target):
-            temporary.mkdir(parents=True)
-            yield temporary
-            shutil.rmtree(target, ignore_errors=True)
-            temporary.replace(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _read_window(folder: Path, document: Mapping[str, Any]) -> WindowResult:
-    spectrum_file = folder / "spectrum.json"
-    spectrum: hist.Hist[Any] | None = None
-    if spectrum_file.exists():
-        text = spectrum_file.read_text(encoding="utf-8")
-        spectrum = hist.Hist(json.loads(text, object_hook=uhi.io.json.object_hook))
-    workspaces = {
-        path.stem.removeprefix("workspace_"): json.loads(path.read_text(encoding="utf-8"))
-        for path in folder.glob("workspace_*.json")
-    }
-    return window_from_document(document, spectrum, workspaces, _read_passes(folder / "passes.npz"))
-
-
-def _read_passes(path: Path) -> NDArray[Any] | None:
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as stored:
-        passes: NDArray[Any] = stored["passes"]
-    return passes

@@ -1,0 +1,46 @@
+"""Means of values with errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Mean", "combine"]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A weighted mean.
+
+    Attributes
+    ----------
+    value, error : float
+        The error is multiplied by the square root of chi-squared per degree of freedom where that is above 1.
+    chi2 : float
+        Of the values around their mean.
+    """
+
+    value: float
+    error: float
+    chi2: float
+
+
+def combine(values: Sequence[float], errors: Sequence[float]) -> Mean:
+    """Average independent values as the Particle Data Group does (Phys. Rev. D 110, 030001, section 5.2.2).
+
+    Parameters
+    ----------
+    values, errors : sequence of float
+        As many errors as values, above 0.
+
+    Returns
+    -------
+    Mean
+    """
+    x, weight = np.asarray(values), 1 / np.square(errors)
+    mean = float((weight * x).sum() / weight.sum())
+    chi2 = float((weight * (x - mean) ** 2).sum())
+    scale = max(1.0, chi2 / (len(x) - 1)) ** 0.5 if len(x) > 1 else 1.0
+    return Mean(mean, scale / float(weight.sum()) ** 0.5, chi2)

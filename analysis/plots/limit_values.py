@@ -1,0 +1,175 @@
+"""Limits on signal samples, taken from `results.json` and sorted into what one figure shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["RULE_LABELS", "Limit", "LimitSet", "SignalLimits", "along_mass_a", "in_planes", "sort_limits"]
+
+Array = NDArray[np.float64]
+Item = Mapping[str, Any]
+
+INCLUSIVE, NAIVE = "inclusive", "fixed-efficiency"
+
+RULE_LABELS = {INCLUSIVE: "Inclusive dijet search", NAIVE: "Naive (fixed efficiency, does not cover)"}
+"""What the limits are called that others are compared with."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit, in the unit of its figure.
+
+    Attributes
+    ----------
+    expected : (5,) float64
+        At -2 ... 2 standard deviations; NaN where there is none.
+    observed : float
+        NaN while blinded, or where there is none.
+    """
+
+    expected: Array
+    observed: float
+
+
+@dataclass(frozen=True)
+class SignalLimits:
+    """All limits on one signal that one figure shows.
+
+    Attributes
+    ----------
+    dataset : str
+    masses : dict of str to float
+        GeV.
+    limit : Limit
+        By the rule of the figure.
+    inclusive, naive : Limit or None
+    """
+
+    dataset: str
+    masses: dict[str, float]
+    limit: Limit
+    inclusive: Limit | None
+    naive: Limit | None
+
+
+@dataclass(frozen=True)
+class LimitSet:
+    """Limits on several signals by one rule, in one unit.
+
+    Attributes
+    ----------
+    signals : tuple of SignalLimits
+        By masses and name; signals without an expected limit by this rule are left out.
+    in_fb : bool
+        In fb, which every limit has; else in signal events that the event selection keeps.
+    level : float or None
+        One minus the confidence level, where all agree.
+    """
+
+    signals: tuple[SignalLimits, ...]
+    in_fb: bool
+    level: float | None
+
+    @property
+    def label(self) -> str:
+        """Label of an axis, with the unit."""
+        confidence = "" if self.level is None else f"{100 * (1 - self.level):.3g}% CL "
+        return f"{confidence}CLs upper limit {self.quantity}"
+
+    @property
+    def quantity(self) -> str:
+        """What is limited, with the unit."""
+        return r"on $\mathit{\sigma}$ [fb]" if self.in_fb else "[selected signal events]"
+
+    def distinct(self) -> LimitSet:
+        """Keep the first of the signals with the same masses."""
+        masses = [one.masses for one in self.signals]
+        kept = tuple(one for index, one in enumerate(self.signals) if masses.index(one.masses) == index)
+        return replace(self, signals=kept)
+
+    def column(self, name: str, part: int | None = None) -> Array:
+        """Collect a number of every signal: of "limit", "inclusive" or "naive", observed or a part of expected.
+
+        Returns
+        -------
+        (n_signals,) float64
+            NaN where there is none.
+        """
+        limits: list[Limit | None] = [getattr(one, name) for one in self.signals]
+        values = [np.nan if one is None else one.observed if part is None else one.expected[part] for one in limits]
+        return np.array(values, np.float64)
+
+
+def sort_limits(limits: Sequence[Item], rule: str) -> LimitSet:
+    """Take what a figure of one rule shows from "limits" of `results.json`.
+
+    Parameters
+    ----------
+    limits : sequence of mapping
+    rule : str
+        "atlas-2020" or "atlas-2025".
+
+    Returns
+    -------
+    LimitSet
+    """
+    found = {(one["dataset"], one["rule"]): one for one in limits if _usable(one)}
+    names = [name for name, using in found if using == rule]
+    shown = [one for (name, using), one in found.items() if name in names and using in (rule, *RULE_LABELS)]
+    in_fb = all(one.get("expected_fb") is not None for one in shown)
+    levels = {one.get("level") for one in shown}
+    signals = [
+        SignalLimits(
+            name,
+            dict(found[name, rule]["masses"]),
+            _limit(found[name, rule], in_fb),
+            *(_limit(found[name, using], in_fb) if (name, using) in found else None for using in (INCLUSIVE, NAIVE)),
+        )
+        for name in names
+    ]
+    ordered = sorted(signals, key=lambda one: (sorted(one.masses.items()), one.dataset))
+    return LimitSet(tuple(ordered), in_fb, levels.pop() if len(levels) == 1 else None)
+
+
+def along_mass_a(limits: Sequence[Item], rule: str) -> dict[str, list[Item]]:
+    """Group signals that differ in m_A alone.
+
+    Returns
+    -------
+    dict of str to list of mapping
+        By the other masses, such as "B500_C100"; items of all rules, of groups with limits at two m_A or more.
+    """
+    return _grouped(limits, rule, varied=("A",))
+
+
+def in_planes(limits: Sequence[Item], rule: str) -> dict[str, list[Item]]:
+    """Group signals of the same m_A, such as "A3700", that have two or more pairs of m_B and m_C."""
+    return _grouped([one for one in limits if "A" in one["masses"]], rule, varied=("B", "C"))
+
+
+def _grouped(limits: Sequence[Item], rule: str, varied: tuple[str, ...]) -> dict[str, list[Item]]:
+    groups: dict[str, list[Item]] = {}
+    for one in limits:
+        if set(varied) <= set(one["masses"]):
+            fixed = sorted((name, mass) for name, mass in one["masses"].items() if name not in varied)
+            groups.setdefault("_".join(f"{name}{mass:g}" for name, mass in fixed), []).append(one)
+    places = {
+        name: {tuple(one["masses"][mass] for mass in varied) for one in group if one["rule"] == rule and _usable(one)}
+        for name, group in groups.items()
+    }
+    return {name: group for name, group in groups.items() if len(places[name]) > 1}
+
+
+def _usable(one: Item) -> bool:
+    return one["rule"] is not None and one["reason"] is None and one["expected_selected"][2] is not None
+
+
+def _limit(one: Item, in_fb: bool) -> Limit:
+    unit = "fb" if in_fb else "selected"
+    observed = one[f"observed_{unit}"]
+    return Limit(np.array(one[f"expected_{unit}"], np.float64), np.nan if observed is None else float(observed))

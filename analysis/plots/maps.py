@@ -1,0 +1,116 @@
+"""Where in the plane of the two jet masses the classifiers select."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import PowerNorm
+from matplotlib.contour import QuadContourSet
+from numpy.typing import NDArray
+
+from analysis.learning import INCLUSIVE
+from analysis.plots.style import PALETTE, mass_label
+
+__all__ = ["MapArtists", "draw_efficiency_map", "mapped_kind", "tightest"]
+
+Array = NDArray[np.float64]
+
+_SIGNAL = PALETTE[2]
+_HELD = (0.9, 0.5)
+"""Parts of the signal that the contours hold."""
+
+
+@dataclass(frozen=True)
+class MapArtists:
+    """What `draw_efficiency_map` drew.
+
+    Attributes
+    ----------
+    mesh : matplotlib.collections.QuadMesh
+        Its array is (n_2, n_1), masked where there are no events.
+    contours : matplotlib.contour.QuadContourSet or None
+        None where there is no signal.
+    """
+
+    mesh: QuadMesh
+    contours: QuadContourSet | None
+
+
+def draw_efficiency_map(one: Mapping[str, Any], selection: str, *, ax: Axes, highest: float = 1.0) -> MapArtists:
+    """Draw the part of the events in the window that a selection keeps, against the two jet masses.
+
+    The events are those of the data, or those of the signal while the search is blinded. The contours hold 50 and 90 %
+    of the signal in the window before the selection.
+
+    Parameters
+    ----------
+    one : mapping
+        Item of "maps" of "injections" of `limits.json`.
+    selection : str
+        Name of the selection.
+    ax : matplotlib.axes.Axes
+    highest : float
+        Efficiency at the end of the colours.
+
+    Returns
+    -------
+    MapArtists
+    """
+    events = one[mapped_kind(one)]
+    passed, inclusive = (np.array(events[name], np.float64) for name in (selection, INCLUSIVE))
+    efficiency = np.divide(passed, inclusive, out=np.full(passed.shape, np.nan), where=inclusive > 0)
+    first, second = (np.array(edges) for edges in one["edges"])
+    norm = PowerNorm(0.5, 0.0, highest)
+    mesh = ax.pcolormesh(first, second, np.ma.masked_invalid(efficiency.T), norm=norm, cmap="YlGnBu")
+    contours = _draw_signal(first, second, np.array(one["signal"].get(INCLUSIVE, np.zeros(passed.shape))), ax)
+    ax.set(xlabel=mass_label("j1"), ylabel=mass_label("j2"))
+    if contours is not None:
+        held = " and ".join(f"{100 * part:.0f}" for part in sorted(_HELD))
+        ax.set_title(f"Contours: {held}% of the signal", loc="right", color=_SIGNAL)
+    ax.set_title("No injection" if not one["strength"] else f"{one['strength']:.3g} injected events", loc="left")
+    return MapArtists(mesh, contours)
+
+
+def mapped_kind(one: Mapping[str, Any]) -> str:
+    """Return whose efficiency a map shows: that of "data", or of "signal" while the data are blinded."""
+    return "data" if one["data"] else "signal"
+
+
+def tightest(maps: list[Mapping[str, Any]], number: int) -> list[str]:
+    """Return the names of so many selections, those that keep the fewest events without injection."""
+    if not maps:
+        return []
+    events = maps[0][mapped_kind(maps[0])]
+    kept = {name: float(np.sum(values)) for name, values in events.items() if name != INCLUSIVE}
+    everywhere = [name for name in kept if all(name in one[mapped_kind(one)] for one in maps)]
+    return sorted(everywhere, key=lambda name: kept[name])[:number][::-1]
+
+
+def _draw_signal(first: Array, second: Array, density: Array, ax: Axes) -> QuadContourSet | None:
+    if density.sum() <= 0:
+        return None
+    levels = _levels(density)
+    # a rim of empty bins closes the contours at the end of the axes
+    x, y = (np.concatenate([[e[0]], (e[1:] + e[:-1]) / 2, [e[-1]]]) for e in (first, second))
+    return ax.contour(
+        *(x, y, np.pad(density, 1).T),
+        levels=levels,
+        colors=[_SIGNAL],
+        linestyles=["--", "-"][-len(levels) :],
+        linewidths=2.0,
+    )
+
+
+def _levels(density: Array) -> list[float]:
+    """Densities above which the given parts of the sum lie, rising."""
+    ordered = np.sort(density.ravel())[::-1]
+    held = np.cumsum(ordered) / ordered.sum()
+    # between the last bin inside and the first one outside
+    places = [int(np.searchsorted(held, part - 1e-12)) for part in _HELD]
+    below = [float(ordered[place + 1]) if place + 1 < len(ordered) else 0.0 for place in places]
+    return sorted({(float(ordered[place]) + low) / 2 for place, low in zip(places, below, strict=True)})

@@ -1,0 +1,147 @@
+"""What the search sees of a hidden signal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from analysis.learning import INCLUSIVE
+from analysis.plots.style import PALETTE, classifier_labels, label_logarithmic
+
+__all__ = ["SensitivityArtists", "draw_sensitivity"]
+
+Array = NDArray[np.float64]
+Curve = Mapping[str, Any]
+Group = tuple[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class SensitivityArtists:
+    """What `draw_sensitivity` drew.
+
+    Attributes
+    ----------
+    with_signal, without_signal : dict of tuple to matplotlib.lines.Line2D
+        Median over the samplings, by method and features.
+    added : dict of tuple to matplotlib.lines.Line2D
+        Median of the difference.
+    bands : dict of tuple to matplotlib.collections.PolyCollection
+        16 to 84 % of the difference.
+    inclusive : tuple of matplotlib.lines.Line2D
+        Levels of the inclusive search: significance with signal, and the difference.
+    """
+
+    with_signal: dict[Group, Line2D]
+    without_signal: dict[Group, Line2D]
+    added: dict[Group, Line2D]
+    bands: dict[Group, PolyCollection]
+    inclusive: tuple[Line2D, ...]
+
+
+def draw_sensitivity(one: Mapping[str, Any], *, ax: Axes, ax_added: Axes) -> SensitivityArtists:
+    """Draw the significance with and without hidden signal against the efficiency, and the difference.
+
+    Parameters
+    ----------
+    one : mapping
+        Item of "sensitivity" of `results.json`.
+    ax : matplotlib.axes.Axes
+        Significances.
+    ax_added : matplotlib.axes.Axes
+        Difference: the residual of the search without signal is subtracted.
+
+    Returns
+    -------
+    SensitivityArtists
+    """
+    curves = [curve for curve in one["curves"] if curve["selection"] != INCLUSIVE and curve["efficiency"] is not None]
+    groups = list(dict.fromkeys(_group(curve) for curve in curves))
+    labels = classifier_labels(groups)
+    ordered = sorted(curves, key=lambda curve: curve["efficiency"])
+    drawn = {
+        group: _draw_group(
+            [curve for curve in ordered if _group(curve) == group],
+            labels[group],
+            PALETTE[index % len(PALETTE)],
+            ax,
+            ax_added,
+        )
+        for index, group in enumerate(groups)
+    }
+    for axes in (ax, ax_added):
+        axes.axhline(0, color="0.6", linewidth=1, zorder=0)
+        axes.set_xscale("log")
+        label_logarithmic(axes.xaxis)
+    ax.set_ylabel(r"Significance $\mathit{z}$")
+    ax_added.set(xlabel=r"Selection efficiency $\mathit{\epsilon}$", ylabel=r"$\mathit{z}$ added by signal")
+    artists = SensitivityArtists(
+        {group: found[0] for group, found in drawn.items()},
+        {group: found[1] for group, found in drawn.items()},
+        {group: found[2] for group, found in drawn.items()},
+        {group: found[3] for group, found in drawn.items()},
+        _draw_inclusive(one["curves"], ax, ax_added),
+    )
+    ax.legend(handles=_handles(artists), loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    return artists
+
+
+def _draw_group(
+    curves: Sequence[Curve], label: str, color: str, ax: Axes, ax_added: Axes
+) -> tuple[Line2D, Line2D, Line2D, PolyCollection]:
+    efficiency = [curve["efficiency"] for curve in curves]
+    (with_signal,) = ax.plot(efficiency, _medians(curves, "z_with_signal"), "o-", color=color, label=label)
+    (without,) = ax.plot(efficiency, _medians(curves, "z_without_signal"), "o--", color=color, mfc="white")
+    for curve in curves:
+        for name, filled in (("z_with_signal", True), ("z_without_signal", False)):
+            known = [value for value in curve[name] if value is not None]
+            if len(known) > 1:
+                line = "-" if filled else (0, (1, 1))
+                ax.vlines(
+                    curve["efficiency"], min(known), max(known), color=color, linestyle=line, linewidth=1.4, zorder=1.5
+                )
+    added = np.array([curve["z_added"] or (np.nan,) * 3 for curve in curves], np.float64).reshape(-1, 3).T
+    (median,) = ax_added.plot(efficiency, added[1], "o-", color=color)
+    band = ax_added.fill_between(efficiency, added[0], added[2], color=color, alpha=0.3, linewidth=0)
+    return with_signal, without, median, band
+
+
+def _draw_inclusive(curves: Sequence[Curve], ax: Axes, ax_added: Axes) -> tuple[Line2D, ...]:
+    lines = []
+    for curve in curves:
+        if curve["selection"] == INCLUSIVE and curve["z_added"] is not None:
+            levels = (float(_medians([curve], "z_with_signal")[0]), curve["z_added"][1])
+            for axes, level in zip((ax, ax_added), levels, strict=True):
+                lines.append(axes.axhline(level, color="black", linestyle="-.", label="Inclusive, with signal"))
+    return tuple(lines)
+
+
+def _handles(artists: SensitivityArtists) -> list[Artist]:
+    gray: dict[str, Any] = {"color": "0.3", "marker": "o"}
+    band = list(artists.bands.values())[:1]
+    for one in band:
+        one.set_label("Band: 16–84% of them")
+    return [
+        *artists.with_signal.values(),
+        Line2D([], [], linestyle="-", label="With signal", **gray),
+        Line2D([], [], linestyle="--", mfc="white", label="Without signal", **gray),
+        Line2D([], [], color="0.3", marker="|", linestyle="none", markersize=16, label="Bars: all samplings"),
+        *band,
+        *artists.inclusive[:1],
+    ]
+
+
+def _medians(curves: Sequence[Curve], name: str) -> Array:
+    known = [[value for value in curve[name] if value is not None] for curve in curves]
+    return np.array([np.median(values) if values else np.nan for values in known], np.float64)
+
+
+def _group(curve: Curve) -> Group:
+    return curve["method"], tuple(curve["features"])

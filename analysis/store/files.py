@@ -1,0 +1,47 @@
+"""Files of a results folder: written whole or not at all, and read with one clear error."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import writing
+
+__all__ = ["replacing", "write_json", "write_text"]
+
+
+def write_json(path: Path, document: Any, default: Any = None) -> None:
+    """Write a JSON document; what exists is complete."""
+    write_text(path, json.dumps(document, indent=1, allow_nan=False, default=default) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text; what exists is complete."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with writing(path):
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `target` when all is written; what a killed run left of one is removed."""
+    for left in target.parent.glob(f".{target.name}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with writing(target):
+            temporary.mkdir(parents=True)
+            yield temporary
+            shutil.rmtree(target, ignore_errors=True)
+            temporary.replace(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

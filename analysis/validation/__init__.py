@@ -1,0 +1,21 @@
+"""Signal-free tests of the search: samples without signal, searched like the data, before these are looked at.
+
+To add a source of samples, add an entry to `sources.SOURCES`.
+"""
+
+from analysis.validation.run import Draw, plan_draws, run_draws
+from analysis.validation.samples import NotTestable, Pools, Sample, Setting
+from analysis.validation.sources import SOURCES, Source, find_sources
+
+__all__ = [
+    "SOURCES",
+    "Draw",
+    "NotTestable",
+    "Pools",
+    "Sample",
+    "Setting",
+    "Source",
+    "find_sources",
+    "plan_draws",
+    "run_draws",
+]

@@ -1,0 +1,216 @@
+"""What the search of one signal-free sample says: counts against fits, efficiency against m_jj, goodness of the fits.
+
+In the sample, n events of a selection lie in the window and b are expected: delta = (n - b) / b is the non-closure. Its
+variance is V = (w max(n, b) + sigma_b^2) / b^2, w the weight of an effective event. Copies of one parent pass or fail
+together, while their number is Poisson. An event in the window moves delta by 1 / b, one in bin i beside it by
+-(n / b) d ln b / d n_i, which the covariance of the fit gives. With I_p the sum of this over the copies of parent p
+that pass, and e the fraction that passes, the variance is larger by (1 - e) (sum_p I_p^2 - sum of the squares of all
+terms). Draws that share parents share this part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background import BackgroundFit, goodness_of_fit, outside
+from analysis.errors import FitError
+from analysis.evaluation import SelectionResult, WindowResult
+from analysis.learning import INCLUSIVE, PassWeights
+from analysis.regions import MassWindow
+from analysis.sculpting import Sculpting, sculpting
+from analysis.table import EventTable
+from analysis.validation.samples import Setting, fit_counts
+
+__all__ = ["closure_document", "copy_factor", "sensitivity"]
+
+Array = NDArray[np.float64]
+
+
+def closure_document(
+    result: WindowResult, table: EventTable, searched: Setting, search_fit: BackgroundFit | None
+) -> list[dict[str, Any]]:
+    """Describe every selection of a searched sample, JSON-ready.
+
+    Parameters
+    ----------
+    result : WindowResult
+        Of the sample.
+    table : EventTable
+        The sample.
+    searched : Setting
+        Of the search itself.
+    search_fit : BackgroundFit or None
+        Smooth fit to the data beside the mask; None where it failed.
+
+    Returns
+    -------
+    list of dict
+        "delta" and its variances, "z", the fit, flatness and non-closure of the efficiency, and background and error of
+        the same selection in the search.
+    """
+    assert result.passes is not None
+    assert result.thresholds is not None
+    passes = np.asarray(result.passes, np.float64)
+    names = tuple(one.name for one in result.selections)
+    weights = PassWeights(
+        tuple(one.efficiency for one in result.selections),
+        tuple(one.efficiency_achieved for one in result.selections),
+        passes,
+        result.thresholds,
+        names=names,
+    )
+    flat = {one.selection: one for one in sculpting(table, weights, result.edges, window=result.window)}
+    inclusive = next((one.background for one in result.selections if one.name == INCLUSIVE), None)
+    return [
+        _selection(one, _Copies(table, passes[:, index], result), searched)
+        | _variances(one, table, passes[:, index], result)
+        | _flatness(flat.get(one.name), _Copies(table, passes[:, index], result))
+        | _in_search(one, inclusive, searched, search_fit)
+        for index, one in enumerate(result.selections)
+    ]
+
+
+class _Copies:
+    """How much more counts of one selection fluctuate than Poisson counts: in the window, and in the bins beside it."""
+
+    def __init__(self, table: EventTable, passes: Array, result: WindowResult) -> None:
+        window, mjj, identity = result.window, table.mjj, table.event_id
+        inside, beside = window.in_signal(mjj), _beside(mjj, window)
+        bins = np.digitize(mjj, result.edges)
+        self.window = copy_factor(identity[inside], passes[inside])
+        self.bin = copy_factor(identity[beside], passes[beside], bins[beside])
+
+
+def _beside(mjj: Array, window: MassWindow) -> NDArray[np.bool_]:
+    return window.in_fit_range(mjj) & ~((mjj >= window.mask[0]) & (mjj < window.mask[1]))
+
+
+def sensitivity(fit: BackgroundFit, edges: Array, window: MassWindow) -> Array:
+    """Change of ln b in the window per event more in each fit bin.
+
+    Parameters
+    ----------
+    fit : BackgroundFit
+    edges : (n_bins + 1,) float64
+        GeV.
+    window : MassWindow
+
+    Returns
+    -------
+    (n_bins,) float64
+        To first order; 0 inside the mask.
+    """
+    value, covariance = fit.windows([*pairwise(edges.tolist()), window.signal])
+    change: Array = covariance[-1, :-1] / (value[:-1] * value[-1])
+    return np.where(outside(edges, window.mask), change, 0.0)
+
+
+def _shared_variance(table: EventTable, passes: Array, result: WindowResult, one: SelectionResult) -> float:
+    """Variance of delta that copies of the same parents add."""
+    window, b, n = result.window, one.background, one.n_obs
+    fitted = window.in_fit_range(table.mjj)
+    mjj, parent, weight = table.mjj[fitted], table.event_id[fitted], passes[fitted]
+    _, group = np.unique(parent, return_inverse=True)
+    if one.fit is None or b is None or n is None or len(group) == group.max(initial=-1) + 1:
+        return 0.0
+    bins = np.digitize(mjj, result.edges) - 1
+    moved = window.in_signal(mjj) / b - (n / b) * sensitivity(one.fit, result.edges, window)[bins]
+    terms = weight * moved
+    together = float((np.bincount(group, terms) ** 2).sum() - (terms**2).sum())
+    return max(0.0, (1.0 - float(weight.mean())) * together)
+
+
+def copy_factor(parent: NDArray[np.uint64], passes: Array, bins: NDArray[np.int64] | None = None) -> float:
+    """Variance of a count of copies over that of a Poisson count.
+
+    Parameters
+    ----------
+    parent : (n_events,) uint64
+        Identity, which copies share.
+    passes : (n_events,) float64
+        Pass weights.
+    bins : (n_events,) int64, optional
+        Counts are those of bins, and the factor is their mean; all events are one count by default.
+
+    Returns
+    -------
+    float
+        1 where no event has a copy, where all pass, or none.
+    """
+    total = passes.sum()
+    if total <= 0 or len(np.unique(parent)) == len(parent):
+        return 1.0
+    _, group = np.unique(parent, return_inverse=True)
+    if bins is not None:
+        _, group = np.unique(group * (int(bins.max()) + 1) + bins, return_inverse=True)
+    together = float((np.bincount(group, passes) ** 2).sum() / (passes**2).sum())
+    return 1.0 + (1.0 - float(total) / len(passes)) * (together - 1.0)
+
+
+def _selection(one: SelectionResult, copies: _Copies, searched: Setting) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "name": one.name,
+        "efficiency": one.efficiency_achieved,
+        "n": one.n_obs,
+        "background": one.background,
+        "background_error": one.background_error,
+        "calibrated": one.calibrated,
+        "z": None if one.discovery is None else one.discovery.z,
+        "reason": one.reason,
+        **dict.fromkeys(("delta", "fit", "fit_p")),
+    }
+    if one.n_obs is None or one.background is None or not one.background > 0:
+        return document
+    document["delta"] = one.n_obs / one.background - 1
+    if one.fit is not None:
+        document["fit"] = one.fit.function.name
+        document["fit_p"] = _fit_p(one.fit, copies.bin, searched.config.random_state)
+    return document
+
+
+def _variances(one: SelectionResult, table: EventTable, passes: Array, result: WindowResult) -> dict[str, Any]:
+    b, error, n = one.background, one.background_error, one.n_obs
+    if b is None or error is None or n is None or not b > 0:
+        return {"own_variance": None, "shared_variance": None}
+    own = (one.weight * max(n, b) + error**2) / b**2
+    return {"own_variance": own, "shared_variance": _shared_variance(table, passes, result, one)}
+
+
+def _fit_p(fit: BackgroundFit, factor: float, seed: int) -> float | None:
+    try:
+        return goodness_of_fit(replace(fit, deviance=fit.deviance / factor), random_state=seed).p_value
+    except FitError:
+        return None
+
+
+def _flatness(found: Sculpting | None, copies: _Copies) -> dict[str, Any]:
+    if found is None:
+        return {"flatness": None, "efficiency_non_closure": None}
+    from_flat = {"chi2": found.chi2 / copies.bin, "ndof": found.ndof}
+    closure = found.non_closure
+    non_closure = None if closure is None else [closure.value, closure.error * copies.window**0.5]
+    return {"flatness": from_flat, "efficiency_non_closure": non_closure}
+
+
+def _in_search(
+    one: SelectionResult, inclusive: float | None, searched: Setting, search_fit: BackgroundFit | None
+) -> dict[str, Any]:
+    """Background and its error as the search will have them.
+
+    The smooth fit to its data beside the mask, scaled to the share that the selection keeps of the sample, is fitted.
+    """
+    unknown = dict.fromkeys(("search_background", "search_error", "search_spread"))
+    if search_fit is None or one.background is None or not inclusive:
+        return unknown
+    expected = search_fit.expected(searched.edges)[0] * (one.background / inclusive)
+    try:
+        estimate = fit_counts(expected, searched, expected * one.weight).estimate(*searched.window.signal)
+    except FitError:
+        return unknown
+    spread = (one.weight * estimate.value + estimate.up**2) ** 0.5
+    return {"search_background": estimate.value, "search_error": estimate.up, "search_spread": spread}

@@ -1,0 +1,186 @@
+"""What sources of signal-free samples are given, and what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.background import BackgroundFit, MassFunction, choose_order
+from analysis.config import SearchConfig
+from analysis.evaluation import SearchData
+from analysis.identity import string_hash
+from analysis.regions import MassWindow
+from analysis.table import EventTable
+
+__all__ = [
+    "NotTestable",
+    "Pools",
+    "Sample",
+    "Setting",
+    "beside_mask",
+    "draw_masses",
+    "fit_counts",
+    "joined",
+    "smooth_fit",
+    "take_rows",
+    "with_masses",
+]
+
+Array = NDArray[np.float64]
+
+_FINE = 20
+"""Steps per fit bin in which masses are drawn from a fit."""
+
+
+@dataclass(frozen=True)
+class Pools:
+    """Events that signal-free samples are made of, all normalised.
+
+    Attributes
+    ----------
+    searched : EventTable
+        Data of the search region. Sources leave out what is inside the mask of the window.
+    band : EventTable or None
+        Data beyond it in |Δy|; None where no source needs them, or there are none.
+    simulation : tuple of (str, EventTable)
+        Background of the search region, one entry per dataset or group of stitched ones.
+    band_simulation : EventTable or None
+        Background of the same band.
+    """
+
+    searched: EventTable
+    band: EventTable | None = None
+    simulation: tuple[tuple[str, EventTable], ...] = ()
+    band_simulation: EventTable | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One window, and how it is searched.
+
+    Attributes
+    ----------
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    config : SearchConfig
+    functions : tuple of MassFunction
+        Of the background.
+    needs_simulation : bool
+        Whether the method does.
+    draw : int
+        Number of the repetition.
+    """
+
+    window: MassWindow
+    edges: Array
+    config: SearchConfig
+    functions: tuple[MassFunction, ...]
+    needs_simulation: bool
+    draw: int = 0
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Make the generator of this window, draw and purpose."""
+        key = (string_hash("validation"), string_hash(purpose), string_hash(self.window.name), self.draw)
+        return np.random.default_rng(np.random.SeedSequence(self.config.random_state, spawn_key=key))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample without signal, ready to be searched.
+
+    Attributes
+    ----------
+    data : SearchData
+    notes : tuple of str
+        What a reader must know of it.
+    overlap : float
+        Share of the parents of a draw that another draw has too; 0 where draws are independent.
+    """
+
+    data: SearchData
+    notes: tuple[str, ...] = ()
+    overlap: float = 0.0
+
+
+@dataclass(frozen=True)
+class NotTestable:
+    """Why a source has no sample for a window.
+
+    Attributes
+    ----------
+    reason : str
+    """
+
+    reason: str
+
+
+def smooth_fit(table: EventTable, setting: Setting) -> BackgroundFit:
+    """Fit the m_jj spectrum of unweighted events beside the mask, order chosen as in the search.
+
+    Raises
+    ------
+    FitError
+    """
+    counts = np.histogram(beside_mask(table, setting.window).mjj, setting.edges)[0].astype(np.float64)
+    return fit_counts(counts, setting)
+
+
+def fit_counts(counts: Array, setting: Setting, variances: Array | None = None) -> BackgroundFit:
+    """Fit a spectrum as the search does; counts that are not whole need their variances.
+
+    Raises
+    ------
+    FitError
+    """
+    background = setting.config.background
+    return choose_order(
+        counts,
+        setting.edges,
+        mask=setting.window.mask,
+        functions=setting.functions,
+        alpha=background.alpha,
+        sqrt_s_gev=background.sqrt_s_gev,
+        strategy=background.strategy,
+        variances=variances,
+    )
+
+
+def draw_masses(fit: BackgroundFit, edges: Array, count: int, rng: np.random.Generator) -> Array:
+    """(count,) float64, GeV: dijet masses between the outer edges, distributed as the fit."""
+    fine = np.linspace(edges[0], edges[-1], _FINE * (len(edges) - 1) + 1)
+    expected, _ = fit.expected(fine)
+    cumulative = np.concatenate([[0.0], np.cumsum(expected)])
+    masses = np.interp(rng.random(count) * cumulative[-1], cumulative, fine)
+    inside: Array = np.minimum(masses, np.nextafter(edges[-1], edges[0]))
+    return inside
+
+
+def beside_mask(table: EventTable, window: MassWindow) -> EventTable:
+    """Events of the fit range that are not inside the mask."""
+    mjj = table.mjj
+    masked = (mjj >= window.mask[0]) & (mjj < window.mask[1])
+    return table.select(window.in_fit_range(mjj) & ~masked)
+
+
+def joined(tables: Sequence[EventTable]) -> EventTable:
+    """Put tables with the same columns one below the other."""
+    if len(tables) == 1:
+        return tables[0]
+    table = pa.concat_tables([one.table for one in tables]).unify_dictionaries().combine_chunks()
+    return EventTable(table, tables[0].features)
+
+
+def take_rows(table: EventTable, rows: NDArray[np.int64]) -> EventTable:
+    """Return rows, in order and as often as they are named."""
+    return EventTable(table.table.take(pa.array(rows)), table.features)
+
+
+def with_masses(table: EventTable, mjj: Array) -> EventTable:
+    """Return the events with other dijet masses, (n_events,) float64, GeV."""
+    index = table.table.column_names.index("mjj")
+    return EventTable(table.table.set_column(index, table.table.schema.field("mjj"), pa.array(mjj)), table.features)

@@ -1,0 +1,48 @@
+"""Injections sorted by selection and strength."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.injection import InjectedSelection, Injection, InjectionResult
+from analysis.limits import candidates, sensitivity_document
+from analysis.limits.points import LimitPoint
+from analysis.regions import MassWindow
+from analysis.signal_yields import SignalSample
+from analysis.statistics import LimitResult
+
+WINDOW = MassWindow((3300, 3700), (3100, 3300), (3700, 3900), (3300, 3700), (3000, 5000))
+POINT = LimitPoint("s", WINDOW, LimitResult("signal", "asymptotics", None, (1.0,) * 5), 100.0, 5.0, 0.5, (0.0, 60.0))
+Z = {("inclusive", 0.0): [0.5, 0.7], ("inclusive", 60.0): [3.2, 3.6], ("eff_0.1", 0.0): [1.0, -1.0]}
+Z |= {("eff_0.1", 60.0): [6.0, 5.0]}
+
+
+def result_of(strength: float, sampling: int, *, counted: bool) -> InjectionResult:
+    # what engine.inject keeps: the inclusive selection is there once, unless injected events are counted
+    names = ["inclusive", "eff_0.1"] if counted or not (strength or sampling) else ["eff_0.1"]
+    found = tuple(
+        InjectedSelection(name, 1.0, 10.0, 9.0, 1.0, 1.0, 0.5, 0.01, z=Z[name, strength][sampling]) for name in names
+    )
+    return InjectionResult(Injection("s", WINDOW, strength, sampling, "cwola", ("x",), counted), 60, found)
+
+
+def results_of(*, counted: bool) -> list[InjectionResult]:
+    return [result_of(strength, sampling, counted=counted) for strength in (60.0, 0.0) for sampling in (1, 0)]
+
+
+@pytest.mark.parametrize(("counted", "strengths"), [(False, {0.0: 1}), (True, {0.0: 2, 60.0: 2})])
+def test_the_inclusive_search_is_there_for_every_strength_where_injected_events_are_counted(
+    counted: bool, strengths: dict[float, int]
+) -> None:
+    inclusive, cut = candidates(results_of(counted=counted))
+    assert {strength: len(of) for strength, of in inclusive.found.items()} == strengths
+    assert {strength: len(of) for strength, of in cut.found.items()} == {0.0: 2, 60.0: 2}
+
+
+def test_the_difference_is_that_of_the_same_choice_of_events() -> None:
+    sample = SignalSample("s", (), {}, None, None, None, False, ())
+    document = sensitivity_document(POINT, results_of(counted=True), sample)
+    for curve, added in zip(document["curves"], ([2.7, 2.9], [5.0, 6.0]), strict=True):
+        assert curve["z_with_signal"] == Z[curve["selection"], 60.0]
+        assert curve["z_added"] == pytest.approx(np.interp([0.16, 0.5, 0.84], [0, 1], added))

@@ -59,7 +59,7 @@ def run(
     parts: Location | None,
     **settings: Any,
 ) -> None:
-    """Run the whole search: process, validate, scan and plot, each resuming from what is on disk."""
+    """Run the whole search: process, validate, scan, plot and report, each resuming from what is on disk."""
     from analysis import workflow, workflow_limits
     from analysis.compute import open_backend
 
@@ -73,6 +73,8 @@ def run(
         summary = workflow.scan(events, config, folder, backend)
         found = workflow_limits.limit(events, config, folder, backend) if limits else None
         workflow.plot(folder, config, backend)
+        page = workflow.report(folder)
+    click.echo(f"Report: {page}")
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
     _print_scan(summary, folder, config)

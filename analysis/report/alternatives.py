@@ -28,7 +28,7 @@ def spectrum_alt(window: Document, selection: Document) -> str:
     quality = f"χ²/ndof = {fit['chi2']:.1f}/{fit['ndof']}, p = {p_value(fit['p_value'])}"
     background = with_error(selection["background"], total_error(selection))
     text = (
-        f"Spectrum of the dijet mass from {interval(window['fit_range'])} GeV, {selection_text(selection['name'])}, with "
+        f"Spectrum of the dijet mass in {interval(window['fit_range'])} GeV, {selection_text(selection['name'])}, with "
         f"the fit of {fit['function']} outside {interval(window['mask'])} GeV ({quality}) and pulls. In the window "
         f"{window_text(window)} {background} background events are expected"
     )
@@ -62,7 +62,7 @@ def cutflow_alt(cutflow: Mapping[str, Document]) -> str:
     """Describe the cutflow."""
     parts = []
     for dataset, cuts in cutflow.items():
-        first, last = list(cuts.values())[0], list(cuts.values())[-1]
+        first, *_, last = cuts.values()
         part = last["weight"] / first["weight"] if first["weight"] else None
         parts.append(f"{dataset} {percent(part)} of {count(first['events'])} events")
     return f"Part of the events left after each cut, and rejected by each alone. All cuts keep: {', '.join(parts)}."
@@ -105,8 +105,8 @@ def map_alt(scan: Document, name: str) -> str:
             parts.append(percent(selected / everything))
     kept = f" {' and '.join(parts)} of the signal in the window pass." if parts else ""
     return (
-        f"Part of the events in the window that pass {selection_text(name)} against the two jet masses, with {strengths} "
-        f"selected events of {scan['dataset']} injected.{kept}"
+        f"Part of the events in the window that pass {selection_text(name)}, against the two jet masses, with "
+        f"{strengths} selected events of {scan['dataset']} injected.{kept}"
     )
 
 

@@ -11,7 +11,7 @@ from analysis.config import SearchConfig, load_config
 from analysis.report import alternatives, data, settings, signal_tables, tables
 from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table, interval, percent
-from analysis.report.words import RULE_NAMES, search_verdict, selection_text, window_text
+from analysis.report.words import DECIDED, RULE_NAMES, search_verdict, selection_text, window_text
 from analysis.search import WindowResult
 from analysis.store import ResultsFolder
 from analysis.summary import blinding_note, selection_notes
@@ -28,8 +28,8 @@ class ReportSources:
     Attributes
     ----------
     results, process, manifest, injections : dict
-        The documents `results.json`, `process.json`, `manifest.json` and `limits.json`; the last is empty where there is
-        none.
+        The documents `results.json`, `process.json`, `manifest.json` and `limits.json`; the last is empty where there
+        is none.
     config : SearchConfig
     windows : tuple of WindowResult
     plots : pathlib.Path
@@ -55,9 +55,9 @@ class ReportSources:
         ConfigError
             If the configuration in the folder cannot be read.
         """
-        results, windows = folder.load_results()
+        document, windows = folder.load_results()
         folder.require_figures()
-        results, injections = _without_observed(results, folder.load_injections())
+        results, injections = _without_observed(document, folder.load_injections())
         return cls(
             results,
             folder.load_process(),
@@ -142,8 +142,15 @@ def _reasons(window: Document) -> list[str]:
 
 def _validity(windows: Sequence[Document]) -> list[str]:
     """Count the verdicts of the validation; nothing where windows have none."""
-    verdicts = [found["verdict"] for window in windows if (found := window.get("validation"))]
-    return [f"{verdicts.count(one)} of {len(windows)} windows {one}" for one in dict.fromkeys(verdicts)]
+    found = [window["validation"] for window in windows if "validation" in window]
+    lines = []
+    for verdict in ("valid", "not valid", "not testable"):
+        judged = [one for one in found if one["verdict"] == verdict]
+        flagged = sum(bool(one["flags"]) for one in judged)
+        if judged:
+            flags = f" ({flagged} with flags)" if flagged else ""
+            lines.append(f"{len(judged)} of {len(windows)} windows {verdict}{flags}")
+    return lines
 
 
 def _notes(sources: ReportSources) -> list[str]:
@@ -180,7 +187,7 @@ def _window(sources: ReportSources, window: Document) -> dict[str, Any]:
             name: " and ".join(map(interval, ends if isinstance(ends, tuple) else (ends,)))
             for name, ends in regions.items()
         },
-        "validation": _validation(window.get("validation")),
+        "validation": _validation(window),
         "table": tables.window_table(window, blinded=sources.blinded) if window["selections"] else None,
         "signals": tables.yield_table(sources.results.get("signals", []), window),
         "figures": [
@@ -192,8 +199,22 @@ def _window(sources: ReportSources, window: Document) -> dict[str, Any]:
     }
 
 
-def _validation(found: Document | None) -> dict[str, Any] | None:
-    return None if not found else {"verdict": found["verdict"], "reasons": list(found.get("reasons") or [])}
+def _validation(window: Document) -> dict[str, Any] | None:
+    found = window.get("validation")
+    if found is None:
+        return None
+    return {
+        "verdict": found["verdict"],
+        "reason": f"{_capital(found['reason'])}.",
+        "flags": [f"{_capital(flag)}." for flag in found["flags"]],
+        "decided": DECIDED[found["decided"]],
+        "sources": [f"{name}: {verdict}" for name, verdict in found["sources"].items()],
+        "table": tables.validation_table(found) if found["combined"] else None,
+    }
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _spectrum(sources: ReportSources, window: Document, selection: Document, result: WindowResult) -> list[Figure]:
@@ -243,7 +264,7 @@ def _rule_figures(sources: ReportSources, rule: str) -> Iterator[Figure]:
 
 
 def _scans(sources: ReportSources) -> list[Document]:
-    """Return the injections of the signals that `results.json` has limits on: those on disk may be of another search."""
+    """Return the injections that the limits are from: those on disk may be of another search."""
     known = {one["dataset"] for one in sources.results.get("limits", [])}
     return [scan for scan in sources.injections.get("injections", []) if scan["dataset"] in known]
 

@@ -17,6 +17,9 @@ _TYPES = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf", 
 _SHOWN = ("svg", "png")
 """Formats that a browser shows, the best first."""
 
+_WIDE = 1200
+"""Pixels."""
+
 _PNG_SIZE = slice(16, 24)
 """Width and height in the header of a PNG file, big-endian."""
 
@@ -64,6 +67,11 @@ class Figure:
     image: str | None
     size: tuple[int, int] | None
     downloads: tuple[Download, ...]
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has panels side by side or a legend beside the axes, which half a page is too narrow for."""
+        return self.size is not None and self.size[0] > _WIDE
 
 
 def load_figure(folder: Path, stem: str, *, title: str, alt: str, rows: Iterable[Row]) -> Figure | None:

@@ -123,7 +123,10 @@ def p_value(p: float | None) -> str:
 
 def percent(fraction: float | None, digits: int = 3) -> str:
     """Write a fraction in percent."""
-    return NOTHING if fraction is None else f"{100 * fraction:.{digits}g}{SPACE}%"
+    if fraction is None:
+        return NOTHING
+    value = 100 * fraction
+    return f"{_minus(f'{value:.0f}' if abs(value) >= 10**digits else f'{value:.{digits}g}')}{SPACE}%"
 
 
 def interval(ends: tuple[float, float] | list[float]) -> str:

@@ -116,9 +116,9 @@ def impact_tables(signal: Document) -> list[Table]:
 def _impact_table(signal: Document, one: Document) -> Table:
     expected, observed = one["impacts"]["expected"], one["impacts"]["observed"]
     seen = {} if observed is None else {item["name"]: item for item in observed["parameters"]}
-    columns = ["Parameter", "Expected width", "Expected impact +1σ on μ", "Expected impact −1σ on μ"]
+    columns = ["Parameter", "Expected width", "Expected Δμ, +1σ", "Expected Δμ, −1σ"]
     if observed is not None:
-        columns += ["Pull", "Width", "Impact +1σ on μ", "Impact −1σ on μ"]
+        columns += ["Pull", "Width", "Δμ, +1σ", "Δμ, −1σ"]
     rows = []
     for item in expected["parameters"]:
         cells = [Cell(item["name"]), *_values(item, "error", "up", "down")]

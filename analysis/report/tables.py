@@ -27,6 +27,7 @@ __all__ = [
     "is_approximate",
     "n_minus_one_table",
     "overview_table",
+    "validation_table",
     "window_table",
     "yield_table",
 ]
@@ -108,7 +109,7 @@ def _window_columns(*, blinded: bool) -> dict[str, Column]:
         "Expected limit [events]": lambda one: _expected(one["limit"]),
         "Fit function": lambda one: Cell(NOTHING if one["fit"] is None else one["fit"]["function"]),
         "Fit χ²/ndof": lambda one: _goodness(one["fit"]),
-        "p-value of the fit": lambda one: _maybe((one["fit"] or {}).get("p_value"), p_value),
+        "Fit p": lambda one: _maybe((one["fit"] or {}).get("p_value"), p_value),
     }
     if blinded:
         return shown
@@ -146,6 +147,21 @@ def _spread(spread: Document | None) -> Cell:
     if spread is None:
         return Cell(NOTHING)
     return Cell(z_value(spread["median"]), spread["median"], f"{z_value(spread['low'])} to {z_value(spread['high'])}")
+
+
+def validation_table(found: Document) -> Table:
+    """Tabulate what signal-free samples say of the selections of one window, averaged over the sources."""
+    rows = [
+        (
+            Cell(selection_text(one["name"])),
+            Cell(with_error(100 * one["delta"], 100 * one["delta_error"]), one["delta"]),
+            Cell(with_error(one["shift"], one["shift_error"]), one["shift"]),
+            Cell(count(one["n_sources"]), one["n_sources"]),
+        )
+        for one in found["combined"]
+    ]
+    columns = ("Selection", "(n − b) / b without signal [%]", "Shift of z at the size of the search", "Sources")
+    return Table("Validation with signal-free samples", columns, tuple(rows))
 
 
 def yield_table(signals: Sequence[Document], window: Document) -> Table | None:

@@ -13,6 +13,7 @@ from analysis.report.numbers import SPACE, count, interval, p_value, with_error,
 from analysis.statistics import GlobalResult
 
 __all__ = [
+    "DECIDED",
     "RULE_NAMES",
     "SIGNIFICANT",
     "Excess",
@@ -28,9 +29,12 @@ __all__ = [
 SIGNIFICANT = 3.0
 """From this global significance on the verdict speaks of a significant excess."""
 
+DECIDED = {"before-scan": "before it was searched", "after-scan": "after it had been searched"}
+"""When a verdict of the validation was reached."""
+
 RULE_NAMES = {
     "inclusive": "inclusive dijet search",
-    "fixed-efficiency": "naive, fixed efficiency (does not cover)",
+    "fixed-efficiency": "naive (fixed efficiency)",
     "atlas-2020": "atlas-2020",
     "atlas-2025": "atlas-2025",
 }
@@ -82,7 +86,8 @@ def window_text(window: Document) -> str:
 
 def total_error(selection: Document) -> float | None:
     """Error of the background from the fit, and from its correction where there is one, events."""
-    error, correction = selection["background_error"], selection.get("non_closure")
+    error: float | None = selection["background_error"]
+    correction = selection.get("non_closure")
     if error is None or correction is None:
         return error
     uncorrected = (selection["background"] or 0.0) / (1 + correction["delta"])
@@ -90,7 +95,7 @@ def total_error(selection: Document) -> float | None:
 
 
 def largest_excess(windows: Sequence[Document]) -> Excess | None:
-    """Return the look with the largest significance over windows, selections and trainings; None where there is none."""
+    """Return the look with the largest significance, over windows, selections and trainings; None without any."""
     return max(_looks(windows), key=lambda look: look.z, default=None)
 
 
@@ -131,8 +136,18 @@ def search_verdict(results: Document) -> Verdict:
     where = f"in {window_text(largest.window)} at {selection_text(largest.selection['name'])}"
     text = f"largest local z = {z_value(largest.z)} {where}"
     kind, begin = _kind(largest.z, found)
-    headline = f"{begin}: {text}, {_total(found)}."
-    return Verdict(kind, headline, (*_counts(largest), global_text(results), *lines))
+    invalid = (largest.window.get("validation") or {}).get("verdict") == "not valid"
+    headline = f"{begin}{' in a window that is not valid' * invalid}: {text}, {_total(found)}."
+    return Verdict(kind, headline, (*_counts(largest), global_text(results), *_judged(largest.window), *lines))
+
+
+def _judged(window: Document) -> list[str]:
+    """Say what the validation says of the window of the largest excess."""
+    found = window.get("validation")
+    if found is None:
+        return []
+    flags = f" It has flags: {'; '.join(found['flags'])}." if found["flags"] else ""
+    return [f"The window is {found['verdict']}, decided {DECIDED[found['decided']]}: {found['reason']}.{flags}"]
 
 
 def _kind(z: float, found: GlobalResult) -> tuple[str, str]:

@@ -247,7 +247,7 @@ class ResultsFolder(RecordFolder):
         self._prune({*keys, *seed_keys})
         write_json(self.path / "results.json", document)
         before = self._manifest()
-        manifest = {
+        manifest: dict[str, Any] = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": software_versions(),
             "plugins": document.get("plugins", []),

@@ -134,7 +134,8 @@ def atlas_2025(scans: Sequence[StrengthScan]) -> RuleLimit:
     limit over the samplings is interpolated, its logarithm linearly in the logarithm of the strength (linearly from
     zero strength), and the smallest root counts. Where the strongest injection is still below its limit, that limit is
     the result: a stronger signal would only be found better. The scan is the one with the smallest expected root. The
-    band is made of the roots of the band of limits, in quadrature with the spread of the roots over the samplings.
+    band is made of the roots of the band of limits, in quadrature with the spread of the roots over the samplings, both
+    in logarithms.
 
     Parameters
     ----------
@@ -158,7 +159,9 @@ def atlas_2025(scans: Sequence[StrengthScan]) -> RuleLimit:
     band = np.array([_root(x, column) for column in medians[index].T])
     n_samplings = min(len(point.expected) for point in points)
     single = [_root(x, np.array([point.expected[i, _MEDIAN] for point in points])) for i in range(n_samplings)]
-    band, spread = _with_spread(band, np.array(single))
+    # In logarithms, so that no limit becomes negative where the samplings lie far apart.
+    logarithms, relative = _with_spread(np.log(band), np.log(single))
+    band, spread = np.exp(logarithms), roots[index] * relative
     counts = [None if point.observed is None else float(np.median(point.observed)) for point in points]
     known = [value for value in counts if value is not None]
     observed = _root(x, np.array(known)) if len(known) == len(x) else None

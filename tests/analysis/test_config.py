@@ -19,7 +19,7 @@ from analysis.regions import RegionScan
 @pytest.mark.parametrize(
     ("overrides", "key", "beside"),
     [
-        ({"learnin": {}}, "'learnin'", "background, learning, plots, plugins, random_state"),
+        ({"learnin": {}}, "'learnin'", "background, learning, limits, plots, plugins"),
         ({"learning": {"n_foldz": 3}}, "'learning.n_foldz'", "n_folds, n_members"),
         ({"learning": {"classifier": {"depth": 3}}}, "'learning.classifier.depth'", "max_depth"),
         ({"scan": {"n_folds": 3}}, "'scan.n_folds'", "fit_range"),
@@ -212,7 +212,7 @@ def test_tuning_that_cannot_work_is_refused(learning: dict[str, Any], text: str)
 def test_statistics_that_are_not_used_leave_the_digest_of_older_results_as_it_was() -> None:
     config = load_config()
     document = config.model_dump(mode="json", context={"portable": True})
-    before = {key: value for key, value in document.items() if key != "plugins"}
+    before = {key: value for key, value in document.items() if key not in ("limits", "plugins", "validation")}
     before["statistics"] = {
         key: document["statistics"][key] for key in ("cls_level", "calculator", "pseudo_experiments", "unblind")
     }

@@ -10,11 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from analysis import search, store
+import analysis
+from analysis import search
 from analysis.learning import FoldTask
 from tests.integration.conftest import Cwola, ToySearch
 
-SCHEMA = json.loads(Path(store.__file__).with_name("results.schema.json").read_text())
+SCHEMA = json.loads(Path(analysis.__file__).with_name("results.schema.json").read_text())
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+import analysis
 from analysis import store
 from analysis.search import WindowResult
 from tests.integration.conftest import Cwola, ToySearch
 
-SCHEMA = Path(store.__file__).with_name("results.schema.json")
+SCHEMA = Path(analysis.__file__).with_name("results.schema.json")
 
 
 def read(folder: Path) -> dict[str, Any]:

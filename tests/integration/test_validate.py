@@ -87,6 +87,27 @@ def test_run_validates_before_it_scans_and_later_sources_are_known_to_come_late(
     assert verdicts(output, "results.json")["3900-4300"]["decided"] == "after-scan"
 
 
+def test_measured_non_closure_enters_the_result_when_asked(cwola: Cwola, search: ToySearch, tmp_path: Path) -> None:
+    config = search.configured("correct", "")
+    config.write_text(config.read_text().replace("[statistics]", '[statistics]\nnon_closure = "correct"'))
+    output = tmp_path / "results"
+    options = ["--datasets", search.datasets, "--config", config, "--output", output, "--jobs", 1]
+    assert cwola("process", *options).code == 0
+    before = cwola("scan", "--output", output, "--jobs", 1)
+    assert (before.code, before.err.count("\n")) == (1, 1)
+    assert "cwola validate" in before.err
+    assert cwola("run", *options).code == 0
+    measured = {name: {one["name"]: one for one in found["combined"]} for name, found in verdicts(output).items()}
+    document = json.loads((output / "results.json").read_text())
+    for window in document["windows"]:
+        name = f"{window['signal'][0]:g}-{window['signal'][1]:g}"
+        for one in window["selections"]:
+            assert one["non_closure"]["delta"] == measured[name][one["name"]]["delta"]
+            assert one["non_closure"]["error"] == measured[name][one["name"]]["delta_error"]
+            workspace = (output / "windows" / name / f"workspace_{one['name']}.json").read_text()
+            assert '"non_closure"' in workspace
+
+
 def test_validation_goes_on_where_it_was_and_follows_the_settings(
     cwola: Cwola, search: ToySearch, tmp_path: Path
 ) -> None:

@@ -122,6 +122,15 @@ def test_the_band_is_that_of_the_middle_sampling_and_the_spread_in_quadrature() 
     assert found.expected[0] == pytest.approx(max(80.0 - down, 5.0))
 
 
+def test_samplings_far_apart_do_not_make_limits_negative() -> None:
+    """Roots 20, 100 and 180: the logarithms have a standard deviation of 1.16."""
+    found = atlas_2025([scan({0.0: [20.0, 100.0, 180.0], 1.0: [20.0, 100.0, 180.0]})])
+    spread = np.std(np.log([20.0, 100.0, 180.0]), ddof=1)
+    assert found.expected[2] == pytest.approx(100.0)
+    assert found.expected[0] == pytest.approx(100.0 * np.exp(-np.hypot(np.log(0.5), 2 * spread)))
+    assert found.expected[4] == pytest.approx(100.0 * np.exp(np.hypot(np.log(1.9), 2 * spread)))
+
+
 def test_no_band_reaches_below_what_was_injected() -> None:
     found = atlas_2020([scan({50.0: [55.0, 60.0, 52.0]})])
     assert found.expected[0] == found.expected[1] == 50.0

@@ -45,6 +45,7 @@ __all__ = [
     "plot",
     "plot_injections",
     "process",
+    "report",
     "scan",
     "search_data",
     "search_digest",
@@ -243,7 +244,29 @@ def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[
             global_result=GlobalResult(**document["global"]),
             backend=backend.here,
         )
-        return cutflow + figures + plot_injections(folder, config, backend, results=document)
+        figures += plot_injections(folder, config, backend, results=document)
+        folder.record_figures()
+        return cutflow + figures
+
+
+def report(folder: ResultsFolder, path: Path | None = None) -> Path:
+    """Write the results on disk as one HTML file; see `analysis.report`.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    path : pathlib.Path, optional
+        `report.html` in the folder where absent.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    from analysis.report import write_report
+
+    with stage("report"):
+        return write_report(folder, path)
 
 
 def plot_injections(

@@ -16,6 +16,7 @@ from analysis.cli.events import select
 from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
 from analysis.cli.limit import inject, limit, print_limits
+from analysis.cli.report import report
 from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
@@ -58,7 +59,7 @@ def run(
     parts: Location | None,
     **settings: Any,
 ) -> None:
-    """Run the whole search: process, validate, scan and plot, each resuming from what is on disk."""
+    """Run the whole search: process, validate, scan, plot and report, each resuming from what is on disk."""
     from analysis import workflow, workflow_limits
     from analysis.compute import open_backend
 
@@ -72,6 +73,8 @@ def run(
         summary = workflow.scan(events, config, folder, backend)
         found = workflow_limits.limit(events, config, folder, backend) if limits else None
         workflow.plot(folder, config, backend)
+        page = workflow.report(folder)
+    click.echo(f"Report: {page}")
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
     _print_scan(summary, folder, config)
@@ -229,6 +232,7 @@ cli.add_command(impacts)
 cli.add_command(inject)
 cli.add_command(inspect)
 cli.add_command(limit)
+cli.add_command(report)
 cli.add_command(score)
 cli.add_command(select)
 

@@ -12,13 +12,17 @@ from typing import Any
 
 from analysis.errors import writing
 
-__all__ = ["replacing", "write_json"]
+__all__ = ["replacing", "write_json", "write_text"]
 
 
 def write_json(path: Path, document: Any, default: Any = None) -> None:
     """Write a JSON document; what exists is complete."""
+    write_text(path, json.dumps(document, indent=1, allow_nan=False, default=default) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text; what exists is complete."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = json.dumps(document, indent=1, allow_nan=False, default=default) + "\n"
     try:
         with writing(path):
             temporary.write_text(text, encoding="utf-8")

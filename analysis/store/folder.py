@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from analysis.config import SearchConfig
 from analysis.errors import ResultsError, writing
+from analysis.identity import digest
 from analysis.records import check_results, software_versions
 from analysis.search import WindowResult
 from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
-from analysis.store.files import replacing, write_json
+from analysis.store.files import replacing, write_json, write_text
 from analysis.store.record_folder import RecordFolder
 from analysis.store.windows import fill_window, read_window
 from analysis.unblinding import unblinding_records
@@ -219,6 +220,12 @@ class ResultsFolder(RecordFolder):
         write_json(path, document, default=uhi.io.json.default)
         return path
 
+    def save_report(self, text: str, path: Path | None = None) -> Path:
+        """Write the report, to `report.html` unless told where."""
+        path = path or self.path / "report.html"
+        write_text(path, text)
+        return path
+
     def save_results(self, document: Mapping[str, Any], keys: Sequence[str], seed_keys: Sequence[str] = ()) -> None:
         """Check and write `results.json` and the manifest, and remove windows that are not part of them.
 
@@ -240,7 +247,7 @@ class ResultsFolder(RecordFolder):
         self._prune({*keys, *seed_keys})
         write_json(self.path / "results.json", document)
         before = self._manifest()
-        manifest = {
+        manifest: dict[str, Any] = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": software_versions(),
             "plugins": document.get("plugins", []),
@@ -248,7 +255,7 @@ class ResultsFolder(RecordFolder):
             "random_state": document["random_state"],
             "inputs": document["inputs"],
             "blinded": document["blinded"],
-            **({"unblinding": before["unblinding"]} if "unblinding" in before else {}),
+            **{name: before[name] for name in ("unblinding", "drawn") if name in before},
             "window_keys": list(keys),
             "seed_keys": list(seed_keys),
             "sha256": {
@@ -267,6 +274,41 @@ class ResultsFolder(RecordFolder):
         manifest = self._manifest()
         records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)
         write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": records})
+
+    def load_manifest(self) -> dict[str, Any]:
+        """Read the manifest.
+
+        Raises
+        ------
+        ResultsError
+            If the search has not run.
+        """
+        return self.read_json("manifest.json", "scan")
+
+    def record_figures(self) -> None:
+        """Write to the manifest which results the figures in `plots` are of."""
+        manifest = self.load_manifest()
+        write_json(self.path / "manifest.json", {**manifest, "drawn": self._drawn(manifest)})
+
+    def require_figures(self) -> None:
+        """Make sure that the figures in `plots` are of the results on disk: others may show what is blinded now.
+
+        Raises
+        ------
+        ResultsError
+            If they were not drawn, or of other results.
+        """
+        manifest = self.load_manifest()
+        if manifest.get("drawn") != self._drawn(manifest):
+            state = "are of other results" if "drawn" in manifest else "have not been drawn"
+            msg = f"the figures in {self.plots} {state}. Run `cwola plot --output {self.path}`."
+            raise ResultsError(msg)
+
+    def _drawn(self, manifest: Mapping[str, Any]) -> str:
+        """Digest of everything that the figures of a search show."""
+        results = self.read_json("results.json", "scan")
+        shown = [results.get(name) for name in ("blinded", "global", "cutflow", "n_minus_one")]
+        return digest([manifest["window_keys"], manifest.get("seed_keys", []), *shown])
 
     def _manifest(self) -> dict[str, Any]:
         """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""

@@ -22,8 +22,10 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from analysis import cli
+from analysis.errors import ResultsError
 from analysis.learning import BoostedTrees, FittedEnsemble, TrainingSet
 from analysis.store import ResultsFolder
+from tests.html_page import csv_table, downloads, parse_page
 from tests.integration.conftest import Cwola, _background_event, signal_event
 from tests.toy_tables import dijet_masses
 from tests.toys import write_nanoaod
@@ -172,12 +174,17 @@ def differences(first: Any, second: Any) -> Paths:
 OF_INPUTS = {
     "config.json": set(),
     "results.json": {".inputs.file", ".inputs.uuid", ".inputs.entries", ".cutflow.bump", ".n_minus_one.bump"},
-    "manifest.json": {".created", ".inputs.file", ".inputs.uuid", ".inputs.entries", ".window_keys", ".seed_keys"},
+    "manifest.json": {
+        *(".created", ".inputs.file", ".inputs.uuid", ".inputs.entries"),
+        *(".window_keys", ".seed_keys", ".drawn"),
+    },
     "global.json": {".key"},
     "window.json": {".key", ".inputs"},
     "signals.json": {".key"},
+    "validation": {".key"},
 }
-NOT_COMPARED = ("parts/", "process.json", "cwola.log", "plots/cutflow")  # the events themselves, and times
+# The events themselves, and times; the report is compared beside.
+NOT_COMPARED = ("parts/", "process.json", "cwola.log", "plots/cutflow", "report.html")
 
 
 def unexplained(first: Run, second: Run, allowed: Mapping[str, Paths] = OF_INPUTS) -> dict[str, Paths]:
@@ -195,7 +202,8 @@ def unexplained(first: Run, second: Run, allowed: Mapping[str, Paths] = OF_INPUT
         if not name.endswith(".json"):
             found[name] = {"bytes"}
             continue
-        expected = allowed.get(name.rsplit("/", 1)[-1], set())
+        top, base = name.split("/", 1)[0], name.rsplit("/", 1)[-1]
+        expected = allowed.get(base, allowed.get(top, set()))
         places = {
             place
             for place in differences(*map(json.loads, contents))
@@ -205,6 +213,14 @@ def unexplained(first: Run, second: Run, allowed: Mapping[str, Paths] = OF_INPUT
         if places:
             found[name] = places
     return found
+
+
+def reported(run: Run) -> str:
+    """Texts, alternatives, data and figures of the report, without what it says of the input files."""
+    page = parse_page((run.folder / "report.html").read_text(encoding="utf-8"))
+    text = page.without("cutflow", "provenance")
+    (written,) = page.find_all("time")
+    return text.replace(str(written.attributes["datetime"]), "").replace(written.text, "")
 
 
 def after_cutflow(run: Run) -> str:
@@ -229,6 +245,14 @@ def test_with_given_classifiers_and_sideband_thresholds_nothing_depends_on_the_w
     assert few.json("results.json")["cutflow"]["bump"] != document["cutflow"]["bump"]
     assert (many.folder / "plots" / "spectrum_3300-3700_eff_0.1.png").exists()
     assert not (many.folder / "plots" / "scan.png").exists()
+    assert reported(few) == reported(many)
+    assert "Blinded: no count" in reported(many)
+    spectrum = csv_table(
+        downloads(parse_page((many.folder / "report.html").read_text()))["spectrum_3300-3700_eff_0.1.csv"]
+    )
+    shown = [float(row["m_jj low [GeV]"]) for row in spectrum if row["observed [events]"]]
+    assert not any(MASK[0] <= low < MASK[1] for low in shown)
+    assert len(shown) > 10
 
 
 # What follows from classifiers, which are trained on the events of the window: nothing of it is a count inside.
@@ -363,6 +387,26 @@ def test_other_commands_of_a_blinded_folder_show_nothing(
     observed = np.asarray(mjj[{"dataset": "qcd", "region": "search"}].values())
     assert observed[inside].sum() == 0
     assert observed.sum() > 1000
+
+
+def test_a_report_shows_no_figure_of_what_was_shown_before(files: Files, shown: Run, tmp_path: Path) -> None:
+    output = tmp_path / "again"
+    shutil.copytree(shown.folder, output)
+    config = ["--config", files.folder / "spectrum.toml"]
+    call("plot", output, *config)
+    assert "local z" in write_page(output)
+    call("scan", output, "--blind", *config)
+    with pytest.raises(ResultsError, match=r"are of other results\. Run `cwola plot"):
+        write_page(output)
+    call("plot", output)
+    text = write_page(output)
+    assert "spectrum_3300-3700_eff_0.1.csv" in text
+    assert not re.search(r"local z =|[^a-z]z =|Observed|observed [0-9]|scan\.csv", parse_page(text).without("glossary"))
+
+
+def write_page(folder: Path) -> str:
+    cli.cli.main(["report", "--output", str(folder)], standalone_mode=False)
+    return (folder / "report.html").read_text(encoding="utf-8")
 
 
 def shown_in(run: Run) -> NDArray[np.float64]:

@@ -1,0 +1,31 @@
+"""The command `cwola report`: a finished search as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from analysis.cli.shared import open_results, options, resolve_config
+
+__all__ = ["report"]
+
+
+@click.command()
+@click.option(
+    "--to", type=click.Path(path_type=Path), metavar="FILE", help="HTML file to write. [default: OUTPUT/report.html]"
+)
+@options("plugin", "output")
+def report(to: Path | None, plugins: tuple[str, ...], output: Path) -> None:
+    """Write a finished search as one HTML file, with figures and their data, that needs no network.
+
+    Shows what is on disk: the figures are those of `cwola run` or `cwola plot`, and limits on signal samples are there
+    after `cwola limit`.
+    """
+    from analysis import workflow
+
+    with open_results(output, create=False) as folder:
+        # Background functions of plugins are needed to read the fits.
+        resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
+        path = workflow.report(folder, to)
+    click.echo(f"Report: {path}")

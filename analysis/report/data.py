@@ -1,0 +1,161 @@
+"""The numbers of each figure as CSV, with units in the header. Undefined and withheld values are empty."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.search import WindowResult
+from analysis.spectra import selection_counts
+
+__all__ = [
+    "Row",
+    "csv_text",
+    "cutflow_rows",
+    "limit_rows",
+    "map_rows",
+    "scan_rows",
+    "sensitivity_rows",
+    "signal_limit_rows",
+    "spectrum_rows",
+    "strength_rows",
+]
+
+Document = Mapping[str, Any]
+Row = Sequence[object]
+
+_SIGMAS = ("-2", "-1", "0", "+1", "+2")
+
+
+def csv_text(rows: Iterable[Row]) -> str:
+    """Write rows, the header first; None and NaN as nothing, floats without loss."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([["" if _undefined(one) else one for one in row] for row in rows])
+    return out.getvalue()
+
+
+def _undefined(value: object) -> bool:
+    return value is None or (isinstance(value, float) and bool(np.isnan(value)))
+
+
+def spectrum_rows(result: WindowResult, name: str, *, blinded: bool) -> Iterator[Row]:
+    """Rows of the spectrum of one selection: fit bins with counts, fit and pulls.
+
+    Parameters
+    ----------
+    result : WindowResult
+    name : str
+        Of a selection with a fit.
+    blinded : bool
+        Leave the counts of masked bins out. Those of a result that was made blinded always are.
+
+    Yields
+    ------
+    sequence
+        The header, then one row per bin; pulls are (n - b) / sqrt(b), as drawn.
+    """
+    selection = next(one for one in result.selections if one.name == name)
+    if selection.fit is None or result.spectrum is None:
+        return
+    low, high = result.edges[:-1], result.edges[1:]
+    counts = selection_counts(result.spectrum, name)
+    if blinded or selection.n_obs is None:
+        counts = np.where((high <= result.window.mask[0]) | (low >= result.window.mask[1]), counts, np.nan)
+    expected, covariance = selection.fit.expected(result.edges)
+    error, pulls = np.sqrt(np.diag(covariance)), (counts - expected) / np.sqrt(expected)
+    yield "m_jj low [GeV]", "m_jj high [GeV]", "observed [events]", "fit [events]", "fit error [events]", "pull"
+    yield from zip(*(column.tolist() for column in (low, high, counts, expected, error, pulls)), strict=True)
+
+
+def scan_rows(windows: Iterable[Document]) -> Iterator[Row]:
+    """Rows of the scan: window, selection, counts and p-value."""
+    yield (
+        *("window low [GeV]", "window high [GeV]", "selection", "observed [events]", "background [events]"),
+        *("background error [events]", "local z", "local p0", "p0 averaged"),
+    )
+    keys = ("name", "n_obs", "background", "background_error", "z", "p0", "p0_averaged")
+    for window in windows:
+        for selection in window["selections"]:
+            yield (*window["signal"], *(selection.get(key) for key in keys))
+
+
+def limit_rows(windows: Iterable[Document], name: str) -> Iterator[Row]:
+    """Rows of the limits of one selection, window by window."""
+    expected = (f"expected {sigma} sigma [visible events]" for sigma in _SIGMAS)
+    yield "window low [GeV]", "window high [GeV]", "observed [visible events]", *expected
+    for window in windows:
+        for selection in window["selections"]:
+            if selection["name"] == name and (limit := selection["limit"]) is not None:
+                yield (*window["signal"], limit["observed_events"], *limit["expected_events"])
+
+
+def cutflow_rows(results: Document) -> Iterator[Row]:
+    """Rows of cutflow and N-1: what is left after each cut, and what passes all other cuts."""
+    yield (
+        *("dataset", "cut", "events left", "sum of weights left"),
+        *("events that pass all other cuts", "sum of weights that passes all other cuts"),
+    )
+    for dataset, cuts in results["cutflow"].items():
+        alone = results.get("n_minus_one", {}).get(dataset, {})
+        for cut, left in cuts.items():
+            others = alone.get(cut, {})
+            yield dataset, cut, left["events"], left["weight"], others.get("events"), others.get("weight")
+
+
+def signal_limit_rows(limits: Iterable[Document], rule: str) -> Iterator[Row]:
+    """Rows of the limits on signal samples by one rule, and of those that it is compared with."""
+    found = [one for one in limits if one["reason"] is None and one["rule"] in (rule, "inclusive", "fixed-efficiency")]
+    particles = sorted({particle for one in found for particle in one["masses"]})
+    yield (
+        *("signal", *(f"m_{particle} [GeV]" for particle in particles), "rule", "selection"),
+        *("observed [selected events]", *(f"expected {sigma} sigma [selected events]" for sigma in _SIGMAS)),
+        *("observed [fb]", *(f"expected {sigma} sigma [fb]" for sigma in _SIGMAS)),
+    )
+    for one in found:
+        yield (
+            *(one["dataset"], *(one["masses"].get(particle) for particle in particles), one["rule"], one["selection"]),
+            *(one["observed_selected"], *one["expected_selected"]),
+            *(one["observed_fb"], *(one["expected_fb"] or [None] * len(_SIGMAS))),
+        )
+
+
+def strength_rows(scan: Document) -> Iterator[Row]:
+    """Rows of efficiency and limit against the injected strength, one per sampling."""
+    yield (
+        *("method", "features", "selection", "injected [selected events]", "sampling", "signal efficiency"),
+        *("expected limit [selected events]", "observed limit [selected events]", "expected z"),
+    )
+    for one in scan["candidates"]:
+        for i, strength in enumerate(one["strengths"]):
+            columns = [one[key][i] for key in ("efficiency", "expected", "observed", "expected_z")]
+            for sampling, values in enumerate(zip(*columns, strict=True)):
+                yield one["method"], " ".join(one["features"]), one["selection"], strength, sampling, *values
+
+
+def map_rows(scan: Document, name: str) -> Iterator[Row]:
+    """Rows of the efficiency maps of one selection in the plane of the jet masses; data are empty while blinded."""
+    yield (
+        *("injected [selected events]", "m_1 low [GeV]", "m_1 high [GeV]", "m_2 low [GeV]", "m_2 high [GeV]"),
+        *("selected signal [events]", "signal [events]", "selected data [events]", "data [events]"),
+    )
+    for one in scan["maps"]:
+        first, second = one["edges"]
+        grids = [one[kind].get(of) for kind in ("signal", "data") for of in (name, "inclusive")]
+        for i in range(len(first) - 1):
+            for j in range(len(second) - 1):
+                values = (None if grid is None else grid[i][j] for grid in grids)
+                yield one["strength"], *first[i : i + 2], *second[j : j + 2], *values
+
+
+def sensitivity_rows(found: Document) -> Iterator[Row]:
+    """Rows of the significance of hidden signal, one per selection and random choice of events."""
+    yield "method", "features", "selection", "choice", "efficiency", "z without signal", "z with signal"
+    for curve in found["curves"]:
+        pairs = zip(curve["z_without_signal"], curve["z_with_signal"], strict=False)
+        for choice, (without, with_signal) in enumerate(pairs):
+            features = " ".join(curve["features"])
+            yield curve["method"], features, curve["selection"], choice, curve["efficiency"], without, with_signal

@@ -1,0 +1,128 @@
+"""Figures of a results folder, put into the page together with their data."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.errors import ResultsError
+from analysis.report.data import Row, csv_text
+
+__all__ = ["Download", "Figure", "load_figure"]
+
+_TYPES = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf", "csv": "text/csv;charset=utf-8"}
+_SHOWN = ("svg", "png")
+"""Formats that a browser shows, the best first."""
+
+_WIDE = 1200
+"""Pixels."""
+
+_PNG_SIZE = slice(16, 24)
+"""Width and height in the header of a PNG file, big-endian."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file inside the page.
+
+    Attributes
+    ----------
+    label : str
+    name : str
+        Of the file that is saved.
+    uri : str
+        The content, as `data:` address.
+    """
+
+    label: str
+    name: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the page.
+
+    Attributes
+    ----------
+    stem : str
+        File name without suffix.
+    title : str
+    alt : str
+        What is seen, in numbers.
+    image : str or None
+        `data:` address; None where only a PDF was drawn.
+    size : (width, height) or None
+        Pixels, where they are known.
+    downloads : tuple of Download
+        The figure and its data.
+    """
+
+    stem: str
+    title: str
+    alt: str
+    image: str | None
+    size: tuple[int, int] | None
+    downloads: tuple[Download, ...]
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has panels side by side or a legend beside the axes, which half a page is too narrow for."""
+        return self.size is not None and self.size[0] > _WIDE
+
+
+def load_figure(folder: Path, stem: str, *, title: str, alt: str, rows: Iterable[Row]) -> Figure | None:
+    """Read a figure from disk.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    stem : str
+        File name without suffix.
+    title, alt : str
+    rows : iterable of sequence
+        Its data, the header first.
+
+    Returns
+    -------
+    Figure or None
+        None where it was not drawn.
+
+    Raises
+    ------
+    ResultsError
+        If a file cannot be read.
+    """
+    files = {suffix: path for suffix in ("svg", "png", "pdf") if (path := folder / f"{stem}.{suffix}").is_file()}
+    if not files:
+        return None
+    contents = {suffix: _read(path) for suffix, path in files.items()}
+    shown = next((suffix for suffix in _SHOWN if suffix in contents), None)
+    saved = "pdf" if "pdf" in contents else shown or "pdf"
+    downloads = (
+        Download("Data (CSV)", f"{stem}.csv", _uri("csv", csv_text(rows).encode())),
+        Download(f"Figure ({saved.upper()})", f"{stem}.{saved}", _uri(saved, contents[saved])),
+    )
+    return Figure(
+        stem,
+        title,
+        alt,
+        None if shown is None else _uri(shown, contents[shown]),
+        struct.unpack(">II", contents["png"][_PNG_SIZE]) if shown == "png" else None,
+        downloads,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"cannot read the figure {path}: {error.strerror}. Delete it and run `cwola plot` again."
+        raise ResultsError(msg) from error
+
+
+def _uri(suffix: str, content: bytes) -> str:
+    return f"data:{_TYPES[suffix]};base64,{base64.b64encode(content).decode('ascii')}"

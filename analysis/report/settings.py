@@ -1,0 +1,122 @@
+"""Configuration and provenance, as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from analysis.config import SearchConfig
+from analysis.report.numbers import NOTHING, Cell, Table, count
+
+__all__ = [
+    "changed_table",
+    "checksum_table",
+    "inputs_table",
+    "plugins_table",
+    "settings_table",
+    "skipped_table",
+    "unblinding_table",
+    "versions_table",
+]
+
+Document = Mapping[str, Any]
+Documents = Sequence[Document]
+
+_MISSING = object()
+_WORDS = frozenset(range(1, 10))
+
+
+def changed_table(config: Document) -> Table:
+    """Tabulate the settings that are not the defaults of this version."""
+    found, defaults = dict(_flat(config)), dict(_flat(SearchConfig().model_dump(mode="json")))
+    changed = [key for key, value in found.items() if defaults.get(key, _MISSING) != value]
+    rows = tuple((Cell(key), Cell(_text(found[key])), Cell(_text(defaults.get(key, _MISSING)))) for key in changed)
+    return Table(
+        "Settings that differ from the defaults", ("Setting", "Value", "Default"), rows, (), _WORDS, breaks=True
+    )
+
+
+def settings_table(config: Document) -> Table:
+    """Tabulate all settings."""
+    rows = tuple((Cell(key), Cell(_text(value))) for key, value in _flat(config))
+    return Table("All settings", ("Setting", "Value"), rows, (), _WORDS, breaks=True)
+
+
+def _flat(document: Document, above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _text(value: Any) -> str:
+    if value is _MISSING:
+        return NOTHING
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def versions_table(versions: Mapping[str, str]) -> Table:
+    """Tabulate the versions of the software."""
+    rows = tuple((Cell(name), Cell(version)) for name, version in versions.items())
+    return Table("Software", ("Package", "Version"), rows, (), _WORDS, breaks=True)
+
+
+def inputs_table(inputs: Documents) -> Table:
+    """Tabulate the input files."""
+    rows = tuple(
+        (
+            Cell(one["dataset"]),
+            Cell(one["kind"]),
+            Cell(count(one["entries"]), one["entries"]),
+            Cell(one["file"]),
+            Cell(one["tree"]),
+            Cell(one["uuid"]),
+        )
+        for one in inputs
+    )
+    columns = ("Dataset", "Kind", "Events", "File", "Tree", "UUID")
+    return Table("Input files", columns, rows, (), frozenset({1, 3, 4, 5}), breaks=True)
+
+
+def skipped_table(skipped: Documents) -> Table | None:
+    """Tabulate the files that were left out; None where there are none."""
+    rows = tuple(
+        (Cell(one["dataset"]), Cell(count(one["entries"]), one["entries"]), Cell(one["file"]), Cell(one["reason"]))
+        for one in skipped
+    )
+    columns = ("Dataset", "Events", "File", "Reason")
+    return Table("Files that were left out", columns, rows, (), frozenset({2, 3}), breaks=True) if rows else None
+
+
+def plugins_table(plugins: Documents) -> Table | None:
+    """Tabulate the plugins; None where there are none."""
+    rows = tuple((Cell(one["name"]), Cell(_adds(one["adds"])), Cell(one["sha256"])) for one in plugins)
+    return Table("Plugins", ("Plugin", "Adds", "SHA-256"), rows, (), _WORDS, breaks=True) if rows else None
+
+
+def _adds(adds: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in adds.items() if names) or NOTHING
+
+
+def unblinding_table(records: Documents) -> Table | None:
+    """Tabulate when results began to show what is inside the windows; None where there is no record."""
+    rows = tuple(
+        (
+            Cell(one["when"]),
+            Cell(one["event"]),
+            Cell(one["setting"]),
+            Cell(", ".join(one["windows"])),
+            Cell(f"{one['config_digest']['before'] or NOTHING} → {one['config_digest']['after']}"),
+        )
+        for one in records
+    )
+    columns = ("When (UTC)", "Event", "Setting", "Windows [GeV]", "Configuration before → after")
+    return Table("Record of unblinding", columns, rows, (), _WORDS, breaks=True) if rows else None
+
+
+def checksum_table(checksums: Mapping[str, str]) -> Table:
+    """Tabulate the SHA-256 of the files of the windows."""
+    rows = tuple((Cell(name), Cell(digest)) for name, digest in checksums.items())
+    return Table("SHA-256 of the files of the windows", ("File", "SHA-256"), rows, (), _WORDS, breaks=True)

@@ -69,7 +69,17 @@ _TASKS_PER_JOB = 4
 
 
 _NOT_SEARCH = (
-    *("bump.py", "cli", "compute", "console.py", "control.py", "control_comparison.py", "demo", "event_list.py"),
+    *(
+        "bump.py",
+        "cli",
+        "compute",
+        "console.py",
+        "control.py",
+        "control_comparison.py",
+        "demo",
+        "event_list.py",
+        "export",
+    ),
     *("homogeneity.py", "injection", "limits", "location.py", "look_elsewhere.py"),
     *("mass_point.py", "performance.py", "plots"),
     *("plugins.py", "processed.py", "pseudo_experiments.py", "published.py", "registry.py", "sculpting.py"),

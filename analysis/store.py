@@ -233,6 +233,16 @@ class ResultsFolder:
                 return found
         return None
 
+    def load_signal_workspace(self, dataset: str, name: str) -> dict[str, Any]:
+        """Read the pyhf workspace of a signal sample by the name "<window>_<selection>".
+
+        Raises
+        ------
+        ResultsError
+            If there is none.
+        """
+        return self._read_json(f"signals/{dataset}/workspace_{name}.json", "scan")
+
     def save_record(self, kind: str, key: str, document: Mapping[str, Any]) -> None:
         """Write one record of many, such as an injection, by the digest of all that it depends on."""
         path = self.path / kind / f"{key}.json"
@@ -340,6 +350,16 @@ class ResultsFolder:
         manifest = self._manifest()
         records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)
         self._write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": records})
+
+    def load_manifest(self) -> dict[str, Any]:
+        """Read the manifest.
+
+        Raises
+        ------
+        ResultsError
+            If there is none.
+        """
+        return self._read_json("manifest.json", "scan")
 
     def _manifest(self) -> dict[str, Any]:
         """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""

@@ -45,7 +45,7 @@ _SAME = 0.1
 """Strengths closer than that are one to the refinement."""
 
 _NOT_INJECTION = (
-    *("cli", "demo", "plots", "limits", "workflow_limits.py"),
+    *("cli", "demo", "export", "plots", "limits", "workflow_limits.py"),
     *("summary.py", "summary_limits.py", "summary_signals.py"),
 )
 """Modules that an injection does not depend on."""

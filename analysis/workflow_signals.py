@@ -24,7 +24,7 @@ __all__ = ["evaluate_signals", "searched_too", "signal_sample"]
 
 
 _NOT_SIGNALS = (
-    *("cli", "injection", "limits", "plots", "workflow_limits.py"),
+    *("cli", "export", "injection", "limits", "plots", "workflow_limits.py"),
     *("summary.py", "summary_limits.py", "summary_signals.py"),
 )
 """Modules that the results of signal samples do not depend on."""

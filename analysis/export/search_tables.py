@@ -229,7 +229,8 @@ def _limit_columns(rows: Rows) -> list[Column]:
 def _global_text(found: Mapping[str, Any]) -> str:
     if found.get("p0") is None:
         return ""
-    text = f"Global p-value of the largest excess: {found['p0']:.4g} (z = {found['z']:.3g}), by {found['method']}"
+    bound = "at most " if found["method"].endswith("bound") else ""
+    text = f"Global p-value of the largest excess: {bound}{found['p0']:.4g} (z = {found['z']:.3g}), {found['method']}"
     if found.get("n_trials") is not None:
         text += f", {found['n_trials']} looks"
     if found.get("interval") is not None:

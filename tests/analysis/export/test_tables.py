@@ -11,6 +11,7 @@ import yaml
 
 from analysis.errors import ResultsError
 from analysis.export.hepdata import _unique_names, _validate, _write
+from analysis.export.search_tables import _global_text
 from analysis.export.signal_tables import efficiency_table, limit_tables, map_tables
 from analysis.export.tables import Axis, Column, DataTable, band_errors, mass_axes
 from analysis.export.target import new_folder
@@ -125,3 +126,20 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
         msg = "stop"
         raise ValueError(msg)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bound_on_the_global_p_value_is_called_one() -> None:
+    found = {"z": 0.5, "p0": 0.31, "method": "bonferroni-upper-bound", "n_trials": 6, "n_toys": None, "interval": None}
+    assert "at most 0.31 " in _global_text(found)
+    toys = {"z": 1.0, "p0": 0.16, "method": "toys", "n_trials": 6, "n_toys": 100, "interval": [0.1, 0.25]}
+    assert "largest excess: 0.16 " in _global_text(toys)
+    assert "95 % interval 0.1 to 0.25 from 100 pseudo-experiments" in _global_text(toys)
+    assert not _global_text({"z": None, "p0": None, "method": "none"})
+
+
+def test_an_undefined_pair_is_no_error_of_zero(tmp_path: Path) -> None:
+    column = Column("n", (1.0, 2.0), errors={"a": ((-0.5, 0.7), None), "b": ((-0.1, 0.1), (-0.2, 0.3))})
+    (content,) = written(tmp_path / "out", DataTable("T", "text", (Axis("x", (1.0, 2.0)),), (column,), ("N",)))
+    first, second = content["dependent_variables"][0]["values"]
+    assert [error["label"] for error in first["errors"]] == ["a", "b"]
+    assert second["errors"] == [{"asymerror": {"minus": -0.2, "plus": 0.3}, "label": "b"}]

@@ -8,7 +8,7 @@ import pyhf
 import pytest
 
 from analysis.errors import StatisticsError
-from analysis.export.workspaces import _grid, _names, _Point
+from analysis.export.workspaces import _grid, _names, _notes, _Point
 from analysis.statistics import (
     Counting,
     PatchedSignal,
@@ -82,6 +82,18 @@ def test_points_are_labelled_by_the_masses_that_all_have_and_by_names_where_two_
     assert _grid([point("a", A=1.0, B=2.0), point("b", A=3.0)]) == (["m_A"], [(1.0,), (3.0,)])
     assert _grid([point("a", A=1.0), point("b", A=1.0)]) == (["m_A", "dataset"], [(1.0, "a"), (1.0, "b")])
     assert _grid([point("a")]) == (["dataset"], [("a",)])
+
+
+def test_one_unit_of_mu_is_given_in_events_and_as_a_cross_section() -> None:
+    """Effective events of half an event; 20 % of the generated events stand out, at 10 / fb."""
+    whole = workspace("point", SYSTEMATICS)
+    per_mu = (40.0 + 5.0**2) ** 0.5
+    found = {"events": 80.0, "acceptance_efficiency": 0.2, "strength_per_mu": per_mu * 0.5 / 80.0}
+    notes = _notes(_Point({"dataset": "point", "masses": {}, "lumi_ifb": 10.0}, found), whole, 0.5)
+    assert notes["events_per_mu"] == pytest.approx(per_mu * 0.5)
+    assert notes["fb_per_mu"] == pytest.approx(notes["events_per_mu"] / (10.0 * 0.2))
+    other = _notes(_Point({"dataset": "point", "masses": {}, "lumi_ifb": None}, found), whole, 0.5)
+    assert "fb_per_mu" not in other
 
 
 def test_names_of_patches_have_no_special_characters_and_differ() -> None:

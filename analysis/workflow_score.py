@@ -165,11 +165,9 @@ def _require_plugins(models: Path) -> None:
 
 
 def _require_untrained(events: ProcessedEvents, models: Path) -> None:
-    """Refuse files that the classifiers were trained on, as far as the folder tells what these were."""
-    try:
-        inputs: list[dict[str, Any]] = json.loads((models / "results.json").read_text(encoding="utf-8"))["inputs"]
-    except (OSError, ValueError, KeyError):
-        return
+    """Refuse files that the classifiers were trained on, which the manifest lists."""
+    manifest = json.loads((models / "manifest.json").read_text(encoding="utf-8"))
+    inputs: list[dict[str, Any]] = manifest.get("inputs", [])
     trained = {item["uuid"]: item for item in inputs if item["kind"] != "signal"}
     for file in events.inputs:
         if (item := trained.get(file["uuid"])) is not None:

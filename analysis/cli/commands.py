@@ -13,6 +13,7 @@ import click
 
 from analysis import __version__
 from analysis.cli.events import select
+from analysis.cli.export import export
 from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
 from analysis.cli.limit import inject, limit, print_limits
@@ -227,6 +228,7 @@ def presets() -> None:
 
 
 cli.add_command(convert)
+cli.add_command(export)
 cli.add_command(fit)
 cli.add_command(impacts)
 cli.add_command(inject)

@@ -4,6 +4,7 @@ from analysis.statistics.expected import discovery_events, expected_discovery
 from analysis.statistics.impacts import Impact, Impacts, impacts
 from analysis.statistics.inference import DiscoveryResult, LimitResult, discovery, upper_limit
 from analysis.statistics.modifiers import combined_modifier, yield_modifier
+from analysis.statistics.patches import PatchedSignal, background_only, patch_set
 from analysis.statistics.samples import SignalSystematic, signal_statistics
 from analysis.statistics.shapes import Shape, ShapeWorkspace, shape_workspace
 from analysis.statistics.trials import GlobalResult, bonferroni, counting_z, global_significance
@@ -16,9 +17,11 @@ __all__ = [
     "Impact",
     "Impacts",
     "LimitResult",
+    "PatchedSignal",
     "Shape",
     "ShapeWorkspace",
     "SignalSystematic",
+    "background_only",
     "bonferroni",
     "combined_modifier",
     "counting_workspace",
@@ -28,6 +31,7 @@ __all__ = [
     "expected_discovery",
     "global_significance",
     "impacts",
+    "patch_set",
     "shape_workspace",
     "signal_statistics",
     "upper_limit",

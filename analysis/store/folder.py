@@ -212,6 +212,16 @@ class ResultsFolder(RecordFolder):
         """Whether a window, such as "3300-3700", was searched before, with whatever settings."""
         return (self._windows / name / "window.json").exists()
 
+    def load_signal_workspace(self, dataset: str, name: str) -> dict[str, Any]:
+        """Read the pyhf workspace of a signal sample by the name "<window>_<selection>".
+
+        Raises
+        ------
+        ResultsError
+            If there is none.
+        """
+        return self.read_json(f"signals/{dataset}/workspace_{name}.json", "scan")
+
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""
         path = self.plots / "control" / "histograms.json"

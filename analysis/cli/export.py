@@ -1,0 +1,86 @@
+"""The command `cwola export`: results in the form in which others take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from analysis.cli.shared import open_results, options, resolve_config
+
+__all__ = ["export"]
+
+_target = click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="New or empty folder to write to.",
+)
+
+
+def _common(command: Callable[..., None]) -> Callable[..., None]:
+    return options("plugin", "output")(_target(command))
+
+
+@click.group()
+def export() -> None:
+    """Write what others need of a finished search: tables for HEPData, pyhf workspaces, the classifiers.
+
+    Each export is made from the results folder and can be used without it.
+    """
+
+
+@export.command()
+@click.option(
+    "--abstract",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Text for the record instead of a generated one.",
+)
+@_common
+def hepdata(abstract: Path | None, target: Path, output: Path, plugins: tuple[str, ...]) -> None:
+    """Write a HEPData submission: spectra, p-values, limits, efficiencies and maps, with units and qualifiers.
+
+    Needs the extra `hepdata`. The submission is checked by the validator of HEPData.
+    """
+    from analysis.export import export_hepdata
+
+    text = None if abstract is None else " ".join(abstract.read_text(encoding="utf-8").split())
+    with open_results(output, create=False) as folder:
+        config = resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
+        n_tables = export_hepdata(folder, config, target, abstract=text)
+    click.echo(f"{n_tables} tables in {target / 'submission'}, for upload {target / 'submission.tar.gz'}")
+
+
+@export.command()
+@click.option(
+    "--hepdata",
+    default="ins0000000",
+    show_default=True,
+    metavar="RECORD",
+    help="INSPIRE record that the patch sets refer to.",
+)
+@_common
+def pyhf(hepdata: str, target: Path, output: Path, plugins: tuple[str, ...]) -> None:
+    """Write a background-only workspace for each window and selection, and a patch set with all signal samples."""
+    from analysis.export import export_workspaces
+
+    with open_results(output, create=False) as folder:
+        resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
+        n_workspaces = export_workspaces(folder, target, hepdata=hepdata)
+    click.echo(f"{n_workspaces} background-only workspaces in {target}")
+
+
+@export.command()
+@_common
+def classifiers(target: Path, output: Path, plugins: tuple[str, ...]) -> None:
+    """Copy the trained classifiers with all that `cwola score --models FOLDER` needs, and nothing else."""
+    from analysis.export import export_classifiers
+
+    with open_results(output, create=False) as folder:
+        resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
+        n_windows = export_classifiers(folder, target)
+    click.echo(f"Classifiers of {n_windows} windows in {target}")

@@ -1,0 +1,106 @@
+"""Trained classifiers with all that is needed to apply them, and nothing else of the search."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from analysis.config import SearchConfig
+from analysis.errors import ResultsError, writing
+from analysis.export.target import new_folder, write_json
+from analysis.published import load_classifiers
+from analysis.store import ResultsFolder
+
+__all__ = ["export_classifiers"]
+
+_NEEDED = ("classifier.json", "decorrelation.npz", "models")
+"""Of a window's folder."""
+
+_KEPT = ("created", "versions", "plugins", "config_digest", "random_state", "blinded")
+_IDENTITY = ("dataset", "kind", "uuid")
+
+
+def export_classifiers(folder: ResultsFolder, target: Path) -> int:
+    """Copy the classifiers of all windows, after a check that they are those of the search.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+        Of a finished scan.
+    target : pathlib.Path
+        Gets what `cwola score --models` needs.
+
+    Returns
+    -------
+    int
+        Number of windows.
+
+    Raises
+    ------
+    ResultsError
+        If a file of the classifiers is missing or is not the one that the search wrote, or the target is not empty.
+    """
+    config, _ = load_classifiers(folder.path)
+    manifest = folder.load_manifest()
+    needed = {path: digest for path, digest in manifest["sha256"].items() if _is_needed(path)}
+    with new_folder(target) as staged:
+        for path in needed:
+            (staged / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder.path / path, staged / path)
+        _write_config(staged, config)
+        write_json(staged / "manifest.json", _manifest(manifest, needed))
+        (staged / "README.md").write_text(_readme(manifest), encoding="utf-8")
+        exported = load_classifiers(staged)[1]
+    return len(exported)
+
+
+def _is_needed(path: str) -> bool:
+    parts = path.split("/")
+    return parts[0] == "windows" and parts[2] in _NEEDED
+
+
+def _write_config(staged: Path, config: SearchConfig) -> None:
+    """Write the configuration without paths, and beside it the files that the selection reads."""
+    write_json(staged / "config.json", config.model_dump(mode="json", context={"portable": True}))
+    for key, file in config.selection.files().items():
+        copy = staged / file.path.name
+        if copy.exists() and copy.read_bytes() != file.data:
+            msg = f"selection.{key}: two different files of the export would be named {copy.name}. Rename {file.path}."
+            raise ResultsError(msg)
+        with writing(copy):
+            copy.write_bytes(file.data)
+
+
+def _manifest(manifest: dict[str, Any], needed: dict[str, str]) -> dict[str, Any]:
+    """Keep what applying needs; of the inputs only what tells whether a file was trained on."""
+    kept = {key: manifest[key] for key in _KEPT if key in manifest}
+    inputs = [{key: one[key] for key in _IDENTITY} for one in manifest.get("inputs", [])]
+    return {**kept, "inputs": inputs, "sha256": needed}
+
+
+def _readme(manifest: dict[str, Any]) -> str:
+    plugins = "".join(
+        f"- plugin {one['name']}, SHA-256 {one['sha256']}: name it with --plugin\n"
+        for one in manifest.get("plugins", [])
+        if one["of_events"]
+    )
+    return f"""# Classifiers
+
+With cwola-dijet {manifest["versions"]["cwola-dijet"]}, score simulated events of a signal of your own, in CMS NanoAOD,
+Delphes or ATLAS PHYSLITE files:
+
+```
+cwola score my_signal.root --models . --output scored.parquet
+```
+
+Events are selected as in the search. Each gets the score of every fold's model in every window, their mean, and for
+every selection the mean over the folds of each fold's own cut. Acceptance and efficiency are printed.
+
+- `config.json`, and files that it names: how events are selected and features computed
+- `windows/LOW-HIGH/classifier.json`: features, selections, thresholds of every fold
+- `windows/LOW-HIGH/models/foldK_memberM.ubj`: xgboost models; the members of a fold are averaged
+- `windows/LOW-HIGH/decorrelation.npz`: where there is one, how features are scaled before
+- `manifest.json`: SHA-256 of all these, checked before anything is read; versions; identity of the files that the
+  classifiers were trained on, which are refused
+{plugins}"""

@@ -1,0 +1,129 @@
+"""Tables of numbers with names, units, qualifiers and uncertainties, as HEPData has them; written by `hepdata`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+__all__ = [
+    "EVENTS",
+    "FB",
+    "GEV",
+    "Axis",
+    "Column",
+    "DataTable",
+    "Value",
+    "band_errors",
+    "defined",
+    "mass_axes",
+    "window_axis",
+]
+
+Value = float | str | None
+Error = float | tuple[float, float] | None
+
+GEV, FB, EVENTS = "GeV", "fb", "events"
+
+_MASSES = ("A", "B", "C")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An independent variable.
+
+    Attributes
+    ----------
+    name : str
+    values : tuple of float, str or (low, high)
+        One a row; bins by their edges.
+    units : str
+    """
+
+    name: str
+    values: tuple[float | str | tuple[float, float], ...]
+    units: str = ""
+
+    @property
+    def is_binned(self) -> bool:
+        """Whether the values are bins."""
+        return bool(self.values) and isinstance(self.values[0], tuple)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A dependent variable.
+
+    Attributes
+    ----------
+    name : str
+    values : tuple of float, str or None
+        One a row; None where undefined.
+    units : str
+    qualifiers : mapping of str to str or float
+        What distinguishes it from the other columns.
+    errors : mapping of str to tuple
+        By label, one a row: a symmetric error, a signed pair (down, up), or None where undefined.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    units: str = ""
+    qualifiers: Mapping[str, str | float] = field(default_factory=dict)
+    errors: Mapping[str, tuple[Error, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """One table.
+
+    Attributes
+    ----------
+    name : str
+    description : str
+    axes : tuple of Axis
+    columns : tuple of Column
+    observables : tuple of str
+        Keywords of HEPData.
+    """
+
+    name: str
+    description: str
+    axes: tuple[Axis, ...]
+    columns: tuple[Column, ...]
+    observables: tuple[str, ...]
+
+
+def defined(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Leave out the columns without any value."""
+    return tuple(one for one in columns if any(value is not None for value in one.values))
+
+
+def window_axis(windows: Sequence[Sequence[float]]) -> Axis:
+    """Return the axis of mass windows (low, high), GeV."""
+    return Axis("Window in $m_{jj}$", tuple((float(low), float(high)) for low, high in windows), GEV)
+
+
+def mass_axes(masses: Sequence[Mapping[str, float]], names: Sequence[str]) -> tuple[Axis, ...]:
+    """Return one axis for each particle whose mass a signal sample states, then that of the samples' names."""
+    known = {name for one in masses for name in one}
+    particles = [*(name for name in _MASSES if name in known), *sorted(known - set(_MASSES))]
+    axes = [Axis(f"$m_{{{name}}}$", tuple(one.get(name, "-") for one in masses), GEV) for name in particles]
+    return (*axes, Axis("Signal sample", tuple(names)))
+
+
+def band_errors(expected: Sequence[Sequence[float | None] | None]) -> dict[str, tuple[Error, ...]]:
+    """Bands of expected limits, as errors of the medians.
+
+    Parameters
+    ----------
+    expected : sequence of five numbers, or None
+        At -2 ... 2 standard deviations, one a row. A band with an undefined end is left out.
+    """
+    return {label: tuple(_band(one, reach) for one in expected) for reach, label in ((1, "1 s.d."), (2, "2 s.d."))}
+
+
+def _band(expected: Sequence[float | None] | None, reach: int) -> Error:
+    if expected is None:
+        return None
+    low, median, high = (expected[2 + step] for step in (-reach, 0, reach))
+    return None if low is None or median is None or high is None else (low - median, high - median)

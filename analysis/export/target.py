@@ -1,0 +1,45 @@
+"""The folder that an export goes to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import ResultsError, writing
+
+__all__ = ["new_folder", "write_json"]
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `target` when all is written, and is removed where something fails.
+
+    Raises
+    ------
+    ResultsError
+        If there is something at `target` already, or it cannot be written.
+    """
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        msg = f"{target} is not empty, and an export never replaces files. Delete it, or name another folder with --to."
+        raise ResultsError(msg)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with writing(target):
+            temporary.mkdir(parents=True)
+            yield temporary
+            if target.is_dir():
+                target.rmdir()
+            temporary.replace(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write JSON without NaN and infinities, which it does not have."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")

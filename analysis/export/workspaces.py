@@ -1,0 +1,179 @@
+"""pyhf workspaces without signal, and patch sets that add every signal sample, for each window and selection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import ConfigError, ResultsError
+from analysis.export.target import new_folder, write_json
+from analysis.search import SelectionResult, WindowResult
+from analysis.statistics import PatchedSignal, background_only, patch_set
+from analysis.store import ResultsFolder
+
+__all__ = ["export_workspaces"]
+
+PLACEHOLDER = "ins0000000"
+"""Record that the patch sets refer to while there is none."""
+
+_PARTICLES = ("A", "B", "C")
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A signal sample in one selection of one window."""
+
+    signal: Mapping[str, Any]
+    found: Mapping[str, Any]
+
+    @property
+    def masses(self) -> dict[str, float]:
+        return dict(self.signal["masses"])
+
+
+def export_workspaces(folder: ResultsFolder, target: Path, *, hepdata: str = PLACEHOLDER) -> int:
+    """Write background-only workspaces and patch sets.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+        Of a finished scan.
+    target : pathlib.Path
+        Gets a folder LOW-HIGH_SELECTION for each window and selection, with `BkgOnly.json` and, where there are signal
+        samples, `patchset.json`.
+    hepdata : str
+        INSPIRE record of the publication, "ins" and seven digits: pyhf's schema demands one.
+
+    Returns
+    -------
+    int
+        Number of workspaces.
+
+    Raises
+    ------
+    ConfigError
+        If `hepdata` is not such a name.
+    ResultsError
+        If there are no workspaces, or the target is not empty.
+    StatisticsError
+        If workspaces of signal samples belong to another search.
+    """
+    if not re.fullmatch(r"ins[0-9]{7}", hepdata):
+        msg = f"--hepdata: expected `ins` and seven digits, such as ins1234567, found '{hepdata}'."
+        raise ConfigError(msg)
+    document, windows = folder.load_results()
+    cells = [(window, one) for window in windows for one in window.selections if one.workspace is not None]
+    if not cells:
+        msg = f"{folder.path} has no workspace: no selection has a background. See `reason` in its results.json."
+        raise ResultsError(msg)
+    with new_folder(target) as staged:
+        for window, selection in cells:
+            place = staged / f"{window.window.name}_{selection.name}"
+            background = background_only(selection.workspace or {})
+            write_json(place / "BkgOnly.json", background)
+            points = list(_points(document.get("signals", []), window, selection))
+            if points:
+                found = _patch_set(folder, background, points, window, selection, hepdata)
+                write_json(place / "patchset.json", found)
+        (staged / "README.md").write_text(_readme(blinded=document["blinded"]), encoding="utf-8")
+    return len(cells)
+
+
+def _points(signals: Sequence[Mapping[str, Any]], window: WindowResult, selection: SelectionResult) -> Iterator[_Point]:
+    for signal in signals:
+        for found in signal["yields"]:
+            here = tuple(found["window"]) == window.window.signal and found["selection"] == selection.name
+            if here and found.get("strength_per_mu") is not None:
+                yield _Point(signal, found)
+
+
+def _patch_set(
+    folder: ResultsFolder,
+    background: Mapping[str, Any],
+    points: Sequence[_Point],
+    window: WindowResult,
+    selection: SelectionResult,
+    hepdata: str,
+) -> dict[str, Any]:
+    labels, values = _grid(points)
+    names = _names([one.signal["dataset"] for one in points])
+    signals = []
+    for point, name, place in zip(points, names, values, strict=True):
+        workspace = folder.load_signal_workspace(point.signal["dataset"], f"{window.window.name}_{selection.name}")
+        signals.append(PatchedSignal(name, place, workspace, _notes(point, workspace, selection.weight)))
+    description = (
+        f"Signal samples in the selection {selection.name} of the window {window.window.name} GeV, at the efficiency "
+        "of the classifiers of the search. Masses in GeV."
+    )
+    return patch_set(background, signals, labels=labels, description=description, hepdata=hepdata)
+
+
+def _grid(points: Sequence[_Point]) -> tuple[list[str], list[tuple[float | str, ...]]]:
+    """Label the points by the masses that all of them state, and by their names where that leaves two alike."""
+    known = [name for name in _PARTICLES if all(name in one.masses for one in points)]
+    values: list[tuple[float | str, ...]] = [tuple(one.masses[name] for name in known) for one in points]
+    labels = [f"m_{name}" for name in known]
+    if not labels or len(set(values)) < len(values):
+        labels.append("dataset")
+        values = [(*of, one.signal["dataset"]) for of, one in zip(values, points, strict=True)]
+    return labels, values
+
+
+def _names(datasets: Sequence[str]) -> list[str]:
+    """Names of the patches, in which pyhf allows letters, digits and underscores."""
+    names: list[str] = []
+    for dataset in datasets:
+        plain = name = re.sub(r"\W", "_", dataset, flags=re.ASCII)
+        while name in names:
+            name = f"{plain}_{len(names)}"
+        names.append(name)
+    return names
+
+
+def _notes(point: _Point, workspace: Mapping[str, Any], weight: float) -> dict[str, Any]:
+    """Say what mu = 1 is."""
+    found, signal = point.found, point.signal
+    (sample,) = [one for one in workspace["channels"][0]["samples"] if one["name"] == "signal"]
+    notes = {
+        "dataset": signal["dataset"],
+        "events_per_mu": float(sum(sample["data"])) * weight,
+        "strength_per_mu": found["strength_per_mu"],
+    }
+    if found["acceptance_efficiency"] and signal["lumi_ifb"]:
+        generated = found["events"] / found["acceptance_efficiency"]
+        notes["fb_per_mu"] = found["strength_per_mu"] * generated / signal["lumi_ifb"]
+    return notes
+
+
+def _readme(*, blinded: bool) -> str:
+    observed = (
+        "The search is blinded: the observation of every workspace is its expected background.\n" if blinded else ""
+    )
+    return f"""# Workspaces
+
+Each folder LOW-HIGH_SELECTION belongs to one selection in one window of m_jj (GeV):
+
+- `BkgOnly.json`: pyhf workspace with the background alone
+- `patchset.json`: pyhf patch set; each patch adds one signal sample, with its uncertainties
+
+```python
+import json
+import pyhf
+
+background = json.load(open("LOW-HIGH_SELECTION/BkgOnly.json"))
+patches = pyhf.PatchSet(json.load(open("LOW-HIGH_SELECTION/patchset.json")))
+workspace = patches.apply(background, (3500, 500, 100))  # the masses, or the name of a patch
+model = workspace.model()
+data = workspace.data(model)
+limit, expected = pyhf.infer.intervals.upper_limits.toms748_scan(data, model, 0.01, 50, level=0.05, rtol=1e-4)
+```
+
+Limits on mu are of order 1; pyhf cannot test mu = 0, so bracket them as above. The metadata of a patch say what mu = 1
+is: `events_per_mu` in signal events in the window, net of what the fit to the sidebands absorbs; `strength_per_mu` in
+units of the sample's normalisation; `fb_per_mu`, where luminosity and number of generated events are known, as a
+cross-section.
+The limits are at the efficiency of these classifiers: none of what they would learn from a stronger signal is in them.
+{observed}"""

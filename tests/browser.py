@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+_PATIENCE = 180
+"""Seconds; the tests may have to share the cores with many others."""
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -75,6 +80,8 @@ class Browser:
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self.answers], [], [], _PATIENCE)
+            assert ready, f"the browser has not answered for {_PATIENCE} s"
             chunk = os.read(self.answers, 1 << 16)
             assert chunk, "the browser has closed its pipe"
             self._buffer += chunk
@@ -83,12 +90,21 @@ class Browser:
         return answer
 
 
+def _pipe() -> tuple[int, int]:
+    """A pipe whose descriptors are not those that the browser's are put on."""
+    ends = os.pipe()
+    moved = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+    for end in ends:
+        os.close(end)
+    return moved[0], moved[1]
+
+
 @contextlib.contextmanager
 def open_browser(profile: Path) -> Iterator[Browser]:
     """Start a browser with an empty profile; it ends with the context."""
     executable = find_browser()
-    read_commands, write_commands = os.pipe()
-    read_answers, write_answers = os.pipe()
+    read_commands, write_commands = _pipe()
+    read_answers, write_answers = _pipe()
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
     # The browser reads from descriptor 3 and writes to 4.
     script = f'exec "$0" "$@" 3<&{read_commands} 4>&{write_answers}'

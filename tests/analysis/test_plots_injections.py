@@ -459,6 +459,7 @@ def test_plot_draws_limits_of_the_search_that_it_draws(
     total = {"p0": None, "z": None, "method": "toys"}
     results = {"cutflow": cutflow, "n_minus_one": {}, "blinded": False, "global": total, **found}
     (folder.path / "results.json").write_text("{}")
+    (folder.path / "manifest.json").write_text('{"window_keys": []}')
     monkeypatch.setattr(ResultsFolder, "load_results", lambda _: (results, []))
     folder.plots.mkdir()
     (folder.plots / "efficiency_old.svg").touch()

@@ -40,7 +40,8 @@ def configured(toy: ToySearch) -> Path:
     text = toy.config.read_text()
     assert "[learning]\n" in text
     path = toy.folder / "recorder.toml"
-    path.write_text(text.replace("[learning]\n", '[learning]\nmethod = "recorder"\n'))
+    only_scan = "\n[validation]\nin_run = []\n"
+    path.write_text(text.replace("[learning]\n", '[learning]\nmethod = "recorder"\n') + only_scan)
     return path
 
 

@@ -100,7 +100,7 @@ def _fixed_sentence(signal: Document) -> str | None:
         return None
     best = min(limits, key=lambda limit: float(limit["expected_strength"][2]))
     text = _observed_expected(best["observed_strength"], best["expected_strength"], "times the sample")
-    return f"{signal['dataset']}: {text} (fixed efficiency, which does not cover)"
+    return f"{signal['dataset']}: {text} (with these classifiers: no credit for what more signal would teach)"
 
 
 def _observed_expected(observed: float | None, expected: Sequence[float | None], unit: str) -> str:

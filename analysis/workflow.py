@@ -1,4 +1,6 @@
-"""The stages in order: process, scan (and the signals of it), plot. Each resumes from what is on disk.
+"""The stages in order: process, validate, scan (and the signals of it). Each resumes from what is on disk.
+
+Figures and the report are made by `analysis.workflow_figures`.
 
 The only module that imports both packages; `processors` (and with it coffea) is imported by the stage that reads ROOT
 files alone, so that a scan runs on ready events without it.
@@ -42,10 +44,7 @@ __all__ = [
     "convert_lhco",
     "inputs_digest",
     "inspect",
-    "plot",
-    "plot_injections",
     "process",
-    "report",
     "scan",
     "search_data",
     "search_digest",
@@ -217,84 +216,6 @@ def scan(
         limits = folder.load_limits(search_digest(events, config))
         folder.save_results({**document, "signals": signals, **limits}, keys, further)
     return replace(summary, signals=tuple(signals), validation=tuple(verdicts))
-
-
-def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
-    """Draw all figures of the results on disk.
-
-    Those of injections are drawn where `limits.json` is there, also without a scan, unless it is of another search.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files.
-    """
-    from analysis.plots import save_cutflow, save_figures
-
-    with stage("plot"):
-        if not folder.has_results and folder.load_injections():
-            return plot_injections(folder, config, backend)
-        document, windows = folder.load_results()
-        cutflow = save_cutflow(document["cutflow"], document.get("n_minus_one", {}), folder.plots, config.plots)
-        figures = save_figures(
-            windows,
-            folder.plots,
-            config.plots,
-            blinded=document["blinded"] or config.statistics.blind,
-            global_result=GlobalResult(**document["global"]),
-            backend=backend.here,
-        )
-        figures += plot_injections(folder, config, backend, results=document)
-        folder.record_figures()
-        return cutflow + figures
-
-
-def report(folder: ResultsFolder, path: Path | None = None) -> Path:
-    """Write the results on disk as one HTML file; see `analysis.report`.
-
-    Parameters
-    ----------
-    folder : ResultsFolder
-    path : pathlib.Path, optional
-        `report.html` in the folder where absent.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-    """
-    from analysis.report import write_report
-
-    with stage("report"):
-        return write_report(folder, path)
-
-
-def plot_injections(
-    folder: ResultsFolder, config: SearchConfig, backend: Backend, *, results: Mapping[str, Any] | None = None
-) -> list[Path]:
-    """Draw what `limit` and `inject` found.
-
-    Parameters
-    ----------
-    folder : ResultsFolder
-    config : SearchConfig
-    backend : Backend
-    results : mapping, optional
-        `results.json`, whose limits must be the same: what is of another search is not drawn.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files.
-    """
-    from analysis.plots import save_injection_figures
-
-    found, blinded = folder.load_injections(), config.statistics.blind
-    if results is not None:
-        blinded = blinded or results["blinded"]
-        if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
-            found = {}
-    return save_injection_figures(found, folder.plots, config.plots, blinded=blinded, backend=backend.here)
 
 
 def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str:

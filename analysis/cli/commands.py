@@ -61,7 +61,7 @@ def run(
     **settings: Any,
 ) -> None:
     """Run the whole search: process, validate, scan, plot and report, each resuming from what is on disk."""
-    from analysis import workflow, workflow_limits
+    from analysis import workflow, workflow_figures, workflow_limits
     from analysis.compute import open_backend
 
     config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
@@ -73,8 +73,8 @@ def run(
             workflow.validate(events, config, folder, backend, sources=config.validation.in_run)
         summary = workflow.scan(events, config, folder, backend)
         found = workflow_limits.limit(events, config, folder, backend) if limits else None
-        workflow.plot(folder, config, backend)
-        page = workflow.report(folder)
+        workflow_figures.plot(folder, config, backend)
+        page = workflow_figures.report(folder)
     click.echo(f"Report: {page}")
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
@@ -154,10 +154,10 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
 @options("preset", "config", "plugin", "blind", "output", "where")
 def plot(control: bool, output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Draw all figures of a results folder again, such as after a change in [plots]."""
-    from analysis import workflow, workflow_events
+    from analysis import workflow_events, workflow_figures
     from analysis.compute import open_backend
 
-    draw = workflow_events.plot_control if control else workflow.plot
+    draw = workflow_events.plot_control if control else workflow_figures.plot
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         figures = draw(folder, resolve_config(**settings, fallback=folder.config), backend)
     click.echo(f"{len(figures)} figures in {folder.plots / 'control' if control else folder.plots}")

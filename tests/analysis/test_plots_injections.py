@@ -28,7 +28,7 @@ from analysis.plots import (
     save_injection_figures,
 )
 from analysis.store import ResultsFolder
-from analysis.workflow import plot
+from analysis.workflow_figures import plot
 
 RULE, OTHER = "atlas-2025", "atlas-2020"
 BAND = np.array([0.5, 0.7, 1.0, 1.4, 1.9])

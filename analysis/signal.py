@@ -121,7 +121,7 @@ def signal_template(
         )
         raise TableError(msg)
     if passes is None:
-        passes = PassWeights((1.0,), (1.0,), np.ones((len(table), 1)), np.full((1, 1, 2), -np.inf))
+        passes = PassWeights.everything(len(table))
     # Weights of the events that failed are not kept; on average they are those of the selected ones.
     error = _binomial_error(selected, squared, generated, squared * generated / selected)
     return SignalTemplate(fill_spectrum(table, edges, passes), min(selected / generated, 1.0), error)

@@ -17,6 +17,7 @@ from analysis.injection.maps import efficiency_map
 from analysis.injection.values import EfficiencyMap, InjectedSelection, Injection, InjectionResult
 from analysis.learning import CrossFit, PassWeights, collect_folds, run_fold
 from analysis.published import Classifier, score_events
+from analysis.regions import RegionScan
 from analysis.search import fold_tasks, working_points
 from analysis.signal_points import absorbed_fraction
 from analysis.signal_yields import SignalSample, SignalYields, signal_modifiers, signal_yields
@@ -108,8 +109,7 @@ class _Trained:
 
 
 def _train(task: Injection, joined: SearchData, n_data: int, config: SearchConfig) -> _Trained:
-    low, high = task.window.fit_range
-    edges = low + config.scan.bin_width * np.arange(round((high - low) / config.scan.bin_width) + 1, dtype=np.float64)
+    edges = RegionScan((task.window,), config.scan.bin_width).edges(task.window)
     jobs = fold_tasks(task.window, edges, config, task.sampling)
     fit = collect_folds([run_fold(job, joined.samples(job.method)) for job in jobs], joined.table, jobs[0])
     if task.counted:

@@ -66,6 +66,11 @@ class PassWeights:
         if not self.names:
             object.__setattr__(self, "names", tuple(map(selection_name, self.efficiencies)))
 
+    @classmethod
+    def everything(cls, n_events: int) -> PassWeights:
+        """Return the inclusive selection alone, of so many events."""
+        return cls((1.0,), (1.0,), np.ones((n_events, 1)), np.full((1, 1, 1, 2), -np.inf))
+
 
 def choose_working_points(
     scores: Scores,

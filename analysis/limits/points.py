@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from analysis.background import BackgroundFit, choose_order, outside, require_functions
 from analysis.config import SearchConfig
 from analysis.errors import StatisticsError, TableError, WindowError
-from analysis.evaluation import SearchData, evaluate_window
+from analysis.evaluation import evaluate_window
 from analysis.injection import InjectionData
 from analysis.learning import PassWeights
 from analysis.mass_point import approximate_limit, choose_window
@@ -88,10 +88,11 @@ def prepare_point(name: str, shared: InjectionData) -> LimitPoint:
     edges = regions.edges(regions.windows[0])
     table = sample.tables[NOMINAL]
     template = signal_template(table, edges, generated=float(table.weight.sum()))
-    window = _template_window(name, template, data, config)
+    spectrum = np.histogram(data.table.mjj, edges, weights=data.table.weight)[0].astype(np.float64)
+    window = _template_window(name, template, spectrum, config)
     if config.limits.window == "scan":
-        window = _scan_window(name, template, data, config, regions)
-    passes = PassWeights((1.0,), (1.0,), np.ones((len(data.table), 1)), np.full((1, 1, 1, 2), -np.inf))
+        window = _scan_window(name, template, spectrum, config, regions)
+    passes = PassWeights.everything(len(data.table))
     (inclusive,) = evaluate_window(replace(data, blinded=True), window, edges, passes, (), config).selections
     if inclusive.limit is None or inclusive.fit is None or not inclusive.background or not inclusive.total_error:
         raise StatisticsError(inclusive.reason or f"signal {name}: there is no inclusive limit.")
@@ -129,9 +130,8 @@ def strength_of_significance(point: LimitPoint, z: float) -> float:
     return float(brentq(excess, 0.0, 10.0 * high))
 
 
-def _template_window(name: str, template: SignalTemplate, data: SearchData, config: SearchConfig) -> MassWindow:
+def _template_window(name: str, template: SignalTemplate, spectrum: Array, config: SearchConfig) -> MassWindow:
     edges, scan = template.edges, config.scan
-    spectrum = np.histogram(data.table.mjj, edges, weights=data.table.weight)[0].astype(np.float64)
     mask = _core(template.yields()[0], edges, scan.sideband_width, name)
     fit = _fit(spectrum, edges, mask, config)
     choice = choose_window(
@@ -170,10 +170,9 @@ def _core(signal: Array, edges: Array, sideband: float, name: str) -> Interval:
 
 
 def _scan_window(
-    name: str, template: SignalTemplate, data: SearchData, config: SearchConfig, regions: RegionScan
+    name: str, template: SignalTemplate, spectrum: Array, config: SearchConfig, regions: RegionScan
 ) -> MassWindow:
     edges = template.edges
-    spectrum = np.histogram(data.table.mjj, edges, weights=data.table.weight)[0].astype(np.float64)
     ranked: list[tuple[float, MassWindow]] = []
     for window in regions.windows:
         fit = _fit(spectrum, edges, window.mask, config)

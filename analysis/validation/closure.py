@@ -24,7 +24,7 @@ from analysis.learning import INCLUSIVE, PassWeights
 from analysis.regions import MassWindow
 from analysis.sculpting import Sculpting, sculpting
 from analysis.table import EventTable
-from analysis.validation.samples import Setting, fit_counts
+from analysis.validation.samples import Setting, fit_counts, is_beside_mask
 
 __all__ = ["closure_document", "copy_factor", "sensitivity"]
 
@@ -66,10 +66,11 @@ def closure_document(
     )
     flat = {one.selection: one for one in sculpting(table, weights, result.edges, window=result.window)}
     inclusive = next((one.background for one in result.selections if one.name == INCLUSIVE), None)
+    copies = [_Copies(table, column, result) for column in passes.T]
     return [
-        _selection(one, _Copies(table, passes[:, index], result), searched)
+        _selection(one, copies[index], searched)
         | _variances(one, table, passes[:, index], result)
-        | _flatness(flat.get(one.name), _Copies(table, passes[:, index], result))
+        | _flatness(flat.get(one.name), copies[index])
         | _in_search(one, inclusive, searched, search_fit)
         for index, one in enumerate(result.selections)
     ]
@@ -80,14 +81,10 @@ class _Copies:
 
     def __init__(self, table: EventTable, passes: Array, result: WindowResult) -> None:
         window, mjj, identity = result.window, table.mjj, table.event_id
-        inside, beside = window.in_signal(mjj), _beside(mjj, window)
+        inside, beside = window.in_signal(mjj), is_beside_mask(mjj, window)
         bins = np.digitize(mjj, result.edges)
         self.window = copy_factor(identity[inside], passes[inside])
         self.bin = copy_factor(identity[beside], passes[beside], bins[beside])
-
-
-def _beside(mjj: Array, window: MassWindow) -> NDArray[np.bool_]:
-    return window.in_fit_range(mjj) & ~((mjj >= window.mask[0]) & (mjj < window.mask[1]))
 
 
 def sensitivity(fit: BackgroundFit, edges: Array, window: MassWindow) -> Array:

@@ -24,6 +24,7 @@ __all__ = [
     "beside_mask",
     "draw_masses",
     "fit_counts",
+    "is_beside_mask",
     "joined",
     "smooth_fit",
     "take_rows",
@@ -162,9 +163,12 @@ def draw_masses(fit: BackgroundFit, edges: Array, count: int, rng: np.random.Gen
 
 def beside_mask(table: EventTable, window: MassWindow) -> EventTable:
     """Events of the fit range that are not inside the mask."""
-    mjj = table.mjj
-    masked = (mjj >= window.mask[0]) & (mjj < window.mask[1])
-    return table.select(window.in_fit_range(mjj) & ~masked)
+    return table.select(is_beside_mask(table.mjj, window))
+
+
+def is_beside_mask(mjj: Array, window: MassWindow) -> NDArray[np.bool_]:
+    """(n_events,) bool: in the fit range and not inside the mask. `mjj` in GeV."""
+    return window.in_fit_range(mjj) & ~((mjj >= window.mask[0]) & (mjj < window.mask[1]))
 
 
 def joined(tables: Sequence[EventTable]) -> EventTable:

@@ -21,6 +21,7 @@ _PRESENTATION = ("cli", "console.py", "demo", "plots", "report", "summary*.py")
 _STAGES = ("code_digest.py", "workflow*.py")
 _VALIDATION = ("averages.py", "validation", "verdicts.py")
 _LIMITS = ("injection", "limits")
+_DIAGNOSTICS = ("diagnostics",)
 
 _UNUSED: dict[str, tuple[str, ...]] = {
     "search": (
@@ -28,13 +29,14 @@ _UNUSED: dict[str, tuple[str, ...]] = {
         *_STAGES,
         *_VALIDATION,
         *_LIMITS,
+        *_DIAGNOSTICS,
         *("bump.py", "compute", "control*.py", "event_list.py", "homogeneity.py", "location.py", "look_elsewhere.py"),
         *("mass_point.py", "performance.py", "plugins.py", "processed.py", "pseudo_experiments.py", "published.py"),
         *("registry.py", "sculpting.py", "seeds.py", "signal*.py", "spectrum_file.py", "store", "unblinding.py"),
     ),
-    "signals": (*_PRESENTATION, *_VALIDATION, *_LIMITS, "code_digest.py", "workflow_[!s]*.py"),
-    "samples": (*_PRESENTATION, *_STAGES, *_LIMITS, "verdicts.py"),
-    "injections": (*_PRESENTATION, *_STAGES, *_VALIDATION, "limits"),
+    "signals": (*_PRESENTATION, *_VALIDATION, *_LIMITS, *_DIAGNOSTICS, "code_digest.py", "workflow_[!s]*.py"),
+    "samples": (*_PRESENTATION, *_STAGES, *_LIMITS, *_DIAGNOSTICS, "verdicts.py"),
+    "injections": (*_PRESENTATION, *_STAGES, *_VALIDATION, *_DIAGNOSTICS, "limits"),
 }
 """By stage; file name patterns directly below `analysis`."""
 

@@ -5,11 +5,24 @@ Every `draw_*` takes results and axes, computes nothing but what drawing needs, 
 
 from analysis.plots.control import ControlArtists, draw_control, save_control_figures
 from analysis.plots.cutflow import draw_cutflow, draw_n_minus_one, save_cutflow
+from analysis.plots.ensemble import (
+    CountArtists,
+    OverlapArtists,
+    ScoreArtists,
+    SeedArtists,
+    draw_member_counts,
+    draw_overlaps,
+    draw_score_spread,
+    draw_scores,
+    draw_seeds,
+)
 from analysis.plots.figures import save_figures
+from analysis.plots.importance import ImportanceArtists, ImportanceMapArtists, draw_importance, draw_importance_map
 from analysis.plots.injections import save_injection_figures
 from analysis.plots.limits import LimitArtists, draw_limits
 from analysis.plots.maps import MapArtists, draw_efficiency_map
 from analysis.plots.mass_limits import MassLimitArtists, PlaneArtists, draw_limit_plane, draw_mass_limits
+from analysis.plots.performance import PerformanceArtists, compare_performance, draw_roc, draw_sic
 from analysis.plots.scan import ScanArtists, draw_scan
 from analysis.plots.sensitivity import SensitivityArtists, draw_sensitivity
 from analysis.plots.signal_limits import SignalLimitArtists, draw_signal_limits
@@ -19,25 +32,42 @@ from analysis.plots.style import draw_experiment_label, figure_style, selection_
 
 __all__ = [
     "ControlArtists",
+    "CountArtists",
+    "ImportanceArtists",
+    "ImportanceMapArtists",
     "LimitArtists",
     "MapArtists",
     "MassLimitArtists",
+    "OverlapArtists",
+    "PerformanceArtists",
     "PlaneArtists",
     "ScanArtists",
+    "ScoreArtists",
+    "SeedArtists",
     "SensitivityArtists",
     "SignalLimitArtists",
     "SpectrumArtists",
     "StrengthArtists",
+    "compare_performance",
     "draw_control",
     "draw_cutflow",
     "draw_efficiency_map",
     "draw_experiment_label",
+    "draw_importance",
+    "draw_importance_map",
     "draw_limit_plane",
     "draw_limits",
     "draw_mass_limits",
+    "draw_member_counts",
     "draw_n_minus_one",
+    "draw_overlaps",
+    "draw_roc",
     "draw_scan",
+    "draw_score_spread",
+    "draw_scores",
+    "draw_seeds",
     "draw_sensitivity",
+    "draw_sic",
     "draw_signal_limits",
     "draw_spectrum",
     "draw_strength_efficiencies",

@@ -12,7 +12,7 @@ from analysis.statistics import GlobalResult
 from analysis.store import ResultsFolder
 from analysis.workflow import stage
 
-__all__ = ["plot", "plot_injections", "report"]
+__all__ = ["plot", "plot_injections", "plot_performance", "report"]
 
 
 def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
@@ -91,3 +91,26 @@ def plot_injections(
         if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
             found = {}
     return save_injection_figures(found, folder.plots, config.plots, blinded=blinded, backend=backend.here)
+
+
+def plot_performance(folder: ResultsFolder, config: SearchConfig) -> list[Path]:
+    """Draw what `performance` measured.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
+    from analysis.plots import draw_experiment_label, figure_style, performance_scan_figures
+    from analysis.plots.files import remove_stale, save_figure
+
+    document = folder.read_json("performance.json", "performance")
+    folder.plots.mkdir(exist_ok=True)
+    paths: list[Path] = []
+    for stem, draw, content in performance_scan_figures(document):
+        with figure_style():
+            figure, ax = draw(*content)
+            draw_experiment_label(config.plots.experiment_label, ax=ax)
+            paths += save_figure(figure, folder.plots, stem, config.plots.formats)
+    remove_stale(folder.plots, ("simulation_weight_*", "feature_scan_*"), paths)
+    return paths

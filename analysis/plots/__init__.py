@@ -23,6 +23,13 @@ from analysis.plots.limits import LimitArtists, draw_limits
 from analysis.plots.maps import MapArtists, draw_efficiency_map
 from analysis.plots.mass_limits import MassLimitArtists, PlaneArtists, draw_limit_plane, draw_mass_limits
 from analysis.plots.performance import PerformanceArtists, compare_performance, draw_roc, draw_sic
+from analysis.plots.performance_scan import (
+    FeatureScanArtists,
+    WeightScanArtists,
+    draw_feature_scan,
+    draw_simulation_weight_scan,
+    performance_scan_figures,
+)
 from analysis.plots.scan import ScanArtists, draw_scan
 from analysis.plots.sensitivity import SensitivityArtists, draw_sensitivity
 from analysis.plots.signal_limits import SignalLimitArtists, draw_signal_limits
@@ -33,6 +40,7 @@ from analysis.plots.style import draw_experiment_label, figure_style, selection_
 __all__ = [
     "ControlArtists",
     "CountArtists",
+    "FeatureScanArtists",
     "ImportanceArtists",
     "ImportanceMapArtists",
     "LimitArtists",
@@ -48,11 +56,13 @@ __all__ = [
     "SignalLimitArtists",
     "SpectrumArtists",
     "StrengthArtists",
+    "WeightScanArtists",
     "compare_performance",
     "draw_control",
     "draw_cutflow",
     "draw_efficiency_map",
     "draw_experiment_label",
+    "draw_feature_scan",
     "draw_importance",
     "draw_importance_map",
     "draw_limit_plane",
@@ -69,10 +79,12 @@ __all__ = [
     "draw_sensitivity",
     "draw_sic",
     "draw_signal_limits",
+    "draw_simulation_weight_scan",
     "draw_spectrum",
     "draw_strength_efficiencies",
     "draw_strength_limits",
     "figure_style",
+    "performance_scan_figures",
     "save_control_figures",
     "save_cutflow",
     "save_figures",

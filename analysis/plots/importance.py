@@ -23,6 +23,7 @@ __all__ = [
     "ImportanceMapArtists",
     "draw_importance",
     "draw_importance_map",
+    "feature_label",
     "importance_figures",
 ]
 
@@ -93,7 +94,7 @@ def draw_importance(section: Mapping[str, Any], *, ax: Axes) -> ImportanceArtist
     )
     equal = ax.axvline(1 / len(mean), color=PALETTE[2], linestyle="--", label="All the same")
     ax.set_yticks(
-        places, [_label(name, label) for name, label in zip(section["features"], section["labels"], strict=True)]
+        places, [feature_label(name, label) for name, label in zip(section["features"], section["labels"], strict=True)]
     )
     ax.tick_params(axis="y", which="both", length=0)
     ax.minorticks_off()
@@ -117,7 +118,7 @@ def draw_importance_map(sections: Sequence[tuple[str, Mapping[str, Any]]], *, ax
     ImportanceMapArtists
     """
     labels = {
-        name: _label(name, label)
+        name: feature_label(name, label)
         for _, section in sections
         for name, label in zip(section["features"], section["labels"], strict=True)
     }
@@ -149,8 +150,8 @@ def _write_numbers(parts: Array, mesh: QuadMesh, ax: Axes) -> tuple[Text, ...]:
     return tuple(numbers)
 
 
-def _label(name: str, label: str) -> str:
-    """Return the label of a feature with italic symbols, as the axes have them."""
+def feature_label(name: str, label: str) -> str:
+    """Return the label of a feature with italic symbols, as the axes have them; its name where it has none."""
     return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label) if label else plain(name)
 
 

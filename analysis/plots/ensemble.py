@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
-from analysis.plots.style import PALETTE, selection_label, selection_styles
+from analysis.plots.style import PALETTE, SelectionStyle, selection_label, selection_styles
 
 __all__ = [
     "CountArtists",
@@ -32,8 +32,8 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _REGIONS = {
-    "window": ("Window", PALETTE[2], "-", "o"),
-    "sidebands": ("Sidebands", PALETTE[0], "--", "s"),
+    "window": (PALETTE[2], "-", "o"),
+    "sidebands": (PALETTE[0], "--", "s"),
 }
 _NOTHING = 1e-12
 """An empty bin on a logarithmic axis, far below its end."""
@@ -123,14 +123,20 @@ def draw_scores(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
     """
     scores, lines, bands = section["scores"], {}, {}
     edges = np.array(scores["edges"])
-    for name, (label, color, dash, _) in _REGIONS.items():
+    for name, (color, dash, _) in _REGIONS.items():
         if not scores.get(name):
             continue
         mean, low, high = (np.array(scores[name][key], np.float64) for key in ("mean", "low", "high"))
         if section["n_members"] > 1:
             bands[name] = ax.stairs(high, edges, baseline=low, fill=True, color=color, alpha=0.25, linewidth=0)
         lines[name] = ax.stairs(
-            np.maximum(mean, _NOTHING), edges, baseline=None, color=color, linestyle=dash, linewidth=2.2, label=label
+            np.maximum(mean, _NOTHING),
+            edges,
+            baseline=None,
+            color=color,
+            linestyle=dash,
+            linewidth=2.2,
+            label=_region(section, name),
         )
     shown = np.concatenate([np.array(scores[name]["mean"]) for name in lines]) if lines else np.ones(1)
     ax.set(yscale="log", xlim=(edges[0], edges[-1]), xlabel="Score", ylabel="Part of the events per bin")
@@ -142,6 +148,13 @@ def draw_scores(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
         handles.append(band)
     ax.legend(handles=handles, loc="upper right")
     return ScoreArtists(lines, bands)
+
+
+def _region(section: Mapping[str, Any], name: str) -> str:
+    """Return the label of a region; while blinded the window is missing, and the mask cuts into the sidebands."""
+    if name == "window":
+        return "Window"
+    return "Sidebands" if "window" in section["scores"] else "Sidebands outside the mask"
 
 
 def draw_score_spread(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
@@ -160,11 +173,11 @@ def draw_score_spread(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
     """
     profile, lines, highest = section["profile"], {}, 0.0
     edges = np.array(profile["edges"])
-    for name, (label, color, dash, _) in _REGIONS.items():
+    for name, (color, dash, _) in _REGIONS.items():
         if name in profile:
             values = np.array(profile[name], np.float64)
             lines[name] = ax.stairs(
-                values, edges, baseline=None, color=color, linestyle=dash, linewidth=2.2, label=label
+                values, edges, baseline=None, color=color, linestyle=dash, linewidth=2.2, label=_region(section, name)
             )
             highest = max(highest, float(np.nanmax(values, initial=0.0)))
     ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.5 * (highest or 1.0)), xlabel=_SCORE)
@@ -196,7 +209,7 @@ def draw_member_counts(section: Mapping[str, Any], *, ax: Axes) -> CountArtists:
         for region, shift in (("window", -0.2), ("sidebands", 0.2)):
             if one.get(region) is None or not one[region]["ensemble"]:
                 continue
-            _, color, _, marker = _REGIONS[region]
+            color, _, marker = _REGIONS[region]
             ratio = np.array(one[region]["members"], np.float64) / one[region]["ensemble"]
             x = place + shift + np.linspace(-0.12, 0.12, len(ratio)) if len(ratio) > 1 else np.array([place + shift])
             (points[one["name"], region],) = ax.plot(
@@ -215,7 +228,7 @@ def draw_member_counts(section: Mapping[str, Any], *, ax: Axes) -> CountArtists:
     ax.set_ylim(1 - 1.25 * max(reach, 0.02), 1 + 1.9 * max(reach, 0.02))
     shown = [region for region in _REGIONS if any(region == key for _, key in points)]
     handles = [
-        Line2D([], [], marker=_REGIONS[key][3], color=_REGIONS[key][1], linestyle="none", label=_REGIONS[key][0])
+        Line2D([], [], marker=_REGIONS[key][2], color=_REGIONS[key][0], linestyle="none", label=_region(section, key))
         for key in shown
     ]
     if spreads:
@@ -238,8 +251,8 @@ def draw_overlaps(section: Mapping[str, Any], *, ax: Axes) -> OverlapArtists:
     OverlapArtists
     """
     members, ensemble, ranges = {}, {}, None
-    paired = [(place, one) for place, one in enumerate(section["selections"]) if one["jaccard_members"]]
-    paired = [(place, one) for place, one in paired if one["jaccard_members"][0] is not None]
+    found = [(place, one, one["jaccard_members"]) for place, one in enumerate(section["selections"])]
+    paired = [(place, one) for place, one, overlaps in found if overlaps and overlaps[0] is not None]
     if paired:
         ends = [(place - 0.2, *one["jaccard_members"][1:]) for place, one in paired]
         x, low, high = np.array(ends, np.float64).T
@@ -282,14 +295,31 @@ def draw_seeds(section: Mapping[str, Any], *, ax: Axes) -> SeedArtists:
         marked: dict[str, Any] = {"color": style.color, "marker": style.marker, "linestyle": "none"}
         (points[one["name"]],) = ax.plot(x[1:], z[1:], markersize=9, label=label, **marked)
         (results[one["name"]],) = ax.plot(x[:1], z[:1], markersize=12, markeredgecolor="black", **marked)
-        ax.axhline(float(np.nanmedian(z)), color=style.color, linewidth=1, alpha=0.6) if np.isfinite(z).any() else None
+        if np.isfinite(z).any():
+            _draw_median(float(np.nanmedian(z)), style, ax)
     n_seeds = max(len(one["z"]) for one in section["seeds"])
     ax.axvspan(-0.5, 0.5, color="0.93", zorder=0)
     ax.set_xticks(range(n_seeds), ["0 (result)", *(str(seed) for seed in range(1, n_seeds))])
     ax.minorticks_off()
     ax.set(xlim=(-0.5, n_seeds - 0.5), xlabel="Training seed", ylabel=r"Significance $\mathit{z}$")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), title="Lines: medians", title_fontsize="small")
+    ax.legend(
+        loc="upper left", bbox_to_anchor=(1.02, 1.0), title="Lines with open\nmarkers: medians", title_fontsize="small"
+    )
     return SeedArtists(points, results)
+
+
+def _draw_median(median: float, style: SelectionStyle, ax: Axes) -> None:
+    """Draw a line with the open marker of the selection at its end."""
+    ax.axhline(median, color=style.color, linewidth=1, alpha=0.7)
+    ax.plot(
+        *([1.0], [median], style.marker),
+        transform=ax.get_yaxis_transform(),
+        color=style.color,
+        markerfacecolor="white",
+        markersize=9,
+        clip_on=False,
+        zorder=4,
+    )
 
 
 def _set_selections(section: Mapping[str, Any], ax: Axes) -> None:
@@ -323,17 +353,17 @@ def ensemble_figures(
 
 
 def _ensemble(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
-    several = section["profile"] is not None
-    figure = Figure(figsize=(15.0, 11.5 if several else 6.2), layout="constrained")
-    panels = figure.subplots(2 if several else 1, 2).ravel()
+    several = section["n_members"] > 1
+    figure = Figure(figsize=(15.0, 11.5) if several else (8.5, 6.5), layout="constrained")
+    panels = figure.subplots(*((2, 2) if several else (1, 1)), squeeze=False).ravel()
     draw_scores(section, ax=panels[0])
     if several:
         draw_score_spread(section, ax=panels[1])
+        draw_member_counts(section, ax=panels[2])
         draw_overlaps(section, ax=panels[3])
-    draw_member_counts(section, ax=panels[2 if several else 1])
-    members = f"{section['n_members']} members" if section["n_members"] > 1 else "one member"
+    members = f"{section['n_members']} members" if several else "one member"
     part = "" if section["fraction"] == 1 else f", {100 * section['fraction']:.2g}% of the events"
-    panels[1].set_title(f"{title}, {members}{part}", loc="right")
+    panels[1 if several else 0].set_title(f"{title}, {members}{part}", loc="right")
     return figure, panels[0]
 
 

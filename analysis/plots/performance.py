@@ -256,7 +256,7 @@ def performance_figures(
     Yields
     ------
     stem : str
-        `performance_<window>`, and `performance` with all windows where there are several.
+        `performance_<window>`, and `performance` with all windows, the six with most signal where there are more.
     draw : callable
         Makes the figure of its content.
     content : tuple
@@ -270,7 +270,9 @@ def performance_figures(
             ([("Out-of-fold scores", section)], f"{name} GeV: {counts}"),
         )
     if len(found) > 1:
-        yield "performance", compare_performance, ([(f"{name} GeV", section) for name, section in found],)
+        most = sorted(section["n_signal"] for _, section in found)[-len(PALETTE) :]
+        shown = [(f"{name} GeV", section) for name, section in found if section["n_signal"] >= most[0]][: len(PALETTE)]
+        yield "performance", compare_performance, (shown,)
 
 
 def _name(one: Mapping[str, Any]) -> str:

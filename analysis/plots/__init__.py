@@ -3,10 +3,10 @@
 Every `draw_*` takes results and axes, computes nothing but what drawing needs, and returns what it drew.
 """
 
+from analysis.plots.catalogue import FigureSources, save_figures, save_injection_figures
+from analysis.plots.comparison import save_comparison
 from analysis.plots.control import ControlArtists, draw_control, save_control_figures
-from analysis.plots.cutflow import draw_cutflow, draw_n_minus_one, save_cutflow
-from analysis.plots.figures import save_figures
-from analysis.plots.injections import save_injection_figures
+from analysis.plots.cutflow import draw_cutflow, draw_n_minus_one
 from analysis.plots.limits import LimitArtists, draw_limits
 from analysis.plots.maps import MapArtists, draw_efficiency_map
 from analysis.plots.mass_limits import MassLimitArtists, PlaneArtists, draw_limit_plane, draw_mass_limits
@@ -19,6 +19,7 @@ from analysis.plots.style import draw_experiment_label, figure_style, selection_
 
 __all__ = [
     "ControlArtists",
+    "FigureSources",
     "LimitArtists",
     "MapArtists",
     "MassLimitArtists",
@@ -43,8 +44,8 @@ __all__ = [
     "draw_strength_efficiencies",
     "draw_strength_limits",
     "figure_style",
+    "save_comparison",
     "save_control_figures",
-    "save_cutflow",
     "save_figures",
     "save_injection_figures",
     "selection_label",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,9 @@ class Selected:
     count: int
 
 
-def plot_control(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
+def plot_control(
+    folder: ResultsFolder, config: SearchConfig, backend: Backend, *, only: Sequence[str] = ()
+) -> list[Path]:
     """Draw every feature in data and simulation, from the events that are selected.
 
     Parameters
@@ -46,6 +49,8 @@ def plot_control(folder: ResultsFolder, config: SearchConfig, backend: Backend) 
     config : SearchConfig
         Its windows are what is blinded.
     backend : Backend
+    only : sequence of str
+        Names or kinds of the figures; all where empty.
 
     Returns
     -------
@@ -71,7 +76,9 @@ def plot_control(folder: ResultsFolder, config: SearchConfig, backend: Backend) 
             where = events.parts_folder(folder)
             msg = f"no data event in {where} can be drawn{reason}. Check the cutflow of `cwola process`."
             raise TableError(msg)
-        figures = save_control_figures(contents, folder.plots / "control", config.plots, backend.here)
+        figures = save_control_figures(
+            contents, folder.plots / "control", config.plots, only=only, backend=backend.here
+        )
         folder.save_control(_document(filled))
     return figures
 

@@ -2,47 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from analysis.comparison import ComparedSearch, distinct_labels, require_common_windows
 from analysis.compute import Backend
-from analysis.config import SearchConfig
-from analysis.statistics import GlobalResult
+from analysis.config import SearchConfig, load_config
 from analysis.store import ResultsFolder
 from analysis.workflow import stage
 
-__all__ = ["plot", "plot_injections", "plot_performance", "report"]
+if TYPE_CHECKING:
+    from analysis.plots import FigureSources
+
+__all__ = ["compare", "figure_sources", "plot", "plot_injections", "report"]
 
 
-def plot(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
-    """Draw all figures of the results on disk.
+def plot(
+    folder: ResultsFolder,
+    config: SearchConfig,
+    backend: Backend,
+    *,
+    only: Sequence[str] = (),
+    to: Path | None = None,
+) -> list[Path]:
+    """Draw figures of the results on disk.
 
     Those of injections are drawn where `limits.json` is there, also without a scan, unless it is of another search.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    config : SearchConfig
+    backend : Backend
+    only : sequence of str
+        Names or kinds of the figures, see `analysis.plots.drawing.draw_all`; all where empty.
+    to : pathlib.Path, optional
+        `plots` in the results folder where absent.
 
     Returns
     -------
     list of pathlib.Path
         The files.
+
+    Raises
+    ------
+    ConfigError
+        If there is no figure that is asked for.
     """
-    from analysis.plots import save_cutflow, save_figures
+    from analysis.plots import save_figures
 
     with stage("plot"):
-        if not folder.has_results and folder.load_injections():
-            return plot_injections(folder, config, backend)
-        document, windows = folder.load_results()
-        cutflow = save_cutflow(document["cutflow"], document.get("n_minus_one", {}), folder.plots, config.plots)
-        figures = save_figures(
-            windows,
-            folder.plots,
-            config.plots,
-            blinded=document["blinded"] or config.statistics.blind,
-            global_result=GlobalResult(**document["global"]),
-            backend=backend.here,
+        drawn = save_figures(
+            figure_sources(folder, config), to or folder.plots, config.plots, only=only, backend=backend.here
         )
-        figures += plot_injections(folder, config, backend, results=document)
-        folder.record_figures()
-        return cutflow + figures
+        if folder.has_results and to is None and not only:
+            folder.record_figures()
+        return drawn
+
+
+def compare(
+    folders: Sequence[ResultsFolder], config: SearchConfig, backend: Backend, to: Path, *, only: Sequence[str] = ()
+) -> list[Path]:
+    """Draw the results of several searches over one another.
+
+    Parameters
+    ----------
+    folders : sequence of ResultsFolder
+        The first is what the others are compared with.
+    config : SearchConfig
+        Blinds all searches, where it says so.
+    backend : Backend
+    to : pathlib.Path
+        Folder of the figures.
+    only : sequence of str
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+
+    Raises
+    ------
+    ConfigError
+        If the searches have no window in common, or there is no figure that is asked for.
+    """
+    from analysis.plots import save_comparison
+
+    with stage("compare"):
+        searches = []
+        for folder, label in zip(folders, distinct_labels([one.path for one in folders]), strict=True):
+            search = ComparedSearch.of(label, *folder.load_results(), load_config(path=folder.config))
+            searches.append(replace(search, blinded=search.blinded or config.statistics.blind))
+        require_common_windows(searches)
+        return save_comparison(searches, to, config.plots, only=only, backend=backend.here)
 
 
 def report(folder: ResultsFolder, path: Path | None = None) -> Path:
@@ -65,18 +119,14 @@ def report(folder: ResultsFolder, path: Path | None = None) -> Path:
         return write_report(folder, path)
 
 
-def plot_injections(
-    folder: ResultsFolder, config: SearchConfig, backend: Backend, *, results: Mapping[str, Any] | None = None
-) -> list[Path]:
-    """Draw what `limit` and `inject` found.
+def plot_injections(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
+    """Draw what `limit` and `inject` found, whatever search it is of.
 
     Parameters
     ----------
     folder : ResultsFolder
     config : SearchConfig
     backend : Backend
-    results : mapping, optional
-        `results.json`, whose limits must be the same: what is of another search is not drawn.
 
     Returns
     -------
@@ -85,32 +135,37 @@ def plot_injections(
     """
     from analysis.plots import save_injection_figures
 
-    found, blinded = folder.load_injections(), config.statistics.blind
-    if results is not None:
-        blinded = blinded or results["blinded"]
-        if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
-            found = {}
-    return save_injection_figures(found, folder.plots, config.plots, blinded=blinded, backend=backend.here)
+    sources = replace(figure_sources(folder, config), injections=folder.load_injections())
+    return save_injection_figures(sources, folder.plots, config.plots, backend=backend.here)
 
 
-def plot_performance(folder: ResultsFolder, config: SearchConfig) -> list[Path]:
-    """Draw what `performance` measured.
+def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources:
+    """Read what the figures of a results folder are made of.
+
+    Limits of another search than the results are left out; without results, all limits are there.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    config : SearchConfig
+        Blinds more than the results are, where it says so.
 
     Returns
     -------
-    list of pathlib.Path
-        The files.
-    """
-    from analysis.plots import draw_experiment_label, figure_style, performance_scan_figures
-    from analysis.plots.files import remove_stale, save_figure
+    FigureSources
 
-    document = folder.read_json("performance.json", "performance")
-    folder.plots.mkdir(exist_ok=True)
-    paths: list[Path] = []
-    for stem, draw, content in performance_scan_figures(document):
-        with figure_style():
-            figure, ax = draw(*content)
-            draw_experiment_label(config.plots.experiment_label, ax=ax)
-            paths += save_figure(figure, folder.plots, stem, config.plots.formats)
-    remove_stale(folder.plots, ("simulation_weight_*", "feature_scan_*"), paths)
-    return paths
+    Raises
+    ------
+    ResultsError
+        If the search has not run, or a window is missing.
+    """
+    from analysis.plots import FigureSources
+
+    found, blinded = folder.load_injections(), config.statistics.blind
+    performance = folder.load_performance()
+    if not folder.has_results and (found or performance):
+        return FigureSources(injections=found, performance=performance, blinded=blinded)
+    results, windows = folder.load_results()
+    if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
+        found = {}
+    return FigureSources(results, windows, found, performance, blinded or results["blinded"])

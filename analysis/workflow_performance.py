@@ -8,18 +8,18 @@ from typing import Any
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
+from analysis.datasets import observed_datasets
 from analysis.errors import ConfigError
 from analysis.learning import FoldTask, Samples
 from analysis.performance import Benchmark, Separation, scan_features, scan_simulation_weight
-from analysis.processed import ProcessedEvents
+from analysis.processed import ProcessedEvents, is_blinded
 from analysis.regions import MassWindow, RegionScan
 from analysis.search import SearchData, fold_tasks
 from analysis.store import ResultsFolder
-from analysis.store.files import write_json
 from analysis.table import EventTable
 from analysis.workflow import search_data, stage
 
-__all__ = ["FEATURES", "SIMULATION_WEIGHT", "PerformanceSettings", "measure_performance"]
+__all__ = ["FEATURES", "SIMULATION_WEIGHT", "PerformanceSettings", "figure_kinds", "measure_performance"]
 
 FEATURES, SIMULATION_WEIGHT = "features", "simulation-weight"
 
@@ -77,19 +77,32 @@ def measure_performance(
     Raises
     ------
     ConfigError
-        If the truth is not known or the results are blinded, or a signal or the window is unknown.
+        If the truth is not known or the results are blinded, a signal or the window is unknown, or none is in it.
     TableError
         If events of a signal are hidden in the pseudodata.
     """
     events.require_selection(config, folder)
     simulation = any(dataset.kind == "background" for dataset in events.datasets.values())
     names = _signals(events, signals)
+    _require_truth(events, config)
+    if settings.scans == (SIMULATION_WEIGHT,) and not simulation:
+        msg = (
+            "there is no dataset of kind background, which a scan of the weight of the simulation needs. Add one to "
+            "the datasets file and run `cwola process` again."
+        )
+        raise ConfigError(msg)
     with stage("performance"):
-        data = _with_truth(search_data(events, config, folder, simulation=simulation))
+        data = search_data(events, config, folder, simulation=simulation)
         jobs = [_Job.of(data, events.read_signal(name, folder), name, config, settings) for name in names]
         document = {"scans": [job.document(settings, backend) for job in jobs]}
-        write_json(folder.path / "performance.json", document)
+        folder.save_performance(document)
     return document
+
+
+def figure_kinds(document: Mapping[str, Any]) -> list[str]:
+    """Return the kinds of figures that there are of `performance.json`, as `cwola plot --only` takes them."""
+    kinds = {"lambda": "simulation_weight", "subsets": "subsets"}
+    return [kind for kind, name in kinds.items() if any(scan[name] for scan in document["scans"])]
 
 
 def _signals(events: ProcessedEvents, wanted: Sequence[str]) -> list[str]:
@@ -103,15 +116,15 @@ def _signals(events: ProcessedEvents, wanted: Sequence[str]) -> list[str]:
     return list(wanted or known)
 
 
-def _with_truth(data: SearchData) -> SearchData:
-    if data.blinded or data.signal_datasets is None:
-        what = "statistics.blind is set" if data.signal_datasets is not None else "the searched events are data"
+def _require_truth(events: ProcessedEvents, config: SearchConfig) -> None:
+    data = any(dataset.kind == "data" for dataset in observed_datasets(events.datasets).values())
+    if data or is_blinded(events, config):
+        what = "the searched events are data" if data else "statistics.blind is set"
         msg = (
-            f"performance is measured where it is known which events are signal, and {what}. Use pseudodata, with "
-            "signal of a dataset with `masses` among it or none, that is not blinded."
+            f"performance is measured where it is known, and may be shown, which events are signal, and {what}. Search "
+            "datasets of kind pseudodata, with hidden signal or without."
         )
         raise ConfigError(msg)
-    return data
 
 
 @dataclass(frozen=True)
@@ -123,6 +136,7 @@ class _Job:
     window: MassWindow
     tasks: tuple[FoldTask, ...]
     efficiencies: tuple[float, ...]
+    n_held_out: int
 
     @classmethod
     def of(
@@ -134,7 +148,7 @@ class _Job:
         settings: PerformanceSettings,
     ) -> _Job:
         scan = RegionScan.from_config(config.scan)
-        window = _window(scan, held_out, settings.window)
+        window, n_held_out = _window(scan, held_out, signal, settings.window)
         tasks = (fold_tasks(window, scan.edges(window), config, seed)[0] for seed in range(settings.trainings))
         samples = Samples(data.table, data.simulation, data.signal_datasets)
         return cls(
@@ -143,6 +157,7 @@ class _Job:
             window,
             tuple(replace(task, template=False) for task in tasks),
             config.learning.efficiencies,
+            n_held_out,
         )
 
     def document(self, settings: PerformanceSettings, backend: Backend) -> dict[str, Any]:
@@ -157,9 +172,9 @@ class _Job:
             "labels": [labels[name] for name in task.features],
             "background_efficiencies": list(self.efficiencies),
             "trainings": len(self.tasks),
-            "n_held_out": int(self.window.in_signal(self.benchmark.held_out.mjj).sum()),
+            "n_held_out": self.n_held_out,
             "simulation_weight": list(self._weights(settings.weights, backend)) if weighed else [],
-            "feature_scan": list(self._features(backend)) if FEATURES in settings.scans else [],
+            "subsets": list(self._features(backend)) if FEATURES in settings.scans else [],
         }
 
     def _weights(self, weights: Sequence[float], backend: Backend) -> Iterator[dict[str, Any]]:
@@ -184,9 +199,21 @@ class _Job:
         }
 
 
-def _window(scan: RegionScan, held_out: EventTable, wanted: tuple[float, float] | None) -> MassWindow:
-    if wanted is None:
-        return max(scan.windows, key=lambda window: int(window.in_signal(held_out.mjj).sum()))
+def _window(
+    scan: RegionScan, held_out: EventTable, signal: str, wanted: tuple[float, float] | None
+) -> tuple[MassWindow, int]:
+    """Return a window and the number of signal events in it."""
+    windows = scan.windows if wanted is None else [_named(scan, wanted)]
+    counts = [int(window.in_signal(held_out.mjj).sum()) for window in windows]
+    if not any(counts):
+        where = " or ".join(window.name for window in windows)
+        msg = f"no event of {signal} has its dijet mass in {where} GeV: name another --window or --signal."
+        raise ConfigError(msg)
+    best = counts.index(max(counts))
+    return windows[best], counts[best]
+
+
+def _named(scan: RegionScan, wanted: tuple[float, float]) -> MassWindow:
     for window in scan.windows:
         if window.signal == wanted:
             return window

@@ -18,6 +18,7 @@ from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
 from analysis.cli.limit import inject, limit, print_limits
 from analysis.cli.performance import performance
+from analysis.cli.plot import plot
 from analysis.cli.report import report
 from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
@@ -148,22 +149,6 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
     _print_scan(summary, folder, config)
 
 
-@cli.command()
-@click.option(
-    "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
-)
-@options("preset", "config", "plugin", "blind", "output", "where")
-def plot(control: bool, output: Path, where: dict[str, Any], **settings: Any) -> None:
-    """Draw all figures of a results folder again, such as after a change in [plots]."""
-    from analysis import workflow_events, workflow_figures
-    from analysis.compute import open_backend
-
-    draw = workflow_events.plot_control if control else workflow_figures.plot
-    with open_results(output, create=False) as folder, open_backend(**where) as backend:
-        figures = draw(folder, resolve_config(**settings, fallback=folder.config), backend)
-    click.echo(f"{len(figures)} figures in {folder.plots / 'control' if control else folder.plots}")
-
-
 def _masses(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, float]:
     del context
     names = ("mass_a", "mass_b", "mass_c")
@@ -236,6 +221,7 @@ cli.add_command(inject)
 cli.add_command(inspect)
 cli.add_command(limit)
 cli.add_command(performance)
+cli.add_command(plot)
 cli.add_command(report)
 cli.add_command(score)
 cli.add_command(select)

@@ -66,18 +66,18 @@ def performance(
     """
     from analysis.compute import open_backend
     from analysis.processed import load_events
-    from analysis.workflow_figures import plot_performance
-    from analysis.workflow_performance import PerformanceSettings, measure_performance
+    from analysis.workflow_figures import plot
+    from analysis.workflow_performance import PerformanceSettings, figure_kinds, measure_performance
 
     chosen: dict[str, Any] = {"scans": scans, "weights": weights, "trainings": trainings, "window": window}
     wanted = PerformanceSettings(**{name: value for name, value in chosen.items() if value})
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
         document = measure_performance(*(load_events(folder), config, folder, backend, wanted), signals=signals)
-        figures = plot_performance(folder, config)
+        figures = plot(folder, config, backend, only=figure_kinds(document))
     for one in document["scans"]:
         _print(one)
-    click.echo(f"Numbers in {output / 'performance.json'}, {len(figures)} figures in {folder.plots}")
+    click.echo(f"Numbers in {output / 'performance.json'}, {len(figures)} files in {folder.plots}")
 
 
 def _print(one: Mapping[str, Any]) -> None:
@@ -96,7 +96,7 @@ def _print(one: Mapping[str, Any]) -> None:
     table.add_column("AUC", justify="right")
     table.add_column("Window against sidebands", justify="right")
     named = [(f"sa_cwola, λ = {item['weight']:g}", item) for item in one["simulation_weight"]]
-    named += [(" ".join(filter(None, (item["use"], item["feature"]))), item) for item in one["feature_scan"]]
+    named += [(" ".join(filter(None, (item["use"], item["feature"]))), item) for item in one["subsets"]]
     for name, item in named:
         sic = [f"{sum(column) / len(column):.2f}" for column in zip(*item["sic"], strict=True)]
         areas = [f"{sum(item[key]) / len(item[key]):.3f}" for key in ("auc", "window_sideband_auc")]

@@ -9,6 +9,7 @@ from analysis.config.search import (
     ScanConfig,
     SearchConfig,
     StatisticsConfig,
+    StyleName,
     available_presets,
     load_config,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "SearchConfig",
     "SelectionConfig",
     "StatisticsConfig",
+    "StyleName",
     "SystematicConfig",
     "TuningConfig",
     "ValidationConfig",

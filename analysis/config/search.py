@@ -29,13 +29,17 @@ __all__ = [
     "ScanConfig",
     "SearchConfig",
     "StatisticsConfig",
+    "StyleName",
     "available_presets",
     "load_config",
 ]
 
 DEFAULT_PRESET = "demo"
 
-_LATER_STATISTICS = {"blind": False, "non_closure": "none"}
+_LATER: dict[str, dict[str, Any]] = {
+    "statistics": {"blind": False, "non_closure": "none"},
+    "plots": {"style": "plain", "status": None},
+}
 
 
 class ScanConfig(Model):
@@ -170,6 +174,10 @@ class StatisticsConfig(Model):
     non_closure: Literal["none", "correct"] = "none"
 
 
+StyleName = Literal["plain", "cms", "atlas"]
+"""How figures look, whatever they show."""
+
+
 class PlotConfig(Model):
     """How figures look.
 
@@ -177,12 +185,18 @@ class PlotConfig(Model):
     ----------
     formats : tuple of str
         File formats of every figure.
+    style : "plain", "cms" or "atlas"
+        Fonts, ticks and frames, those of mplhep; no style writes the name of an experiment.
     experiment_label : str, optional
         Text such as "CMS" or "ATLAS" drawn on the figures; none by default, since a label claims an experiment.
+    status : str, optional
+        Text after the label, such as "Preliminary".
     """
 
     formats: tuple[Literal["pdf", "png", "svg"], ...] = ("pdf", "png")
+    style: StyleName = "plain"
     experiment_label: str | None = None
+    status: str | None = None
 
 
 class SearchConfig(Model):
@@ -230,9 +244,10 @@ class SearchConfig(Model):
         # Keys that came later count only where they are used: results without them stay valid.
         if not self.plugins:
             del document["plugins"]
-        for key, unused in _LATER_STATISTICS.items():
-            if document["statistics"][key] == unused:
-                del document["statistics"][key]
+        for section, later in _LATER.items():
+            for key, unused in later.items():
+                if document[section][key] == unused:
+                    del document[section][key]
         for name in ("limits", "validation"):
             if not sections and document[name] == SearchConfig().model_dump(mode="json")[name]:
                 del document[name]

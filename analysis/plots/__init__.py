@@ -3,8 +3,10 @@
 Every `draw_*` takes results and axes, computes nothing but what drawing needs, and returns what it drew.
 """
 
+from analysis.plots.catalogue import FigureSources, save_figures, save_injection_figures
+from analysis.plots.comparison import save_comparison
 from analysis.plots.control import ControlArtists, draw_control, save_control_figures
-from analysis.plots.cutflow import draw_cutflow, draw_n_minus_one, save_cutflow
+from analysis.plots.cutflow import draw_cutflow, draw_n_minus_one
 from analysis.plots.ensemble import (
     CountArtists,
     OverlapArtists,
@@ -16,19 +18,16 @@ from analysis.plots.ensemble import (
     draw_scores,
     draw_seeds,
 )
-from analysis.plots.figures import save_figures
 from analysis.plots.importance import ImportanceArtists, ImportanceMapArtists, draw_importance, draw_importance_map
-from analysis.plots.injections import save_injection_figures
 from analysis.plots.limits import LimitArtists, draw_limits
 from analysis.plots.maps import MapArtists, draw_efficiency_map
 from analysis.plots.mass_limits import MassLimitArtists, PlaneArtists, draw_limit_plane, draw_mass_limits
 from analysis.plots.performance import PerformanceArtists, compare_performance, draw_roc, draw_sic
 from analysis.plots.performance_scan import (
-    FeatureScanArtists,
+    SubsetArtists,
     WeightScanArtists,
-    draw_feature_scan,
     draw_simulation_weight_scan,
-    performance_scan_figures,
+    draw_subsets,
 )
 from analysis.plots.scan import ScanArtists, draw_scan
 from analysis.plots.sensitivity import SensitivityArtists, draw_sensitivity
@@ -40,7 +39,7 @@ from analysis.plots.style import draw_experiment_label, figure_style, selection_
 __all__ = [
     "ControlArtists",
     "CountArtists",
-    "FeatureScanArtists",
+    "FigureSources",
     "ImportanceArtists",
     "ImportanceMapArtists",
     "LimitArtists",
@@ -56,13 +55,13 @@ __all__ = [
     "SignalLimitArtists",
     "SpectrumArtists",
     "StrengthArtists",
+    "SubsetArtists",
     "WeightScanArtists",
     "compare_performance",
     "draw_control",
     "draw_cutflow",
     "draw_efficiency_map",
     "draw_experiment_label",
-    "draw_feature_scan",
     "draw_importance",
     "draw_importance_map",
     "draw_limit_plane",
@@ -83,10 +82,10 @@ __all__ = [
     "draw_spectrum",
     "draw_strength_efficiencies",
     "draw_strength_limits",
+    "draw_subsets",
     "figure_style",
-    "performance_scan_figures",
+    "save_comparison",
     "save_control_figures",
-    "save_cutflow",
     "save_figures",
     "save_injection_figures",
     "selection_label",

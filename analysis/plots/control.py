@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from analysis.compute import Backend, track
+from analysis.compute import Backend
 from analysis.config import PlotConfig
 from analysis.control import MJJ, axis_label
 from analysis.control_comparison import Component, ControlComparison
-from analysis.plots.files import save_figure
-from analysis.plots.style import PALETTE, draw_experiment_label, figure_style, format_p_value, format_with_error
+from analysis.plots.drawing import Sketch, draw_all
+from analysis.plots.style import PALETTE, format_p_value, format_with_error
 
 __all__ = ["ControlArtists", "draw_control", "save_control_figures"]
 
@@ -54,40 +54,29 @@ class ControlArtists:
     text: Text
 
 
-@dataclass(frozen=True)
-class _Task:
-    content: ControlComparison
-    folder: Path
-    config: PlotConfig
-
-
 def save_control_figures(
-    contents: Iterable[ControlComparison], folder: Path, config: PlotConfig, backend: Backend
+    contents: Iterable[ControlComparison],
+    folder: Path,
+    config: PlotConfig,
+    *,
+    only: Sequence[str] = (),
+    backend: Backend | None = None,
 ) -> list[Path]:
-    """Draw every comparison.
+    """Draw every comparison, or some; see `draw_all` for the other parameters and errors.
 
     Parameters
     ----------
     contents : iterable of ControlComparison
     folder : pathlib.Path
-        Created where missing. Figures that are not drawn any more are removed from it.
     config : PlotConfig
-    backend : Backend
-        Where figures are drawn.
 
     Returns
     -------
     list of pathlib.Path
         `<region>_<variable>` in every format of the configuration.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    tasks = [_Task(content, folder, config) for content in contents]
-    drawn = dict(track(backend.map(_save, tasks), total=len(tasks), description="Drawing"))
-    paths = [path for index in range(len(tasks)) for path in drawn[index]]
-    for suffix in ("pdf", "png", "svg"):
-        for stale in set(folder.glob(f"*.{suffix}")) - set(paths):
-            stale.unlink()
-    return paths
+    sketches = [Sketch(content.name, _control, (content,)) for content in contents]
+    return draw_all(sketches, folder, config, only=only, backend=backend)
 
 
 def draw_control(content: ControlComparison, *, ax: Axes, ax_ratio: Axes | None) -> ControlArtists:
@@ -238,13 +227,12 @@ def _axes(figure: Figure, content: ControlComparison) -> tuple[Axes, Axes | None
     return ax, ax_ratio
 
 
-def _save(task: _Task) -> list[Path]:
-    with figure_style(), rc_context(_STYLE):
+def _control(content: ControlComparison) -> tuple[Figure, Axes]:
+    with rc_context(_STYLE):
         figure = Figure(figsize=(8.5, 8.5))
         FigureCanvasAgg(figure)  # mplhep measures texts, which needs a renderer
         figure.subplots_adjust(left=0.15, right=0.96, bottom=0.1, top=0.94, hspace=0.05)
-        ax, ax_ratio = _axes(figure, task.content)
-        draw_control(task.content, ax=ax, ax_ratio=ax_ratio)
+        ax, ax_ratio = _axes(figure, content)
+        draw_control(content, ax=ax, ax_ratio=ax_ratio)
         figure.align_ylabels()
-        draw_experiment_label(task.config.experiment_label, ax=ax)
-        return save_figure(figure, task.folder, task.content.name, task.config.formats)
+        return figure, ax

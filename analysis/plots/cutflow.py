@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.config import PlotConfig
-from analysis.plots.files import save_figure
-from analysis.plots.style import PALETTE, draw_experiment_label, figure_style
+from analysis.plots.drawing import Sketch
+from analysis.plots.style import PALETTE
 from analysis.records import cut_order
 
-__all__ = ["draw_cutflow", "draw_n_minus_one", "save_cutflow"]
+__all__ = ["cutflow_figures", "draw_cutflow", "draw_n_minus_one"]
 
 Cuts = Mapping[str, Mapping[str, float]]
 
@@ -108,32 +106,28 @@ def draw_n_minus_one(
     return bars
 
 
-def save_cutflow(
-    cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts], folder: Path, config: PlotConfig
-) -> list[Path]:
-    """Draw cutflow and N-1 of all datasets side by side.
+def cutflow_figures(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Iterator[Sketch]:
+    """List the figure `cutflow`: cutflow and N-1 of all datasets side by side, where there are any.
 
     Parameters
     ----------
     cutflow, n_minus_one : mapping of dataset to cut to {"events", "weight"}
-    folder : pathlib.Path
-        Created where missing.
-    config : PlotConfig
 
-    Returns
-    -------
-    list of pathlib.Path
-        `cutflow`, in every format of the configuration.
+    Yields
+    ------
+    Sketch
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with figure_style():
-        figure = Figure(figsize=(13.0, 2.5 + 0.45 * len(_rows(cutflow))), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        draw_n_minus_one(cutflow, n_minus_one, ax=right)
-        draw_cutflow(cutflow, ax=left)
-        left.legend(loc="best")
-        draw_experiment_label(config.experiment_label, ax=left)
-        return save_figure(figure, folder, "cutflow", config.formats)
+    if cutflow:
+        yield Sketch("cutflow", _cutflow, (cutflow, n_minus_one))
+
+
+def _cutflow(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(13.0, 2.5 + 0.45 * len(_rows(cutflow))), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    draw_n_minus_one(cutflow, n_minus_one, ax=right)
+    draw_cutflow(cutflow, ax=left)
+    left.legend(loc="best")
+    return figure, left
 
 
 def _rows(cutflow: Mapping[str, Cuts]) -> dict[str, int]:

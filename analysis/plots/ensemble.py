@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
+from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE, SelectionStyle, selection_label, selection_styles
 
 __all__ = [
@@ -332,24 +333,21 @@ def _set_selections(section: Mapping[str, Any], ax: Axes) -> None:
 
 def ensemble_figures(
     document: Mapping[str, Any],
-) -> Iterator[tuple[str, Callable[..., tuple[Figure, Axes]], tuple[Any, ...]]]:
+) -> Iterator[Sketch]:
     """List the figures of a diagnostics document.
 
     Yields
     ------
-    stem : str
+    Sketch
         `ensemble_<window>`, and `seeds_<window>` where a window was trained several times.
-    draw : callable
-        Makes the figure of its content.
-    content : tuple
     """
     for one in document["windows"]:
         section, (low, high) = one.get("ensemble"), one["window"]["signal"]
         if section:
             title = f"{low:g}–{high:g} GeV"
-            yield f"ensemble_{low:g}-{high:g}", _ensemble, (section, title)
+            yield Sketch(f"ensemble_{low:g}-{high:g}", _ensemble, (section, title))
             if section["seeds"]:
-                yield f"seeds_{low:g}-{high:g}", _seeds, (section, title)
+                yield Sketch(f"seeds_{low:g}-{high:g}", _seeds, (section, title))
 
 
 def _ensemble(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE, plain
 
 __all__ = [
@@ -157,29 +158,26 @@ def feature_label(name: str, label: str) -> str:
 
 def importance_figures(
     document: Mapping[str, Any],
-) -> Iterator[tuple[str, Callable[..., tuple[Figure, Axes]], tuple[Any, ...]]]:
+) -> Iterator[Sketch]:
     """List the figures of a diagnostics document, which has none of it while blinded.
 
     Yields
     ------
-    stem : str
+    Sketch
         `importance_<window>`, and `importance` with all windows where there are several.
-    draw : callable
-        Makes the figure of its content.
-    content : tuple
     """
-    found = [(_name(one), one["importance"]) for one in document["windows"] if one.get("importance")]
-    for name, section in found:
-        yield f"importance_{name.replace('–', '-')}", _bars, (section, name)
+    found = [(one["window"]["signal"], one["importance"]) for one in document["windows"] if one.get("importance")]
+    for (low, high), section in found:
+        yield Sketch(f"importance_{low:g}-{high:g}", _bars, (section, f"{low:g}–{high:g} GeV"))
     if len(found) > 1:
-        yield "importance", _map, (found,)
+        yield Sketch("importance", _map, ([(f"{low:g}–{high:g}", section) for (low, high), section in found],))
 
 
-def _bars(section: Mapping[str, Any], name: str) -> tuple[Figure, Axes]:
+def _bars(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(10.5, 2.6 + 0.5 * len(section["features"])), layout="constrained")
     ax = figure.subplots()
     draw_importance(section, ax=ax)
-    ax.set_title(f"{name} GeV", loc="right")
+    ax.set_title(title, loc="right")
     return figure, ax
 
 
@@ -193,8 +191,3 @@ def _map(found: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Figure, Axes]:
     if drawn.numbers:
         ax.set_title("Numbers in per cent", loc="right")
     return figure, ax
-
-
-def _name(one: Mapping[str, Any]) -> str:
-    low, high = one["window"]["signal"]
-    return f"{low:g}–{high:g}"

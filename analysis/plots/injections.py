@@ -1,29 +1,25 @@
-"""All figures of injected signals, as files."""
+"""All figures of injected signals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.compute import Backend, Serial, track
-from analysis.config import PlotConfig
 from analysis.limits import RULES
-from analysis.plots.files import INJECTION_PATTERNS, remove_stale, save_figure
+from analysis.plots.drawing import Sketch
 from analysis.plots.limit_values import along_mass_a, in_planes, sort_limits
 from analysis.plots.maps import draw_efficiency_map, mapped_kind, tightest
 from analysis.plots.mass_limits import Quantity, draw_limit_plane, draw_mass_limits
 from analysis.plots.sensitivity import draw_sensitivity
 from analysis.plots.signal_limits import draw_signal_limits
 from analysis.plots.strengths import draw_strength_efficiencies, draw_strength_limits
-from analysis.plots.style import draw_experiment_label, figure_style, mass_label, plain, selection_label
+from analysis.plots.style import mass_label, plain, selection_label
 
-__all__ = ["save_injection_figures"]
+__all__ = ["injection_figures"]
 
 Items = Sequence[Mapping[str, Any]]
 
@@ -31,55 +27,41 @@ _MAPPED = 2
 """So many of the tightest selections have efficiency maps."""
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One figure: a function, what it draws, and where to."""
-
-    stem: str
-    draw: Callable[..., tuple[Figure, Axes]]
-    content: tuple[Any, ...]
-    config: PlotConfig
-    folder: Path
-
-
-def save_injection_figures(
-    document: Mapping[str, Any],
-    folder: Path,
-    config: PlotConfig,
-    *,
-    blinded: bool = False,
-    backend: Backend | None = None,
-) -> list[Path]:
-    """Draw the limits on signal samples and what the injections tell of them.
+def injection_figures(document: Mapping[str, Any], *, blinded: bool = False) -> Iterator[Sketch]:
+    """List the figures of limits on signal samples, and of what the injections tell of them.
 
     Parameters
     ----------
     document : mapping
         `limits.json`: "limits", "injections" and "sensitivity", as far as they are there. What has no result is left
         out.
-    folder : pathlib.Path
-        Created where missing. Such figures of earlier results are removed.
-    config : PlotConfig
     blinded : bool
         Draw nothing of the counts, also where the document holds them: no observed limits, maps of the signal instead
         of the data, and no sensitivities, which are made of counts.
-    backend : Backend, optional
-        Where figures are drawn; in this process where absent.
 
-    Returns
-    -------
-    list of pathlib.Path
+    Yields
+    ------
+    Sketch
         `limits_signals_<rule>`, `limits_mA_<masses>_<rule>`, `limits_plane_<mass>_<rule>`, `efficiency_<signal>`,
-        `map_<signal>_<selection>` and `sensitivity_<signal>`, in every format of the configuration.
+        `map_<signal>_<selection>` and `sensitivity_<signal>`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     shown = _without_counts(document) if blinded else document
-    tasks = [_Task(stem, draw, content, config, folder) for stem, draw, content in _contents(shown)]
-    results = (backend or Serial()).map(_save, tasks)
-    drawn = dict(track(results, total=len(tasks), description="Drawing"))
-    paths = [path for index in range(len(tasks)) for path in drawn[index]]
-    remove_stale(folder, INJECTION_PATTERNS, paths)
-    return paths
+    limits = shown.get("limits", [])
+    for rule in RULES:
+        if sort_limits(limits, rule).signals:
+            yield Sketch(f"limits_signals_{rule}", _signals, (limits, rule))
+        for name, group in along_mass_a(limits, rule).items():
+            yield Sketch("_".join(filter(None, ("limits_mA", name, rule))), _masses, (group, rule))
+        for name, group in in_planes(limits, rule).items():
+            yield Sketch(f"limits_plane_{name}_{rule}", _plane, (group, rule))
+    for scan in shown.get("injections", []):
+        if any(value is not None for one in scan["candidates"] for of in one["efficiency"] for value in of):
+            yield Sketch(f"efficiency_{scan['dataset']}", _strengths, (scan, limits))
+        for selection in tightest(scan["maps"], _MAPPED):
+            yield Sketch(f"map_{scan['dataset']}_{selection}", _maps, (scan, selection))
+    for one in shown.get("sensitivity", []):
+        if one["reason"] is None and one["curves"]:
+            yield Sketch(f"sensitivity_{one['dataset']}", _sensitivity, (one,))
 
 
 def _without_counts(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,34 +69,6 @@ def _without_counts(document: Mapping[str, Any]) -> dict[str, Any]:
     limits = [{**one, **hidden} for one in document.get("limits", [])]
     scans = [{**scan, "maps": [{**one, "data": {}} for one in scan["maps"]]} for scan in document.get("injections", [])]
     return {"limits": limits, "injections": scans}
-
-
-def _contents(
-    document: Mapping[str, Any],
-) -> Iterator[tuple[str, Callable[..., tuple[Figure, Axes]], tuple[Any, ...]]]:
-    limits = document.get("limits", [])
-    for rule in RULES:
-        if sort_limits(limits, rule).signals:
-            yield f"limits_signals_{rule}", _signals, (limits, rule)
-        for name, group in along_mass_a(limits, rule).items():
-            yield "_".join(filter(None, ("limits_mA", name, rule))), _masses, (group, rule)
-        for name, group in in_planes(limits, rule).items():
-            yield f"limits_plane_{name}_{rule}", _plane, (group, rule)
-    for scan in document.get("injections", []):
-        if any(value is not None for one in scan["candidates"] for of in one["efficiency"] for value in of):
-            yield f"efficiency_{scan['dataset']}", _strengths, (scan, limits)
-        for selection in tightest(scan["maps"], _MAPPED):
-            yield f"map_{scan['dataset']}_{selection}", _maps, (scan, selection)
-    for one in document.get("sensitivity", []):
-        if one["reason"] is None and one["curves"]:
-            yield f"sensitivity_{one['dataset']}", _sensitivity, (one,)
-
-
-def _save(task: _Task) -> list[Path]:
-    with figure_style():
-        figure, ax = task.draw(*task.content)
-        draw_experiment_label(task.config.experiment_label, ax=ax)
-        return save_figure(figure, task.folder, task.stem, task.config.formats)
 
 
 def _signals(limits: Items, rule: str) -> tuple[Figure, Axes]:

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE
+from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label, selection_styles
 
 __all__ = ["PerformanceArtists", "compare_performance", "draw_roc", "draw_sic", "performance_figures"]
@@ -250,31 +251,20 @@ def _with_area(label: str, document: Mapping[str, Any]) -> str:
 
 def performance_figures(
     document: Mapping[str, Any],
-) -> Iterator[tuple[str, Callable[..., tuple[Figure, Axes]], tuple[Any, ...]]]:
+) -> Iterator[Sketch]:
     """List the figures of a diagnostics document, which has none of it while blinded or where the truth is not known.
 
     Yields
     ------
-    stem : str
+    Sketch
         `performance_<window>`, and `performance` with all windows, the six with most signal where there are more.
-    draw : callable
-        Makes the figure of its content.
-    content : tuple
     """
-    found = [(_name(one), one["performance"]) for one in document["windows"] if one.get("performance")]
-    for name, section in found:
-        counts = f"{section['n_signal']} signal and {section['n_background']} background events"
-        yield (
-            f"performance_{name.replace('–', '-')}",
-            compare_performance,
-            ([("Out-of-fold scores", section)], f"{name} GeV: {counts}"),
-        )
+    found = [(one["window"]["signal"], one["performance"]) for one in document["windows"] if one.get("performance")]
+    for (low, high), section in found:
+        title = f"{low:g}–{high:g} GeV: {section['n_signal']} signal and {section['n_background']} background events"
+        yield Sketch(f"performance_{low:g}-{high:g}", compare_performance, ([("Out-of-fold scores", section)], title))
     if len(found) > 1:
         most = sorted(section["n_signal"] for _, section in found)[-len(PALETTE) :]
-        shown = [(f"{name} GeV", section) for name, section in found if section["n_signal"] >= most[0]][: len(PALETTE)]
-        yield "performance", compare_performance, (shown,)
-
-
-def _name(one: Mapping[str, Any]) -> str:
-    low, high = one["window"]["signal"]
-    return f"{low:g}–{high:g}"
+        chosen = [one for one in found if one[1]["n_signal"] >= most[0]][: len(PALETTE)]
+        curves = [(f"{low:g}–{high:g} GeV", section) for (low, high), section in chosen]
+        yield Sketch("performance", compare_performance, (curves,))

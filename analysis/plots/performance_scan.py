@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
+from analysis.plots.drawing import Sketch
 from analysis.plots.importance import feature_label
 from analysis.plots.style import PALETTE, plain, selection_styles
 
 __all__ = [
-    "FeatureScanArtists",
+    "SubsetArtists",
     "WeightScanArtists",
-    "draw_feature_scan",
     "draw_simulation_weight_scan",
+    "draw_subsets",
     "performance_scan_figures",
 ]
 
@@ -56,8 +57,8 @@ class WeightScanArtists:
 
 
 @dataclass(frozen=True)
-class FeatureScanArtists:
-    """What `draw_feature_scan` drew.
+class SubsetArtists:
+    """What `draw_subsets` drew.
 
     Attributes
     ----------
@@ -151,13 +152,13 @@ def _set_weights(weights: Array, ax: Axes) -> None:
     ax.set_xticks(weights, texts)
 
 
-def draw_feature_scan(scan: Mapping[str, Any], efficiency: float | None = None, *, ax: Axes) -> FeatureScanArtists:
+def draw_subsets(scan: Mapping[str, Any], efficiency: float | None = None, *, ax: Axes) -> SubsetArtists:
     """Draw how well each feature does alone, and all the others without it.
 
     Parameters
     ----------
     scan : mapping
-        Item of "scans" of `performance.json`, with "feature_scan".
+        Item of "scans" of `performance.json`, with "subsets".
     efficiency : float, optional
         One of its background efficiencies, for the significance improvement there; the area under the ROC curve where
         absent.
@@ -165,10 +166,10 @@ def draw_feature_scan(scan: Mapping[str, Any], efficiency: float | None = None, 
 
     Returns
     -------
-    FeatureScanArtists
+    SubsetArtists
     """
     names, points = scan["features"], {}
-    measured = {(one["use"], one["feature"]): _values(one, scan, efficiency) for one in scan["feature_scan"]}
+    measured = {(one["use"], one["feature"]): _values(one, scan, efficiency) for one in scan["subsets"]}
     together = measured["together", None]
     line = ax.axvline(float(np.median(together)), color="black", linestyle="--", label="All features", zorder=2)
     ax.axvspan(together.min(), together.max(), color="0.85", zorder=0)
@@ -198,7 +199,7 @@ def draw_feature_scan(scan: Mapping[str, Any], efficiency: float | None = None, 
     ax.set_xlabel(
         _AREA if efficiency is None else rf"SIC at $\mathit{{\epsilon}}_{{\mathit{{B}}}}$ = {100 * efficiency:.4g}%"
     )
-    return FeatureScanArtists(points, line)
+    return SubsetArtists(points, line)
 
 
 def _values(one: Mapping[str, Any], scan: Mapping[str, Any], efficiency: float | None) -> Array:
@@ -214,22 +215,19 @@ def _bars(scan: Mapping[str, Any]) -> str:
 
 def performance_scan_figures(
     document: Mapping[str, Any],
-) -> Iterator[tuple[str, Callable[..., tuple[Figure, Axes]], tuple[Any, ...]]]:
+) -> Iterator[Sketch]:
     """List the figures of `performance.json`.
 
     Yields
     ------
-    stem : str
-        `simulation_weight_<signal>` and `feature_scan_<signal>`.
-    draw : callable
-        Makes the figure of its content.
-    content : tuple
+    Sketch
+        `lambda_<signal>` and `subsets_<signal>`.
     """
-    for scan in document["scans"]:
+    for scan in document.get("scans", ()):
         if scan["simulation_weight"]:
-            yield f"simulation_weight_{scan['signal']}", _weights, (scan,)
-        if scan["feature_scan"]:
-            yield f"feature_scan_{scan['signal']}", _features, (scan,)
+            yield Sketch(f"lambda_{scan['signal']}", _weights, (scan,))
+        if scan["subsets"]:
+            yield Sketch(f"subsets_{scan['signal']}", _features, (scan,))
 
 
 def _weights(scan: Mapping[str, Any]) -> tuple[Figure, Axes]:
@@ -244,8 +242,8 @@ def _weights(scan: Mapping[str, Any]) -> tuple[Figure, Axes]:
 def _features(scan: Mapping[str, Any]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(15.0, 2.8 + 0.55 * len(scan["features"])), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    draw_feature_scan(scan, min(scan["background_efficiencies"]), ax=left)
-    drawn = draw_feature_scan(scan, ax=right)
+    draw_subsets(scan, min(scan["background_efficiencies"]), ax=left)
+    drawn = draw_subsets(scan, ax=right)
     left.set_xlim(left=0)
     handles: Sequence[Any] = [drawn.together, *drawn.points.values()]
     right.legend(

@@ -16,6 +16,7 @@ from matplotlib.axis import Axis
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
 
+from analysis.config import PlotConfig, StyleName
 from analysis.learning import ARGOS
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "plain",
     "selection_label",
     "selection_styles",
+    "series_line",
+    "series_style",
 ]
 
 PALETTE = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
@@ -48,6 +51,17 @@ _LABEL_WIDTH = 30
 """Longest line of a label, characters."""
 
 _MARKERS = ("s", "^", "v", "D", "P", "X", "<", ">")
+_LINES = ("-", "--", "-.", ":")
+
+_ATLAS_OVERRIDES: dict[str, Any] = {
+    "axes.autolimit_mode": "data",
+    "axes.formatter.use_mathtext": False,
+    "legend.borderpad": 0.5,
+    "mathtext.default": "regular",
+    "xtick.labelsize": "small",
+    "ytick.labelsize": "small",
+}
+"""What would move labels or limits that the figures set themselves."""
 
 _OVERRIDES: dict[str, Any] = {
     "font.size": 17,
@@ -67,6 +81,13 @@ _OVERRIDES: dict[str, Any] = {
 }
 
 
+_STYLES: dict[StyleName, list[Any]] = {
+    "plain": [mplhep.style.ROOT],
+    "cms": [mplhep.style.CMS],
+    "atlas": [mplhep.style.ATLAS, _ATLAS_OVERRIDES],
+}
+
+
 @dataclass(frozen=True)
 class SelectionStyle:
     """What tells one selection from the others.
@@ -82,31 +103,35 @@ class SelectionStyle:
 
 
 @contextmanager
-def figure_style() -> Iterator[None]:
-    """Draw in the style of the package: mplhep's neutral one, which claims no experiment.
+def figure_style(name: StyleName = "plain") -> Iterator[None]:
+    """Draw in a style of mplhep, with the sizes and colours of the package. None writes the name of an experiment.
 
     Figures must be created and saved inside the context.
+
+    Parameters
+    ----------
+    name : str
+        `PlotConfig.style`.
     """
-    with matplotlib.style.context([mplhep.style.ROOT, _OVERRIDES]):
+    with matplotlib.style.context([*_STYLES[name], _OVERRIDES]):
         yield
 
 
-def draw_experiment_label(label: str | None, *, ax: Axes) -> Text | None:
+def draw_experiment_label(config: PlotConfig, *, ax: Axes) -> Text | None:
     """Draw the name of an experiment above the axes, where the user gave one.
 
     Parameters
     ----------
-    label : str or None
-        `PlotConfig.experiment_label`.
+    config : PlotConfig
     ax : matplotlib.axes.Axes
 
     Returns
     -------
     matplotlib.text.Text or None
     """
-    if label is None:
+    if config.experiment_label is None:
         return None
-    text: Text = mplhep.label.exp_text(label, loc=0, ax=ax)[0]
+    text: Text = mplhep.label.exp_text(config.experiment_label, config.status or "", loc=0, ax=ax)[0]
     return text
 
 
@@ -167,6 +192,22 @@ def selection_styles(names: Iterable[str]) -> dict[str, SelectionStyle]:
         for i, name in enumerate(classified)
     }
     return {"inclusive": SelectionStyle("black", "o")} | styles
+
+
+def series_style(index: int) -> dict[str, Any]:
+    """Return colour and marker of the points of one of several series, which have no line between them."""
+    markers = ("o", *_MARKERS)
+    return {
+        "color": PALETTE[index % len(PALETTE)],
+        "marker": markers[index % len(markers)],
+        "linestyle": "none",
+        "elinewidth": 1.6,
+    }
+
+
+def series_line(index: int) -> dict[str, Any]:
+    """Return colour and dashes of the curve of one of several series."""
+    return {"color": PALETTE[index % len(PALETTE)], "linestyle": _LINES[index % len(_LINES)], "linewidth": 1.8}
 
 
 def format_count(count: float) -> str:

@@ -262,6 +262,6 @@ def test_data_alone_are_drawn_without_a_ratio(samples, tmp_path):
     assert content.test is None
     assert content.ratio is None
     (tmp_path / "old_x9.png").touch()
-    paths = save_control_figures([content], tmp_path, PlotConfig(formats=("png",)), Serial())
+    paths = save_control_figures([content], tmp_path, PlotConfig(formats=("png",)))
     assert paths == [tmp_path / "search_x0.png"]
     assert sorted(tmp_path.iterdir()) == paths

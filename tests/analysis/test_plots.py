@@ -14,6 +14,7 @@ from analysis.background import choose_order
 from analysis.config import PlotConfig
 from analysis.errors import WindowError
 from analysis.plots import draw_limits, draw_scan, draw_spectrum, figure_style, save_figures, selection_label
+from analysis.plots.catalogue import FigureSources
 from analysis.plots.style import draw_experiment_label, format_p_value, format_with_error, selection_styles
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
@@ -21,6 +22,7 @@ from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
 
 EDGES = np.arange(3000.0, 5001.0, 100.0)
 EFFICIENCIES = {"inclusive": 1.0, "eff_0.01": 0.01}
+PNG = PlotConfig(formats=("png",))
 LIMIT = LimitResult("visible-events", "asymptotics", 25.0, (8.0, 11.0, 16.0, 23.0, 32.0))
 
 
@@ -342,7 +344,7 @@ def test_blinded_limits_are_expected_only(counts, observed):
 def test_every_figure_is_saved_under_its_name(counts, tmp_path):
     folder = tmp_path / "new" / "plots"
     results = [make_result(counts), failed(3500.0)]
-    paths = save_figures(results, folder, PlotConfig(formats=("png",)), blinded=False, global_result=None)
+    paths = save_figures(FigureSources(windows=results), folder, PNG)
     assert [path.name for path in paths] == [
         "spectrum_3300-3700_inclusive.png",
         "spectrum_3300-3700_eff_0.01.png",
@@ -356,7 +358,7 @@ def test_every_figure_is_saved_under_its_name(counts, tmp_path):
 
 def test_a_blinded_search_has_no_scan_figure(counts, tmp_path):
     results = [make_result(counts, observed=False)]
-    paths = save_figures(results, tmp_path, PlotConfig(formats=("png",)), blinded=True, global_result=None)
+    paths = save_figures(FigureSources(windows=results, blinded=True), tmp_path, PNG)
     assert [path.name for path in paths] == [
         "spectrum_3300-3700_inclusive.png",
         "spectrum_3300-3700_eff_0.01.png",
@@ -366,14 +368,15 @@ def test_a_blinded_search_has_no_scan_figure(counts, tmp_path):
 
 
 def test_a_search_in_which_everything_failed_still_gives_a_scan(tmp_path):
-    paths = save_figures([failed(3300.0)], tmp_path, PlotConfig(formats=("png",)), blinded=False)
+    paths = save_figures(FigureSources(windows=[failed(3300.0)]), tmp_path, PNG)
     assert [path.name for path in paths] == ["scan.png"]
-    assert save_figures([], tmp_path, PlotConfig(formats=("png",)), blinded=False) == []
+    assert save_figures(FigureSources(), tmp_path, PNG) == []
 
 
 def test_figures_are_reproducible_and_undated(tmp_path):
     config = PlotConfig(formats=("pdf", "svg"))
-    first, second = (save_figures([failed(3300.0)], tmp_path / name, config, blinded=False) for name in "ab")
+    sources = FigureSources(windows=[failed(3300.0)])
+    first, second = (save_figures(sources, tmp_path / name, config) for name in "ab")
     assert first[0].read_bytes().startswith(b"%PDF")
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
@@ -382,9 +385,9 @@ def test_figures_are_reproducible_and_undated(tmp_path):
 
 def test_no_experiment_is_claimed_unless_named():
     ax = axes()
-    assert draw_experiment_label(None, ax=ax) is None
+    assert draw_experiment_label(PlotConfig(), ax=ax) is None
     assert len(ax.texts) == 0
-    assert draw_experiment_label("ATLAS", ax=ax).get_text() == "ATLAS"
+    assert draw_experiment_label(PlotConfig(experiment_label="ATLAS"), ax=ax).get_text() == "ATLAS"
 
 
 def test_selections_are_told_apart_by_colour_and_marker():

@@ -13,7 +13,6 @@ from numpy.testing import assert_allclose
 
 from analysis.plots import (
     compare_performance,
-    draw_feature_scan,
     draw_importance,
     draw_importance_map,
     draw_member_counts,
@@ -24,12 +23,13 @@ from analysis.plots import (
     draw_seeds,
     draw_sic,
     draw_simulation_weight_scan,
+    draw_subsets,
     figure_style,
-    performance_scan_figures,
 )
 from analysis.plots.ensemble import ensemble_figures
 from analysis.plots.importance import importance_figures
 from analysis.plots.performance import performance_figures
+from analysis.plots.performance_scan import performance_scan_figures
 
 Document = dict[str, Any]
 
@@ -262,7 +262,7 @@ def scan() -> Document:
         "trainings": 3,
         "n_held_out": 100,
         "simulation_weight": [{"weight": weight, **measured(3 + weight * (1 - weight))} for weight in (1.0, 0.0, 0.5)],
-        "feature_scan": [
+        "subsets": [
             {"use": "together", "feature": None, **measured(5)},
             *({"use": "alone", "feature": name, **measured(2)} for name in ("x0", "x1")),
             *({"use": "without", "feature": name, **measured(4)} for name in ("x0", "x1")),
@@ -282,19 +282,19 @@ class TestScans:
         assert [text.get_text() for text in lower.get_xticklabels()] == ["0\nCWoLa", "0.5", "1"]
 
     def test_features_alone_and_left_out(self):
-        found = draw_feature_scan(scan(), 0.01, ax=axes())
+        found = draw_subsets(scan(), 0.01, ax=axes())
         assert_allclose(found.points["alone"].get_xdata(), [4.0, 4.0])
         assert_allclose(found.points["without"].get_xdata(), [8.0, 8.0])
         assert_allclose(found.together.get_xdata(), [10.0, 10.0])
-        assert_allclose(draw_feature_scan(scan(), ax=axes()).together.get_xdata(), [0.8, 0.8])
+        assert_allclose(draw_subsets(scan(), ax=axes()).together.get_xdata(), [0.8, 0.8])
 
     def test_one_feature_alone_has_no_others(self):
         one = copy.deepcopy(scan())
-        one["feature_scan"] = [item for item in one["feature_scan"] if item["use"] != "without"]
-        assert set(draw_feature_scan(one, ax=axes()).points) == {"alone"}
+        one["subsets"] = [item for item in one["subsets"] if item["use"] != "without"]
+        assert set(draw_subsets(one, ax=axes()).points) == {"alone"}
 
     def test_figures_are_those_of_the_scans_that_were_made(self):
         stems = {stem for stem, draw, content in performance_scan_figures({"scans": [scan()]}) if draw(*content)}
-        assert stems == {"simulation_weight_a_b", "feature_scan_a_b"}
+        assert stems == {"lambda_a_b", "subsets_a_b"}
         (stem,) = [one for one, _, _ in performance_scan_figures({"scans": [scan() | {"simulation_weight": []}]})]
-        assert stem == "feature_scan_a_b"
+        assert stem == "subsets_a_b"

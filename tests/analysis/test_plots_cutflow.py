@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.config import PlotConfig
-from analysis.plots import draw_cutflow, draw_n_minus_one, figure_style, save_cutflow
+from analysis.plots import FigureSources, draw_cutflow, draw_n_minus_one, figure_style, save_figures
 
 
 def cuts(**weights: float) -> dict[str, dict[str, float]]:
@@ -52,7 +52,8 @@ def test_the_part_that_a_cut_alone_rejects() -> None:
 
 def test_saved_in_every_format_and_without_n_minus_one_of_old_results(tmp_path) -> None:
     for n_minus_one in (N_MINUS_ONE, {}):
-        paths = save_cutflow(CUTFLOW, n_minus_one, tmp_path / "plots", PlotConfig(formats=("pdf", "png")))
+        results = {"cutflow": CUTFLOW, "n_minus_one": n_minus_one}
+        paths = save_figures(FigureSources(results), tmp_path / "plots", PlotConfig(formats=("pdf", "png")))
         assert [path.name for path in paths] == ["cutflow.pdf", "cutflow.png"]
         assert all(path.stat().st_size > 5000 for path in paths)
 

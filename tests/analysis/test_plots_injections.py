@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from analysis.compute import Serial
 from analysis.config import PlotConfig, SearchConfig
 from analysis.plots import (
+    FigureSources,
     draw_efficiency_map,
     draw_limit_plane,
     draw_mass_limits,
@@ -35,6 +36,7 @@ BAND = np.array([0.5, 0.7, 1.0, 1.4, 1.9])
 FACTORS = {"inclusive": 8.0, "fixed-efficiency": 0.6, OTHER: 1.25, RULE: 1.0}
 FB = 0.25
 PNG = PlotConfig(formats=("png",))
+CUTFLOW = {"data": {"all": {"events": 2, "weight": 2.0}}}
 
 Document = dict[str, Any]
 
@@ -409,18 +411,17 @@ STEMS = {
 
 def test_figures_follow_the_masses_and_old_ones_go(tmp_path: Path) -> None:
     old = ["limits_plane_A9_atlas-2025.png", "map_gone_eff_0.1.pdf", "sensitivity_gone.svg"]
-    kept = ["limits_eff_0.1.png", "limits_inclusive.pdf", "scan.png"]
-    for name in old + kept:
+    for name in (*old, "cutflow.png"):
         (tmp_path / name).touch()
-    paths = save_injection_figures(document(), tmp_path, PNG)
+    (tmp_path / "control").mkdir()
+    of_search = FigureSources({"cutflow": CUTFLOW}, injections=document())
+    paths = save_injection_figures(of_search, tmp_path, PNG)
     assert {path.stem for path in paths} == STEMS
     assert {path.read_bytes()[:4] for path in paths} == {b"\x89PNG"}
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths} | set(kept)
-    save_figures([], tmp_path, PNG, blinded=False)
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths}
-    hidden = save_injection_figures({"sensitivity": [sensitivity_of()]}, tmp_path, PNG, blinded=True)
-    assert hidden == []
-    assert not list(tmp_path.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths} | {"cutflow.png", "control"}
+    hidden = FigureSources(injections={"sensitivity": [sensitivity_of()]}, blinded=True)
+    assert save_figures(hidden, tmp_path, PNG) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["control"]
 
 
 def test_a_blinded_figure_is_that_of_a_document_without_counts(tmp_path: Path) -> None:
@@ -432,8 +433,8 @@ def test_a_blinded_figure_is_that_of_a_document_without_counts(tmp_path: Path) -
         "injections": [{**scan, "maps": [map_of(0.0, blinded=True)]}],
     }
     config = PlotConfig(formats=("svg",))
-    drawn = save_injection_figures(seen, tmp_path / "seen", config, blinded=True)
-    wanted = save_injection_figures(unseen, tmp_path / "unseen", config)
+    drawn = save_injection_figures(FigureSources(injections=seen, blinded=True), tmp_path / "seen", config)
+    wanted = save_injection_figures(FigureSources(injections=unseen), tmp_path / "unseen", config)
     assert len(drawn) == 4
     assert [path.read_bytes() for path in drawn] == [path.read_bytes() for path in wanted]
 

@@ -254,8 +254,6 @@ def rewritten(report: Report, folder: Path, change: Mapping[str, Any]) -> Report
 
 def test_texts_of_users_are_never_markup(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("analysis.plots.save_figures", lambda *_, **__: [])  # they are there
-    monkeypatch.setattr("analysis.plots.save_cutflow", lambda *_, **__: [])
-    monkeypatch.setattr("analysis.plots.save_injection_figures", lambda *_, **__: [])
     uuid = report.results["inputs"][0]["uuid"]
     attribute = '"><img src=x onerror="alert(1)">{{ 7 * 7 }}'
     found = rewritten(report, tmp_path / "evil", {"qcd": SCRIPT, uuid: attribute})

@@ -1,0 +1,99 @@
+"""The catalogue of figures: what can be drawn of a results folder. A new kind of figure is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.compute import Backend
+from analysis.config import PlotConfig
+from analysis.plots.cutflow import cutflow_figures
+from analysis.plots.drawing import Sketch, draw_all
+from analysis.plots.injections import injection_figures
+from analysis.plots.performance_scan import performance_scan_figures
+from analysis.plots.search import search_figures
+from analysis.search import WindowResult
+from analysis.statistics import GlobalResult
+
+__all__ = ["FAMILIES", "FigureSources", "save_figures", "save_injection_figures", "sketches"]
+
+
+@dataclass(frozen=True)
+class FigureSources:
+    """What figures are made of. Everything may be absent.
+
+    Attributes
+    ----------
+    results : mapping
+        `results.json`.
+    windows : sequence of WindowResult
+    injections : mapping
+        `limits.json`.
+    performance : mapping
+        `performance.json`.
+    blinded : bool
+        Show no data inside the masks, and nothing made of them.
+    """
+
+    results: Mapping[str, Any] = field(default_factory=dict)
+    windows: Sequence[WindowResult] = ()
+    injections: Mapping[str, Any] = field(default_factory=dict)
+    performance: Mapping[str, Any] = field(default_factory=dict)
+    blinded: bool = False
+
+    @property
+    def global_result(self) -> GlobalResult | None:
+        """Of the scan."""
+        return GlobalResult(**self.results["global"]) if "global" in self.results else None
+
+
+def _injections(of: FigureSources) -> Iterator[Sketch]:
+    return injection_figures(of.injections, blinded=of.blinded)
+
+
+FAMILIES: tuple[Callable[[FigureSources], Iterator[Sketch]], ...] = (
+    lambda of: cutflow_figures(of.results.get("cutflow", {}), of.results.get("n_minus_one", {})),
+    lambda of: search_figures(of.windows, blinded=of.blinded, global_result=of.global_result),
+    _injections,
+    lambda of: performance_scan_figures({} if of.blinded else of.performance),
+)
+"""Each lists the figures that there are data for, in the order of the files' names on a page."""
+
+
+def sketches(sources: FigureSources) -> list[Sketch]:
+    """List all figures of a results folder."""
+    return [sketch for family in FAMILIES for sketch in family(sources)]
+
+
+def save_figures(
+    sources: FigureSources,
+    folder: Path,
+    config: PlotConfig,
+    *,
+    only: Sequence[str] = (),
+    backend: Backend | None = None,
+) -> list[Path]:
+    """Draw all figures of a results folder, or some; see `draw_all` for the other parameters and errors.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
+    return draw_all(sketches(sources), folder, config, only=only, backend=backend)
+
+
+def save_injection_figures(
+    sources: FigureSources, folder: Path, config: PlotConfig, *, backend: Backend | None = None
+) -> list[Path]:
+    """Draw the figures of `limits.json` alone; those of the search stay as they are. Parameters as in `draw_all`.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
+    keep = [sketch.stem for sketch in sketches(sources)]
+    return draw_all(_injections(sources), folder, config, keep=keep, backend=backend)

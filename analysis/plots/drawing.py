@@ -1,0 +1,164 @@
+"""Many figures as files, in parallel: all of a folder, or those that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from analysis.compute import Backend, Serial, track
+from analysis.config import PlotConfig
+from analysis.errors import ConfigError, writing
+from analysis.plots.style import draw_experiment_label, figure_style
+
+__all__ = ["Sketch", "draw_all", "save_figure"]
+
+# No dates: the same results give the same files.
+_CANVASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "pdf": (FigureCanvasPdf, {"CreationDate": None}),
+    "png": (FigureCanvasAgg, {}),
+    "svg": (FigureCanvasSVG, {"Date": None}),
+}
+"""By format: what draws it, and its metadata."""
+
+
+class Sketch(NamedTuple):
+    """A figure that can be drawn, here or in another process.
+
+    Attributes
+    ----------
+    stem : str
+        File name without suffix; up to the first underscore it is the kind of figure.
+    draw : callable
+        Makes the figure from `content`, and returns it with the axes that an experiment's name is written above.
+    content : tuple
+        Picklable values.
+    """
+
+    stem: str
+    draw: Callable[..., tuple[Figure, Axes]]
+    content: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    sketch: Sketch
+    folder: Path
+    config: PlotConfig
+
+
+def draw_all(
+    sketches: Iterable[Sketch],
+    folder: Path,
+    config: PlotConfig,
+    *,
+    only: Sequence[str] = (),
+    keep: Iterable[str] = (),
+    backend: Backend | None = None,
+) -> list[Path]:
+    """Draw figures, and remove those that are not known any more from the folder.
+
+    Parameters
+    ----------
+    sketches : iterable of Sketch
+        With different stems.
+    folder : pathlib.Path
+        Created where missing. Folders in it are left alone.
+    config : PlotConfig
+    only : sequence of str
+        Draw these alone, by stem or kind, with `*` and `?` as in a shell. What is known and not asked for stays as it
+        is.
+    keep : iterable of str
+        Stems of further figures that stay.
+    backend : Backend, optional
+        Where figures are drawn; in this process where absent.
+
+    Returns
+    -------
+    list of pathlib.Path
+        `<stem>` in every format of the configuration.
+
+    Raises
+    ------
+    ConfigError
+        If there is no figure that is asked for.
+    ResultsError
+        If a file cannot be written.
+    """
+    known = list(sketches)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    tasks = [_Task(sketch, folder, config) for sketch in _chosen(known, only)]
+    results = (backend or Serial()).map(_save, tasks)
+    drawn = dict(track(results, total=len(tasks), description="Drawing"))
+    kept = {*keep, *(sketch.stem for sketch in known)}
+    for path in folder.iterdir():
+        # Stems hold dots, such as that of an efficiency.
+        if path.suffix[1:] in _CANVASES and path.name.removesuffix(path.suffix) not in kept:
+            path.unlink()
+    return [path for index in range(len(tasks)) for path in drawn[index]]
+
+
+def save_figure(figure: Figure, folder: Path, stem: str, formats: Sequence[str]) -> list[Path]:
+    """Write a figure in every format; its layout engine is switched off.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    folder : pathlib.Path
+        Must exist.
+    stem : str
+        File name without suffix.
+    formats : sequence of str
+        Such as "pdf" and "png".
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+
+    Raises
+    ------
+    ResultsError
+        If a file cannot be written.
+    """
+    paths = [folder / f"{stem}.{suffix}" for suffix in formats]
+    for path in paths:
+        suffix = path.suffix[1:]
+        canvas, metadata = _CANVASES[suffix]
+        figure.set_dpi(rcParams["savefig.dpi"])
+        with writing(path):
+            # What Figure.savefig does, without its second pass over the figure, which takes a third of the time.
+            getattr(canvas(figure), f"print_{suffix}")(path, metadata=metadata)
+        figure.set_layout_engine("none")  # the layout is the same in every format, and slow
+    return paths
+
+
+def _chosen(known: Sequence[Sketch], only: Sequence[str]) -> list[Sketch]:
+    for pattern in only:
+        if not any(_matches(sketch, pattern) for sketch in known):
+            kinds = ", ".join(dict.fromkeys(sketch.stem.split("_")[0] for sketch in known)) or "none"
+            msg = f"--only {pattern}: there is no such figure of these results. Kinds of figures: {kinds}."
+            raise ConfigError(msg)
+    return [sketch for sketch in known if not only or any(_matches(sketch, pattern) for pattern in only)]
+
+
+def _matches(sketch: Sketch, pattern: str) -> bool:
+    return fnmatchcase(sketch.stem, pattern) or fnmatchcase(sketch.stem, f"{pattern}_*")
+
+
+def _save(task: _Task) -> list[Path]:
+    sketch, config = task.sketch, task.config
+    with figure_style(config.style):
+        figure, ax = sketch.draw(*sketch.content)
+        draw_experiment_label(config, ax=ax)
+        return save_figure(figure, task.folder, sketch.stem, config.formats)

@@ -148,4 +148,11 @@ def _sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources:
     results, windows = folder.load_results()
     if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
         found = {}
-    return FigureSources(results, windows, found, blinded or results["blinded"])
+    return FigureSources(
+        results,
+        windows,
+        found,
+        folder.load_signal_spectra(),
+        folder.load_shown_verdicts(results["windows"]),
+        blinded or results["blinded"],
+    )

@@ -309,12 +309,12 @@ def test_the_correction_of_the_background_is_in_the_workspaces_of_signals(finish
         for some in (windows, corrected)
     ]
     one = corrected[0].selections[1]
-    model = pyhf.Workspace(found[1][1][f"{WINDOW}_{SELECTION}"]).model()
+    model = pyhf.Workspace(found[1].workspaces[f"{WINDOW}_{SELECTION}"]).model()
     assert "non_closure" in model.config.parameters
-    for before, after in zip(*(document["selections"] for document, _ in found), strict=True):
+    for before, after in zip(*(one.document["selections"] for one in found), strict=True):
         assert after["limit"]["expected_events"][2] > 1.1 * before["limit"]["expected_events"][2]
         assert "non_closure" in {item["name"] for item in after["impacts"]["expected"]["parameters"]}
-    selected = next(item for item in found[1][0]["selections"] if item["selection"] == SELECTION)
+    selected = next(item for item in found[1].document["selections"] if item["selection"] == SELECTION)
     net = selected["events"] * (1 - selected["absorbed_fraction"])
     total = np.hypot(one.background_error, 0.3 * one.background)
     assert selected["expected_z"] == pytest.approx(signed_z(one.background + net, one.background, total), abs=1e-4)
@@ -369,7 +369,8 @@ def test_nothing_observed_is_told_while_blinded(finished: Path):
     table = EventTable.from_parts(parts.glob("*.parquet")).in_region("search")
     sample = SignalSample("point", (("A", 3500.0),), {"nominal": table}, None, None, None, False, ())
     blind = [replace(w, selections=tuple(replace(s, n_obs=None) for s in w.selections)) for w in windows]
-    document, workspaces = evaluate_point(PointTask(sample, tuple(classifiers), tuple(blind), config, True))
+    blinded = evaluate_point(PointTask(sample, tuple(classifiers), tuple(blind), config, True))
+    document, workspaces = blinded.document, blinded.workspaces
     assert document["selections"]
     for one in document["selections"]:
         assert one["impacts"]["observed"] is None

@@ -35,7 +35,7 @@ class SignalShape:
     scale : float
         Strength in units of the sample's normalisation.
     origin : str
-        What the scale is: "observed limit", "expected limit" or "cross-section of the sample".
+        What the scale is: "observed limit", "expected limit" or "its cross-section".
     """
 
     dataset: str
@@ -100,7 +100,7 @@ def _strength(signal: Mapping[str, Any], selection: str, *, blinded: bool) -> tu
                 return float(observed), "observed limit"
             if limit["expected_strength"][2] is not None:
                 return float(limit["expected_strength"][2]), "expected limit"
-    return (1.0, "cross-section of the sample") if signal["normalised"] else None
+    return (1.0, "its cross-section") if signal["normalised"] else None
 
 
 def _mass(signal: Mapping[str, Any], spectrum: hist.Hist[Any]) -> float:

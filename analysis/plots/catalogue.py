@@ -11,8 +11,12 @@ from analysis.compute import Backend
 from analysis.config import PlotConfig
 from analysis.plots.cutflow import cutflow_figures
 from analysis.plots.drawing import Sketch, draw_all
+from analysis.plots.impacts import impact_figures
 from analysis.plots.injections import injection_figures
 from analysis.plots.search import search_figures
+from analysis.plots.significance import significance_figures
+from analysis.plots.stitched import stitched_figures
+from analysis.plots.validation import validation_figures
 from analysis.search import WindowResult
 from analysis.signal_shapes import SignalSpectra
 from analysis.statistics import GlobalResult
@@ -69,6 +73,10 @@ def _injections(of: FigureSources) -> Iterator[Sketch]:
 FAMILIES: tuple[Callable[[FigureSources], Iterator[Sketch]], ...] = (
     lambda of: cutflow_figures(of.results.get("cutflow", {}), of.results.get("n_minus_one", {})),
     _search,
+    lambda of: stitched_figures(of.windows, blinded=of.blinded),
+    lambda of: significance_figures(of.results.get("windows", ()), blinded=of.blinded),
+    lambda of: validation_figures(of.validation),
+    lambda of: impact_figures(of.results.get("signals", ()), blinded=of.blinded),
     _injections,
 )
 """Each lists the figures that there are data for, in the order of the files' names on a page."""

@@ -253,7 +253,7 @@ def _draw_hidden(content: _Content, ax: Axes) -> StepPatch | None:
         edgecolor=_HIDDEN_COLOR,
         hatch="\\\\\\",
         linewidth=1.4,
-        label="Hidden signal, as it is",
+        label="Hidden signal (truth)",
         zorder=2.5,
     )
 
@@ -266,7 +266,7 @@ def _draw_signal(one: SignalShape, edges: Array, index: int, ax: Axes) -> StepPa
         color=color,
         linestyle=line,
         linewidth=2.2,
-        label=fill(plain(f"{one.dataset} × {one.scale:.2g} ({one.origin})"), _LABEL_WIDTH),
+        label=fill(plain(one.dataset), _LABEL_WIDTH) + f"\n{one.scale:.2g} × sample ({one.origin})",
         zorder=3.5,
     )
 

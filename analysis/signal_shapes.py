@@ -1,4 +1,4 @@
-"""Spectra of signals as they are shown beside data: those of the samples whose mass fits a window, and how strong."""
+"""What of the signals is shown: samples whose mass fits a window, how strong, and where they are limited best."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.regions import MassWindow
 from analysis.spectra import selection_counts
 
-__all__ = ["SignalShape", "SignalSpectra", "signal_shapes", "true_counts"]
+__all__ = ["SignalShape", "SignalSpectra", "most_sensitive", "signal_shapes", "true_counts"]
 
 SignalSpectra = Mapping[str, Mapping[str, hist.Hist[Any]]]
 """Spectra of signal samples by dataset and window, see `analysis.signal_points.PointResult`."""
@@ -83,6 +83,19 @@ def signal_shapes(
             shape = SignalShape(signal["dataset"], strength[0] * counts, *strength)
             found.append((abs(mass - sum(window.signal) / 2), shape))
     return tuple(shape for _, shape in sorted(found, key=lambda one: one[0])[:_MOST])
+
+
+def most_sensitive(signal: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the selection with the lowest expected limit on a signal; None where none has one.
+
+    Parameters
+    ----------
+    signal : mapping
+        Item of "signals" of `results.json`.
+    """
+    limited = [one for one in signal["selections"] if one["limit"] is not None]
+    known = [one for one in limited if one["limit"]["expected_strength"][2] is not None]
+    return min(known, key=lambda one: float(one["limit"]["expected_strength"][2]), default=None)
 
 
 def true_counts(truth: hist.Hist[Any] | None, selection: str) -> NDArray[np.float64] | None:

@@ -12,12 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE, format_with_error, plain, selection_label
+from analysis.signal_shapes import most_sensitive
 
-__all__ = ["ImpactArtists", "draw_impacts", "impact_figures", "most_sensitive"]
+__all__ = ["ImpactArtists", "draw_impacts", "impact_figures"]
 
 Array = NDArray[np.float64]
 Document = Mapping[str, Any]
@@ -29,7 +31,7 @@ _UP, _DOWN = PALETTE[0], PALETTE[1]
 _WIDTH = 26
 """Longest line of a name, characters."""
 
-_HEADROOM = 1.7
+_HEADROOM = 1.2
 """Rows above the parameters, for the legend."""
 
 _NAMES = {
@@ -103,15 +105,17 @@ def draw_impacts(
     reach = 1.15 * max([1e-12, *(_size(one) for one in parameters), *(_size(one) for _, one in known)])
     ax_impact.set(xlim=(-reach, reach), xlabel=r"Impact on the strength $\mathit{\Delta\mu}$")
     ax.set_xlabel("Pull: (fitted − nominal) / width before")
-    legend = ax_impact.legend(handles=[up, down, *outlines[:1]], loc="upper center", ncols=3, columnspacing=0.9)
+    ax_impact.xaxis.set_major_locator(MaxNLocator(6, symmetric=True))
+    legend = ax_impact.legend(
+        handles=[up, down, *outlines[:1]],
+        loc="upper center",
+        ncols=3,
+        columnspacing=0.9,
+        frameon=True,  # over the line at zero
+        framealpha=1.0,
+        edgecolor="none",
+    )
     return ImpactArtists(tuple(one["name"] for one in parameters), pulls, up, down, outlines, legend)
-
-
-def most_sensitive(signal: Document) -> Document | None:
-    """Return the selection of a signal with impacts and the lowest expected limit; None where there is none."""
-    found = [one for one in signal["selections"] if one["impacts"] is not None and one["limit"] is not None]
-    known = [one for one in found if one["limit"]["expected_strength"][2] is not None]
-    return min(known, key=lambda one: float(one["limit"]["expected_strength"][2]), default=None)
 
 
 def impact_figures(signals: Sequence[Document], *, blinded: bool = False) -> Iterator[Sketch]:
@@ -131,7 +135,7 @@ def impact_figures(signals: Sequence[Document], *, blinded: bool = False) -> Ite
     """
     for signal in signals:
         one = most_sensitive(signal)
-        if one is not None and one["impacts"]["expected"]["parameters"]:
+        if one is not None and one["impacts"] is not None and one["impacts"]["expected"]["parameters"]:
             yield Sketch(f"impacts_{signal['dataset']}", _impacts, (signal["dataset"], one, blinded))
 
 
@@ -154,7 +158,7 @@ def _size(one: Document) -> float:
 
 
 def _label(name: str) -> str:
-    return _NAMES.get(name, fill(plain(name), _WIDTH, break_long_words=True))
+    return _NAMES.get(name, fill(plain(name.replace("_", " ")), _WIDTH))
 
 
 def _draw_pulls(parameters: Sequence[Document], rows: Array, ax: Axes) -> ErrorbarContainer:

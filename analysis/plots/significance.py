@@ -40,7 +40,8 @@ _DARK = 0.65
 _MANY = 10
 """Windows from which on their names stand upright."""
 
-_HEADROOM = 0.45
+_LINE_HEIGHT = 0.085
+"""Of a line of the legend, of the range below it."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,10 @@ def draw_significance(window: Document, *, ax: Axes) -> SignificanceArtists:
     ax.set_xscale("log")
     ax.set(xlabel=r"Selection efficiency $\mathit{\epsilon}$", ylabel=r"Local significance $\mathit{z}$")
     label_logarithmic(ax.xaxis)
+    handles: list[Artist] = [one for one in (points, uncalibrated, median, band, truth) if one is not None]
     low, high = ax.get_ylim()
     low, high = min(low, -1.0), max(high, 3.0)
-    ax.set_ylim(low, high + _HEADROOM * (high - low))
-    handles: list[Artist] = [one for one in (points, uncalibrated, median, band, truth) if one is not None]
+    ax.set_ylim(low, high + (high - low) * (0.05 + _LINE_HEIGHT * len(handles)))
     legend = ax.legend(handles=handles, loc="upper right")
     return SignificanceArtists(points, uncalibrated, median, band, truth, legend)
 

@@ -126,7 +126,7 @@ def draw_validation_pulls(windows: Sequence[Document], *, ax: Axes) -> PullArtis
         xlim=(_EDGES[0], _EDGES[-1]),
         ylim=(0, highest * (1.15 + 0.11 * (1 + len(histograms)))),
         xlabel=r"$\mathit{z}$ without signal, over its error",
-        ylabel="Part of the tests / 1",
+        ylabel="Tests, normalised",
     )
     legend = ax.legend(loc="upper left", title="Source: tests, mean, width", title_fontsize="small")
     return PullArtists(histograms, gaussian, legend)

@@ -172,6 +172,6 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
         windows,
         found,
         folder.load_signal_spectra(),
-        folder.load_shown_verdicts(results["windows"]),
+        folder.load_shown_verdicts(results.get("windows", ())),
         blinded or results["blinded"],
     )

@@ -197,7 +197,7 @@ def validation_figures(windows: Sequence[Document]) -> Iterator[Sketch]:
 
 
 def _validation(windows: Sequence[Document]) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(16.0, max(7.0, 2.8 + 0.5 * len(windows))), layout="constrained")
+    figure = Figure(figsize=(13.0, max(6.5, 2.8 + 0.5 * len(windows))), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
     draw_validation_pulls(windows, ax=left)
     draw_validation_shifts(windows, ax=right)

@@ -50,6 +50,8 @@ def stitched_figures(show: Show, windows: Sequence[Document], results: Sequence[
 
 def significance_figures(show: Show, window: Document) -> list[Figure]:
     """Show z of one window against the efficiency."""
+    if all(one["z"] is None for one in window["selections"]):
+        return []
     stem = "significance_{:g}-{:g}".format(*window["signal"])
     title = f"{window_text(window)}: significance against efficiency"
     return show(stem, title, alternatives.significance_alt(window), data.significance_rows(window))

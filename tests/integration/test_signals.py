@@ -23,6 +23,7 @@ from analysis.published import load_classifiers
 from analysis.records import check_results
 from analysis.signal_points import PointTask, evaluate_point
 from analysis.signal_yields import SignalSample
+from analysis.spectra import selection_counts
 from analysis.store import ResultsFolder
 from analysis.summary_signals import signal_table
 from analysis.table import EventTable
@@ -318,6 +319,15 @@ def test_the_correction_of_the_background_is_in_the_workspaces_of_signals(finish
     net = selected["events"] * (1 - selected["absorbed_fraction"])
     total = np.hypot(one.background_error, 0.3 * one.background)
     assert selected["expected_z"] == pytest.approx(signed_z(one.background + net, one.background, total), abs=1e-4)
+
+
+def test_the_spectrum_of_a_sample_adds_up_to_its_yield(finished: Path, point: dict[str, Any]):
+    spectrum = ResultsFolder(finished).load_signal_spectra()["point"][WINDOW]
+    for one in point["yields"]:
+        counts = selection_counts(spectrum, one["selection"])
+        edges = spectrum.axes["mjj"].edges
+        assert counts[(edges[:-1] >= 3300) & (edges[1:] <= 3700)].sum() == pytest.approx(one["events"])
+        assert counts.sum() > one["events"] > 0
 
 
 def test_adding_systematics_trains_nothing_again(finished):

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.plots.drawing import Sketch
@@ -106,6 +106,7 @@ def draw_impacts(
     ax_impact.set(xlim=(-reach, reach), xlabel=r"Impact on the strength $\mathit{\Delta\mu}$")
     ax.set_xlabel("Pull: (fitted − nominal) / width before")
     ax_impact.xaxis.set_major_locator(MaxNLocator(6, symmetric=True))
+    ax_impact.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     legend = ax_impact.legend(
         handles=[up, down, *outlines[:1]],
         loc="upper center",

@@ -111,12 +111,12 @@ def draw_significance(window: Document, *, ax: Axes) -> SignificanceArtists:
     truth = _draw_truth([one for one in found if one["s_over_sqrt_b"]], ax)
     ax.axhline(0, color="0.6", linewidth=1, zorder=0)
     ax.set_xscale("log")
+    ax.set_xlim(0.75 * min(efficiency, default=0.01), 1.33)
     ax.set(xlabel=r"Selection efficiency $\mathit{\epsilon}$", ylabel=r"Local significance $\mathit{z}$")
     label_logarithmic(ax.xaxis)
     handles: list[Artist] = [one for one in (points, uncalibrated, median, band, truth) if one is not None]
-    low, high = ax.get_ylim()
-    low, high = min(low, -1.0), max(high, 3.0)
-    ax.set_ylim(low, high + (high - low) * (0.05 + _LINE_HEIGHT * len(handles)))
+    low, high = min(ax.dataLim.y0, -1.0), max(ax.dataLim.y1, 3.0)
+    ax.set_ylim(low - 0.05 * (high - low), high + (high - low) * (0.08 + _LINE_HEIGHT * len(handles)))
     legend = ax.legend(handles=handles, loc="upper right")
     return SignificanceArtists(points, uncalibrated, median, band, truth, legend)
 

@@ -117,6 +117,25 @@ class RecordFolder:
         """Write `validation.json`: what the signal-free samples say of each window."""
         write_json(self.path / "validation.json", {"windows": list(documents)})
 
+    def load_shown_verdicts(self, windows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Read from `validation.json` what belongs to the verdicts of a search.
+
+        Parameters
+        ----------
+        windows : sequence of mapping
+            "windows" of `results.json`.
+
+        Returns
+        -------
+        list of dict
+            Without windows of which the results hold no verdict, or another one: those are of other settings.
+        """
+        shown = {"{:g}-{:g}".format(*one["signal"]): one.get("validation") for one in windows}
+        found: list[dict[str, Any]] = []
+        with suppress(OSError, ValueError, KeyError):
+            found = json.loads((self.path / "validation.json").read_text(encoding="utf-8"))["windows"]
+        return [one for one in found if (known := shown.get(one["window"])) and known["combined"] == one["combined"]]
+
     def read_json(self, name: str, stage: str) -> dict[str, Any]:
         """Read a document of the folder.
 

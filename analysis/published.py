@@ -55,6 +55,8 @@ class Classifier:
         See `analysis.learning.PassWeights`.
     random_state : int
         Seed of the search, for the tie-break.
+    nested : bool
+        Whether folds were equally large in every bin of the dijet mass, as nested cross-fitting has them.
     """
 
     window: MassWindow
@@ -66,6 +68,7 @@ class Classifier:
     achieved: tuple[float, ...]
     thresholds: NDArray[np.float64]
     random_state: int
+    nested: bool = False
 
 
 @dataclass(frozen=True)
@@ -313,6 +316,7 @@ def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Clas
         tuple(document["achieved"]),
         np.array(document["thresholds"], object).astype(np.float64),
         config.random_state,
+        config.learning.cross_fitting == "nested",
     )
 
 

@@ -48,13 +48,16 @@ def sculpting(window: ScoredWindow) -> dict[str, Any] | None:
     if spectrum is None or not names:
         return None
     edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
-    shown = _Fit(edges, outside(edges, window.result.window.mask), _content(spectrum, INCLUSIVE), window.blinded)
+    beside, everything = outside(edges, window.result.window.mask), _content(spectrum, INCLUSIVE)
+    if window.blinded:
+        beside &= everything[0] > 0  # those in the masks of other windows are empty too
+    shown = _Fit(edges, beside, everything, window.blinded)
     return {"selections": [_selection(name, shown, _content(spectrum, name)) for name in names]}
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """Fit bins, which of them lie beside the mask, and all events in them."""
+    """Fit bins, which of them lie beside the masks, and all events in them."""
 
     edges: Array
     beside: NDArray[np.bool_]

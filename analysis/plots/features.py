@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.control import axis_label
 from analysis.plots.control import italic
 from analysis.plots.drawing import Sketch
-from analysis.plots.panels import add_panels, simplify_ticks
+from analysis.plots.panels import add_heading, add_panels, simplify_ticks, window_title
 from analysis.plots.style import PALETTE, format_p_value, selection_label
 from analysis.schema import FeatureSpec
 
@@ -37,7 +37,10 @@ _MIN_EVENTS = 25.0
 _EVENTS_PER_POINT = 6.0
 _GROUPS = (1, 2, 5, 10)
 _HEADROOM = 1.08
-_SIZE = (3.4, 2.8)
+_LARGE, _SMALL = (3.4, 2.8), (3.4, 2.1)
+_MARGINS = (1.05, 0.3, 0.9, 2.1)
+"""Size of few and of many panels, and around all of them: left, right, bottom, top; inches."""
+
 _TEST_SIZE = 15
 
 
@@ -62,7 +65,9 @@ def feature_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
     for one in windows:
         if "features" in one:
             low, high = one["window"]["signal"]
-            yield Sketch(f"features_{low:g}-{high:g}", _figure, (one["features"]["features"], (low, high)))
+            yield Sketch(
+                f"features_{low:g}-{high:g}", _figure, (one["features"]["features"], (low, high), one["blinded"])
+            )
 
 
 def draw_feature(
@@ -161,14 +166,14 @@ def _occupied(edges: Array, shapes: Sequence[Array]) -> tuple[float, float]:
     return float(edges[filled[0]]), float(edges[filled[-1] + 1])
 
 
-def _figure(features: Sequence[Mapping[str, Any]], window: tuple[float, float]) -> tuple[Figure, Axes]:
+def _figure(features: Sequence[Mapping[str, Any]], window: tuple[float, float], blinded: bool) -> tuple[Figure, Axes]:
     selection = usable_selection(features)
     decorrelated = any(one["scaled"] is not None for one in features)
     columns = 2 if len(features) <= 4 else 3 if len(features) <= 9 else 4
     blocks = [features[start : start + columns] for start in range(0, len(features), columns)]
     rows = [(block, scaled) for block in blocks for scaled in ((False, True) if decorrelated else (False,))]
     spaces = [0.0, *[0.85] * (columns - 1)]
-    figure, panels = add_panels(_SIZE, (1.05, 0.3, 0.9, 1.95), spaces, len(rows), 1.15)
+    figure, panels = add_panels(_LARGE if len(rows) <= 3 else _SMALL, _MARGINS, spaces, len(rows), 1.15)
     for (block, scaled), line in zip(rows, panels, strict=True):
         for number, ax in enumerate(line):
             if number >= len(block) or (scaled and block[number]["scaled"] is None):
@@ -178,29 +183,28 @@ def _figure(features: Sequence[Mapping[str, Any]], window: tuple[float, float]) 
             simplify_ticks(ax)
             if number == 0 or line[number - 1].axison is False:
                 ax.set_ylabel("Part per bin")
-    _legend(figure, panels, features, window)
-    return figure, panels[0][0]
+    heading = add_heading(figure, window_title(window, blinded=blinded), panels[0])
+    _legend(figure, panels, features)
+    return figure, heading
 
 
-def _legend(
-    figure: Figure,
-    panels: Sequence[Sequence[Axes]],
-    features: Sequence[Mapping[str, Any]],
-    window: tuple[float, float],
-) -> None:
+def _legend(figure: Figure, panels: Sequence[Sequence[Axes]], features: Sequence[Mapping[str, Any]]) -> None:
     found: dict[str, Artist] = {}
     for ax in (ax for line in panels for ax in line):
         found |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    title = f"Window {window[0]:g}–{window[1]:g} GeV; χ²: window against both sidebands"
+    notes = []
+    if any(one["original"]["difference"] is not None for one in features):
+        notes.append("χ²: window against both sidebands")
     if further := [italic(one["label"]) for one in features if not one["trained"]]:
-        title += f"\nNot trained on: {', '.join(further)}"
+        notes.append(f"not trained on: {', '.join(further)}")
     figure.legend(
         found.values(),
         found.keys(),
         loc="upper center",
+        bbox_to_anchor=(0.5, 1 - 0.5 / figure.get_figheight()),
         ncols=2,
-        title=title,
+        title="; ".join(notes) or None,
         title_fontsize="medium",
         fontsize="medium",
-        borderaxespad=0.3,
+        borderaxespad=0.2,
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.plots.drawing import Sketch
 from analysis.plots.maps import draw_plane, efficiency_norm
-from analysis.plots.panels import add_panels, draw_scale, simplify_ticks
+from analysis.plots.panels import add_heading, add_panels, draw_scale, simplify_ticks, window_title
 from analysis.plots.style import selection_label
 
 __all__ = ["draw_density", "draw_passing", "draw_pull", "draw_score", "mass_figures"]
@@ -22,7 +22,7 @@ __all__ = ["draw_density", "draw_passing", "draw_pull", "draw_score", "mass_figu
 Array = NDArray[np.float64]
 
 _SIZE, _SPACE = (3.6, 3.4), 0.6
-_MARGINS = (1.1, 1.5, 0.85, 0.85)
+_MARGINS = (1.1, 1.5, 0.85, 1.0)
 """Size of a panel, space between two, and around them: left, right, bottom, top; inches."""
 
 _TITLE_SIZE = 17
@@ -40,7 +40,7 @@ def mass_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
     for one in windows:
         if "masses" in one:
             low, high = one["window"]["signal"]
-            yield Sketch(f"masses_{low:g}-{high:g}", _masses, (one["masses"], (low, high)))
+            yield Sketch(f"masses_{low:g}-{high:g}", _masses, (one["masses"], (low, high), one["blinded"]))
             if one["masses"]["score"] is not None:
                 yield Sketch(f"classifier_map_{low:g}-{high:g}", _classifier_map, (one["masses"], (low, high)))
 
@@ -97,7 +97,7 @@ def _density(plane: Array) -> Array:
     return np.where(plane > 0, plane / total if total > 0 else np.nan, np.nan)
 
 
-def _masses(masses: Mapping[str, Any], window: tuple[float, float]) -> tuple[Figure, Axes]:
+def _masses(masses: Mapping[str, Any], window: tuple[float, float], blinded: bool) -> tuple[Figure, Axes]:
     titles = {"lower": "Lower sideband", "window": "Window", "upper": "Upper sideband"}
     shown = {name: title for name, title in titles.items() if name in masses["regions"]}
     if masses["combined"] is not None:
@@ -114,8 +114,8 @@ def _masses(masses: Mapping[str, Any], window: tuple[float, float]) -> tuple[Fig
     if masses["pull"] is not None:
         draw_scale(draw_pull(masses, ax=panels[number - 1]), _PULL, ax=panels[number - 1], extend="both")
         panels[number - 1].set_title("Window − both sidebands", loc="right", fontsize=_TITLE_SIZE)
-    _finish(figure, panels, number, window)
-    return figure, panels[0]
+    _finish(panels, number)
+    return figure, add_heading(figure, window_title(window, blinded=blinded), grid[0])
 
 
 def _classifier_map(masses: Mapping[str, Any], window: tuple[float, float]) -> tuple[Figure, Axes]:
@@ -129,8 +129,8 @@ def _classifier_map(masses: Mapping[str, Any], window: tuple[float, float]) -> t
         ax.set_title(selection_label(name).capitalize(), loc="right", fontsize=_TITLE_SIZE)
     if names:
         draw_scale(passing, "Part that passes", ax=panels[-1])
-    _finish(figure, panels, len(panels), window)
-    return figure, panels[0]
+    _finish(panels, len(panels))
+    return figure, add_heading(figure, window_title(window, blinded=False), panels)
 
 
 def _tightest(masses: Mapping[str, Any]) -> list[str]:
@@ -139,7 +139,7 @@ def _tightest(masses: Mapping[str, Any]) -> list[str]:
     return sorted(kept, key=lambda name: kept[name])[:_MAPPED][::-1]
 
 
-def _finish(figure: Figure, panels: Sequence[Axes], number: int, window: tuple[float, float]) -> None:
+def _finish(panels: Sequence[Axes], number: int) -> None:
     """Label the outer axes alone, and hide panels that are not used."""
     for place, ax in enumerate(panels):
         simplify_ticks(ax)
@@ -150,7 +150,6 @@ def _finish(figure: Figure, panels: Sequence[Axes], number: int, window: tuple[f
         if place % 3:
             ax.tick_params(labelleft=False)
             ax.set_ylabel("")
-    figure.suptitle(f"Window {window[0]:g}–{window[1]:g} GeV", y=1 - 0.12 / figure.get_figheight(), va="top")
 
 
 def _common_norm(planes: Sequence[Array]) -> LogNorm:

@@ -8,12 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-__all__ = ["add_panels", "draw_scale", "simplify_ticks"]
+__all__ = ["add_heading", "add_panels", "draw_scale", "simplify_ticks", "window_title"]
 
 _SCALE = (0.15, 0.2)
 """Distance and width of a colour scale, inches."""
+
+_HEADING = 0.5
+"""Height of the heading, inches."""
 
 
 def add_panels(
@@ -55,6 +58,35 @@ def add_panels(
     return figure, panels
 
 
+def add_heading(figure: Figure, text: str, panels: Sequence[Axes]) -> Axes:
+    """Write a line above all panels.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        With at least half an inch above the panels.
+    text : str
+        Written at the right.
+    panels : sequence of matplotlib.axes.Axes
+        The uppermost ones, from the left.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Without a frame; the name of an experiment fits above it, to the left.
+    """
+    height, left, right = figure.get_figheight(), panels[0].get_position().x0, panels[-1].get_position().x1
+    ax = figure.add_axes((left, 1 - (_HEADING + 1.0) / height, right - left, 1.0 / height))
+    ax.set_axis_off()
+    ax.set_title(text, loc="right", fontsize="large")
+    return ax
+
+
+def window_title(window: tuple[float, float], *, blinded: bool) -> str:
+    """Name a window in a heading, GeV."""
+    return f"Window {window[0]:g}–{window[1]:g} GeV" + (", blinded" if blinded else "")
+
+
 def draw_scale(drawn: ScalarMappable, label: str, *, ax: Axes, extend: str = "neither") -> Colorbar:
     """Draw the scale of colours to the right of a panel, as high as it is."""
     figure = ax.figure
@@ -72,3 +104,4 @@ def simplify_ticks(ax: Axes, number: int = 5) -> None:
     ax.minorticks_off()
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(number, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -14,6 +14,7 @@ from matplotlib.legend import Legend
 from numpy.typing import NDArray
 
 from analysis.plots.drawing import Sketch
+from analysis.plots.panels import window_title
 from analysis.plots.spectrum import draw_regions
 from analysis.plots.style import MASS_LABEL, format_p_value, selection_label, selection_styles
 from analysis.regions import MassWindow
@@ -52,7 +53,7 @@ def sculpting_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
     for one in windows:
         if any(selection["average"] > 0 for selection in one.get("sculpting", {}).get("selections", ())):
             window = MassWindow.from_json(one["window"])
-            yield Sketch(f"sculpting_{window.name}", _figure, (one["sculpting"], window))
+            yield Sketch(f"sculpting_{window.name}", _figure, (one["sculpting"], window, one["blinded"]))
 
 
 def draw_sculpting(sculpting: Mapping[str, Any], window: MassWindow, *, ax: Axes) -> SculptingArtists:
@@ -113,9 +114,9 @@ def _label(one: Mapping[str, Any]) -> str:
     return f"{name}: {quality}"
 
 
-def _figure(sculpting: Mapping[str, Any], window: MassWindow) -> tuple[Figure, Axes]:
+def _figure(sculpting: Mapping[str, Any], window: MassWindow, blinded: bool) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(10.0, 7.5), layout="constrained")
     ax = figure.subplots()
     draw_sculpting(sculpting, window, ax=ax)
-    ax.set_title(f"Window {window.name} GeV".replace("-", "–"), loc="right")
+    ax.set_title(window_title(window.signal, blinded=blinded), loc="right")
     return figure, ax

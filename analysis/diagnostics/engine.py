@@ -36,6 +36,7 @@ class _Shared:
 
     data: SearchData
     random_state: int
+    hidden: tuple[Interval, ...]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def diagnose_windows(
         As of `diagnose_window`, in the order of the results.
     """
     masks = [result.window.mask for result in results]
-    shared = _Shared(_visible(data, masks), random_state)
+    shared = _Shared(_visible(data, masks), random_state, tuple(masks) if data.blinded else ())
     tasks = [
         _Task(
             _without(result, masks) if data.blinded else result,
@@ -105,10 +106,9 @@ def diagnose_window(window: ScoredWindow) -> dict[str, Any]:
 
 
 def _run(task: _Task, shared: _Shared) -> dict[str, Any]:
-    truth = shared.data.signal_datasets
-    return diagnose_window(
-        ScoredWindow(task.result, shared.data.table, task.scores, task.classifier, truth, shared.random_state)
-    )
+    data = shared.data
+    parts = task.result, data.table, task.scores, task.classifier, data.signal_datasets
+    return diagnose_window(ScoredWindow(*parts, random_state=shared.random_state, hidden=shared.hidden))
 
 
 def _visible(data: SearchData, masks: Sequence[Interval]) -> SearchData:

@@ -48,10 +48,8 @@ def sculpting(window: ScoredWindow) -> dict[str, Any] | None:
     if spectrum is None or not names:
         return None
     edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
-    beside, everything = outside(edges, window.result.window.mask), _content(spectrum, INCLUSIVE)
-    if window.blinded:
-        beside &= everything[0] > 0  # those in the masks of other windows are empty too
-    shown = _Fit(edges, beside, everything, window.blinded)
+    beside = outside(edges, [window.result.window.mask, *window.hidden])
+    shown = _Fit(edges, beside, _content(spectrum, INCLUSIVE), window.blinded)
     return {"selections": [_selection(name, shown, _content(spectrum, name)) for name in names]}
 
 

@@ -172,6 +172,7 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
         results=results,
         windows=windows,
         injections=found,
+        diagnostics=folder.load_diagnostics() or (),
         performance=performance,
         signal_spectra=folder.load_signal_spectra(),
         validation=folder.load_shown_verdicts(results.get("windows", ())),

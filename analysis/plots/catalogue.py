@@ -10,6 +10,7 @@ from typing import Any
 from analysis.compute import Backend
 from analysis.config import PlotConfig
 from analysis.plots.cutflow import cutflow_figures
+from analysis.plots.diagnostics import diagnostic_figures
 from analysis.plots.drawing import Sketch, draw_all
 from analysis.plots.impacts import impact_figures
 from analysis.plots.injections import injection_figures
@@ -36,6 +37,8 @@ class FigureSources:
     windows : sequence of WindowResult
     injections : mapping
         `limits.json`.
+    diagnostics : sequence of mapping
+        "windows" of `diagnostics.json`.
     performance : mapping
         `performance.json`.
     signal_spectra : mapping of dataset to window name to hist.Hist
@@ -49,6 +52,7 @@ class FigureSources:
     results: Mapping[str, Any] = field(default_factory=dict)
     windows: Sequence[WindowResult] = ()
     injections: Mapping[str, Any] = field(default_factory=dict)
+    diagnostics: Sequence[Mapping[str, Any]] = ()
     performance: Mapping[str, Any] = field(default_factory=dict)
     signal_spectra: SignalSpectra = field(default_factory=dict)
     validation: Sequence[Mapping[str, Any]] = ()
@@ -79,6 +83,7 @@ FAMILIES: tuple[Callable[[FigureSources], Iterator[Sketch]], ...] = (
     _search,
     lambda of: stitched_figures(of.windows, blinded=of.blinded),
     lambda of: significance_figures(of.results.get("windows", ()), blinded=of.blinded),
+    lambda of: diagnostic_figures(of.diagnostics, blinded=of.blinded),
     lambda of: validation_figures(of.validation),
     lambda of: impact_figures(of.results.get("signals", ()), blinded=of.blinded),
     _injections,

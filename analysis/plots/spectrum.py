@@ -38,7 +38,7 @@ from analysis.search import SelectionResult, WindowResult
 from analysis.signal_shapes import SignalShape, true_counts
 from analysis.spectra import NOMINAL, selection_counts
 
-__all__ = ["SpectrumArtists", "draw_spectrum"]
+__all__ = ["SpectrumArtists", "draw_regions", "draw_spectrum"]
 
 Array = NDArray[np.float64]
 
@@ -144,7 +144,7 @@ def draw_spectrum(
         If the window has no such selection, or that has no fit.
     """
     content = _content(result, selection, blinded=blinded)
-    regions = _draw_regions(content.window, ax, ax_pull)
+    regions = draw_regions(content.window, ax, ax_pull)
     curve, band = _draw_fit(content, ax)
     data = _draw_data(content, ax)
     hidden = _draw_hidden(content, ax)
@@ -182,9 +182,23 @@ def _variances(spectrum: hist.Hist[Any], name: str) -> Array:
     return variances[:, axes["selection"].index(name), axes["variation"].index(NOMINAL)]
 
 
-def _draw_regions(window: MassWindow, ax: Axes, ax_pull: Axes) -> list[Artist]:
-    """Shade the window, hatch the rest of the mask, mark the sidebands at the foot; return one artist of each."""
-    for axes in (ax_pull, ax):
+def draw_regions(window: MassWindow, ax: Axes, *below: Axes) -> list[Artist]:
+    """Shade the window, hatch the rest of the mask, mark the sidebands at the foot; return one artist of each.
+
+    Parameters
+    ----------
+    window : MassWindow
+    ax : matplotlib.axes.Axes
+        Against m_jj in GeV.
+    *below : matplotlib.axes.Axes
+        Others, without the sidebands.
+
+    Returns
+    -------
+    list of matplotlib.artist.Artist
+        Of window, mask and sidebands, with labels for a legend.
+    """
+    for axes in (*below, ax):
         signal = axes.axvspan(*window.signal, color=_WINDOW_COLOR, alpha=0.22, linewidth=0, zorder=0)
         margins = [
             axes.axvspan(*side, facecolor="none", edgecolor="0.65", hatch="////", linewidth=0, zorder=0)

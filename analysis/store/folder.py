@@ -165,18 +165,14 @@ class ResultsFolder(RecordFolder):
         ResultsError
             If there are none, as in a folder of an older version, or they are of other events.
         """
-        folder = self._windows / name
-        remedy = f"Run `cwola scan --output {self.path}` again."
+        self.require_inputs(name, inputs)
+        folder, remedy = self._windows / name, f"Run `cwola scan --output {self.path}` again."
         try:
-            document = json.loads((folder / "window.json").read_text(encoding="utf-8"))
             with np.load(folder / "scores.npz", allow_pickle=False) as stored:
                 scores: NDArray[np.float32] = stored["scores"]
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             msg = f"{folder} holds no scores of the events that could be read: {error}. {remedy}"
             raise ResultsError(msg) from error
-        if document.get("inputs") != inputs:
-            msg = f"window {name} GeV in {self.path} was searched with other events than those on disk now. {remedy}"
-            raise ResultsError(msg)
         return scores
 
     def save_signals(

@@ -168,4 +168,13 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
     results, windows = folder.load_results()
     if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
         found = {}
-    return FigureSources(results, windows, found, performance, blinded or results["blinded"])
+    return FigureSources(
+        results=results,
+        windows=windows,
+        injections=found,
+        diagnostics=folder.load_diagnostics() or (),
+        performance=performance,
+        signal_spectra=folder.load_signal_spectra(),
+        validation=folder.load_shown_verdicts(results.get("windows", ())),
+        blinded=blinded or results["blinded"],
+    )

@@ -63,7 +63,7 @@ def run(
     **settings: Any,
 ) -> None:
     """Run the whole search: process, validate, scan, plot and report, each resuming from what is on disk."""
-    from analysis import workflow, workflow_figures, workflow_limits
+    from analysis import workflow, workflow_diagnostics, workflow_figures, workflow_limits
     from analysis.compute import open_backend
 
     config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
@@ -74,6 +74,7 @@ def run(
         if config.validation.in_run:
             workflow.validate(events, config, folder, backend, sources=config.validation.in_run)
         summary = workflow.scan(events, config, folder, backend)
+        workflow_diagnostics.diagnose(events, config, folder, backend)
         found = workflow_limits.limit(events, config, folder, backend) if limits else None
         workflow_figures.plot(folder, config, backend)
         page = workflow_figures.report(folder)
@@ -139,13 +140,14 @@ def validate(
 @options("exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "where")
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
-    from analysis import workflow
+    from analysis import workflow, workflow_diagnostics
     from analysis.compute import open_backend
     from analysis.processed import load_events
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
-        config = resolve_config(**settings, fallback=folder.config)
-        summary = workflow.scan(load_events(folder).without(exclude), config, folder, backend)
+        config, events = resolve_config(**settings, fallback=folder.config), load_events(folder).without(exclude)
+        summary = workflow.scan(events, config, folder, backend)
+        workflow_diagnostics.diagnose(events, config, folder, backend)
     _print_scan(summary, folder, config)
 
 

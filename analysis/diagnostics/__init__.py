@@ -1,8 +1,6 @@
 """What the classifiers of a finished search do to its events: numbers behind figures, none of which enters a result."""
 
-from analysis.diagnostics.ensemble import ensemble
-from analysis.diagnostics.importance import importance
-from analysis.diagnostics.performance import performance
+from analysis.diagnostics.engine import SECTIONS, diagnose_window, diagnose_windows
 from analysis.diagnostics.values import ScoredWindow
 
-__all__ = ["ScoredWindow", "ensemble", "importance", "performance"]
+__all__ = ["SECTIONS", "ScoredWindow", "diagnose_window", "diagnose_windows"]

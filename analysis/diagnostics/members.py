@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.diagnostics.samples import event_folds
 from analysis.diagnostics.values import ScoredWindow
 from analysis.identity import uniform
-from analysis.learning import assign_folds, stratified_folds
 from analysis.published import Classifier
 from analysis.table import EventTable
 
-__all__ = ["MAX_EVENTS", "MemberScores", "event_folds", "listed", "member_scores"]
+__all__ = ["MAX_EVENTS", "MemberScores", "listed", "member_scores"]
 
 MAX_EVENTS = 200_000
 """So many events are scored by all members at most; ten members of 60 trees take a second for them."""
@@ -42,15 +42,6 @@ class MemberScores:
         """(n_used,) float32: averaged over the members, as the search does."""
         mean: NDArray[np.float32] = self.values.mean(axis=1, dtype=np.float64).astype(np.float32)
         return mean
-
-
-def event_folds(window: ScoredWindow, classifier: Classifier) -> NDArray[np.int8]:
-    """(n_events,) int8: fold of each event, whose models were trained without it."""
-    table, n_folds = window.table, len(classifier.models)
-    if not classifier.nested:
-        return assign_folds(table.event_id, n_folds, random_state=window.random_state)
-    edges = window.result.edges.tolist()
-    return stratified_folds(table.event_id, table.mjj, edges, n_folds, random_state=window.random_state)
 
 
 def member_scores(window: ScoredWindow, classifier: Classifier, *, max_events: int = MAX_EVENTS) -> MemberScores:

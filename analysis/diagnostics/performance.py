@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.diagnostics.members import event_folds, listed
+from analysis.diagnostics.members import listed
+from analysis.diagnostics.samples import event_folds
 from analysis.diagnostics.values import ScoredWindow
 from analysis.errors import TableError
 from analysis.identity import string_hash

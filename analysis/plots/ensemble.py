@@ -331,17 +331,20 @@ def _set_selections(section: Mapping[str, Any], ax: Axes) -> None:
     ax.set(xlim=(-0.5, len(names) - 0.5), xlabel="Selection efficiency")
 
 
-def ensemble_figures(
-    document: Mapping[str, Any],
-) -> Iterator[Sketch]:
-    """List the figures of a diagnostics document.
+def ensemble_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+    """List the figures of `diagnostics.json`.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of the document.
 
     Yields
     ------
     Sketch
         `ensemble_<window>`, and `seeds_<window>` where a window was trained several times.
     """
-    for one in document["windows"]:
+    for one in windows:
         section, (low, high) = one.get("ensemble"), one["window"]["signal"]
         if section:
             title = f"{low:g}–{high:g} GeV"

@@ -156,17 +156,20 @@ def feature_label(name: str, label: str) -> str:
     return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label) if label else plain(name)
 
 
-def importance_figures(
-    document: Mapping[str, Any],
-) -> Iterator[Sketch]:
-    """List the figures of a diagnostics document, which has none of it while blinded.
+def importance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+    """List the figures of `diagnostics.json`, which has none of it while blinded.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of the document.
 
     Yields
     ------
     Sketch
         `importance_<window>`, and `importance` with all windows where there are several.
     """
-    found = [(one["window"]["signal"], one["importance"]) for one in document["windows"] if one.get("importance")]
+    found = [(one["window"]["signal"], one["importance"]) for one in windows if one.get("importance")]
     for (low, high), section in found:
         yield Sketch(f"importance_{low:g}-{high:g}", _bars, (section, f"{low:g}–{high:g} GeV"))
     if len(found) > 1:

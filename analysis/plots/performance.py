@@ -249,17 +249,20 @@ def _with_area(label: str, document: Mapping[str, Any]) -> str:
     return f"{label}\nAUC {area:.3f} $\\pm$ {(high - low) / 2:.3f}"
 
 
-def performance_figures(
-    document: Mapping[str, Any],
-) -> Iterator[Sketch]:
-    """List the figures of a diagnostics document, which has none of it while blinded or where the truth is not known.
+def performance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+    """List the figures of `diagnostics.json`, which has none of it while blinded or where the truth is not known.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of the document.
 
     Yields
     ------
     Sketch
         `performance_<window>`, and `performance` with all windows, the six with most signal where there are more.
     """
-    found = [(one["window"]["signal"], one["performance"]) for one in document["windows"] if one.get("performance")]
+    found = [(one["window"]["signal"], one["performance"]) for one in windows if one.get("performance")]
     for (low, high), section in found:
         title = f"{low:g}–{high:g} GeV: {section['n_signal']} signal and {section['n_background']} background events"
         yield Sketch(f"performance_{low:g}-{high:g}", compare_performance, ([("Out-of-fold scores", section)], title))

@@ -18,7 +18,8 @@ from analysis.config import ClassifierConfig
 from analysis.diagnostics import ScoredWindow, ensemble, importance, performance
 from analysis.diagnostics.ensemble import jaccard
 from analysis.diagnostics.importance import gain_shares
-from analysis.diagnostics.members import event_folds, member_scores
+from analysis.diagnostics.members import member_scores
+from analysis.diagnostics.samples import event_folds
 from analysis.evaluation import SearchData, SelectionResult, WindowResult
 from analysis.identity import uniform
 from analysis.learning import BoostedTrees, FittedEnsemble

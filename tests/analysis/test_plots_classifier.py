@@ -151,13 +151,13 @@ class TestPerformance:
 
     def test_figures_are_those_of_windows_that_have_the_section(self):
         sections = [{"performance": curve()}, {"performance": None}, {}, {"performance": curve(n_signal=20)}]
-        stems = [stem for stem, _, _ in performance_figures(document(*sections))]
+        stems = [stem for stem, _, _ in performance_figures(document(*sections)["windows"])]
         assert stems == ["performance_3300-3700", "performance_4500-4900", "performance"]
-        assert not list(performance_figures(document({"performance": None}, {})))
+        assert not list(performance_figures(document({"performance": None}, {})["windows"]))
 
     def test_of_many_windows_those_with_most_signal_are_laid_over_one_another(self):
         many = document(*({"performance": curve(n_signal=10 + i)} for i in range(9)))
-        *_, (stem, draw, content) = performance_figures(many)
+        *_, (stem, draw, content) = performance_figures(many["windows"])
         assert stem == "performance"
         assert [section["n_signal"] for _, section in content[0]] == [13, 14, 15, 16, 17, 18]
         assert isinstance(draw(*content)[0], Figure)
@@ -197,7 +197,7 @@ class TestEnsemble:
     @pytest.mark.parametrize("n_members", [1, 3])
     def test_figures(self, blinded: bool, n_members: int):
         sections = document({"ensemble": members(blinded=blinded, n_members=n_members)}, {"ensemble": None}, {})
-        found = {stem: draw(*content)[0] for stem, draw, content in ensemble_figures(sections)}
+        found = {stem: draw(*content)[0] for stem, draw, content in ensemble_figures(sections["windows"])}
         assert set(found) == {"ensemble_3300-3700"} | (set() if blinded else {"seeds_3300-3700"})
         texts = {
             text.get_text()
@@ -238,10 +238,10 @@ class TestImportance:
 
     def test_figures(self):
         sections = [{"importance": shares("mj1", "x_1")}, {"importance": None}, {"importance": shares("mj1", "x_1")}]
-        found = list(importance_figures(document(*sections)))
+        found = list(importance_figures(document(*sections)["windows"]))
         assert [stem for stem, _, _ in found] == ["importance_3300-3700", "importance_4100-4500", "importance"]
         assert all(isinstance(draw(*content)[0], Figure) for _, draw, content in found)
-        assert not list(importance_figures(document({"importance": None})))
+        assert not list(importance_figures(document({"importance": None})["windows"]))
 
 
 def scan() -> Document:

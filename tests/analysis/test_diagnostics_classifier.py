@@ -15,10 +15,11 @@ from scipy.stats import norm
 
 from analysis.compute import Backend
 from analysis.config import ClassifierConfig
-from analysis.diagnostics import ScoredWindow, ensemble, importance, performance
-from analysis.diagnostics.ensemble import jaccard
-from analysis.diagnostics.importance import gain_shares
+from analysis.diagnostics import ScoredWindow
+from analysis.diagnostics.ensemble import ensemble, jaccard
+from analysis.diagnostics.importance import gain_shares, importance
 from analysis.diagnostics.members import member_scores
+from analysis.diagnostics.performance import performance
 from analysis.diagnostics.samples import event_folds
 from analysis.evaluation import SearchData, SelectionResult, WindowResult
 from analysis.identity import uniform

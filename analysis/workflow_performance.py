@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.compute import Backend
+from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.datasets import observed_datasets
 from analysis.errors import ConfigError
@@ -178,17 +178,20 @@ class _Job:
         }
 
     def _weights(self, weights: Sequence[float], backend: Backend) -> Iterator[dict[str, Any]]:
-        found = [scan_simulation_weight(task, weights, self.benchmark, backend) for task in self.tasks]
+        found = [scan_simulation_weight(task, weights, self.benchmark, backend) for task in self._each("λ on")]
         for weight in weights:
             yield {"weight": weight, **self._measured([one[weight] for one in found])}
 
     def _features(self, backend: Backend) -> Iterator[dict[str, Any]]:
-        found = [scan_features(task, self.benchmark, backend) for task in self.tasks]
+        found = [scan_features(task, self.benchmark, backend) for task in self._each("features on")]
         yield {"use": "together", "feature": None, **self._measured([one.together for one in found])}
         for name in found[0].alone:
             yield {"use": "alone", "feature": name, **self._measured([one.alone[name] for one in found])}
         for name in found[0].without:
             yield {"use": "without", "feature": name, **self._measured([one.without[name] for one in found])}
+
+    def _each(self, what: str) -> Iterator[FoldTask]:
+        return track(iter(self.tasks), total=len(self.tasks), description=f"Trainings, {what} {self.signal}")
 
     def _measured(self, separations: Sequence[Separation]) -> Mapping[str, Any]:
         """By training: "sic" at each background efficiency, and the areas of signal and of window against sidebands."""

@@ -162,9 +162,19 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
     from analysis.plots import FigureSources
 
     found, blinded = folder.load_injections(), config.statistics.blind
-    if not folder.has_results and found:
-        return FigureSources(injections=found, blinded=blinded)
+    performance = folder.load_performance()
+    if not folder.has_results and (found or performance):
+        return FigureSources(injections=found, performance=performance, blinded=blinded)
     results, windows = folder.load_results()
     if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
         found = {}
-    return FigureSources(results, windows, found, blinded or results["blinded"])
+    return FigureSources(
+        results=results,
+        windows=windows,
+        injections=found,
+        diagnostics=folder.load_diagnostics() or (),
+        performance=performance,
+        signal_spectra=folder.load_signal_spectra(),
+        validation=folder.load_shown_verdicts(results.get("windows", ())),
+        blinded=blinded or results["blinded"],
+    )

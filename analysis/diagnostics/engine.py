@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from analysis.background import outside
 from analysis.compute import Backend, track
+from analysis.diagnostics.ensemble import ensemble
 from analysis.diagnostics.features import features
+from analysis.diagnostics.importance import importance
 from analysis.diagnostics.masses import masses
+from analysis.diagnostics.performance import performance
 from analysis.diagnostics.shapes import sculpting
 from analysis.diagnostics.values import ScoredWindow
 from analysis.evaluation import SearchData, WindowResult
@@ -26,6 +29,9 @@ SECTIONS: dict[str, Callable[[ScoredWindow], dict[str, Any] | None]] = {
     "features": features,
     "masses": masses,
     "sculpting": sculpting,
+    "performance": performance,
+    "ensemble": ensemble,
+    "importance": importance,
 }
 """Each gives a JSON-ready document of a window, or None where there is nothing to say."""
 

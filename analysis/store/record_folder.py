@@ -77,6 +77,17 @@ class RecordFolder:
             return document
         return {}
 
+    def save_performance(self, document: Mapping[str, Any]) -> None:
+        """Write `performance.json`: what features and the weight of the simulation add."""
+        write_json(self.path / "performance.json", document)
+
+    def load_performance(self) -> dict[str, Any]:
+        """Read `performance.json`; empty where it is not there."""
+        with suppress(OSError, ValueError):
+            document: dict[str, Any] = json.loads((self.path / "performance.json").read_text(encoding="utf-8"))
+            return document
+        return {}
+
     def _injected(self, search: str) -> dict[str, Any]:
         document = self.load_injections()
         return document if document.pop("search", None) == search else {}
@@ -105,6 +116,25 @@ class RecordFolder:
     def save_verdicts(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """Write `validation.json`: what the signal-free samples say of each window."""
         write_json(self.path / "validation.json", {"windows": list(documents)})
+
+    def load_shown_verdicts(self, windows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Read from `validation.json` what belongs to the verdicts of a search.
+
+        Parameters
+        ----------
+        windows : sequence of mapping
+            "windows" of `results.json`.
+
+        Returns
+        -------
+        list of dict
+            Without windows of which the results hold no verdict, or another one: those are of other settings.
+        """
+        shown = {"{:g}-{:g}".format(*one["signal"]): one.get("validation") for one in windows}
+        found: list[dict[str, Any]] = []
+        with suppress(OSError, ValueError, KeyError):
+            found = json.loads((self.path / "validation.json").read_text(encoding="utf-8"))["windows"]
+        return [one for one in found if (known := shown.get(one["window"])) and known["combined"] == one["combined"]]
 
     def save_diagnostics(self, key: str, windows: Sequence[str], documents: Sequence[Mapping[str, Any]]) -> None:
         """Write `diagnostics.json`.

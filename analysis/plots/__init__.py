@@ -7,6 +7,7 @@ from analysis.plots.catalogue import FigureSources, save_figures, save_injection
 from analysis.plots.comparison import save_comparison
 from analysis.plots.control import ControlArtists, draw_control, save_control_figures
 from analysis.plots.cutflow import draw_cutflow, draw_n_minus_one
+from analysis.plots.fit_quality import FitQualityArtists, draw_fit_quality
 from analysis.plots.impacts import ImpactArtists, draw_impacts
 from analysis.plots.limits import LimitArtists, draw_limits
 from analysis.plots.maps import MapArtists, draw_efficiency_map
@@ -29,6 +30,7 @@ from analysis.plots.validation import PullArtists, ShiftArtists, draw_validation
 __all__ = [
     "ControlArtists",
     "FigureSources",
+    "FitQualityArtists",
     "ImpactArtists",
     "LimitArtists",
     "MapArtists",
@@ -48,6 +50,7 @@ __all__ = [
     "draw_cutflow",
     "draw_efficiency_map",
     "draw_experiment_label",
+    "draw_fit_quality",
     "draw_impacts",
     "draw_limit_plane",
     "draw_limits",

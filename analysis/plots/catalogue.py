@@ -11,6 +11,7 @@ from analysis.compute import Backend
 from analysis.config import PlotConfig
 from analysis.plots.cutflow import cutflow_figures
 from analysis.plots.drawing import Sketch, draw_all
+from analysis.plots.fit_quality import fit_quality_figures
 from analysis.plots.impacts import impact_figures
 from analysis.plots.injections import injection_figures
 from analysis.plots.search import search_figures
@@ -75,6 +76,7 @@ FAMILIES: tuple[Callable[[FigureSources], Iterator[Sketch]], ...] = (
     _search,
     lambda of: stitched_figures(of.windows, blinded=of.blinded),
     lambda of: significance_figures(of.results.get("windows", ()), blinded=of.blinded),
+    lambda of: fit_quality_figures(of.results.get("windows", ())),
     lambda of: validation_figures(of.validation),
     lambda of: impact_figures(of.results.get("signals", ()), blinded=of.blinded),
     _injections,

@@ -162,16 +162,18 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
     from analysis.plots import FigureSources
 
     found, blinded = folder.load_injections(), config.statistics.blind
-    if not folder.has_results and found:
-        return FigureSources(injections=found, blinded=blinded)
+    performance = folder.load_performance()
+    if not folder.has_results and (found or performance):
+        return FigureSources(injections=found, performance=performance, blinded=blinded)
     results, windows = folder.load_results()
     if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
         found = {}
     return FigureSources(
-        results,
-        windows,
-        found,
-        folder.load_signal_spectra(),
-        folder.load_shown_verdicts(results.get("windows", ())),
-        blinded or results["blinded"],
+        results=results,
+        windows=windows,
+        injections=found,
+        performance=performance,
+        signal_spectra=folder.load_signal_spectra(),
+        validation=folder.load_shown_verdicts(results.get("windows", ())),
+        blinded=blinded or results["blinded"],
     )

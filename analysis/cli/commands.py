@@ -17,6 +17,7 @@ from analysis.cli.export import export
 from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
 from analysis.cli.limit import inject, limit, print_limits
+from analysis.cli.performance import performance
 from analysis.cli.plot import plot
 from analysis.cli.report import report
 from analysis.cli.score import score
@@ -219,6 +220,7 @@ cli.add_command(impacts)
 cli.add_command(inject)
 cli.add_command(inspect)
 cli.add_command(limit)
+cli.add_command(performance)
 cli.add_command(plot)
 cli.add_command(report)
 cli.add_command(score)

@@ -14,6 +14,7 @@ from analysis.plots.drawing import Sketch, draw_all
 from analysis.plots.fit_quality import fit_quality_figures
 from analysis.plots.impacts import impact_figures
 from analysis.plots.injections import injection_figures
+from analysis.plots.performance_scan import performance_scan_figures
 from analysis.plots.search import search_figures
 from analysis.plots.significance import significance_figures
 from analysis.plots.stitched import stitched_figures
@@ -36,6 +37,8 @@ class FigureSources:
     windows : sequence of WindowResult
     injections : mapping
         `limits.json`.
+    performance : mapping
+        `performance.json`.
     signal_spectra : mapping of dataset to window name to hist.Hist
         Of "signals" of the results.
     validation : sequence of mapping
@@ -47,6 +50,7 @@ class FigureSources:
     results: Mapping[str, Any] = field(default_factory=dict)
     windows: Sequence[WindowResult] = ()
     injections: Mapping[str, Any] = field(default_factory=dict)
+    performance: Mapping[str, Any] = field(default_factory=dict)
     signal_spectra: SignalSpectra = field(default_factory=dict)
     validation: Sequence[Mapping[str, Any]] = ()
     blinded: bool = False
@@ -80,6 +84,7 @@ FAMILIES: tuple[Callable[[FigureSources], Iterator[Sketch]], ...] = (
     lambda of: validation_figures(of.validation),
     lambda of: impact_figures(of.results.get("signals", ()), blinded=of.blinded),
     _injections,
+    lambda of: performance_scan_figures({} if of.blinded else of.performance),
 )
 """Each lists the figures that there are data for, in the order of the files' names on a page."""
 

@@ -77,6 +77,17 @@ class RecordFolder:
             return document
         return {}
 
+    def save_performance(self, document: Mapping[str, Any]) -> None:
+        """Write `performance.json`: what features and the weight of the simulation add."""
+        write_json(self.path / "performance.json", document)
+
+    def load_performance(self) -> dict[str, Any]:
+        """Read `performance.json`; empty where it is not there."""
+        with suppress(OSError, ValueError):
+            document: dict[str, Any] = json.loads((self.path / "performance.json").read_text(encoding="utf-8"))
+            return document
+        return {}
+
     def _injected(self, search: str) -> dict[str, Any]:
         document = self.load_injections()
         return document if document.pop("search", None) == search else {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import pyarrow as pa
+
 from analysis.code_digest import code_digest
 from analysis.compute import Backend
 from analysis.config import SearchConfig
@@ -27,8 +29,8 @@ def diagnose(
 ) -> list[dict[str, Any]]:
     """Make `diagnostics.json` of the results on disk; it is not made again where nothing of it would change.
 
-    Nothing that enters a result depends on it. So events that are missing, or not those of the search, are no error:
-    the log says that figures are left out, or are those of before.
+    Nothing that enters a result depends on it. So events that cannot be read, or are not those of the search, are no
+    error: the log says that figures are left out, or are those of before.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def diagnose(
     with stage("diagnose"):
         try:
             documents = _diagnose(events, config, folder, backend, inputs)
-        except CwolaError as error:
+        except (CwolaError, OSError, pa.ArrowException) as error:
             before = folder.load_diagnostics()
             kept = "left out" if before is None else "those of before"
             _log.warning("diagnose: figures of features, masses and classifiers are %s: %s", kept, error)

@@ -18,6 +18,7 @@ from analysis.plots.ensemble import (
     draw_scores,
     draw_seeds,
 )
+from analysis.plots.fit_quality import FitQualityArtists, draw_fit_quality
 from analysis.plots.impacts import ImpactArtists, draw_impacts
 from analysis.plots.importance import ImportanceArtists, ImportanceMapArtists, draw_importance, draw_importance_map
 from analysis.plots.limits import LimitArtists, draw_limits
@@ -49,6 +50,7 @@ __all__ = [
     "ControlArtists",
     "CountArtists",
     "FigureSources",
+    "FitQualityArtists",
     "ImpactArtists",
     "ImportanceArtists",
     "ImportanceMapArtists",
@@ -77,6 +79,7 @@ __all__ = [
     "draw_cutflow",
     "draw_efficiency_map",
     "draw_experiment_label",
+    "draw_fit_quality",
     "draw_impacts",
     "draw_importance",
     "draw_importance_map",

@@ -12,6 +12,7 @@ from analysis.config import PlotConfig
 from analysis.plots.cutflow import cutflow_figures
 from analysis.plots.diagnostics import diagnostic_figures
 from analysis.plots.drawing import Sketch, draw_all
+from analysis.plots.fit_quality import fit_quality_figures
 from analysis.plots.impacts import impact_figures
 from analysis.plots.injections import injection_figures
 from analysis.plots.performance_scan import performance_scan_figures
@@ -84,6 +85,7 @@ FAMILIES: tuple[Callable[[FigureSources], Iterator[Sketch]], ...] = (
     lambda of: stitched_figures(of.windows, blinded=of.blinded),
     lambda of: significance_figures(of.results.get("windows", ()), blinded=of.blinded),
     lambda of: diagnostic_figures(of.diagnostics, blinded=of.blinded),
+    lambda of: fit_quality_figures(of.results.get("windows", ())),
     lambda of: validation_figures(of.validation),
     lambda of: impact_figures(of.results.get("signals", ()), blinded=of.blinded),
     _injections,

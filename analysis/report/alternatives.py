@@ -11,6 +11,7 @@ from analysis.signal_shapes import SignalShape
 
 __all__ = [
     "cutflow_alt",
+    "fits_alt",
     "impact_alt",
     "limits_alt",
     "map_alt",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 Document = Mapping[str, Any]
+
+_LOW_P = 0.05
 
 
 def spectrum_alt(window: Document, selection: Document, signals: Sequence[SignalShape] = ()) -> str:
@@ -54,6 +57,18 @@ def stitched_alt(windows: Sequence[Document], name: str) -> str:
     return (
         f"Spectra of windows that do not overlap, {selection_text(name)}, with the background predicted for each and "
         f"pulls. Local z of all windows: {', '.join(found)}."
+    )
+
+
+def fits_alt(windows: Sequence[Document]) -> str:
+    """Describe the quality of all background fits."""
+    found = [one["fit"]["p_value"] for window in windows for one in window["selections"] if one["fit"] is not None]
+    if not found:
+        return "No background fit succeeded."
+    low = sum(p < _LOW_P for p in found)
+    return (
+        f"p-values of {len(found)} background fits in order, beside those of perfect fits: {low} are below "
+        f"{number(_LOW_P)}, the smallest is {p_value(min(found))}."
     )
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "Row",
     "csv_text",
     "cutflow_rows",
+    "fit_rows",
     "impact_rows",
     "limit_rows",
     "map_rows",
@@ -102,6 +103,15 @@ def stitched_rows(results: Iterable[WindowResult], name: str) -> Iterator[Row]:
 
 def _is_inside(row: Sequence[Any], interval: tuple[float, float]) -> bool:
     return bool(row[0] >= interval[0] and row[1] <= interval[1])
+
+
+def fit_rows(windows: Iterable[Document]) -> Iterator[Row]:
+    """Rows of the background fits: window, selection, function and quality."""
+    yield "window low [GeV]", "window high [GeV]", "selection", "function", "chi2", "ndof", "p"
+    for window in windows:
+        for one in window["selections"]:
+            if (fit := one["fit"]) is not None:
+                yield *window["signal"], one["name"], fit["function"], fit["chi2"], fit["ndof"], fit["p_value"]
 
 
 def significance_rows(window: Document) -> Iterator[Row]:

@@ -125,6 +125,7 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
         "notes": _notes(sources),
         "overview": tables.overview_table(results),
         "scan_figures": [] if sources.blinded else search_figures.overview_figures(sources.figure, results),
+        "fit_figures": search_figures.fit_figures(sources.figure, results["windows"]),
         "validation_figures": search_figures.validation_figures(sources.figure, sources.verdicts),
         "stitched_figures": search_figures.stitched_figures(sources.figure, results["windows"], sources.windows),
         "windows": [_window(sources, window) for window in results["windows"]],

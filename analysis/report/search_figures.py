@@ -14,6 +14,7 @@ from analysis.signal_shapes import most_sensitive
 
 __all__ = [
     "Show",
+    "fit_figures",
     "impact_figures",
     "overview_figures",
     "significance_figures",
@@ -55,6 +56,12 @@ def significance_figures(show: Show, window: Document) -> list[Figure]:
     stem = "significance_{:g}-{:g}".format(*window["signal"])
     title = f"{window_text(window)}: significance against efficiency"
     return show(stem, title, alternatives.significance_alt(window), data.significance_rows(window))
+
+
+def fit_figures(show: Show, windows: Sequence[Document]) -> list[Figure]:
+    """Show the p-values of all background fits."""
+    alt = alternatives.fits_alt(windows)
+    return show("fits", "p-values of the background fits", alt, data.fit_rows(windows))
 
 
 def validation_figures(show: Show, verdicts: Sequence[Document]) -> list[Figure]:

@@ -16,6 +16,7 @@ from scipy import stats
 
 from analysis.evaluation import SearchData, WindowResult, evaluate_window
 from analysis.learning import PassWeights
+from analysis.plots.fit_quality import draw_fit_quality, fit_quality_figures
 from analysis.plots.impacts import draw_impacts, impact_figures
 from analysis.plots.significance import draw_significance, draw_significance_map, significance_figures
 from analysis.plots.spectrum import draw_spectrum
@@ -273,6 +274,27 @@ def test_the_map_has_every_significance_in_its_place_and_holes_where_there_is_no
     assert len(artists.numbers) == 3
     stems = [sketch.stem for sketch in significance_figures([documents[0], failed, lost])]
     assert stems == ["significance", "significance_3300-3700"]
+
+
+def test_p_values_of_fits_are_compared_with_the_order_statistics_of_uniform_ones() -> None:
+    values = np.random.default_rng(8).random(19)
+    windows = [
+        {"signal": [0, 1], "selections": [{"name": "inclusive", "fit": {"p_value": p}}, {"name": "lost", "fit": None}]}
+        for p in values
+    ]
+    artists = draw_fit_quality(windows, ax=axes())
+    assert list(artists.points) == ["inclusive"]
+    np.testing.assert_array_equal(artists.points["inclusive"].get_ydata(), np.sort(values))
+    # the i-th of 19 uniform numbers has the mean i / 20
+    np.testing.assert_allclose(artists.points["inclusive"].get_xdata(), np.arange(1, 20) / 20)
+    # by simulation: each of them lies in the band in 95 % of sets
+    sets = np.sort(np.random.default_rng(9).random((20_000, 19)), axis=1)
+    ends = artists.band.get_paths()[0].vertices
+    low, high = (np.array([pick(ends[np.isclose(ends[:, 0], i / 20), 1]) for i in range(1, 20)]) for pick in (min, max))
+    inside = ((sets > low) & (sets < high)).mean(axis=0)
+    np.testing.assert_allclose(inside, 0.95, atol=4 * (0.95 * 0.05 / 20_000) ** 0.5)
+    assert [sketch.stem for sketch in fit_quality_figures(windows)] == ["fits"]
+    assert list(fit_quality_figures(windows[:1])) == []
 
 
 def impacts(n: int, *, observed: bool = True) -> dict[str, Any]:

@@ -17,7 +17,7 @@ __all__ = ["code_digest"]
 
 _FOLDER = Path(__file__).parent
 
-_PRESENTATION = ("cli", "comparison.py", "console.py", "demo", "plots", "report", "summary*.py")
+_PRESENTATION = ("cli", "comparison.py", "console.py", "demo", "notebook.py", "plots", "report", "summary*.py")
 _STAGES = ("code_digest.py", "workflow*.py")
 _VALIDATION = ("averages.py", "validation", "verdicts.py")
 _LIMITS = ("injection", "limits")

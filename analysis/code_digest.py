@@ -17,7 +17,10 @@ __all__ = ["code_digest"]
 
 _FOLDER = Path(__file__).parent
 
-_PRESENTATION = ("cli", "comparison.py", "console.py", "demo", "notebook.py", "plots", "report", "summary*.py")
+_PRESENTATION = (
+    *("cli", "comparison.py", "console.py", "demo", "notebook.py", "plots", "report", "signal_shapes.py"),
+    "summary*.py",
+)
 _STAGES = ("code_digest.py", "workflow*.py")
 _VALIDATION = ("averages.py", "validation", "verdicts.py")
 _LIMITS = ("injection", "limits")
@@ -31,24 +34,43 @@ _UNUSED: dict[str, tuple[str, ...]] = {
         *_LIMITS,
         *_DIAGNOSTICS,
         *("bump.py", "compute", "control*.py", "event_list.py", "homogeneity.py", "location.py", "look_elsewhere.py"),
-        *("mass_point.py", "performance.py", "plugins.py", "processed.py", "pseudo_experiments.py", "published.py"),
+        *(
+            "mass_plane.py",
+            "mass_point.py",
+            "performance.py",
+            "plugins.py",
+            "processed.py",
+            "pseudo_experiments.py",
+            "published.py",
+        ),
         *("registry.py", "sculpting.py", "seeds.py", "signal*.py", "spectrum_file.py", "store", "unblinding.py"),
     ),
     "signals": (*_PRESENTATION, *_VALIDATION, *_LIMITS, *_DIAGNOSTICS, "code_digest.py", "workflow_[!s]*.py"),
     "samples": (*_PRESENTATION, *_STAGES, *_LIMITS, *_DIAGNOSTICS, "verdicts.py"),
+    "diagnostics": (
+        *_PRESENTATION,
+        *_STAGES,
+        *_VALIDATION,
+        *_LIMITS,
+        "compute",
+        "location.py",
+        "processed.py",
+        "store",
+    ),
     "injections": (*_PRESENTATION, *_STAGES, *_VALIDATION, *_DIAGNOSTICS, "limits"),
 }
 """By stage; file name patterns directly below `analysis`."""
 
 
 @cache
-def code_digest(stage: Literal["search", "signals", "samples", "injections"]) -> str:
+def code_digest(stage: Literal["search", "signals", "samples", "injections", "diagnostics"]) -> str:
     """Digest of the sources that the results of a stage depend on.
 
     Parameters
     ----------
     stage : str
-        "search": windows; "signals": signal samples scored by a search; "samples": signal-free tests; "injections".
+        "search": windows; "signals": signal samples scored by a search; "samples": signal-free tests; "injections";
+        "diagnostics".
 
     Returns
     -------

@@ -197,6 +197,9 @@ class WindowResult:
         Classifier settings by fold, where they were chosen; empty while blinded.
     training_seed : int
         0 for the training that is the result of the window, 1 and more for further ones.
+    truth : hist.Hist or None
+        What of the spectrum is simulated signal in pseudodata, on the same axes; None where there is none, for further
+        trainings, and while blinded: it is part of the data.
     """
 
     window: MassWindow
@@ -211,6 +214,7 @@ class WindowResult:
     scalings: tuple[PercentileMap, ...] = ()
     choices: tuple[Choice, ...] = ()
     training_seed: int = 0
+    truth: hist.Hist[Any] | None = None
 
     def __repr__(self) -> str:
         found = ", ".join(f"{one.name} z {text_of(one.row['z'])}" for one in self.selections)
@@ -286,6 +290,7 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
         None if data.blinded else _compact(passes.values[:, tested]),
         thresholds=passes.thresholds if first else None,
         training_seed=training_seed,
+        truth=_true_spectrum(data, edges, passes) if first else None,
     )
 
 
@@ -411,6 +416,12 @@ def _truth(data: SearchData, window: MassWindow, passes: PassWeights) -> list[fl
     is_signal = data.table.in_datasets(data.signal_datasets)[inside]
     signal, background = weights[is_signal].sum(axis=0), weights[~is_signal].sum(axis=0)
     return [float(s / np.sqrt(b)) if b > 0 else None for s, b in zip(signal, background, strict=True)]
+
+
+def _true_spectrum(data: SearchData, edges: NDArray[np.float64], passes: PassWeights) -> hist.Hist[Any] | None:
+    if not data.signal_datasets or data.blinded:
+        return None
+    return fill_spectrum(data.table, edges, passes, of=data.table.in_datasets(data.signal_datasets))
 
 
 def _hide(spectrum: hist.Hist[Any], window: MassWindow, blinded: bool) -> hist.Hist[Any]:

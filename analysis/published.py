@@ -29,7 +29,15 @@ from analysis.learning.decorrelation import PercentileMap
 from analysis.regions import MassWindow
 from analysis.table import EventTable
 
-__all__ = ["Classifier", "ScoredEvents", "load_classifiers", "save_classifier", "score_events", "scored_columns"]
+__all__ = [
+    "Classifier",
+    "ScoredEvents",
+    "load_classifiers",
+    "save_classifier",
+    "score_events",
+    "scored_columns",
+    "votes",
+]
 
 _RECORD = "classifier.json"
 _SCALING = "decorrelation.npz"
@@ -55,6 +63,8 @@ class Classifier:
         See `analysis.learning.PassWeights`.
     random_state : int
         Seed of the search, for the tie-break.
+    nested : bool
+        Whether folds were equally large in every bin of the dijet mass, as nested cross-fitting has them.
     """
 
     window: MassWindow
@@ -66,6 +76,7 @@ class Classifier:
     achieved: tuple[float, ...]
     thresholds: NDArray[np.float64]
     random_state: int
+    nested: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,7 +209,7 @@ def score_events(table: EventTable, classifier: Classifier) -> ScoredEvents:
         mean = members.mean(axis=1, dtype=np.float64).astype(np.float32)
         folds[rows, fold] = mean
         cut = mean[:, None] if n_cuts == 1 else members
-        values[rows] += _passes(cut, tie, classifier.thresholds[fold])
+        values[rows] += votes(cut, tie, classifier.thresholds[fold]).mean(axis=1)
     values /= n_folds
     values[:, 0] = 1.0
     passes = PassWeights(
@@ -233,13 +244,25 @@ def scored_columns(table: EventTable, scored: Sequence[ScoredEvents]) -> pa.Tabl
     return pa.table(columns)
 
 
-def _passes(cut: NDArray[np.float32], tie: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n_events, n_selections): mean over the cuts of whether score, then tie-break, is above the threshold."""
+def votes(cut: NDArray[np.float32], tie: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say which events are above the thresholds of one fold, by score and then by tie-break.
+
+    Parameters
+    ----------
+    cut : (n_events, n_cuts) float32
+        Scores: the mean of the members, or one a member.
+    tie : (n_events,) float64
+    thresholds : (n_cuts, n_selections, 2) float64
+
+    Returns
+    -------
+    (n_events, n_cuts, n_selections) bool
+    """
     score = cut[:, :, None].astype(np.float64)
-    above = (score > thresholds[None, :, :, 0]) | (
+    above: NDArray[np.bool_] = (score > thresholds[None, :, :, 0]) | (
         (score == thresholds[None, :, :, 0]) & (tie[:, None, None] > thresholds[None, :, :, 1])
     )
-    return np.asarray(above.mean(axis=1), np.float64)
+    return above
 
 
 @dataclass(frozen=True)
@@ -313,6 +336,7 @@ def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Clas
         tuple(document["achieved"]),
         np.array(document["thresholds"], object).astype(np.float64),
         config.random_state,
+        config.learning.cross_fitting == "nested",
     )
 
 

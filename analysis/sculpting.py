@@ -7,7 +7,7 @@ Pearson 1900; S. Wilks 1935), generalised to weighted events and to pass weights
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,10 @@ from analysis.learning import PassWeights
 from analysis.regions import MassWindow
 from analysis.table import EventTable
 
-__all__ = ["NonClosure", "Sculpting", "sculpting"]
+__all__ = ["NonClosure", "Sculpting", "sculpting", "spectrum_sculpting"]
 
 Array = NDArray[np.float64]
+Spectrum = tuple[Array, Array]
 
 MIN_EVENTS = 5.0
 """Bins are merged until so many (effective) events are expected to pass, and to fail."""
@@ -121,12 +122,43 @@ def sculpting(
     )
 
 
+def spectrum_sculpting(name: str, edges: Array, everything: Spectrum, passing: Spectrum) -> Sculpting:
+    """Measure and test one selection from histograms alone, such as those of a blinded search.
+
+    Parameters
+    ----------
+    name : str
+        Of the selection.
+    edges : (n_bins + 1,) float64
+        Mass bins, GeV.
+    everything, passing : pair of (n_bins,) float64
+        Sums of weights, and of squared weights, of all events and of those that pass; zero in bins that are left out.
+
+    Returns
+    -------
+    Sculpting
+        The same as of the events where these have equal weights. Else the variance of the pass weights is that of
+        events whose weights do not depend on whether they pass.
+    """
+    (weight, squared), (passed, passed_squared) = everything, passing
+    sums = _Sums(weight, passed, squared)
+    average, norm = _average(sums), squared.sum()
+    if norm <= 0:
+        return _measured(name, edges, sums, 0.0)
+    mean = passed.sum() / weight.sum()
+    return _measured(name, edges, sums, passed_squared.sum() / norm - 2 * average * mean + average**2)
+
+
 def _one(name: str, table: EventTable, passes: Array, edges: Array, window: MassWindow | None) -> Sculpting:
     mjj, weight = table.mjj, table.weight
     inside = (mjj >= edges[0]) & (mjj < edges[-1])
     sums = _sums(mjj[inside], weight[inside], passes[inside], edges)
+    found = _measured(name, edges, sums, _variance(weight[inside], passes[inside], _average(sums)))
+    return found if window is None else replace(found, non_closure=_non_closure(mjj, weight, passes, window))
+
+
+def _measured(name: str, edges: Array, sums: _Sums, variance: float) -> Sculpting:
     average = _average(sums)
-    variance = _variance(weight[inside], passes[inside], average)
     filled = np.where(sums.weight != 0, sums.weight, np.nan)
     starts = _merge(sums, average)
     statistic = ratio = 0.0
@@ -143,7 +175,6 @@ def _one(name: str, table: EventTable, passes: Array, edges: Array, window: Mass
         likelihood_ratio=ratio,
         ndof=ndof,
         p_value=float(chi2.sf(statistic, ndof)) if ndof else 1.0,
-        non_closure=None if window is None else _non_closure(mjj, weight, passes, window),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import hist
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +22,7 @@ from analysis.published import Classifier
 from analysis.regions import MassWindow
 from analysis.signal import net_yield
 from analysis.signal_yields import SignalSample, SignalYields, signal_modifiers, signal_yields
-from analysis.spectra import NOMINAL
+from analysis.spectra import NOMINAL, selection_counts
 from analysis.statistics import (
     Counting,
     Impacts,
@@ -34,7 +35,7 @@ from analysis.statistics import (
     upper_limit,
 )
 
-__all__ = ["RULE", "PointTask", "absorbed_fraction", "evaluate_point"]
+__all__ = ["RULE", "PointResult", "PointTask", "absorbed_fraction", "evaluate_point"]
 
 Array = NDArray[np.float64]
 
@@ -65,24 +66,45 @@ class PointTask:
     blinded: bool
 
 
-def evaluate_point(task: PointTask) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+@dataclass(frozen=True)
+class PointResult:
+    """What was found of one signal sample.
+
+    Attributes
+    ----------
+    document : dict
+        JSON-ready, as an item of "signals" in `results.schema.json`.
+    workspaces : dict of str to dict
+        pyhf workspaces by the name "<window>_<selection>", for every selection of every window with signal events.
+    spectra : dict of str to hist.Hist
+        Nominal events by the name of the window, in the normalisation of the sample; axes `mjj` on the fit grid,
+        `selection`, `variation`.
+    """
+
+    document: dict[str, Any]
+    workspaces: dict[str, dict[str, Any]]
+    spectra: dict[str, hist.Hist[Any]]
+
+
+def evaluate_point(task: PointTask) -> PointResult:
     """Count a signal in all selections of all windows, and limit it where each selection is most sensitive.
 
     The window of a selection is the one with the best `approximate_limit` on the signal; no observed count enters.
 
     Returns
     -------
-    document : dict
-        JSON-ready, as an item of "signals" in `results.schema.json`.
-    workspaces : dict of str to dict
-        pyhf workspaces by the name "<window>_<selection>", for every selection of every window with signal events.
+    PointResult
     """
     sample = task.sample
-    found = [
-        _count(sample, signal_yields(sample, classifier, window.edges), window, task.config.background.sqrt_s_gev)
+    yields = [
+        signal_yields(sample, classifier, window.edges)
         for classifier, window in zip(task.classifiers, task.windows, strict=True)
     ]
-    counts = [one for of_window in found for one in of_window]
+    counts = [
+        one
+        for found, window in zip(yields, task.windows, strict=True)
+        for one in _count(sample, found, window, task.config.background.sqrt_s_gev)
+    ]
     ranked = [one for one in counts if one.rank() is not None]
     document = {
         "dataset": sample.name,
@@ -95,7 +117,8 @@ def evaluate_point(task: PointTask) -> tuple[dict[str, Any], dict[str, dict[str,
         "yields": [one.to_json() for one in counts],
         "reason": None,
     }
-    return document, {f"{one.window.name}_{one.selection.name}": one.workspace() for one in ranked}
+    workspaces = {f"{one.window.name}_{one.selection.name}": one.workspace() for one in ranked}
+    return PointResult(document, workspaces, {found.window.name: found.spectrum for found in yields})
 
 
 def _most_sensitive(counts: Sequence[_Count]) -> list[_Count]:
@@ -181,7 +204,8 @@ def _count(sample: SignalSample, yields: SignalYields, window: WindowResult, sqr
     for selection in window.selections:
         index = yields.selections.index(selection.name)
         events = float(yields.events[NOMINAL][index])
-        absorbed = absorbed_fraction(selection, events, yields.spectra[index], window, sqrt_s_gev)
+        counts_by_bin = selection_counts(yields.spectrum, selection.name)
+        absorbed = absorbed_fraction(selection, events, counts_by_bin, window, sqrt_s_gev)
         modifiers: list[SignalSystematic] = []
         reason = selection.reason
         try:

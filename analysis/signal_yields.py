@@ -7,9 +7,10 @@ cut. The ratios of varied to nominal yields become modifiers of the signal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import hist
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from analysis.published import Classifier, score_events
 from analysis.regions import MassWindow
 from analysis.schema import weight_column
-from analysis.spectra import NOMINAL
+from analysis.spectra import NOMINAL, fill_spectrum
 from analysis.statistics import SignalSystematic, combined_modifier, signal_statistics, yield_modifier
 from analysis.table import EventTable
 
@@ -68,15 +69,15 @@ class SignalYields:
         Sums of squared weights.
     events : dict of str to (n_selections,) float64
         Sums of weights; "nominal", variations of jets such as "jmsUp", and columns of varied weights.
-    spectra : (n_selections, n_bins) float64
-        Nominal events on the fit grid of the window.
+    spectrum : hist.Hist
+        Nominal events on the fit grid of the window; axes `mjj`, `selection`, `variation`.
     """
 
     window: MassWindow
     selections: tuple[str, ...]
     squares: Array
     events: dict[str, Array]
-    spectra: Array
+    spectrum: hist.Hist[Any]
 
 
 def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) -> SignalYields:
@@ -104,8 +105,8 @@ def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) ->
     for column in weight_columns(sample.systematics):
         events[column] = nominal.column(column)[inside[NOMINAL]] @ chosen[NOMINAL]
     squares = weights[NOMINAL] ** 2 @ chosen[NOMINAL] ** 2
-    spectra = [np.histogram(nominal.mjj, edges, weights=nominal.weight * column)[0] for column in values[NOMINAL].T]
-    return SignalYields(window, passes.names, squares, events, np.stack(spectra))
+    spectrum = fill_spectrum(nominal, edges, replace(passes, values=values[NOMINAL]))
+    return SignalYields(window, passes.names, squares, events, spectrum)
 
 
 def _joined(tables: Mapping[str, EventTable]) -> EventTable:

@@ -17,7 +17,9 @@ __all__ = ["NOMINAL", "fill_spectrum", "selection_counts", "selection_variances"
 NOMINAL = "nominal"
 
 
-def fill_spectrum(table: EventTable, edges: NDArray[np.float64], passes: PassWeights) -> hist.Hist[Any]:
+def fill_spectrum(
+    table: EventTable, edges: NDArray[np.float64], passes: PassWeights, *, of: NDArray[np.bool_] | None = None
+) -> hist.Hist[Any]:
     """Histogram m_jj for every selection.
 
     Parameters
@@ -26,6 +28,8 @@ def fill_spectrum(table: EventTable, edges: NDArray[np.float64], passes: PassWei
     edges : (n_bins + 1,) float64
         Bin edges, GeV.
     passes : PassWeights
+    of : (n_events,) bool, optional
+        Which events are filled; all where absent.
 
     Returns
     -------
@@ -42,6 +46,8 @@ def fill_spectrum(table: EventTable, edges: NDArray[np.float64], passes: PassWei
     mjj, weight = table.mjj, table.weight
     for index, name in enumerate(passes.names):
         passing = passes.values[:, index] > 0
+        if of is not None:
+            passing &= of
         spectrum.fill(
             mjj=mjj[passing],
             selection=name,

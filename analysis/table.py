@@ -212,24 +212,30 @@ class EventTable:
         mask: NDArray[np.bool_] = pc.is_in(self.table["dataset"], pa.array(list(names), pa.string())).to_numpy()
         return mask
 
+    def replaced(self, columns: Mapping[str, NDArray[Any] | pa.Array]) -> Self:
+        """Return the table with other values, (n_events,), in some of its columns, whose types stay."""
+        table = self.table
+        for name, values in columns.items():
+            index = table.column_names.index(name)
+            field = table.schema.field(index)
+            table = table.set_column(index, field, pa.array(values).cast(field.type))
+        return type(self)(table, self.features)
+
     def reweighted(self, factors: Mapping[str, float]) -> Self:
         """Return the table with columns of weights multiplied by factors."""
-        table = self.table
-        for name, factor in factors.items():
-            index = table.column_names.index(name)
-            table = table.set_column(index, name, pa.array(self.column(name) * factor))
-        return type(self)(table, self.features)
+        return self.replaced({name: self.column(name) * factor for name, factor in factors.items()})
 
     def _scaled(self, scales: Mapping[str, float]) -> Self:
         if all(scale == 1.0 for scale in scales.values()):
             return self
         labels = self.column("dataset")
         factor = np.select([labels == name for name in scales], list(scales.values()), 1.0)
-        table = self.table
-        for index, name in enumerate(table.column_names):
-            if name == "weight" or (name.startswith(WEIGHT_PREFIX) and name not in self.feature_names):
-                table = table.set_column(index, name, pa.array(self.column(name) * factor))
-        return type(self)(table, self.features)
+        scaled = [
+            name
+            for name in self.table.column_names
+            if name == "weight" or (name.startswith(WEIGHT_PREFIX) and name not in self.feature_names)
+        ]
+        return self.replaced({name: self.column(name) * factor for name in scaled})
 
     def _require_finite(self) -> None:
         for name in ("mjj", "weight"):

@@ -53,7 +53,7 @@ def window_verdict(
     -------
     dict
         "verdict", "reason", "flags", "combined" (non-closure and shift of each selection over the sources that keep the
-        drift) and "sources" (verdict, reason, flags and selections of each), JSON-ready.
+        drift), "sources" (verdict, reason, flags and selections of each) and "max_shift", as it was set; JSON-ready.
     """
     drift = set(drift)
     names = dict.fromkeys(record["source"] for record in records)
@@ -81,6 +81,7 @@ def window_verdict(
         "flags": flags,
         "combined": combined,
         "sources": sources,
+        "max_shift": settings.max_shift,
     }
 
 

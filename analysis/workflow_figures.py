@@ -16,7 +16,7 @@ from analysis.workflow import stage
 if TYPE_CHECKING:
     from analysis.plots import FigureSources
 
-__all__ = ["compare", "plot", "plot_injections", "report"]
+__all__ = ["compare", "figure_sources", "plot", "plot_injections", "report"]
 
 
 def plot(
@@ -55,7 +55,7 @@ def plot(
 
     with stage("plot"):
         drawn = save_figures(
-            _sources(folder, config), to or folder.plots, config.plots, only=only, backend=backend.here
+            figure_sources(folder, config), to or folder.plots, config.plots, only=only, backend=backend.here
         )
         if folder.has_results and to is None and not only:
             folder.record_figures()
@@ -135,17 +135,46 @@ def plot_injections(folder: ResultsFolder, config: SearchConfig, backend: Backen
     """
     from analysis.plots import save_injection_figures
 
-    sources = replace(_sources(folder, config), injections=folder.load_injections())
+    sources = replace(figure_sources(folder, config), injections=folder.load_injections())
     return save_injection_figures(sources, folder.plots, config.plots, backend=backend.here)
 
 
-def _sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources:
+def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources:
+    """Read what the figures of a results folder are made of.
+
+    Limits of another search than the results are left out; without results, all limits are there.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    config : SearchConfig
+        Blinds more than the results are, where it says so.
+
+    Returns
+    -------
+    FigureSources
+
+    Raises
+    ------
+    ResultsError
+        If the search has not run, or a window is missing.
+    """
     from analysis.plots import FigureSources
 
     found, blinded = folder.load_injections(), config.statistics.blind
-    if not folder.has_results and found:
-        return FigureSources(injections=found, blinded=blinded)
+    performance = folder.load_performance()
+    if not folder.has_results and (found or performance):
+        return FigureSources(injections=found, performance=performance, blinded=blinded)
     results, windows = folder.load_results()
     if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
         found = {}
-    return FigureSources(results, windows, found, blinded or results["blinded"])
+    return FigureSources(
+        results=results,
+        windows=windows,
+        injections=found,
+        diagnostics=folder.load_diagnostics() or (),
+        performance=performance,
+        signal_spectra=folder.load_signal_spectra(),
+        validation=folder.load_shown_verdicts(results.get("windows", ())),
+        blinded=blinded or results["blinded"],
+    )

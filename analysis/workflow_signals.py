@@ -14,7 +14,7 @@ from analysis.identity import digest
 from analysis.processed import ProcessedEvents, is_blinded
 from analysis.published import Classifier, load_classifiers
 from analysis.search import WindowResult
-from analysis.signal_points import RULE, PointTask, evaluate_point
+from analysis.signal_points import RULE, PointResult, PointTask, evaluate_point
 from analysis.signal_yields import SignalSample, weight_columns
 from analysis.spectra import NOMINAL
 from analysis.store import ResultsFolder
@@ -30,7 +30,7 @@ def evaluate_signals(
     backend: Backend,
     windows: Mapping[str, WindowResult],
 ) -> list[dict[str, Any]]:
-    """Count and limit all datasets of kind signal, and write their workspaces.
+    """Count and limit all datasets of kind signal, and write their workspaces and spectra.
 
     Parameters
     ----------
@@ -56,10 +56,11 @@ def evaluate_signals(
         classifiers = load_classifiers(folder.path)[1] if signals else []
     except ResultsError as error:
         documents = [_failed(dataset, str(error)) for dataset in signals.values()]
-        folder.save_signals(key, documents, {})
+        folder.save_signals(key, documents)
         return documents
-    documents, workspaces = _evaluate(events, config, folder, backend, windows, signals, classifiers)
-    folder.save_signals(key, documents, workspaces)
+    documents, found = _evaluate(events, config, folder, backend, windows, signals, classifiers)
+    workspaces = {name: point.workspaces for name, point in found.items()}
+    folder.save_signals(key, documents, workspaces, {name: point.spectra for name, point in found.items()})
     return documents
 
 
@@ -71,7 +72,7 @@ def _evaluate(
     windows: Mapping[str, WindowResult],
     signals: Mapping[str, Dataset],
     classifiers: list[Classifier],
-) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+) -> tuple[list[dict[str, Any]], dict[str, PointResult]]:
     results = {result.window.name: result for result in windows.values()}
     documents, tasks = {}, []
     for name, dataset in signals.items():
@@ -81,12 +82,12 @@ def _evaluate(
         sample = signal_sample(events, dataset, folder)
         chosen = tuple(results[one.window.name] for one in classifiers)
         tasks.append(PointTask(sample, tuple(classifiers), chosen, config, is_blinded(events, config)))
-    found = backend.map(evaluate_point, tasks)
-    workspaces = {}
-    for index, (document, written) in track(found, total=len(tasks), description="Scoring signals"):
+    scored = backend.map(evaluate_point, tasks)
+    found = {}
+    for index, point in track(scored, total=len(tasks), description="Scoring signals"):
         name = tasks[index].sample.name
-        documents[name], workspaces[name] = document, written
-    return [documents[name] for name in signals], workspaces
+        documents[name], found[name] = point.document, point
+    return [documents[name] for name in signals], found
 
 
 def searched_too(events: ProcessedEvents, name: str) -> str | None:

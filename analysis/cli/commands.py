@@ -17,6 +17,7 @@ from analysis.cli.export import export
 from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
 from analysis.cli.limit import inject, limit, print_limits
+from analysis.cli.performance import performance
 from analysis.cli.plot import plot
 from analysis.cli.report import report
 from analysis.cli.score import score
@@ -62,7 +63,7 @@ def run(
     **settings: Any,
 ) -> None:
     """Run the whole search: process, validate, scan, plot and report, each resuming from what is on disk."""
-    from analysis import workflow, workflow_figures, workflow_limits
+    from analysis import workflow, workflow_diagnostics, workflow_figures, workflow_limits
     from analysis.compute import open_backend
 
     config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
@@ -73,6 +74,7 @@ def run(
         if config.validation.in_run:
             workflow.validate(events, config, folder, backend, sources=config.validation.in_run)
         summary = workflow.scan(events, config, folder, backend)
+        workflow_diagnostics.diagnose(events, config, folder, backend)
         found = workflow_limits.limit(events, config, folder, backend) if limits else None
         workflow_figures.plot(folder, config, backend)
         page = workflow_figures.report(folder)
@@ -138,13 +140,14 @@ def validate(
 @options("exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "where")
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
-    from analysis import workflow
+    from analysis import workflow, workflow_diagnostics
     from analysis.compute import open_backend
     from analysis.processed import load_events
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
-        config = resolve_config(**settings, fallback=folder.config)
-        summary = workflow.scan(load_events(folder).without(exclude), config, folder, backend)
+        config, events = resolve_config(**settings, fallback=folder.config), load_events(folder).without(exclude)
+        summary = workflow.scan(events, config, folder, backend)
+        workflow_diagnostics.diagnose(events, config, folder, backend)
     _print_scan(summary, folder, config)
 
 
@@ -219,6 +222,7 @@ cli.add_command(impacts)
 cli.add_command(inject)
 cli.add_command(inspect)
 cli.add_command(limit)
+cli.add_command(performance)
 cli.add_command(plot)
 cli.add_command(report)
 cli.add_command(score)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.evaluation import WindowResult
 from analysis.published import Classifier
+from analysis.regions import Interval
 from analysis.table import EventTable
 
 __all__ = ["ScoredWindow"]
@@ -32,6 +33,8 @@ class ScoredWindow:
         Datasets that are simulated signal mixed into pseudodata; None where the truth is not known.
     random_state : int
         Seed of the search, which folds derive from.
+    hidden : tuple of (low, high)
+        While blinded the masks of all windows, GeV, whose events and bins are missing; else empty.
     """
 
     result: WindowResult
@@ -40,6 +43,7 @@ class ScoredWindow:
     classifier: Classifier | None
     signal_datasets: tuple[str, ...] | None
     random_state: int
+    hidden: tuple[Interval, ...] = ()
 
     @property
     def blinded(self) -> bool:

@@ -99,14 +99,11 @@ def add_signal(data: SearchData, signal: EventTable, name: str) -> SearchData:
         msg = f"{shared} events of signal {name} are among the searched ones: give the sample another run number."
         raise TableError(msg)
     names = [*FIXED_COLUMNS, *table.feature_names]
-    added = signal.table.select(names)
-    for column, values in (
-        ("weight", pa.array(np.ones(len(signal)))),
-        ("dataset", labels(np.zeros(len(signal), np.int32), [name])),
-    ):
-        index = names.index(column)
-        added = added.set_column(index, column, values.cast(table.table.schema.field(column).type))
-    joined = pa.concat_tables([table.table.select(names), added.cast(table.table.select(names).schema)])
+    plain = signal.replaced(
+        {"weight": np.ones(len(signal)), "dataset": labels(np.zeros(len(signal), np.int32), [name])}
+    )
+    kept = table.table.select(names)
+    joined = pa.concat_tables([kept, plain.table.select(names).cast(kept.schema)])
     truth = None if data.signal_datasets is None else (*data.signal_datasets, name)
     return replace(
         data, table=EventTable(joined.unify_dictionaries().combine_chunks(), table.features), signal_datasets=truth

@@ -21,7 +21,7 @@ from analysis.regions import RegionScan
 from analysis.search import fold_tasks, working_points
 from analysis.signal_points import absorbed_fraction
 from analysis.signal_yields import SignalSample, SignalYields, signal_modifiers, signal_yields
-from analysis.spectra import NOMINAL, window_counts
+from analysis.spectra import NOMINAL, selection_counts, window_counts
 from analysis.statistics import Counting, counting_workspace, counting_z, upper_limit
 from analysis.table import EventTable
 
@@ -157,6 +157,7 @@ class _Counted:
     def _selection(self, one: SelectionResult, n_obs: float | None, result: WindowResult) -> InjectedSelection:
         index, total = self.yields.selections.index(one.name), float(self.rest.tables[NOMINAL].weight.sum())
         events, sqrt_s_gev = float(self.yields.events[NOMINAL][index]), self.config.background.sqrt_s_gev
+        spectrum = selection_counts(self.yields.spectrum, one.name)
         found = InjectedSelection(
             name=one.name,
             efficiency=one.efficiency,
@@ -166,7 +167,7 @@ class _Counted:
             weight=one.weight,
             signal=events / total,
             signal_error=float(np.sqrt(self.yields.squares[index])) / total,
-            absorbed=absorbed_fraction(one, events, self.yields.spectra[index], result, sqrt_s_gev),
+            absorbed=absorbed_fraction(one, events, spectrum, result, sqrt_s_gev),
             reason=one.reason,
         )
         if found.reason is None and found.net <= 0:

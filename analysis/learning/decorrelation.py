@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.errors import TableError
@@ -221,10 +220,7 @@ class PercentileMap:
     def apply(self, table: EventTable) -> EventTable:
         """Replace the features of a table by their ranks, other columns kept."""
         ranks = self.transform(table.mjj, table.matrix(self.features))
-        result = table.table
-        for name, column in zip(self.features, ranks.T, strict=True):
-            result = result.set_column(result.column_names.index(name), name, pa.array(column))
-        return EventTable(result, table.features)
+        return table.replaced(dict(zip(self.features, ranks.T, strict=True)))
 
     def _apply(self, mjj: Array, X: NDArray[Any], function: Any, reference: int | None = None) -> NDArray[np.float32]:
         result = np.full(X.shape, np.nan, np.float32)

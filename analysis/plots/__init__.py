@@ -7,42 +7,106 @@ from analysis.plots.catalogue import FigureSources, save_figures, save_injection
 from analysis.plots.comparison import save_comparison
 from analysis.plots.control import ControlArtists, draw_control, save_control_figures
 from analysis.plots.cutflow import draw_cutflow, draw_n_minus_one
+from analysis.plots.ensemble import (
+    CountArtists,
+    OverlapArtists,
+    ScoreArtists,
+    SeedArtists,
+    draw_member_counts,
+    draw_overlaps,
+    draw_score_spread,
+    draw_scores,
+    draw_seeds,
+)
+from analysis.plots.fit_quality import FitQualityArtists, draw_fit_quality
+from analysis.plots.impacts import ImpactArtists, draw_impacts
+from analysis.plots.importance import ImportanceArtists, ImportanceMapArtists, draw_importance, draw_importance_map
 from analysis.plots.limits import LimitArtists, draw_limits
 from analysis.plots.maps import MapArtists, draw_efficiency_map
 from analysis.plots.mass_limits import MassLimitArtists, PlaneArtists, draw_limit_plane, draw_mass_limits
+from analysis.plots.performance import PerformanceArtists, compare_performance, draw_roc, draw_sic
+from analysis.plots.performance_scan import (
+    SubsetArtists,
+    WeightScanArtists,
+    draw_simulation_weight_scan,
+    draw_subsets,
+)
 from analysis.plots.scan import ScanArtists, draw_scan
 from analysis.plots.sensitivity import SensitivityArtists, draw_sensitivity
 from analysis.plots.signal_limits import SignalLimitArtists, draw_signal_limits
+from analysis.plots.significance import (
+    SignificanceArtists,
+    SignificanceMapArtists,
+    draw_significance,
+    draw_significance_map,
+)
 from analysis.plots.spectrum import SpectrumArtists, draw_spectrum
+from analysis.plots.stitched import StitchedArtists, draw_stitched
 from analysis.plots.strengths import StrengthArtists, draw_strength_efficiencies, draw_strength_limits
 from analysis.plots.style import draw_experiment_label, figure_style, selection_label
+from analysis.plots.validation import PullArtists, ShiftArtists, draw_validation_pulls, draw_validation_shifts
 
 __all__ = [
     "ControlArtists",
+    "CountArtists",
     "FigureSources",
+    "FitQualityArtists",
+    "ImpactArtists",
+    "ImportanceArtists",
+    "ImportanceMapArtists",
     "LimitArtists",
     "MapArtists",
     "MassLimitArtists",
+    "OverlapArtists",
+    "PerformanceArtists",
     "PlaneArtists",
+    "PullArtists",
     "ScanArtists",
+    "ScoreArtists",
+    "SeedArtists",
     "SensitivityArtists",
+    "ShiftArtists",
     "SignalLimitArtists",
+    "SignificanceArtists",
+    "SignificanceMapArtists",
     "SpectrumArtists",
+    "StitchedArtists",
     "StrengthArtists",
+    "SubsetArtists",
+    "WeightScanArtists",
+    "compare_performance",
     "draw_control",
     "draw_cutflow",
     "draw_efficiency_map",
     "draw_experiment_label",
+    "draw_fit_quality",
+    "draw_impacts",
+    "draw_importance",
+    "draw_importance_map",
     "draw_limit_plane",
     "draw_limits",
     "draw_mass_limits",
+    "draw_member_counts",
     "draw_n_minus_one",
+    "draw_overlaps",
+    "draw_roc",
     "draw_scan",
+    "draw_score_spread",
+    "draw_scores",
+    "draw_seeds",
     "draw_sensitivity",
+    "draw_sic",
     "draw_signal_limits",
+    "draw_significance",
+    "draw_significance_map",
+    "draw_simulation_weight_scan",
     "draw_spectrum",
+    "draw_stitched",
     "draw_strength_efficiencies",
     "draw_strength_limits",
+    "draw_subsets",
+    "draw_validation_pulls",
+    "draw_validation_shifts",
     "figure_style",
     "save_comparison",
     "save_control_figures",

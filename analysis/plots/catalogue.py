@@ -10,10 +10,18 @@ from typing import Any
 from analysis.compute import Backend
 from analysis.config import PlotConfig
 from analysis.plots.cutflow import cutflow_figures
+from analysis.plots.diagnostics import diagnostic_figures
 from analysis.plots.drawing import Sketch, draw_all
+from analysis.plots.fit_quality import fit_quality_figures
+from analysis.plots.impacts import impact_figures
 from analysis.plots.injections import injection_figures
+from analysis.plots.performance_scan import performance_scan_figures
 from analysis.plots.search import search_figures
+from analysis.plots.significance import significance_figures
+from analysis.plots.stitched import stitched_figures
+from analysis.plots.validation import validation_figures
 from analysis.search import WindowResult
+from analysis.signal_shapes import SignalSpectra
 from analysis.statistics import GlobalResult
 
 __all__ = ["FAMILIES", "FigureSources", "save_figures", "save_injection_figures", "sketches"]
@@ -30,6 +38,14 @@ class FigureSources:
     windows : sequence of WindowResult
     injections : mapping
         `limits.json`.
+    diagnostics : sequence of mapping
+        "windows" of `diagnostics.json`.
+    performance : mapping
+        `performance.json`.
+    signal_spectra : mapping of dataset to window name to hist.Hist
+        Of "signals" of the results.
+    validation : sequence of mapping
+        "windows" of `validation.json`.
     blinded : bool
         Show no data inside the masks, and nothing made of them.
     """
@@ -37,6 +53,10 @@ class FigureSources:
     results: Mapping[str, Any] = field(default_factory=dict)
     windows: Sequence[WindowResult] = ()
     injections: Mapping[str, Any] = field(default_factory=dict)
+    diagnostics: Sequence[Mapping[str, Any]] = ()
+    performance: Mapping[str, Any] = field(default_factory=dict)
+    signal_spectra: SignalSpectra = field(default_factory=dict)
+    validation: Sequence[Mapping[str, Any]] = ()
     blinded: bool = False
 
     @property
@@ -45,14 +65,31 @@ class FigureSources:
         return GlobalResult(**self.results["global"]) if "global" in self.results else None
 
 
+def _search(of: FigureSources) -> Iterator[Sketch]:
+    return search_figures(
+        of.windows,
+        blinded=of.blinded,
+        global_result=of.global_result,
+        signals=of.results.get("signals", ()),
+        spectra=of.signal_spectra,
+    )
+
+
 def _injections(of: FigureSources) -> Iterator[Sketch]:
     return injection_figures(of.injections, blinded=of.blinded)
 
 
 FAMILIES: tuple[Callable[[FigureSources], Iterator[Sketch]], ...] = (
     lambda of: cutflow_figures(of.results.get("cutflow", {}), of.results.get("n_minus_one", {})),
-    lambda of: search_figures(of.windows, blinded=of.blinded, global_result=of.global_result),
+    _search,
+    lambda of: stitched_figures(of.windows, blinded=of.blinded),
+    lambda of: significance_figures(of.results.get("windows", ()), blinded=of.blinded),
+    lambda of: diagnostic_figures(of.diagnostics, blinded=of.blinded),
+    lambda of: fit_quality_figures(of.results.get("windows", ())),
+    lambda of: validation_figures(of.validation),
+    lambda of: impact_figures(of.results.get("signals", ()), blinded=of.blinded),
     _injections,
+    lambda of: performance_scan_figures({} if of.blinded else of.performance),
 )
 """Each lists the figures that there are data for, in the order of the files' names on a page."""
 

@@ -21,7 +21,7 @@ from analysis.config import PlotConfig
 from analysis.limits import RULES
 from analysis.plots.drawing import Sketch, draw_all
 from analysis.plots.limit_values import sort_limits
-from analysis.plots.spectra_overlaid import draw_spectra
+from analysis.plots.spectra_overlaid import LEGEND_TITLE, draw_spectra
 from analysis.plots.style import MASS_LABEL, label_logarithmic, plain, selection_label, selection_styles, series_style
 
 __all__ = [
@@ -152,7 +152,7 @@ def draw_compared_scan(searches: Sequence[ComparedSearch], selection: str, *, ax
     ax.set(xlabel=MASS_LABEL, ylabel=r"Local significance $\mathit{z}$")
     ax.set_ylim(low - margin, high + (0.25 + 0.06 * len(searches)) * (high - low))
     ax.set_title(f"Selection: {selection_label(selection)}", loc="right")
-    return ComparisonArtists(points, ax.legend(loc="upper left"))
+    return ComparisonArtists(points, ax.legend(title=LEGEND_TITLE, loc="upper left"))
 
 
 def draw_compared_limits(
@@ -183,7 +183,7 @@ def draw_compared_limits(
     ax_ratio.axhline(1, color="0.6", linewidth=1, zorder=0)
     ax_ratio.set(xlabel=MASS_LABEL, ylabel="Ratio")
     ax.set_title(f"Selection: {selection_label(selection)}", loc="right")
-    return ComparisonArtists(points, ax.legend(loc="upper right"))
+    return ComparisonArtists(points, ax.legend(title=LEGEND_TITLE, loc="upper right"))
 
 
 def draw_compared_signals(searches: Sequence[ComparedSearch], rule: str, *, ax: Axes) -> ComparisonArtists:

@@ -26,7 +26,7 @@ from analysis.control_comparison import Component, ControlComparison
 from analysis.plots.drawing import Sketch, draw_all
 from analysis.plots.style import PALETTE, format_p_value, format_with_error
 
-__all__ = ["ControlArtists", "control_sketch", "draw_control", "save_control_figures"]
+__all__ = ["ControlArtists", "control_sketch", "draw_control", "italic", "save_control_figures"]
 
 _SIGNAL_STYLES = ("-", "--", ":", "-.")
 _LEGEND_SIZE = 13
@@ -194,11 +194,11 @@ def _set_x(content: ControlComparison, data: hist.Hist[Any], ax: Axes, ax_ratio:
     span = _occupied(data.axes[0].edges, np.maximum(values, model))
     ax.set(xlim=span, xlabel="")
     lowest = ax if ax_ratio is None else ax_ratio
-    lowest.set(xlim=span, xlabel=_italic(axis_label(content.variable)))
+    lowest.set(xlim=span, xlabel=italic(axis_label(content.variable)))
     ax.tick_params(labelbottom=lowest is ax)
 
 
-def _italic(label: str) -> str:
+def italic(label: str) -> str:
     """Set what stands between dollars in italics, as the other figures do."""
     return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label)
 

@@ -8,7 +8,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from matplotlib import rcParams
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from analysis.compute import Backend, Serial, track
@@ -18,10 +22,13 @@ from analysis.plots.style import draw_experiment_label, figure_style
 
 __all__ = ["Sketch", "draw_all", "save_figure"]
 
-_SUFFIXES = ("pdf", "png", "svg")
-
 # No dates: the same results give the same files.
-_METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+_CANVASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "pdf": (FigureCanvasPdf, {"CreationDate": None}),
+    "png": (FigureCanvasAgg, {}),
+    "svg": (FigureCanvasSVG, {"Date": None}),
+}
+"""By format: what draws it, and its metadata."""
 
 
 class Sketch(NamedTuple):
@@ -96,7 +103,7 @@ def draw_all(
     kept = {*keep, *(sketch.stem for sketch in known)}
     for path in folder.iterdir():
         # Stems hold dots, such as that of an efficiency.
-        if path.suffix[1:] in _SUFFIXES and path.name.removesuffix(path.suffix) not in kept:
+        if path.suffix[1:] in _CANVASES and path.name.removesuffix(path.suffix) not in kept:
             path.unlink()
     return [path for index in range(len(tasks)) for path in drawn[index]]
 
@@ -126,8 +133,12 @@ def save_figure(figure: Figure, folder: Path, stem: str, formats: Sequence[str])
     """
     paths = [folder / f"{stem}.{suffix}" for suffix in formats]
     for path in paths:
+        suffix = path.suffix[1:]
+        canvas, metadata = _CANVASES[suffix]
+        figure.set_dpi(rcParams["savefig.dpi"])
         with writing(path):
-            figure.savefig(path, metadata=_METADATA[path.suffix[1:]])
+            # What Figure.savefig does, without its second pass over the figure, which takes a third of the time.
+            getattr(canvas(figure), f"print_{suffix}")(path, metadata=metadata)
         figure.set_layout_engine("none")  # the layout is the same in every format, and slow
     return paths
 

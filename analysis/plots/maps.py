@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.contour import QuadContourSet
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.learning import INCLUSIVE
 from analysis.plots.style import PALETTE, mass_label
 
-__all__ = ["MapArtists", "draw_efficiency_map", "mapped_kind", "tightest"]
+__all__ = ["MapArtists", "draw_efficiency_map", "draw_plane", "efficiency_norm", "mapped_kind", "tightest"]
 
 Array = NDArray[np.float64]
 
@@ -65,15 +65,42 @@ def draw_efficiency_map(one: Mapping[str, Any], selection: str, *, ax: Axes, hig
     passed, inclusive = (np.array(events[name], np.float64) for name in (selection, INCLUSIVE))
     efficiency = np.divide(passed, inclusive, out=np.full(passed.shape, np.nan), where=inclusive > 0)
     first, second = (np.array(edges) for edges in one["edges"])
-    norm = PowerNorm(0.5, 0.0, highest)
-    mesh = ax.pcolormesh(first, second, np.ma.masked_invalid(efficiency.T), norm=norm, cmap="YlGnBu")
+    mesh = draw_plane((first, second), efficiency, efficiency_norm(highest), ax=ax)
     contours = _draw_signal(first, second, np.array(one["signal"].get(INCLUSIVE, np.zeros(passed.shape))), ax)
-    ax.set(xlabel=mass_label("j1"), ylabel=mass_label("j2"))
     if contours is not None:
         held = " and ".join(f"{100 * part:.0f}" for part in sorted(_HELD))
         ax.set_title(f"Contours: {held}% of the signal", loc="right", color=_SIGNAL)
     ax.set_title("No injection" if not one["strength"] else f"{one['strength']:.3g} injected events", loc="left")
     return MapArtists(mesh, contours)
+
+
+def draw_plane(
+    edges: Sequence[ArrayLike], values: Array, norm: Normalize, *, ax: Axes, cmap: str = "YlGnBu"
+) -> QuadMesh:
+    """Draw a quantity against the two jet masses.
+
+    Parameters
+    ----------
+    edges : two of (n + 1,) float64
+        GeV.
+    values : (n_1, n_2) float64
+        NaN is left white.
+    norm : matplotlib.colors.Normalize
+    ax : matplotlib.axes.Axes
+    cmap : str
+
+    Returns
+    -------
+    matplotlib.collections.QuadMesh
+        Its array is (n_2, n_1), masked where there is nothing.
+    """
+    ax.set(xlabel=mass_label("j1"), ylabel=mass_label("j2"))
+    return ax.pcolormesh(*edges, np.ma.masked_invalid(values.T), norm=norm, cmap=cmap)
+
+
+def efficiency_norm(highest: float = 1.0) -> Normalize:
+    """Colours of efficiencies up to `highest`, more of them for small ones."""
+    return PowerNorm(0.5, 0.0, highest)
 
 
 def mapped_kind(one: Mapping[str, Any]) -> str:

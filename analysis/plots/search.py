@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,13 +13,19 @@ from analysis.plots.limits import draw_limits
 from analysis.plots.scan import draw_scan
 from analysis.plots.spectrum import draw_spectrum
 from analysis.search import WindowResult
+from analysis.signal_shapes import SignalShape, SignalSpectra, signal_shapes
 from analysis.statistics import GlobalResult
 
 __all__ = ["search_figures"]
 
 
 def search_figures(
-    results: Sequence[WindowResult], *, blinded: bool = False, global_result: GlobalResult | None = None
+    results: Sequence[WindowResult],
+    *,
+    blinded: bool = False,
+    global_result: GlobalResult | None = None,
+    signals: Sequence[Mapping[str, Any]] = (),
+    spectra: SignalSpectra | None = None,
 ) -> Iterator[Sketch]:
     """List the figures of windows.
 
@@ -30,6 +37,10 @@ def search_figures(
         Show no data inside the masks and no observed limit, and draw no scan.
     global_result : GlobalResult, optional
         For the scan.
+    signals : sequence of mapping
+        "signals" of `results.json`.
+    spectra : mapping of dataset to window name to hist.Hist, optional
+        Their spectra, which those of the data are drawn with.
 
     Yields
     ------
@@ -40,17 +51,20 @@ def search_figures(
     for result, selection in selections:
         if selection.fit is not None:
             stem = f"spectrum_{result.window.name}_{selection.name}"
-            yield Sketch(stem, _spectrum, (result, selection.name, blinded))
+            shapes = signal_shapes(result.window, selection.name, signals, spectra or {}, blinded=blinded)
+            yield Sketch(stem, _spectrum, (result, selection.name, blinded, shapes))
     if results and not blinded:
         yield Sketch("scan", _scan, (results, global_result))
     for name in dict.fromkeys(selection.name for _, selection in selections if selection.limit is not None):
         yield Sketch(f"limits_{name}", _limits, (results, name, blinded))
 
 
-def _spectrum(result: WindowResult, selection: str, blinded: bool) -> tuple[Figure, Axes]:
+def _spectrum(
+    result: WindowResult, selection: str, blinded: bool, signals: Sequence[SignalShape]
+) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(8.5, 8.5), layout="constrained")
     ax, ax_pull = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    draw_spectrum(result, selection, ax=ax, ax_pull=ax_pull, blinded=blinded)
+    draw_spectrum(result, selection, ax=ax, ax_pull=ax_pull, blinded=blinded, signals=signals)
     figure.align_ylabels([ax, ax_pull])
     return figure, ax
 

@@ -19,9 +19,11 @@ from analysis.plots.style import MASS_LABEL, PALETTE, plain, selection_label, se
 from analysis.search import WindowResult
 from analysis.spectra import selection_counts, selection_variances
 
-__all__ = ["SpectraArtists", "draw_spectra"]
+__all__ = ["LEGEND_TITLE", "SpectraArtists", "draw_spectra"]
 
 Array = NDArray[np.float64]
+
+LEGEND_TITLE = "Results folder"
 
 _HEADROOM = 0.35
 _SPREAD = 0.5
@@ -81,7 +83,7 @@ def draw_spectra(
         (ratios[search.label],) = ax_ratio.plot(one.centres, one.fit / reference, **series_line(index))
     _set_ranges(content, ax, ax_ratio)
     ax.set_title(f"Window {window.replace('-', '–')} GeV, {selection_label(selection)}", loc="right")
-    return SpectraArtists(data, fits, ratios, ax.legend(loc="upper right"))
+    return SpectraArtists(data, fits, ratios, ax.legend(title=LEGEND_TITLE, loc="upper right"))
 
 
 @dataclass(frozen=True)

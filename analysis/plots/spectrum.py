@@ -1,8 +1,10 @@
-"""The m_jj spectrum of one selection in one window, with the background fit and the pulls."""
+"""The m_jj spectrum of one selection in one window, with the background fit, signals and the pulls."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import hist
@@ -12,6 +14,7 @@ from hist.intervals import poisson_interval
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgb
 from matplotlib.container import ErrorbarContainer
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
@@ -21,12 +24,21 @@ from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit
 from analysis.errors import WindowError
-from analysis.plots.style import MASS_LABEL, PALETTE, format_count, format_p_value, format_with_error, selection_label
+from analysis.plots.style import (
+    MASS_LABEL,
+    PALETTE,
+    format_count,
+    format_p_value,
+    format_with_error,
+    plain,
+    selection_label,
+)
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
+from analysis.signal_shapes import SignalShape, true_counts
 from analysis.spectra import NOMINAL, selection_counts
 
-__all__ = ["SpectrumArtists", "draw_spectrum"]
+__all__ = ["SpectrumArtists", "draw_regions", "draw_spectrum"]
 
 Array = NDArray[np.float64]
 
@@ -35,6 +47,17 @@ _CURVE_POINTS_PER_BIN = 4
 _SMALLEST_REACH = 3.0
 _HEADROOM = 0.40
 """Part of the logarithmic range that is added above the spectrum, for the legend."""
+
+_HIDDEN_COLOR = PALETTE[0]
+_SIGNAL_LINES = ((PALETTE[5], "--"), ("#00735c", "-."))
+_LABEL_WIDTH = 38
+"""Longest line of a label of a signal, characters."""
+
+_LINE_HEIGHT = 0.053
+"""Of a line of the legend, of the height of the axes."""
+
+_LEGEND_LEFT, _TEXT_LEFT, _TEXT_HEIGHT = 0.42, 0.75, 0.14
+"""Where legend and text begin, and how high the text is, of the axes."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +77,10 @@ class SpectrumArtists:
     text : matplotlib.text.Text
         Counts in the window.
     legend : matplotlib.legend.Legend
+    hidden : matplotlib.patches.StepPatch or None
+        The signal that is hidden in pseudodata; None where there is none, and while blinded.
+    signals : tuple of matplotlib.patches.StepPatch
+        Samples, alone.
     """
 
     data: ErrorbarContainer
@@ -63,6 +90,8 @@ class SpectrumArtists:
     pull_band: StepPatch
     text: Text
     legend: Legend
+    hidden: StepPatch | None = None
+    signals: tuple[StepPatch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,12 +105,21 @@ class _Content:
     selected: SelectionResult
     fit: BackgroundFit
     hidden: bool
+    truth: Array | None
 
 
 def draw_spectrum(
-    result: WindowResult, selection: str, *, ax: Axes, ax_pull: Axes, blinded: bool = False
+    result: WindowResult,
+    selection: str,
+    *,
+    ax: Axes,
+    ax_pull: Axes,
+    blinded: bool = False,
+    signals: Sequence[SignalShape] = (),
 ) -> SpectrumArtists:
     """Draw the spectrum of one selection, the fit to it, and the pulls below.
+
+    What of pseudodata is hidden signal is drawn as well, as many events as there are.
 
     Parameters
     ----------
@@ -91,7 +129,10 @@ def draw_spectrum(
     ax, ax_pull : matplotlib.axes.Axes
         For the spectrum, and for the pulls (n - b) / sqrt(b). They should share the x axis.
     blinded : bool
-        Show no data inside the mask, no count and no significance. A result that was made blinded is always drawn so.
+        Show no data inside the mask, no count, no significance and no hidden signal. A result that was made blinded is
+        always drawn so.
+    signals : sequence of SignalShape
+        Samples that are drawn as lines.
 
     Returns
     -------
@@ -103,15 +144,21 @@ def draw_spectrum(
         If the window has no such selection, or that has no fit.
     """
     content = _content(result, selection, blinded=blinded)
-    regions = _draw_regions(content.window, ax, ax_pull)
+    regions = draw_regions(content.window, ax, ax_pull)
     curve, band = _draw_fit(content, ax)
     data = _draw_data(content, ax)
+    hidden = _draw_hidden(content, ax)
+    shapes = tuple(_draw_signal(one, content.edges, index, ax) for index, one in enumerate(signals))
     pulls, pull_band = _draw_pulls(content, ax_pull)
-    _set_range(content, ax)
     ax.set_title(f"Selection: {selection_label(selection)}", loc="right")
-    text = ax.text(0.965, 0.6, _summary(content), transform=ax.transAxes, ha="right", va="top", fontsize="small")
-    legend = ax.legend(handles=[data, curve, band, *regions], loc="upper right")
-    return SpectrumArtists(data, curve, band, pulls, pull_band, text, legend)
+    handles: list[Any] = [data, curve, band, *([hidden] if hidden else []), *shapes, *regions]
+    legend = ax.legend(handles=handles, loc="upper right")
+    foot = 0.97 - _LINE_HEIGHT * sum(1 + str(one.get_label()).count("\n") for one in handles)
+    _set_range(content, signals, foot, ax)
+    text = ax.text(
+        *(0.965, foot - 0.02, _summary(content)), transform=ax.transAxes, ha="right", va="top", fontsize="small"
+    )
+    return SpectrumArtists(data, curve, band, pulls, pull_band, text, legend, hidden, shapes)
 
 
 def _content(result: WindowResult, name: str, *, blinded: bool) -> _Content:
@@ -125,7 +172,8 @@ def _content(result: WindowResult, name: str, *, blinded: bool) -> _Content:
     shown = (high <= result.window.mask[0]) | (low >= result.window.mask[1]) | (not hidden)
     counts = np.where(shown, selection_counts(result.spectrum, name), np.nan)
     variances = np.where(shown, _variances(result.spectrum, name), np.nan)
-    return _Content(result.edges, counts, variances, result.window, selected, selected.fit, hidden)
+    truth = None if hidden else true_counts(result.truth, name)
+    return _Content(result.edges, counts, variances, result.window, selected, selected.fit, hidden, truth)
 
 
 def _variances(spectrum: hist.Hist[Any], name: str) -> Array:
@@ -134,9 +182,23 @@ def _variances(spectrum: hist.Hist[Any], name: str) -> Array:
     return variances[:, axes["selection"].index(name), axes["variation"].index(NOMINAL)]
 
 
-def _draw_regions(window: MassWindow, ax: Axes, ax_pull: Axes) -> list[Artist]:
-    """Shade the window, hatch the rest of the mask, mark the sidebands at the foot; return one artist of each."""
-    for axes in (ax_pull, ax):
+def draw_regions(window: MassWindow, ax: Axes, *below: Axes) -> list[Artist]:
+    """Shade the window, hatch the rest of the mask, mark the sidebands at the foot; return one artist of each.
+
+    Parameters
+    ----------
+    window : MassWindow
+    ax : matplotlib.axes.Axes
+        Against m_jj in GeV.
+    *below : matplotlib.axes.Axes
+        Others, without the sidebands.
+
+    Returns
+    -------
+    list of matplotlib.artist.Artist
+        Of window, mask and sidebands, with labels for a legend.
+    """
+    for axes in (*below, ax):
         signal = axes.axvspan(*window.signal, color=_WINDOW_COLOR, alpha=0.22, linewidth=0, zorder=0)
         margins = [
             axes.axvspan(*side, facecolor="none", edgecolor="0.65", hatch="////", linewidth=0, zorder=0)
@@ -194,6 +256,35 @@ def _draw_data(content: _Content, ax: Axes) -> ErrorbarContainer:
     return container
 
 
+def _draw_hidden(content: _Content, ax: Axes) -> StepPatch | None:
+    if content.truth is None:
+        return None
+    return ax.stairs(
+        content.truth,
+        content.edges,
+        fill=True,
+        facecolor=(*to_rgb(_HIDDEN_COLOR), 0.3),
+        edgecolor=_HIDDEN_COLOR,
+        hatch="\\\\\\",
+        linewidth=1.4,
+        label="Hidden signal (truth)",
+        zorder=2.5,
+    )
+
+
+def _draw_signal(one: SignalShape, edges: Array, index: int, ax: Axes) -> StepPatch:
+    color, line = _SIGNAL_LINES[index % len(_SIGNAL_LINES)]
+    return ax.stairs(
+        one.counts,
+        edges,
+        color=color,
+        linestyle=line,
+        linewidth=2.2,
+        label=fill(plain(one.dataset), _LABEL_WIDTH) + f"\n{one.scale:.2g} × sample ({one.origin})",
+        zorder=3.5,
+    )
+
+
 def _draw_pulls(content: _Content, ax: Axes) -> tuple[StepPatch, StepPatch]:
     expected, covariance = content.fit.expected(content.edges)
     pulls = (content.counts - expected) / np.sqrt(expected)
@@ -207,14 +298,22 @@ def _draw_pulls(content: _Content, ax: Axes) -> tuple[StepPatch, StepPatch]:
     return bars, band
 
 
-def _set_range(content: _Content, ax: Axes) -> None:
+def _set_range(content: _Content, signals: Sequence[SignalShape], foot: float, ax: Axes) -> None:
+    """Set the range of the axes; what is drawn stays below the legend, whose foot is given, and the text."""
+    edges = content.edges
     filled = content.counts[content.counts > 0]
-    low, high = 0.3 * filled.min(), 1.2 * filled.max()
+    highest = np.max([np.nan_to_num(content.counts), *(one.counts for one in signals)], axis=0)
+    low, high = 0.3 * filled.min(), 1.2 * highest.max()
+    decades = (1 + _HEADROOM) * np.log10(high / low)
+    for left, height in ((_LEGEND_LEFT, foot), (_TEXT_LEFT, foot - _TEXT_HEIGHT)):
+        beneath = highest[edges[1:] > edges[0] + left * (edges[-1] - edges[0])].max()
+        if beneath > 0:
+            decades = max(decades, np.log10(1.8 * beneath / low) / (height - 0.02))
     ax.set_yscale("log", nonpositive="clip")
     ax.set(
-        xlim=(content.edges[0], content.edges[-1]),
-        ylim=(low, high * (high / low) ** _HEADROOM),
-        ylabel=f"Events / {content.edges[1] - content.edges[0]:g} GeV",
+        xlim=(edges[0], edges[-1]),
+        ylim=(low, low * 10**decades),
+        ylabel=f"Events / {edges[1] - edges[0]:g} GeV",
     )
 
 

@@ -7,23 +7,31 @@ from typing import Any
 
 from analysis.report.numbers import count, interval, number, p_value, percent, with_error, z_value
 from analysis.report.words import RULE_NAMES, global_text, largest_excess, selection_text, total_error, window_text
+from analysis.signal_shapes import SignalShape
 
 __all__ = [
     "cutflow_alt",
+    "fits_alt",
+    "impact_alt",
     "limits_alt",
     "map_alt",
     "scan_alt",
     "sensitivity_alt",
     "signal_limits_alt",
+    "significance_alt",
     "spectrum_alt",
+    "stitched_alt",
     "strength_alt",
+    "validation_alt",
 ]
 
 Document = Mapping[str, Any]
 
+_LOW_P = 0.05
 
-def spectrum_alt(window: Document, selection: Document) -> str:
-    """Describe the spectrum of one selection."""
+
+def spectrum_alt(window: Document, selection: Document, signals: Sequence[SignalShape] = ()) -> str:
+    """Describe the spectrum of one selection, and the signals in it."""
     fit = selection["fit"]
     quality = f"χ²/ndof = {fit['chi2']:.1f}/{fit['ndof']}, p = {p_value(fit['p_value'])}"
     background = with_error(selection["background"], total_error(selection))
@@ -32,9 +40,75 @@ def spectrum_alt(window: Document, selection: Document) -> str:
         f"the fit of {fit['function']} outside {interval(window['mask'])} GeV ({quality}) and pulls. In the window "
         f"{window_text(window)} {background} background events are expected"
     )
+    shapes = [f" Signal {one.dataset} is drawn {number(one.scale, 2)} times ({one.origin})." for one in signals]
     if selection["n_obs"] is None:
-        return f"{text}; what is observed there is withheld."
-    return f"{text} and {count(selection['n_obs'])} are observed: z = {z_value(selection['z'])}."
+        return f"{text}; what is observed there is withheld.{''.join(shapes)}"
+    return f"{text} and {count(selection['n_obs'])} are observed: z = {z_value(selection['z'])}.{''.join(shapes)}"
+
+
+def stitched_alt(windows: Sequence[Document], name: str) -> str:
+    """Describe the spectra of windows side by side."""
+    found = [
+        f"{interval(window['signal'])} GeV {z_value(one['z'])}"
+        for window in windows
+        for one in window["selections"]
+        if one["name"] == name and one["z"] is not None
+    ]
+    return (
+        f"Spectra of windows that do not overlap, {selection_text(name)}, with the background predicted for each and "
+        f"pulls. Local z of all windows: {', '.join(found)}."
+    )
+
+
+def fits_alt(windows: Sequence[Document]) -> str:
+    """Describe the quality of all background fits."""
+    found = [one["fit"]["p_value"] for window in windows for one in window["selections"] if one["fit"] is not None]
+    if not found:
+        return "No background fit succeeded."
+    low = sum(p < _LOW_P for p in found)
+    return (
+        f"p-values of {len(found)} background fits in order, beside those of perfect fits: {low} are below "
+        f"{number(_LOW_P)}, the smallest is {p_value(min(found))}."
+    )
+
+
+def significance_alt(window: Document) -> str:
+    """Describe the significance of one window against the efficiency."""
+    found = [
+        f"{percent(one['efficiency'])} {z_value(one['z'])}" for one in window["selections"] if one["z"] is not None
+    ]
+    return f"Local z of {window_text(window)} by efficiency of the selection: {', '.join(found)}."
+
+
+def validation_alt(verdicts: Sequence[Document]) -> str:
+    """Describe the tests on signal-free samples."""
+    sources: dict[str, list[float]] = {}
+    for window in verdicts:
+        for source in window["sources"]:
+            known = [one["z"] for one in source["selections"] if one["z"] is not None]
+            sources.setdefault(source["source"], []).extend(known)
+    tests = [
+        f"{name} {len(values)} tests, mean z {z_value(sum(values) / len(values))}"
+        for name, values in sources.items()
+        if values
+    ]
+    judged = [f"{one['window'].replace('-', '–')} GeV {one['verdict']}" for one in verdicts]
+    return (
+        f"Distribution of z on signal-free samples beside the unit Gaussian: {'; '.join(tests)}. Shift of z in each "
+        f"window with its verdict: {', '.join(judged)}."
+    )
+
+
+def impact_alt(signal: Document, one: Document) -> str:
+    """Describe pulls and impacts of a signal."""
+    observed = one["impacts"]["observed"]
+    shown = observed or one["impacts"]["expected"]
+    largest = [f"{item['name']} {number(max(abs(item['up']), abs(item['down'])))}" for item in shown["parameters"][:3]]
+    return (
+        f"Pulls and impacts on the strength of {signal['dataset']}, {'observed' if observed else 'expected'}: μ = "
+        f"{with_error(shown['strength'], shown['strength_error'])}. Largest of {len(shown['parameters'])} impacts: "
+        f"{', '.join(largest)}."
+    )
 
 
 def scan_alt(results: Document) -> str:

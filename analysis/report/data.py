@@ -10,19 +10,25 @@ from typing import Any
 import numpy as np
 
 from analysis.search import WindowResult
+from analysis.signal_shapes import SignalShape, true_counts
 from analysis.spectra import selection_counts
 
 __all__ = [
     "Row",
     "csv_text",
     "cutflow_rows",
+    "fit_rows",
+    "impact_rows",
     "limit_rows",
     "map_rows",
     "scan_rows",
     "sensitivity_rows",
     "signal_limit_rows",
+    "significance_rows",
     "spectrum_rows",
+    "stitched_rows",
     "strength_rows",
+    "validation_rows",
 ]
 
 Document = Mapping[str, Any]
@@ -42,7 +48,9 @@ def _undefined(value: object) -> bool:
     return value is None or (isinstance(value, float) and bool(np.isnan(value)))
 
 
-def spectrum_rows(result: WindowResult, name: str, *, blinded: bool) -> Iterator[Row]:
+def spectrum_rows(
+    result: WindowResult, name: str, *, blinded: bool, signals: Sequence[SignalShape] = ()
+) -> Iterator[Row]:
     """Rows of the spectrum of one selection: fit bins with counts, fit and pulls.
 
     Parameters
@@ -51,7 +59,9 @@ def spectrum_rows(result: WindowResult, name: str, *, blinded: bool) -> Iterator
     name : str
         Of a selection with a fit.
     blinded : bool
-        Leave the counts of masked bins out. Those of a result that was made blinded always are.
+        Leave the counts of masked bins and the hidden signal out. Those of a result that was made blinded always are.
+    signals : sequence of SignalShape
+        Samples that are drawn too.
 
     Yields
     ------
@@ -63,12 +73,78 @@ def spectrum_rows(result: WindowResult, name: str, *, blinded: bool) -> Iterator
         return
     low, high = result.edges[:-1], result.edges[1:]
     counts = selection_counts(result.spectrum, name)
-    if blinded or selection.n_obs is None:
+    hidden = blinded or selection.n_obs is None
+    if hidden:
         counts = np.where((high <= result.window.mask[0]) | (low >= result.window.mask[1]), counts, np.nan)
     expected, covariance = selection.fit.expected(result.edges)
     error, pulls = np.sqrt(np.diag(covariance)), (counts - expected) / np.sqrt(expected)
-    yield "m_jj low [GeV]", "m_jj high [GeV]", "observed [events]", "fit [events]", "fit error [events]", "pull"
-    yield from zip(*(column.tolist() for column in (low, high, counts, expected, error, pulls)), strict=True)
+    truth = None if hidden else true_counts(result.truth, name)
+    columns = [low, high, counts, expected, error, pulls, np.full(len(low), np.nan) if truth is None else truth]
+    yield (
+        *("m_jj low [GeV]", "m_jj high [GeV]", "observed [events]", "fit [events]", "fit error [events]", "pull"),
+        *("hidden signal [events]", *(f"{one.dataset} x {one.scale:.6g} [events]" for one in signals)),
+    )
+    columns += [one.counts for one in signals]
+    yield from zip(*(column.tolist() for column in columns), strict=True)
+
+
+def stitched_rows(results: Iterable[WindowResult], name: str) -> Iterator[Row]:
+    """Rows of the spectra of windows side by side: the bins inside each window, as in `spectrum_rows`."""
+    header = False
+    for result in results:
+        if any(one.name == name and one.n_obs is not None for one in result.selections):
+            for number, row in enumerate(spectrum_rows(result, name, blinded=False)):
+                if number == 0 and not header:
+                    yield "window", *row
+                    header = True
+                elif number > 0 and _is_inside(row, result.window.signal):
+                    yield result.window.name, *row
+
+
+def _is_inside(row: Sequence[Any], interval: tuple[float, float]) -> bool:
+    return bool(row[0] >= interval[0] and row[1] <= interval[1])
+
+
+def fit_rows(windows: Iterable[Document]) -> Iterator[Row]:
+    """Rows of the background fits: window, selection, function and quality."""
+    yield "window low [GeV]", "window high [GeV]", "selection", "function", "chi2", "ndof", "p"
+    for window in windows:
+        for one in window["selections"]:
+            if (fit := one["fit"]) is not None:
+                yield *window["signal"], one["name"], fit["function"], fit["chi2"], fit["ndof"], fit["p_value"]
+
+
+def significance_rows(window: Document) -> Iterator[Row]:
+    """Rows of the significance of one window: selection, efficiency, z, that of all trainings, and the truth."""
+    yield (
+        *("selection", "efficiency", "local z", "calibrated", "median of trainings", "16 %", "84 %"),
+        "S / sqrt(B) of hidden signal",
+    )
+    for one in window["selections"]:
+        spread = (one.get("seeds") or {}).get("z") or {}
+        trainings = (spread.get(key) for key in ("median", "low", "high"))
+        yield one["name"], one["efficiency"], one["z"], one["calibrated"], *trainings, one["s_over_sqrt_b"]
+
+
+def validation_rows(verdicts: Iterable[Document]) -> Iterator[Row]:
+    """Rows of the signal-free tests: by window, source and selection; the source "all" is their combination."""
+    keys = ("z", "z_error", "delta", "delta_error", "shift", "shift_error")
+    yield "window", "verdict", "source", "selection", *keys
+    for window in verdicts:
+        for name, found in [
+            *((one["source"], one["selections"]) for one in window["sources"]),
+            ("all", window["combined"]),
+        ]:
+            for one in found:
+                yield window["window"], window["verdict"], name, one["name"], *(one.get(key) for key in keys)
+
+
+def impact_rows(one: Document) -> Iterator[Row]:
+    """Rows of pulls and impacts of one selection of a signal, expected and observed."""
+    yield "fit", "parameter", "pull", "width after over before", "impact of +1 sigma on mu", "impact of -1 sigma on mu"
+    for kind in ("expected", "observed"):
+        for item in (one["impacts"][kind] or {"parameters": []})["parameters"]:
+            yield kind, item["name"], item["pull"], item["error"], item["up"], item["down"]
 
 
 def scan_rows(windows: Iterable[Document]) -> Iterator[Row]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis.config import SearchConfig, load_config
-from analysis.report import alternatives, data, settings, signal_tables, tables
+from analysis.report import alternatives, data, search_figures, settings, signal_tables, tables
 from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table, interval, percent
 from analysis.report.words import DECIDED, RULE_NAMES, search_verdict, selection_text, window_text
 from analysis.search import WindowResult
+from analysis.signal_shapes import SignalSpectra, signal_shapes
 from analysis.store import ResultsFolder
 from analysis.summary import blinding_note, selection_notes
 
@@ -34,6 +35,10 @@ class ReportSources:
     windows : tuple of WindowResult
     plots : pathlib.Path
         Folder of the figures.
+    signal_spectra : mapping of dataset to window name to hist.Hist
+        Of the signal samples.
+    verdicts : list of dict
+        "windows" of `validation.json`, as far as they belong to the results.
     """
 
     results: Document
@@ -43,6 +48,8 @@ class ReportSources:
     injections: Document
     windows: tuple[WindowResult, ...]
     plots: Path
+    signal_spectra: SignalSpectra
+    verdicts: Sequence[Document]
 
     @classmethod
     def read(cls, folder: ResultsFolder) -> ReportSources:
@@ -66,6 +73,8 @@ class ReportSources:
             injections,
             tuple(windows),
             folder.plots,
+            folder.load_signal_spectra(),
+            folder.load_shown_verdicts(results["windows"]),
         )
 
     @property
@@ -115,11 +124,14 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
         "validity": _validity(results["windows"]),
         "notes": _notes(sources),
         "overview": tables.overview_table(results),
-        "scan_figures": _scan_figures(sources),
+        "scan_figures": [] if sources.blinded else search_figures.overview_figures(sources.figure, results),
+        "fit_figures": search_figures.fit_figures(sources.figure, results["windows"]),
+        "validation_figures": search_figures.validation_figures(sources.figure, sources.verdicts),
+        "stitched_figures": search_figures.stitched_figures(sources.figure, results["windows"], sources.windows),
         "windows": [_window(sources, window) for window in results["windows"]],
         "limits": _limits(sources),
         "cutflow": _cutflow(sources),
-        "impacts": _impacts(results.get("signals", [])),
+        "impacts": _impacts(sources),
         "configuration": _configuration(sources.config.model_dump(mode="json")),
         "provenance": _provenance(sources),
     }
@@ -162,14 +174,6 @@ def _notes(sources: ReportSources) -> list[str]:
     return [*notes, *([note] if note else [])]
 
 
-def _scan_figures(sources: ReportSources) -> list[Figure]:
-    if sources.blinded:
-        return []
-    results = sources.results
-    alt, rows = alternatives.scan_alt(results), data.scan_rows(results["windows"])
-    return sources.figure("scan", "Local p-values of all windows", alt, rows)
-
-
 def _window(sources: ReportSources, window: Document) -> dict[str, Any]:
     result = next(one for one in sources.windows if tuple(one.window.signal) == tuple(window["signal"]))
     regions = {
@@ -191,10 +195,13 @@ def _window(sources: ReportSources, window: Document) -> dict[str, Any]:
         "table": tables.window_table(window, blinded=sources.blinded) if window["selections"] else None,
         "signals": tables.yield_table(sources.results.get("signals", []), window),
         "figures": [
-            figure
-            for one in window["selections"]
-            if one["fit"] is not None
-            for figure in _spectrum(sources, window, one, result)
+            *search_figures.significance_figures(sources.figure, window),
+            *(
+                figure
+                for one in window["selections"]
+                if one["fit"] is not None
+                for figure in _spectrum(sources, window, one, result)
+            ),
         ],
     }
 
@@ -218,12 +225,13 @@ def _capital(text: str) -> str:
 
 
 def _spectrum(sources: ReportSources, window: Document, selection: Document, result: WindowResult) -> list[Figure]:
-    name = selection["name"]
+    name, signals = selection["name"], sources.results.get("signals", [])
+    shapes = signal_shapes(result.window, name, signals, sources.signal_spectra, blinded=sources.blinded)
     return sources.figure(
         f"spectrum_{result.window.name}_{name}",
         f"{window_text(window)}, {selection_text(name)}",
-        alternatives.spectrum_alt(window, selection),
-        data.spectrum_rows(result, name, blinded=sources.blinded),
+        alternatives.spectrum_alt(window, selection, shapes),
+        data.spectrum_rows(result, name, blinded=sources.blinded, signals=shapes),
     )
 
 
@@ -322,8 +330,15 @@ def _cutflow(sources: ReportSources) -> dict[str, Any]:
     }
 
 
-def _impacts(signals: Sequence[Document]) -> list[dict[str, Any]]:
-    found = [{"dataset": one["dataset"], "tables": signal_tables.impact_tables(one)} for one in signals]
+def _impacts(sources: ReportSources) -> list[dict[str, Any]]:
+    found = [
+        {
+            "dataset": one["dataset"],
+            "tables": signal_tables.impact_tables(one),
+            "figures": search_figures.impact_figures(sources.figure, one),
+        }
+        for one in sources.results.get("signals", [])
+    ]
     return [one for one in found if one["tables"]]
 
 

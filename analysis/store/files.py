@@ -10,14 +10,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hist
+import uhi.io.json
+
 from analysis.errors import writing
 
-__all__ = ["replacing", "write_json", "write_text"]
+__all__ = ["read_spectrum", "replacing", "write_json", "write_spectrum", "write_text"]
 
 
 def write_json(path: Path, document: Any, default: Any = None) -> None:
     """Write a JSON document; what exists is complete."""
     write_text(path, json.dumps(document, indent=1, allow_nan=False, default=default) + "\n")
+
+
+def write_spectrum(path: Path, spectrum: hist.Hist[Any]) -> None:
+    """Write a histogram as UHI JSON."""
+    write_json(path, spectrum, default=uhi.io.json.default)
+
+
+def read_spectrum(path: Path) -> hist.Hist[Any]:
+    """Read a histogram that `write_spectrum` wrote."""
+    return hist.Hist(json.loads(path.read_text(encoding="utf-8"), object_hook=uhi.io.json.object_hook))
 
 
 def write_text(path: Path, text: str) -> None:

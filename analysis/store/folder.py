@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import hist
 import numpy as np
 import uhi.io.json
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from analysis.records import check_results, software_versions
 from analysis.search import WindowResult
 from analysis.seeds import join_seeds
 from analysis.statistics import GlobalResult
-from analysis.store.files import replacing, write_json, write_text
+from analysis.store.files import read_spectrum, replacing, write_json, write_spectrum, write_text
 from analysis.store.record_folder import RecordFolder
 from analysis.store.windows import fill_window, read_window
 from analysis.unblinding import unblinding_records
@@ -174,22 +175,22 @@ class ResultsFolder(RecordFolder):
         ResultsError
             If there are none, as in a folder of an older version, or they are of other events.
         """
-        folder = self._windows / name
-        remedy = f"Run `cwola scan --output {self.path}` again."
+        self.require_inputs(name, inputs)
+        folder, remedy = self._windows / name, f"Run `cwola scan --output {self.path}` again."
         try:
-            document = json.loads((folder / "window.json").read_text(encoding="utf-8"))
             with np.load(folder / "scores.npz", allow_pickle=False) as stored:
                 scores: NDArray[np.float32] = stored["scores"]
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             msg = f"{folder} holds no scores of the events that could be read: {error}. {remedy}"
             raise ResultsError(msg) from error
-        if document.get("inputs") != inputs:
-            msg = f"window {name} GeV in {self.path} was searched with other events than those on disk now. {remedy}"
-            raise ResultsError(msg)
         return scores
 
     def save_signals(
-        self, key: str, documents: Sequence[Mapping[str, Any]], workspaces: Mapping[str, Mapping[str, Any]]
+        self,
+        key: str,
+        documents: Sequence[Mapping[str, Any]],
+        workspaces: Mapping[str, Mapping[str, Any]] | None = None,
+        spectra: Mapping[str, Mapping[str, hist.Hist[Any]]] | None = None,
     ) -> None:
         """Write what was found of signal samples, replacing what was there.
 
@@ -199,14 +200,19 @@ class ResultsFolder(RecordFolder):
             Digest of all that it depends on.
         documents : sequence of mapping
             "signals" of `results.json`.
-        workspaces : mapping of dataset to name to dict
+        workspaces : mapping of dataset to name to dict, optional
             pyhf workspaces.
+        spectra : mapping of dataset to window name to hist.Hist, optional
         """
         with replacing(self.path / "signals") as folder:
-            for dataset, found in workspaces.items():
+            for dataset in {**(workspaces or {}), **(spectra or {})}:
                 (folder / dataset).mkdir()
+            for dataset, found in (workspaces or {}).items():
                 for name, workspace in found.items():
                     write_json(folder / dataset / f"workspace_{name}.json", workspace)
+            for dataset, by_window in (spectra or {}).items():
+                for window, spectrum in by_window.items():
+                    write_spectrum(folder / dataset / f"spectrum_{window}.json", spectrum)
             write_json(folder / "signals.json", {"key": key, "signals": list(documents)})
 
     def load_signals(self, key: str) -> list[dict[str, Any]] | None:
@@ -231,6 +237,13 @@ class ResultsFolder(RecordFolder):
             If there is none.
         """
         return self.read_json(f"signals/{dataset}/workspace_{name}.json", "scan")
+
+    def load_signal_spectra(self) -> dict[str, dict[str, hist.Hist[Any]]]:
+        """Read the m_jj spectra of the signal samples, by dataset and window; empty in a folder of an older version."""
+        found: dict[str, dict[str, hist.Hist[Any]]] = {}
+        for path in sorted((self.path / "signals").glob("*/spectrum_*.json")):
+            found.setdefault(path.parent.name, {})[path.stem.removeprefix("spectrum_")] = read_spectrum(path)
+        return found
 
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""
@@ -327,7 +340,7 @@ class ResultsFolder(RecordFolder):
     def _drawn(self, manifest: Mapping[str, Any]) -> str:
         """Digest of everything that the figures of a search show."""
         results = self.read_json("results.json", "scan")
-        shown = [results.get(name) for name in ("blinded", "global", "cutflow", "n_minus_one")]
+        shown = [results.get(name) for name in ("blinded", "global", "cutflow", "n_minus_one", "signals")]
         return digest([manifest["window_keys"], manifest.get("seed_keys", []), *shown])
 
     def _manifest(self) -> dict[str, Any]:

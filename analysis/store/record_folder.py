@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.errors import ResultsError, writing
 from analysis.records import check_results
-from analysis.store.files import write_json
+from analysis.store.files import write_json, write_text
 
 __all__ = ["RecordFolder"]
 
@@ -77,6 +77,17 @@ class RecordFolder:
             return document
         return {}
 
+    def save_performance(self, document: Mapping[str, Any]) -> None:
+        """Write `performance.json`: what features and the weight of the simulation add."""
+        write_json(self.path / "performance.json", document)
+
+    def load_performance(self) -> dict[str, Any]:
+        """Read `performance.json`; empty where it is not there."""
+        with suppress(OSError, ValueError):
+            document: dict[str, Any] = json.loads((self.path / "performance.json").read_text(encoding="utf-8"))
+            return document
+        return {}
+
     def _injected(self, search: str) -> dict[str, Any]:
         document = self.load_injections()
         return document if document.pop("search", None) == search else {}
@@ -105,6 +116,87 @@ class RecordFolder:
     def save_verdicts(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """Write `validation.json`: what the signal-free samples say of each window."""
         write_json(self.path / "validation.json", {"windows": list(documents)})
+
+    def load_shown_verdicts(self, windows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Read from `validation.json` what belongs to the verdicts of a search.
+
+        Parameters
+        ----------
+        windows : sequence of mapping
+            "windows" of `results.json`.
+
+        Returns
+        -------
+        list of dict
+            Without windows of which the results hold no verdict, or another one: those are of other settings.
+        """
+        shown = {"{:g}-{:g}".format(*one["signal"]): one.get("validation") for one in windows}
+        found: list[dict[str, Any]] = []
+        with suppress(OSError, ValueError, KeyError):
+            found = json.loads((self.path / "validation.json").read_text(encoding="utf-8"))["windows"]
+        return [one for one in found if (known := shown.get(one["window"])) and known["combined"] == one["combined"]]
+
+    def save_diagnostics(self, key: str, windows: Sequence[str], documents: Sequence[Mapping[str, Any]]) -> None:
+        """Write `diagnostics.json`.
+
+        Parameters
+        ----------
+        key : str
+            Digest of all that it depends on.
+        windows : sequence of str
+            Keys of the windows that it is of.
+        documents : sequence of mapping
+            One per window.
+        """
+        document = {"key": key, "window_keys": list(windows), "windows": list(documents)}
+        # One line: an indented list of numbers has one in each.
+        write_text(self.path / "diagnostics.json", json.dumps(document, allow_nan=False) + "\n")
+
+    def load_diagnostics(self, key: str | None = None) -> list[dict[str, Any]] | None:
+        """Read what is there of diagnostics.
+
+        Parameters
+        ----------
+        key : str, optional
+            What they must depend on. Without it they must be of the windows that the manifest names.
+
+        Returns
+        -------
+        list of dict or None
+            None where there are none, or others.
+        """
+        with suppress(OSError, ValueError, KeyError, TypeError, ResultsError):
+            document = json.loads((self.path / "diagnostics.json").read_text(encoding="utf-8"))
+            if key is None:
+                current = document["window_keys"] == self.read_json("manifest.json", "scan")["window_keys"]
+            else:
+                current = document["key"] == key
+            found: list[dict[str, Any]] = document["windows"]
+            return found if current else None
+        return None
+
+    def require_inputs(self, name: str, inputs: str) -> None:
+        """Make sure that a window was searched with some events.
+
+        Parameters
+        ----------
+        name : str
+            Of the window, such as "3300-3700".
+        inputs : str
+            Digest of the events.
+
+        Raises
+        ------
+        ResultsError
+            If it was searched with others.
+        """
+        document = self.read_json(f"windows/{name}/window.json", "scan")
+        if document.get("inputs") != inputs:
+            msg = (
+                f"window {name} GeV in {self.path} was searched with other events than those on disk now. Run `cwola "
+                f"scan --output {self.path}` again."
+            )
+            raise ResultsError(msg)
 
     def read_json(self, name: str, stage: str) -> dict[str, Any]:
         """Read a document of the folder.

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import hist
 import numpy as np
-import uhi.io.json
 from numpy.typing import NDArray
 
 from analysis.published import save_classifier
 from analysis.records import window_document, window_from_document
 from analysis.search import WindowResult
-from analysis.store.files import write_json
+from analysis.store.files import read_spectrum, write_json, write_spectrum
 
 __all__ = ["fill_window", "read_window"]
 
@@ -29,8 +29,9 @@ def fill_window(folder: Path, keys: Mapping[str, str], result: WindowResult) -> 
         for member, document in enumerate(members):
             (models / f"fold{fold}_member{member}.ubj").write_bytes(document)
     save_classifier(folder, result)
-    if result.spectrum is not None:
-        write_json(folder / "spectrum.json", result.spectrum, default=uhi.io.json.default)
+    for name, spectrum in (("spectrum", result.spectrum), ("truth", result.truth)):
+        if spectrum is not None:
+            write_spectrum(folder / f"{name}.json", spectrum)
     for selection in result.selections:
         if selection.workspace is not None:
             write_json(folder / f"workspace_{selection.name}.json", selection.workspace)
@@ -43,16 +44,17 @@ def fill_window(folder: Path, keys: Mapping[str, str], result: WindowResult) -> 
 
 def read_window(folder: Path, document: Mapping[str, Any]) -> WindowResult:
     """Read what `fill_window` wrote, but the models; `document` is its `window.json`."""
-    spectrum_file = folder / "spectrum.json"
-    spectrum: hist.Hist[Any] | None = None
-    if spectrum_file.exists():
-        text = spectrum_file.read_text(encoding="utf-8")
-        spectrum = hist.Hist(json.loads(text, object_hook=uhi.io.json.object_hook))
     workspaces = {
         path.stem.removeprefix("workspace_"): json.loads(path.read_text(encoding="utf-8"))
         for path in folder.glob("workspace_*.json")
     }
-    return window_from_document(document, spectrum, workspaces, _read_passes(folder / "passes.npz"))
+    spectrum, passes = _read_spectrum(folder / "spectrum.json"), _read_passes(folder / "passes.npz")
+    result = window_from_document(document, spectrum, workspaces, passes)
+    return replace(result, truth=_read_spectrum(folder / "truth.json"))
+
+
+def _read_spectrum(path: Path) -> hist.Hist[Any] | None:
+    return read_spectrum(path) if path.exists() else None
 
 
 def _read_passes(path: Path) -> NDArray[Any] | None:

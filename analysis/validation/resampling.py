@@ -24,7 +24,6 @@ from analysis.validation.samples import (
     joined,
     smooth_fit,
     take_rows,
-    with_masses,
 )
 from analysis.validation.simulation import unweighted
 
@@ -75,7 +74,7 @@ def up_down_sampling(pools: Pools, setting: Setting) -> Sample | NotTestable:
 
 def _resampled(table: EventTable, masses: Array, setting: Setting, rng: np.random.Generator) -> EventTable | None:
     rows = choose_parents(table.mjj, masses, setting.window, setting.config.validation.smearing, rng)
-    return None if rows is None else with_masses(take_rows(table, rows), masses)
+    return None if rows is None else take_rows(table, rows).replaced({"mjj": masses})
 
 
 def choose_parents(
@@ -133,7 +132,7 @@ def exact_null(pools: Pools, setting: Setting) -> Sample | NotTestable:
     rng = setting.rng("exact-null")
 
     def shuffled(table: EventTable) -> EventTable:
-        return with_masses(table, draw_masses(fit, setting.edges, len(table), rng))
+        return table.replaced({"mjj": draw_masses(fit, setting.edges, len(table), rng)})
 
     simulation = _simulation(pools, setting)
     note = f"{len(data)} events beside the mask, with masses from the smooth fit."

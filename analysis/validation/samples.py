@@ -28,7 +28,6 @@ __all__ = [
     "joined",
     "smooth_fit",
     "take_rows",
-    "with_masses",
 ]
 
 Array = NDArray[np.float64]
@@ -182,9 +181,3 @@ def joined(tables: Sequence[EventTable]) -> EventTable:
 def take_rows(table: EventTable, rows: NDArray[np.int64]) -> EventTable:
     """Return rows, in order and as often as they are named."""
     return EventTable(table.table.take(pa.array(rows)), table.features)
-
-
-def with_masses(table: EventTable, mjj: Array) -> EventTable:
-    """Return the events with other dijet masses, (n_events,) float64, GeV."""
-    index = table.table.column_names.index("mjj")
-    return EventTable(table.table.set_column(index, table.table.schema.field("mjj"), pa.array(mjj)), table.features)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 
 from analysis.evaluation import SearchData
 from analysis.identity import uniform
@@ -63,9 +62,7 @@ def unweighted(table: EventTable, seed: int) -> tuple[EventTable, str]:
     kept = table
     if top > 0 and weight.min() < top * (1 - _EQUAL):
         kept = table.select(uniform(table.event_id, seed, "validation unweighting") * top < weight)
-    index = kept.table.column_names.index("weight")
-    ones = pa.array(np.ones(len(kept)))
-    plain = EventTable(kept.table.set_column(index, kept.table.schema.field("weight"), ones), kept.features)
+    plain = kept.replaced({"weight": np.ones(len(kept))})
     return plain, f"{len(plain)} of {len(table)} events, unweighted."
 
 

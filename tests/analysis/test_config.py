@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from analysis.config import LearningConfig, SearchConfig, SelectionConfig, available_presets, load_config
 from analysis.datasets import Dataset, Kind
-from analysis.errors import ConfigError
+from analysis.errors import ConfigError, WindowError
 from analysis.identity import digest
 from analysis.processed import ProcessedEvents, is_blinded
 from analysis.regions import RegionScan
@@ -78,8 +78,11 @@ def test_every_preset_loads_and_lays_out_its_windows(name: str) -> None:
     assert len(scan.windows) >= 1
 
 
-def test_the_demo_preset_is_smooth_for_its_sample() -> None:
-    RegionScan.from_config(load_config(preset="demo").scan).require_smooth(1200.0)
+def test_the_demo_preset_is_smooth_for_its_sample_and_no_harder_one() -> None:
+    scan = RegionScan.from_config(load_config(preset="demo").scan)
+    scan.require_smooth(1200.0)
+    with pytest.raises(WindowError, match="starts at 3000 GeV"):
+        scan.require_smooth(1201.0)
 
 
 def test_without_arguments_the_demo_is_loaded() -> None:

@@ -128,6 +128,7 @@ def test_addresses_are_https_and_well_formed() -> None:
         ("arXiv", r"arXiv:|arxiv\.org/(?:abs|pdf)/", ARXIV),
         ("DOI", r"doi:|doi\.org/", DOI),
     ],
+    ids=["arXiv", "DOI"],
 )
 def test_papers_are_cited_by_numbers_of_the_right_shape(name: str, prefix: str, shape: re.Pattern[str]) -> None:
     wrong, right = [], set()
@@ -150,6 +151,7 @@ def test_papers_are_cited_by_numbers_of_the_right_shape(name: str, prefix: str, 
         (ARXIV, ["2009.02205", "1309.1287", "hep-ex/9902006", "physics/0702156"], ["2013.02205", "2009.022"]),
         (DOI, ["10.1145/2660193.2660195"], ["10.11/x", "2660193.2660195"]),
     ],
+    ids=["arXiv", "DOI"],
 )
 def test_shapes_tell_right_from_wrong(shape: re.Pattern[str], right: list[str], wrong: list[str]) -> None:
     assert all(shape.fullmatch(one) for one in right)

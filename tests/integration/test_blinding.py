@@ -179,6 +179,7 @@ OF_INPUTS = {
         *(".window_keys", ".seed_keys", ".drawn"),
     },
     "global.json": {".key"},
+    "diagnostics.json": {".key", ".window_keys"},
     "window.json": {".key", ".inputs"},
     "signals.json": {".key"},
     "validation": {".key"},
@@ -187,12 +188,14 @@ OF_INPUTS = {
 NOT_COMPARED = ("parts/", "process.json", "cwola.log", "plots/cutflow", "report.html")
 
 
-def unexplained(first: Run, second: Run, allowed: Mapping[str, Paths] = OF_INPUTS) -> dict[str, Paths]:
-    """Files that differ beyond what is allowed, with the places."""
+def unexplained(
+    first: Run, second: Run, allowed: Mapping[str, Paths] = OF_INPUTS, *, but: tuple[str, ...] = ()
+) -> dict[str, Paths]:
+    """Files that differ beyond what is allowed, with the places; without those that `but` names."""
     names = [
         {p.relative_to(run.folder).as_posix() for p in run.folder.rglob("*") if p.is_file()} for run in (first, second)
     ]
-    names = [{name for name in found if not name.startswith(NOT_COMPARED)} for found in names]
+    names = [{name for name in found if not name.startswith((*NOT_COMPARED, *but))} for found in names]
     assert names[0] == names[1]
     found: dict[str, Paths] = {}
     for name in sorted(names[0]):
@@ -246,6 +249,9 @@ def test_with_given_classifiers_and_sideband_thresholds_nothing_depends_on_the_w
     assert few.json("results.json")["cutflow"]["bump"] != document["cutflow"]["bump"]
     assert (many.folder / "plots" / "spectrum_3300-3700_eff_0.1.png").exists()
     assert not (many.folder / "plots" / "scan.png").exists()
+    diagnosed = many.json("diagnostics.json")["windows"][0]
+    assert diagnosed["blinded"] is True
+    assert {"features", "masses", "sculpting"} <= diagnosed.keys()
     assert reported(few) == reported(many)
     assert "Blinded: no count" in reported(many)
     spectrum = csv_table(
@@ -262,7 +268,11 @@ OF_CLASSIFIERS = {"background", "background_error", "fit", "efficiency_achieved"
 
 def test_of_trained_classifiers_only_what_lies_beside_the_window_differs(trained: tuple[Run, Run]) -> None:
     few, many = trained
-    found = unexplained(few, many)
+    found = unexplained(few, many, but=("diagnostics.json",))
+    diagnosed = [run.json("diagnostics.json")["windows"][0] for run in trained]
+    for section in ("features", "masses"):
+        assert diagnosed[0][section] == diagnosed[1][section]
+    assert diagnosed[0]["sculpting"] != diagnosed[1]["sculpting"]  # of what passes beside the window
     for name in ("results.json", "windows/3300-3700/window.json"):
         places = {place for place in found[name] if not place.startswith(".signals.")}
         fields = {re.sub(r"^(\.windows)?\.selections\.(\w+).*", r"\2", place) for place in places}

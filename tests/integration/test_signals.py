@@ -23,6 +23,7 @@ from analysis.published import load_classifiers
 from analysis.records import check_results
 from analysis.signal_points import PointTask, evaluate_point
 from analysis.signal_yields import SignalSample
+from analysis.spectra import selection_counts
 from analysis.store import ResultsFolder
 from analysis.summary_signals import signal_table
 from analysis.table import EventTable
@@ -309,15 +310,24 @@ def test_the_correction_of_the_background_is_in_the_workspaces_of_signals(finish
         for some in (windows, corrected)
     ]
     one = corrected[0].selections[1]
-    model = pyhf.Workspace(found[1][1][f"{WINDOW}_{SELECTION}"]).model()
+    model = pyhf.Workspace(found[1].workspaces[f"{WINDOW}_{SELECTION}"]).model()
     assert "non_closure" in model.config.parameters
-    for before, after in zip(*(document["selections"] for document, _ in found), strict=True):
+    for before, after in zip(*(one.document["selections"] for one in found), strict=True):
         assert after["limit"]["expected_events"][2] > 1.1 * before["limit"]["expected_events"][2]
         assert "non_closure" in {item["name"] for item in after["impacts"]["expected"]["parameters"]}
-    selected = next(item for item in found[1][0]["selections"] if item["selection"] == SELECTION)
+    selected = next(item for item in found[1].document["selections"] if item["selection"] == SELECTION)
     net = selected["events"] * (1 - selected["absorbed_fraction"])
     total = np.hypot(one.background_error, 0.3 * one.background)
     assert selected["expected_z"] == pytest.approx(signed_z(one.background + net, one.background, total), abs=1e-4)
+
+
+def test_the_spectrum_of_a_sample_adds_up_to_its_yield(finished: Path, point: dict[str, Any]):
+    spectrum = ResultsFolder(finished).load_signal_spectra()["point"][WINDOW]
+    for one in point["yields"]:
+        counts = selection_counts(spectrum, one["selection"])
+        edges = spectrum.axes["mjj"].edges
+        assert counts[(edges[:-1] >= 3300) & (edges[1:] <= 3700)].sum() == pytest.approx(one["events"])
+        assert counts.sum() > one["events"] > 0
 
 
 def test_adding_systematics_trains_nothing_again(finished):
@@ -369,7 +379,8 @@ def test_nothing_observed_is_told_while_blinded(finished: Path):
     table = EventTable.from_parts(parts.glob("*.parquet")).in_region("search")
     sample = SignalSample("point", (("A", 3500.0),), {"nominal": table}, None, None, None, False, ())
     blind = [replace(w, selections=tuple(replace(s, n_obs=None) for s in w.selections)) for w in windows]
-    document, workspaces = evaluate_point(PointTask(sample, tuple(classifiers), tuple(blind), config, True))
+    blinded = evaluate_point(PointTask(sample, tuple(classifiers), tuple(blind), config, True))
+    document, workspaces = blinded.document, blinded.workspaces
     assert document["selections"]
     for one in document["selections"]:
         assert one["impacts"]["observed"] is None

@@ -1,0 +1,104 @@
+"""The command `cwola performance`: what features and the weight of the simulation add, on pseudodata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analysis.cli.fit import parse_interval
+from analysis.cli.shared import open_results, options, resolve_config
+
+__all__ = ["performance"]
+
+_SCANS = ("features", "simulation-weight")
+
+
+def _parse_weights(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    try:
+        weights = tuple(dict.fromkeys(float(text) for text in value.split(",")))
+    except ValueError:
+        weights = (-1.0,)
+    if not all(0 <= weight < float("inf") for weight in weights):
+        msg = f"expected numbers that are not negative, such as 0,0.5,1, found '{value}'"
+        raise click.BadParameter(msg, param=parameter)
+    return weights
+
+
+@click.command()
+@click.option(
+    "--signal", "signals", multiple=True, metavar="NAME", help="Signal sample to measure with.  [default: all]"
+)
+@click.option(
+    "--window",
+    metavar="LO:HI",
+    callback=parse_interval,
+    help="Window of the scan, GeV.  [default: the one that holds most of the signal]",
+)
+@click.option("--scan", "scans", multiple=True, type=click.Choice(_SCANS), help="Measure this alone.  [default: both]")
+@click.option(
+    "--weights",
+    metavar="λ,λ,...",
+    callback=_parse_weights,
+    help="Weights of the simulation; 0 is CWoLa.  [default: 0,0.1,0.25,0.5,0.75,1,1.5,2]",
+)
+@click.option("--trainings", type=click.IntRange(1), default=3, show_default=True, help="Trainings of each classifier.")
+@options("preset", "config", "plugin", "output", "where")
+def performance(
+    signals: tuple[str, ...],
+    window: tuple[float, float] | None,
+    scans: tuple[str, ...],
+    weights: tuple[float, ...] | None,
+    trainings: int,
+    output: Path,
+    where: dict[str, Any],
+    **settings: Any,
+) -> None:
+    """Measure what each feature and the weight λ of the simulation add, and draw it.
+
+    Classifiers are trained on the pseudodata of `cwola process` and measured on signal samples: the significance
+    improvement at each of learning.efficiencies, the area under the ROC curve, and how well they tell background in
+    the window from the sidebands, which they should not.
+    """
+    from analysis.compute import open_backend
+    from analysis.processed import load_events
+    from analysis.workflow_figures import plot
+    from analysis.workflow_performance import PerformanceSettings, figure_kinds, measure_performance
+
+    chosen: dict[str, Any] = {"scans": scans, "weights": weights, "trainings": trainings, "window": window}
+    wanted = PerformanceSettings(**{name: value for name, value in chosen.items() if value})
+    with open_results(output, create=False) as folder, open_backend(**where) as backend:
+        config = resolve_config(**settings, fallback=folder.config)
+        document = measure_performance(*(load_events(folder), config, folder, backend, wanted), signals=signals)
+        figures = plot(folder, config, backend, only=figure_kinds(document))
+    for one in document["scans"]:
+        _print(one)
+    click.echo(f"Numbers in {output / 'performance.json'}, {len(figures)} files in {folder.plots}")
+
+
+def _print(one: Mapping[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from analysis.console import open_console
+
+    low, high = one["window"]["signal"]
+    trainings = "one training" if one["trainings"] == 1 else f"mean of {one['trainings']} trainings"
+    title = f"{one['signal']} in {low:g}-{high:g} GeV, {trainings}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Classifier")
+    for efficiency in one["background_efficiencies"]:
+        table.add_column(f"SIC at {efficiency:g}", justify="right")
+    table.add_column("AUC", justify="right")
+    table.add_column("Window against sidebands", justify="right")
+    named = [(f"sa_cwola, λ = {item['weight']:g}", item) for item in one["simulation_weight"]]
+    named += [(" ".join(filter(None, (item["use"], item["feature"]))), item) for item in one["subsets"]]
+    for name, item in named:
+        sic = [f"{sum(column) / len(column):.2f}" for column in zip(*item["sic"], strict=True)]
+        areas = [f"{sum(item[key]) / len(item[key]):.3f}" for key in ("auc", "window_sideband_auc")]
+        table.add_row(name, *sic, *areas)
+    open_console().print(table)

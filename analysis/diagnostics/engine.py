@@ -1,0 +1,135 @@
+"""All diagnostics of all windows, one task a window. To add a section, write its function and name it in `SECTIONS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background import outside
+from analysis.compute import Backend, track
+from analysis.diagnostics.ensemble import ensemble
+from analysis.diagnostics.features import features
+from analysis.diagnostics.importance import importance
+from analysis.diagnostics.masses import masses
+from analysis.diagnostics.performance import performance
+from analysis.diagnostics.shapes import sculpting
+from analysis.diagnostics.values import ScoredWindow
+from analysis.evaluation import SearchData, WindowResult
+from analysis.published import Classifier
+from analysis.regions import Interval
+
+__all__ = ["SECTIONS", "diagnose_window", "diagnose_windows"]
+
+SECTIONS: dict[str, Callable[[ScoredWindow], dict[str, Any] | None]] = {
+    "features": features,
+    "masses": masses,
+    "sculpting": sculpting,
+    "performance": performance,
+    "ensemble": ensemble,
+    "importance": importance,
+}
+"""Each gives a JSON-ready document of a window, or None where there is nothing to say."""
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What all windows have in common; while blinded without the events inside any mask."""
+
+    data: SearchData
+    random_state: int
+    hidden: tuple[Interval, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    result: WindowResult
+    scores: NDArray[np.float32] | None
+    classifier: Classifier | None
+
+
+def diagnose_windows(
+    data: SearchData,
+    results: Sequence[WindowResult],
+    scores: Mapping[str, NDArray[np.float32]],
+    classifiers: Mapping[str, Classifier],
+    backend: Backend,
+    *,
+    random_state: int,
+) -> list[dict[str, Any]]:
+    """Run all sections over all windows that were searched.
+
+    While blinded no section is given an event, or a bin of a spectrum, inside the mask of any window.
+
+    Parameters
+    ----------
+    data : SearchData
+    results : sequence of WindowResult
+        Windows that failed are left out.
+    scores : mapping of str to (n_events,) float32
+        Out-of-fold scores by name of the window; not used while blinded.
+    classifiers : mapping of str to Classifier
+        By name of the window.
+    backend : Backend
+    random_state : int
+        Seed of the search.
+
+    Returns
+    -------
+    list of dict
+        As of `diagnose_window`, in the order of the results.
+    """
+    masks = [result.window.mask for result in results]
+    shared = _Shared(_visible(data, masks), random_state, tuple(masks) if data.blinded else ())
+    tasks = [
+        _Task(
+            _without(result, masks) if data.blinded else result,
+            None if data.blinded else scores[result.window.name],
+            classifiers.get(result.window.name),
+        )
+        for result in results
+        if result.status != "failed"
+    ]
+    found = dict(track(backend.map(_run, tasks, shared=shared), total=len(tasks), description="Diagnosing"))
+    return [found[index] for index in range(len(tasks))]
+
+
+def diagnose_window(window: ScoredWindow) -> dict[str, Any]:
+    """Run all sections over one window.
+
+    Returns
+    -------
+    dict
+        "window" with its intervals, "blinded", and every section that has something to say, by name.
+    """
+    documents = {name: section(window) for name, section in SECTIONS.items()}
+    shown = {name: document for name, document in documents.items() if document is not None}
+    return {"window": window.result.window.to_json(), "blinded": window.blinded, **shown}
+
+
+def _run(task: _Task, shared: _Shared) -> dict[str, Any]:
+    data = shared.data
+    parts = task.result, data.table, task.scores, task.classifier, data.signal_datasets
+    return diagnose_window(ScoredWindow(*parts, random_state=shared.random_state, hidden=shared.hidden))
+
+
+def _visible(data: SearchData, masks: Sequence[Interval]) -> SearchData:
+    if not data.blinded:
+        return data
+    mjj = data.table.mjj
+    beside = np.logical_and.reduce([(mjj < low) | (mjj >= high) for low, high in masks])
+    return replace(data, table=data.table.select(np.broadcast_to(beside, mjj.shape)))
+
+
+def _without(result: WindowResult, masks: Sequence[Interval]) -> WindowResult:
+    """Empty the bins of the spectrum that lie in any mask: those of the neighbours are events of this fit."""
+    if result.spectrum is None:
+        return result
+    spectrum: hist.Hist[Any] = result.spectrum.copy()
+    edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
+    spectrum.view(flow=False)[~outside(edges, masks)] = np.zeros((1, 1, 1, 2))
+    return replace(result, spectrum=spectrum)

@@ -1,0 +1,133 @@
+"""The features in a window, in its sidebands, and after each selection, before and after decorrelation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.diagnostics.samples import (
+    LOWER,
+    UPPER,
+    WINDOW,
+    Sample,
+    combine,
+    event_folds,
+    region_samples,
+    selected_samples,
+    side_scales,
+)
+from analysis.diagnostics.values import ScoredWindow
+from analysis.homogeneity import compare_shapes
+from analysis.mass_plane import MASSES
+from analysis.regions import MassWindow
+from analysis.schema import FeatureSpec
+
+__all__ = ["features"]
+
+Array = NDArray[np.float64]
+Columns = Mapping[str, NDArray[np.float32]]
+
+_MAX_BINS = 60
+_RANK_BINS = 20
+
+
+def features(window: ScoredWindow) -> dict[str, Any] | None:
+    """Histogram the features of the training, and the jet masses.
+
+    Parameters
+    ----------
+    window : ScoredWindow
+
+    Returns
+    -------
+    dict or None
+        "features": one item a feature with "name", "label", "unit", whether it is "trained" on, "original", and
+        "scaled": the same of percentiles in bins of m_jj, each event by the map of the fold that scores it; null where
+        the search is not decorrelated, and while blinded. Both have "edges", "regions" and "selections": histograms of
+        the window (not while blinded) and of its sidebands, and of the window after each selection, by name, with
+        "values", "variances" and "outside" (undefined, or beyond the edges). "difference" tests whether the window has
+        the shape that the sidebands predict, see `analysis.homogeneity`; null where it cannot be tested. None where
+        there are no events.
+    """
+    regions = region_samples(window)
+    if not any(len(sample.rows) for sample in regions.values()):
+        return None
+    selections = selected_samples(window, regions[WINDOW]) if WINDOW in regions else {}
+    specs = {spec.name: spec for spec in window.table.features}
+    trained = window.result.selections[0].features if window.result.selections else ()
+    names = [name for name in dict.fromkeys((*trained, *MASSES)) if name in specs]
+    original = {name: window.table.column(name) for name in names}
+    scaled = _scaled(window)
+    one = window.result.window
+    return {
+        "features": [
+            {
+                "name": name,
+                "label": specs[name].label,
+                "unit": specs[name].unit,
+                "trained": name in trained,
+                "original": _shapes(original[name], _axis(specs[name]), regions, selections, one),
+                "scaled": _shapes(scaled[name], (_RANK_BINS, 0.0, 1.0), regions, selections, one)
+                if name in scaled
+                else None,
+            }
+            for name in names
+        ]
+    }
+
+
+def _axis(spec: FeatureSpec) -> tuple[int, float, float]:
+    n_bins, low, high = spec.bins
+    return min(n_bins, _MAX_BINS), low, high
+
+
+def _scaled(window: ScoredWindow) -> Columns:
+    """(n_events,) float32 by feature: percentiles; nothing where features are used as they are."""
+    classifier = window.classifier
+    if classifier is None or not classifier.scalings or window.blinded:
+        return {}
+    fold, mjj = event_folds(window, classifier), window.table.mjj
+    X = window.table.matrix(classifier.features)
+    ranks = np.full(X.shape, np.nan, np.float32)
+    for number, scaling in enumerate(classifier.scalings):
+        rows = fold == number
+        ranks[rows] = scaling.transform(mjj[rows], X[rows])
+    return dict(zip(classifier.features, ranks.T, strict=True))
+
+
+def _shapes(
+    column: NDArray[np.float32],
+    axis: tuple[int, float, float],
+    regions: Mapping[str, Sample],
+    selections: Mapping[str, Sample],
+    window: MassWindow,
+) -> dict[str, Any]:
+    found = {name: _histogram(column, axis, sample) for name, sample in regions.items()}
+    return {
+        "edges": np.linspace(axis[1], axis[2], axis[0] + 1).tolist(),
+        "regions": found,
+        "selections": {name: _histogram(column, axis, sample) for name, sample in selections.items()},
+        "difference": _difference(found, window),
+    }
+
+
+def _histogram(column: NDArray[np.float32], axis: tuple[int, float, float], sample: Sample) -> dict[str, Any]:
+    one = hist.Hist(hist.axis.Regular(*axis), storage=hist.storage.Weight())
+    one.fill(column[sample.rows], weight=sample.weight)
+    values, variances = np.asarray(one.values(flow=True)), np.asarray(one.variances())
+    inside = values[1:-1].tolist()
+    return {"values": inside, "variances": variances.tolist(), "outside": float(values[0] + values[-1])}
+
+
+def _difference(found: Mapping[str, Mapping[str, Any]], window: MassWindow) -> dict[str, Any] | None:
+    arrays = {name: (np.array(one["values"]), np.array(one["variances"])) for name, one in found.items()}
+    if len(arrays) < 3 or any(values.sum() <= 0 for values, _ in arrays.values()):
+        return None
+    lower, upper = arrays[LOWER], arrays[UPPER]
+    predicted = combine(lower, upper, side_scales(window, float(lower[0].sum()), float(upper[0].sum()), 1.0))
+    test = compare_shapes(*arrays[WINDOW], *predicted)
+    return None if test is None else {"chi2": test.chi2, "ndof": test.ndof, "p_value": test.p_value}

@@ -1,0 +1,61 @@
+"""Which features the trees of a window split on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+
+from analysis.diagnostics.members import listed
+from analysis.diagnostics.values import ScoredWindow
+
+__all__ = ["gain_shares", "importance"]
+
+
+def importance(window: ScoredWindow) -> dict[str, Any] | None:
+    """Measure the part of each feature in what the splits of the trees gain.
+
+    The gain of a split is the fall of the training loss (arXiv:1603.02754, eq. 7). Without signal all features of as
+    many distinct values gain the same, from noise; a feature with few values gains less. Correlated features share.
+
+    Parameters
+    ----------
+    window : ScoredWindow
+
+    Returns
+    -------
+    dict or None
+        "features", in the order of the search, and their "labels" in mathtext; "mean" and "std" over folds and members
+        of the shares, which sum to 1 in each member, std null for a single one; "n_models". None where the window
+        failed or no tree has a split, and while blinded: what the trees split on tells what is inside the mask, and
+        gains are not kept.
+    """
+    if window.blinded or window.classifier is None:
+        return None
+    names = window.classifier.features
+    labels = {spec.name: spec.label for spec in window.table.features}
+    documents = [document for model in window.classifier.models for document in model.members]
+    shares = np.array([found for found in (gain_shares(one, len(names)) for one in documents) if found is not None])
+    if not shares.size:
+        return None
+    spread = shares.std(axis=0, ddof=1) if len(shares) > 1 else np.full(len(names), np.nan)
+    return {
+        "features": list(names),
+        "labels": [labels[name] for name in names],
+        "mean": listed(shares.mean(axis=0)),
+        "std": listed(spread),
+        "n_models": len(shares),
+    }
+
+
+def gain_shares(document: bytes, n_features: int) -> NDArray[np.float64] | None:
+    """(n_features,) float64: total gain of each feature over that of all, of one xgboost document; None without any."""
+    booster = xgb.Booster({"nthread": 1})
+    booster.load_model(bytearray(document))
+    gains = np.zeros(n_features)
+    for name, gain in booster.get_score(importance_type="total_gain").items():
+        gains[int(name.removeprefix("f"))] = gain
+    total = gains.sum()
+    return gains / total if total > 0 else None

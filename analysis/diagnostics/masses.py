@@ -1,0 +1,157 @@
+"""The plane of the two jet masses in a window and in its sidebands, and where its classifiers select."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.diagnostics.samples import (
+    LOWER,
+    UPPER,
+    WINDOW,
+    Sample,
+    combine,
+    expected_events,
+    region_samples,
+    selected_samples,
+    side_scales,
+)
+from analysis.diagnostics.values import ScoredWindow
+from analysis.mass_plane import MASSES, Edges, fill_plane, has_masses, plane_edges
+from analysis.regions import MassWindow
+from analysis.table import EventTable
+
+__all__ = ["masses", "plane_pulls"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """Sums of weights and of squared weights in each cell, (n_1, n_2), and of all events, also beyond the edges."""
+
+    values: Array
+    variances: Array
+    total: float
+    squares: float
+
+    @property
+    def mean_weight(self) -> float:
+        """Sum of weights per effective event."""
+        return self.squares / self.total if self.total > 0 else 0.0
+
+
+def masses(window: ScoredWindow) -> dict[str, Any] | None:
+    """Histogram the two jet masses.
+
+    Parameters
+    ----------
+    window : ScoredWindow
+
+    Returns
+    -------
+    dict or None
+        "edges" of both axes in GeV, and arrays (n_1, n_2), null where nothing is defined. "regions": sums of weights in
+        the window (not while blinded) and in its sidebands; "combined": what both sidebands predict for the window, in
+        all the "expected" events, which are the background of the inclusive selection; "pull" of the window against
+        it, see `plane_pulls`; "score": mean in the window; "passing": part of the window that each selection keeps, by
+        name. None where the events have no masses of jets, or there are none.
+    """
+    if not has_masses(window.table):
+        return None
+    regions = region_samples(window)
+    selections = selected_samples(window, regions[WINDOW]) if WINDOW in regions else {}
+    tables = {name: _take(window.table, sample) for name, sample in (regions | selections).items()}
+    if not any(map(len, tables.values())):
+        return None
+    edges = plane_edges(tables.values())
+    planes = {name: _plane(tables[name], sample, edges) for name, sample in (regions | selections).items()}
+    expected = expected_events(window)
+    combined = None if expected is None else _combined(planes[LOWER], planes[UPPER], window.result.window, expected)
+    inside = planes.get(WINDOW)
+    return {
+        "edges": [one.tolist() for one in edges],
+        "regions": {name: _listed(planes[name].values) for name in regions},
+        "expected": expected,
+        "combined": None if combined is None else _listed(combined.values),
+        "pull": None if combined is None or inside is None else _listed(_pulls(inside, combined)),
+        "score": None if inside is None else _listed(_mean_score(window, regions[WINDOW], tables[WINDOW], edges)),
+        "passing": {} if inside is None else {name: _listed(_ratio(planes[name], inside)) for name in selections},
+    }
+
+
+def _take(table: EventTable, sample: Sample) -> EventTable:
+    specs = tuple(spec for spec in table.features if spec.name in MASSES)
+    return EventTable(table.table.select(list(MASSES)).take(sample.rows), specs)
+
+
+def _plane(table: EventTable, sample: Sample, edges: Edges) -> _Plane:
+    weight = sample.weight
+    values, variances = fill_plane(table, weight, edges), fill_plane(table, weight**2, edges)
+    return _Plane(values, variances, float(weight.sum()), float((weight**2).sum()))
+
+
+def _combined(lower: _Plane, upper: _Plane, window: MassWindow, expected: float) -> _Plane | None:
+    if lower.total <= 0 or upper.total <= 0:
+        return None
+    scales = side_scales(window, lower.total, upper.total, expected)
+    values, variances = combine((lower.values, lower.variances), (upper.values, upper.variances), scales)
+    # An empty cell of the sidebands does not mean that nothing is expected: one event could have been there.
+    one = max(scale * side.mean_weight for scale, side in zip(scales, (lower, upper), strict=True))
+    return _Plane(values, np.maximum(variances, one**2), expected, 0.0)
+
+
+def plane_pulls(observed: Array, mean_weight: float, expected: Array, variances: Array) -> Array:
+    """Return the difference in each cell over its error if the prediction is right.
+
+    Parameters
+    ----------
+    observed : (n_1, n_2) float64
+        Sums of weights.
+    mean_weight : float
+        Of an effective event that is observed.
+    expected, variances : (n_1, n_2) float64
+        Prediction and its variance.
+
+    Returns
+    -------
+    (n_1, n_2) float64
+        NaN where nothing is observed and nothing expected.
+    """
+    error = np.sqrt(mean_weight * np.maximum(expected, 0.0) + variances)
+    known = (error > 0) & ((observed != 0) | (expected != 0))
+    return _divide(observed - expected, error, known)
+
+
+def _pulls(inside: _Plane, combined: _Plane) -> Array:
+    return plane_pulls(inside.values, inside.mean_weight, combined.values, combined.variances)
+
+
+def _ratio(passing: _Plane, everything: _Plane) -> Array:
+    return _divide(passing.values, everything.values, everything.values > 0)
+
+
+def _mean_score(window: ScoredWindow, inside: Sample, table: EventTable, edges: Edges) -> Array | None:
+    if window.scores is None:
+        return None
+    score = window.scores[inside.rows].astype(np.float64)
+    weight = np.where(np.isfinite(score), inside.weight, 0.0)
+    total = fill_plane(table, weight, edges)
+    summed = fill_plane(table, weight * np.nan_to_num(score), edges)
+    return _divide(summed, total, total > 0)
+
+
+def _divide(above: Array, below: Array, where: NDArray[np.bool_]) -> Array:
+    """Ratio, NaN elsewhere."""
+    found: Array = np.divide(above, below, out=np.full(above.shape, np.nan), where=where)
+    return found
+
+
+def _listed(plane: Array | None) -> list[list[float | None]] | None:
+    """Six digits behind the point; null for NaN."""
+    if plane is None:
+        return None
+    return [[None if np.isnan(value) else value for value in row] for row in plane.round(6).tolist()]

@@ -1,0 +1,92 @@
+"""Scores of every member of an ensemble, each event by the models that have not seen it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.diagnostics.samples import event_folds
+from analysis.diagnostics.values import ScoredWindow
+from analysis.identity import uniform
+from analysis.published import Classifier
+from analysis.table import EventTable
+
+__all__ = ["MAX_EVENTS", "MemberScores", "listed", "member_scores"]
+
+MAX_EVENTS = 200_000
+"""So many events are scored by all members at most; ten members of 60 trees take a second for them."""
+
+
+@dataclass(frozen=True)
+class MemberScores:
+    """Scores of the members.
+
+    Attributes
+    ----------
+    rows : (n_used,) int64
+        Positions in the table, rising.
+    fold : (n_used,) int8
+    values : (n_used, n_members) float32
+    fraction : float
+        Of the events in question that were used; below 1 where there are more than `MAX_EVENTS`.
+    """
+
+    rows: NDArray[np.int64]
+    fold: NDArray[np.int8]
+    values: NDArray[np.float32]
+    fraction: float
+
+    def mean(self) -> NDArray[np.float32]:
+        """(n_used,) float32: averaged over the members, as the search does."""
+        mean: NDArray[np.float32] = self.values.mean(axis=1, dtype=np.float64).astype(np.float32)
+        return mean
+
+
+def member_scores(window: ScoredWindow, classifier: Classifier, *, max_events: int = MAX_EVENTS) -> MemberScores:
+    """Score the events of the fit range, while blinded those outside the mask, with every member of their fold.
+
+    Parameters
+    ----------
+    window : ScoredWindow
+    classifier : Classifier
+        Of the window.
+    max_events : int
+        Where there are more, so many of them are taken, give or take their square root, by a hash of their identity.
+
+    Returns
+    -------
+    MemberScores
+    """
+    rows = np.flatnonzero(_shown(window))
+    fraction = min(1.0, max_events / max(len(rows), 1))
+    if fraction < 1:
+        rows = rows[uniform(window.table.event_id[rows], window.random_state, "member scores") < fraction]
+    fold = event_folds(window, classifier)[rows]
+    parts = [_score(window.table, classifier, k, rows[fold == k]) for k in range(len(classifier.models))]
+    values = np.empty((len(rows), parts[0].shape[1]), np.float32)
+    for k, part in enumerate(parts):
+        values[fold == k] = part
+    return MemberScores(rows, fold, values, fraction)
+
+
+def _shown(window: ScoredWindow) -> NDArray[np.bool_]:
+    """(n_events,) bool: in the fit range, and while blinded outside the mask, whatever the table holds."""
+    mjj = window.table.mjj
+    shown = window.result.window.in_fit_range(mjj)
+    low, high = window.result.window.mask
+    return shown & ((mjj < low) | (mjj >= high)) if window.blinded else shown
+
+
+def _score(table: EventTable, classifier: Classifier, fold: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    events = EventTable(table.table.take(rows), table.features)
+    if classifier.scalings:
+        events = classifier.scalings[fold].apply(events)
+    return classifier.models[fold].predict(events.matrix(classifier.features))
+
+
+def listed(values: ArrayLike, digits: int = 6) -> list[float | None]:
+    """Return numbers for JSON, with so many significant digits; null where there is none."""
+    numbers = np.asarray(values, np.float64).ravel().tolist()
+    return [float(f"{value:.{digits}g}") if np.isfinite(value) else None for value in numbers]

@@ -1,0 +1,158 @@
+"""How well the scores of a window tell the hidden signal from the background. Needs truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.diagnostics.members import listed
+from analysis.diagnostics.samples import event_folds
+from analysis.diagnostics.values import ScoredWindow
+from analysis.errors import TableError
+from analysis.identity import string_hash
+from analysis.learning.metrics import RocCurve, background_floor, band, mean_roc, roc_curve
+from analysis.learning.training_set import positive_weights
+
+__all__ = ["performance"]
+
+MIN_SIGNAL = 10
+"""Fewer signal events in a window make no curve."""
+
+N_REPLICAS = 100
+N_POINTS = 120
+
+Array = NDArray[np.float64]
+
+
+def performance(window: ScoredWindow) -> dict[str, Any] | None:
+    """Measure signal against background efficiency of the out-of-fold scores of the events in the window.
+
+    Each fold is cut at its own quantile, as in the search. The band is the central 68 % of a Poisson bootstrap of the
+    events (Efron, Ann. Stat. 7 (1979) 1): what so few signal and background events leave open, for the classifiers as
+    they were trained. What another training would give is for the section "ensemble".
+
+    Parameters
+    ----------
+    window : ScoredWindow
+
+    Returns
+    -------
+    dict or None
+        "n_signal", "n_background" (events); "background_efficiency", and at each of these "signal_efficiency" with its
+        band "low" and "high"; "auc" as [low, value, high]; "floor", the background efficiency below which its own
+        error exceeds 20 %, and "max_sic" as [ε_S/√ε_B, ε_B] above it, null where there are too few events; "selections"
+        with their "signal_efficiency" and "background_efficiency". None while blinded, where the truth is not known,
+        where the window failed, and where fewer than 10 signal events are in it.
+    """
+    passes = window.result.passes
+    if window.signal_datasets is None or window.scores is None or window.classifier is None or passes is None:
+        return None
+    inside = window.result.window.in_signal(window.table.mjj) & np.isfinite(window.scores)
+    is_signal = window.table.in_datasets(window.signal_datasets)
+    signal, background = inside & is_signal, inside & ~is_signal
+    if signal.sum() < MIN_SIGNAL or not background.any():
+        return None
+    weights = {"signal": window.table.weight[signal], "background": window.table.weight[background]}
+    folds = _folds(window, event_folds(window, window.classifier), signal, background)
+    return {
+        "n_signal": int(signal.sum()),
+        "n_background": int(background.sum()),
+        **_curve(folds, int(background.sum()), _seed(window)),
+        **_best(folds, positive_weights(weights["background"], "background")),
+        "selections": [
+            {
+                "name": selection.name,
+                "signal_efficiency": _efficiency(passes[signal, index], weights["signal"]),
+                "background_efficiency": _efficiency(passes[background, index], weights["background"]),
+            }
+            for index, selection in enumerate(window.result.selections)
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """Scores, falling, and weights of the two classes in one fold."""
+
+    signal: NDArray[np.float32]
+    background: NDArray[np.float32]
+    signal_weight: Array
+    background_weight: Array
+
+    def curve(self) -> RocCurve:
+        return roc_curve(
+            self.signal,
+            self.background,
+            signal_weight=self.signal_weight,
+            background_weight=self.background_weight,
+        )
+
+    def drawn(self, rng: np.random.Generator) -> _Fold:
+        """Give every event a Poisson number of copies, 1 on average."""
+        copies = [weight * rng.poisson(1.0, len(weight)) for weight in (self.signal_weight, self.background_weight)]
+        return _Fold(self.signal, self.background, *copies)
+
+    @property
+    def filled(self) -> bool:
+        return bool(self.signal_weight.sum() > 0 and self.background_weight.sum() > 0)
+
+
+def _folds(
+    window: ScoredWindow, fold: NDArray[np.int8], signal: NDArray[np.bool_], background: NDArray[np.bool_]
+) -> list[_Fold]:
+    """Folds that hold events of both classes."""
+    assert window.scores is not None
+    scores, weight = window.scores, np.zeros(len(window.table))
+    for name, rows in (("signal", signal), ("background", background)):
+        weight[rows] = positive_weights(window.table.weight[rows], name)
+    found = []
+    for k in np.unique(fold):
+        s, b = (np.flatnonzero(rows & (fold == k)) for rows in (signal, background))
+        s, b = (rows[np.argsort(-scores[rows], kind="stable")] for rows in (s, b))
+        found.append(_Fold(scores[s], scores[b], weight[s], weight[b]))
+    return [one for one in found if one.filled]
+
+
+def _seed(window: ScoredWindow) -> np.random.SeedSequence:
+    key = (string_hash("performance"), string_hash(window.result.window.name))
+    return np.random.SeedSequence(window.random_state, spawn_key=key)
+
+
+def _curve(folds: list[_Fold], n_background: int, seed: np.random.SeedSequence) -> dict[str, Any]:
+    grid = np.geomspace(1 / max(n_background, 2), 1.0, N_POINTS)
+    rng, replicas = np.random.default_rng(seed), []
+    for _ in range(N_REPLICAS):
+        drawn = [one for one in (fold.drawn(rng) for fold in folds) if one.filled]
+        if drawn:
+            replicas.append(_measured(drawn, grid))
+    values, spread = _measured(folds, grid), band(replicas)
+    return {
+        "background_efficiency": listed(grid),
+        "signal_efficiency": listed(values[1:]),
+        "low": listed(spread.low[1:]),
+        "high": listed(spread.high[1:]),
+        "auc": listed([spread.low[0], values[0], spread.high[0]]),
+    }
+
+
+def _measured(folds: list[_Fold], grid: Array) -> Array:
+    """Area, then signal efficiency at each background efficiency, averaged over the folds."""
+    curves = [fold.curve() for fold in folds]
+    found: Array = np.mean([[one.auc, *one.signal_at(grid)] for one in curves], axis=0)
+    return found
+
+
+def _best(folds: list[_Fold], background_weight: Array) -> dict[str, Any]:
+    try:
+        floor = background_floor(background_weight)
+    except TableError:
+        return {"floor": None, "max_sic": None}
+    return {"floor": floor, "max_sic": listed(mean_roc([fold.curve() for fold in folds]).max_sic(floor))}
+
+
+def _efficiency(passes: NDArray[Any], weight: Array) -> float | None:
+    total = weight.sum()
+    return float((passes * weight).sum() / total) if total > 0 else None

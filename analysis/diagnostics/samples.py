@@ -1,0 +1,147 @@
+"""The events of a window and of its sidebands, and what the sidebands together say of the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.diagnostics.values import ScoredWindow
+from analysis.learning import INCLUSIVE, assign_folds, stratified_folds
+from analysis.published import Classifier
+from analysis.regions import MassWindow
+
+__all__ = [
+    "LOWER",
+    "UPPER",
+    "WINDOW",
+    "Sample",
+    "combine",
+    "event_folds",
+    "expected_events",
+    "region_samples",
+    "selected_samples",
+    "side_scales",
+]
+
+Array = NDArray[np.float64]
+Histogram = tuple[Array, Array]
+
+WINDOW, LOWER, UPPER = "window", "lower", "upper"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some events of a table.
+
+    Attributes
+    ----------
+    rows : (n_used,) int64
+        Positions in the table, rising.
+    weight : (n_used,) float64
+        Event weight, times the pass weight where a selection was made.
+    """
+
+    rows: NDArray[np.int64]
+    weight: Array
+
+
+def region_samples(window: ScoredWindow) -> dict[str, Sample]:
+    """Find the events of the window and of its two sidebands.
+
+    Returns
+    -------
+    dict of str to Sample
+        "window", "lower" and "upper"; while blinded without the window, and without what a mask covers of the others.
+    """
+    one, mjj, weight = window.result.window, window.table.mjj, window.table.weight
+    inside = {WINDOW: one.in_signal(mjj), LOWER: one.in_lower(mjj), UPPER: one.in_upper(mjj)}
+    if window.blinded:
+        beside = (mjj < one.mask[0]) | (mjj >= one.mask[1])
+        inside = {name: mask & beside for name, mask in inside.items() if name != WINDOW}
+    rows = {name: np.flatnonzero(mask) for name, mask in inside.items()}
+    return {name: Sample(found, weight[found]) for name, found in rows.items()}
+
+
+def selected_samples(window: ScoredWindow, inside: Sample) -> dict[str, Sample]:
+    """Find the events of the window that pass each selection.
+
+    Parameters
+    ----------
+    window : ScoredWindow
+    inside : Sample
+        Events of the window.
+
+    Returns
+    -------
+    dict of str to Sample
+        By name, without the inclusive one; empty where there are no pass weights.
+    """
+    found = {}
+    passes = window.result.passes
+    for index, selection in enumerate(window.result.selections if passes is not None else ()):
+        if selection.name != INCLUSIVE and passes is not None:
+            passing = passes[inside.rows, index].astype(np.float64)
+            kept = passing > 0
+            found[selection.name] = Sample(inside.rows[kept], (inside.weight * passing)[kept])
+    return found
+
+
+def side_scales(window: MassWindow, lower: float, upper: float, total: float) -> tuple[float, float]:
+    """Scale two sidebands so that their sum predicts the window.
+
+    The shape of the events is taken as a straight line in m_jj between the centres of the sidebands, so that sidebands
+    at equal distance have equal parts in it, however many events they hold.
+
+    Parameters
+    ----------
+    window : MassWindow
+    lower, upper : float
+        Sums of weights of the sidebands, positive.
+    total : float
+        Events that are expected in the window.
+
+    Returns
+    -------
+    tuple of float
+        Of the lower and of the upper sideband.
+    """
+    below, inside, above = (sum(interval) / 2 for interval in (window.lower, window.signal, window.upper))
+    share = (inside - below) / (above - below)
+    return total * (1 - share) / lower, total * share / upper
+
+
+def combine(lower: Histogram, upper: Histogram, scales: tuple[float, float]) -> Histogram:
+    """Add scaled histograms of both sidebands.
+
+    Parameters
+    ----------
+    lower, upper : pair of array
+        Values and variances.
+    scales : tuple of float
+        From `side_scales`.
+
+    Returns
+    -------
+    values, variances : array
+        The variances are those of the events in the sidebands; the error of the scales is left out.
+    """
+    values = scales[0] * lower[0] + scales[1] * upper[0]
+    variances = scales[0] ** 2 * lower[1] + scales[1] ** 2 * upper[1]
+    return values, variances
+
+
+def expected_events(window: ScoredWindow) -> float | None:
+    """Background of the inclusive selection in the window by the fit beside it; None where that failed."""
+    found = [one.background for one in window.result.selections if one.name == INCLUSIVE]
+    return found[0] if found else None
+
+
+def event_folds(window: ScoredWindow, classifier: Classifier) -> NDArray[np.int8]:
+    """(n_events,) int8: fold of each event, whose models were trained without it; needs all searched events."""
+    table, n_folds = window.table, len(classifier.models)
+    if not classifier.nested:
+        return assign_folds(table.event_id, n_folds, random_state=window.random_state)
+    edges = window.result.edges.tolist()
+    return stratified_folds(table.event_id, table.mjj, edges, n_folds, random_state=window.random_state)

@@ -1,0 +1,118 @@
+"""Whether a selection changes the shape of the m_jj spectrum: its efficiency against m_jj."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background import outside
+from analysis.diagnostics.values import ScoredWindow
+from analysis.learning import INCLUSIVE
+from analysis.sculpting import spectrum_sculpting
+from analysis.spectra import selection_counts, selection_variances
+
+__all__ = ["sculpting"]
+
+Array = NDArray[np.float64]
+Spectrum = tuple[Array, Array]
+
+_MIN_EVENTS = 10.0
+"""Bins that are shown are joined until so many effective events are expected to pass."""
+
+
+def sculpting(window: ScoredWindow) -> dict[str, Any] | None:
+    """Measure the efficiency of each selection over the fit range.
+
+    Signal in the window raises the efficiency there, so that the test of flatness leaves the mask out. It takes all
+    numbers from the spectrum of the window, which does not hold the masked bins while blinded.
+
+    Parameters
+    ----------
+    window : ScoredWindow
+
+    Returns
+    -------
+    dict or None
+        "selections": one item each but the inclusive one, with "name"; "edges" in GeV, "efficiency" and "error" in
+        bins of the fit, neighbours joined until enough events are expected to pass, null in empty bins, and inside the
+        mask while blinded; "average", "chi2", "ndof" and "p_value" of the bins beside the mask, see
+        `analysis.sculpting`; the last one is null without degrees of freedom. None where there is no spectrum, or no
+        such selection.
+    """
+    spectrum = window.result.spectrum
+    names = [one.name for one in window.result.selections if one.name != INCLUSIVE]
+    if spectrum is None or not names:
+        return None
+    edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
+    beside = outside(edges, [window.result.window.mask, *window.hidden])
+    shown = _Fit(edges, beside, _content(spectrum, INCLUSIVE), window.blinded)
+    return {"selections": [_selection(name, shown, _content(spectrum, name)) for name in names]}
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Fit bins, which of them lie beside the masks, and all events in them."""
+
+    edges: Array
+    beside: NDArray[np.bool_]
+    everything: Spectrum
+    blinded: bool
+
+    def joined(self, average: float) -> NDArray[np.int64]:
+        """Where groups of bins start: in the mask, below and above it for itself, whatever passes in them."""
+        weight, squared = self.everything
+        changes = np.flatnonzero(np.diff(self.beside)) + 1
+        parts = np.split(np.arange(len(self.beside)), changes)
+        starts: list[int] = []
+        for part in parts:
+            if self.blinded and not self.beside[part[0]]:
+                starts.append(int(part[0]))
+                continue
+            events = average * weight[part].cumsum() ** 2 / np.maximum(squared[part].cumsum(), 1e-300)
+            starts += _starts(events, int(part[0]))
+        return np.array(starts, np.int64)
+
+
+def _starts(events: Array, first: int) -> list[int]:
+    """Begin a group where the one before holds enough; what is left at the end joins the last."""
+    starts, used = [first], 0.0
+    for number, passed in enumerate(events[:-1], 1):
+        if passed - used >= _MIN_EVENTS and events[-1] - passed >= _MIN_EVENTS:
+            starts.append(first + number)
+            used = passed
+    return starts
+
+
+def _content(spectrum: hist.Hist[Any], name: str) -> Spectrum:
+    counts, variances = selection_counts(spectrum, name), selection_variances(spectrum, name)
+    return counts, counts if variances is None else variances
+
+
+def _selection(name: str, fit: _Fit, passing: Spectrum) -> dict[str, Any]:
+    flat = [(fit.beside * values, fit.beside * squares) for values, squares in (fit.everything, passing)]
+    found = spectrum_sculpting(name, fit.edges, *flat)
+    starts = fit.joined(found.average)
+    edges = np.append(fit.edges[starts], fit.edges[-1])
+    joined = [
+        (np.add.reduceat(values, starts), np.add.reduceat(squares, starts))
+        for values, squares in (flat if fit.blinded else (fit.everything, passing))
+    ]
+    shown = spectrum_sculpting(name, edges, *joined)
+    return {
+        "name": name,
+        "edges": edges.tolist(),
+        "efficiency": _listed(shown.efficiency),
+        "error": _listed(shown.error),
+        "average": found.average,
+        "chi2": found.chi2,
+        "ndof": found.ndof,
+        "p_value": found.p_value if found.ndof else None,
+    }
+
+
+def _listed(values: Array) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

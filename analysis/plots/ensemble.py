@@ -1,0 +1,376 @@
+"""How far the members of an ensemble of classifiers agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
+from numpy.typing import NDArray
+
+from analysis.plots.drawing import Sketch
+from analysis.plots.style import PALETTE, SelectionStyle, selection_label, selection_styles
+
+__all__ = [
+    "CountArtists",
+    "OverlapArtists",
+    "ScoreArtists",
+    "SeedArtists",
+    "draw_member_counts",
+    "draw_overlaps",
+    "draw_score_spread",
+    "draw_scores",
+    "draw_seeds",
+    "ensemble_figures",
+]
+
+Array = NDArray[np.float64]
+
+_REGIONS = {
+    "window": (PALETTE[2], "-", "o"),
+    "sidebands": (PALETTE[0], "--", "s"),
+}
+_NOTHING = 1e-12
+"""An empty bin on a logarithmic axis, far below its end."""
+
+_SCORE = "Score, mean of the members"
+
+
+@dataclass(frozen=True)
+class ScoreArtists:
+    """What was drawn of each region.
+
+    Attributes
+    ----------
+    lines : dict of str to matplotlib.patches.StepPatch
+        By "window", which is missing while blinded, and "sidebands".
+    bands : dict of str to matplotlib.patches.StepPatch
+        Of single members; none of the spread.
+    """
+
+    lines: dict[str, StepPatch]
+    bands: dict[str, StepPatch]
+
+
+@dataclass(frozen=True)
+class CountArtists:
+    """What `draw_member_counts` drew.
+
+    Attributes
+    ----------
+    points : dict of (str, str) to matplotlib.lines.Line2D
+        One point a member, by selection and region.
+    spreads : dict of (str, str) to matplotlib.lines.Line2D
+        Mean of the members with its standard deviation.
+    """
+
+    points: dict[tuple[str, str], Line2D]
+    spreads: dict[tuple[str, str], Line2D]
+
+
+@dataclass(frozen=True)
+class OverlapArtists:
+    """What `draw_overlaps` drew.
+
+    Attributes
+    ----------
+    members : dict of str to matplotlib.lines.Line2D
+        Mean over the pairs of members, by selection.
+    ranges : matplotlib.collections.LineCollection or None
+        Smallest to largest pair.
+    ensemble : dict of str to matplotlib.collections.PathCollection
+        Each member with the ensemble.
+    """
+
+    members: dict[str, Line2D]
+    ranges: LineCollection | None
+    ensemble: dict[str, PathCollection]
+
+
+@dataclass(frozen=True)
+class SeedArtists:
+    """What `draw_seeds` drew.
+
+    Attributes
+    ----------
+    points : dict of str to matplotlib.lines.Line2D
+        z of the further trainings, by selection.
+    results : dict of str to matplotlib.lines.Line2D
+        z of the training that is the result.
+    """
+
+    points: dict[str, Line2D]
+    results: dict[str, Line2D]
+
+
+def draw_scores(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
+    """Draw the distribution of the mean score in each region, and the band of those of single members.
+
+    Parameters
+    ----------
+    section : mapping
+        "ensemble" of a window of `diagnostics.json`.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    ScoreArtists
+    """
+    scores, lines, bands = section["scores"], {}, {}
+    edges = np.array(scores["edges"])
+    for name, (color, dash, _) in _REGIONS.items():
+        if not scores.get(name):
+            continue
+        mean, low, high = (np.array(scores[name][key], np.float64) for key in ("mean", "low", "high"))
+        if section["n_members"] > 1:
+            bands[name] = ax.stairs(high, edges, baseline=low, fill=True, color=color, alpha=0.25, linewidth=0)
+        lines[name] = ax.stairs(
+            np.maximum(mean, _NOTHING),
+            edges,
+            baseline=None,
+            color=color,
+            linestyle=dash,
+            linewidth=2.2,
+            label=_region(section, name),
+        )
+    shown = np.concatenate([np.array(scores[name]["mean"]) for name in lines]) if lines else np.ones(1)
+    ax.set(yscale="log", xlim=(edges[0], edges[-1]), xlabel="Score", ylabel="Part of the events per bin")
+    ax.set_ylim(0.5 * shown[shown > 0].min(), 20 * shown.max())
+    handles = [*lines.values()]
+    if bands:
+        band = next(iter(bands.values()))
+        band.set_label("Single members, 16–84%")
+        handles.append(band)
+    ax.legend(handles=handles, loc="upper right")
+    return ScoreArtists(lines, bands)
+
+
+def _region(section: Mapping[str, Any], name: str) -> str:
+    """Return the label of a region; while blinded the window is missing, and the mask cuts into the sidebands."""
+    if name == "window":
+        return "Window"
+    return "Sidebands" if "window" in section["scores"] else "Sidebands outside the mask"
+
+
+def draw_score_spread(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
+    """Draw the standard deviation over the members against their mean, averaged over events.
+
+    Parameters
+    ----------
+    section : mapping
+        "ensemble" of a window of `diagnostics.json`, with several members.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    ScoreArtists
+        Without bands.
+    """
+    profile, lines, highest = section["profile"], {}, 0.0
+    edges = np.array(profile["edges"])
+    for name, (color, dash, _) in _REGIONS.items():
+        if name in profile:
+            values = np.array(profile[name], np.float64)
+            lines[name] = ax.stairs(
+                values, edges, baseline=None, color=color, linestyle=dash, linewidth=2.2, label=_region(section, name)
+            )
+            highest = max(highest, float(np.nanmax(values, initial=0.0)))
+    ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.5 * (highest or 1.0)), xlabel=_SCORE)
+    ax.set_ylabel("Std. dev. over the members")
+    ax.minorticks_off()
+    ax.legend(loc="upper right")
+    if section["rank_correlation"]:
+        found = section["rank_correlation"]
+        text = f"Rank correlation of two members\n{found['mean']:.2f} (pairs {found['low']:.2f}–{found['high']:.2f})"
+        ax.text(0.05, 0.05, text, transform=ax.transAxes, va="bottom", fontsize=14)
+    return ScoreArtists(lines, {})
+
+
+def draw_member_counts(section: Mapping[str, Any], *, ax: Axes) -> CountArtists:
+    """Draw how many events each member selects, over the number that the ensemble selects.
+
+    Parameters
+    ----------
+    section : mapping
+        "ensemble" of a window of `diagnostics.json`.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    CountArtists
+    """
+    points, spreads = {}, {}
+    for place, one in enumerate(section["selections"]):
+        for region, shift in (("window", -0.2), ("sidebands", 0.2)):
+            if one.get(region) is None or not one[region]["ensemble"]:
+                continue
+            color, _, marker = _REGIONS[region]
+            ratio = np.array(one[region]["members"], np.float64) / one[region]["ensemble"]
+            x = place + shift + np.linspace(-0.12, 0.12, len(ratio)) if len(ratio) > 1 else np.array([place + shift])
+            (points[one["name"], region],) = ax.plot(
+                *(x, ratio, marker), color=color, markersize=6, alpha=0.75, linestyle="none"
+            )
+            if len(ratio) > 1:
+                mean, error = ratio.mean(), ratio.std(ddof=1)
+                drawn = ax.errorbar(
+                    place + shift, mean, error, fmt="_", color="black", markersize=18, capsize=5, zorder=4
+                )
+                spreads[one["name"], region] = drawn.lines[0]
+    ax.axhline(1, color="0.45", linestyle=(0, (1, 1.5)), zorder=1)
+    _set_selections(section, ax)
+    ax.set_ylabel("Events of a member / of ensemble")
+    reach = max((abs(np.asarray(line.get_ydata()) - 1).max() for line in points.values()), default=0.1)
+    ax.set_ylim(1 - 1.25 * max(reach, 0.02), 1 + 1.9 * max(reach, 0.02))
+    shown = [region for region in _REGIONS if any(region == key for _, key in points)]
+    handles = [
+        Line2D([], [], marker=_REGIONS[key][2], color=_REGIONS[key][0], linestyle="none", label=_region(section, key))
+        for key in shown
+    ]
+    if spreads:
+        handles.append(Line2D([], [], marker="_", markersize=18, color="black", label="Mean and std. dev."))
+    ax.legend(handles=handles, loc="upper left", ncols=len(handles), columnspacing=1.0, handletextpad=0.4)
+    return CountArtists(points, spreads)
+
+
+def draw_overlaps(section: Mapping[str, Any], *, ax: Axes) -> OverlapArtists:
+    """Draw the overlap of the events that members select, with one another and with those of the ensemble.
+
+    Parameters
+    ----------
+    section : mapping
+        "ensemble" of a window of `diagnostics.json`.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    OverlapArtists
+    """
+    members, ensemble, ranges = {}, {}, None
+    found = [(place, one, one["jaccard_members"]) for place, one in enumerate(section["selections"])]
+    paired = [(place, one) for place, one, overlaps in found if overlaps and overlaps[0] is not None]
+    if paired:
+        ends = [(place - 0.2, *one["jaccard_members"][1:]) for place, one in paired]
+        x, low, high = np.array(ends, np.float64).T
+        ranges = ax.vlines(x, low, high, color=PALETTE[3], linewidth=2)
+    for place, one in paired:
+        (members[one["name"]],) = ax.plot(place - 0.2, one["jaccard_members"][0], "D", color=PALETTE[3], markersize=9)
+    for place, one in enumerate(section["selections"]):
+        overlaps = np.array(one["jaccard_ensemble"], np.float64)
+        x = place + 0.2 + (np.linspace(-0.12, 0.12, len(overlaps)) if len(overlaps) > 1 else np.zeros(1))
+        ensemble[one["name"]] = ax.scatter(x, overlaps, marker="o", s=36, color=PALETTE[1], alpha=0.8)
+    _set_selections(section, ax)
+    ax.set(ylim=(0, 1.25), yticks=np.linspace(0, 1, 6), ylabel="Jaccard overlap")
+    handles = [
+        Line2D([], [], marker="D", color=PALETTE[3], linewidth=2, label="Two members (range)"),
+        Line2D([], [], marker="o", color=PALETTE[1], linestyle="none", label="Member, ensemble"),
+    ]
+    ax.legend(handles=handles[0 if paired else 1 :], loc="upper left", ncols=2, columnspacing=1.0, handletextpad=0.4)
+    return OverlapArtists(members, ranges, ensemble)
+
+
+def draw_seeds(section: Mapping[str, Any], *, ax: Axes) -> SeedArtists:
+    """Draw the significance of each selection by training seed.
+
+    Parameters
+    ----------
+    section : mapping
+        "ensemble" of a window of `diagnostics.json`, with "seeds".
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    SeedArtists
+    """
+    styles = selection_styles(one["name"] for one in section["seeds"])
+    points, results, n_drawn = {}, {}, len(section["seeds"])
+    for index, one in enumerate(section["seeds"]):
+        z, style = np.array(one["z"], np.float64), styles[one["name"]]
+        x = np.arange(len(z)) + (0.5 * (index - (n_drawn - 1) / 2) / max(n_drawn, 1))
+        label = selection_label(one["name"])
+        marked: dict[str, Any] = {"color": style.color, "marker": style.marker, "linestyle": "none"}
+        (points[one["name"]],) = ax.plot(x[1:], z[1:], markersize=9, label=label, **marked)
+        (results[one["name"]],) = ax.plot(x[:1], z[:1], markersize=12, markeredgecolor="black", **marked)
+        if np.isfinite(z).any():
+            _draw_median(float(np.nanmedian(z)), style, ax)
+    n_seeds = max(len(one["z"]) for one in section["seeds"])
+    ax.axvspan(-0.5, 0.5, color="0.93", zorder=0)
+    ax.set_xticks(range(n_seeds), ["0 (result)", *(str(seed) for seed in range(1, n_seeds))])
+    ax.minorticks_off()
+    ax.set(xlim=(-0.5, n_seeds - 0.5), xlabel="Training seed", ylabel=r"Significance $\mathit{z}$")
+    ax.legend(
+        loc="upper left", bbox_to_anchor=(1.02, 1.0), title="Lines with open\nmarkers: medians", title_fontsize="small"
+    )
+    return SeedArtists(points, results)
+
+
+def _draw_median(median: float, style: SelectionStyle, ax: Axes) -> None:
+    """Draw a line with the open marker of the selection at its end."""
+    ax.axhline(median, color=style.color, linewidth=1, alpha=0.7)
+    ax.plot(
+        *([1.0], [median], style.marker),
+        transform=ax.get_yaxis_transform(),
+        color=style.color,
+        markerfacecolor="white",
+        markersize=9,
+        clip_on=False,
+        zorder=4,
+    )
+
+
+def _set_selections(section: Mapping[str, Any], ax: Axes) -> None:
+    names = [selection_label(one["name"]).removeprefix("efficiency ") for one in section["selections"]]
+    ax.set_xticks(range(len(names)), names)
+    ax.tick_params(axis="x", which="both", length=0)
+    ax.minorticks_off()  # they take a third of the time
+    ax.set(xlim=(-0.5, len(names) - 0.5), xlabel="Selection efficiency")
+
+
+def ensemble_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+    """List the figures of `diagnostics.json`.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of the document.
+
+    Yields
+    ------
+    Sketch
+        `ensemble_<window>`, and `seeds_<window>` where a window was trained several times.
+    """
+    for one in windows:
+        section, (low, high) = one.get("ensemble"), one["window"]["signal"]
+        if section:
+            title = f"{low:g}–{high:g} GeV"
+            yield Sketch(f"ensemble_{low:g}-{high:g}", _ensemble, (section, title))
+            if section["seeds"]:
+                yield Sketch(f"seeds_{low:g}-{high:g}", _seeds, (section, title))
+
+
+def _ensemble(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
+    several = section["n_members"] > 1
+    figure = Figure(figsize=(15.0, 11.5) if several else (8.5, 6.5), layout="constrained")
+    panels = figure.subplots(*((2, 2) if several else (1, 1)), squeeze=False).ravel()
+    draw_scores(section, ax=panels[0])
+    if several:
+        draw_score_spread(section, ax=panels[1])
+        draw_member_counts(section, ax=panels[2])
+        draw_overlaps(section, ax=panels[3])
+    members = f"{section['n_members']} members" if several else "one member"
+    part = "" if section["fraction"] == 1 else f", {100 * section['fraction']:.2g}% of the events"
+    panels[1 if several else 0].set_title(f"{title}, {members}{part}", loc="right")
+    return figure, panels[0]
+
+
+def _seeds(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(11.5, 6.5), layout="constrained")
+    ax = figure.subplots()
+    draw_seeds(section, ax=ax)
+    ax.set_title(title, loc="right")
+    return figure, ax

@@ -1,0 +1,123 @@
+"""How well the background fits describe the spectra beside the masks, over all windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from scipy import stats
+
+from analysis.plots.drawing import Sketch
+from analysis.plots.style import selection_label, selection_styles
+
+__all__ = ["FitQualityArtists", "draw_fit_quality", "fit_quality_figures"]
+
+Document = Mapping[str, Any]
+
+_LEAST = 2
+"""Windows that a distribution needs."""
+
+_TAIL = 0.025
+"""Of single points outside the band, on each side."""
+
+
+@dataclass(frozen=True)
+class FitQualityArtists:
+    """What `draw_fit_quality` drew.
+
+    Attributes
+    ----------
+    points : dict of str to matplotlib.lines.Line2D
+        By selection.
+    band : matplotlib.collections.PolyCollection
+    legend : matplotlib.legend.Legend
+    """
+
+    points: dict[str, Line2D]
+    band: PolyCollection
+    legend: Legend
+
+
+def draw_fit_quality(windows: Sequence[Document], *, ax: Axes) -> FitQualityArtists:
+    """Draw the p-values of the background fits, in order, against those of perfect fits to as many windows.
+
+    The i-th of n uniform p-values follows Beta(i, n + 1 - i): the points should lie about the diagonal, 95 % of them in
+    the band if the windows shared no events. Overlapping windows, and all that are fitted over one range, share most.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of `results.json`.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    FitQualityArtists
+    """
+    found = _p_values(windows)
+    styles = selection_styles(found)
+    points = {}
+    for name, values in found.items():
+        expected = np.arange(1, len(values) + 1) / (len(values) + 1)
+        (points[name],) = ax.plot(
+            *(expected, sorted(values)),
+            color=styles[name].color,
+            marker=styles[name].marker,
+            linewidth=1,
+            label=selection_label(name),
+            zorder=3,
+        )
+    count = max(map(len, found.values()))
+    rank = np.arange(1, count + 1)
+    low, high = (stats.beta.ppf(tail, rank, count + 1 - rank) for tail in (_TAIL, 1 - _TAIL))
+    band = ax.fill_between(
+        rank / (count + 1), low, high, color="0.85", linewidth=0, label=f"95% of {count} perfect fits", zorder=0
+    )
+    ax.plot([0, 1], [0, 1], color="0.4", linestyle="--", linewidth=1.2, zorder=1)
+    ax.set(
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        xlabel="Expected $\\mathit{p}$, in order",
+        ylabel="$\\mathit{p}$ of the fits, in order",
+    )
+    legend = ax.legend(handles=[*points.values(), band], loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    return FitQualityArtists(points, band, legend)
+
+
+def fit_quality_figures(windows: Sequence[Document]) -> Iterator[Sketch]:
+    """List the figure `fits`, where two windows or more have a fit.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of `results.json`. The fits see nothing inside the masks.
+
+    Yields
+    ------
+    Sketch
+    """
+    if any(len(values) >= _LEAST for values in _p_values(windows).values()):
+        yield Sketch("fits", _fits, (windows,))
+
+
+def _fits(windows: Sequence[Document]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(10.0, 6.5), layout="constrained")
+    ax = figure.subplots()
+    draw_fit_quality(windows, ax=ax)
+    return figure, ax
+
+
+def _p_values(windows: Sequence[Document]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for window in windows:
+        for one in window["selections"]:
+            if one["fit"] is not None and one["fit"]["p_value"] is not None:
+                found.setdefault(one["name"], []).append(float(one["fit"]["p_value"]))
+    return found

@@ -1,0 +1,196 @@
+"""Which features the classifiers of the windows use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from analysis.plots.drawing import Sketch
+from analysis.plots.style import PALETTE, plain
+
+__all__ = [
+    "ImportanceArtists",
+    "ImportanceMapArtists",
+    "draw_importance",
+    "draw_importance_map",
+    "feature_label",
+    "importance_figures",
+]
+
+Array = NDArray[np.float64]
+
+_MOST_NUMBERS = 200
+"""Cells of a map that have their number written in them, at most."""
+
+_GAIN = "Part of the total gain"
+
+
+@dataclass(frozen=True)
+class ImportanceArtists:
+    """What `draw_importance` drew.
+
+    Attributes
+    ----------
+    bars : matplotlib.container.BarContainer
+        Mean over folds and members, the first feature on top; its `errorbar` is the standard deviation.
+    equal : matplotlib.lines.Line2D
+        Where all features have the same part.
+    """
+
+    bars: BarContainer
+    equal: Line2D
+
+
+@dataclass(frozen=True)
+class ImportanceMapArtists:
+    """What `draw_importance_map` drew.
+
+    Attributes
+    ----------
+    mesh : matplotlib.collections.QuadMesh
+        Its array is (n_features, n_windows), masked where a window does not use a feature.
+    numbers : tuple of matplotlib.text.Text
+        In its cells, in per cent; none where there are too many.
+    """
+
+    mesh: QuadMesh
+    numbers: tuple[Text, ...]
+
+
+def draw_importance(section: Mapping[str, Any], *, ax: Axes) -> ImportanceArtists:
+    """Draw the part of each feature as a bar, with the spread over folds and members.
+
+    Parameters
+    ----------
+    section : mapping
+        "importance" of a window of `diagnostics.json`.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    ImportanceArtists
+    """
+    mean, std = (np.array(section[name], np.float64) for name in ("mean", "std"))
+    places = np.arange(len(mean))
+    errors = std if np.isfinite(std).all() else None
+    bars = ax.barh(
+        *(places, mean),
+        xerr=errors,
+        height=0.65,
+        color=PALETTE[0],
+        ecolor="black",
+        capsize=4,
+        label=f"Mean and std. dev.\nof {section['n_models']} trainings" if errors is not None else "One training",
+    )
+    equal = ax.axvline(1 / len(mean), color=PALETTE[2], linestyle="--", label="All the same")
+    ax.set_yticks(
+        places, [feature_label(name, label) for name, label in zip(section["features"], section["labels"], strict=True)]
+    )
+    ax.tick_params(axis="y", which="both", length=0)
+    ax.minorticks_off()
+    highest = float((mean if errors is None else mean + std).max())
+    ax.set(xlabel=_GAIN, xlim=(0, 1.08 * max(highest, 1 / len(mean))), ylim=(len(mean) - 0.4, -0.6))
+    ax.legend(handles=[bars, equal], loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    return ImportanceArtists(bars, equal)
+
+
+def draw_importance_map(sections: Sequence[tuple[str, Mapping[str, Any]]], *, ax: Axes) -> ImportanceMapArtists:
+    """Draw the parts of all features in all windows as colours.
+
+    Parameters
+    ----------
+    sections : sequence of (str, mapping)
+        Name of a window and its section "importance" of `diagnostics.json`.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    ImportanceMapArtists
+    """
+    labels = {
+        name: feature_label(name, label)
+        for _, section in sections
+        for name, label in zip(section["features"], section["labels"], strict=True)
+    }
+    parts = np.full((len(labels), len(sections)), np.nan)
+    for column, (_, section) in enumerate(sections):
+        for name, mean in zip(section["features"], section["mean"], strict=True):
+            parts[list(labels).index(name), column] = mean
+    mesh = ax.pcolormesh(
+        np.ma.masked_invalid(parts), cmap="YlGnBu", vmin=0, vmax=max(float(np.nanmax(parts)), 2 / len(labels))
+    )
+    ax.set_yticks(np.arange(len(labels)) + 0.5, list(labels.values()))
+    names = [name for name, _ in sections]
+    ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=35, ha="right", rotation_mode="anchor")
+    ax.tick_params(which="both", length=0)
+    ax.minorticks_off()
+    ax.invert_yaxis()
+    ax.set_xlabel("Window [GeV]")
+    return ImportanceMapArtists(mesh, _write_numbers(parts, mesh, ax) if parts.size <= _MOST_NUMBERS else ())
+
+
+def _write_numbers(parts: Array, mesh: QuadMesh, ax: Axes) -> tuple[Text, ...]:
+    numbers, highest = [], mesh.get_clim()[1] or 1.0
+    for row, column in np.argwhere(np.isfinite(parts)):
+        part = parts[row, column]
+        color = "white" if part > 0.6 * highest else "black"
+        numbers.append(
+            ax.text(column + 0.5, row + 0.5, f"{100 * part:.0f}", ha="center", va="center", color=color, fontsize=13)
+        )
+    return tuple(numbers)
+
+
+def feature_label(name: str, label: str) -> str:
+    """Return the label of a feature with italic symbols, as the axes have them; its name where it has none."""
+    return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label) if label else plain(name)
+
+
+def importance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+    """List the figures of `diagnostics.json`, which has none of it while blinded.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of the document.
+
+    Yields
+    ------
+    Sketch
+        `importance_<window>`, and `importance` with all windows where there are several.
+    """
+    found = [(one["window"]["signal"], one["importance"]) for one in windows if one.get("importance")]
+    for (low, high), section in found:
+        yield Sketch(f"importance_{low:g}-{high:g}", _bars, (section, f"{low:g}–{high:g} GeV"))
+    if len(found) > 1:
+        yield Sketch("importance", _map, ([(f"{low:g}–{high:g}", section) for (low, high), section in found],))
+
+
+def _bars(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(10.5, 2.6 + 0.5 * len(section["features"])), layout="constrained")
+    ax = figure.subplots()
+    draw_importance(section, ax=ax)
+    ax.set_title(title, loc="right")
+    return figure, ax
+
+
+def _map(found: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Figure, Axes]:
+    n_features = len({name for _, section in found for name in section["features"]})
+    size = (4.5 + 0.85 * max(len(found), 5), 3.2 + 0.5 * max(n_features, 4))
+    figure = Figure(figsize=size, layout="constrained")
+    ax = figure.subplots()
+    drawn = draw_importance_map(found, ax=ax)
+    figure.colorbar(drawn.mesh, ax=ax, pad=0.02).set_label(_GAIN)
+    if drawn.numbers:
+        ax.set_title("Numbers in per cent", loc="right")
+    return figure, ax

@@ -1,0 +1,273 @@
+"""How well scores tell signal from background: ROC and significance improvement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from analysis.learning import INCLUSIVE
+from analysis.plots.drawing import Sketch
+from analysis.plots.style import PALETTE, label_logarithmic, selection_label, selection_styles
+
+__all__ = ["PerformanceArtists", "compare_performance", "draw_roc", "draw_sic", "performance_figures"]
+
+Array = NDArray[np.float64]
+Curves = Sequence[tuple[str, Mapping[str, Any]]]
+"""Label and section "performance" of a window of `diagnostics.json`."""
+
+_SIC = r"$\mathit{\epsilon}_{\mathit{S}}$ / √$\mathit{\epsilon}_{\mathit{B}}$"
+
+_DASHES: tuple[Any, ...] = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 0.8)))
+
+
+@dataclass(frozen=True)
+class PerformanceArtists:
+    """What was drawn of each curve, in order.
+
+    Attributes
+    ----------
+    lines : tuple of matplotlib.lines.Line2D
+        Where the error of ε_B is below 20 %.
+    faint : tuple of matplotlib.lines.Line2D
+        The rest.
+    bands : tuple of matplotlib.collections.PolyCollection
+        16 to 84 % of the bootstrap.
+    points : dict of (int, str) to matplotlib.lines.Line2D
+        Working points, by number of the curve and selection.
+    random : matplotlib.lines.Line2D
+        Scores that know nothing.
+    """
+
+    lines: tuple[Line2D, ...]
+    faint: tuple[Line2D, ...]
+    bands: tuple[PolyCollection, ...]
+    points: dict[tuple[int, str], Line2D]
+    random: Line2D
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One curve as arrays, ε_B rising; `known` from the floor of ε_B on."""
+
+    background: Array
+    signal: Array
+    low: Array
+    high: Array
+    known: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> _Curve:
+        names = ("background_efficiency", "signal_efficiency", "low", "high")
+        background, signal, low, high = (np.array(document[name], np.float64) for name in names)
+        floor = 1.0 if document["floor"] is None else document["floor"]
+        return cls(background, signal, low, high, background >= floor)
+
+
+def draw_roc(curves: Curves, *, ax: Axes) -> PerformanceArtists:
+    """Draw the background rejection 1/ε_B against the signal efficiency.
+
+    Parameters
+    ----------
+    curves : sequence of (str, mapping)
+        Label and section "performance" of `diagnostics.json`; several windows or several results.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    PerformanceArtists
+    """
+    lines, faint, bands = [], [], []
+    for index, (label, document) in enumerate(curves):
+        one, color = _Curve.of(document), PALETTE[index % len(PALETTE)]
+        pieces = _pieces(one, one.signal, 1 / one.background, label, index, ax)
+        lines.append(pieces[0])
+        faint.append(pieces[1])
+        bands.append(
+            ax.fill_betweenx(1 / one.background, one.low, one.high, color=color, alpha=_alpha(curves), linewidth=0)
+        )
+    path = np.geomspace(1e-6, 1, 200)
+    (random,) = ax.plot(path, 1 / path, color="0.45", linestyle=(0, (1, 1.5)), label="Random")
+    points = _draw_points(curves, lambda signal, background: (signal, 1 / background), ax)
+    highest = max(float(1 / _Curve.of(document).background[0]) for _, document in curves)
+    ax.set(xlim=(0, 1), yscale="log", ylim=(1, 1.5 * highest))
+    label_logarithmic(ax.yaxis)
+    ax.set(xlabel=r"Signal efficiency $\mathit{\epsilon}_{\mathit{S}}$")
+    ax.set_ylabel(r"Background rejection 1 / $\mathit{\epsilon}_{\mathit{B}}$")
+    return PerformanceArtists(tuple(lines), tuple(faint), tuple(bands), points, random)
+
+
+def draw_sic(curves: Curves, *, ax: Axes) -> PerformanceArtists:
+    """Draw the significance improvement ε_S/√ε_B against the background efficiency.
+
+    Parameters
+    ----------
+    curves : sequence of (str, mapping)
+        As `draw_roc` takes them.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    PerformanceArtists
+    """
+    lines, faint, bands, tops = [], [], [], [1.0]
+    for index, (label, document) in enumerate(curves):
+        one, color = _Curve.of(document), PALETTE[index % len(PALETTE)]
+        root = np.sqrt(one.background)
+        pieces = _pieces(one, one.background, one.signal / root, label, index, ax)
+        lines.append(pieces[0])
+        faint.append(pieces[1])
+        bands.append(
+            ax.fill_between(
+                *(one.background, one.low / root, one.high / root),
+                color=color,
+                alpha=_alpha(curves),
+                linewidth=0,
+                label="Band: 68% of the bootstrap" if index == 0 else "_",
+            )
+        )
+        reached = (one.high / root)[one.known] if one.known.any() else one.high / root
+        tops.append(float(np.max(reached)))
+    lowest = min(_Curve.of(document).background[0] for _, document in curves)
+    path = np.geomspace(lowest, 1, 200)
+    (random,) = ax.plot(path, np.sqrt(path), color="0.45", linestyle=(0, (1, 1.5)), label="Random")
+    points = _draw_points(curves, lambda signal, background: (background, signal / np.sqrt(background)), ax)
+    ax.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.15 * max(tops)))
+    label_logarithmic(ax.xaxis)
+    ax.set_xlabel(r"Background efficiency $\mathit{\epsilon}_{\mathit{B}}$")
+    ax.set_ylabel("Significance improvement " + _SIC)
+    return PerformanceArtists(tuple(lines), tuple(faint), tuple(bands), points, random)
+
+
+def _alpha(curves: Curves) -> float:
+    return 0.3 if len(curves) == 1 else 0.18
+
+
+def _pieces(one: _Curve, x: Array, y: Array, label: str, index: int, ax: Axes) -> tuple[Line2D, Line2D]:
+    """Draw a curve where it is well known, and fainter the rest up to there."""
+    color = PALETTE[index % len(PALETTE)]
+    (line,) = ax.plot(
+        *(x[one.known], y[one.known]),
+        color=color,
+        linestyle=_DASHES[index % len(_DASHES)],
+        linewidth=2.4,
+        label=label,
+        zorder=3,
+    )
+    rest = ~one.known
+    rest[: 1 + np.count_nonzero(rest)] = True
+    (faint,) = ax.plot(x[rest], y[rest], color=color, linewidth=1.2, alpha=0.8)
+    return line, faint
+
+
+def _draw_points(
+    curves: Curves, place: Callable[[float, float], tuple[float, float]], ax: Axes
+) -> dict[tuple[int, str], Line2D]:
+    points = {}
+    for index, (_, document) in enumerate(curves):
+        styles = selection_styles(one["name"] for one in document["selections"])
+        for one in document["selections"]:
+            signal, background = one["signal_efficiency"], one["background_efficiency"]
+            if one["name"] == INCLUSIVE or not signal or not background:
+                continue
+            style = styles[one["name"]]
+            color = style.color if len(curves) == 1 else PALETTE[index % len(PALETTE)]
+            x, y = place(signal, background)
+            (points[index, one["name"]],) = ax.plot(
+                *([x], [y], style.marker),
+                color=color,
+                markeredgecolor="black",
+                markersize=11,
+                linestyle="none",
+                zorder=4,
+                clip_on=False,
+            )
+    return points
+
+
+def _handles(curves: Curves, drawn: PerformanceArtists) -> list[Artist]:
+    """Curves, what is common to all of them, and one marker a selection."""
+    handles: list[Artist] = [*drawn.lines, drawn.bands[0]]
+    if any(len(np.asarray(line.get_xdata())) > 1 for line in drawn.faint):
+        label = "Error of $\\mathit{\\epsilon}_{\\mathit{B}}$\nabove 20%"
+        handles.append(Line2D([], [], color=drawn.faint[0].get_color(), linewidth=1.2, label=label))
+    handles.append(drawn.random)
+    names = list(dict.fromkeys(name for _, name in drawn.points))
+    styles = selection_styles(one["name"] for one in curves[0][1]["selections"])
+    styles = selection_styles(names) | styles
+    for name in names:
+        color = styles[name].color if len(curves) == 1 else "0.6"
+        handles.append(
+            Line2D(
+                *([], []),
+                marker=styles[name].marker,
+                color=color,
+                linestyle="none",
+                markersize=11,
+                markeredgecolor="black",
+                label=selection_label(name),
+            )
+        )
+    return handles
+
+
+def compare_performance(curves: Curves, title: str = "") -> tuple[Figure, Axes]:
+    """Make the figure of both curves, of one or several windows or results.
+
+    Parameters
+    ----------
+    curves : sequence of (str, mapping)
+        As `draw_roc` takes them.
+    title : str
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    ax : matplotlib.axes.Axes
+        Left one.
+    """
+    shown = [(_with_area(label, document), document) for label, document in curves]
+    figure = Figure(figsize=(15.5, 6.3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_roc(shown, ax=left)
+    drawn = draw_sic(shown, ax=right)
+    right.legend(handles=_handles(shown, drawn), loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    right.set_title(title, loc="right")
+    return figure, left
+
+
+def _with_area(label: str, document: Mapping[str, Any]) -> str:
+    low, area, high = document["auc"]
+    return f"{label}\nAUC {area:.3f} $\\pm$ {(high - low) / 2:.3f}"
+
+
+def performance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+    """List the figures of `diagnostics.json`, which has none of it while blinded or where the truth is not known.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of the document.
+
+    Yields
+    ------
+    Sketch
+        `performance_<window>`, and `performance` with all windows, the six with most signal where there are more.
+    """
+    found = [(one["window"]["signal"], one["performance"]) for one in windows if one.get("performance")]
+    for (low, high), section in found:
+        title = f"{low:g}–{high:g} GeV: {section['n_signal']} signal and {section['n_background']} background events"
+        yield Sketch(f"performance_{low:g}-{high:g}", compare_performance, ([("Out-of-fold scores", section)], title))
+    if len(found) > 1:
+        most = sorted(section["n_signal"] for _, section in found)[-len(PALETTE) :]
+        chosen = [one for one in found if one[1]["n_signal"] >= most[0]][: len(PALETTE)]
+        curves = [(f"{low:g}–{high:g} GeV", section) for (low, high), section in chosen]
+        yield Sketch("performance", compare_performance, (curves,))

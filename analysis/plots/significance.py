@@ -1,0 +1,266 @@
+"""Significances of the selections: of one window against their efficiency, and of all windows at one look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection, QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from analysis.plots.drawing import Sketch
+from analysis.plots.style import PALETTE, label_logarithmic, selection_label
+
+__all__ = [
+    "SignificanceArtists",
+    "SignificanceMapArtists",
+    "draw_significance",
+    "draw_significance_map",
+    "significance_figures",
+]
+
+Array = NDArray[np.float64]
+Document = Mapping[str, Any]
+
+_COLOR, _TRUTH_COLOR = PALETTE[0], PALETTE[2]
+_COLORED = 5.0
+"""Significances from here on have the darkest colour."""
+
+_DARK = 0.65
+"""From this part of the colours on numbers are white."""
+
+_MANY = 10
+"""Windows from which on their names stand upright."""
+
+_LINE_HEIGHT = 0.085
+"""Of a line of the legend, of the range below it."""
+
+
+@dataclass(frozen=True)
+class SignificanceArtists:
+    """What `draw_significance` drew.
+
+    Attributes
+    ----------
+    points : matplotlib.lines.Line2D
+        The result, in rising efficiency.
+    uncalibrated : matplotlib.lines.Line2D or None
+        Points of selections with few events.
+    median : matplotlib.lines.Line2D or None
+        Over several trainings.
+    band : matplotlib.collections.PolyCollection or None
+        16 to 84 % of them.
+    truth : matplotlib.lines.Line2D or None
+        S / √B of the hidden signal.
+    legend : matplotlib.legend.Legend
+    """
+
+    points: Line2D
+    uncalibrated: Line2D | None
+    median: Line2D | None
+    band: PolyCollection | None
+    truth: Line2D | None
+    legend: Legend
+
+
+@dataclass(frozen=True)
+class SignificanceMapArtists:
+    """What `draw_significance_map` drew.
+
+    Attributes
+    ----------
+    mesh : matplotlib.collections.QuadMesh
+        (n_selections, n_windows), masked where there is no significance.
+    numbers : dict of (str, str) to matplotlib.text.Text
+        By window and selection.
+    """
+
+    mesh: QuadMesh
+    numbers: dict[tuple[str, str], Text]
+
+
+def draw_significance(window: Document, *, ax: Axes) -> SignificanceArtists:
+    """Draw the local significance of all selections of a window against their efficiency; the inclusive one is at 1.
+
+    Where pseudodata tell which events are signal, S / √B is drawn too. It knows nothing of the error of the background,
+    nor of how the counts fluctuate.
+
+    Parameters
+    ----------
+    window : mapping
+        Item of "windows" of `results.json`, not blinded.
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    SignificanceArtists
+    """
+    found = sorted((one for one in window["selections"] if one["z"] is not None), key=lambda one: one["efficiency"])
+    efficiency = [one["efficiency"] for one in found]
+    (points,) = ax.plot(efficiency, [one["z"] for one in found], "o-", color=_COLOR, label="Observed", zorder=4)
+    uncalibrated = _draw_uncalibrated([one for one in found if not one["calibrated"]], ax)
+    median, band = _draw_trainings([one for one in found if (one.get("seeds") or {}).get("z")], ax)
+    truth = _draw_truth([one for one in found if one["s_over_sqrt_b"]], ax)
+    ax.axhline(0, color="0.6", linewidth=1, zorder=0)
+    ax.set_xscale("log")
+    ax.set_xlim(0.75 * min(efficiency, default=0.01), 1.33)
+    ax.set(xlabel=r"Selection efficiency $\mathit{\epsilon}$", ylabel=r"Local significance $\mathit{z}$")
+    label_logarithmic(ax.xaxis)
+    handles: list[Artist] = [one for one in (points, uncalibrated, median, band, truth) if one is not None]
+    low, high = min(ax.dataLim.y0, -1.0), max(ax.dataLim.y1, 3.0)
+    ax.set_ylim(low - 0.05 * (high - low), high + (high - low) * (0.08 + _LINE_HEIGHT * len(handles)))
+    legend = ax.legend(handles=handles, loc="upper right")
+    return SignificanceArtists(points, uncalibrated, median, band, truth, legend)
+
+
+def draw_significance_map(windows: Sequence[Document], *, ax: Axes) -> SignificanceMapArtists:
+    """Draw the local significance of every selection in every window as a colour and a number.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of `results.json`, not blinded.
+    ax : matplotlib.axes.Axes
+        Windows from left to right, selections from top to bottom. What has no result is left empty.
+
+    Returns
+    -------
+    SignificanceMapArtists
+    """
+    names = list(dict.fromkeys(one["name"] for window in windows for one in window["selections"]))
+    values = np.full((len(names), len(windows)), np.nan)
+    for column, window in enumerate(windows):
+        for one in window["selections"]:
+            if one["z"] is not None:
+                values[names.index(one["name"]), column] = one["z"]
+    mesh = ax.pcolormesh(
+        *(np.arange(len(windows) + 1) - 0.5, np.arange(len(names) + 1) - 0.5, np.ma.masked_invalid(values)),
+        cmap="RdBu_r",
+        vmin=-_COLORED,
+        vmax=_COLORED,
+        edgecolors="white",
+        linewidth=1.5,
+    )
+    labels = [f"{window['signal'][0]:g}–{window['signal'][1]:g}" for window in windows]
+    numbers = {
+        (labels[column], names[row]): _write(values[row, column], column, row, ax, small=len(windows) >= _MANY)
+        for row, column in np.argwhere(np.isfinite(values)).tolist()
+    }
+    ax.set_xticks(range(len(windows)), labels, rotation=90 if len(windows) >= _MANY else 20)
+    ax.set_yticks(range(len(names)), [selection_label(name).capitalize() for name in names])
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_xlabel("Window [GeV]")
+    ax.set_facecolor("0.92")
+    ax.tick_params(which="both", length=0)
+    ax.minorticks_off()
+    return SignificanceMapArtists(mesh, numbers)
+
+
+def significance_figures(windows: Sequence[Document], *, blinded: bool = False) -> Iterator[Sketch]:
+    """List the figures of significances.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of `results.json`.
+    blinded : bool
+        There are none then.
+
+    Yields
+    ------
+    Sketch
+        `significance`, all windows in one, and `significance_<window>`, where there are two selections or more.
+    """
+    if blinded:
+        return
+    counts = [sum(one["z"] is not None for one in window["selections"]) for window in windows]
+    if any(counts):
+        yield Sketch("significance", _map, (windows,))
+    for window, count in zip(windows, counts, strict=True):
+        if count > 1:
+            yield Sketch("significance_{:g}-{:g}".format(*window["signal"]), _window, (window,))
+
+
+def _window(window: Document) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(8.5, 6.5), layout="constrained")
+    ax = figure.subplots()
+    draw_significance(window, ax=ax)
+    ax.set_title("Window {:g}–{:g} GeV".format(*window["signal"]), loc="right")
+    return figure, ax
+
+
+def _map(windows: Sequence[Document]) -> tuple[Figure, Axes]:
+    rows = len({one["name"] for window in windows for one in window["selections"]})
+    figure = Figure(figsize=(max(8.5, 4.0 + 0.7 * len(windows)), 2.8 + 0.7 * rows), layout="constrained")
+    ax = figure.subplots()
+    colorbar = figure.colorbar(draw_significance_map(windows, ax=ax).mesh, ax=ax, pad=0.02, extend="both")
+    colorbar.set_label(r"Local $\mathit{z}$")
+    return figure, ax
+
+
+def _draw_trainings(found: Sequence[Document], ax: Axes) -> tuple[Line2D | None, PolyCollection | None]:
+    """Draw median and band over the trainings, of selections that have several."""
+    if not found:
+        return None, None
+    efficiency, spreads = [one["efficiency"] for one in found], [one["seeds"]["z"] for one in found]
+    count = max(len(one["values"]) for one in spreads)
+    (median,) = ax.plot(
+        efficiency,
+        [one["median"] for one in spreads],
+        ":",
+        color="0.3",
+        linewidth=2,
+        label=f"Median of {count} trainings",
+    )
+    low, high = ([one[end] for one in spreads] for end in ("low", "high"))
+    band = ax.fill_between(
+        efficiency, low, high, color=_COLOR, alpha=0.25, linewidth=0, label="16–84% of them", zorder=1
+    )
+    return median, band
+
+
+def _draw_uncalibrated(found: Sequence[Document], ax: Axes) -> Line2D | None:
+    if not found:
+        return None
+    (points,) = ax.plot(
+        [one["efficiency"] for one in found],
+        [one["z"] for one in found],
+        "o",
+        color=_COLOR,
+        mfc="white",
+        label="Few events: not calibrated",
+        zorder=5,
+    )
+    return points
+
+
+def _draw_truth(found: Sequence[Document], ax: Axes) -> Line2D | None:
+    if not found:
+        return None
+    (line,) = ax.plot(
+        [one["efficiency"] for one in found],
+        [one["s_over_sqrt_b"] for one in found],
+        "D--",
+        color=_TRUTH_COLOR,
+        label=r"Hidden signal: $\mathit{S}$ / √$\mathit{B}$ (truth)",
+        zorder=3,
+    )
+    return line
+
+
+def _write(value: float, column: int, row: int, ax: Axes, *, small: bool) -> Text:
+    return ax.text(
+        *(column, row, f"{round(value, 1) + 0.0:.1f}"),
+        ha="center",
+        va="center",
+        color="white" if abs(value) > _DARK * _COLORED else "black",
+        fontsize="x-small" if small else "small",
+    )

@@ -1,0 +1,157 @@
+"""`cwola performance` on a toy search: what it writes is what the library measures, and draws, and refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from analysis import cli
+from analysis.compute import Serial
+from analysis.config import load_config
+from analysis.learning import Samples
+from analysis.performance import Benchmark, separations
+from analysis.processed import load_events
+from analysis.regions import RegionScan
+from analysis.search import fold_tasks
+from analysis.store import ResultsFolder
+from tests.integration.conftest import Cwola, ToySearch, signal_event
+from tests.toys import write_nanoaod
+
+LEARNING = 'n_members = 1\nfeatures = ["mj1_over_mjj", "mj2_over_mjj"]'
+
+
+@pytest.fixture(scope="module")
+def output(toy: ToySearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Events of pseudodata with hidden signal, of simulation and of a signal sample; nobody has searched them."""
+    folder = tmp_path_factory.mktemp("performance")
+    document = json.loads(toy.datasets.read_text())
+    document["qcd"]["files"] = {str(toy.folder / "qcd_1.root"): "Events"}
+    document["bump"]["files"] = {str(toy.folder / "bump.root"): "Events"}
+    normalised = {"format": "nanoaod", "xsec_pb": 0.01, "lumi_ifb": 20.0}
+    document["simulated"] = {
+        "files": {str(toy.folder / "qcd_2.root"): "Events"},
+        "metadata": normalised | {"kind": "background", "pt_hat_min": 1200, "n_generated": 4000},
+    }
+    rng = np.random.default_rng(5)
+    write_nanoaod(folder / "point.root", [signal_event(rng.normal(3500, 80), rng) for _ in range(300)], run=17)
+    document["point"] = {
+        "files": {str(folder / "point.root"): "Events"},
+        "metadata": normalised | {"kind": "signal", "masses": {"A": 3500}, "n_generated": 300},
+    }
+    (folder / "datasets.json").write_text(json.dumps(document))
+    (folder / "search.toml").write_text(toy.config.read_text().replace("n_members = 2", LEARNING))
+    options = ["--config", str(folder / "search.toml"), "--output", str(folder / "results"), "--jobs", "1"]
+    cli.cli.main(["process", "--datasets", str(folder / "datasets.json"), *options], standalone_mode=False)
+    return folder / "results"
+
+
+def settings(output: Path) -> list[object]:
+    return ["--config", output.parent / "search.toml", "--output", output, "--jobs", 1]
+
+
+def read(output: Path) -> dict[str, Any]:
+    (scan,) = json.loads((output / "performance.json").read_text())["scans"]
+    assert isinstance(scan, dict)
+    return scan
+
+
+def test_numbers_are_those_of_the_library_and_are_drawn(cwola: Cwola, output: Path) -> None:
+    done = cwola("performance", *settings(output), "--trainings", 2, "--weights", "0,1")
+    assert done.code == 0, done.err
+    scan = read(output)
+    assert scan["window"]["signal"] == [3300.0, 3700.0]
+    assert (scan["signal"], scan["trainings"], scan["method"]) == ("point", 2, "cwola")
+
+    folder, config = ResultsFolder(output), load_config(path=output.parent / "search.toml")
+    events = load_events(folder)
+    table, held_out = events.read_searched(folder), events.read_signal("point", folder)
+    regions = RegionScan.from_config(config.scan)
+    window = regions.windows[0]
+    assert scan["n_held_out"] == window.in_signal(held_out.mjj).sum()
+    benchmark = Benchmark(Samples(table, None, ("bump",)), held_out)
+    tasks = [fold_tasks(window, regions.edges(window), config, seed)[0] for seed in (0, 1)]
+    found = separations(tasks, benchmark, Serial())
+    together, *subsets = scan["subsets"]
+    assert_allclose(together["auc"], [one.signal.auc for one in found])
+    assert_allclose(together["window_sideband_auc"], [one.sculpting.auc for one in found])
+    assert_allclose(together["sic"], [[one.signal.sic(eps) for eps in (0.1, 0.03)] for one in found])
+    assert together["auc"][0] != together["auc"][1]
+
+    names = ["mj1_over_mjj", "mj2_over_mjj"]
+    assert [(one["use"], one["feature"]) for one in subsets] == [
+        *(("alone", name) for name in names),
+        *(("without", name) for name in names),
+    ]
+    # Of two features, one alone is all but the other.
+    assert subsets[0]["auc"] == subsets[3]["auc"]
+    assert subsets[0]["auc"][0] > 0.9
+    zero, one = scan["simulation_weight"]
+    assert (zero["weight"], one["weight"]) == (0.0, 1.0)
+    assert_allclose(zero["auc"], together["auc"], atol=0.05)
+
+    plots = output / "plots"
+    assert {path.name for path in plots.iterdir()} == {"lambda_point.png", "subsets_point.png"}
+    drawn = {path.name: path.read_bytes() for path in plots.iterdir()}
+    shutil.rmtree(plots)
+    assert cwola("plot", *settings(output)).code == 0
+    assert {path.name: path.read_bytes() for path in plots.iterdir()} == drawn
+    assert cwola("plot", *settings(output), "--blind").code == 0
+    assert not list(plots.iterdir())
+
+
+def test_one_scan_in_one_window(cwola: Cwola, output: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(output, copy, ignore=shutil.ignore_patterns("plots", "performance.json"))
+    options = ["--config", output.parent / "search.toml", "--output", copy, "--jobs", 1, "--trainings", 1]
+    done = cwola("performance", *options, "--scan", "simulation-weight", "--weights", "0.5", "--window", "3900:4300")
+    # The signal is not there.
+    assert done.code == 1
+    assert "no event of point has its dijet mass in 3900-4300 GeV" in done.err
+    done = cwola("performance", *options, "--scan", "simulation-weight", "--weights", "0.5", "--window", "3300:3700")
+    assert done.code == 0, done.err
+    assert "λ = 0.5" in done.out
+    assert read(copy)["subsets"] == []
+    assert {path.name for path in (copy / "plots").iterdir()} == {"lambda_point.png"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--signal", "gone"], "no dataset gone of kind signal to measure with. Signals: point."),
+        (["--signal", "bump"], "no dataset bump of kind signal"),
+        (["--window", "3000:3400"], "Windows: 3300:3700, 3900:4300."),
+        (["--weights", "0,-1"], "expected numbers that are not negative, such as 0,0.5,1, found '0,-1'"),
+        (["--weights", "a"], "found 'a'"),
+    ],
+)
+def test_what_is_not_there_is_refused(cwola: Cwola, output: Path, options: list[object], message: str) -> None:
+    done = cwola("performance", *settings(output), *options)
+    assert done.code != 0
+    assert message in " ".join(done.err.split())
+
+
+def test_without_truth_or_blinded_there_is_nothing_to_measure(
+    cwola: Cwola, output: Path, toy: ToySearch, tmp_path: Path
+) -> None:
+    config = tmp_path / "blind.toml"
+    config.write_text((output.parent / "search.toml").read_text() + "\n[statistics]\nblind = true\n")
+    done = cwola("performance", "--config", config, "--output", output, "--jobs", 1)
+    assert done.code == 1
+    assert "statistics.blind is set" in done.err
+    document = json.loads((output.parent / "datasets.json").read_text())
+    del document["bump"], document["simulated"]
+    datasets = tmp_path / "datasets.json"
+    for kind, message in (("data", "the searched events are data"), ("pseudodata", "no dataset of kind background")):
+        document["qcd"]["metadata"]["kind"] = kind
+        datasets.write_text(json.dumps(document))
+        options = ["--config", output.parent / "search.toml", "--output", tmp_path / kind, "--jobs", 1]
+        assert cwola("process", "--datasets", datasets, *options).code == 0
+        done = cwola("performance", *options, "--scan", "simulation-weight")
+        assert done.code == 1
+        assert message in done.err

@@ -29,12 +29,18 @@ from analysis.plots.catalogue import sketches
 from analysis.plots.control import control_sketch
 from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE
+from analysis.records import window_document
+from analysis.search import WindowResult
 from analysis.statistics import GlobalResult
 from analysis.table import write_part
+from tests.analysis import test_plots_classifier as classifier
+from tests.analysis import test_plots_diagnostics as diagnostics
+from tests.analysis import test_plots_overviews as overviews
 from tests.analysis.test_control import X0, events, plan
 from tests.analysis.test_plots import EDGES, EFFICIENCIES, failed, make_result
 from tests.analysis.test_plots_cutflow import CUTFLOW, N_MINUS_ONE
 from tests.analysis.test_plots_injections import RULE, Document, map_of, masses, scan_of, sensitivity_of, signal
+from tests.toy_tables import dijet_masses
 
 TOLERANCE = 0.5
 """Largest RMS difference, of 255. Drawn again a picture differs by 0, with one other letter in a label by 1.3 and more,
@@ -191,6 +197,66 @@ def test_control(tmp_path: Path, blinded: bool):
         samples.append(ControlSample(name, role, (part,), 1.0, role != "observed", name))
     filled = fill_control(samples, plan(blinded=blinded), Serial())
     return Picture(control_sketch(compare(filled, "search", X0)))
+
+
+@pytest.fixture(scope="module")
+def searched() -> list[WindowResult]:
+    """Windows beside one another; the first holds a signal that is hidden in the pseudodata."""
+    rng = np.random.default_rng(3)
+    mjj = np.concatenate([dijet_masses(12_000, rng), rng.normal(3500.0, 60.0, overviews.N_SIGNAL)])
+    hidden = np.arange(len(mjj)) >= 12_000
+    known = {"mjj": mjj, "signal": hidden, "selected": hidden | (rng.random(len(mjj)) < overviews.EFFICIENCY)}
+    return [overviews.evaluated(known, low) for low in (3300.0, 3700.0, 4100.0)]
+
+
+@image
+def test_stitched(searched):
+    return picture("spectrum_stitched_eff_0.1", FigureSources(windows=searched))
+
+
+@image
+def test_spectrum_with_hidden_signal(searched):
+    return picture("spectrum_3300-3700_eff_0.1", FigureSources(windows=searched))
+
+
+@image
+@pytest.mark.parametrize("name", ["fits", "significance", "significance_3300-3700"])
+def test_overview(searched, name):
+    return picture(name, FigureSources({"windows": [window_document(one) for one in searched]}))
+
+
+@image
+def test_impacts():
+    found = {"selection": "eff_0.1", "limit": {"expected_strength": [0.5, 0.7, 1.0, 1.4, 1.9]}, "window": [3300, 3700]}
+    signal = {"dataset": "point", "selections": [{**found, "impacts": overviews.impacts(6)}]}
+    return picture("impacts_point", FigureSources({"signals": [signal]}))
+
+
+@image
+def test_validation():
+    z = np.random.default_rng(2).normal(size=(2, 200))
+    verdicts = [overviews.verdict("3300-3700", z[0]), overviews.verdict("3700-4100", z[1], kind="not valid")]
+    return picture("validation", FigureSources(validation=verdicts))
+
+
+def diagnosed(kind: str, *, blinded: bool = False) -> Picture:
+    """The figure of this kind of one window of `diagnostics.json`."""
+    section = {"performance": classifier.curve(), "ensemble": classifier.members(blinded=blinded)}
+    window = diagnostics.window(blinded=blinded) | section | {"importance": classifier.shares("mj1", "x_1")}
+    low, high = window["window"]["signal"]
+    return picture(f"{kind}_{low:g}-{high:g}", FigureSources(diagnostics=[window], blinded=blinded))
+
+
+@image
+@pytest.mark.parametrize("kind", ["features", "masses", "sculpting", "performance", "ensemble", "importance"])
+def test_diagnostics(kind):
+    return diagnosed(kind)
+
+
+@image
+@pytest.mark.parametrize("kind", ["features", "masses", "sculpting", "ensemble"])
+def test_diagnostics_blinded(kind):
+    return diagnosed(kind, blinded=True)
 
 
 @pytest.fixture

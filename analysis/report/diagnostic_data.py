@@ -17,6 +17,8 @@ __all__ = [
     "performance_rows",
     "sculpting_rows",
     "seed_rows",
+    "subset_rows",
+    "weight_rows",
 ]
 
 Document = Mapping[str, Any]
@@ -113,3 +115,29 @@ def all_windows(rows: Callable[[Document], Iterator[Row]], sections: Mapping[str
         if index == 0:
             yield "window [GeV]", *header
         yield from ((window, *row) for row in found)
+
+
+def weight_rows(scan: Document) -> Iterator[Row]:
+    """Rows of the scan of λ, one per value and training."""
+    yield "weight of the simulation", "training", *_measured_columns(scan)
+    for one in scan["simulation_weight"]:
+        for training, values in enumerate(_measured(one)):
+            yield one["weight"], training, *values
+
+
+def subset_rows(scan: Document) -> Iterator[Row]:
+    """Rows of what each feature adds, one per set of features and training."""
+    yield "features", "feature", "training", *_measured_columns(scan)
+    for one in scan["subsets"]:
+        for training, values in enumerate(_measured(one)):
+            yield one["use"], one["feature"], training, *values
+
+
+def _measured_columns(scan: Document) -> list[str]:
+    cuts = [f"SIC at background efficiency {value:g}" for value in scan["background_efficiencies"]]
+    return [*cuts, "area under the ROC curve", "area, window against sidebands"]
+
+
+def _measured(one: Document) -> Iterator[Row]:
+    for sic, auc, flat in zip(one["sic"], one["auc"], one["window_sideband_auc"], strict=True):
+        yield *sic, auc, flat

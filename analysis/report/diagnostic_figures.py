@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from analysis.report import diagnostic_data as data
@@ -13,7 +14,7 @@ from analysis.report.numbers import count, interval, number, p_value, percent
 from analysis.report.search_figures import Show
 from analysis.report.words import selection_text
 
-__all__ = ["classifier_figures", "window_diagnostics"]
+__all__ = ["classifier_figures", "scan_figures", "window_diagnostics"]
 
 Document = Mapping[str, Any]
 
@@ -77,6 +78,37 @@ def classifier_figures(show: Show, windows: Sequence[Document]) -> list[Figure]:
             data.all_windows(data.importance_rows, importance),
         ),
     ]
+
+
+def scan_figures(show: Show, scans: Sequence[Document]) -> list[Figure]:
+    """Show what `cwola performance` measured: the weight of the simulation, and what each feature adds."""
+    figures = []
+    for scan in scans:
+        where = f"{scan['signal']} in {interval(scan['window']['signal'])} GeV"
+        tight = min(scan["background_efficiencies"])
+        column = scan["background_efficiencies"].index(tight)
+        found = f"median significance improvement at {percent(tight)} of the background"
+        weights = _medians(scan["simulation_weight"], "weight", column)
+        subsets = _medians(scan["subsets"], "use", column, "feature")
+        figures += show(
+            f"lambda_{scan['signal']}",
+            f"{where}: gain against the weight λ of the simulation",
+            f"Weight and {found}: {weights}.",
+            data.weight_rows(scan),
+        )
+        figures += show(
+            f"subsets_{scan['signal']}",
+            f"{where}: gain from each feature",
+            f"Features and {found}: {subsets}.",
+            data.subset_rows(scan),
+        )
+    return figures
+
+
+def _medians(measured: Sequence[Document], name: str, column: int, further: str | None = None) -> str:
+    labels = [" ".join(str(one[key]) for key in (name, further) if key and one[key] is not None) for one in measured]
+    values = [number(median(row[column] for row in one["sic"])) for one in measured]
+    return ", ".join(f"{label} {value}" for label, value in zip(labels, values, strict=True))
 
 
 def _features_alt(section: Document) -> str:

@@ -41,6 +41,8 @@ class ReportSources:
         "windows" of `validation.json`, as far as they belong to the results.
     diagnostics : list of dict
         "windows" of `diagnostics.json`; while blinded only those that were made blinded.
+    performance : list of dict
+        "scans" of `performance.json`; empty while blinded.
     """
 
     results: Document
@@ -53,6 +55,7 @@ class ReportSources:
     signal_spectra: SignalSpectra
     verdicts: Sequence[Document]
     diagnostics: Sequence[Document]
+    performance: Sequence[Document]
 
     @classmethod
     def read(cls, folder: ResultsFolder) -> ReportSources:
@@ -79,6 +82,7 @@ class ReportSources:
             folder.load_signal_spectra(),
             folder.load_shown_verdicts(results["windows"]),
             [one for one in folder.load_diagnostics() or [] if one["blinded"] or not results["blinded"]],
+            [] if results["blinded"] else folder.load_performance().get("scans", []),
         )
 
     @property
@@ -130,7 +134,10 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
         "overview": tables.overview_table(results),
         "scan_figures": [] if sources.blinded else search_figures.overview_figures(sources.figure, results),
         "fit_figures": search_figures.fit_figures(sources.figure, results["windows"]),
-        "classifier_figures": diagnostic_figures.classifier_figures(sources.figure, sources.diagnostics),
+        "classifier_figures": [
+            *diagnostic_figures.classifier_figures(sources.figure, sources.diagnostics),
+            *diagnostic_figures.scan_figures(sources.figure, sources.performance),
+        ],
         "validation_figures": search_figures.validation_figures(sources.figure, sources.verdicts),
         "stitched_figures": search_figures.stitched_figures(sources.figure, results["windows"], sources.windows),
         "windows": [_window(sources, window) for window in results["windows"]],
@@ -199,7 +206,7 @@ def _window(sources: ReportSources, window: Document) -> dict[str, Any]:
         "validation": _validation(window),
         "table": tables.window_table(window, blinded=sources.blinded) if window["selections"] else None,
         "signals": tables.yield_table(sources.results.get("signals", []), window),
-        "diagnostics": diagnostic_figures.window_diagnostics(sources.figure, sources.diagnostics, window["signal"]),
+        "diagnostics": diagnostic_figures.window_diagnostics(sources.figure, sources.diagnostics, window),
         "figures": [
             *search_figures.significance_figures(sources.figure, window),
             *(

@@ -213,6 +213,34 @@ def test_data_of_figures_are_those_of_the_results(report: Report) -> None:
     }
 
 
+def test_data_of_classifiers_are_those_of_the_diagnostics(report: Report) -> None:
+    files = downloads(report.page)
+    windows = report.json("diagnostics.json")["windows"]
+    assert len(windows) == 2
+    for one in windows:
+        name = "{:g}-{:g}".format(*one["window"]["signal"])
+        rows = csv_table(files[f"features_{name}.csv"])
+        for feature in one["features"]["features"]:
+            shown = [row for row in rows if row["feature"] == feature["name"] and row["events"] == "window"]
+            counts = [float(row["sum of weights"]) for row in shown if row["decorrelated"] == "False"]
+            assert counts == feature["original"]["regions"]["window"]["values"]
+        rows = csv_table(files[f"sculpting_{name}.csv"])
+        for selection in one["sculpting"]["selections"]:
+            shown = [row for row in rows if row["selection"] == selection["name"]]
+            assert [float(row["m_jj low [GeV]"]) for row in shown] == selection["edges"][:-1]
+            assert [float(row["efficiency"]) for row in shown] == pytest.approx(selection["efficiency"], nan_ok=True)
+        rows = csv_table(files[f"ensemble_{name}.csv"])
+        (first,) = (row for row in rows if (row["selection"], row["events"]) == ("eff_0.1", "window"))
+        members = one["ensemble"]["selections"][0]["window"]["members"]
+        assert [float(first[f"member {i}"]) for i in range(2)] == members
+        rows = csv_table(files[f"importance_{name}.csv"])
+        assert sum(float(row["part of the total gain"]) for row in rows) == pytest.approx(1, abs=1e-5)
+        assert {row["feature"] for row in rows} == set(one["importance"]["features"])
+    everything = csv_table(files["importance.csv"])
+    assert len(everything) == sum(len(one["importance"]["features"]) for one in windows)
+    assert len({row["window [GeV]"] for row in everything}) == 2
+
+
 def test_the_page_is_valid_and_stands_alone(report: Report) -> None:
     check_structure(report.page)
     text = (report.folder / "report.html").read_text(encoding="utf-8")

@@ -17,7 +17,10 @@ __all__ = ["code_digest"]
 
 _FOLDER = Path(__file__).parent
 
-_PRESENTATION = ("cli", "comparison.py", "console.py", "demo", "plots", "report", "signal_shapes.py", "summary*.py")
+_PRESENTATION = (
+    *("cli", "comparison.py", "console.py", "demo", "notebook.py", "plots", "report", "signal_shapes.py"),
+    "summary*.py",
+)
 _STAGES = ("code_digest.py", "workflow*.py")
 _VALIDATION = ("averages.py", "validation", "verdicts.py")
 _LIMITS = ("injection", "limits")

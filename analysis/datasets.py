@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from analysis.errors import DatasetError
+from analysis.notebook import facts
 from analysis.stitching import Slice, require_tiling
 
 __all__ = ["Dataset", "Kind", "background_datasets", "exclude_datasets", "load_datasets", "observed_datasets"]
@@ -68,6 +69,15 @@ class Dataset:
     max_entries: int | None = None
     slice: Slice | None = None
     stitch: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {self.kind}, {self.format}, {len(self.files)} files)"
+
+    def _repr_html_(self) -> str:
+        shown = {"Kind": self.kind, "Format": self.format, "Files": [path for path, _ in self.files]}
+        rates = {"Cross-section [pb]": self.xsec_pb, "Luminosity [fb⁻¹]": self.lumi_ifb}
+        known = {name: value for name, value in {**rates, "Masses [GeV]": dict(self.masses)}.items() if value}
+        return facts(f"Dataset {self.name}", {**shown, **known})
 
     @property
     def is_observed(self) -> bool:

@@ -17,6 +17,7 @@ from analysis.learning import Choice, Method, PassWeights, Samples
 from analysis.learning.decorrelation import PercentileMap
 from analysis.members import MemberSpread, member_spread
 from analysis.non_closure import NON_CLOSURE, NonClosure
+from analysis.notebook import grid, text_of
 from analysis.regions import MassWindow
 from analysis.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
 from analysis.statistics import (
@@ -126,6 +127,26 @@ class SelectionResult:
     seeds: tuple[SelectionResult, ...] = ()
     non_closure: NonClosure | None = None
 
+    def __repr__(self) -> str:
+        return f"SelectionResult({', '.join(f'{name}: {text_of(value)}' for name, value in self.row.items())})"
+
+    def _repr_html_(self) -> str:
+        return grid(f"{self.method} on {', '.join(self.features)}", [*self.row], [[*self.row.values()]])
+
+    @property
+    def row(self) -> dict[str, object]:
+        """The numbers of a table of selections, by the head of the column."""
+        expected = None if self.background is None else f"{text_of(self.background)} ± {text_of(self.total_error)}"
+        limit = None if self.limit is None else self.limit.expected_events[2]
+        return {
+            "Selection": self.name,
+            "Efficiency": self.efficiency_achieved,
+            "Observed": self.n_obs,
+            "Expected": expected,
+            "z": None if self.discovery is None else self.discovery.z,
+            "Expected limit [events]": limit,
+        }
+
     @property
     def non_closure_error(self) -> float:
         """Error of the correction, events; 0 where there is none."""
@@ -194,6 +215,15 @@ class WindowResult:
     choices: tuple[Choice, ...] = ()
     training_seed: int = 0
     truth: hist.Hist[Any] | None = None
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{one.name} z {text_of(one.row['z'])}" for one in self.selections)
+        return f"WindowResult({self.window.name} GeV, {self.reason or self.status}: {found})"
+
+    def _repr_html_(self) -> str:
+        title = f"Window {self.window.name} GeV: {self.reason or self.status}"
+        rows = [selection.row for selection in self.selections]
+        return grid(title, [*rows[0]] if rows else [], [[*row.values()] for row in rows])
 
     @property
     def status(self) -> str:

@@ -11,6 +11,7 @@ from analysis.datasets import Dataset, background_datasets, exclude_datasets, ob
 from analysis.errors import ConfigError, ResultsError
 from analysis.identity import digest
 from analysis.location import Location, parse_location
+from analysis.notebook import grid
 from analysis.plugins import require_same_plugins
 from analysis.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.store import ResultsFolder
@@ -50,6 +51,15 @@ class ProcessedEvents:
     configured_systematics: list[dict[str, Any]] = field(default_factory=list)
     plugins: tuple[dict[str, Any], ...] = ()
     location: str | None = None
+
+    def __repr__(self) -> str:
+        return f"ProcessedEvents({', '.join(self.datasets)})"
+
+    def _repr_html_(self) -> str:
+        cutflow = self.cutflow
+        cuts = dict.fromkeys(cut for passed in cutflow.values() for cut in passed)
+        rows = [[cut, *(passed.get(cut, {}).get("events") for passed in cutflow.values())] for cut in cuts]
+        return grid("Events that are left after each cut", ["Cut", *cutflow], rows)
 
     @property
     def skipped_files(self) -> list[dict[str, Any]]:

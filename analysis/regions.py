@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import ConfigError, WindowError
+from analysis.notebook import facts, grid
 
 if TYPE_CHECKING:
     from analysis.config import ScanConfig
@@ -91,6 +92,9 @@ class MassWindow:
         """Name for files and messages, such as `3300-3700`."""
         return f"{self.signal[0]:g}-{self.signal[1]:g}"
 
+    def _repr_html_(self) -> str:
+        return facts(f"Window {self.name} GeV", {name: _range(getattr(self, name)) for name in _INTERVALS})
+
     def in_signal(self, mjj: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(n_events,) bool: inside the signal region. `mjj` in GeV."""
         return _inside(mjj, self.signal)
@@ -153,6 +157,10 @@ class RegionScan:
             config.bin_width,
         )
 
+    def _repr_html_(self) -> str:
+        rows = [[_range(getattr(window, name)) for name in _INTERVALS] for window in self.windows]
+        return grid(f"{len(self.windows)} windows, fit bins of {self.bin_width:g} GeV", _INTERVALS, rows)
+
     def edges(self, window: MassWindow) -> NDArray[np.float64]:
         """Edges (n_bins + 1,) of the fit bins of a window, GeV."""
         low, high = window.fit_range
@@ -186,6 +194,10 @@ class RegionScan:
                     "scan.smooth_edge if you know the edge of your sample."
                 )
                 raise WindowError(msg)
+
+
+def _range(interval: Interval) -> str:
+    return f"{interval[0]:g}–{interval[1]:g} GeV"
 
 
 def _window(index: int, signal: Interval, config: ScanConfig) -> MassWindow:

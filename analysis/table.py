@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from analysis.errors import TableError
 from analysis.identity import event_hash
 from analysis.location import Location, reading, write_file
+from analysis.notebook import facts
 from analysis.schema import FIXED_COLUMNS, METADATA_KEY, WEIGHT_PREFIX, FeatureSpec, table_schema
 
 __all__ = ["EventTable", "labels", "read_features", "read_part_info", "write_part"]
@@ -45,6 +46,16 @@ class EventTable:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def __repr__(self) -> str:
+        return f"EventTable({len(self)} events, features {', '.join(self.feature_names)})"
+
+    def _repr_html_(self) -> str:
+        events = {one["values"]: one["counts"] for one in pc.value_counts(self.table["dataset"]).to_pylist()}
+        ends = pc.min_max(self.table["mjj"]).as_py()
+        mjj = f"{ends['min']:.1f}–{ends['max']:.1f} GeV" if len(self) else None
+        shown = {"Events": events, "Sum of weights": float(self.weight.sum()), "m_jj": mjj}
+        return facts(f"{len(self)} events", {**shown, "Features": self.feature_names})
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any], features: Sequence[FeatureSpec]) -> Self:

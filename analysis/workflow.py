@@ -25,6 +25,7 @@ from analysis.location import Location
 from analysis.look_elsewhere import global_key, global_result
 from analysis.methods import get_method
 from analysis.non_closure import Corrections, NonClosure
+from analysis.notebook import grid
 from analysis.plugins import plugin_records
 from analysis.processed import ProcessedEvents, is_blinded, load_events, unblinding_setting
 from analysis.records import results_document
@@ -79,6 +80,15 @@ class ScanSummary:
     trials: dict[str, int]
     signals: tuple[dict[str, Any], ...] = ()
     validation: tuple[dict[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"ScanSummary({len(self.results)} windows{', blinded' if self.blinded else ''}, {self.global_result})"
+
+    def _repr_html_(self) -> str:
+        names = list(dict.fromkeys(selection.name for result in self.results for selection in result.selections))
+        rows = [[result.window.name, *_significances(result, names)] for result in self.results]
+        title = f"Significance z of {len(self.results)} windows{', blinded' if self.blinded else ''}"
+        return grid(title, ["Window [GeV]", *names], rows) + self.global_result._repr_html_()
 
 
 def process(
@@ -288,6 +298,11 @@ def stage(name: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     _log.info("%s: finished in %.1f s", name, time.monotonic() - start)
+
+
+def _significances(result: WindowResult, names: Sequence[str]) -> list[float | None]:
+    found = {one.name: one.discovery for one in result.selections}
+    return [None if (test := found.get(name)) is None else test.z for name in names]
 
 
 @dataclass(frozen=True)

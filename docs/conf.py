@@ -29,6 +29,13 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 autodoc_class_signature = "separated"
 
+# `python -m sphinx -b linkcheck docs build/links`: whether the addresses of others still answer. It takes a network.
+linkcheck_timeout = 20
+linkcheck_retries = 2
+linkcheck_workers = 4
+linkcheck_ignore = [r"https://github\.com/.*/(edit|settings)/"]  # need a login
+linkcheck_anchors_ignore_for_url = [r"https://github\.com/"]  # made by scripts
+
 html_theme = "furo"
 html_title = project
 html_show_sphinx = False

@@ -5,11 +5,37 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import pairwise
 
 VOID = {"img", "link", "meta", "br", "hr", "input"}
+
+PHRASING = {
+    *("a", "abbr", "b", "br", "button", "code", "data", "em", "i", "img", "input", "kbd", "label", "small", "span"),
+    *("strong", "sub", "sup", "time", "var"),
+}
+"""Elements of running text; nothing else may be in a paragraph, which a browser would end before it."""
+
+TEXT = ("p", "h1", "h2", "h3", "h4", "summary", "caption", "dt", *sorted(PHRASING))
+
+CHILDREN = {
+    "ul": {"li"},
+    "ol": {"li"},
+    "dl": {"dt", "dd", "div"},
+    "table": {"caption", "colgroup", "thead", "tbody", "tfoot", "tr"},
+    "thead": {"tr"},
+    "tbody": {"tr"},
+    "tfoot": {"tr"},
+    "tr": {"th", "td"},
+    "html": {"head", "body"},
+}
+"""Elements in which no others may be, and no text: a browser would move them elsewhere."""
+
+LOOSE = re.compile(r"&(?!(#[0-9]+|#x[0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);)")
+"""An ampersand that begins no character reference."""
 
 
 @dataclass
@@ -70,13 +96,56 @@ class _Parser(HTMLParser):
 
 
 def parse_page(text: str) -> Element:
-    """Parse a page; fails where an element is not closed in its place."""
+    """Parse a page; fails where it is not valid: see `check_validity`."""
     assert text.lstrip().lower().startswith("<!doctype html>")
     parser = _Parser()
     parser.feed(text)
     parser.close()
     assert parser.open == [parser.root], f"<{parser.open[-1].tag}> is not closed"
+    check_validity(parser.root, text)
     return parser.root
+
+
+def check_validity(page: Element, text: str) -> None:
+    """Fail on what a browser would mend in silence; that every element is closed in its place, the parser checks."""
+    elements = list(page.everything())
+    ids = [one.attributes["id"] for one in elements if "id" in one.attributes]
+    assert sorted(set(ids)) == sorted(ids), "an id occurs twice"
+    assert all(identity and not re.search(r"\s", identity) for identity in ids)
+    assert all("alt" in image.attributes for image in page.find_all("img")), "an image has no alt"
+    for one in elements:
+        inside = {child.tag for child in one.children if isinstance(child, Element)}
+        if one.tag in TEXT:
+            assert inside <= PHRASING, f"<{one.tag}> holds {inside - PHRASING}"
+        if one.tag in CHILDREN:
+            assert inside <= CHILDREN[one.tag], f"<{one.tag}> holds {inside - CHILDREN[one.tag]}"
+            assert not any(child.strip() for child in one.children if isinstance(child, str)), f"<{one.tag}> holds text"
+    loose = LOOSE.search(re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.DOTALL))
+    assert loose is None, f"a loose ampersand: {text[loose.start() : loose.start() + 20]}"
+
+
+def check_structure(page: Element) -> None:
+    """What a page that stands alone and is read aloud needs beside being valid."""
+    elements = list(page.everything())
+    ids = [one.attributes["id"] for one in elements if "id" in one.attributes]
+    for link in page.find_all("a"):
+        target = link.attributes["href"] or ""
+        assert target.startswith("data:") or target.removeprefix("#") in ids
+        assert link.text.strip()
+    for one in elements:
+        assert (one.attributes.get("aria-labelledby") or ids[0]) in ids
+        assert not any(name.startswith("on") or name == "style" for name in one.attributes)
+        for name in ("src", "href"):
+            assert str(one.attributes.get(name, "#")).startswith(("data:", "#"))
+    assert all(image.attributes["alt"] for image in page.find_all("img"))
+    levels = [int(one.tag[1]) for one in elements if re.fullmatch(r"h[1-6]", one.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert all(head.attributes["scope"] in ("row", "col") for head in page.find_all("th"))
+    assert all(len(list(table.find_all("caption"))) == 1 for table in page.find_all("table"))
+    assert [one.attributes["lang"] for one in page.find_all("html")] == ["en"]
+    assert len(list(page.find_all("script"))) == 1
 
 
 def by_id(page: Element, identity: str) -> Element:

@@ -14,6 +14,7 @@ from analysis.background.estimate import CALIBRATED_FROM, Estimates, estimate_bi
 from analysis.background.functions import MassFunction
 from analysis.background.likelihood import Design, Solution, integrals, make_design, minuit_solution, solve
 from analysis.errors import FitError
+from analysis.notebook import facts
 
 __all__ = ["BackgroundFit", "OrderStep", "WindowEstimate", "fit_background", "fit_sidebands"]
 
@@ -109,6 +110,14 @@ class BackgroundFit:
     path: tuple[OrderStep, ...] = ()
     cumulants: Array | None = None
     data: Sidebands | None = None
+
+    def __repr__(self) -> str:
+        return f"BackgroundFit({self.function.name}, deviance {self.deviance:.4g}, ndof {self.ndof})"
+
+    def _repr_html_(self) -> str:
+        steps = {step.function: "preferred" if step.preferred else "not needed" for step in self.path}
+        shown = {"χ²/ndof": f"{self.deviance:.1f}/{self.ndof}", "p": self.p_value, **self.parameters}
+        return facts(f"Fit of {self.function.name}", {**shown, "Choice": steps})
 
     @property
     def p_value(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +32,19 @@ class Model(BaseModel):
     """A section of the configuration: immutable, without unknown keys, infinities or NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Name what is not the default: that makes the model again."""
+        yield from self.changed.items()
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """Keys whose values are not the default, and all that have none."""
+        return {
+            name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if field.is_required() or getattr(self, name) != field.get_default(call_default_factory=True)
+        }
 
 
 @dataclass(frozen=True)

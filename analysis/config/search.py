@@ -22,6 +22,7 @@ from analysis.config.systematics import SystematicConfig
 from analysis.config.validation import ValidationConfig
 from analysis.errors import ConfigError
 from analysis.identity import digest
+from analysis.notebook import facts
 
 __all__ = [
     "BackgroundConfig",
@@ -237,6 +238,14 @@ class SearchConfig(Model):
             msg = "systematics has two entries of kind luminosity; add their sizes in quadrature"
             raise ValueError(msg)
         return self
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (f"{section}.{key}" if isinstance(values, Model) else key, value)
+            for section, values in self.changed.items()
+            for key, value in (values.changed.items() if isinstance(values, Model) else {section: values}.items())
+        ]
+        return facts("Configuration: what is not the default", dict(rows))
 
     def digest(self, *sections: str) -> str:
         """Digest of the whole configuration, or of the named sections; of files only the names count."""

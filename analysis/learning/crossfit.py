@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,10 +127,10 @@ class FoldResult:
     """
 
     fold: int
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
+    rows: NDArray[np.int64] = field(repr=False)
+    scores: NDArray[np.float32] = field(repr=False)
     model: Model
-    template: Template | None = None
+    template: Template | None = field(default=None, repr=False)
     scaling: PercentileMap | None = None
 
 
@@ -147,8 +147,8 @@ class Scores:
     method : str
     """
 
-    values: NDArray[np.float32]
-    fold: NDArray[np.int8]
+    values: NDArray[np.float32] = field(repr=False)
+    fold: NDArray[np.int8] = field(repr=False)
     method: str
 
     def mean(self) -> NDArray[np.float32]:
@@ -174,7 +174,7 @@ class CrossFit:
 
     scores: Scores
     models: tuple[Model, ...]
-    template: Template | None = None
+    template: Template | None = field(default=None, repr=False)
     scalings: tuple[PercentileMap, ...] = ()
 
     @property

@@ -8,7 +8,7 @@ depend on each other may still change with m_jj.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Self
 
@@ -127,10 +127,10 @@ class PercentileMap:
     """
 
     features: tuple[str, ...]
-    edges: Array
-    sizes: NDArray[np.int64]
-    values: NDArray[np.float32]
-    ranks: Array
+    edges: Array = field(repr=False)
+    sizes: NDArray[np.int64] = field(repr=False)
+    values: NDArray[np.float32] = field(repr=False)
+    ranks: Array = field(repr=False)
 
     @classmethod
     def fit(

@@ -53,6 +53,9 @@ class FittedEnsemble:
     members: tuple[bytes, ...]
     choice: Choice | None = None
 
+    def __repr__(self) -> str:
+        return f"FittedEnsemble({len(self.members)} members)"
+
     @cached_property
     def _boosters(self) -> tuple[xgb.Booster, ...]:
         boosters = tuple(xgb.Booster({"nthread": 1}) for _ in self.members)

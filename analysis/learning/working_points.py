@@ -8,7 +8,7 @@ broken by a seeded hash of the event alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -57,9 +57,9 @@ class PassWeights:
 
     efficiencies: tuple[float, ...]
     achieved: tuple[float, ...]
-    values: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
-    members: NDArray[np.bool_] | None = None
+    values: NDArray[np.float64] = field(repr=False)
+    thresholds: NDArray[np.float64] = field(repr=False)
+    members: NDArray[np.bool_] | None = field(default=None, repr=False)
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

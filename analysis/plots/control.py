@@ -26,7 +26,7 @@ from analysis.control_comparison import Component, ControlComparison
 from analysis.plots.drawing import Sketch, draw_all
 from analysis.plots.style import PALETTE, format_p_value, format_with_error
 
-__all__ = ["ControlArtists", "draw_control", "italic", "save_control_figures"]
+__all__ = ["ControlArtists", "control_sketch", "draw_control", "italic", "save_control_figures"]
 
 _SIGNAL_STYLES = ("-", "--", ":", "-.")
 _LEGEND_SIZE = 13
@@ -75,8 +75,12 @@ def save_control_figures(
     list of pathlib.Path
         `<region>_<variable>` in every format of the configuration.
     """
-    sketches = [Sketch(content.name, _control, (content,)) for content in contents]
-    return draw_all(sketches, folder, config, only=only, backend=backend)
+    return draw_all(map(control_sketch, contents), folder, config, only=only, backend=backend)
+
+
+def control_sketch(content: ControlComparison) -> Sketch:
+    """Name the figure of one comparison."""
+    return Sketch(content.name, _control, (content,))
 
 
 def draw_control(content: ControlComparison, *, ax: Axes, ax_ratio: Axes | None) -> ControlArtists:

@@ -54,6 +54,8 @@ _MARKERS = ("s", "^", "v", "D", "P", "X", "<", ">")
 _LINES = ("-", "--", "-.", ":")
 
 _ATLAS_OVERRIDES: dict[str, Any] = {
+    # Shipped with mplhep and matplotlib: a font of the machine would make another picture.
+    "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
     "axes.autolimit_mode": "data",
     "axes.formatter.use_mathtext": False,
     "legend.borderpad": 0.5,
@@ -64,6 +66,8 @@ _ATLAS_OVERRIDES: dict[str, Any] = {
 """What would move labels or limits that the figures set themselves."""
 
 _OVERRIDES: dict[str, Any] = {
+    # Shipped with mplhep and matplotlib: a font of the machine would make another picture.
+    "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
     "font.size": 17,
     "legend.fontsize": 14,
     "legend.handlelength": 1.6,

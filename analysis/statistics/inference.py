@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.errors import StatisticsError
+from analysis.notebook import facts
 from analysis.statistics.asymptotics import asymptotic_limits
 from analysis.statistics.counting import averaged_p0, counting_limits, counting_model, counting_p0
 from analysis.statistics.likelihood import Likelihood
@@ -56,6 +57,10 @@ class DiscoveryResult:
     p0_toys: float | None = None
     p0_averaged: float | None = None
 
+    def _repr_html_(self) -> str:
+        toys = {} if self.asymptotics_trusted else {"p0 by toys": self.p0_toys, "p0, averaged": self.p0_averaged}
+        return facts("Discovery test", {"z": self.z, "p0": self.p0, "Asymptotics": self.asymptotics_trusted, **toys})
+
 
 @dataclass(frozen=True)
 class LimitResult:
@@ -87,6 +92,11 @@ class LimitResult:
     level: float = 0.05
     construction: str = "CLs"
     asymptotics_trusted: bool = True
+
+    def _repr_html_(self) -> str:
+        expected = zip(("−2σ", "−1σ", "median", "+1σ", "+2σ"), self.expected_events, strict=True)
+        title = f"Upper limit, {100 * (1 - self.level):g}% {self.construction}, {self.calculator}, in {self.rule}"
+        return facts(title, {"Observed": self.observed_events, **{f"Expected, {name}": one for name, one in expected}})
 
     def scaled(self, weight: float) -> LimitResult:
         """Limits in sums of weights, from those in effective events of `weight` each."""

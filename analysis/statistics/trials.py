@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.notebook import facts
+
 __all__ = ["GlobalResult", "bonferroni", "counting_z", "global_significance", "wilson_interval"]
 
 Array = NDArray[np.float64]
@@ -47,6 +49,10 @@ class GlobalResult:
     n_toys: int | None = None
     interval: Sequence[float] | None = None
     effective_trials: float | None = None
+
+    def _repr_html_(self) -> str:
+        shown = {"p0": self.p0, "z": self.z, "Method": self.method_text, "Looks": self.n_trials}
+        return facts("Global p-value of the largest excess", shown)
 
     @property
     def method_text(self) -> str:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from analysis.config import SearchConfig
 from analysis.errors import ResultsError, writing
 from analysis.identity import digest
+from analysis.notebook import facts
 from analysis.records import check_results, software_versions
 from analysis.search import WindowResult
 from analysis.seeds import join_seeds
@@ -62,6 +63,15 @@ class ResultsFolder(RecordFolder):
         if not os.access(path, os.W_OK):
             msg = f"the results folder {path} cannot be written. Name another one with --output."
             raise ResultsError(msg)
+
+    def __repr__(self) -> str:
+        return f"ResultsFolder({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        stages = {"Events": "process.json", "Search": "results.json", "Validation": "validation.json"}
+        there = {name: (self.path / file).exists() for name, file in {**stages, "Limits": "limits.json"}.items()}
+        windows = sorted(path.parent.name for path in self._windows.glob("[!.]*/window.json"))
+        return facts(f"Results in {self.path}", {**there, "Windows [GeV]": windows, "Figures": self.plots.is_dir()})
 
     @property
     def parts(self) -> Path:

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from docs._ext import configuration, studies
+from docs._ext import configuration, notebook, studies
 
-GENERATORS: dict[str, Callable[[], str]] = {"configuration": configuration.reference, **studies.TABLES}
+GENERATORS: dict[str, Callable[[], str]] = {
+    "configuration": configuration.reference,
+    "notebook": notebook.notebook,
+    **studies.TABLES,
+}
 MARKER = re.compile(r"^<!-- generated: (\S+) -->$", re.MULTILINE)
 
 

@@ -25,7 +25,7 @@ from analysis import cli
 from analysis.errors import ResultsError
 from analysis.learning import BoostedTrees, FittedEnsemble, TrainingSet
 from analysis.store import ResultsFolder
-from tests.html_page import csv_table, downloads, parse_page
+from tests.html_page import check_structure, csv_table, downloads, parse_page
 from tests.integration.conftest import Cwola, _background_event, signal_event
 from tests.toy_tables import dijet_masses
 from tests.toys import write_nanoaod
@@ -221,6 +221,7 @@ def unexplained(
 def reported(run: Run) -> str:
     """Texts, alternatives, data and figures of the report, without what it says of the input files."""
     page = parse_page((run.folder / "report.html").read_text(encoding="utf-8"))
+    check_structure(page)
     text = page.without("cutflow", "provenance")
     (written,) = page.find_all("time")
     return text.replace(str(written.attributes["datetime"]), "").replace(written.text, "")

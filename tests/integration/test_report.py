@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,17 @@ import pytest
 
 from analysis import cli
 from tests.browser import Browser, open_browser
-from tests.html_page import Element, by_id, column, csv_table, decoded, downloads, parse_page, table_values
+from tests.html_page import (
+    Element,
+    by_id,
+    check_structure,
+    column,
+    csv_table,
+    decoded,
+    downloads,
+    parse_page,
+    table_values,
+)
 from tests.integration.conftest import Cwola, ToySearch
 
 LIMITS = """
@@ -202,32 +211,6 @@ def test_data_of_figures_are_those_of_the_results(report: Report) -> None:
     assert {(row["dataset"], row["cut"]): int(row["events left"]) for row in cutflow} == {
         (dataset, cut): left["events"] for dataset, cuts in results["cutflow"].items() for cut, left in cuts.items()
     }
-
-
-def check_structure(page: Element) -> None:
-    """What a validator of HTML asks for, and readers of screens."""
-    elements = list(page.everything())
-    ids = [one.attributes["id"] for one in elements if "id" in one.attributes]
-    assert len(ids) == len(set(ids))
-    assert all(identity and not re.search(r"\s", identity) for identity in ids)
-    for link in page.find_all("a"):
-        target = link.attributes["href"] or ""
-        assert target.startswith("data:") or target.removeprefix("#") in ids
-        assert link.text.strip()
-    for one in elements:
-        assert (one.attributes.get("aria-labelledby") or ids[0]) in ids
-        assert not any(name.startswith("on") or name == "style" for name in one.attributes)
-        for name in ("src", "href"):
-            assert str(one.attributes.get(name, "#")).startswith(("data:", "#"))
-    assert all(image.attributes["alt"] for image in page.find_all("img"))
-    levels = [int(one.tag[1]) for one in elements if re.fullmatch(r"h[1-6]", one.tag)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in pairwise(levels))
-    assert all(head.attributes["scope"] in ("row", "col") for head in page.find_all("th"))
-    assert all(len(list(table.find_all("caption"))) == 1 for table in page.find_all("table"))
-    assert [one.attributes["lang"] for one in page.find_all("html")] == ["en"]
-    assert len(list(page.find_all("script"))) == 1
 
 
 def test_the_page_is_valid_and_stands_alone(report: Report) -> None:

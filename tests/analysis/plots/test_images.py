@@ -1,0 +1,310 @@
+"""Every kind of figure looks as it did when somebody last looked at it: `baseline/<name of the test>.png`.
+
+A figure is one function here: it returns the `Picture` of a small result. CONTRIBUTING.md says how to renew the images.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import mplhep_data
+import numpy as np
+import pytest
+from matplotlib import font_manager, get_data_path, rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.testing.compare import compare_images
+from PIL import Image
+
+from analysis.compute import Serial
+from analysis.config import PlotConfig, StyleName
+from analysis.control import ControlSample, fill_control
+from analysis.control_comparison import compare
+from analysis.plots import FigureSources, draw_experiment_label, figure_style
+from analysis.plots.catalogue import sketches
+from analysis.plots.control import control_sketch
+from analysis.plots.drawing import Sketch
+from analysis.plots.style import PALETTE
+from analysis.records import window_document
+from analysis.search import WindowResult
+from analysis.statistics import GlobalResult
+from analysis.table import write_part
+from tests.analysis import test_plots_classifier as classifier
+from tests.analysis import test_plots_diagnostics as diagnostics
+from tests.analysis import test_plots_overviews as overviews
+from tests.analysis.test_control import X0, events, plan
+from tests.analysis.test_plots import EDGES, EFFICIENCIES, failed, make_result
+from tests.analysis.test_plots_cutflow import CUTFLOW, N_MINUS_ONE
+from tests.analysis.test_plots_injections import RULE, Document, map_of, masses, scan_of, sensitivity_of, signal
+from tests.toy_tables import dijet_masses
+
+TOLERANCE = 0.5
+"""Largest RMS difference, of 255. Drawn again a picture differs by 0, with one other letter in a label by 1.3 and more,
+with another colour of a curve by 2.4 and more."""
+
+image = pytest.mark.mpl_image_compare(savefig_kwargs={"dpi": 50}, tolerance=TOLERANCE)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that pytest-mpl saves, in the style of the package."""
+
+    sketch: Sketch
+    config: PlotConfig = field(default_factory=PlotConfig)
+
+    def savefig(self, path: str, **options: Any) -> None:
+        """Save with sixteen levels a colour: a third of the size, and nothing that an eye would miss."""
+        drawn = io.BytesIO()
+        with figure_style(self.config.style):
+            figure, ax = self.sketch.draw(*self.sketch.content)
+            draw_experiment_label(self.config, ax=ax)
+            figure.savefig(drawn, **options)
+        levels = (np.asarray(Image.open(drawn).convert("RGB"), int) + 8) // 17 * 17
+        Image.fromarray(levels.astype(np.uint8)).quantize(256).save(path, "png", optimize=True)
+
+
+def picture(stem: str, sources: FigureSources, config: PlotConfig | None = None) -> Picture:
+    """The figure of this name of a results folder."""
+    (found,) = (sketch for sketch in sketches(sources) if sketch.stem == stem)
+    return Picture(found, config or PlotConfig())
+
+
+@pytest.fixture(scope="module")
+def counts() -> dict[str, Any]:
+    """Events of a falling spectrum by selection, with an excess in the third and fourth hundred GeV."""
+    mean = 800.0 * np.exp(-(EDGES[:-1] - 3000.0) / 350.0)
+    bump = np.where((EDGES[:-1] >= 3300) & (EDGES[:-1] < 3700), 12.0, 0.0)
+    rng = np.random.default_rng(7)
+    return {name: rng.poisson((1.0 if name == "inclusive" else 0.1) * mean + bump) for name in EFFICIENCIES}
+
+
+def windows(counts: dict[str, Any]) -> FigureSources:
+    """Four windows, one of which failed and one of which has no significance at the cut."""
+    zs = {3300.0: (0.4, 4.1), 3900.0: (-1.2, 1.5), 4300.0: (0.9, None)}
+    found = [make_result(counts, low=low, z=dict(zip(EFFICIENCIES, pair, strict=True))) for low, pair in zs.items()]
+    results = {"global": vars(GlobalResult(3.1, 9.7e-4, "bonferroni-upper-bound"))}
+    return FigureSources(results, [*found, failed(3700.0)])
+
+
+def injections(**document: Any) -> FigureSources:
+    return FigureSources(injections=document)
+
+
+def limits_of(places: Iterable[tuple[float, float, float]]) -> list[Document]:
+    return [
+        one
+        for a, b, c in places
+        for one in signal(f"wprime_{a:g}_{b:g}_{c:g}", 60e3 / a + b / 50, masses(a, b, c), observed=1.2)
+    ]
+
+
+@image
+def test_spectrum(counts):
+    return picture("spectrum_3300-3700_eff_0.01", windows(counts))
+
+
+@image
+def test_spectrum_blinded(counts):
+    blinded = FigureSources(windows=[make_result(counts, observed=False)], blinded=True)
+    return picture("spectrum_3300-3700_eff_0.01", blinded)
+
+
+@image
+def test_spectrum_weighted(counts):
+    weighted = FigureSources(windows=[make_result(counts, weight=0.25)])
+    return picture("spectrum_3300-3700_inclusive", weighted)
+
+
+@image
+@pytest.mark.parametrize("style", ["cms", "atlas"])
+def test_spectrum_of_an_experiment(counts, style):
+    config = PlotConfig(style=style, experiment_label=style.upper(), status="Preliminary")
+    return picture("spectrum_3300-3700_inclusive", windows(counts), config)
+
+
+@image
+def test_scan(counts):
+    return picture("scan", windows(counts))
+
+
+@image
+def test_limits(counts):
+    return picture("limits_eff_0.01", windows(counts))
+
+
+@image
+def test_limits_blinded(counts):
+    return picture("limits_eff_0.01", replace(windows(counts), blinded=True))
+
+
+@image
+def test_signal_limits():
+    places = [(3500.0, 500.0, 100.0), (4000.0, 400.0, 200.0), (3000.0, 80.0, 80.0)]
+    return picture(f"limits_signals_{RULE}", injections(limits=limits_of(places)))
+
+
+@image
+def test_mass_limits():
+    limits = limits_of((a, 400.0, 200.0) for a in (3000.0, 3500.0, 4000.0, 5000.0))
+    return picture(f"limits_mA_B400_C200_{RULE}", injections(limits=limits))
+
+
+@image
+def test_limit_plane():
+    places = [(3500.0, b, c) for b in (80.0, 200.0, 400.0) for c in (80.0, 200.0, 400.0) if c <= b]
+    return picture(f"limits_plane_A3500_{RULE}", injections(limits=limits_of(places)))
+
+
+@image
+def test_strengths():
+    return picture("efficiency_s", injections(injections=[scan_of()], limits=signal("s", 120.0)))
+
+
+@image
+def test_maps():
+    scan = scan_of() | {"maps": [map_of(0.0), map_of(78.0)]}
+    return picture("map_s_eff_0.1", injections(injections=[scan]))
+
+
+@image
+def test_maps_blinded():
+    scan = scan_of() | {"maps": [map_of(0.0, blinded=True), map_of(78.0, blinded=True)]}
+    return picture("map_s_eff_0.1", replace(injections(injections=[scan]), blinded=True))
+
+
+@image
+def test_sensitivity():
+    return picture("sensitivity_s", injections(sensitivity=[sensitivity_of()]))
+
+
+@image
+def test_cutflow():
+    return picture("cutflow", FigureSources({"cutflow": CUTFLOW, "n_minus_one": N_MINUS_ONE}))
+
+
+@image
+@pytest.mark.parametrize("blinded", [False, True], ids=["open", "blinded"])
+def test_control(tmp_path: Path, blinded: bool):
+    roles = {"data": "observed", "simulation": "background", "signal": "signal"}
+    samples = []
+    for seed, (name, role) in enumerate(roles.items()):
+        part = tmp_path / f"{name}.parquet"
+        write_part(part, events(4000, seed, shift=0.1 * seed), {})
+        samples.append(ControlSample(name, role, (part,), 1.0, role != "observed", name))
+    filled = fill_control(samples, plan(blinded=blinded), Serial())
+    return Picture(control_sketch(compare(filled, "search", X0)))
+
+
+@pytest.fixture(scope="module")
+def searched() -> list[WindowResult]:
+    """Windows beside one another; the first holds a signal that is hidden in the pseudodata."""
+    rng = np.random.default_rng(3)
+    mjj = np.concatenate([dijet_masses(12_000, rng), rng.normal(3500.0, 60.0, overviews.N_SIGNAL)])
+    hidden = np.arange(len(mjj)) >= 12_000
+    known = {"mjj": mjj, "signal": hidden, "selected": hidden | (rng.random(len(mjj)) < overviews.EFFICIENCY)}
+    return [overviews.evaluated(known, low) for low in (3300.0, 3700.0, 4100.0)]
+
+
+@image
+def test_stitched(searched):
+    return picture("spectrum_stitched_eff_0.1", FigureSources(windows=searched))
+
+
+@image
+def test_spectrum_with_hidden_signal(searched):
+    return picture("spectrum_3300-3700_eff_0.1", FigureSources(windows=searched))
+
+
+@image
+@pytest.mark.parametrize("name", ["fits", "significance", "significance_3300-3700"])
+def test_overview(searched, name):
+    return picture(name, FigureSources({"windows": [window_document(one) for one in searched]}))
+
+
+@image
+def test_impacts():
+    found = {"selection": "eff_0.1", "limit": {"expected_strength": [0.5, 0.7, 1.0, 1.4, 1.9]}, "window": [3300, 3700]}
+    signal = {"dataset": "point", "selections": [{**found, "impacts": overviews.impacts(6)}]}
+    return picture("impacts_point", FigureSources({"signals": [signal]}))
+
+
+@image
+def test_validation():
+    z = np.random.default_rng(2).normal(size=(2, 200))
+    verdicts = [overviews.verdict("3300-3700", z[0]), overviews.verdict("3700-4100", z[1], kind="not valid")]
+    return picture("validation", FigureSources(validation=verdicts))
+
+
+def diagnosed(kind: str, *, blinded: bool = False) -> Picture:
+    """The figure of this kind of one window of `diagnostics.json`."""
+    section = {"performance": classifier.curve(), "ensemble": classifier.members(blinded=blinded)}
+    window = diagnostics.window(blinded=blinded) | section | {"importance": classifier.shares("mj1", "x_1")}
+    low, high = window["window"]["signal"]
+    return picture(f"{kind}_{low:g}-{high:g}", FigureSources(diagnostics=[window], blinded=blinded))
+
+
+@image
+@pytest.mark.parametrize("kind", ["features", "masses", "sculpting", "performance", "ensemble", "importance"])
+def test_diagnostics(kind):
+    return diagnosed(kind)
+
+
+@image
+@pytest.mark.parametrize("kind", ["features", "masses", "sculpting", "ensemble"])
+def test_diagnostics_blinded(kind):
+    return diagnosed(kind, blinded=True)
+
+
+@pytest.fixture
+def small() -> Picture:
+    limits = limits_of([(3500.0, 500.0, 100.0)])
+    return picture(f"limits_signals_{RULE}", injections(limits=limits))
+
+
+def changed(one: Picture, change: Callable[[Axes], Any]) -> Picture:
+    """The same picture, of which one thing is changed before it is saved."""
+
+    def draw(*content: Any) -> tuple[Figure, Axes]:
+        figure, ax = one.sketch.draw(*content)
+        change(ax)
+        return figure, ax
+
+    return replace(one, sketch=one.sketch._replace(draw=draw))
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        (lambda ax: None, False),
+        (lambda ax: ax.set_xlabel(ax.get_xlabel().replace("[fb]", "[pb]")), True),
+        (lambda ax: ax.patches[0].set_color(PALETTE[5]), True),
+    ],
+    ids=["nothing", "one letter", "one colour"],
+)
+def test_images_differ_where_what_is_drawn_differs(small, tmp_path, change, seen):
+    for name, one in (("expected", small), ("actual", changed(small, change))):
+        one.savefig(str(tmp_path / f"{name}.png"), dpi=50)
+    found = compare_images(str(tmp_path / "expected.png"), str(tmp_path / "actual.png"), tol=TOLERANCE)
+    assert (found is not None) == seen
+
+
+@pytest.mark.parametrize("style", get_args(StyleName))
+def test_fonts_are_those_that_come_with_the_libraries(style):
+    with figure_style(style):
+        assert rcParams["font.family"] == ["sans-serif"]
+        shipped = {entry.name for entry in font_manager.fontManager.ttflist if _ships(Path(entry.fname))}
+        families = {
+            *rcParams["font.sans-serif"],
+            *(rcParams[f"mathtext.{kind}"].split(":")[0] for kind in ("rm", "it", "bf")),
+        }
+        assert families <= shipped
+        assert rcParams["mathtext.fallback"] == "cm"
+
+
+def _ships(font: Path) -> bool:
+    folders = (Path(mplhep_data.__file__).parent, Path(get_data_path()))
+    return any(font.is_relative_to(folder) for folder in folders)

@@ -143,7 +143,7 @@ def spectrum_sculpting(name: str, edges: Array, everything: Spectrum, passing: S
     (weight, squared), (passed, passed_squared) = everything, passing
     sums = _Sums(weight, passed, squared)
     average, norm = _average(sums), squared.sum()
-    if norm <= 0:
+    if norm <= 0 or weight.sum() <= 0:
         return _measured(name, edges, sums, 0.0)
     mean = passed.sum() / weight.sum()
     return _measured(name, edges, sums, passed_squared.sum() / norm - 2 * average * mean + average**2)

@@ -37,11 +37,11 @@ def sculpting(window: ScoredWindow) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        "selections": one item each but the inclusive one, with "name"; "edges" in GeV, "efficiency" and "error" in
-        bins of the fit, neighbours joined until enough events are expected to pass, null in empty bins, and inside the
-        mask while blinded; "average", "chi2", "ndof" and "p_value" of the bins beside the mask, see
-        `analysis.sculpting`; the last one is null without degrees of freedom. None where there is no spectrum, or no
-        such selection.
+        "hidden": masks of all windows while blinded, GeV. "selections": one item each but the inclusive one, with
+        "name"; "edges" in GeV, "efficiency" and "error" in bins of the fit, neighbours joined until enough events are
+        expected to pass, null in empty bins and in what is hidden; "average", "chi2", "ndof" and "p_value" of the bins
+        beside the mask, see `analysis.sculpting`; the last one is null without degrees of freedom. None where there is
+        no spectrum, or no such selection.
     """
     spectrum = window.result.spectrum
     names = [one.name for one in window.result.selections if one.name != INCLUSIVE]
@@ -50,7 +50,8 @@ def sculpting(window: ScoredWindow) -> dict[str, Any] | None:
     edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
     beside = outside(edges, [window.result.window.mask, *window.hidden])
     shown = _Fit(edges, beside, _content(spectrum, INCLUSIVE), window.blinded)
-    return {"selections": [_selection(name, shown, _content(spectrum, name)) for name in names]}
+    hidden = [list(mask) for mask in window.hidden]
+    return {"hidden": hidden, "selections": [_selection(name, shown, _content(spectrum, name)) for name in names]}
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ _CUT_COLOR = PALETTE[2]
 _MIN_EVENTS = 25.0
 """A selection with fewer effective events has no shape to show."""
 
-_EVENTS_PER_POINT = 6.0
+_EVENTS_PER_POINT, _EVENTS_PER_STEP = 6.0, 12.0
 _GROUPS = (1, 2, 5, 10)
 _HEADROOM = 1.08
 _LARGE, _SMALL = (3.4, 2.8), (3.4, 2.1)
@@ -51,9 +51,10 @@ class FeatureArtists:
     Attributes
     ----------
     regions : dict of str to matplotlib.patches.StepPatch
-        Of the window and the sidebands, as far as they are there, each of unit sum.
+        Of the window and the sidebands, as far as they are there, each of unit sum; neighbouring bins are joined where
+        one of them has few events.
     cut : matplotlib.container.ErrorbarContainer or None
-        The window after the selection, of unit sum; neighbouring bins are joined where there are few events.
+        The window after the selection, of unit sum; bins are joined likewise.
     """
 
     regions: dict[str, StepPatch]
@@ -91,9 +92,13 @@ def draw_feature(
     """
     content = feature["scaled" if scaled else "original"]
     edges = np.array(content["edges"])
-    shapes = {name: _shape(content["regions"][name]) for name in _REGIONS if name in content["regions"]}
+    regions = {name: _arrays(content["regions"][name]) for name in _REGIONS if name in content["regions"]}
+    joined = max((_joined(*one, _EVENTS_PER_STEP) for one in regions.values()), default=1)
+    shapes = {name: _shape(values, joined) for name, (values, _) in regions.items()}
     patches = {
-        name: ax.stairs(shape, edges, label=_REGIONS[name][0], color=_REGIONS[name][1], ls=_REGIONS[name][2], lw=2)
+        name: ax.stairs(
+            shape, edges[::joined], label=_REGIONS[name][0], color=_REGIONS[name][1], ls=_REGIONS[name][2], lw=2
+        )
         for name, shape in shapes.items()
         if shape.any()
     }
@@ -101,7 +106,7 @@ def draw_feature(
     spec = FeatureSpec(feature["name"], feature["label"], feature["unit"], (1, 0.0, 1.0))
     label = italic(axis_label(spec))
     ax.set_xlabel(f"Percentile of {italic(spec.label)}" if scaled else label)
-    ax.set_xlim(0.0, 1.0) if scaled else ax.set_xlim(*_occupied(edges, list(shapes.values())))
+    ax.set_xlim(0.0, 1.0) if scaled else ax.set_xlim(*_occupied(edges[::joined], list(shapes.values())))
     ax.set_ylim(0.0, _HEADROOM * ax.dataLim.y1 if ax.dataLim.y1 > 0 else 1.0)
     if (test := content["difference"]) is not None:
         quality = (
@@ -121,17 +126,22 @@ def usable_selection(features: Sequence[Mapping[str, Any]]) -> str | None:
     return min(found, key=lambda name: found[name]) if found else None
 
 
-def _shape(one: Mapping[str, Any]) -> Array:
-    values = np.array(one["values"], np.float64)
-    return values / values.sum() if values.sum() > 0 else np.zeros(values.shape)
+def _arrays(one: Mapping[str, Any]) -> tuple[Array, Array]:
+    return np.array(one["values"], np.float64), np.array(one["variances"], np.float64)
+
+
+def _shape(values: Array, joined: int) -> Array:
+    """Part of the events in a bin, on average over those that are joined."""
+    steps = values.reshape(-1, joined).sum(axis=1)
+    return steps / steps.sum() / joined if steps.sum() > 0 else np.zeros(steps.shape)
 
 
 def _draw_cut(one: Mapping[str, Any], edges: Array, selection: str, ax: Axes) -> ErrorbarContainer | None:
-    values, variances = np.array(one["values"], np.float64), np.array(one["variances"], np.float64)
+    values, variances = _arrays(one)
     total = values.sum()
     if total <= 0:
         return None
-    joined = _joined(values, variances)
+    joined = _joined(values, variances, _EVENTS_PER_POINT)
     values, variances = (part.reshape(-1, joined).sum(axis=1) for part in (values, variances))
     wide = edges[::joined]
     filled = values != 0
@@ -148,13 +158,15 @@ def _draw_cut(one: Mapping[str, Any], edges: Array, selection: str, ax: Axes) ->
     )
 
 
-def _joined(values: Array, variances: Array) -> int:
-    """Choose how many neighbouring bins a point stands for."""
+def _joined(values: Array, variances: Array, wanted: float) -> int:
+    """Choose how many neighbouring bins make one, so that they hold so many effective events on average."""
+    if values.sum() <= 0:
+        return 1
     events = values.sum() ** 2 / variances.sum()
     fitting = [size for size in _GROUPS if len(values) % size == 0]
     for size in fitting:
         filled = np.count_nonzero(values.reshape(-1, size).sum(axis=1))
-        if events / filled >= _EVENTS_PER_POINT:
+        if events / filled >= wanted:
             return size
     return fitting[-1]
 

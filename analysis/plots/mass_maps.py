@@ -21,9 +21,9 @@ __all__ = ["draw_density", "draw_passing", "draw_pull", "draw_score", "mass_figu
 
 Array = NDArray[np.float64]
 
-_SIZE, _SPACE = (3.6, 3.4), 0.6
+_SIZE, _ALONE, _SPACE = (3.6, 3.4), (6.0, 5.0), 0.6
 _MARGINS = (1.1, 1.5, 0.85, 1.0)
-"""Size of a panel, space between two, and around them: left, right, bottom, top; inches."""
+"""Size of a panel beside others and alone, space between two, and around them: left, right, bottom, top; inches."""
 
 _TITLE_SIZE = 17
 _PULL = "Difference / error"
@@ -38,7 +38,7 @@ _PULL_RANGE = (3.0, 5.0)
 def mass_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
     """List `masses_<window>` and `classifier_map_<window>`, from the documents of `diagnostics.json`."""
     for one in windows:
-        if "masses" in one:
+        if "masses" in one and any(_filled(one["masses"], name) for name in one["masses"]["regions"]):
             low, high = one["window"]["signal"]
             yield Sketch(f"masses_{low:g}-{high:g}", _masses, (one["masses"], (low, high), one["blinded"]))
             if one["masses"]["score"] is not None:
@@ -92,6 +92,10 @@ def _plane(masses: Mapping[str, Any], name: str) -> Array:
     return _array(masses["combined"] if name == "combined" else masses["regions"][name])
 
 
+def _filled(masses: Mapping[str, Any], name: str) -> bool:
+    return name in masses["regions"] and bool((_plane(masses, name) > 0).any())
+
+
 def _density(plane: Array) -> Array:
     total = plane.sum()
     return np.where(plane > 0, plane / total if total > 0 else np.nan, np.nan)
@@ -99,13 +103,13 @@ def _density(plane: Array) -> Array:
 
 def _masses(masses: Mapping[str, Any], window: tuple[float, float], blinded: bool) -> tuple[Figure, Axes]:
     titles = {"lower": "Lower sideband", "window": "Window", "upper": "Upper sideband"}
-    shown = {name: title for name, title in titles.items() if name in masses["regions"]}
+    shown = {name: title for name, title in titles.items() if _filled(masses, name)}
     if masses["combined"] is not None:
         shown["combined"] = f"Both, {masses['expected']:.4g} expected"
     norm = _common_norm([_density(_plane(masses, name)) for name in shown])
     number = len(shown) + (masses["pull"] is not None)
     spaces = [0.0, *[_SPACE] * (min(number, 3) - 1)]
-    figure, grid = add_panels(_SIZE, _MARGINS, spaces, (number + 2) // 3, 0.5)
+    figure, grid = add_panels(_SIZE if number > 1 else _ALONE, _MARGINS, spaces, (number + 2) // 3, 0.5)
     panels = [ax for line in grid for ax in line]
     for (name, title), ax in zip(shown.items(), panels, strict=False):
         mesh = draw_density(masses, name, norm, ax=ax)

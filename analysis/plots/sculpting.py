@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
@@ -71,7 +72,7 @@ def draw_sculpting(sculpting: Mapping[str, Any], window: MassWindow, *, ax: Axes
     SculptingArtists
     """
     selections = [one for one in sculpting["selections"] if one["average"] > 0]
-    regions = draw_regions(window, ax)
+    regions = draw_regions(window, ax) + _draw_hidden(sculpting["hidden"], ax)
     expected = ax.axhline(1.0, color="black", linewidth=1.2, label="Flat", zorder=1)
     shifts = _SPREAD * (np.arange(len(selections)) + 0.5 - len(selections) / 2) / max(len(selections), 1)
     styles, points, reach = selection_styles(one["name"] for one in selections), {}, _SMALLEST_REACH
@@ -104,6 +105,14 @@ def draw_sculpting(sculpting: Mapping[str, Any], window: MassWindow, *, ax: Axes
     )
     legend = ax.legend(handles=handles, loc="upper center", ncols=2, fontsize=_LEGEND_SIZE, columnspacing=1.0)
     return SculptingArtists(points, legend)
+
+
+def _draw_hidden(masks: Sequence[Sequence[float]], ax: Axes) -> list[Artist]:
+    """Shade the masks of all windows; return one artist, or none where nothing is hidden."""
+    drawn: list[Artist] = [ax.axvspan(*mask, color="0.88", linewidth=0, zorder=-1) for mask in masks]
+    for one in drawn[:1]:
+        one.set_label("Blinded: masks of all windows")
+    return drawn[:1]
 
 
 def _label(one: Mapping[str, Any]) -> str:

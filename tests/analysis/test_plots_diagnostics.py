@@ -34,8 +34,8 @@ def histogram(*values: float, scale: float = 1.0) -> Document:
 
 
 def shapes(*, blinded: bool = False) -> Document:
-    regions = {"lower": histogram(10, 30, 40, 0), "upper": histogram(1, 3, 4, 0)}
-    window = {} if blinded else {"window": histogram(5, 10, 5, 0)}
+    regions = {"lower": histogram(100, 300, 400, 0), "upper": histogram(20, 60, 80, 0)}
+    window = {} if blinded else {"window": histogram(50, 100, 50, 0)}
     cuts = {"eff_0.1": histogram(0, 0, 30, 10), "eff_0.01": histogram(0, 1, 2, 0)}
     return {
         "edges": [0.0, 100.0, 200.0, 300.0, 400.0],
@@ -78,7 +78,8 @@ def sculpting(*, blinded: bool = False) -> Document:
     first = {"name": "eff_0.1", "edges": [3000.0, 3200.0, 3800.0, 6500.0], "average": 0.1, "chi2": 1.5, "ndof": 1}
     first |= {"efficiency": [0.1, inside, 0.12], "error": [0.01, inside and 0.01, 0.02], "p_value": 0.22}
     rare = {**first, "name": "eff_0.001", "ndof": 0, "p_value": None}
-    return {"selections": [first, rare, {**first, "name": "eff_1e-09", "average": 0.0}]}
+    hidden = [[3200.0, 3800.0], [3600.0, 4200.0]] if blinded else []
+    return {"hidden": hidden, "selections": [first, rare, {**first, "name": "eff_1e-09", "average": 0.0}]}
 
 
 def window(*, blinded: bool = False, features: int = 2, scaled: bool = False) -> Document:
@@ -125,6 +126,12 @@ def test_few_events_are_joined_to_points() -> None:
     assert drawn.cut is not None
     # two bins make a point, which shows what is in each of them
     np.testing.assert_allclose(drawn.cut.lines[0].get_xydata(), [[100, 0.25], [300, 0.25]])
+    one["original"]["regions"]["upper"] = histogram(3, 12, 15, 0)
+    patches = draw_feature(one, ax=axes()).regions
+    # all steps are as wide as the sparsest sample needs
+    for name, values in {"lower": [0.25, 0.25], "upper": [0.25, 0.25], "window": [0.375, 0.125]}.items():
+        np.testing.assert_allclose(patches[name].get_data().values, values)
+        np.testing.assert_allclose(patches[name].get_data().edges, [0, 200, 400])
 
 
 def test_the_tightest_selection_with_enough_events_is_shown() -> None:
@@ -166,8 +173,9 @@ def test_efficiencies_are_drawn_over_their_average() -> None:
     assert "0.22" in texts[0]
     assert texts[1].endswith("too few events for a test")
     assert {"Signal window 3300–3700 GeV", "Left out of the fit: 3200–3800 GeV", "Flat"} <= set(texts)
-    hidden = draw_sculpting(sculpting(blinded=True), WINDOW, ax=axes()).points["eff_0.1"].lines[0].get_xydata()
-    np.testing.assert_allclose(hidden[:, 1], [1, np.nan, 1.2])
+    blinded = draw_sculpting(sculpting(blinded=True), WINDOW, ax=axes())
+    np.testing.assert_allclose(blinded.points["eff_0.1"].lines[0].get_xydata()[:, 1], [1, np.nan, 1.2])
+    assert blinded.legend.get_texts()[-1].get_text() == "Blinded: masks of all windows"
 
 
 def test_figures_are_listed_where_there_are_data_and_none_of_the_window_while_blinded() -> None:
@@ -177,6 +185,9 @@ def test_figures_are_listed_where_there_are_data_and_none_of_the_window_while_bl
     assert list(diagnostic_figures([window()], blinded=True)) == []
     blinded = [sketch.stem for sketch in diagnostic_figures([window(blinded=True)], blinded=True)]
     assert blinded == ["features_3300-3700", "masses_3300-3700", "sculpting_3300-3700"]
+    empty = window(blinded=True)
+    empty["masses"]["regions"] = {"lower": [[0.0, 0.0]] * 2, "upper": [[0.0, 0.0]] * 2}
+    assert "masses_3300-3700" not in [sketch.stem for sketch in diagnostic_figures([empty])]
     assert list(diagnostic_figures([{"window": WINDOW.to_json(), "blinded": False}])) == []
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError
+from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
 
 __all__ = ["ComparedSearch", "Varied", "distinct_labels", "require_common_windows", "varied_setting"]
@@ -30,6 +31,8 @@ class ComparedSearch:
     settings : dict of str to Any
         Values of the configuration by their full names, such as "learning.method".
     blinded : bool
+    performance : dict of str to dict
+        Section "performance" of `diagnostics.json`, by name of the window; empty where the truth is not known.
     """
 
     label: str
@@ -37,12 +40,27 @@ class ComparedSearch:
     limits: tuple[dict[str, Any], ...]
     settings: dict[str, Any]
     blinded: bool
+    performance: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, label: str, results: Mapping[str, Any], windows: Sequence[WindowResult], config: SearchConfig) -> Self:
-        """Build one from `results.json`, the windows it was assembled from, and their configuration."""
+    def of(
+        cls,
+        label: str,
+        results: Mapping[str, Any],
+        windows: Sequence[WindowResult],
+        config: SearchConfig,
+        *,
+        diagnostics: Sequence[Mapping[str, Any]] = (),
+    ) -> Self:
+        """Build one from `results.json`, the windows it was assembled from, their configuration and diagnostics."""
         settings = _flat(config.model_dump(mode="json", exclude=set(_OTHER_SECTIONS)))
-        return cls(label, tuple(windows), tuple(results.get("limits", ())), settings, results["blinded"])
+        performance = {
+            MassWindow.from_json(one["window"]).name: one["performance"]
+            for one in diagnostics
+            if one.get("performance")
+        }
+        limits = tuple(results.get("limits", ()))
+        return cls(label, tuple(windows), limits, settings, results["blinded"], performance)
 
     def find(self, window: str, selection: str) -> SelectionResult | None:
         """Return a selection of a window by their names; None where there is none."""

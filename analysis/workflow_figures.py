@@ -93,7 +93,9 @@ def compare(
     with stage("compare"):
         searches = []
         for folder, label in zip(folders, distinct_labels([one.path for one in folders]), strict=True):
-            search = ComparedSearch.of(label, *folder.load_results(), load_config(path=folder.config))
+            diagnostics = folder.load_diagnostics() or ()
+            parts = *folder.load_results(), load_config(path=folder.config)
+            search = ComparedSearch.of(label, *parts, diagnostics=diagnostics)
             searches.append(replace(search, blinded=search.blinded or config.statistics.blind))
         require_common_windows(searches)
         return save_comparison(searches, to, config.plots, only=only, backend=backend.here)

@@ -21,6 +21,7 @@ from analysis.config import PlotConfig
 from analysis.limits import RULES
 from analysis.plots.drawing import Sketch, draw_all
 from analysis.plots.limit_values import sort_limits
+from analysis.plots.performance import compare_performance
 from analysis.plots.spectra_overlaid import LEGEND_TITLE, draw_spectra
 from analysis.plots.style import MASS_LABEL, label_logarithmic, plain, selection_label, selection_styles, series_style
 
@@ -79,8 +80,8 @@ def save_comparison(
     Returns
     -------
     list of pathlib.Path
-        `scan_<selection>`, `limits_<selection>`, `signals_<rule>`, `spectrum_<window>_<selection>` and, where one
-        numeric setting differs alone, `setting_<window>`.
+        `scan_<selection>`, `limits_<selection>`, `signals_<rule>`, `spectrum_<window>_<selection>`,
+        `performance_<window>` and, where one numeric setting differs alone, `setting_<window>`.
     """
     return draw_all(_contents(searches), folder, config, only=only, backend=backend)
 
@@ -103,6 +104,13 @@ def _contents(searches: Sequence[ComparedSearch]) -> Iterator[Sketch]:
                 yield Sketch(f"spectrum_{window}_{name}", _spectra, (drawn, window, name))
         if varied is not None:
             yield Sketch(f"setting_{window}", _setting, (searches, varied, window))
+        yield from _performance(open_ones, window)
+
+
+def _performance(searches: Sequence[ComparedSearch], window: str) -> Iterator[Sketch]:
+    curves = [(plain(one.label), one.performance[window]) for one in searches if window in one.performance]
+    if len(curves) > 1:
+        yield Sketch(f"performance_{window}", compare_performance, (curves, f"{window.replace('-', '–')} GeV"))
 
 
 def _shared_windows(searches: Sequence[ComparedSearch]) -> list[str]:

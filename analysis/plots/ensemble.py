@@ -359,7 +359,10 @@ def _ensemble(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
     panels = figure.subplots(*((2, 2) if several else (1, 1)), squeeze=False).ravel()
     draw_scores(section, ax=panels[0])
     if several:
-        draw_score_spread(section, ax=panels[1])
+        if section["profile"] is None:  # all events have the same score
+            panels[1].set_axis_off()
+        else:
+            draw_score_spread(section, ax=panels[1])
         draw_member_counts(section, ax=panels[2])
         draw_overlaps(section, ax=panels[3])
     members = f"{section['n_members']} members" if several else "one member"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.config import SearchConfig, load_config
-from analysis.report import alternatives, data, search_figures, settings, signal_tables, tables
+from analysis.report import alternatives, data, diagnostic_figures, search_figures, settings, signal_tables, tables
 from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table, interval, percent
 from analysis.report.words import DECIDED, RULE_NAMES, search_verdict, selection_text, window_text
@@ -39,6 +39,8 @@ class ReportSources:
         Of the signal samples.
     verdicts : list of dict
         "windows" of `validation.json`, as far as they belong to the results.
+    diagnostics : list of dict
+        "windows" of `diagnostics.json`; while blinded only those that were made blinded.
     """
 
     results: Document
@@ -50,6 +52,7 @@ class ReportSources:
     plots: Path
     signal_spectra: SignalSpectra
     verdicts: Sequence[Document]
+    diagnostics: Sequence[Document]
 
     @classmethod
     def read(cls, folder: ResultsFolder) -> ReportSources:
@@ -75,6 +78,7 @@ class ReportSources:
             folder.plots,
             folder.load_signal_spectra(),
             folder.load_shown_verdicts(results["windows"]),
+            [one for one in folder.load_diagnostics() or [] if one["blinded"] or not results["blinded"]],
         )
 
     @property
@@ -126,6 +130,7 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
         "overview": tables.overview_table(results),
         "scan_figures": [] if sources.blinded else search_figures.overview_figures(sources.figure, results),
         "fit_figures": search_figures.fit_figures(sources.figure, results["windows"]),
+        "classifier_figures": diagnostic_figures.classifier_figures(sources.figure, sources.diagnostics),
         "validation_figures": search_figures.validation_figures(sources.figure, sources.verdicts),
         "stitched_figures": search_figures.stitched_figures(sources.figure, results["windows"], sources.windows),
         "windows": [_window(sources, window) for window in results["windows"]],
@@ -194,6 +199,7 @@ def _window(sources: ReportSources, window: Document) -> dict[str, Any]:
         "validation": _validation(window),
         "table": tables.window_table(window, blinded=sources.blinded) if window["selections"] else None,
         "signals": tables.yield_table(sources.results.get("signals", []), window),
+        "diagnostics": diagnostic_figures.window_diagnostics(sources.figure, sources.diagnostics, window["signal"]),
         "figures": [
             *search_figures.significance_figures(sources.figure, window),
             *(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
+from analysis.comparison import ComparedSearch
+from analysis.config import PlotConfig, SearchConfig
+from analysis.evaluation import WindowResult
 from analysis.plots import (
     compare_performance,
     draw_importance,
@@ -25,11 +30,13 @@ from analysis.plots import (
     draw_simulation_weight_scan,
     draw_subsets,
     figure_style,
+    save_comparison,
 )
 from analysis.plots.ensemble import ensemble_figures
 from analysis.plots.importance import importance_figures
 from analysis.plots.performance import performance_figures
 from analysis.plots.performance_scan import performance_scan_figures
+from tests.toy_tables import WINDOW
 
 Document = dict[str, Any]
 
@@ -161,6 +168,23 @@ class TestPerformance:
         assert stem == "performance"
         assert [section["n_signal"] for _, section in content[0]] == [13, 14, 15, 16, 17, 18]
         assert isinstance(draw(*content)[0], Figure)
+
+    def test_searches_are_laid_over_one_another_where_they_have_the_window_and_are_not_blinded(self, tmp_path: Path):
+        windows = [WindowResult(WINDOW, np.linspace(3000, 6500, 36))]
+        name = {"blinded": False}
+        diagnosed = [{"window": WINDOW.to_json(), "performance": curve(0.05 * i)} for i in range(3)]
+        searches = [
+            ComparedSearch.of(f"a_{i}", name, windows, SearchConfig(), diagnostics=[one])
+            for i, one in enumerate(diagnosed)
+        ]
+        config = PlotConfig(formats=("png",))
+
+        def drawn(*of: ComparedSearch) -> list[str]:
+            return [path.name for path in save_comparison(of, tmp_path, config)]
+
+        assert drawn(*searches) == ["performance_3300-3700.png"]
+        assert drawn(searches[0], replace(searches[1], blinded=True)) == []
+        assert drawn(searches[0], ComparedSearch.of("b", name, windows, SearchConfig())) == []
 
 
 class TestEnsemble:

@@ -30,24 +30,23 @@ class _Kind:
     rows: Callable[[Document], Iterator[Row]]
 
 
-def window_diagnostics(
-    show: Show, windows: Sequence[Document], signal: tuple[float, float] | list[float]
-) -> list[Figure]:
-    """Show what there is of one window.
+def window_diagnostics(show: Show, windows: Sequence[Document], window: Document) -> list[Figure]:
+    """Show what there is of one window; nothing of one that failed.
 
     Parameters
     ----------
     show : callable
     windows : sequence of mapping
         "windows" of `diagnostics.json`.
-    signal : (low, high)
-        Of the window, GeV.
+    window : mapping
+        One of "windows" of `results.json`.
 
     Returns
     -------
     list of Figure
     """
-    found = next((one for one in windows if tuple(one["window"]["signal"]) == tuple(signal)), {})
+    signal = window["signal"]
+    found = next((one for one in windows if one["window"]["signal"] == signal and window["status"] != "failed"), {})
     figures = []
     for kind in _KINDS:
         if section := found.get(kind.section):
@@ -123,13 +122,22 @@ def _features_alt(section: Document) -> str:
 
 def _masses_alt(section: Document) -> str:
     expected = section["expected"]
-    text = "Densities in the plane of the two jet masses, in the sidebands and what they expect of the window"
+    ranges = " and ".join(interval((edges[0], edges[-1])) for edges in section["edges"])
+    text = (
+        f"Densities in the plane of the jet masses, {ranges} GeV, in the sidebands and what they expect of the window"
+    )
     return f"{text}." if expected is None else f"{text}: {count(round(expected))} events."
 
 
 def _map_alt(section: Document) -> str:
     names = ", ".join(map(selection_text, section["passing"]))
-    return f"Mean score of the events in the window, and the part of them that passes, by jet masses: {names}."
+    text = f"Mean score of the events in the window, and the part of them that passes, by jet masses: {names}."
+    cells = [(score, i, j) for i, row in enumerate(section["score"] or []) for j, score in enumerate(row)]
+    score, i, j = max(((score, i, j) for score, i, j in cells if score is not None), default=(None, 0, 0))
+    if score is None:
+        return text
+    first, second = (interval(edges[k : k + 2]) for edges, k in zip(section["edges"], (i, j), strict=True))
+    return f"{text} The highest mean score is {number(score)}, at m_1 of {first} GeV and m_2 of {second} GeV."
 
 
 def _sculpting_alt(section: Document) -> str:

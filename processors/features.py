@@ -107,49 +107,49 @@ def nsubjettiness_ratio(jet: Jet, order: int) -> Floats:
     return np.minimum(_raw_ratio(jet, order), 1.0)
 
 
-@feature("mj1", label=r"$m_{J_1}$", unit="GeV", bins=(50, 0.0, 1000.0))
+@feature("mj1", label=r"$m_{j_1}$", unit="GeV", bins=(50, 0.0, 1000.0))
 def mj1(dijets: Dijets) -> Floats:
     """Mass of jet 1, GeV."""
     return dijets.first.jet_mass
 
 
-@feature("mj2", label=r"$m_{J_2}$", unit="GeV", bins=(50, 0.0, 500.0))
+@feature("mj2", label=r"$m_{j_2}$", unit="GeV", bins=(50, 0.0, 500.0))
 def mj2(dijets: Dijets) -> Floats:
     """Mass of jet 2, GeV."""
     return dijets.second.jet_mass
 
 
-@feature("delta_mj", label=r"$m_{J_1} - m_{J_2}$", unit="GeV", bins=(50, 0.0, 500.0))
+@feature("delta_mj", label=r"$m_{j_1} - m_{j_2}$", unit="GeV", bins=(50, 0.0, 500.0))
 def delta_mj(dijets: Dijets) -> Floats:
     """Mass difference, GeV: not negative where jets are ordered in mass, signed where they are ordered in p_T."""
     return dijets.first.jet_mass - dijets.second.jet_mass
 
 
-@feature("tau21_j1", label=r"$\tau_{21}^{J_1}$", unit="", bins=(50, 0.0, 1.0))
+@feature("tau21_j1", label=r"$\tau_{21}^{j_1}$", unit="", bins=(50, 0.0, 1.0))
 def tau21_j1(dijets: Dijets) -> Floats:
     """τ2/τ1 of jet 1."""
     return nsubjettiness_ratio(dijets.first, 2)
 
 
-@feature("tau21_j2", label=r"$\tau_{21}^{J_2}$", unit="", bins=(50, 0.0, 1.0))
+@feature("tau21_j2", label=r"$\tau_{21}^{j_2}$", unit="", bins=(50, 0.0, 1.0))
 def tau21_j2(dijets: Dijets) -> Floats:
     """τ2/τ1 of jet 2."""
     return nsubjettiness_ratio(dijets.second, 2)
 
 
-@feature("tau32_j1", label=r"$\tau_{32}^{J_1}$", unit="", bins=(50, 0.0, 1.0))
+@feature("tau32_j1", label=r"$\tau_{32}^{j_1}$", unit="", bins=(50, 0.0, 1.0))
 def tau32_j1(dijets: Dijets) -> Floats:
     """τ3/τ2 of jet 1."""
     return nsubjettiness_ratio(dijets.first, 3)
 
 
-@feature("tau32_j2", label=r"$\tau_{32}^{J_2}$", unit="", bins=(50, 0.0, 1.0))
+@feature("tau32_j2", label=r"$\tau_{32}^{j_2}$", unit="", bins=(50, 0.0, 1.0))
 def tau32_j2(dijets: Dijets) -> Floats:
     """τ3/τ2 of jet 2."""
     return nsubjettiness_ratio(dijets.second, 3)
 
 
-@feature("mj1_over_mjj", label=r"$m_{J_1} / m_{JJ}$", unit="", bins=(50, 0.0, 0.4))
+@feature("mj1_over_mjj", label=r"$m_{j_1} / m_{jj}$", unit="", bins=(50, 0.0, 0.4))
 def mj1_over_mjj(dijets: Dijets) -> Floats:
     """Mass of jet 1 in units of m_jj, nearly independent of m_jj in QCD.
 
@@ -158,7 +158,7 @@ def mj1_over_mjj(dijets: Dijets) -> Floats:
     return _over_mjj(dijets, dijets.first)
 
 
-@feature("mj2_over_mjj", label=r"$m_{J_2} / m_{JJ}$", unit="", bins=(50, 0.0, 0.2))
+@feature("mj2_over_mjj", label=r"$m_{j_2} / m_{jj}$", unit="", bins=(50, 0.0, 0.2))
 def mj2_over_mjj(dijets: Dijets) -> Floats:
     """Mass of jet 2 in units of m_jj; see `mj1_over_mjj`."""
     return _over_mjj(dijets, dijets.second)

@@ -209,7 +209,7 @@ def abs_eta(dijets: Dijets, selection: SelectionConfig) -> Mask:
     return (np.abs(dijets.first.eta) <= selection.abs_eta_max) & (np.abs(dijets.second.eta) <= selection.abs_eta_max)
 
 
-@cut("jet_mass", r"$m_J$")
+@cut("jet_mass", r"$m_j$")
 def jet_mass(dijets: Dijets, selection: SelectionConfig) -> Mask:
     """Both jets have jet_mass_min <= m < jet_mass_max, GeV, in the mass `SelectionConfig.jet_mass`.
 
@@ -226,13 +226,13 @@ def abs_dy(dijets: Dijets, selection: SelectionConfig) -> Mask:
     return dijets.abs_dy < selection.abs_dy_validation
 
 
-@cut("mjj_min", r"$m_{JJ}$")
+@cut("mjj_min", r"$m_{jj}$")
 def mjj_min(dijets: Dijets, selection: SelectionConfig) -> Mask:
     """m_jj >= mjj_min, GeV."""
     return dijets.mjj >= selection.mjj_min
 
 
-@cut("mjj_max", r"$m_{JJ}$ below", applies=lambda selection, _: selection.mjj_max is not None)
+@cut("mjj_max", r"$m_{jj}$ below", applies=lambda selection, _: selection.mjj_max is not None)
 def mjj_max(dijets: Dijets, selection: SelectionConfig) -> Mask:
     """m_jj < mjj_max, GeV."""
     return dijets.mjj < (np.inf if selection.mjj_max is None else selection.mjj_max)

@@ -28,10 +28,10 @@ _NAMES = {
     "jet_pt": r"$p_T$",
     "leading_pt": r"Leading $p_T$",
     "abs_eta": r"$|\eta|$",
-    "jet_mass": r"$m_J$",
+    "jet_mass": r"$m_j$",
     "abs_dy": r"$|\Delta y|$, validation",
-    "mjj_min": r"$m_{JJ}$ above",
-    "mjj_max": r"$m_{JJ}$ below",
+    "mjj_min": r"$m_{jj}$ above",
+    "mjj_max": r"$m_{jj}$ below",
     "search": r"$|\Delta y|$, search",
 }
 """Cuts that are written otherwise than their names say."""

@@ -94,7 +94,7 @@ def draw_plane(
     matplotlib.collections.QuadMesh
         Its array is (n_2, n_1), masked where there is nothing.
     """
-    ax.set(xlabel=mass_label("j1"), ylabel=mass_label("j2"))
+    ax.set(xlabel=mass_label("j_1"), ylabel=mass_label("j_2"))
     return ax.pcolormesh(*edges, np.ma.masked_invalid(values.T), norm=norm, cmap=cmap)
 
 

@@ -341,7 +341,7 @@ class ResultsFolder(RecordFolder):
         """Digest of everything that the figures of a search show."""
         results = self.read_json("results.json", "scan")
         shown = [results.get(name) for name in ("blinded", "global", "cutflow", "n_minus_one", "signals")]
-        return digest([manifest["window_keys"], manifest.get("seed_keys", []), *shown])
+        return digest([manifest["window_keys"], manifest.get("seed_keys", []), self.diagnostics_key, *shown])
 
     def _manifest(self) -> dict[str, Any]:
         """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""

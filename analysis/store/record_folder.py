@@ -175,6 +175,14 @@ class RecordFolder:
             return found if current else None
         return None
 
+    @property
+    def diagnostics_key(self) -> str | None:
+        """What `diagnostics.json` depends on; None where there is none."""
+        with suppress(OSError, ValueError, KeyError):
+            key: str = json.loads((self.path / "diagnostics.json").read_text(encoding="utf-8"))["key"]
+            return key
+        return None
+
     def require_inputs(self, name: str, inputs: str) -> None:
         """Make sure that a window was searched with some events.
 

@@ -107,7 +107,7 @@ def members(*, blinded: bool = False, n_members: int = 3) -> Document:
 
 
 def shares(*names: str, mean: tuple[float, ...] = (0.6, 0.4), std: tuple[float | None, ...] = (0.1, 0.05)) -> Document:
-    labels = ["$m_{J_1}$" if name == "mj1" else "" for name in names]
+    labels = ["$m_{j_1}$" if name == "mj1" else "" for name in names]
     return {"features": list(names), "labels": labels, "mean": list(mean), "std": list(std), "n_models": 6}
 
 
@@ -244,7 +244,7 @@ class TestImportance:
         ax = axes()
         found = draw_importance(shares("mj1", "x_1"), ax=ax)
         assert_allclose([bar.get_width() for bar in found.bars], [0.6, 0.4])
-        assert [text.get_text() for text in ax.get_yticklabels()] == [r"$\mathit{m_{J_1}}$", "x_1"]
+        assert [text.get_text() for text in ax.get_yticklabels()] == [r"$\mathit{m_{j_1}}$", "x_1"]
         (errors,) = found.bars.errorbar.lines[2]
         assert_allclose([segment[:, 0] for segment in errors.get_segments()], [[0.5, 0.7], [0.35, 0.45]])
         assert_allclose(found.equal.get_xdata(), [0.5, 0.5])

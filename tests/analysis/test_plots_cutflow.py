@@ -27,7 +27,7 @@ def test_the_part_that_is_left_after_each_cut() -> None:
     ax = Figure().subplots()
     lines = draw_cutflow(CUTFLOW, ax=ax)
     labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert labels == ["All events", "Two jets", "Trigger", "$p_T$", "$m_{JJ}$ above", r"$|\Delta y|$, search"]
+    assert labels == ["All events", "Two jets", "Trigger", "$p_T$", "$m_{jj}$ above", r"$|\Delta y|$, search"]
     np.testing.assert_allclose(lines["qcd"].get_xdata(), [1, 0.5, 0.25, 0.05, 0.025])
     assert [labels[int(y)] for y in lines["qcd"].get_ydata()] == [one for one in labels if one != "Trigger"]
     np.testing.assert_allclose(lines["data"].get_xdata(), [1, 0.75, 0.5, 0.25])
@@ -46,8 +46,8 @@ def test_the_part_that_a_cut_alone_rejects() -> None:
     def shown(name: str) -> dict[str, float]:
         return {labels[round(bar.get_y() + bar.get_height() / 2)]: bar.get_width() for bar in bars[name]}
 
-    assert shown("qcd") == {"$p_T$": pytest.approx(0.75), "$m_{JJ}$ above": pytest.approx(0.8)}
-    assert shown("data") == {"$p_T$": pytest.approx(1.0), "$m_{JJ}$ above": pytest.approx(1.0)}
+    assert shown("qcd") == {"$p_T$": pytest.approx(0.75), "$m_{jj}$ above": pytest.approx(0.8)}
+    assert shown("data") == {"$p_T$": pytest.approx(1.0), "$m_{jj}$ above": pytest.approx(1.0)}
 
 
 def test_saved_in_every_format_and_without_n_minus_one_of_old_results(tmp_path) -> None:

@@ -48,7 +48,7 @@ def shapes(*, blinded: bool = False) -> Document:
 def feature(name: str = "m", *, blinded: bool = False, scaled: bool = False, trained: bool = True) -> Document:
     return {
         "name": name,
-        "label": "$m_{J_1}$",
+        "label": "$m_{j_1}$",
         "unit": "GeV",
         "trained": trained,
         "original": shapes(blinded=blinded),
@@ -104,7 +104,7 @@ def test_shapes_have_unit_sum_and_the_cut_is_drawn_with_its_errors() -> None:
     np.testing.assert_allclose(points.get_xydata(), [[250, 0.75], [350, 0.25]])
     vertical = drawn.cut.lines[2][1].get_segments()[0]
     assert np.ptp(vertical[:, 1]) / 2 == pytest.approx(np.sqrt(30) / 40)
-    assert ax.get_xlabel() == r"$\mathit{m_{J_1}}$ [GeV]"
+    assert ax.get_xlabel() == r"$\mathit{m_{j_1}}$ [GeV]"
     assert ax.get_xlim() == (0, 300)
     assert "3.2/2" in ax.get_title(loc="right")
     lines = {patch.get_linestyle() for patch in drawn.regions.values()}
@@ -116,7 +116,7 @@ def test_percentiles_have_their_own_axis() -> None:
     drawn = draw_feature(feature(scaled=True), ax=ax, scaled=True)
     assert drawn.cut is None
     assert ax.get_xlim() == (0, 1)
-    assert ax.get_xlabel() == r"Percentile of $\mathit{m_{J_1}}$"
+    assert ax.get_xlabel() == r"Percentile of $\mathit{m_{j_1}}$"
 
 
 def test_few_events_are_joined_to_points() -> None:

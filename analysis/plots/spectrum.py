@@ -31,6 +31,7 @@ from analysis.plots.style import (
     format_p_value,
     format_with_error,
     plain,
+    pull_label,
     selection_label,
 )
 from analysis.regions import MassWindow
@@ -127,7 +128,7 @@ def draw_spectrum(
     selection : str
         Name of a selection that has a fit.
     ax, ax_pull : matplotlib.axes.Axes
-        For the spectrum, and for the pulls (n - b) / sqrt(b). They should share the x axis.
+        For the spectrum, and for the pulls (n - b) / sqrt(w b), w the mean weight. They should share the x axis.
     blinded : bool
         Show no data inside the mask, no count, no significance and no hidden signal. A result that was made blinded is
         always drawn so.
@@ -287,14 +288,15 @@ def _draw_signal(one: SignalShape, edges: Array, index: int, ax: Axes) -> StepPa
 
 def _draw_pulls(content: _Content, ax: Axes) -> tuple[StepPatch, StepPatch]:
     expected, covariance = content.fit.expected(content.edges)
-    pulls = (content.counts - expected) / np.sqrt(expected)
-    error = np.sqrt(np.diag(covariance) / expected)
+    weight = content.selected.weight
+    pulls = (content.counts - expected) / np.sqrt(weight * expected)
+    error = np.sqrt(np.diag(covariance) / (weight * expected))
     bars = ax.stairs(pulls, content.edges, baseline=0, fill=True, color="0.35", zorder=2)
     band = ax.stairs(error, content.edges, baseline=-error, fill=True, color=_FIT_COLOR, alpha=0.35, zorder=3)
     ax.axhline(0, color="black", linewidth=0.8)
     low, high = min(-_SMALLEST_REACH, np.nanmin(pulls)), max(_SMALLEST_REACH, np.nanmax(pulls))
     margin = 0.08 * (high - low)
-    ax.set(xlabel=MASS_LABEL, ylabel=r"$(\mathit{n} - \mathit{b})$ / √$\mathit{b}$", ylim=(low - margin, high + margin))
+    ax.set(xlabel=MASS_LABEL, ylabel=pull_label(weighted=weight != 1), ylim=(low - margin, high + margin))
     return bars, band
 
 

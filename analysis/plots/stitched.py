@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE
 from analysis.plots.drawing import Sketch
-from analysis.plots.style import MASS_LABEL, PALETTE, selection_label
+from analysis.plots.style import MASS_LABEL, PALETTE, pull_label, selection_label
 from analysis.search import SelectionResult, WindowResult
 from analysis.signal_shapes import true_counts
 from analysis.spectra import selection_counts, selection_variances
@@ -81,6 +81,17 @@ class _Piece:
     error: Array
     truth: Array | None
     z: float | None
+    weight: float
+
+    @property
+    def root(self) -> Array:
+        """Poisson error of the background."""
+        return np.sqrt(self.weight * self.background)
+
+    @property
+    def pulls(self) -> Array:
+        """(n - b) / sqrt(w b), w the mean weight."""
+        return (self.counts - self.background) / self.root
 
 
 def window_layers(results: Sequence[WindowResult]) -> list[list[WindowResult]]:
@@ -212,6 +223,7 @@ def _piece(result: WindowResult, name: str) -> _Piece | None:
         np.sqrt(np.diag(covariance)),
         None if truth is None else truth[inside],
         None if selected.discovery is None else selected.discovery.z,
+        selected.weight,
     )
 
 
@@ -282,9 +294,8 @@ def _draw_hidden(truth: Array, edges: Array, ax: Axes) -> StepPatch:
 
 
 def _draw_pulls(piece: _Piece, ax: Axes) -> StepPatch:
-    root = np.sqrt(piece.background)
-    pulls = ax.stairs((piece.counts - piece.background) / root, piece.edges, fill=True, color="0.35", zorder=2)
-    band = piece.error / root
+    pulls = ax.stairs(piece.pulls, piece.edges, fill=True, color="0.35", zorder=2)
+    band = piece.error / piece.root
     ax.stairs(band, piece.edges, baseline=-band, fill=True, color=_FIT_COLOR, alpha=0.35, zorder=3)
     return pulls
 
@@ -301,12 +312,12 @@ def _set_ranges(pieces: Sequence[_Piece], reference: StepPatch | None, ax: Axes,
         ylim=(low, high * (high / low) ** _HEADROOM),
         ylabel=f"Events / {pieces[0].edges[1] - pieces[0].edges[0]:g} GeV",
     )
-    pulls = np.concatenate([(piece.counts - piece.background) / np.sqrt(piece.background) for piece in pieces])
+    pulls = np.concatenate([piece.pulls for piece in pieces])
     reach = (min(-_SMALLEST_REACH, 1.1 * pulls.min()), max(_SMALLEST_REACH, 1.1 * pulls.max()))
     ax_pull.axhline(0, color="black", linewidth=0.8)
     ax_pull.set(
         xlabel=MASS_LABEL,
-        ylabel=r"$(\mathit{n} - \mathit{b})$ / √$\mathit{b}$",
+        ylabel=pull_label(weighted=any(piece.weight != 1 for piece in pieces)),
         ylim=(reach[0], reach[1] + _PULL_HEADROOM * (reach[1] - reach[0])),
     )
 

@@ -33,6 +33,7 @@ __all__ = [
     "label_logarithmic",
     "mass_label",
     "plain",
+    "pull_label",
     "selection_label",
     "selection_styles",
     "series_line",
@@ -196,6 +197,11 @@ def selection_styles(names: Iterable[str]) -> dict[str, SelectionStyle]:
         for i, name in enumerate(classified)
     }
     return {"inclusive": SelectionStyle("black", "o")} | styles
+
+
+def pull_label(*, weighted: bool) -> str:
+    """Return the label of pulls; with weights that differ from 1 the variance of b events is their mean weight w b."""
+    return r"$(\mathit{n} - \mathit{b})$ / √" + (r"$\mathit{wb}$" if weighted else r"$\mathit{b}$")
 
 
 def series_style(index: int) -> dict[str, Any]:

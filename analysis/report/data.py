@@ -66,7 +66,7 @@ def spectrum_rows(
     Yields
     ------
     sequence
-        The header, then one row per bin; pulls are (n - b) / sqrt(b), as drawn.
+        The header, then one row per bin; pulls are (n - b) / sqrt(w b), w the mean weight, as drawn.
     """
     selection = next(one for one in result.selections if one.name == name)
     if selection.fit is None or result.spectrum is None:
@@ -77,7 +77,7 @@ def spectrum_rows(
     if hidden:
         counts = np.where((high <= result.window.mask[0]) | (low >= result.window.mask[1]), counts, np.nan)
     expected, covariance = selection.fit.expected(result.edges)
-    error, pulls = np.sqrt(np.diag(covariance)), (counts - expected) / np.sqrt(expected)
+    error, pulls = np.sqrt(np.diag(covariance)), (counts - expected) / np.sqrt(selection.weight * expected)
     truth = None if hidden else true_counts(result.truth, name)
     columns = [low, high, counts, expected, error, pulls, np.full(len(low), np.nan) if truth is None else truth]
     yield (

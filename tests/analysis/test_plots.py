@@ -85,6 +85,7 @@ def make_result(counts, *, low=3300.0, z=None, observed=True, weight=1.0):
                 else DiscoveryResult(value, float(stats.norm.sf(value))),
                 fit=fit,
                 limit=LIMIT if observed else replace(LIMIT, observed_events=None),
+                weight=weight,
             )
         )
     return WindowResult(window, EDGES, tuple(selections), spectrum)
@@ -119,6 +120,16 @@ def bars(container):
 def pulls(result, name, counts):
     expected, _ = result.selections[list(EFFICIENCIES).index(name)].fit.expected(EDGES)
     return (counts[name] - expected) / np.sqrt(expected)
+
+
+def test_weights_do_not_change_the_pulls(counts):
+    drawn = []
+    for weight in (1.0, 0.25):
+        ax, ax_pull = panels()
+        artists = draw_spectrum(make_result(counts, weight=weight), "inclusive", ax=ax, ax_pull=ax_pull)
+        drawn.append(artists.pulls.get_data().values)
+        assert ax_pull.get_ylabel().endswith("wb}$") == (weight != 1)
+    np.testing.assert_allclose(*drawn, rtol=1e-3, atol=1e-3)
 
 
 def test_spectrum_shows_the_counts_of_the_selection(counts):

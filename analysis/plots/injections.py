@@ -46,15 +46,15 @@ def injection_figures(document: Mapping[str, Any], *, blinded: bool = False) -> 
         `map_<signal>_<selection>` and `sensitivity_<signal>`.
     """
     shown = _without_counts(document) if blinded else document
-    limits = shown.get("limits", [])
+    limits, scans = shown.get("limits", []), shown.get("injections", [])
     for rule in RULES:
         if sort_limits(limits, rule).signals:
             yield Sketch(f"limits_signals_{rule}", _signals, (limits, rule))
         for name, group in along_mass_a(limits, rule).items():
             yield Sketch("_".join(filter(None, ("limits_mA", name, rule))), _masses, (group, rule))
         for name, group in in_planes(limits, rule).items():
-            yield Sketch(f"limits_plane_{name}_{rule}", _plane, (group, rule))
-    for scan in shown.get("injections", []):
+            yield Sketch(f"limits_plane_{name}_{rule}", _plane, (group, rule, scans))
+    for scan in scans:
         if any(value is not None for one in scan["candidates"] for of in one["efficiency"] for value in of):
             yield Sketch(f"efficiency_{scan['dataset']}", _strengths, (scan, limits))
         for selection in tightest(scan["maps"], _MAPPED):
@@ -86,18 +86,21 @@ def _masses(limits: Items, rule: str) -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def _plane(limits: Items, rule: str) -> tuple[Figure, Axes]:
-    shown = sort_limits(limits, rule)
+def _plane(limits: Items, rule: str, scans: Items) -> tuple[Figure, Axes]:
+    shown = sort_limits(limits, rule, scans)
     there: dict[Quantity, Any] = {
         "expected": shown.column("limit", 2),
         "observed": shown.column("limit"),
         "ratio": shown.column("inclusive", 2),
+        "efficiency": np.array([one.efficiency for one in shown.signals]),
     }
     quantities = [name for name, values in there.items() if np.isfinite(values).any()]
-    figure = Figure(figsize=(8.2 * len(quantities), 7.0), layout="constrained")
-    panels = figure.subplots(1, len(quantities), squeeze=False)[0]
+    rows = 1 if len(quantities) < 4 else 2
+    columns = len(quantities) // rows
+    figure = Figure(figsize=(8.2 * columns, 7.0 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, quantity in zip(panels, quantities, strict=True):
-        draw_limit_plane(limits, rule, quantity, ax=ax)
+        draw_limit_plane(limits, rule, quantity, ax=ax, scans=scans)
     mass = f"{mass_label('A', unit=False)} = {shown.signals[0].masses['A']:g} GeV"
     panels[0].set_title(f"Rule {rule}, {mass}", loc="right")
     return figure, panels[0]

@@ -48,6 +48,8 @@ class SignalLimits:
     limit : Limit
         By the rule of the figure.
     inclusive, naive : Limit or None
+    efficiency : float
+        Of the selection of the limit for this signal, at the strength of the limit; NaN where it was not measured.
     """
 
     dataset: str
@@ -55,6 +57,7 @@ class SignalLimits:
     limit: Limit
     inclusive: Limit | None
     naive: Limit | None
+    efficiency: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class LimitSet:
         return np.array(values, np.float64)
 
 
-def sort_limits(limits: Sequence[Item], rule: str) -> LimitSet:
+def sort_limits(limits: Sequence[Item], rule: str, scans: Sequence[Item] = ()) -> LimitSet:
     """Take what a figure of one rule shows from "limits" of `results.json`.
 
     Parameters
@@ -113,6 +116,8 @@ def sort_limits(limits: Sequence[Item], rule: str) -> LimitSet:
     limits : sequence of mapping
     rule : str
         "atlas-2020" or "atlas-2025".
+    scans : sequence of mapping
+        "injections" of `limits.json`, for the efficiencies.
 
     Returns
     -------
@@ -128,7 +133,9 @@ def sort_limits(limits: Sequence[Item], rule: str) -> LimitSet:
             name,
             dict(found[name, rule]["masses"]),
             _limit(found[name, rule], in_fb),
-            *(_limit(found[name, using], in_fb) if (name, using) in found else None for using in (INCLUSIVE, NAIVE)),
+            _compared(found, (name, INCLUSIVE), in_fb),
+            _compared(found, (name, NAIVE), in_fb),
+            _efficiency(found[name, rule], scans),
         )
         for name in names
     ]
@@ -173,3 +180,21 @@ def _limit(one: Item, in_fb: bool) -> Limit:
     unit = "fb" if in_fb else "selected"
     observed = one[f"observed_{unit}"]
     return Limit(np.array(one[f"expected_{unit}"], np.float64), np.nan if observed is None else float(observed))
+
+
+def _compared(found: Mapping[tuple[str, str], Item], key: tuple[str, str], in_fb: bool) -> Limit | None:
+    return _limit(found[key], in_fb) if key in found else None
+
+
+def _efficiency(limit: Item, scans: Sequence[Item]) -> float:
+    """Median efficiency over the samplings, between the injected strengths on a line."""
+    keys = ("method", "features", "selection")
+    for scan in scans:
+        for one in scan["candidates"] if scan["dataset"] == limit["dataset"] else ():
+            if all(one[key] == limit[key] for key in keys) and limit["strength"] is not None:
+                values = np.array([[np.nan if e is None else e for e in row] for row in one["efficiency"]], np.float64)
+                known = np.isfinite(values).any(axis=1)
+                strengths = np.array(one["strengths"], np.float64)[known]
+                if known.any():
+                    return float(np.interp(limit["strength"], strengths, np.nanmedian(values[known], axis=1)))
+    return np.nan

@@ -22,7 +22,7 @@ from analysis.plots.style import BAND_COLORS, PALETTE, label_logarithmic, mass_l
 __all__ = ["MassLimitArtists", "PlaneArtists", "Quantity", "draw_limit_plane", "draw_mass_limits"]
 
 Array = NDArray[np.float64]
-Quantity = Literal["expected", "observed", "ratio"]
+Quantity = Literal["expected", "observed", "ratio", "efficiency"]
 
 _HEADROOM = 0.46
 """Part of the logarithmic range that is added above the limits, for the legend."""
@@ -165,25 +165,33 @@ class PlaneArtists:
 
 
 def draw_limit_plane(
-    limits: Sequence[Mapping[str, Any]], rule: str, quantity: Quantity = "expected", *, ax: Axes
+    limits: Sequence[Mapping[str, Any]],
+    rule: str,
+    quantity: Quantity = "expected",
+    *,
+    ax: Axes,
+    scans: Sequence[Mapping[str, Any]] = (),
 ) -> PlaneArtists | None:
-    """Draw limits in the plane of m_B and m_C.
+    """Draw limits, or the efficiency behind them, in the plane of m_B and m_C.
 
     Parameters
     ----------
     limits : sequence of mapping
         Items of "limits" of `results.json` with one m_A. Of several samples with the same masses the first is drawn.
     rule : str
-    quantity : {"expected", "observed", "ratio"}
-        The ratio is that of the expected limit to the one of the inclusive search.
+    quantity : {"expected", "observed", "ratio", "efficiency"}
+        The ratio is that of the expected limit to the one of the inclusive search. The efficiency is that of the
+        selection for the signal, at the injected strength that the limit is read at.
     ax : matplotlib.axes.Axes
+    scans : sequence of mapping
+        "injections" of `limits.json`, for the efficiency.
 
     Returns
     -------
     PlaneArtists or None
         None where no signal has the quantity, such as observed limits while blinded.
     """
-    shown = sort_limits(limits, rule).distinct()
+    shown = sort_limits(limits, rule, scans).distinct()
     values = _values(shown, quantity)
     known = np.isfinite(values) & (values > 0)
     if not known.any():
@@ -204,12 +212,16 @@ def draw_limit_plane(
 def _values(shown: LimitSet, quantity: Quantity) -> Array:
     if quantity == "ratio":
         return np.asarray(shown.column("limit", 2) / shown.column("inclusive", 2))
+    if quantity == "efficiency":
+        return np.array([one.efficiency for one in shown.signals])
     return shown.column("limit", None if quantity == "observed" else 2)
 
 
 def _label(shown: LimitSet, quantity: Quantity) -> str:
     if quantity == "ratio":
         return "Expected limit / that of the inclusive search"
+    if quantity == "efficiency":
+        return r"Signal efficiency $\mathit{\epsilon}$ at the limit"
     return f"{quantity.capitalize()} limit {shown.quantity}"
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log10
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,6 +29,7 @@ _SMALLEST = 1e-305
 """p-values that are smaller, or zero because a float cannot hold them, are drawn here."""
 
 _SMALLEST_RANGE_Z = 3.5
+_GLOBAL_COLOR = "0.25"
 _LEVEL_DISTANCE = 0.04
 """Smallest distance of two labelled levels, as a part of the height of the axes."""
 
@@ -45,6 +47,8 @@ class ScanArtists:
         By selection.
     levels : tuple of matplotlib.lines.Line2D
         Lines at whole standard deviations.
+    global_levels : tuple of matplotlib.lines.Line2D
+        Lines at the local p-values of whole global standard deviations.
     missing : tuple of matplotlib.lines.Line2D
         One cross per window without, or selection with no, p-value.
     text : matplotlib.text.Text or None
@@ -54,6 +58,7 @@ class ScanArtists:
 
     points: dict[str, ErrorbarContainer]
     levels: tuple[Line2D, ...]
+    global_levels: tuple[Line2D, ...]
     missing: tuple[Line2D, ...]
     text: Text | None
     legend: Legend
@@ -67,7 +72,9 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     results : sequence of WindowResult
     ax : matplotlib.axes.Axes
     global_result : GlobalResult, optional
-        Written above the axes.
+        Written above the axes. Its number of looks n gives the lines of global significance,
+        p_local = 1 - (1 - p_global)^(1/n) as for independent looks (Šidák, J. Am. Stat. Assoc. 62 (1967) 626); where
+        looks share events, the global significance is at least that.
 
     Returns
     -------
@@ -79,12 +86,15 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     points = {name: _draw_points(found[name], name, styles[name], ax) for name in names}
     _set_range(results, [discovery.p0 for pairs in found.values() for _, discovery in pairs], ax)
     levels = _draw_levels(ax)
+    global_levels = _draw_global_levels(global_result, ax)
     missing = _draw_missing(results, styles, ax)
     text = None
     if global_result is not None and global_result.p0 is not None:
         text = ax.set_title(_global_text(global_result, results), loc="right")
-    legend = ax.legend(handles=[*points.values(), *missing[:1]], loc="upper left", ncols=2, columnspacing=1.2)
-    return ScanArtists(points, levels, missing, text, legend)
+    legend = ax.legend(
+        handles=[*points.values(), *global_levels[:1], *missing[:1]], loc="upper left", ncols=2, columnspacing=1.2
+    )
+    return ScanArtists(points, levels, global_levels, missing, text, legend)
 
 
 def _found(results: Sequence[WindowResult], name: str) -> list[tuple[MassWindow, DiscoveryResult]]:
@@ -149,6 +159,25 @@ def _draw_levels(ax: Axes) -> tuple[Line2D, ...]:
         last = position
         lines.append(ax.axhline(10**position, color="0.6", linestyle=":", linewidth=1, zorder=0))
         ax.text(1.012, 10**position, f"{z}$\\sigma$", transform=ax.get_yaxis_transform(), va="center", fontsize="small")
+    return tuple(lines)
+
+
+def _draw_global_levels(result: GlobalResult | None, ax: Axes) -> tuple[Line2D, ...]:
+    """Lines at 1, 2, 3 ... global standard deviations, labelled inside the axes, as far as they are apart."""
+    if result is None or result.p0 is None or not result.n_trials:
+        return ()
+    bottom, top = np.log10(ax.get_ylim())
+    lines, last = [], np.inf
+    for z in range(1, 40):
+        local = -np.expm1(np.log1p(-stats.norm.sf(z)) / result.n_trials)
+        position = np.log10(local) if local > 0 else -np.inf
+        if position < bottom or last - position < _LEVEL_DISTANCE * (top - bottom):
+            break
+        last = position
+        style: dict[str, Any] = {"color": _GLOBAL_COLOR, "linestyle": (0, (6, 4)), "linewidth": 1.2, "zorder": 0}
+        lines.append(ax.axhline(local, label=f"Global significance ({result.n_trials} looks)", **style))
+        place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "bottom"}
+        ax.text(0.99, local, f"{z}$\\sigma$", color=_GLOBAL_COLOR, fontsize="x-small", **place)
     return tuple(lines)
 
 

@@ -309,6 +309,16 @@ def test_scan_names_the_global_p_value_and_its_method(counts):
     assert draw_scan([make_result(counts)], ax=axes(), global_result=blinded).text is None
 
 
+def test_lines_of_global_significance_are_those_of_independent_looks(counts):
+    found = GlobalResult(3.1, 1e-3, "bonferroni-upper-bound", n_trials=20)
+    artists = draw_scan([make_result(counts, z={"inclusive": 0.5, "eff_0.01": 5.0})], ax=axes(), global_result=found)
+    local = [float(line.get_ydata()[0]) for line in artists.global_levels]
+    seen = [1 - (1 - one) ** 20 for one in local]  # probability that any of 20 is so small
+    np.testing.assert_allclose(stats.norm.isf(seen), [1, 2, 3, 4], rtol=1e-9)
+    assert draw_scan([make_result(counts)], ax=axes()).global_levels == ()
+    assert draw_scan([make_result(counts)], ax=axes(), global_result=replace(found, p0=None)).global_levels == ()
+
+
 def test_scan_says_that_the_global_p_value_is_that_of_all_trainings(counts):
     result = make_result(counts)
     inclusive, *cut = result.selections

@@ -64,6 +64,8 @@ def signal(
                 "dataset": name,
                 "masses": masses or {},
                 "rule": rule,
+                "method": "cwola",
+                "features": ["x"],
                 "selection": "eff_0.1",
                 "strength": value,
                 "level": 0.05,
@@ -199,6 +201,19 @@ def test_a_band_that_reaches_below_zero_ends_at_the_axis() -> None:
     (bar,) = draw_signal_limits(limits, RULE, ax=ax).two_sigma
     assert bar.get_x() == pytest.approx(ax.get_xlim()[0])
     assert bar.get_x() + bar.get_width() == pytest.approx(1.9 * 40 * FB)
+
+
+def test_the_plane_shows_the_efficiency_at_the_limit_where_it_was_measured() -> None:
+    limits = [
+        *signal("s", 55.0, masses(3700.0, 400.0, 80.0)),  # halfway between injections of 10 and 100
+        *signal("beyond", 1000.0, masses(3700.0, 400.0, 400.0)),
+        *signal("unknown", 30.0, masses(3700.0, 100.0, 80.0)),
+    ]
+    drawn = draw_limit_plane(limits, RULE, "efficiency", ax=axes(), scans=[scan_of("s"), scan_of("beyond")])
+    assert drawn is not None
+    np.testing.assert_allclose(drawn.points.get_offsets(), [(400, 80), (400, 400)])
+    np.testing.assert_allclose(drawn.points.get_array(), [(0.2 + 0.55) / 2, 0.55])
+    assert draw_limit_plane(limits, RULE, "efficiency", ax=axes()) is None
 
 
 @pytest.mark.parametrize(("quantity", "factor"), [("expected", FB), ("observed", 1.5 * FB), ("ratio", None)])

@@ -86,7 +86,7 @@ def windows(counts: dict[str, Any]) -> FigureSources:
     """Four windows, one of which failed and one of which has no significance at the cut."""
     zs = {3300.0: (0.4, 4.1), 3900.0: (-1.2, 1.5), 4300.0: (0.9, None)}
     found = [make_result(counts, low=low, z=dict(zip(EFFICIENCIES, pair, strict=True))) for low, pair in zs.items()]
-    results = {"global": vars(GlobalResult(3.1, 9.7e-4, "bonferroni-upper-bound"))}
+    results = {"global": vars(GlobalResult(3.1, 9.7e-4, "bonferroni-upper-bound", n_trials=8))}
     return FigureSources(results, [*found, failed(3700.0)])
 
 
@@ -156,7 +156,9 @@ def test_mass_limits():
 @image
 def test_limit_plane():
     places = [(3500.0, b, c) for b in (80.0, 200.0, 400.0) for c in (80.0, 200.0, 400.0) if c <= b]
-    return picture(f"limits_plane_A3500_{RULE}", injections(limits=limits_of(places)))
+    limits = limits_of(places)
+    scans = [scan_of(one["dataset"]) for one in limits if one["rule"] == RULE]
+    return picture(f"limits_plane_A3500_{RULE}", injections(limits=limits, injections=scans))
 
 
 @image

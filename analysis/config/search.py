@@ -39,7 +39,7 @@ DEFAULT_PRESET = "demo"
 
 _LATER: dict[str, dict[str, Any]] = {
     "statistics": {"blind": False, "non_closure": "none"},
-    "plots": {"style": "plain", "status": None},
+    "plots": {"style": "plain", "status": None, "only": []},
 }
 
 
@@ -186,6 +186,9 @@ class PlotConfig(Model):
     ----------
     formats : tuple of str
         File formats of every figure.
+    only : tuple of str
+        Names or kinds of the figures that are drawn, such as "spectrum" or "map_*", with `*` and `?` as in a shell; all
+        where empty.
     style : "plain", "cms" or "atlas"
         Fonts, ticks and frames, those of mplhep; no style writes the name of an experiment.
     experiment_label : str, optional
@@ -195,6 +198,7 @@ class PlotConfig(Model):
     """
 
     formats: tuple[Literal["pdf", "png", "svg"], ...] = ("pdf", "png")
+    only: tuple[str, ...] = ()
     style: StyleName = "plain"
     experiment_label: str | None = None
     status: str | None = None

@@ -11,7 +11,7 @@ from analysis.compute import Backend
 from analysis.config import PlotConfig
 from analysis.plots.cutflow import cutflow_figures
 from analysis.plots.diagnostics import diagnostic_figures
-from analysis.plots.drawing import Sketch, draw_all
+from analysis.plots.drawing import Sketch, draw_all, named
 from analysis.plots.fit_quality import fit_quality_figures
 from analysis.plots.impacts import impact_figures
 from analysis.plots.injections import injection_figures
@@ -107,14 +107,17 @@ def save_figures(
     only: Sequence[str] = (),
     backend: Backend | None = None,
 ) -> list[Path]:
-    """Draw all figures of a results folder, or some; see `draw_all` for the other parameters and errors.
+    """Draw the figures of a results folder that are asked for, by default those of the configuration.
+
+    See `draw_all` for the parameters and errors.
 
     Returns
     -------
     list of pathlib.Path
         The files.
     """
-    return draw_all(sketches(sources), folder, config, only=only, backend=backend)
+    known = sketches(sources)
+    return draw_all(known if only else named(known, config.only), folder, config, only=only, backend=backend)
 
 
 def save_injection_figures(
@@ -128,4 +131,4 @@ def save_injection_figures(
         The files.
     """
     keep = [sketch.stem for sketch in sketches(sources)]
-    return draw_all(_injections(sources), folder, config, keep=keep, backend=backend)
+    return draw_all(named(_injections(sources), config.only), folder, config, keep=keep, backend=backend)

@@ -20,7 +20,7 @@ from analysis.config import PlotConfig
 from analysis.errors import ConfigError, writing
 from analysis.plots.style import draw_experiment_label, figure_style
 
-__all__ = ["Sketch", "draw_all", "save_figure"]
+__all__ = ["Sketch", "draw_all", "named", "save_figure"]
 
 # No dates: the same results give the same files.
 _CANVASES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -149,7 +149,12 @@ def _chosen(known: Sequence[Sketch], only: Sequence[str]) -> list[Sketch]:
             kinds = ", ".join(dict.fromkeys(sketch.stem.split("_")[0] for sketch in known)) or "none"
             msg = f"--only {pattern}: there is no such figure of these results. Kinds of figures: {kinds}."
             raise ConfigError(msg)
-    return [sketch for sketch in known if not only or any(_matches(sketch, pattern) for pattern in only)]
+    return named(known, only)
+
+
+def named(sketches: Iterable[Sketch], patterns: Sequence[str]) -> list[Sketch]:
+    """Choose by stem or kind, with `*` and `?` as in a shell; all where there is no pattern."""
+    return [one for one in sketches if not patterns or any(_matches(one, pattern) for pattern in patterns)]
 
 
 def _matches(sketch: Sketch, pattern: str) -> bool:

@@ -377,6 +377,17 @@ def test_every_figure_is_saved_under_its_name(counts, tmp_path):
     assert {path.read_bytes()[:4] for path in paths} == {b"\x89PNG"}
 
 
+def test_the_configuration_chooses_figures_and_others_go(counts, tmp_path):
+    sources = FigureSources(windows=[make_result(counts)])
+    few = PlotConfig(formats=("png",), only=("scan", "*_eff_0.01"))
+    names = ["limits_eff_0.01", "scan", "spectrum_3300-3700_eff_0.01"]
+    save_figures(sources, tmp_path, PlotConfig(formats=("png",), only=("limits_inclusive",)))
+    assert [path.stem for path in sorted(save_figures(sources, tmp_path, few))] == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.png" for name in names]
+    save_figures(sources, tmp_path, few, only=("limits_inclusive",))  # asked for by name
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 def test_a_blinded_search_has_no_scan_figure(counts, tmp_path):
     results = [make_result(counts, observed=False)]
     paths = save_figures(FigureSources(windows=results, blinded=True), tmp_path, PNG)

@@ -20,7 +20,7 @@ from analysis.processed import load_events
 from analysis.regions import RegionScan
 from analysis.search import fold_tasks
 from analysis.store import ResultsFolder
-from tests.integration.conftest import Cwola, ToySearch, signal_event
+from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch, signal_event
 from tests.toys import write_nanoaod
 
 LEARNING = 'n_members = 1\nfeatures = ["mj1_over_mjj", "mj2_over_mjj"]'
@@ -45,7 +45,9 @@ def output(toy: ToySearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "metadata": normalised | {"kind": "signal", "masses": {"A": 3500}, "n_generated": 300},
     }
     (folder / "datasets.json").write_text(json.dumps(document))
-    (folder / "search.toml").write_text(toy.config.read_text().replace("n_members = 2", LEARNING))
+    (folder / "search.toml").write_text(
+        toy.config.read_text().replace(FEW_FIGURES, "").replace("n_members = 2", LEARNING)
+    )
     options = ["--config", str(folder / "search.toml"), "--output", str(folder / "results"), "--jobs", "1"]
     cli.cli.main(["process", "--datasets", str(folder / "datasets.json"), *options], standalone_mode=False)
     return folder / "results"

@@ -23,7 +23,7 @@ from analysis.errors import ConfigError
 from analysis.plots.comparison import draw_compared_limits, draw_compared_scan, draw_varied
 from analysis.plots.spectra_overlaid import draw_spectra
 from analysis.store import ResultsFolder
-from tests.integration.conftest import Cwola, ToySearch
+from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch
 
 MEMBERS = (1, 3)
 WINDOWS = ("3300-3700", "3900-4300")
@@ -35,7 +35,7 @@ def folders(toy: ToySearch, tmp_path_factory: pytest.TempPathFactory) -> list[Pa
     """Two searches of the toy that differ in the number of members; do not change them."""
     found = []
     for members in MEMBERS:
-        text = toy.config.read_text().replace("n_members = 2", f"n_members = {members}")
+        text = toy.config.read_text().replace("n_members = 2", f"n_members = {members}").replace(FEW_FIGURES, "")
         config = toy.folder / f"members_{members}.toml"
         config.write_text(
             text + '\n[statistics]\ncalculator = "asymptotics"\npseudo_experiments = 0\n[validation]\nin_run = []\n'

@@ -235,6 +235,7 @@ pseudo_experiments = 100
 
 [plots]
 formats = ["png"]
+only = ["scan"]
 """
 
 

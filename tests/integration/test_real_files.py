@@ -81,7 +81,7 @@ def test_delphes_files_go_through_the_same_chain(cwola: Cwola, data: Find, tmp_p
     example = REPOSITORY / "docs" / "examples" / "delphes"
     output, config = tmp_path / "delphes", tmp_path / "config.toml"
     light = (example / "config.toml").read_text().replace("last = 4000.0", "last = 3400.0")
-    config.write_text(f'{light}n_members = 2\n\n[plots]\nformats = ["pdf"]\n')
+    config.write_text(f'{light}n_members = 2\n\n[plots]\nformats = ["pdf"]\nonly = ["scan"]\n')
     datasets = relocated(json.loads((example / "datasets.json").read_text()), data, tmp_path)
     outcome = cwola("run", "--datasets", datasets, "--config", config, "--output", output, "--jobs", 2)
     assert outcome.code == 0

@@ -25,7 +25,7 @@ from tests.html_page import (
     parse_page,
     table_values,
 )
-from tests.integration.conftest import Cwola, ToySearch
+from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch
 
 LIMITS = """
 [statistics]
@@ -67,7 +67,7 @@ def read_report(folder: Path) -> Report:
 def report(limits: ToySearch, toy: ToySearch, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Report of a search with a signal sample, its limits and its sensitivity; do not change the folder."""
     folder = tmp_path_factory.mktemp("report")
-    (folder / "search.toml").write_text(toy.config.read_text() + LIMITS)
+    (folder / "search.toml").write_text(toy.config.read_text().replace(FEW_FIGURES, "") + LIMITS)
     options = ["--config", folder / "search.toml", "--output", folder / "results", "--jobs", 1]
     for command in (
         ["run", "--limits", "--datasets", limits.datasets, *options],

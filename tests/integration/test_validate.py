@@ -30,6 +30,7 @@ calculator = "asymptotics"
 
 [plots]
 formats = ["png"]
+only = ["validation"]
 """
 
 

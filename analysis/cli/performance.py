@@ -73,7 +73,8 @@ def performance(
     wanted = PerformanceSettings(**{name: value for name, value in chosen.items() if value})
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        document = measure_performance(*(load_events(folder), config, folder, backend, wanted), signals=signals)
+        events = load_events(folder)
+        document = measure_performance(events, config, folder, backend, wanted, signals=signals)
         figures = plot(folder, config, backend, only=figure_kinds(document))
     for one in document["scans"]:
         _print(one)

@@ -210,22 +210,23 @@ def draw_compared_signals(searches: Sequence[ComparedSearch], rule: str, *, ax: 
     ComparisonArtists
     """
     sets = [sort_limits(search.limits, rule) for search in searches]
+    limited = [(search, one) for search, one in zip(searches, sets, strict=True) if one.signals]
     found = [name for one in sets for name in (signal.dataset for signal in one.signals)]
     rows = {name: row for row, name in enumerate(name for name in dict.fromkeys(found) if found.count(name) > 1)}
     points = {}
-    for index, (search, one) in enumerate(zip(searches, sets, strict=True)):
+    for index, (search, one) in enumerate(limited):
         shown = [signal for signal in one.signals if signal.dataset in rows]
         expected = np.array([signal.limit.expected for signal in shown]).reshape(-1, 5)
         middle = expected[:, 2]
         points[search.label] = ax.errorbar(
             middle,
-            [rows[signal.dataset] + _shift(index, len(searches)) for signal in shown],
+            [rows[signal.dataset] + _shift(index, len(limited)) for signal in shown],
             xerr=[middle - np.fmax(expected[:, 1], 0.0), expected[:, 3] - middle],
             label=plain(search.label),
             markersize=9,
             **series_style(index),
         )
-    ax.set(xscale="log", xlabel=next((one for one in sets if one.signals), sets[0]).label)
+    ax.set(xscale="log", xlabel=limited[0][1].label, xmargin=0.1)
     ax.set_yticks(list(rows.values()), [plain(name) for name in rows], fontsize=14)
     ax.tick_params(axis="y", which="both", length=0)
     ax.set_ylim(len(rows) - 0.5, -0.5)

@@ -58,6 +58,7 @@ _ATLAS_OVERRIDES: dict[str, Any] = {
     # Shipped with mplhep and matplotlib: a font of the machine would make another picture.
     "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
     "axes.autolimit_mode": "data",
+    "axes.formatter.limits": [-5, 6],
     "axes.formatter.use_mathtext": False,
     "legend.borderpad": 0.5,
     "mathtext.default": "regular",
@@ -146,12 +147,12 @@ def mass_label(particle: str, *, unit: bool = True) -> str:
 
 
 def label_logarithmic(axis: Axis) -> None:
-    """Write plain numbers at a logarithmic axis, also at 2 and 5 where it covers two decades or less.
+    """Write plain numbers at a logarithmic axis, also at 2 and 5 below two decades, and at all digits below a factor 5.
 
     Call it when the range is set.
     """
     low, high = axis.get_view_interval()
-    shown = (2, 5) if high < 100 * low else ()
+    shown = tuple(range(2, 10)) if high < 5 * low else (2, 5) if high < 100 * low else ()
 
     def write(value: float, _: int | None = None) -> str:
         return f"{value:g}" if round(value / 10 ** floor(log10(value) + 1e-9), 6) in shown else ""

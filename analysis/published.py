@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from analysis.config import SearchConfig, load_config
 from analysis.errors import ConfigError, ResultsError
-from analysis.evaluation import WindowResult
 from analysis.identity import uniform
 from analysis.learning import FittedEnsemble, Model, PassWeights
 from analysis.learning.decorrelation import PercentileMap
 from analysis.regions import MassWindow
+from analysis.search_values import WindowResult
 from analysis.table import EventTable
 
 __all__ = [

@@ -20,7 +20,7 @@ from analysis.code_digest import code_digest
 from analysis.compute import Backend, track
 from analysis.config import LearningConfig, SearchConfig
 from analysis.errors import CwolaError, TableError, WindowError
-from analysis.evaluation import SearchData, SelectionResult, WindowResult, evaluate_window
+from analysis.evaluation import evaluate_window
 from analysis.identity import digest
 from analysis.learning import (
     BoostedTrees,
@@ -43,6 +43,7 @@ from analysis.non_closure import Corrections
 from analysis.plugins import plugin_digests
 from analysis.regions import MassWindow, RegionScan
 from analysis.requirements import measured_corrections, require_known, require_samples
+from analysis.search_values import SearchData, SelectionResult, WindowResult
 from analysis.table import EventTable
 
 __all__ = [

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from analysis.evaluation import SelectionResult, WindowResult
 from analysis.learning.metrics import band
+from analysis.search_values import SelectionResult, WindowResult
 
 __all__ = ["SeedSpread", "join_seeds", "n_seeds", "seed_spread"]
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from analysis.config import SearchConfig
 from analysis.errors import FitError, StatisticsError, WindowError
-from analysis.evaluation import SelectionResult, WindowResult
 from analysis.mass_point import approximate_limit
 from analysis.published import Classifier
 from analysis.regions import MassWindow
+from analysis.search_values import SelectionResult, WindowResult
 from analysis.signal import net_yield
 from analysis.signal_yields import SignalSample, SignalYields, signal_modifiers, signal_yields
 from analysis.spectra import NOMINAL, selection_counts

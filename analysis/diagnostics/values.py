@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.evaluation import WindowResult
 from analysis.published import Classifier
 from analysis.regions import Interval
+from analysis.search_values import WindowResult
 from analysis.table import EventTable
 
 __all__ = ["ScoredWindow"]

@@ -9,9 +9,9 @@ import pyarrow as pa
 from scipy import stats
 
 from analysis.errors import TableError
-from analysis.evaluation import SearchData
 from analysis.identity import string_hash, uniform
 from analysis.schema import FIXED_COLUMNS
+from analysis.search_values import SearchData
 from analysis.signal_yields import SignalSample
 from analysis.table import EventTable, labels
 

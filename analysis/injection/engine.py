@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.config import SearchConfig
 from analysis.errors import StatisticsError, TableError, WindowError
-from analysis.evaluation import SearchData, SelectionResult, WindowResult, evaluate_window
+from analysis.evaluation import evaluate_window
 from analysis.injection.drawing import add_signal, draw_signal, held_out
 from analysis.injection.maps import efficiency_map
 from analysis.injection.values import EfficiencyMap, InjectedSelection, Injection, InjectionResult
@@ -19,6 +19,7 @@ from analysis.learning import CrossFit, PassWeights, collect_folds, run_fold
 from analysis.published import Classifier, score_events
 from analysis.regions import RegionScan
 from analysis.search import fold_tasks, working_points
+from analysis.search_values import SearchData, SelectionResult, WindowResult
 from analysis.signal_points import absorbed_fraction
 from analysis.signal_yields import SignalSample, SignalYields, signal_modifiers, signal_yields
 from analysis.spectra import NOMINAL, selection_counts, window_counts

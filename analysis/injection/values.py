@@ -79,7 +79,7 @@ class InjectedSelection:
     background, background_error : float or None
         From the sideband fit, events; the error holds that of a correction for non-closure.
     weight : float
-        See `analysis.evaluation.SelectionResult`.
+        See `analysis.search_values.SelectionResult`.
     signal, signal_error : float
         Fraction of the selected signal events that this selection keeps in the window, and its statistical error; from
         events that were not injected.

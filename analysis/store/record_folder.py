@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import ResultsError, writing
+from analysis.identity import digest
 from analysis.records import check_results
 from analysis.store.files import write_json, write_text
 
@@ -78,15 +79,20 @@ class RecordFolder:
         return {}
 
     def save_performance(self, document: Mapping[str, Any]) -> None:
-        """Write `performance.json`: what features and the weight of the simulation add."""
-        write_json(self.path / "performance.json", document)
+        """Write `performance.json`: what features and the weight of the simulation add, of the events on disk."""
+        write_json(self.path / "performance.json", {"events": self._events_key(), **document})
 
     def load_performance(self) -> dict[str, Any]:
-        """Read `performance.json`; empty where it is not there."""
-        with suppress(OSError, ValueError):
+        """Read `performance.json`; empty where it is not there, or of other events."""
+        with suppress(OSError, ValueError, KeyError, ResultsError):
             document: dict[str, Any] = json.loads((self.path / "performance.json").read_text(encoding="utf-8"))
-            return document
+            return document if document["events"] == self._events_key() else {}
         return {}
+
+    def _events_key(self) -> str:
+        """Digest of the events that were selected."""
+        document = self.read_json("process.json", "process")
+        return digest([document["digest"], {name: one["parts"] for name, one in document["datasets"].items()}])
 
     def _injected(self, search: str) -> dict[str, Any]:
         document = self.load_injections()

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit, goodness_of_fit, outside
 from analysis.errors import FitError
-from analysis.evaluation import SelectionResult, WindowResult
 from analysis.learning import INCLUSIVE, PassWeights
 from analysis.regions import MassWindow
 from analysis.sculpting import Sculpting, sculpting
+from analysis.search_values import SelectionResult, WindowResult
 from analysis.table import EventTable
 from analysis.validation.samples import Setting, fit_counts, is_beside_mask
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import FitError
-from analysis.evaluation import SearchData
 from analysis.identity import uniform
 from analysis.regions import MassWindow
+from analysis.search_values import SearchData
 from analysis.table import EventTable
 from analysis.validation.samples import (
     NotTestable,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit, MassFunction, choose_order
 from analysis.config import SearchConfig
-from analysis.evaluation import SearchData
 from analysis.identity import string_hash
 from analysis.regions import MassWindow
+from analysis.search_values import SearchData
 from analysis.table import EventTable
 
 __all__ = [

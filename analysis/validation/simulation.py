@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.evaluation import SearchData
 from analysis.identity import uniform
+from analysis.search_values import SearchData
 from analysis.table import EventTable
 from analysis.validation.samples import NotTestable, Pools, Sample, Setting, joined
 

@@ -16,11 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.evaluation import SearchData, SelectionResult, WindowResult
 from analysis.injection import Injection, InjectionData, inject
 from analysis.limits import candidates
 from analysis.regions import RegionScan
 from analysis.search import run_window
+from analysis.search_values import SearchData, SelectionResult, WindowResult
 from analysis.spectra import selection_counts
 from tests.studies.limit_rules import configuration, pseudo_experiment, sample
 from tests.toy_tables import WINDOW, dijet_density

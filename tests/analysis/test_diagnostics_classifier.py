@@ -21,7 +21,6 @@ from analysis.diagnostics.importance import gain_shares, importance
 from analysis.diagnostics.members import member_scores
 from analysis.diagnostics.performance import performance
 from analysis.diagnostics.samples import event_folds
-from analysis.evaluation import SearchData, SelectionResult, WindowResult
 from analysis.identity import uniform
 from analysis.learning import BoostedTrees, FittedEnsemble
 from analysis.learning.ensemble import without_counts
@@ -29,6 +28,7 @@ from analysis.learning.training_set import TrainingSet
 from analysis.published import Classifier, load_classifiers
 from analysis.regions import RegionScan
 from analysis.search import run_scan
+from analysis.search_values import SearchData, SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult
 from analysis.store import ResultsFolder
 from analysis.table import EventTable

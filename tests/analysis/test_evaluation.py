@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from analysis import evaluation
-from analysis.evaluation import SearchData, SelectionResult, evaluate_window
+from analysis.evaluation import evaluate_window
 from analysis.learning import PassWeights
 from analysis.regions import RegionScan
+from analysis.search_values import SearchData, SelectionResult
 from analysis.statistics import LimitResult, discovery, upper_limit
 from tests.toy_tables import WINDOW, dijet_masses, table_of, toy_config
 

@@ -15,7 +15,6 @@ from numpy.testing import assert_allclose
 
 from analysis.comparison import ComparedSearch
 from analysis.config import PlotConfig, SearchConfig
-from analysis.evaluation import WindowResult
 from analysis.plots import (
     compare_performance,
     draw_importance,
@@ -36,6 +35,7 @@ from analysis.plots.ensemble import ensemble_figures
 from analysis.plots.importance import importance_figures
 from analysis.plots.performance import performance_figures
 from analysis.plots.performance_scan import performance_scan_figures
+from analysis.search_values import WindowResult
 from tests.toy_tables import WINDOW
 
 Document = dict[str, Any]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.evaluation import SearchData, WindowResult, evaluate_window
+from analysis.evaluation import evaluate_window
 from analysis.learning import PassWeights
 from analysis.plots.fit_quality import draw_fit_quality, fit_quality_figures
 from analysis.plots.impacts import draw_impacts, impact_figures
@@ -26,6 +26,7 @@ from analysis.plots.validation import draw_validation_pulls, draw_validation_shi
 from analysis.records import window_document
 from analysis.regions import MassWindow
 from analysis.report import data
+from analysis.search_values import SearchData, WindowResult
 from analysis.signal_shapes import SignalShape, most_sensitive, signal_shapes
 from analysis.store import ResultsFolder
 from tests.toy_tables import FIT_RANGE, dijet_masses, table_of, toy_config

@@ -14,11 +14,11 @@ import pytest
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.errors import ResultsError
-from analysis.evaluation import SearchData
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.published import load_classifiers, score_events
 from analysis.regions import RegionScan
 from analysis.search import run_scan
+from analysis.search_values import SearchData
 from analysis.store import ResultsFolder
 from tests.toy_tables import WINDOW, toy_config, toy_table
 

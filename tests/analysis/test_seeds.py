@@ -15,7 +15,6 @@ from scipy import stats
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig
-from analysis.evaluation import SearchData, WindowResult
 from analysis.identity import string_hash, uniform
 from analysis.learning import BoostedTrees, Samples, assign_folds
 from analysis.look_elsewhere import global_result
@@ -23,6 +22,7 @@ from analysis.methods import get_method
 from analysis.records import window_document
 from analysis.regions import RegionScan
 from analysis.search import n_trials, run_scan, run_window, trainings, window_key
+from analysis.search_values import SearchData, WindowResult
 from analysis.seeds import join_seeds, seed_spread
 from analysis.statistics import DiscoveryResult
 from analysis.store import ResultsFolder

@@ -14,9 +14,10 @@ from analysis.background import FUNCTIONS
 from analysis.compute import Backend, Serial
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError
-from analysis.evaluation import SearchData, evaluate_window
+from analysis.evaluation import evaluate_window
 from analysis.learning import PassWeights
 from analysis.regions import MassWindow, RegionScan
+from analysis.search_values import SearchData
 from analysis.table import EventTable
 from analysis.validation import NotTestable, Pools, Sample, Setting, find_sources, plan_draws, run_draws
 from analysis.validation.closure import closure_document, copy_factor, sensitivity

@@ -14,9 +14,9 @@ import numpy as np
 from analysis.cli.where import where_options
 from analysis.compute import open_backend
 from analysis.config import load_config
-from analysis.evaluation import SearchData
 from analysis.injection import Injection, InjectionData, InjectionResult, inject
 from analysis.limits import prepare_point
+from analysis.search_values import SearchData
 from analysis.signal_yields import SignalSample
 from tests.studies.pythia import selected_events
 

@@ -120,6 +120,10 @@ def test_one_scan_in_one_window(cwola: Cwola, output: Path, tmp_path: Path) -> N
     assert "λ = 0.5" in done.out
     assert read(copy)["subsets"] == []
     assert {path.name for path in (copy / "plots").iterdir()} == {"lambda_point.png"}
+    process = json.loads((copy / "process.json").read_text())
+    process["datasets"]["point"]["parts"].append("another")
+    (copy / "process.json").write_text(json.dumps(process))
+    assert ResultsFolder(copy).load_performance() == {}  # of other events
 
 
 @pytest.mark.parametrize(

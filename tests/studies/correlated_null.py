@@ -19,11 +19,11 @@ import numpy as np
 
 from analysis.averages import combine
 from analysis.config import SearchConfig, load_config
-from analysis.evaluation import SearchData, WindowResult
 from analysis.learning import PassWeights
 from analysis.regions import RegionScan
 from analysis.sculpting import sculpting
 from analysis.search import run_window
+from analysis.search_values import SearchData, WindowResult
 from analysis.table import EventTable
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study

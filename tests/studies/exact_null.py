@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from analysis.background import FUNCTIONS, fit_background
 from analysis.config import load_config
-from analysis.evaluation import SearchData
 from analysis.regions import RegionScan
 from analysis.search import run_window
+from analysis.search_values import SearchData
 from analysis.table import EventTable
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study

@@ -15,9 +15,9 @@ import click
 import numpy as np
 
 from analysis.config import SearchConfig, load_config
-from analysis.evaluation import SearchData
 from analysis.injection import Injection, InjectionData, add_signal, draw_signal, inject
 from analysis.limits import LimitPoint, prepare_point
+from analysis.search_values import SearchData
 from analysis.signal_yields import SignalSample
 from analysis.table import EventTable
 from tests.studies.exact_null import events as background_events

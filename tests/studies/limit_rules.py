@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import SearchConfig, load_config
-from analysis.evaluation import SearchData
 from analysis.identity import event_hash
 from analysis.injection import InjectedSelection, Injection, InjectionData, InjectionResult, inject
 from analysis.limits import RuleLimit, apply_rule, candidates, naive_selection
 from analysis.regions import RegionScan
+from analysis.search_values import SearchData
 from analysis.signal_yields import SignalSample
 from analysis.table import EventTable
 from tests.studies.runner import Budget, Point, run, study

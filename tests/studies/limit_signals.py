@@ -13,9 +13,9 @@ from functools import cache
 import click
 
 from analysis.config import load_config
-from analysis.evaluation import SearchData
 from analysis.injection import Injection, InjectionData, inject
 from analysis.limits import prepare_point
+from analysis.search_values import SearchData
 from analysis.signal_yields import SignalSample
 from tests.studies.limit_rules import summary
 from tests.studies.pythia import selected_events

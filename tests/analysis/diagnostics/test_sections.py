@@ -17,7 +17,6 @@ from analysis.diagnostics.features import features
 from analysis.diagnostics.masses import masses, plane_pulls
 from analysis.diagnostics.samples import combine, event_folds, side_scales
 from analysis.diagnostics.shapes import sculpting
-from analysis.evaluation import SearchData, SelectionResult, WindowResult
 from analysis.learning import FoldTask, Nested, PassWeights
 from analysis.learning.decorrelation import PercentileScaling
 from analysis.methods import get_method
@@ -25,6 +24,7 @@ from analysis.published import Classifier
 from analysis.regions import MassWindow
 from analysis.schema import FeatureSpec
 from analysis.sculpting import sculpting as sculpting_of_events
+from analysis.search_values import SearchData, SelectionResult, WindowResult
 from analysis.spectra import fill_spectrum
 from analysis.table import EventTable
 from tests.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of

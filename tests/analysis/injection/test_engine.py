@@ -12,7 +12,6 @@ from scipy import stats
 
 from analysis.config import SearchConfig
 from analysis.errors import TableError
-from analysis.evaluation import SearchData
 from analysis.identity import event_hash, uniform
 from analysis.injection import (
     Injection,
@@ -26,6 +25,7 @@ from analysis.injection import (
 from analysis.learning import assign_folds
 from analysis.regions import RegionScan
 from analysis.search import run_window
+from analysis.search_values import SearchData
 from analysis.signal_yields import SignalSample
 from analysis.statistics import Counting, counting_workspace, discovery, upper_limit
 from analysis.table import EventTable

@@ -10,7 +10,6 @@ import pytest
 
 from analysis.config import SearchConfig
 from analysis.errors import TableError, WindowError
-from analysis.evaluation import SearchData
 from analysis.identity import event_hash
 from analysis.injection import InjectedSelection, Injection, InjectionData, InjectionResult
 from analysis.limits import (
@@ -24,6 +23,7 @@ from analysis.limits import (
     with_uncertainties,
 )
 from analysis.regions import MassWindow
+from analysis.search_values import SearchData
 from analysis.signal_yields import SignalSample
 from analysis.statistics import Counting, LimitResult, SignalSystematic, counting_workspace, discovery, upper_limit
 from analysis.table import EventTable

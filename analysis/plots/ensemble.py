@@ -355,8 +355,10 @@ def ensemble_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
 
 def _ensemble(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
     several = section["n_members"] > 1
-    figure = Figure(figsize=(15.0, 11.5) if several else (8.5, 6.5), layout="constrained")
+    figure = Figure(figsize=(15.0, 11.5) if several else (8.5, 6.5))
     panels = figure.subplots(*((2, 2) if several else (1, 1)), squeeze=False).ravel()
+    left, bottom = (0.075, 0.07) if several else (0.13, 0.13)
+    figure.subplots_adjust(left, bottom, 0.98, 0.955 if several else 0.93, wspace=0.2, hspace=0.2)
     draw_scores(section, ax=panels[0])
     if several:
         if section["profile"] is None:  # all events have the same score

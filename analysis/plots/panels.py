@@ -10,13 +10,55 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-__all__ = ["add_heading", "add_panels", "draw_scale", "simplify_ticks", "window_title"]
+__all__ = [
+    "add_heading",
+    "add_panels",
+    "draw_scale",
+    "place_labels",
+    "simplify_ticks",
+    "stack_panels",
+    "window_title",
+]
+
+_MARGINS = (1.15, 0.35, 0.8, 0.4)
+"""Left, right, bottom and top of two panels, inches; on the left for tick labels of five digits."""
+
+_LABELS = 0.7
+"""Distance of the labels of y axes from the axes, inches."""
 
 _SCALE = (0.15, 0.2)
 """Distance and width of a colour scale, inches."""
 
 _HEADING = 0.5
 """Height of the heading, inches."""
+
+
+def stack_panels(size: tuple[float, float], ratio: float) -> tuple[Figure, Axes, Axes]:
+    """Make a figure of two panels with a common x axis; the layout is fixed, which is quicker.
+
+    Parameters
+    ----------
+    size : (width, height)
+        Of the figure, inches.
+    ratio : float
+        Height of the upper panel over that of the lower one.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    upper, lower : matplotlib.axes.Axes
+    """
+    (width, height), (left, right, bottom, top) = size, _MARGINS
+    figure = Figure(figsize=size)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(ratio, 1))
+    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height, hspace=0.04)
+    return figure, upper, lower
+
+
+def place_labels(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Put the labels of the y axes below one another, when the panels are drawn."""
+    for ax in panels:
+        ax.yaxis.set_label_coords(-_LABELS / (ax.get_position().width * figure.get_figwidth()), 1.0)
 
 
 def add_panels(

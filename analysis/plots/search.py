@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.plots.drawing import Sketch
 from analysis.plots.limits import draw_limits
+from analysis.plots.panels import place_labels, stack_panels
 from analysis.plots.scan import draw_scan
 from analysis.plots.spectrum import draw_spectrum
 from analysis.search import WindowResult
@@ -62,10 +63,9 @@ def search_figures(
 def _spectrum(
     result: WindowResult, selection: str, blinded: bool, signals: Sequence[SignalShape]
 ) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(8.5, 8.5), layout="constrained")
-    ax, ax_pull = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
+    figure, ax, ax_pull = stack_panels((8.5, 8.5), 3.2)
     draw_spectrum(result, selection, ax=ax, ax_pull=ax_pull, blinded=blinded, signals=signals)
-    figure.align_ylabels([ax, ax_pull])
+    place_labels(figure, (ax, ax_pull))
     return figure, ax
 
 

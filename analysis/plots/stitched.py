@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE
 from analysis.plots.drawing import Sketch
+from analysis.plots.panels import place_labels, stack_panels
 from analysis.plots.style import MASS_LABEL, PALETTE, pull_label, selection_label
 from analysis.search import SelectionResult, WindowResult
 from analysis.signal_shapes import true_counts
@@ -188,10 +189,9 @@ def stitched_figures(results: Sequence[WindowResult], *, blinded: bool = False) 
 
 
 def _stitched(results: Sequence[WindowResult], selection: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(13.0 if len(results) >= _MANY else 9.5, 8.5), layout="constrained")
-    ax, ax_pull = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
+    figure, ax, ax_pull = stack_panels((13.0 if len(results) >= _MANY else 9.5, 8.5), 2.6)
     draw_stitched(results, selection, ax=ax, ax_pull=ax_pull)
-    figure.align_ylabels([ax, ax_pull])
+    place_labels(figure, (ax, ax_pull))
     return figure, ax
 
 

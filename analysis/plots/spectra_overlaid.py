@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from hist.intervals import poisson_interval
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.legend import Legend
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 
 from analysis.comparison import ComparedSearch
 from analysis.errors import WindowError
+from analysis.plots.counts import shown_counts
 from analysis.plots.style import MASS_LABEL, PALETTE, plain, selection_label, series_line, series_style
 from analysis.search import WindowResult
-from analysis.spectra import selection_counts, selection_variances
 
 __all__ = ["LEGEND_TITLE", "SpectraArtists", "draw_spectra"]
 
@@ -108,17 +107,14 @@ def _content(search: ComparedSearch, result: WindowResult, selection: str) -> _C
         raise WindowError(msg)
     low, high = result.edges[:-1], result.edges[1:]
     hidden = search.blinded or selected.n_obs is None
-    shown = (high <= result.window.mask[0]) | (low >= result.window.mask[1]) | (not hidden)
-    counts = np.where(shown, selection_counts(result.spectrum, selection), np.nan)
-    weights = selection_variances(result.spectrum, selection)
-    interval = poisson_interval(counts, None if weights is None else np.where(shown, weights, np.nan))
+    counts, errors = shown_counts(result, selection, hidden=hidden)
     per_unit = _UNIT / (high - low)
     expected, _ = selected.fit.expected(result.edges)
     return _Content(
         (low + high) / 2,
         high - low,
         counts * per_unit,
-        np.nan_to_num(np.array([counts - interval[0], interval[1] - counts])) * per_unit,
+        np.nan_to_num(errors) * per_unit,
         expected * per_unit,
     )
 

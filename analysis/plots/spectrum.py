@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from textwrap import fill
 from typing import Any
 
-import hist
 import mplhep
 import numpy as np
-from hist.intervals import poisson_interval
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit
 from analysis.errors import WindowError
+from analysis.plots.counts import shown_counts
 from analysis.plots.style import (
     MASS_LABEL,
     PALETTE,
@@ -37,7 +36,6 @@ from analysis.plots.style import (
 from analysis.regions import MassWindow
 from analysis.search import SelectionResult, WindowResult
 from analysis.signal_shapes import SignalShape, true_counts
-from analysis.spectra import NOMINAL, selection_counts
 
 __all__ = ["SpectrumArtists", "draw_regions", "draw_spectrum"]
 
@@ -97,11 +95,11 @@ class SpectrumArtists:
 
 @dataclass(frozen=True)
 class _Content:
-    """What is drawn: counts and variances of the fit bins, NaN where hidden."""
+    """What is drawn: counts and errors of the fit bins, NaN where hidden."""
 
     edges: Array
     counts: Array
-    variances: Array
+    errors: Array
     window: MassWindow
     selected: SelectionResult
     fit: BackgroundFit
@@ -169,18 +167,9 @@ def _content(result: WindowResult, name: str, *, blinded: bool) -> _Content:
         msg = f"window {result.window.name} GeV, selection {name}: there is no fit to draw: {reason}"
         raise WindowError(msg)
     hidden = blinded or selected.n_obs is None
-    low, high = result.edges[:-1], result.edges[1:]
-    shown = (high <= result.window.mask[0]) | (low >= result.window.mask[1]) | (not hidden)
-    counts = np.where(shown, selection_counts(result.spectrum, name), np.nan)
-    variances = np.where(shown, _variances(result.spectrum, name), np.nan)
+    counts, errors = shown_counts(result, name, hidden=hidden)
     truth = None if hidden else true_counts(result.truth, name)
-    return _Content(result.edges, counts, variances, result.window, selected, selected.fit, hidden, truth)
-
-
-def _variances(spectrum: hist.Hist[Any], name: str) -> Array:
-    axes = spectrum.axes
-    variances = np.asarray(spectrum.variances(), np.float64)
-    return variances[:, axes["selection"].index(name), axes["variation"].index(NOMINAL)]
+    return _Content(result.edges, counts, errors, result.window, selected, selected.fit, hidden, truth)
 
 
 def draw_regions(window: MassWindow, ax: Axes, *below: Axes) -> list[Artist]:
@@ -240,13 +229,10 @@ def _draw_fit(content: _Content, ax: Axes) -> tuple[Line2D, PolyCollection]:
 
 
 def _draw_data(content: _Content, ax: Axes) -> ErrorbarContainer:
-    counts = content.counts
-    weighted = not np.allclose(content.variances, counts, equal_nan=True)
-    low, high = poisson_interval(counts, content.variances) if weighted else poisson_interval(counts)
     container: ErrorbarContainer = mplhep.histplot(
-        counts,
+        content.counts,
         content.edges,
-        yerr=np.array([counts - low, high - counts]),
+        yerr=content.errors,
         histtype="errorbar",
         color="black",
         markersize=8,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.background import outside
 from analysis.search import WindowResult
 from analysis.signal_shapes import SignalShape, true_counts
 from analysis.spectra import selection_counts
@@ -75,7 +76,7 @@ def spectrum_rows(
     counts = selection_counts(result.spectrum, name)
     hidden = blinded or selection.n_obs is None
     if hidden:
-        counts = np.where((high <= result.window.mask[0]) | (low >= result.window.mask[1]), counts, np.nan)
+        counts = np.where(outside(result.edges, result.window.mask), counts, np.nan)
     expected, covariance = selection.fit.expected(result.edges)
     error, pulls = np.sqrt(np.diag(covariance)), (counts - expected) / np.sqrt(selection.weight * expected)
     truth = None if hidden else true_counts(result.truth, name)

@@ -1,0 +1,48 @@
+"""Counts that a spectrum shows, with the errors of its points."""
+
+from __future__ import annotations
+
+import numpy as np
+from hist.intervals import poisson_interval
+from numpy.typing import NDArray
+
+from analysis.background import outside
+from analysis.errors import WindowError
+from analysis.search import WindowResult
+from analysis.spectra import selection_counts, selection_variances
+
+__all__ = ["shown_counts"]
+
+Array = NDArray[np.float64]
+
+
+def shown_counts(result: WindowResult, selection: str, *, hidden: bool) -> tuple[Array, Array]:
+    """Return the counts of a selection in the fit bins.
+
+    Parameters
+    ----------
+    result : WindowResult
+    selection : str
+    hidden : bool
+        Show nothing of the bins that the mask overlaps.
+
+    Returns
+    -------
+    counts : (n_bins,) float64
+        NaN where hidden.
+    errors : (2, n_bins) float64
+        Poisson errors below and above, of scaled counts where events have weights.
+
+    Raises
+    ------
+    WindowError
+        If the window has no spectrum.
+    """
+    if result.spectrum is None:
+        msg = f"window {result.window.name} GeV has no spectrum: {result.reason}"
+        raise WindowError(msg)
+    shown = outside(result.edges, result.window.mask) | (not hidden)
+    counts = np.where(shown, selection_counts(result.spectrum, selection), np.nan)
+    variances = selection_variances(result.spectrum, selection)
+    low, high = poisson_interval(counts, None if variances is None else np.where(shown, variances, np.nan))
+    return counts, np.array([counts - low, high - counts])

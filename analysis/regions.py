@@ -5,7 +5,7 @@ All intervals are half-open [low, high) in GeV.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from analysis.notebook import facts, grid
 if TYPE_CHECKING:
     from analysis.config import ScanConfig
 
-__all__ = ["Interval", "MassWindow", "RegionScan", "bins_of", "edges_of", "smooth_edge"]
+__all__ = ["Interval", "MassWindow", "RegionScan", "bins_of", "edges_of", "smooth_edge", "window_name"]
 
 Interval = tuple[float, float]
 
@@ -65,6 +65,12 @@ def edges_of(edges: NDArray[np.float64], bins: slice) -> NDArray[np.float64]:
     return edges[bins.start : bins.stop + 1]
 
 
+def window_name(signal: Sequence[float]) -> str:
+    """Name a window for files and messages by its signal region, GeV, such as `3300-3700`."""
+    low, high = signal
+    return f"{low:g}-{high:g}"
+
+
 @dataclass(frozen=True)
 class MassWindow:
     """One hypothesis of the scan.
@@ -90,7 +96,7 @@ class MassWindow:
     @property
     def name(self) -> str:
         """Name for files and messages, such as `3300-3700`."""
-        return f"{self.signal[0]:g}-{self.signal[1]:g}"
+        return window_name(self.signal)
 
     def _repr_html_(self) -> str:
         return facts(f"Window {self.name} GeV", {name: _range(getattr(self, name)) for name in _INTERVALS})

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE, SelectionStyle, selection_label, selection_styles
+from analysis.regions import window_name
 
 __all__ = [
     "CountArtists",
@@ -348,9 +349,9 @@ def ensemble_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
         section, (low, high) = one.get("ensemble"), one["window"]["signal"]
         if section:
             title = f"{low:g}–{high:g} GeV"
-            yield Sketch(f"ensemble_{low:g}-{high:g}", _ensemble, (section, title))
+            yield Sketch(f"ensemble_{window_name((low, high))}", _ensemble, (section, title))
             if section["seeds"]:
-                yield Sketch(f"seeds_{low:g}-{high:g}", _seeds, (section, title))
+                yield Sketch(f"seeds_{window_name((low, high))}", _seeds, (section, title))
 
 
 def _ensemble(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:

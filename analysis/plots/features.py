@@ -19,6 +19,7 @@ from analysis.plots.control import italic
 from analysis.plots.drawing import Sketch
 from analysis.plots.panels import add_heading, add_panels, simplify_ticks, window_title
 from analysis.plots.style import PALETTE, format_p_value, selection_label
+from analysis.regions import window_name
 from analysis.schema import FeatureSpec
 
 __all__ = ["FeatureArtists", "draw_feature", "feature_figures", "usable_selection"]
@@ -67,7 +68,9 @@ def feature_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
         if "features" in one:
             low, high = one["window"]["signal"]
             yield Sketch(
-                f"features_{low:g}-{high:g}", _figure, (one["features"]["features"], (low, high), one["blinded"])
+                f"features_{window_name((low, high))}",
+                _figure,
+                (one["features"]["features"], (low, high), one["blinded"]),
             )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE, plain
+from analysis.regions import window_name
 
 __all__ = [
     "ImportanceArtists",
@@ -171,7 +172,7 @@ def importance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]
     """
     found = [(one["window"]["signal"], one["importance"]) for one in windows if one.get("importance")]
     for (low, high), section in found:
-        yield Sketch(f"importance_{low:g}-{high:g}", _bars, (section, f"{low:g}–{high:g} GeV"))
+        yield Sketch(f"importance_{window_name((low, high))}", _bars, (section, f"{low:g}–{high:g} GeV"))
     if len(found) > 1:
         yield Sketch("importance", _map, ([(f"{low:g}–{high:g}", section) for (low, high), section in found],))
 

@@ -16,6 +16,7 @@ from analysis.plots.drawing import Sketch
 from analysis.plots.maps import draw_plane, efficiency_norm
 from analysis.plots.panels import add_heading, add_panels, draw_scale, simplify_ticks, window_title
 from analysis.plots.style import selection_label
+from analysis.regions import window_name
 
 __all__ = ["draw_density", "draw_passing", "draw_pull", "draw_score", "mass_figures"]
 
@@ -40,9 +41,10 @@ def mass_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
     for one in windows:
         if "masses" in one and any(_filled(one["masses"], name) for name in one["masses"]["regions"]):
             low, high = one["window"]["signal"]
-            yield Sketch(f"masses_{low:g}-{high:g}", _masses, (one["masses"], (low, high), one["blinded"]))
+            name = window_name((low, high))
+            yield Sketch(f"masses_{name}", _masses, (one["masses"], (low, high), one["blinded"]))
             if one["masses"]["score"] is not None:
-                yield Sketch(f"classifier_map_{low:g}-{high:g}", _classifier_map, (one["masses"], (low, high)))
+                yield Sketch(f"classifier_map_{name}", _classifier_map, (one["masses"], (low, high)))
 
 
 def draw_density(masses: Mapping[str, Any], name: str, norm: Normalize, *, ax: Axes) -> QuadMesh:

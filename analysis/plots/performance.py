@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from analysis.learning import INCLUSIVE
 from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label, selection_styles
+from analysis.regions import window_name
 
 __all__ = ["PerformanceArtists", "compare_performance", "draw_roc", "draw_sic", "performance_figures"]
 
@@ -265,7 +266,9 @@ def performance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch
     found = [(one["window"]["signal"], one["performance"]) for one in windows if one.get("performance")]
     for (low, high), section in found:
         title = f"{low:g}–{high:g} GeV: {section['n_signal']} signal and {section['n_background']} background events"
-        yield Sketch(f"performance_{low:g}-{high:g}", compare_performance, ([("Out-of-fold scores", section)], title))
+        yield Sketch(
+            f"performance_{window_name((low, high))}", compare_performance, ([("Out-of-fold scores", section)], title)
+        )
     if len(found) > 1:
         most = sorted(section["n_signal"] for _, section in found)[-len(PALETTE) :]
         chosen = [one for one in found if one[1]["n_signal"] >= most[0]][: len(PALETTE)]

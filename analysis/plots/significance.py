@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label
+from analysis.regions import window_name
 
 __all__ = [
     "SignificanceArtists",
@@ -186,7 +187,7 @@ def significance_figures(windows: Sequence[Document], *, blinded: bool = False) 
         yield Sketch("significance", _map, (windows,))
     for window, count in zip(windows, counts, strict=True):
         if count > 1:
-            yield Sketch("significance_{:g}-{:g}".format(*window["signal"]), _window, (window,))
+            yield Sketch(f"significance_{window_name(window['signal'])}", _window, (window,))
 
 
 def _window(window: Document) -> tuple[Figure, Axes]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from analysis.regions import window_name
 from analysis.report import diagnostic_data as data
 from analysis.report.data import Row
 from analysis.report.figures import Figure
@@ -50,7 +51,7 @@ def window_diagnostics(show: Show, windows: Sequence[Document], window: Document
     figures = []
     for kind in _KINDS:
         if section := found.get(kind.section):
-            stem = f"{kind.stem}_{signal[0]:g}-{signal[1]:g}"
+            stem = f"{kind.stem}_{window_name(signal)}"
             figures += show(stem, f"{interval(signal)} GeV: {kind.title}", kind.alt(section), kind.rows(section))
     return figures
 

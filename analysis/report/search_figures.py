@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from analysis.regions import window_name
 from analysis.report import alternatives, data
 from analysis.report.figures import Figure
 from analysis.report.numbers import interval
@@ -53,7 +54,7 @@ def significance_figures(show: Show, window: Document) -> list[Figure]:
     """Show z of one window against the efficiency."""
     if all(one["z"] is None for one in window["selections"]):
         return []
-    stem = "significance_{:g}-{:g}".format(*window["signal"])
+    stem = f"significance_{window_name(window['signal'])}"
     title = f"{window_text(window)}: significance against efficiency"
     return show(stem, title, alternatives.significance_alt(window), data.significance_rows(window))
 

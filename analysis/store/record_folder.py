@@ -11,6 +11,7 @@ from typing import Any
 from analysis.errors import ResultsError, writing
 from analysis.identity import digest
 from analysis.records import check_results
+from analysis.regions import window_name
 from analysis.store.files import write_json, write_text
 
 __all__ = ["RecordFolder"]
@@ -136,7 +137,7 @@ class RecordFolder:
         list of dict
             Without windows of which the results hold no verdict, or another one: those are of other settings.
         """
-        shown = {"{:g}-{:g}".format(*one["signal"]): one.get("validation") for one in windows}
+        shown = {window_name(one["signal"]): one.get("validation") for one in windows}
         found: list[dict[str, Any]] = []
         with suppress(OSError, ValueError, KeyError):
             found = json.loads((self.path / "validation.json").read_text(encoding="utf-8"))["windows"]

@@ -1,6 +1,6 @@
 """Search for dijet resonances with weakly supervised boosted trees.
 
-Start reading at `analysis.search`: it holds the whole chain in a few short functions.
+Start reading at `analysis.search.scan`: it holds the whole chain in a few short functions.
 """
 
 __version__ = "0.1.0"

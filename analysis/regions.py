@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.notebook import facts, grid
 from analysis.errors import ConfigError, WindowError
-from analysis.notebook import facts, grid
 
 if TYPE_CHECKING:
     from analysis.config import ScanConfig

@@ -11,16 +11,16 @@ from coffea.processor import ProcessorABC
 from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
+from analysis.core.location import Location
 from analysis.errors import InputFileError
-from analysis.location import Location
-from analysis.schema import SEARCH_REGION, VALIDATION_REGION
-from analysis.stitching import Slice
-from analysis.table import EventTable, labels, write_part
+from analysis.events.dataset import Slice
+from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
+from analysis.events.table import EventTable, labels, write_part
 from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Floats, Tally
-from processors.sanity import count_implausible
-from processors.selection import Cut, Selected, apply_cuts, count_missing_triggers, passes_all
+from processors.selection.cuts import Cut, Selected, apply_cuts, count_missing_triggers, passes_all
+from processors.selection.sanity import count_implausible
 from processors.variations import Systematics
 
 __all__ = ["DijetProcessor", "part_name", "variation_name"]

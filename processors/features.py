@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.registry import Registry
 from analysis.errors import ConfigError, InputFileError, TableError
-from analysis.registry import Registry
-from analysis.schema import FIXED_COLUMNS, FeatureSpec
+from analysis.events.schema import FIXED_COLUMNS, FeatureSpec
 from processors.objects import Dijets, Floats, Jet
 
 __all__ = ["FEATURES", "Feature", "compute_features", "count_oddities", "feature", "nsubjettiness_ratio"]

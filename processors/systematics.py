@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from analysis.config import SystematicConfig
+from analysis.core.registry import Registry
 from analysis.errors import ConfigError, InputFileError
-from analysis.identity import event_hash, string_hash
-from analysis.registry import Registry
-from processors.corrections import Correction, evaluate, find_correction
+from analysis.events.identity import event_hash, string_hash
 from processors.objects import ALL, EventSource, Floats, JetSource, Source
+from processors.selection.corrections import Correction, evaluate, find_correction
 
 __all__ = [
     "SYSTEMATICS",

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import SystematicConfig
-from analysis.datasets import OBSERVED, Dataset
+from analysis.core.digests import digest
 from analysis.errors import ConfigError, InputFileError
-from analysis.identity import digest
-from analysis.schema import weight_column
+from analysis.events.dataset import OBSERVED, Dataset
+from analysis.events.schema import weight_column
 from processors.objects import (
     ALL,
     RAPIDITY,

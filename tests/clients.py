@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["analysis.workflow", "processors.run", "distributed", "analysis.plots"])
+_CONTEXT.set_forkserver_preload(["analysis.stages.scan", "processors.runner.run", "distributed", "analysis.plots"])
 
 
 def kill_and_resume(commands: Sequence[Sequence[object]], folder: Path, *, n_kills: int, seed: int) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.compute import Backend, DaskWorkers, Serial, open_backend
-from analysis.plugins import unload_plugins
+from analysis.core.plugins import unload_plugins
 
 
 def _data_folder() -> Path:

@@ -9,9 +9,9 @@ from typing import Any
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig
-from analysis.datasets import Dataset
-from analysis.table import EventTable
-from processors.run import DatasetResult, load_table, process_datasets
+from analysis.events.dataset import Dataset
+from analysis.events.table import EventTable
+from processors.runner.run import DatasetResult, load_table, process_datasets
 
 TREES = {"nanoaod": "Events", "delphes": "Delphes", "physlite": "CollectionTree"}
 

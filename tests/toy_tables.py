@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import SearchConfig
-from analysis.identity import event_hash
+from analysis.events.identity import event_hash
+from analysis.events.schema import FeatureSpec
+from analysis.events.table import EventTable
 from analysis.regions import MassWindow
-from analysis.schema import FeatureSpec
-from analysis.table import EventTable
 
 SQRT_S = 13000.0
 FIT_RANGE = (3000.0, 6500.0)

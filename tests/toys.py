@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from analysis.table import EventTable
+from analysis.events.table import EventTable
 
 JET_FIELDS = ("pt", "eta", "phi", "mass", "msoftdrop", "tau1", "tau2", "tau3", "tau4")
 

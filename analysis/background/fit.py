@@ -13,8 +13,8 @@ from analysis.background.bins import Interval, Mask, Sidebands, sidebands
 from analysis.background.estimate import CALIBRATED_FROM, Estimates, estimate_bins
 from analysis.background.functions import MassFunction
 from analysis.background.likelihood import Design, Solution, integrals, make_design, minuit_solution, solve
+from analysis.core.notebook import facts
 from analysis.errors import FitError
-from analysis.notebook import facts
 
 __all__ = ["BackgroundFit", "OrderStep", "WindowEstimate", "fit_background", "fit_sidebands"]
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.registry import Registry
 from analysis.errors import ConfigError
-from analysis.registry import Registry
 
 __all__ = ["FUNCTIONS", "MassFunction", "function_family", "look_up", "register_function"]
 

@@ -1,4 +1,4 @@
-"""The command line: parses, calls the workflow, prints. Heavy libraries are imported by the command that needs them."""
+"""The command line: parses, calls the stages, prints. Heavy libraries are imported by the command that needs them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ from analysis.cli.report import report
 from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
+from analysis.cli.simulate import simulate
 from analysis.cli.validate import print_validation, validation_options, with_draws
-from analysis.errors import ConfigError, CwolaError
+from analysis.errors import CwolaError
 
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
-    from analysis.datasets import Dataset
-    from analysis.location import Location
-    from analysis.processed import ProcessedEvents
-    from analysis.store import ResultsFolder
-    from analysis.workflow import ScanSummary
+    from analysis.core.location import Location
+    from analysis.events.dataset import Dataset
+    from analysis.results import ResultsFolder
+    from analysis.results.processed_events import ProcessedEvents
+    from analysis.stages.scan import ScanSummary
 
 __all__ = ["cli", "main"]
 
@@ -63,21 +64,21 @@ def run(
     **settings: Any,
 ) -> None:
     """Run the whole search: process, validate, scan, plot and report, each resuming from what is on disk."""
-    from analysis import workflow, workflow_diagnostics, workflow_figures, workflow_limits
     from analysis.compute import open_backend
+    from analysis.stages import diagnose, figures, limit, process, scan, validate
 
     config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
     options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
     with open_results(output) as folder, open_backend(**where) as backend:
-        events = workflow.process(chosen, config, folder, backend, **options)
+        events = process.process(chosen, config, folder, backend, **options)
         _print_cutflow(events)
         if config.validation.in_run:
-            workflow.validate(events, config, folder, backend, sources=config.validation.in_run)
-        summary = workflow.scan(events, config, folder, backend)
-        workflow_diagnostics.diagnose(events, config, folder, backend)
-        found = workflow_limits.limit(events, config, folder, backend) if limits else None
-        workflow_figures.plot(folder, config, backend)
-        page = workflow_figures.report(folder)
+            validate.validate(events, config, folder, backend, sources=config.validation.in_run)
+        summary = scan.scan(events, config, folder, backend)
+        diagnose.diagnose(events, config, folder, backend)
+        found = limit.limit(events, config, folder, backend) if limits else None
+        figures.plot(folder, config, backend)
+        page = figures.report(folder)
     click.echo(f"Report: {page}")
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
@@ -99,13 +100,13 @@ def process(
     **settings: Any,
 ) -> None:
     """Select dijet events from ROOT files and write them as parquet."""
-    from analysis import workflow
     from analysis.compute import open_backend
+    from analysis.stages import process
 
     config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
     options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
     with open_results(output) as folder, open_backend(**where) as backend:
-        events = workflow.process(chosen, config, folder, backend, **options)
+        events = process.process(chosen, config, folder, backend, **options)
     _print_cutflow(events, n_minus_one=True)
 
 
@@ -125,14 +126,14 @@ def validate(
     Samples: data with large |Δy|, simulation, and two that are made of the data beside each window. See
     docs/validation.md.
     """
-    from analysis import workflow
     from analysis.compute import open_backend
-    from analysis.processed import load_events
+    from analysis.results.processed_events import load_events
+    from analysis.stages import validate
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = with_draws(resolve_config(**settings, fallback=folder.config), draws)
         events = load_events(folder).without(exclude)
-        verdicts = workflow.validate(events, config, folder, backend, sources=sources or None)
+        verdicts = validate.validate(events, config, folder, backend, sources=sources or None)
     print_validation(verdicts)
 
 
@@ -140,59 +141,15 @@ def validate(
 @options("exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "where")
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, on events selected before."""
-    from analysis import workflow, workflow_diagnostics
     from analysis.compute import open_backend
-    from analysis.processed import load_events
+    from analysis.results.processed_events import load_events
+    from analysis.stages import diagnose, scan
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config, events = resolve_config(**settings, fallback=folder.config), load_events(folder).without(exclude)
-        summary = workflow.scan(events, config, folder, backend)
-        workflow_diagnostics.diagnose(events, config, folder, backend)
+        summary = scan.scan(events, config, folder, backend)
+        diagnose.diagnose(events, config, folder, backend)
     _print_scan(summary, folder, config)
-
-
-def _masses(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, float]:
-    del context
-    names = ("mass_a", "mass_b", "mass_c")
-    try:
-        numbers = [float(text) for text in value.split(",")] if value else []
-        return dict(zip(names[: len(numbers)], numbers, strict=True))
-    except ValueError as error:
-        msg = f"expected up to three masses such as 3500,500,100, found '{value}'"
-        raise click.BadParameter(msg, param=parameter) from error
-
-
-_SETTINGS = {"events": "n_events", "jets": "n_jets", "lumi": "pseudodata_lumi_ifb", "xsec": "pseudodata_xsec_pb"}
-"""Options of `simulate` that are named otherwise in `SimulationSettings`."""
-
-
-@cli.command()
-@click.option("--process", type=click.Choice(["qcd", "wprime", "zprime_tt"]), required=True, help="What to generate.")
-@click.option("--masses", callback=_masses, metavar="A,B,C", help="Masses of the signal in GeV, such as 3500,500,100.")
-@click.option("--pt-hat-min", type=float, help="Lowest p̂_T of QCD, GeV.  [default: 1200]")
-@click.option("--m-hat-min", type=float, help="Lowest m̂ of QCD, GeV.")
-@click.option("--tune", type=click.Choice(["default", "alternative", "vincia"]), default="default", show_default=True)
-@click.option("--events", type=click.IntRange(1), default=2000, show_default=True, help="Events to generate.")
-@click.option("--run-number", type=click.IntRange(0), default=1, show_default=True, help="Give every sample its own.")
-@click.option("--pseudodata", is_flag=True, help="Keep a Poisson number of events, for the luminosity of --lumi.")
-@click.option("--lumi", type=float, metavar="IFB", help="Luminosity of the pseudodata, fb⁻¹.")
-@click.option("--xsec", type=float, metavar="PB", help="Cross-section of the pseudodata, pb.  [default: Pythia's]")
-@click.option("--jets", type=click.IntRange(2), default=3, show_default=True, help="Most jets kept per event.")
-@click.option("--mantissa-bits", type=click.IntRange(4, 23), metavar="BITS", help="Bits kept of each number.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="ROOT file to write.")
-@options("where")
-def simulate(masses: dict[str, float], pseudodata: bool, output: Path, where: dict[str, Any], **options: Any) -> None:
-    """Generate a sample with Pythia, a fast detector and fastjet, in NanoAOD layout (extra `simulate`)."""
-    from analysis import workflow
-    from analysis.compute import open_backend
-
-    if pseudodata != (options["lumi"] is not None):
-        msg = "--pseudodata and --lumi go together: the number of events is Poisson(cross-section x luminosity)."
-        raise ConfigError(msg)
-    settings = {_SETTINGS.get(name, name): value for name, value in options.items() if value is not None}
-    with open_backend(**where) as backend:
-        click.echo(workflow.simulate(settings | masses, output, backend))
 
 
 @cli.command()
@@ -227,6 +184,7 @@ cli.add_command(plot)
 cli.add_command(report)
 cli.add_command(score)
 cli.add_command(select)
+cli.add_command(simulate)
 
 
 def main() -> None:
@@ -251,14 +209,15 @@ def _fail(message: str, code: int) -> None:
 
 
 def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:
-    from analysis.datasets import exclude_datasets, load_datasets
+    from analysis.events.datasets import exclude_datasets, load_datasets
 
     return exclude_datasets(load_datasets(path), exclude)
 
 
 def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> None:
-    from analysis.console import open_console
-    from analysis.summary import cutflow_table, n_minus_one_table, selection_notes
+    from analysis.cli.console import open_console
+    from analysis.cli.tables.search import cutflow_table, n_minus_one_table
+    from analysis.results.notes import selection_notes
 
     console = open_console()
     console.print(cutflow_table(events.cutflow))
@@ -278,11 +237,12 @@ def _print_skipped(events: ProcessedEvents) -> None:
 
 
 def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig) -> None:
-    from analysis.console import open_console
+    from analysis.cli.console import open_console
+    from analysis.cli.tables.search import headline, scan_table
+    from analysis.cli.tables.signals import signal_notes, signal_table
+    from analysis.cli.tables.validation import verdict_lines
     from analysis.errors import WindowError
-    from analysis.summary import blinding_note, headline, scan_table
-    from analysis.summary_signals import signal_notes, signal_table
-    from analysis.summary_validation import verdict_lines
+    from analysis.results.notes import blinding_note
 
     console = open_console()
     console.print(scan_table(summary.results, blinded=summary.blinded))

@@ -40,8 +40,8 @@ def select(
     RESULTS is a results folder of `cwola run`. Blinded results are refused.
     """
     from analysis.config import load_config
-    from analysis.store import ResultsFolder
-    from analysis.workflow_events import select_events
+    from analysis.results import ResultsFolder
+    from analysis.stages.events import select_events
 
     folder = ResultsFolder(results)
     with_plugins(load_config(path=folder.config if folder.config.exists() else None), plugins)

@@ -35,9 +35,9 @@ def inspect(file: str, tree: str | None, as_json: bool) -> None:
 
     FILE is a path or an address. Exits with 1 if the file cannot be processed.
     """
-    from analysis import workflow
+    from analysis.stages import files
 
-    report = workflow.inspect(file, tree)
+    report = files.inspect(file, tree)
     if as_json:
         click.echo(json.dumps(report, indent=1, allow_nan=False))
     else:
@@ -66,16 +66,16 @@ def lhco(file: Path, output: Path, label_column: str | None) -> None:
     FILE is the HDF5 file of pandas with pxj1, pyj1, pzj1, mj1, tau1j1 ... The label is kept as the event branch
     truth_label, which no search reads.
     """
-    from analysis import workflow
+    from analysis.stages import files
 
-    count = workflow.convert_lhco(file, output, label_column)
+    count = files.convert_lhco(file, output, label_column)
     click.echo(f"{count} events in {output}")
 
 
 def _print(report: Mapping[str, Any]) -> None:
     from rich.text import Text
 
-    from analysis.console import open_console
+    from analysis.cli.console import open_console
 
     console = open_console()
     console.print(Text(f"{report['file']}: {report['format']}, tree {report['tree']}, {report['events']} events"))

@@ -15,8 +15,8 @@ from analysis.errors import ConfigError, FitError, StatisticsError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from analysis.bump import Bump, FitPlan
-    from analysis.spectrum_file import Spectrum
+    from analysis.histograms.spectrum_file import Spectrum
+    from analysis.search.bump import Bump, FitPlan
     from analysis.statistics import GlobalResult
 
 __all__ = ["fit", "parse_interval"]
@@ -111,7 +111,7 @@ def fit(spectrum: str, as_json: bool, selection: str | None, **options: Any) -> 
     SPECTRUM is a UHI JSON file (.json), a TH1 as file.root:NAME, or a CSV file with the header low,high,count and
     optionally variance. Its axis is in GeV.
     """
-    from analysis.spectrum_file import read_spectrum
+    from analysis.histograms.spectrum_file import read_spectrum
 
     read = read_spectrum(spectrum, selection=selection)
     plans = _plans(read, options)
@@ -126,7 +126,7 @@ def fit(spectrum: str, as_json: bool, selection: str | None, **options: Any) -> 
 
 def _plans(spectrum: Spectrum, options: dict[str, Any]) -> list[FitPlan]:
     """Place all windows before the first fit, so that a wrong one costs nothing."""
-    from analysis.bump import plan_fit
+    from analysis.search.bump import plan_fit
 
     windows = dict.fromkeys([*options["windows"], *options["scan"]])
     if not windows:
@@ -137,8 +137,8 @@ def _plans(spectrum: Spectrum, options: dict[str, Any]) -> list[FitPlan]:
 
 def _fit_all(spectrum: Spectrum, plans: Sequence[FitPlan], options: dict[str, Any]) -> list[Bump | str]:
     """Return the result of every window, or why there is none."""
-    from analysis.bump import fit_bump
     from analysis.config import BackgroundConfig, StatisticsConfig
+    from analysis.search.bump import fit_bump
 
     background = BackgroundConfig()
     functions = background.functions if options["function"] == _AUTO else (options["function"],)
@@ -172,7 +172,7 @@ def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
         }
         click.echo(json.dumps(document, indent=1, allow_nan=False))
         return
-    from analysis.console import open_console
+    from analysis.cli.console import open_console
 
     console = open_console()
     console.print(_table(spectrum, plans, results))
@@ -180,7 +180,7 @@ def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
 
 
 def _document(plan: FitPlan, result: Bump | str) -> dict[str, Any]:
-    from analysis.bump import bump_document
+    from analysis.search.bump import bump_document
 
     if isinstance(result, str):
         return {"signal": list(plan.signal), **dict.fromkeys(_DOCUMENT_KEYS), "reason": result}

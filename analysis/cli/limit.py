@@ -26,22 +26,23 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
     [limits] in the configuration. Works on events that `cwola process` or `cwola run` selected, resumes from what is on
     disk, and writes limits.json, figures and, after a scan, results.json.
     """
-    from analysis import workflow_figures, workflow_limits
     from analysis.compute import open_backend
-    from analysis.processed import load_events
+    from analysis.results.processed_events import load_events
+    from analysis.stages import limit
+    from analysis.stages.figures import plot_injections
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        found = workflow_limits.limit(load_events(folder), config, folder, backend, signals=signals)
-        figures = workflow_figures.plot_injections(folder, config, backend)
+        found = limit.limit(load_events(folder), config, folder, backend, signals=signals)
+        figures = plot_injections(folder, config, backend)
     print_limits(found)
     click.echo(f"{len(figures)} figures in {folder.plots}")
 
 
 def print_limits(found: list[dict[str, Any]]) -> None:
     """Print the limits by all rules, and why there are none."""
-    from analysis.console import open_console
-    from analysis.summary_limits import limit_notes, limit_table
+    from analysis.cli.console import open_console
+    from analysis.cli.tables.limits import limit_notes, limit_table
 
     console = open_console()
     console.print(limit_table(found))
@@ -58,16 +59,17 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
     Each signal sample is hidden among the events, trained on, and searched, in several random choices; the same without
     it says what of the significance is not due to the signal. Writes limits.json and figures as `cwola limit` does.
     """
-    from analysis import workflow_figures, workflow_limits
+    from analysis.cli.console import open_console
+    from analysis.cli.tables.limits import limit_notes, sensitivity_table
     from analysis.compute import open_backend
-    from analysis.console import open_console
-    from analysis.processed import load_events
-    from analysis.summary_limits import limit_notes, sensitivity_table
+    from analysis.results.processed_events import load_events
+    from analysis.stages import limit
+    from analysis.stages.figures import plot_injections
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        found = workflow_limits.sensitivity(load_events(folder), config, folder, backend, signals=signals)
-        figures = workflow_figures.plot_injections(folder, config, backend)
+        found = limit.sensitivity(load_events(folder), config, folder, backend, signals=signals)
+        figures = plot_injections(folder, config, backend)
     console = open_console()
     console.print(sensitivity_table(found))
     for note in limit_notes(found):

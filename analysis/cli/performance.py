@@ -65,9 +65,9 @@ def performance(
     the window from the sidebands, which they should not.
     """
     from analysis.compute import open_backend
-    from analysis.processed import load_events
-    from analysis.workflow_figures import plot
-    from analysis.workflow_performance import PerformanceSettings, figure_kinds, measure_performance
+    from analysis.results.processed_events import load_events
+    from analysis.stages.figures import plot
+    from analysis.stages.performance import PerformanceSettings, figure_kinds, measure_performance
 
     chosen: dict[str, Any] = {"scans": scans, "weights": weights, "trainings": trainings, "window": window}
     wanted = PerformanceSettings(**{name: value for name, value in chosen.items() if value})
@@ -85,7 +85,7 @@ def _print(one: Mapping[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    from analysis.console import open_console
+    from analysis.cli.console import open_console
 
     low, high = one["window"]["signal"]
     trainings = "one training" if one["trainings"] == 1 else f"mean of {one['trainings']} trainings"

@@ -12,7 +12,7 @@ from analysis.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.config import PlotConfig, SearchConfig, StyleName
-    from analysis.store import ResultsFolder
+    from analysis.results import ResultsFolder
 
 __all__ = ["plot"]
 
@@ -51,8 +51,9 @@ def plot(
     With one folder (by default that of --output) its figures are drawn again, such as after a change in [plots].
     Several searches of the same windows are compared: the first is what the others are divided by.
     """
-    from analysis import workflow_events, workflow_figures
     from analysis.compute import open_backend
+    from analysis.stages.events import plot_control
+    from analysis.stages.figures import plot as draw
 
     if control and (len(results) > 1 or to is not None):
         msg = "--control draws one results folder, to plots/control in it: leave out --to and further folders."
@@ -63,9 +64,9 @@ def plot(
     with open_results(results[0] if results else output, create=False) as folder, open_backend(**where) as backend:
         config = _config(settings, style, folder)
         if control:
-            figures, place = workflow_events.plot_control(folder, config, backend, only=only), folder.plots / "control"
+            figures, place = plot_control(folder, config, backend, only=only), folder.plots / "control"
         else:
-            figures, place = workflow_figures.plot(folder, config, backend, only=only, to=to), to or folder.plots
+            figures, place = draw(folder, config, backend, only=only, to=to), to or folder.plots
     click.echo(f"{len(figures)} files in {place}")
 
 
@@ -77,14 +78,14 @@ def _compare(
     where: dict[str, Any],
     settings: dict[str, Any],
 ) -> None:
-    from analysis import workflow_figures
     from analysis.compute import open_backend
-    from analysis.store import ResultsFolder
+    from analysis.results import ResultsFolder
+    from analysis.stages.figures import compare
 
     folders = [ResultsFolder(path) for path in paths]
     config = _config(settings, style, folders[0])
     with open_backend(**where) as backend:
-        figures = workflow_figures.compare(folders, config, backend, to, only=only)
+        figures = compare(folders, config, backend, to, only=only)
     click.echo(f"{len(figures)} files in {to}")
 
 

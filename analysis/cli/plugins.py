@@ -21,7 +21,7 @@ _HELP: dict[str, Any] = {
 
 
 def _load(_: click.Context, __: click.Parameter, value: Sequence[str]) -> None:
-    from analysis.plugins import load_plugins
+    from analysis.core.plugins import load_plugins
 
     load_plugins(value)
 
@@ -52,7 +52,7 @@ def with_plugins(config: SearchConfig, names: Sequence[str]) -> SearchConfig:
     ConfigError
         If one cannot be loaded.
     """
-    from analysis.plugins import load_plugins
+    from analysis.core.plugins import load_plugins
 
     given = {Path(name).name: str(Path(name).absolute()) if name.endswith(".py") else name for name in names}
     kept = [name for name in config.plugins if Path(name).name not in given]

@@ -22,10 +22,10 @@ def report(to: Path | None, plugins: tuple[str, ...], output: Path) -> None:
     Shows what is on disk: the figures are those of `cwola run` or `cwola plot`, and limits on signal samples are there
     after `cwola limit`.
     """
-    from analysis import workflow_figures
+    from analysis.stages import figures
 
     with open_results(output, create=False) as folder:
         # Background functions of plugins are needed to read the fits.
         resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
-        path = workflow_figures.report(folder, to)
+        path = figures.report(folder, to)
     click.echo(f"Report: {path}")

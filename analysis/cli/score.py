@@ -12,7 +12,7 @@ from analysis.cli.plugins import loads_plugins
 from analysis.cli.where import where_options
 
 if TYPE_CHECKING:
-    from analysis.workflow_score import ScoreSummary
+    from analysis.stages.score import ScoreSummary
 
 __all__ = ["score"]
 
@@ -50,7 +50,7 @@ def score(
     score and, for every selection, the mean over folds of each fold's own cut.
     """
     from analysis.compute import open_backend
-    from analysis.workflow_score import score_files
+    from analysis.stages.score import score_files
 
     with open_backend(**where) as backend:
         summary = score_files(files, models, output, backend, window=window, format_name=format_name, tree=tree)
@@ -61,7 +61,7 @@ def _print(summary: ScoreSummary) -> None:
     from rich import box
     from rich.table import Table
 
-    from analysis.console import open_console
+    from analysis.cli.console import open_console
 
     table = Table("Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("Events", "Acceptance", "Efficiency"):

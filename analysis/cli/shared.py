@@ -17,8 +17,8 @@ from analysis.cli.where import where_options
 
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
-    from analysis.location import Location
-    from analysis.store import ResultsFolder
+    from analysis.core.location import Location
+    from analysis.results import ResultsFolder
 
 __all__ = ["open_results", "options", "resolve_config"]
 
@@ -26,7 +26,7 @@ _log = logging.getLogger("cwola")
 
 
 def _location(_: click.Context, __: click.Parameter, value: str | None) -> Location | None:
-    from analysis.location import parse_location
+    from analysis.core.location import parse_location
 
     return None if value is None else parse_location(value)
 
@@ -124,7 +124,7 @@ def resolve_config(
 @contextmanager
 def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
     """Open a results folder, and keep a log and all warnings in it."""
-    from analysis.store import ResultsFolder
+    from analysis.results import ResultsFolder
 
     folder = ResultsFolder(path, create=create)
     handler = logging.FileHandler(folder.log, encoding="utf-8")

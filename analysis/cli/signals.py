@@ -28,9 +28,9 @@ def impacts(signal: str | None, selection: str | None, output: Path) -> None:
     An impact is the shift of the fitted signal strength when a parameter is held one standard deviation after the fit
     above or below its fitted value.
     """
-    from analysis.console import open_console
-    from analysis.store import ResultsFolder
-    from analysis.summary_signals import impact_tables, signal_notes, signal_table
+    from analysis.cli.console import open_console
+    from analysis.cli.tables.signals import impact_tables, signal_notes, signal_table
+    from analysis.results import ResultsFolder
 
     found = ResultsFolder(output).load_results()[0].get("signals", [])
     chosen = [one for one in found if signal in (None, one["dataset"])]

@@ -33,8 +33,8 @@ def with_draws(config: SearchConfig, draws: int | None) -> SearchConfig:
 
 def print_validation(verdicts: Sequence[Mapping[str, Any]]) -> None:
     """Print the table, and in words what it does not hold."""
-    from analysis.console import open_console
-    from analysis.summary_validation import validation_notes, validation_table
+    from analysis.cli.console import open_console
+    from analysis.cli.tables.validation import validation_notes, validation_table
 
     console = open_console()
     console.print(validation_table(verdicts))

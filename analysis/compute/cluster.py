@@ -11,8 +11,8 @@ from uuid import uuid4
 import cloudpickle
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, Serial, TaskFailure
+from analysis.compute.cloudpickled import Sent
 from analysis.compute.processes import LocalProcesses, available_cpus
-from analysis.compute.sent import Sent
 from analysis.errors import ComputeError, CwolaError
 
 __all__ = ["DaskWorkers"]

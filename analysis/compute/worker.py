@@ -101,7 +101,7 @@ def run_task(content: bytes, *shared: Any) -> tuple[str | None, Any]:
     problem = "it did not take the package, see its log" if shipment is None else shipment.problem
     if problem is not None:
         return f"worker {worker.address}, which came later: {problem}", None
-    from analysis.compute.sent import Sent  # the package is there by now
+    from analysis.compute.cloudpickled import Sent  # the package is there by now
 
     function, task = cloudpickle.loads(content)
     return None, function(task, *(one.value if isinstance(one, Sent) else one for one in shared))

@@ -20,9 +20,9 @@ from analysis.config.model import Fraction, Model, NonNegative, PluginName, Posi
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
 from analysis.config.validation import ValidationConfig
+from analysis.core.digests import digest
+from analysis.core.notebook import facts
 from analysis.errors import ConfigError
-from analysis.identity import digest
-from analysis.notebook import facts
 
 __all__ = [
     "BackgroundConfig",

@@ -19,9 +19,9 @@ from analysis.diagnostics.masses import masses
 from analysis.diagnostics.performance import performance
 from analysis.diagnostics.shapes import sculpting
 from analysis.diagnostics.values import ScoredWindow
-from analysis.published import Classifier
 from analysis.regions import Interval
-from analysis.search_values import SearchData, WindowResult
+from analysis.search.classifiers import Classifier
+from analysis.search.values import SearchData, WindowResult
 
 __all__ = ["SECTIONS", "diagnose_window", "diagnose_windows"]
 

@@ -10,9 +10,9 @@ from scipy.stats import rankdata
 
 from analysis.diagnostics.members import MAX_EVENTS, MemberScores, listed, member_scores
 from analysis.diagnostics.values import ScoredWindow
-from analysis.identity import uniform
+from analysis.events.identity import uniform
 from analysis.learning import INCLUSIVE
-from analysis.published import Classifier, votes
+from analysis.search.classifiers import Classifier, votes
 
 __all__ = ["ensemble", "jaccard"]
 

@@ -21,10 +21,10 @@ from analysis.diagnostics.samples import (
     side_scales,
 )
 from analysis.diagnostics.values import ScoredWindow
-from analysis.homogeneity import compare_shapes
-from analysis.mass_plane import MASSES
+from analysis.events.schema import FeatureSpec
+from analysis.histograms.mass_plane import MASSES
 from analysis.regions import MassWindow
-from analysis.schema import FeatureSpec
+from analysis.statistics.homogeneity import compare_shapes
 
 __all__ = ["features"]
 
@@ -50,8 +50,8 @@ def features(window: ScoredWindow) -> dict[str, Any] | None:
         the search is not decorrelated, and while blinded. Both have "edges", "regions" and "selections": histograms of
         the window (not while blinded) and of its sidebands, and of the window after each selection, by name, with
         "values", "variances" and "outside" (undefined, or beyond the edges). "difference" tests whether the window has
-        the shape that the sidebands predict, see `analysis.homogeneity`; null where it cannot be tested. None where
-        there are no events.
+        the shape that the sidebands predict, see `analysis.statistics.homogeneity`; null where it cannot be
+        tested. None where there are no events.
     """
     regions = region_samples(window)
     if not any(len(sample.rows) for sample in regions.values()):

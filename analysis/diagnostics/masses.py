@@ -20,9 +20,9 @@ from analysis.diagnostics.samples import (
     side_scales,
 )
 from analysis.diagnostics.values import ScoredWindow
-from analysis.mass_plane import MASSES, Edges, fill_plane, has_masses, plane_edges
+from analysis.events.table import EventTable
+from analysis.histograms.mass_plane import MASSES, Edges, fill_plane, has_masses, plane_edges
 from analysis.regions import MassWindow
-from analysis.table import EventTable
 
 __all__ = ["masses", "plane_pulls"]
 

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.diagnostics.samples import event_folds
 from analysis.diagnostics.values import ScoredWindow
-from analysis.identity import uniform
-from analysis.published import Classifier
-from analysis.table import EventTable
+from analysis.events.identity import uniform
+from analysis.events.table import EventTable
+from analysis.search.classifiers import Classifier
 
 __all__ = ["MAX_EVENTS", "MemberScores", "listed", "member_scores"]
 

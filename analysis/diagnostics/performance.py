@@ -12,7 +12,7 @@ from analysis.diagnostics.members import listed
 from analysis.diagnostics.samples import event_folds
 from analysis.diagnostics.values import ScoredWindow
 from analysis.errors import TableError
-from analysis.identity import string_hash
+from analysis.events.identity import string_hash
 from analysis.learning.metrics import RocCurve, background_floor, band, mean_roc, roc_curve
 from analysis.learning.training_set import positive_weights
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from analysis.diagnostics.values import ScoredWindow
 from analysis.learning import INCLUSIVE, assign_folds, stratified_folds
-from analysis.published import Classifier
 from analysis.regions import MassWindow
+from analysis.search.classifiers import Classifier
 
 __all__ = [
     "LOWER",

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from analysis.background import outside
 from analysis.diagnostics.values import ScoredWindow
+from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
-from analysis.sculpting import spectrum_sculpting
-from analysis.spectra import selection_counts, selection_variances
+from analysis.validation.sculpting import spectrum_sculpting
 
 __all__ = ["sculpting"]
 
@@ -40,8 +40,8 @@ def sculpting(window: ScoredWindow) -> dict[str, Any] | None:
         "hidden": masks of all windows while blinded, GeV. "selections": one item each but the inclusive one, with
         "name"; "edges" in GeV, "efficiency" and "error" in bins of the fit, neighbours joined until enough events are
         expected to pass, null in empty bins and in what is hidden; "average", "chi2", "ndof" and "p_value" of the bins
-        beside the mask, see `analysis.sculpting`; the last one is null without degrees of freedom. None where there is
-        no spectrum, or no such selection.
+        beside the mask, see `analysis.validation.sculpting`; the last one is null without degrees of freedom. None
+        where there is no spectrum, or no such selection.
     """
     spectrum = window.result.spectrum
     names = [one.name for one in window.result.selections if one.name != INCLUSIVE]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.published import Classifier
+from analysis.events.table import EventTable
 from analysis.regions import Interval
-from analysis.search_values import WindowResult
-from analysis.table import EventTable
+from analysis.search.classifiers import Classifier
+from analysis.search.values import WindowResult
 
 __all__ = ["ScoredWindow"]
 

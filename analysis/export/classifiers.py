@@ -9,8 +9,8 @@ from typing import Any
 from analysis.config import SearchConfig
 from analysis.errors import ResultsError, writing
 from analysis.export.target import new_folder, write_json
-from analysis.published import load_classifiers
-from analysis.store import ResultsFolder
+from analysis.results import ResultsFolder
+from analysis.search.classifiers import load_classifiers
 
 __all__ = ["export_classifiers"]
 

@@ -23,8 +23,8 @@ from analysis.export.signal_tables import (
 )
 from analysis.export.tables import Axis, Column, DataTable
 from analysis.export.target import new_folder
-from analysis.search import WindowResult
-from analysis.store import ResultsFolder
+from analysis.results import ResultsFolder
+from analysis.search.values import WindowResult
 
 __all__ = ["collect_tables", "export_hepdata"]
 

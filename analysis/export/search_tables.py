@@ -24,10 +24,10 @@ from analysis.export.tables import (
     defined,
     window_axis,
 )
+from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
-from analysis.records import cut_order
-from analysis.search import SelectionResult, WindowResult
-from analysis.spectra import selection_counts, selection_variances
+from analysis.results.documents import cut_order
+from analysis.search.values import SelectionResult, WindowResult
 
 __all__ = ["cutflow_table", "spectrum_tables", "window_tables"]
 

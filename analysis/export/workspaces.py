@@ -10,9 +10,9 @@ from typing import Any
 
 from analysis.errors import ConfigError, ResultsError
 from analysis.export.target import new_folder, write_json
-from analysis.search import SelectionResult, WindowResult
+from analysis.results import ResultsFolder
+from analysis.search.values import SelectionResult, WindowResult
 from analysis.statistics import PatchedSignal, background_only, patch_set
-from analysis.store import ResultsFolder
 
 __all__ = ["export_workspaces"]
 

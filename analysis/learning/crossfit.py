@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import TableError
-from analysis.identity import string_hash
+from analysis.events.identity import string_hash
+from analysis.events.table import EventTable
 from analysis.learning.decorrelation import PercentileMap, PercentileScaling
 from analysis.learning.ensemble import Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
@@ -18,7 +19,6 @@ from analysis.learning.protocols import Learner, Method, Model, TemplateMethod
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
-from analysis.table import EventTable
 
 __all__ = [
     "CrossFit",

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import TableError
+from analysis.events.table import EventTable
 from analysis.learning.training_set import positive_weights
 from analysis.regions import MassWindow
-from analysis.table import EventTable
 
 __all__ = ["PercentileMap", "PercentileScaling", "mass_bins"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.config import ClassifierConfig
 from analysis.errors import TableError
-from analysis.identity import uniform
+from analysis.events.identity import uniform
 from analysis.learning.training_set import TrainingSet
 
 __all__ = ["BoostedTrees", "Choice", "FittedEnsemble", "without_counts"]

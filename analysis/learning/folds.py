@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.identity import uniform
+from analysis.events.identity import uniform
 
 __all__ = ["assign_folds", "stratified_folds"]
 

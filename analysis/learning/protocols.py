@@ -8,10 +8,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.events.table import EventTable
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
-from analysis.table import EventTable
 
 __all__ = ["Learner", "Method", "Model", "TemplateMethod"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import TableError
-from analysis.table import EventTable
+from analysis.events.table import EventTable
 
 __all__ = ["Samples"]
 

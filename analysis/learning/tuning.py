@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from analysis.config import ClassifierConfig, TuningConfig
 from analysis.errors import TableError
-from analysis.identity import uniform
+from analysis.events.identity import uniform
 from analysis.learning.argos import argos, argos_at
 from analysis.learning.ensemble import BoostedTrees, Choice, FittedEnsemble
 from analysis.learning.metrics import RocCurve, mean_roc, roc_curve

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.identity import uniform
+from analysis.events.identity import uniform
 from analysis.learning.crossfit import Scores, Template
 
 __all__ = ["ARGOS", "INCLUSIVE", "Ensemble", "PassWeights", "choose_working_points", "selection_name"]
@@ -99,7 +99,7 @@ def choose_working_points(
     ensemble : str
         "mean-score" cuts the mean of the members (CWoLa hunting, arXiv:1902.02634; SA-CWoLa, arXiv:2009.02205).
         "mean-count" cuts every member at its own quantile and averages their decisions (ATLAS, arXiv:2502.09770); see
-        `analysis.members` for the error of such counts.
+        `analysis.search.member_spread` for the error of such counts.
     chosen : sequence of int, optional
         By fold, which of the efficiencies is used, chosen without that fold. Instead of one selection an efficiency
         there is one in all.

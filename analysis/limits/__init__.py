@@ -1,25 +1,44 @@
-"""Limits on signal samples that account for the classifiers learning more from more signal."""
+"""Limits on signal samples that account for the classifiers learning more from more signal.
+
+With weak supervision the efficiency of a signal depends on how much of it the data hold. One injection hides a Poisson
+number of simulated signal events among the data, drawn without replacement, and trains the classifiers of a window on
+both. For a limit the injected events are in the training folds only: they leave before thresholds, counts and fits, so
+that the counts are those of the data, scored by models that expect the signal. The efficiency is that of signal events
+that were not injected. For the display of sensitivity they stay, and are searched like data.
+"""
 
 from analysis.limits.documents import NAIVE, failed_document, limit_documents, scan_document
+from analysis.limits.injection import InjectionData, inject
+from analysis.limits.injection_values import EfficiencyMap, InjectedSelection, Injection, InjectionResult
 from analysis.limits.points import LimitPoint, prepare_point, strength_of_significance
 from analysis.limits.rules import RULES, RuleLimit, StrengthLimits, StrengthScan, apply_rule, atlas_2020, atlas_2025
 from analysis.limits.scans import Candidate, FinalTask, candidates, naive_selection, with_uncertainties
 from analysis.limits.sensitivity import sensitivity_document
+from analysis.limits.signal_events import add_signal, draw_signal, held_out
 
 __all__ = [
     "NAIVE",
     "RULES",
     "Candidate",
+    "EfficiencyMap",
     "FinalTask",
+    "InjectedSelection",
+    "Injection",
+    "InjectionData",
+    "InjectionResult",
     "LimitPoint",
     "RuleLimit",
     "StrengthLimits",
     "StrengthScan",
+    "add_signal",
     "apply_rule",
     "atlas_2020",
     "atlas_2025",
     "candidates",
+    "draw_signal",
     "failed_document",
+    "held_out",
+    "inject",
     "limit_documents",
     "naive_selection",
     "prepare_point",

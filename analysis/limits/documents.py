@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from analysis.errors import StatisticsError
-from analysis.injection import InjectedSelection, InjectionResult
+from analysis.histograms.spectra import NOMINAL
 from analysis.learning import INCLUSIVE
+from analysis.limits.injection_values import InjectedSelection, InjectionResult
 from analysis.limits.points import LimitPoint
 from analysis.limits.rules import RULES, RuleLimit, apply_rule
 from analysis.limits.scans import Candidate, FinalTask, candidates, naive_selection
-from analysis.signal_yields import SignalSample
-from analysis.spectra import NOMINAL
+from analysis.signals.yields import SignalSample
 
 __all__ = ["NAIVE", "failed_document", "limit_documents", "scan_document"]
 

@@ -11,13 +11,13 @@ from scipy.optimize import brentq
 from analysis.background import BackgroundFit, choose_order, outside, require_functions
 from analysis.config import SearchConfig
 from analysis.errors import StatisticsError, TableError, WindowError
-from analysis.evaluation import evaluate_window
-from analysis.injection import InjectionData
+from analysis.histograms.spectra import NOMINAL
 from analysis.learning import PassWeights
-from analysis.mass_point import approximate_limit, choose_window
+from analysis.limits.injection import InjectionData
 from analysis.regions import Interval, MassWindow, RegionScan
-from analysis.signal import SignalTemplate, net_yield, signal_template
-from analysis.spectra import NOMINAL
+from analysis.search.evaluation import evaluate_window
+from analysis.signals.template import SignalTemplate, net_yield, signal_template
+from analysis.signals.window import approximate_limit, choose_window
 from analysis.statistics import LimitResult, counting_z
 
 __all__ = ["LimitPoint", "prepare_point", "strength_of_significance"]

@@ -9,8 +9,8 @@ import numpy as np
 
 from analysis.config import StatisticsConfig
 from analysis.errors import StatisticsError
-from analysis.injection import InjectedSelection, InjectionResult
 from analysis.learning import INCLUSIVE
+from analysis.limits.injection_values import InjectedSelection, InjectionResult
 from analysis.limits.rules import StrengthLimits, StrengthScan
 from analysis.statistics import Counting, LimitResult, counting_workspace, upper_limit
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.injection import InjectionResult
+from analysis.limits.injection_values import InjectionResult
 from analysis.limits.points import LimitPoint
 from analysis.limits.scans import Candidate, candidates
-from analysis.signal_yields import SignalSample
+from analysis.signals.yields import SignalSample
 
 __all__ = ["sensitivity_document"]
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from analysis.config import LearningConfig
+from analysis.core.registry import Registry
 from analysis.errors import ConfigError
 from analysis.learning import Method
 from analysis.methods.cwola import CWoLa
@@ -11,7 +12,6 @@ from analysis.methods.idealised import Idealised
 from analysis.methods.sa_cwola import SACWoLa
 from analysis.methods.salad import SALAD
 from analysis.methods.supervised import Supervised
-from analysis.registry import Registry
 
 __all__ = [
     "METHODS",

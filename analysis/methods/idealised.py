@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.identity import uniform
+from analysis.events.identity import uniform
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.methods.parts import Region, build_set, find_region
+from analysis.methods.contrast import Region, build_set, find_region
 from analysis.regions import MassWindow
 
 __all__ = ["Idealised"]

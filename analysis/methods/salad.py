@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import ClassifierConfig
+from analysis.events.table import EventTable
 from analysis.learning.ensemble import BoostedTrees
 from analysis.learning.protocols import Learner
 from analysis.learning.reweighting import (
@@ -20,9 +21,8 @@ from analysis.learning.reweighting import (
 )
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.methods.parts import SIDEBANDS, Place, Region, build_set, find_region
+from analysis.methods.contrast import SIDEBANDS, Place, Region, build_set, find_region
 from analysis.regions import MassWindow
-from analysis.table import EventTable
 
 __all__ = ["SALAD"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.methods.parts import build_set, find_region
+from analysis.methods.contrast import build_set, find_region
 from analysis.regions import MassWindow
 
 __all__ = ["Supervised"]

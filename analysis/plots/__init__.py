@@ -4,10 +4,7 @@ Every `draw_*` takes results and axes, computes nothing but what drawing needs, 
 """
 
 from analysis.plots.catalogue import FigureSources, save_figures, save_injection_figures
-from analysis.plots.comparison import save_comparison
-from analysis.plots.control import ControlArtists, draw_control, save_control_figures
-from analysis.plots.cutflow import draw_cutflow, draw_n_minus_one
-from analysis.plots.ensemble import (
+from analysis.plots.classifiers.ensemble import (
     CountArtists,
     OverlapArtists,
     ScoreArtists,
@@ -18,33 +15,36 @@ from analysis.plots.ensemble import (
     draw_scores,
     draw_seeds,
 )
-from analysis.plots.fit_quality import FitQualityArtists, draw_fit_quality
-from analysis.plots.impacts import ImpactArtists, draw_impacts
-from analysis.plots.importance import ImportanceArtists, ImportanceMapArtists, draw_importance, draw_importance_map
-from analysis.plots.limits import LimitArtists, draw_limits
-from analysis.plots.maps import MapArtists, draw_efficiency_map
-from analysis.plots.mass_limits import MassLimitArtists, PlaneArtists, draw_limit_plane, draw_mass_limits
-from analysis.plots.performance import PerformanceArtists, compare_performance, draw_roc, draw_sic
-from analysis.plots.performance_scan import (
-    SubsetArtists,
-    WeightScanArtists,
-    draw_simulation_weight_scan,
-    draw_subsets,
+from analysis.plots.classifiers.gains import SubsetArtists, WeightScanArtists, draw_simulation_weight_scan, draw_subsets
+from analysis.plots.classifiers.importance import (
+    ImportanceArtists,
+    ImportanceMapArtists,
+    draw_importance,
+    draw_importance_map,
 )
-from analysis.plots.scan import ScanArtists, draw_scan
-from analysis.plots.sensitivity import SensitivityArtists, draw_sensitivity
-from analysis.plots.signal_limits import SignalLimitArtists, draw_signal_limits
-from analysis.plots.significance import (
+from analysis.plots.classifiers.roc import PerformanceArtists, compare_performance, draw_roc, draw_sic
+from analysis.plots.compared.figures import save_comparison
+from analysis.plots.events.control import ControlArtists, draw_control, save_control_figures
+from analysis.plots.events.cutflow import draw_cutflow, draw_n_minus_one
+from analysis.plots.signals.efficiency_maps import MapArtists, draw_efficiency_map
+from analysis.plots.signals.impacts import ImpactArtists, draw_impacts
+from analysis.plots.signals.mass_limits import MassLimitArtists, PlaneArtists, draw_limit_plane, draw_mass_limits
+from analysis.plots.signals.sensitivity import SensitivityArtists, draw_sensitivity
+from analysis.plots.signals.signal_limits import SignalLimitArtists, draw_signal_limits
+from analysis.plots.signals.strengths import StrengthArtists, draw_strength_efficiencies, draw_strength_limits
+from analysis.plots.style import draw_experiment_label, figure_style, selection_label
+from analysis.plots.validation import PullArtists, ShiftArtists, draw_validation_pulls, draw_validation_shifts
+from analysis.plots.windows.fit_quality import FitQualityArtists, draw_fit_quality
+from analysis.plots.windows.scan import ScanArtists, draw_scan
+from analysis.plots.windows.significance import (
     SignificanceArtists,
     SignificanceMapArtists,
     draw_significance,
     draw_significance_map,
 )
-from analysis.plots.spectrum import SpectrumArtists, draw_spectrum
-from analysis.plots.stitched import StitchedArtists, draw_stitched
-from analysis.plots.strengths import StrengthArtists, draw_strength_efficiencies, draw_strength_limits
-from analysis.plots.style import draw_experiment_label, figure_style, selection_label
-from analysis.plots.validation import PullArtists, ShiftArtists, draw_validation_pulls, draw_validation_shifts
+from analysis.plots.windows.spectrum import SpectrumArtists, draw_spectrum
+from analysis.plots.windows.stitched import StitchedArtists, draw_stitched
+from analysis.plots.windows.visible_limits import LimitArtists, draw_limits
 
 __all__ = [
     "ControlArtists",

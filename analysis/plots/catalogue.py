@@ -9,19 +9,19 @@ from typing import Any
 
 from analysis.compute import Backend
 from analysis.config import PlotConfig
-from analysis.plots.cutflow import cutflow_figures
-from analysis.plots.diagnostics import diagnostic_figures
+from analysis.plots.classifiers.figures import diagnostic_figures
+from analysis.plots.classifiers.gains import performance_scan_figures
 from analysis.plots.drawing import Sketch, draw_all, named
-from analysis.plots.fit_quality import fit_quality_figures
-from analysis.plots.impacts import impact_figures
-from analysis.plots.injections import injection_figures
-from analysis.plots.performance_scan import performance_scan_figures
-from analysis.plots.search import search_figures
-from analysis.plots.significance import significance_figures
-from analysis.plots.stitched import stitched_figures
+from analysis.plots.events.cutflow import cutflow_figures
+from analysis.plots.signals.figures import injection_figures
+from analysis.plots.signals.impacts import impact_figures
 from analysis.plots.validation import validation_figures
-from analysis.search import WindowResult
-from analysis.signal_shapes import SignalSpectra
+from analysis.plots.windows.figures import search_figures
+from analysis.plots.windows.fit_quality import fit_quality_figures
+from analysis.plots.windows.significance import significance_figures
+from analysis.plots.windows.stitched import stitched_figures
+from analysis.search.values import WindowResult
+from analysis.signals.shapes import SignalSpectra
 from analysis.statistics import GlobalResult
 
 __all__ = ["FAMILIES", "FigureSources", "save_figures", "save_injection_figures", "sketches"]

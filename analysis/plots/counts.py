@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from analysis.background import outside
 from analysis.errors import WindowError
-from analysis.search import WindowResult
-from analysis.spectra import selection_counts, selection_variances
+from analysis.histograms.spectra import selection_counts, selection_variances
+from analysis.search.values import WindowResult
 
 __all__ = ["shown_counts"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.report.numbers import count, interval, number, p_value, percent, with_error, z_value
 from analysis.report.words import RULE_NAMES, global_text, largest_excess, selection_text, total_error, window_text
-from analysis.signal_shapes import SignalShape
+from analysis.signals.shapes import SignalShape
 
 __all__ = [
     "cutflow_alt",

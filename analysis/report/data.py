@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from analysis.background import outside
-from analysis.search import WindowResult
-from analysis.signal_shapes import SignalShape, true_counts
-from analysis.spectra import selection_counts
+from analysis.histograms.spectra import selection_counts
+from analysis.search.values import WindowResult
+from analysis.signals.shapes import SignalShape, true_counts
 
 __all__ = [
     "Row",

@@ -12,10 +12,10 @@ from analysis.report import alternatives, data, diagnostic_figures, search_figur
 from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table, interval, percent
 from analysis.report.words import DECIDED, RULE_NAMES, search_verdict, selection_text, window_text
-from analysis.search import WindowResult
-from analysis.signal_shapes import SignalSpectra, signal_shapes
-from analysis.store import ResultsFolder
-from analysis.summary import blinding_note, selection_notes
+from analysis.results import ResultsFolder
+from analysis.results.notes import blinding_note, selection_notes
+from analysis.search.values import WindowResult
+from analysis.signals.shapes import SignalSpectra, signal_shapes
 
 __all__ = ["ReportSources", "report_context"]
 

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.report.document import ReportSources, report_context
-from analysis.store import ResultsFolder
+from analysis.results import ResultsFolder
 
 __all__ = ["render_report", "write_report"]
 

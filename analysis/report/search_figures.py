@@ -10,8 +10,8 @@ from analysis.report import alternatives, data
 from analysis.report.figures import Figure
 from analysis.report.numbers import interval
 from analysis.report.words import selection_text, window_text
-from analysis.search import WindowResult
-from analysis.signal_shapes import most_sensitive
+from analysis.search.values import WindowResult
+from analysis.signals.shapes import most_sensitive
 
 __all__ = [
     "Show",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from analysis.records import cut_order
 from analysis.report.numbers import (
     NOTHING,
     Cell,
@@ -20,6 +19,7 @@ from analysis.report.numbers import (
     z_value,
 )
 from analysis.report.words import SIGNIFICANT, selection_text, total_error, window_text
+from analysis.results.documents import cut_order
 
 __all__ = [
     "cutflow_table",

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.core.notebook import facts
 from analysis.errors import StatisticsError
-from analysis.notebook import facts
 from analysis.statistics.asymptotics import asymptotic_limits
 from analysis.statistics.counting import averaged_p0, counting_limits, counting_model, counting_p0
 from analysis.statistics.likelihood import Likelihood

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.notebook import facts
+from analysis.core.notebook import facts
 
 __all__ = ["GlobalResult", "bonferroni", "counting_z", "global_significance", "wilson_interval"]
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit, goodness_of_fit, outside
 from analysis.errors import FitError
+from analysis.events.table import EventTable
 from analysis.learning import INCLUSIVE, PassWeights
 from analysis.regions import MassWindow
-from analysis.sculpting import Sculpting, sculpting
-from analysis.search_values import SelectionResult, WindowResult
-from analysis.table import EventTable
+from analysis.search.values import SelectionResult, WindowResult
 from analysis.validation.samples import Setting, fit_counts, is_beside_mask
+from analysis.validation.sculpting import Sculpting, sculpting
 
 __all__ = ["closure_document", "copy_factor", "sensitivity"]
 

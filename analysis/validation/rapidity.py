@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.config import SearchConfig
 from analysis.regions import MassWindow, RegionScan
-from analysis.search_values import SearchData
+from analysis.search.values import SearchData
 from analysis.validation.samples import NotTestable, Pools, Sample, Setting
 
 __all__ = ["band_edge", "band_limit", "place_in_band", "rapidity_sample"]

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import FitError
-from analysis.identity import uniform
+from analysis.events.identity import uniform
+from analysis.events.table import EventTable
 from analysis.regions import MassWindow
-from analysis.search_values import SearchData
-from analysis.table import EventTable
+from analysis.search.values import SearchData
 from analysis.validation.samples import (
     NotTestable,
     Pools,

@@ -12,10 +12,10 @@ from analysis.background import BackgroundFit
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.errors import FitError
-from analysis.identity import string_hash
+from analysis.events.identity import string_hash
 from analysis.methods import get_method
 from analysis.regions import MassWindow, RegionScan
-from analysis.search import WindowTask, search_window, window_task
+from analysis.search.window import WindowTask, search_window, window_task
 from analysis.validation.closure import closure_document
 from analysis.validation.samples import NotTestable, Pools, Setting, beside_mask, smooth_fit
 from analysis.validation.sources import Source

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit, MassFunction, choose_order
 from analysis.config import SearchConfig
-from analysis.identity import string_hash
+from analysis.events.identity import string_hash
+from analysis.events.table import EventTable
 from analysis.regions import MassWindow
-from analysis.search_values import SearchData
-from analysis.table import EventTable
+from analysis.search.values import SearchData
 
 __all__ = [
     "NotTestable",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.identity import uniform
-from analysis.search_values import SearchData
-from analysis.table import EventTable
+from analysis.events.identity import uniform
+from analysis.events.table import EventTable
+from analysis.search.values import SearchData
 from analysis.validation.samples import NotTestable, Pools, Sample, Setting, joined
 
 __all__ = ["simulation_sample", "unweighted"]

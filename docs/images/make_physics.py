@@ -16,12 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.injection import Injection, InjectionData, inject
+from analysis.histograms.spectra import selection_counts
 from analysis.limits import candidates
+from analysis.limits.injection import InjectionData, inject
+from analysis.limits.injection_values import Injection
 from analysis.regions import RegionScan
-from analysis.search import run_window
-from analysis.search_values import SearchData, SelectionResult, WindowResult
-from analysis.spectra import selection_counts
+from analysis.search.values import SearchData, SelectionResult, WindowResult
+from analysis.search.window import run_window
 from tests.studies.limit_rules import configuration, pseudo_experiment, sample
 from tests.toy_tables import WINDOW, dijet_density
 

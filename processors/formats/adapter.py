@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.config import SelectionConfig
+from analysis.core.registry import Registry
 from analysis.errors import DatasetError
-from analysis.registry import Registry
 from processors.objects import Dijets
 
 __all__ = ["ADAPTERS", "Adapter", "Layout", "adapter", "find_adapter"]

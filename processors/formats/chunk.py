@@ -11,8 +11,8 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.datasets import OBSERVED
 from analysis.errors import InputFileError
+from analysis.events.dataset import OBSERVED
 from processors.objects import Dijets, Floats, Index, Jet, JetSource, Source, Tally, dijet_kinematics
 
 __all__ = ["EventColumns", "JetCollection", "Source", "clean_mass", "event_weights", "make_dijets"]

@@ -18,7 +18,7 @@ from uproot.interpretation.identify import UnknownInterpretation
 
 from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
-from analysis.identity import event_hash, string_hash
+from analysis.events.identity import event_hash, string_hash
 from processors.formats.adapter import Layout, adapter
 from processors.formats.chunk import EventColumns, JetCollection, Source, clean_mass, event_weights, make_dijets
 from processors.objects import Dijets, Floats, Index, leading_pair

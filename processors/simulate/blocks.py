@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import awkward as ak
 import numpy as np
 
-from analysis.identity import digest, source_digest
+from analysis.core.digests import digest, source_digest
 from processors.simulate.detector import detect
 from processors.simulate.generator import CrossSection, Generator, versions
 from processors.simulate.jets import JET_FIELDS, find_jets, silent_stdout

@@ -15,13 +15,13 @@ import numpy as np
 from analysis.background import choose_order
 from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
-from analysis.datasets import Dataset
+from analysis.events.dataset import Dataset
+from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, FoldTask, Samples, run_fold
 from analysis.methods import get_method
 from analysis.regions import RegionScan
 from analysis.statistics import Counting, counting_workspace, discovery, upper_limit
-from analysis.table import EventTable
-from processors.run import load_table, process_datasets
+from processors.runner.run import load_table, process_datasets
 from tests.studies.runner import data_folder
 
 

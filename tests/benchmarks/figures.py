@@ -17,8 +17,8 @@ from analysis.config import load_config
 from analysis.plots.catalogue import save_figures, sketches
 from analysis.plots.drawing import draw_all
 from analysis.report import ReportSources, render_report, report_context
-from analysis.store import ResultsFolder
-from analysis.workflow_figures import figure_sources
+from analysis.results import ResultsFolder
+from analysis.stages.figures import figure_sources
 
 
 @click.command()

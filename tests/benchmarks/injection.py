@@ -14,10 +14,11 @@ import numpy as np
 from analysis.cli.where import where_options
 from analysis.compute import open_backend
 from analysis.config import load_config
-from analysis.injection import Injection, InjectionData, InjectionResult, inject
 from analysis.limits import prepare_point
-from analysis.search_values import SearchData
-from analysis.signal_yields import SignalSample
+from analysis.limits.injection import InjectionData, inject
+from analysis.limits.injection_values import Injection, InjectionResult
+from analysis.search.values import SearchData
+from analysis.signals.yields import SignalSample
 from tests.studies.pythia import selected_events
 
 SIGNALS = ("wprime_3500_500_100", "wprime_3900_350_180", "zprime_tt_3600")

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig
-from analysis.datasets import Dataset
-from processors.run import CHUNKSIZE, load_table, process_datasets
+from analysis.events.dataset import Dataset
+from processors.runner.run import CHUNKSIZE, load_table, process_datasets
 from tests.studies.runner import data_folder
 from tests.toys import counter_name, field_name
 

@@ -20,14 +20,14 @@ import cloudpickle
 
 from analysis.compute import Backend, Serial
 from analysis.config import load_config
-from analysis.datasets import Dataset
+from analysis.events.dataset import Dataset
+from analysis.events.schema import SEARCH_REGION
+from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, FoldTask, run_fold
 from analysis.methods import get_method
 from analysis.regions import RegionScan
-from analysis.schema import SEARCH_REGION
-from analysis.search_values import SearchData
-from analysis.table import EventTable
-from processors.run import load_table, process_datasets
+from analysis.search.values import SearchData
+from processors.runner.run import load_table, process_datasets
 from tests.benchmarks.processing import write_events
 
 PRESET = "demo"

@@ -21,8 +21,8 @@ import uproot
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig
-from analysis.datasets import Dataset
-from processors.run import process_datasets
+from analysis.events.dataset import Dataset
+from processors.runner.run import process_datasets
 from tests.benchmarks.processing import BLOCK, _block
 
 BINS = {"pt": [200, 500, 1000, 5000], "abs_eta": [0, 1.3, 2.5], "sizes": [[0.02, 0.03], [0.01, 0.02], [0.01, 0.01]]}

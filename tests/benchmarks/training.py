@@ -17,8 +17,8 @@ from analysis.config import SearchConfig, load_config
 from analysis.learning import BoostedTrees, FoldTask, run_fold
 from analysis.methods import get_method
 from analysis.regions import RegionScan
-from analysis.search import run_scan
-from analysis.search_values import SearchData
+from analysis.search.scan import run_scan
+from analysis.search.values import SearchData
 from tests.toy_tables import feature_names, toy_table
 
 N_FOLDS, N_MEMBERS, N_EVENTS, N_FEATURES = 5, 10, 80_000, 6

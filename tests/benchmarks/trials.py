@@ -15,8 +15,8 @@ from scipy import stats
 
 from analysis.background import choose_order
 from analysis.compute import open_backend
-from analysis.pseudo_experiments import Look, null_model, run_pseudo_experiments
 from analysis.regions import MassWindow
+from analysis.search.pseudo_experiments import Look, null_model, run_pseudo_experiments
 from analysis.statistics.trials import global_significance
 from tests.toy_tables import FIT_RANGE, SQRT_S, dijet_masses
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from analysis.config import ClassifierConfig, TuningConfig
 from analysis.errors import ConfigError, TableError
-from analysis.identity import event_hash
+from analysis.events.identity import event_hash
+from analysis.events.table import EventTable
 from analysis.learning import (
     BoostedTrees,
     FoldTask,
@@ -28,8 +29,7 @@ from analysis.learning import (
 )
 from analysis.learning.decorrelation import PercentileScaling
 from analysis.methods import METHODS, get_method
-from analysis.search_values import SearchData
-from analysis.table import EventTable
+from analysis.search.values import SearchData
 from tests.spies import Ledger, SpyLearner
 from tests.toy_tables import WINDOW, table_of, toy_table
 

@@ -51,7 +51,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_search_and_statistics_need_neither_coffea_nor_matplotlib() -> None:
-    assert not {"coffea", "uproot", "awkward", "matplotlib"} & imported_by("import analysis.search")
+    assert not {"coffea", "uproot", "awkward", "matplotlib"} & imported_by("import analysis.search.scan")
 
 
 def test_the_version_of_the_package_is_that_of_the_distribution() -> None:

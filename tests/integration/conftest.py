@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from analysis import cli
-from analysis.plugins import unload_plugins
+from analysis.core.plugins import unload_plugins
 from tests.toy_tables import dijet_masses
 from tests.toys import JetValues, jet, write_nanoaod
 

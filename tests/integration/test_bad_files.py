@@ -18,7 +18,7 @@ import pyarrow.dataset as pads
 import pytest
 import uproot
 
-from processors import executor
+from processors.runner import executor
 from tests import toys
 from tests.integration.conftest import Cwola, Outcome, ToySearch
 
@@ -274,7 +274,7 @@ def test_a_dataset_of_which_nothing_is_left_is_an_error(cwola: Cwola, tmp_path: 
 
 def test_a_file_is_left_out_as_a_whole(cwola: Cwola, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the chunks of it that could be read."""
-    monkeypatch.setattr("processors.run.process_datasets.__kwdefaults__", {**_defaults(), "chunksize": 100})
+    monkeypatch.setattr("processors.runner.run.process_datasets.__kwdefaults__", {**_defaults(), "chunksize": 100})
     good, bad = write_good(tmp_path / "good.root"), tmp_path / "bad.root"
     toys.write_nanoaod(bad, [toys.dijet()] * 500, compressed=False, run=2)
     spoil_basket(bad, "FatJet_pt", np.full(20, 1e30, ">f4").tobytes())
@@ -287,7 +287,7 @@ def test_a_file_is_left_out_as_a_whole(cwola: Cwola, tmp_path: Path, monkeypatch
 
 
 def _defaults() -> dict[str, object]:
-    from processors.run import process_datasets
+    from processors.runner.run import process_datasets
 
     return dict(process_datasets.__kwdefaults__)
 
@@ -449,7 +449,7 @@ def test_an_address_that_does_not_answer(
 
 
 def test_xrootd_without_its_extra(cwola: Cwola, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processors.problems.find_spec", lambda name: None)
+    monkeypatch.setattr("processors.runner.problems.find_spec", lambda name: None)
     monkeypatch.setitem(__import__("sys").modules, "fsspec_xrootd", None)
     address = "root://127.0.0.1:1//store/a.root"
     options = listed(tmp_path, address, write_good(tmp_path / "good.root"))

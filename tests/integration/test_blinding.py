@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from analysis import cli
 from analysis.errors import ResultsError
 from analysis.learning import BoostedTrees, FittedEnsemble, TrainingSet
-from analysis.store import ResultsFolder
+from analysis.results import ResultsFolder
 from tests.html_page import check_structure, csv_table, downloads, parse_page
 from tests.integration.conftest import Cwola, _background_event, signal_event
 from tests.toy_tables import dijet_masses
@@ -372,7 +372,7 @@ def test_an_interrupted_unblinding_is_on_record(
     def stop(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("analysis.workflow.run_scan", stop)
+    monkeypatch.setattr("analysis.stages.scan.run_scan", stop)
     with pytest.raises(click.Abort):
         call("scan", output, "--config", files.folder / "spectrum.toml")
     assert len(json.loads((output / "manifest.json").read_text())["unblinding"]) == 1

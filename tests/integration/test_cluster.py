@@ -16,9 +16,9 @@ from distributed import Client, Security
 from analysis import cli
 from analysis.compute import DaskWorkers
 from analysis.errors import ComputeError
-from analysis.processed import load_events
-from analysis.store import ResultsFolder
-from analysis.table import EventTable
+from analysis.events.table import EventTable
+from analysis.results import ResultsFolder
+from analysis.results.processed_events import load_events
 from tests.clients import kill_and_resume
 from tests.clusters import Cluster, kill, make_certificate, make_environment, running
 from tests.integration.conftest import Cwola, ToySearch, make_toy

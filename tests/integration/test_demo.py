@@ -12,8 +12,8 @@ import pytest
 import uproot
 
 from analysis.config import load_config
-from analysis.datasets import load_datasets
 from analysis.demo import DEMO
+from analysis.events.datasets import load_datasets
 from analysis.regions import smooth_edge
 from processors.simulate import read_provenance
 from processors.simulate.demo import hidden_signal, qcd, samples

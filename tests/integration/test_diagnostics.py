@@ -12,9 +12,9 @@ import pytest
 
 from analysis.compute import Backend
 from analysis.config import load_config
-from analysis.processed import load_events
-from analysis.store import ResultsFolder
-from analysis.workflow_diagnostics import diagnose
+from analysis.results import ResultsFolder
+from analysis.results.processed_events import load_events
+from analysis.stages.diagnose import diagnose
 from tests.integration.conftest import Cwola, ToySearch
 
 
@@ -61,7 +61,7 @@ def test_a_run_counts_the_events_of_its_results(finished: Path) -> None:
 def test_diagnostics_are_made_once(copied: ResultsFolder, serial: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (copied.path / "diagnostics.json").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("analysis.workflow_diagnostics.diagnose_windows", lambda *_, **__: pytest.fail("made again"))
+        patch.setattr("analysis.stages.diagnose.diagnose_windows", lambda *_, **__: pytest.fail("made again"))
         assert run(copied, serial) == diagnosed(copied.path)
     (copied.path / "diagnostics.json").unlink()
     run(copied, serial)

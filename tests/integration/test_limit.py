@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from analysis import cli
-from analysis.records import check_results
+from analysis.results.documents import check_results
 from tests.integration.conftest import N_GENERATED, Cwola, ToySearch
 from tests.integration.test_failures import interruptible, start
 

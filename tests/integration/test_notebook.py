@@ -16,7 +16,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from analysis.store import ResultsFolder
+from analysis.results import ResultsFolder
 from tests.html_page import parse_page
 
 REPOSITORY = Path(__file__).parents[2]

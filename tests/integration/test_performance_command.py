@@ -14,12 +14,12 @@ from numpy.testing import assert_allclose
 from analysis import cli
 from analysis.compute import Serial
 from analysis.config import load_config
+from analysis.diagnostics.gains import Benchmark, separations
 from analysis.learning import Samples
-from analysis.performance import Benchmark, separations
-from analysis.processed import load_events
 from analysis.regions import RegionScan
-from analysis.search import fold_tasks
-from analysis.store import ResultsFolder
+from analysis.results import ResultsFolder
+from analysis.results.processed_events import load_events
+from analysis.search.window import fold_tasks
 from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch, signal_event
 from tests.toys import write_nanoaod
 

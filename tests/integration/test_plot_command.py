@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from analysis import cli
 from analysis.cli.plot import STYLES
-from analysis.comparison import ComparedSearch, Varied, distinct_labels, require_common_windows, varied_setting
 from analysis.config import SearchConfig, StyleName, load_config
 from analysis.errors import ConfigError
-from analysis.plots.comparison import draw_compared_limits, draw_compared_scan, draw_varied
-from analysis.plots.spectra_overlaid import draw_spectra
-from analysis.store import ResultsFolder
+from analysis.plots.compared.figures import draw_compared_limits, draw_compared_scan, draw_varied
+from analysis.plots.compared.spectra_overlaid import draw_spectra
+from analysis.results import ResultsFolder
+from analysis.results.comparison import ComparedSearch, Varied, distinct_labels, require_common_windows, varied_setting
 from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch
 
 MEMBERS = (1, 3)

@@ -17,12 +17,13 @@ import uproot
 
 from analysis.compute import Backend, Serial
 from analysis.config import SearchConfig
-from analysis.look_elsewhere import global_result
+from analysis.core.plugins import load_plugins
 from analysis.methods import METHODS
-from analysis.plugins import load_plugins
 from analysis.regions import RegionScan
-from analysis.search import SearchData, run_scan
-from processors.run import load_table, process_datasets
+from analysis.search.look_elsewhere import global_result
+from analysis.search.scan import run_scan
+from analysis.search.values import SearchData
+from processors.runner.run import load_table, process_datasets
 from tests.integration.conftest import Cwola, ToySearch
 from tests.pages import printed_commands, printed_files
 from tests.running import dataset, run

@@ -277,7 +277,7 @@ def test_texts_of_users_are_never_markup(report: Report, tmp_path: Path, monkeyp
 
 def test_a_window_that_failed_is_named_with_its_reason(report: Report, tmp_path: Path) -> None:
     from analysis.report import ReportSources, render_report, report_context
-    from analysis.store import ResultsFolder
+    from analysis.results import ResultsFolder
 
     shutil.copytree(report.folder, tmp_path / "failed")
     document = report.results

@@ -13,10 +13,10 @@ import pytest
 import xgboost as xgb
 
 from analysis.config import load_config
-from analysis.identity import uniform
-from analysis.processed import load_events
-from analysis.published import load_classifiers, score_events
-from analysis.store import ResultsFolder
+from analysis.events.identity import uniform
+from analysis.results import ResultsFolder
+from analysis.results.processed_events import load_events
+from analysis.search.classifiers import load_classifiers, score_events
 from tests.integration.conftest import Cwola, ToySearch
 from tests.toys import jet, write_nanoaod
 

@@ -11,11 +11,11 @@ import jsonschema
 import pytest
 
 import analysis
-from analysis import search
 from analysis.learning import FoldTask
+from analysis.search.scan import scan as search
 from tests.integration.conftest import Cwola, ToySearch
 
-SCHEMA = json.loads(Path(analysis.__file__).with_name("results.schema.json").read_text())
+SCHEMA = json.loads(Path(analysis.__file__).parent.joinpath("results", "results.schema.json").read_text())
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -16,17 +16,17 @@ import uproot
 import xgboost as xgb
 
 from analysis import cli
+from analysis.cli.tables.signals import signal_table
 from analysis.config import load_config
-from analysis.identity import uniform
-from analysis.non_closure import NonClosure
-from analysis.published import load_classifiers
-from analysis.records import check_results
-from analysis.signal_points import PointTask, evaluate_point
-from analysis.signal_yields import SignalSample
-from analysis.spectra import selection_counts
-from analysis.store import ResultsFolder
-from analysis.summary_signals import signal_table
-from analysis.table import EventTable
+from analysis.events.identity import uniform
+from analysis.events.table import EventTable
+from analysis.histograms.spectra import selection_counts
+from analysis.results import ResultsFolder
+from analysis.results.documents import check_results
+from analysis.search.classifiers import load_classifiers
+from analysis.search.non_closure import NonClosure
+from analysis.signals.points import PointTask, evaluate_point
+from analysis.signals.yields import SignalSample
 from tests import plain
 from tests.analysis.statistics.closed_forms import signed_z
 from tests.integration.conftest import Cwola, ToySearch

@@ -10,11 +10,11 @@ import jsonschema
 import pytest
 
 import analysis
-from analysis import store
-from analysis.search import WindowResult
+from analysis import results
+from analysis.search.values import WindowResult
 from tests.integration.conftest import Cwola, ToySearch
 
-SCHEMA = Path(analysis.__file__).with_name("results.schema.json")
+SCHEMA = Path(analysis.__file__).parent.joinpath("results", "results.schema.json")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_a_second_run_trains_nothing(
     output = tmp_path / "again"
     assert cwola("run", *toy.options(output)).code == 0
     first = (output / "results.json").read_bytes()
-    monkeypatch.setattr("analysis.search.run_fold", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("analysis.search.window.run_fold", lambda *_: pytest.fail("trained again"))
     monkeypatch.setattr("processors.dijet.DijetProcessor.process", lambda *_: pytest.fail("processed again"))
     assert cwola("run", *toy.options(output)).code == 0
     assert (output / "results.json").read_bytes() == first
@@ -91,14 +91,14 @@ def test_an_interrupted_scan_goes_on_where_it_was(
     cwola: Cwola, toy: ToySearch, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "interrupted"
-    save = store.ResultsFolder.save_window
+    save = results.ResultsFolder.save_window
 
-    def save_one(folder: store.ResultsFolder, key: str, result: WindowResult, *, inputs: str) -> None:
+    def save_one(folder: results.ResultsFolder, key: str, result: WindowResult, *, inputs: str) -> None:
         save(folder, key, result, inputs=inputs)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.ResultsFolder, "save_window", save_one)
+        patch.setattr(results.ResultsFolder, "save_window", save_one)
         stopped = cwola("run", *toy.options(output))
     assert stopped.code == 130
     assert "kept" in stopped.err

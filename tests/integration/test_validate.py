@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.records import check_results
+from analysis.results.documents import check_results
 from tests.integration.conftest import Cwola, ToySearch, make_toy
 
 CONFIG = """

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from analysis.errors import ConfigError, InputFileError, TableError
-from analysis.schema import FeatureSpec
+from analysis.events.schema import FeatureSpec
 from processors import features
 from processors.features import FEATURES, Feature, compute_features, count_oddities, feature, nsubjettiness_ratio
-from tests.processors.test_selection import make_dijets
+from tests.processors.selection.test_cuts import make_dijets
 
 NAN = np.nan
 

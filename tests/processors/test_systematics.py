@@ -19,11 +19,11 @@ import uproot
 
 from analysis.compute import Backend, Serial
 from analysis.config import SearchConfig, load_config
-from analysis.datasets import Dataset
+from analysis.core.plugins import load_plugins, unload_plugins
 from analysis.errors import ConfigError, InputFileError
-from analysis.plugins import load_plugins, unload_plugins
-from analysis.table import EventTable
-from processors.run import DatasetResult, process_datasets
+from analysis.events.dataset import Dataset
+from analysis.events.table import EventTable
+from processors.runner.run import DatasetResult, process_datasets
 from processors.systematics import object_systematic
 from tests import plain, toys
 from tests.running import dataset

@@ -10,8 +10,8 @@ import pytest
 
 from analysis.compute import Backend, Serial
 from analysis.config import SearchConfig
-from analysis.table import EventTable
-from processors.run import load_table, process_datasets
+from analysis.events.table import EventTable
+from processors.runner.run import load_table, process_datasets
 from tests import plain, toys
 from tests.running import dataset, run
 

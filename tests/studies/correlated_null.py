@@ -17,14 +17,14 @@ from typing import Any
 import click
 import numpy as np
 
-from analysis.averages import combine
 from analysis.config import SearchConfig, load_config
+from analysis.events.table import EventTable
 from analysis.learning import PassWeights
 from analysis.regions import RegionScan
-from analysis.sculpting import sculpting
-from analysis.search import run_window
-from analysis.search_values import SearchData, WindowResult
-from analysis.table import EventTable
+from analysis.search.values import SearchData, WindowResult
+from analysis.search.window import run_window
+from analysis.statistics.averages import combine
+from analysis.validation.sculpting import sculpting
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study
 
@@ -97,7 +97,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _flatness(result: WindowResult, table: EventTable, config: SearchConfig) -> dict[str, dict[str, Any]]:
-    """Test of the efficiency in the fit bins, and the non-closure of `analysis.sculpting`, by selection."""
+    """Test of the efficiency in the fit bins, and the non-closure of `analysis.validation.sculpting`, by selection."""
     assert result.passes is not None
     assert result.thresholds is not None
     achieved = tuple(one.efficiency_achieved for one in result.selections)

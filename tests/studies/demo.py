@@ -14,12 +14,13 @@ from statistics import median
 
 import click
 
-from analysis import workflow
 from analysis.compute import Serial
 from analysis.config import load_config
-from analysis.datasets import Dataset, load_datasets
 from analysis.demo import DEMO
-from analysis.store import ResultsFolder
+from analysis.events.dataset import Dataset
+from analysis.events.datasets import load_datasets
+from analysis.results import ResultsFolder
+from analysis.stages import process, scan
 from processors.simulate import simulate
 from processors.simulate.demo import HIDDEN_XSEC_PB, hidden_signal, qcd
 from tests.studies.runner import Budget, Point, local_z, run, study
@@ -59,8 +60,8 @@ def measure(point: Point) -> Point:
     with tempfile.TemporaryDirectory() as temporary:
         cache = Path(os.environ.get("CWOLA_STUDY_CACHE", temporary))
         results = ResultsFolder(Path(temporary) / "results", create=True)
-        events = workflow.process(datasets(point, cache), config, results, Serial())
-        summary = workflow.scan(events, config, results, Serial())
+        events = process.process(datasets(point, cache), config, results, Serial())
+        summary = scan.scan(events, config, results, Serial())
     return {"z": local_z(summary.results)}
 
 

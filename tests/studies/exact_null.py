@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from analysis.background import FUNCTIONS, fit_background
 from analysis.config import load_config
+from analysis.events.table import EventTable
 from analysis.regions import RegionScan
-from analysis.search import run_window
-from analysis.search_values import SearchData
-from analysis.table import EventTable
+from analysis.search.values import SearchData
+from analysis.search.window import run_window
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study
 

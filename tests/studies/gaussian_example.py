@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from analysis.config import ClassifierConfig
-from analysis.identity import event_hash
+from analysis.events.identity import event_hash
+from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, Method, Samples
 from analysis.methods import SALAD, CWoLa, DataVsSimulation, SACWoLa
-from analysis.table import EventTable
 from tests.studies.runner import Budget, Point, run, study
 from tests.toy_tables import WINDOW, table_of
 

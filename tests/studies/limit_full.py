@@ -15,11 +15,13 @@ import click
 import numpy as np
 
 from analysis.config import SearchConfig, load_config
-from analysis.injection import Injection, InjectionData, add_signal, draw_signal, inject
+from analysis.events.table import EventTable
 from analysis.limits import LimitPoint, prepare_point
-from analysis.search_values import SearchData
-from analysis.signal_yields import SignalSample
-from analysis.table import EventTable
+from analysis.limits.injection import InjectionData, inject
+from analysis.limits.injection_values import Injection
+from analysis.limits.signal_events import add_signal, draw_signal
+from analysis.search.values import SearchData
+from analysis.signals.yields import SignalSample
 from tests.studies.exact_null import events as background_events
 from tests.studies.exact_null import shuffled
 from tests.studies.limit_rules import summary

@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import SearchConfig, load_config
-from analysis.identity import event_hash
-from analysis.injection import InjectedSelection, Injection, InjectionData, InjectionResult, inject
+from analysis.events.identity import event_hash
+from analysis.events.table import EventTable
 from analysis.limits import RuleLimit, apply_rule, candidates, naive_selection
+from analysis.limits.injection import InjectionData, inject
+from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult
 from analysis.regions import RegionScan
-from analysis.search_values import SearchData
-from analysis.signal_yields import SignalSample
-from analysis.table import EventTable
+from analysis.search.values import SearchData
+from analysis.signals.yields import SignalSample
 from tests.studies.runner import Budget, Point, run, study
 from tests.toy_tables import dijet_masses, table_of
 

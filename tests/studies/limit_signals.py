@@ -13,10 +13,11 @@ from functools import cache
 import click
 
 from analysis.config import load_config
-from analysis.injection import Injection, InjectionData, inject
 from analysis.limits import prepare_point
-from analysis.search_values import SearchData
-from analysis.signal_yields import SignalSample
+from analysis.limits.injection import InjectionData, inject
+from analysis.limits.injection_values import Injection
+from analysis.search.values import SearchData
+from analysis.signals.yields import SignalSample
 from tests.studies.limit_rules import summary
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study

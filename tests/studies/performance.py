@@ -14,11 +14,11 @@ import click
 
 from analysis.compute import Serial
 from analysis.config import load_config
-from analysis.identity import digest
+from analysis.core.digests import digest
+from analysis.diagnostics.gains import Separation, scan_features, scan_simulation_weight
 from analysis.learning import BoostedTrees, FoldTask
 from analysis.learning.metrics import band
 from analysis.methods import SACWoLa, Supervised
-from analysis.performance import Separation, scan_features, scan_simulation_weight
 from tests.studies.runner import Budget, Point, run, study
 from tests.studies.sensitivity import BEST, EPS_B, MAIN, SIGNALS, inject, task_of
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from analysis.compute import Serial
 from analysis.config import load_config
-from analysis.datasets import Dataset
-from analysis.schema import SEARCH_REGION
-from analysis.table import EventTable
-from processors.run import load_table, process_datasets
+from analysis.events.dataset import Dataset
+from analysis.events.schema import SEARCH_REGION
+from analysis.events.table import EventTable
+from processors.runner.run import load_table, process_datasets
 from tests.studies.runner import data_folder
 
 

@@ -25,10 +25,10 @@ import xgboost as xgb
 
 from analysis.compute import Serial
 from analysis.config import ClassifierConfig, TuningConfig, load_config
+from analysis.diagnostics.gains import separations
 from analysis.learning import BoostedTrees, FittedEnsemble, FoldTask, Learner, TrainingSet, TunedTrees
 from analysis.learning.metrics import band
 from analysis.methods import get_method
-from analysis.performance import separations
 from tests.studies.runner import Budget, Point, run, study
 from tests.studies.sensitivity import BEST, EPS_B, MAIN, OTHERS, inject, window_of
 

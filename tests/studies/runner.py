@@ -17,7 +17,7 @@ import click
 
 from analysis.cli.where import where_options
 from analysis.compute import open_backend
-from analysis.search import WindowResult
+from analysis.search.values import WindowResult
 
 Point = dict[str, Any]
 

@@ -33,15 +33,16 @@ from numpy.typing import NDArray
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
-from analysis.identity import digest, uniform
+from analysis.core.digests import digest
+from analysis.diagnostics.gains import Benchmark, separations
+from analysis.events.identity import uniform
+from analysis.events.schema import FeatureSpec
+from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, FoldTask, Method, Samples, TrainingSet
 from analysis.learning.crossfit import Learner
 from analysis.learning.metrics import background_floor, band
 from analysis.methods import METHODS
-from analysis.performance import Benchmark, separations
 from analysis.regions import MassWindow
-from analysis.schema import FeatureSpec
-from analysis.table import EventTable
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study
 

@@ -18,10 +18,10 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.events.table import EventTable
 from analysis.learning import FoldTask, Samples, run_fold
 from analysis.learning.metrics import mean_roc, roc_curve
 from analysis.methods import CWoLa, Supervised
-from analysis.table import EventTable
 from tests.studies.runner import Budget, Point, run, study
 from tests.studies.shift_test import LEARNERS, N_FOLDS, NAMES, SIGNAL, events, inject, shifted, window
 

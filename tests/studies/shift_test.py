@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 
 from analysis.compute import Serial
 from analysis.config import ClassifierConfig
+from analysis.diagnostics.gains import Benchmark, separations
+from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, FoldTask, Method, Samples, TrainingSet
 from analysis.learning.crossfit import Learner
 from analysis.methods import SALAD, CWoLa, DataVsSimulation, Idealised, SACWoLa, Supervised
-from analysis.performance import Benchmark, separations
 from analysis.regions import MassWindow
-from analysis.table import EventTable
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study
 

@@ -2,9 +2,9 @@
 
 The templates are the reconstructed, selected m_jj spectra of the two W' samples of the packaged demo, low tails
 included. In every toy the spectrum of background and signal is fitted outside the mask, as `cwola run` does by default,
-and the count in the window is tested against b + s_net, where s_net is the yield of `analysis.signal.net_yield` on the
-Asimov spectrum. The pull is the signed root of the likelihood ratio; its bias is in units of the total error. Promised:
-a bias below 0.1 and a width of 0.95 to 1.05.
+and the count in the window is tested against b + s_net, where s_net is the yield of
+`analysis.signals.template.net_yield` on the Asimov spectrum. The pull is the signed root of the likelihood ratio; its
+bias is in units of the total error. Promised: a bias below 0.1 and a width of 0.95 to 1.05.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from analysis.background import choose_order, estimate_many
 from analysis.compute import Serial
 from analysis.config import load_config
-from analysis.datasets import load_datasets
 from analysis.demo import DEMO
-from analysis.schema import SEARCH_REGION
-from analysis.signal import net_yield
-from processors.run import load_table, process_datasets
+from analysis.events.datasets import load_datasets
+from analysis.events.schema import SEARCH_REGION
+from analysis.signals.template import net_yield
+from processors.runner.run import load_table, process_datasets
 from tests.studies.fit_calibration import EDGES, FAMILY, SHAPES, expectation, signed_root
 from tests.studies.runner import Budget, Point, run, study
 from tests.toy_tables import SQRT_S

@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.validation import SOURCES
-from analysis.verdicts import NOT_VALID, VALID, window_verdict
+from analysis.validation.verdicts import NOT_VALID, VALID, window_verdict
 from tests.studies.runner import load
 from tests.studies.validation_shift import NAME, WINDOWS, configure
 

@@ -12,7 +12,7 @@ import numpy as np
 from analysis.compute import Serial
 from analysis.regions import RegionScan
 from analysis.validation import Pools, find_sources, plan_draws, run_draws
-from analysis.verdicts import window_verdict
+from analysis.validation.verdicts import window_verdict
 from tests.studies.runner import Budget, Point, run, study
 from tests.toy_tables import toy_config, toy_table
 

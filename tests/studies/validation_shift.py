@@ -17,14 +17,14 @@ import click
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
-from analysis.datasets import Dataset
+from analysis.events.dataset import Dataset
+from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
+from analysis.events.table import EventTable
 from analysis.regions import RegionScan
-from analysis.schema import SEARCH_REGION, VALIDATION_REGION
-from analysis.table import EventTable
 from analysis.validation import SOURCES, Pools, find_sources, plan_draws, run_draws
 from analysis.validation.rapidity import band_limit
-from analysis.verdicts import window_verdict
-from processors.run import load_table, process_datasets
+from analysis.validation.verdicts import window_verdict
+from processors.runner.run import load_table, process_datasets
 from tests.studies.runner import Budget, Point, data_folder, run, study
 from tests.studies.shift_test import NAMES, shifted
 

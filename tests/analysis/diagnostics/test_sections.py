@@ -17,16 +17,16 @@ from analysis.diagnostics.features import features
 from analysis.diagnostics.masses import masses, plane_pulls
 from analysis.diagnostics.samples import combine, event_folds, side_scales
 from analysis.diagnostics.shapes import sculpting
+from analysis.events.schema import FeatureSpec
+from analysis.events.table import EventTable
+from analysis.histograms.spectra import fill_spectrum
 from analysis.learning import FoldTask, Nested, PassWeights
 from analysis.learning.decorrelation import PercentileScaling
 from analysis.methods import get_method
-from analysis.published import Classifier
 from analysis.regions import MassWindow
-from analysis.schema import FeatureSpec
-from analysis.sculpting import sculpting as sculpting_of_events
-from analysis.search_values import SearchData, SelectionResult, WindowResult
-from analysis.spectra import fill_spectrum
-from analysis.table import EventTable
+from analysis.search.classifiers import Classifier
+from analysis.search.values import SearchData, SelectionResult, WindowResult
+from analysis.validation.sculpting import sculpting as sculpting_of_events
 from tests.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of
 
 EDGES = np.arange(FIT_RANGE[0], FIT_RANGE[1] + 1, 100.0)

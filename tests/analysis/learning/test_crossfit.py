@@ -8,6 +8,7 @@ import pytest
 import xgboost as xgb
 
 from analysis.config import ClassifierConfig
+from analysis.events.table import EventTable
 from analysis.learning import (
     BoostedTrees,
     CrossFit,
@@ -19,7 +20,6 @@ from analysis.learning import (
     run_fold,
 )
 from analysis.methods import CWoLa
-from analysis.table import EventTable
 from tests.spies import SpyLearner
 from tests.toy_tables import WINDOW, dijet_masses, feature_names, table_of
 

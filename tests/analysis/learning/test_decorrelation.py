@@ -13,9 +13,9 @@ from analysis.learning import FoldTask, PassWeights, Samples, assign_folds, run_
 from analysis.learning.decorrelation import MIN_EVENTS, PercentileMap, PercentileScaling, mass_bins
 from analysis.methods import CWoLa
 from analysis.regions import RegionScan
-from analysis.sculpting import sculpting
-from analysis.search import run_window
-from analysis.search_values import SearchData
+from analysis.search.values import SearchData
+from analysis.search.window import run_window
+from analysis.validation.sculpting import sculpting
 from tests.spies import SpyLearner, SpyModel
 from tests.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of, toy_config
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.identity import event_hash, uniform
+from analysis.events.identity import event_hash, uniform
 from analysis.learning import assign_folds, stratified_folds
 
 SEQUENTIAL = np.arange(20_000, dtype=np.uint64)

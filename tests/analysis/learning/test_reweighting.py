@@ -7,7 +7,7 @@ import pytest
 
 from analysis.config import ClassifierConfig
 from analysis.errors import TableError
-from analysis.identity import event_hash
+from analysis.events.identity import event_hash
 from analysis.learning import BoostedTrees, assign_folds
 from analysis.learning.reweighting import InterpolatedRatio, Rows, chi2_by_feature, fit_ratio
 from tests.spies import SpyLearner

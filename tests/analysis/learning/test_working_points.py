@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.config import ClassifierConfig
-from analysis.identity import event_hash
+from analysis.events.identity import event_hash
 from analysis.learning import (
     BoostedTrees,
     FoldTask,

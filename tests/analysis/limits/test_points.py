@@ -10,8 +10,8 @@ import pytest
 
 from analysis.config import SearchConfig
 from analysis.errors import TableError, WindowError
-from analysis.identity import event_hash
-from analysis.injection import InjectedSelection, Injection, InjectionData, InjectionResult
+from analysis.events.identity import event_hash
+from analysis.events.table import EventTable
 from analysis.limits import (
     FinalTask,
     LimitPoint,
@@ -22,11 +22,12 @@ from analysis.limits import (
     strength_of_significance,
     with_uncertainties,
 )
+from analysis.limits.injection import InjectionData
+from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult
 from analysis.regions import MassWindow
-from analysis.search_values import SearchData
-from analysis.signal_yields import SignalSample
+from analysis.search.values import SearchData
+from analysis.signals.yields import SignalSample
 from analysis.statistics import Counting, LimitResult, SignalSystematic, counting_workspace, discovery, upper_limit
-from analysis.table import EventTable
 from tests.toy_tables import dijet_masses, table_of, toy_config
 
 WINDOW = MassWindow((3400.0, 3600.0), (3200.0, 3400.0), (3600.0, 3800.0), (3300.0, 3700.0), (3000.0, 6500.0))

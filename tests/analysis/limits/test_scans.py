@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.injection import InjectedSelection, Injection, InjectionResult
 from analysis.limits import candidates, sensitivity_document
+from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult
 from analysis.limits.points import LimitPoint
 from analysis.regions import MassWindow
-from analysis.signal_yields import SignalSample
+from analysis.signals.yields import SignalSample
 from analysis.statistics import LimitResult
 
 WINDOW = MassWindow((3300, 3700), (3100, 3300), (3700, 3900), (3300, 3700), (3000, 5000))

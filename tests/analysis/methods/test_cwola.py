@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from analysis.errors import WindowError
+from analysis.events.table import EventTable
 from analysis.learning import Samples, TrainingSet
 from analysis.methods import CWoLa
-from analysis.table import EventTable
 from tests.toy_tables import WINDOW, table_of, toy_table
 
 NAMES = ("x0", "x1")

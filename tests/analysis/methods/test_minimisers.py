@@ -13,10 +13,10 @@ import pytest
 
 from analysis.config import ClassifierConfig
 from analysis.errors import TableError, WindowError
-from analysis.identity import event_hash
+from analysis.events.identity import event_hash
+from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, Method, Samples, TrainingSet
 from analysis.methods import SALAD, CWoLa, DataVsSimulation, Idealised, SACWoLa, Supervised
-from analysis.table import EventTable
 from tests.toy_tables import WINDOW, table_of
 
 N_CELLS = 6

@@ -22,24 +22,24 @@ from PIL import Image
 
 from analysis.compute import Serial
 from analysis.config import PlotConfig, StyleName
-from analysis.control import ControlSample, fill_control
-from analysis.control_comparison import compare
+from analysis.events.table import write_part
+from analysis.histograms.control import ControlSample, fill_control
+from analysis.histograms.control_comparison import compare
 from analysis.plots import FigureSources, draw_experiment_label, figure_style
 from analysis.plots.catalogue import sketches
-from analysis.plots.control import control_sketch
 from analysis.plots.drawing import Sketch
+from analysis.plots.events.control import control_sketch
 from analysis.plots.style import PALETTE
-from analysis.records import window_document
-from analysis.search import WindowResult
+from analysis.results.documents import window_document
+from analysis.search.values import WindowResult
 from analysis.statistics import GlobalResult
-from analysis.table import write_part
-from tests.analysis import test_plots_classifier as classifier
-from tests.analysis import test_plots_diagnostics as diagnostics
-from tests.analysis import test_plots_overviews as overviews
-from tests.analysis.test_control import X0, events, plan
-from tests.analysis.test_plots import EDGES, EFFICIENCIES, failed, make_result
-from tests.analysis.test_plots_cutflow import CUTFLOW, N_MINUS_ONE
-from tests.analysis.test_plots_injections import RULE, Document, map_of, masses, scan_of, sensitivity_of, signal
+from tests.analysis.histograms.test_control import X0, events, plan
+from tests.analysis.plots import test_classifiers as classifier
+from tests.analysis.plots import test_diagnostics as diagnostics
+from tests.analysis.plots import test_overviews as overviews
+from tests.analysis.plots.events.test_cutflow import CUTFLOW, N_MINUS_ONE
+from tests.analysis.plots.test_signals import RULE, Document, map_of, masses, scan_of, sensitivity_of, signal
+from tests.analysis.plots.test_windows import EDGES, EFFICIENCIES, failed, make_result
 from tests.toy_tables import dijet_masses
 
 TOLERANCE = 0.3

@@ -118,8 +118,8 @@ def test_blinded_failed_and_empty_searches() -> None:
 
 
 def test_the_error_of_a_corrected_background_is_that_of_the_search() -> None:
-    from analysis.non_closure import NonClosure
-    from analysis.search_values import SelectionResult
+    from analysis.search.non_closure import NonClosure
+    from analysis.search.values import SelectionResult
 
     values = {"background": 105.0, "background_error": 8.0}
     result = SelectionResult("eff_0.1", "cwola", (), 0.1, 0.1, 100.0, **values, non_closure=NonClosure(0.05, 0.1))

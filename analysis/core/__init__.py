@@ -1,0 +1,3 @@
+"""Parts without physics: registry, plugins, locations of files, digests, notebook representations."""
+
+__all__: list[str] = []

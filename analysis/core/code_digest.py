@@ -1,0 +1,121 @@
+"""Digest of the code that a result depends on: the source of a module and of every module that it imports.
+
+The import closure is computed from the sources, so a new module is covered from its first day. Imports inside functions
+and packages that an import passes through count too: rather one stage made again than a stale result.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from analysis.core.digests import digest
+
+__all__ = ["code_digest", "import_closure"]
+
+_PACKAGES = ("analysis", "processors")
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Digest of the sources of modules and of all modules of this project that they import, directly or not.
+
+    Parameters
+    ----------
+    *modules : str
+        Dotted names, such as "analysis.search.window".
+
+    Returns
+    -------
+    str
+        16 hex digits.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If a module is not part of this project.
+    """
+    closure = sorted({name for module in modules for name in import_closure(module)})
+    return digest({name: _file(name).read_text(encoding="utf-8") for name in closure})
+
+
+@cache
+def import_closure(module: str) -> frozenset[str]:
+    """Names of a module and of all modules of this project that it imports, directly or not.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name.
+
+    Returns
+    -------
+    frozenset of str
+        With the packages that the imports pass through.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the module is not part of this project.
+    """
+    closure: set[str] = set()
+    pending = [module]
+    while pending:
+        name = pending.pop()
+        if name not in closure:
+            closure.add(name)
+            pending.extend(_imported(name))
+    return frozenset(closure)
+
+
+@cache
+def _imported(module: str) -> frozenset[str]:
+    """Modules of this project that a module imports itself, and the packages on the way to them and to it."""
+    tree = ast.parse(_file(module).read_text(encoding="utf-8"))
+    names = {name for node in ast.walk(tree) for name in _named_by(node)}
+    parents = {parent for name in (module, *names) for parent in _parents(name)}
+    return frozenset(names | parents - {module})
+
+
+def _named_by(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if _is_ours(alias.name))
+    elif isinstance(node, ast.ImportFrom) and node.module is not None and _is_ours(node.module):
+        yield node.module
+        yield from (name for alias in node.names if _is_module(name := f"{node.module}.{alias.name}"))
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] in _PACKAGES
+
+
+def _root(package: str) -> Path:
+    spec = find_spec(package)
+    if package not in _PACKAGES or spec is None or spec.origin is None:
+        raise ModuleNotFoundError(package)
+    return Path(spec.origin).parent
+
+
+def _candidates(name: str) -> tuple[Path, Path]:
+    package, *parts = name.split(".")
+    path = _root(package).joinpath(*parts)
+    return path / "__init__.py", path.with_suffix(".py")
+
+
+def _is_module(name: str) -> bool:
+    return any(path.is_file() for path in _candidates(name))
+
+
+def _file(name: str) -> Path:
+    for path in _candidates(name):
+        if path.is_file():
+            return path
+    raise ModuleNotFoundError(name)

@@ -1,0 +1,320 @@
+"""Plugins: modules of a user that add features, cuts, formats, systematics, methods or background functions.
+
+A plugin is a module, a `.py` file, or an entry point in the group `cwola.plugins`. It is loaded once, at start, and
+adds its members to the registries (`analysis.core.registry`). Its functions and classes are pickled by value: workers
+need neither the file nor the package. Its source is hashed, so that results of an older version are made again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.machinery import SourceFileLoader
+from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import cloudpickle
+
+from analysis.core.registry import Registry, all_registries
+from analysis.errors import ConfigError, CwolaError
+
+__all__ = [
+    "GROUP",
+    "Plugin",
+    "active_plugins",
+    "load_plugins",
+    "plugin_digests",
+    "plugin_records",
+    "require_same_plugins",
+    "unload_plugins",
+]
+
+GROUP = "cwola.plugins"
+"""Group of entry points whose modules are loaded by themselves."""
+
+_PREFIX = "cwola_plugin_"
+_OURS = ("analysis", "processors")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that is loaded.
+
+    Attributes
+    ----------
+    name : str
+        Of the module, or of the file.
+    source : str
+        Module or path that was asked for.
+    package : str
+        Module in `sys.modules` that is pickled by value, with all below it.
+    sha256 : str
+        Of the file; of a package, of the list of its imported modules with the SHA-256 of each.
+    adds : mapping of str to tuple of str
+        Names that it adds, by kind.
+    of_events : bool
+        Whether one of them decides which events are selected, or which columns they have.
+    """
+
+    name: str
+    source: str
+    package: str
+    sha256: str
+    adds: Mapping[str, tuple[str, ...]]
+    of_events: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what results say of it; no path, which means nothing elsewhere."""
+        adds = {kind: list(names) for kind, names in self.adds.items()}
+        return {"name": self.name, "sha256": self.sha256, "adds": adds, "of_events": self.of_events}
+
+
+_ACTIVE: dict[str, Plugin] = {}
+
+
+def active_plugins() -> tuple[Plugin, ...]:
+    """Plugins that are loaded, in order."""
+    return tuple(_ACTIVE.values())
+
+
+def plugin_records(*, of_events: bool = False) -> list[dict[str, Any]]:
+    """Return records of the loaded plugins for results; if asked, only of those that are `of_events`."""
+    return [plugin.to_json() for plugin in active_plugins() if plugin.of_events or not of_events]
+
+
+def load_plugins(names: Iterable[str] = ()) -> tuple[Plugin, ...]:
+    """Load plugins, those of entry points first; one that is loaded and has not changed is left as it is.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Modules, or paths of `.py` files.
+
+    Returns
+    -------
+    tuple of Plugin
+        All that are loaded.
+
+    Raises
+    ------
+    ConfigError
+        If a plugin does not exist, fails while it is imported, takes a name that exists, or adds nothing.
+    """
+    for point in entry_points(group=GROUP):
+        try:
+            _load(point.module)
+        except ConfigError as error:
+            msg = f"{error} It is installed with {point.dist.name if point.dist else 'an unknown package'}."
+            raise ConfigError(msg) from error
+    for name in names:
+        _load(name)
+    return active_plugins()
+
+
+def unload_plugins(plugins: Sequence[Plugin] | None = None) -> None:
+    """Forget plugins, by default all, and what they added: for tests and notebooks."""
+    for plugin in active_plugins() if plugins is None else plugins:
+        _forget(plugin.package)
+        cloudpickle.unregister_pickle_by_value(sys.modules[plugin.package])
+        _remove_modules(plugin.package)
+        del _ACTIVE[plugin.name]
+
+
+def plugin_digests(*choices: tuple[Registry[Any], Iterable[str]]) -> list[str]:
+    """SHA-256 of the plugins that added some names.
+
+    Parameters
+    ----------
+    *choices : (Registry, names)
+
+    Returns
+    -------
+    list of str
+        Sorted; empty where all are of this package.
+    """
+    givers = {registry.givers.get(name, "") for registry, names in choices for name in names}
+    return sorted(plugin.sha256 for plugin in active_plugins() if any(_below(g, plugin.package) for g in givers))
+
+
+def require_same_plugins(recorded: Iterable[Mapping[str, Any]], where: str, remedy: str) -> None:
+    """Refuse to go on where events were selected with other plugins than those that are loaded.
+
+    Parameters
+    ----------
+    recorded : iterable of mapping
+        From `plugin_records`; only those that are `of_events` count.
+    where : str
+        What was made with them, for the message.
+    remedy : str
+        What else can be done, for the message.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first plugin that is missing, too much or another version.
+    """
+    made = {record["name"]: record["sha256"] for record in recorded if record["of_events"]}
+    loaded = {plugin.name: plugin for plugin in active_plugins()}
+    for name, digest in made.items():
+        if name not in loaded:
+            msg = (
+                f"{where} with the plugin {name} (SHA-256 {digest[:12]}…), which is not loaded. Name it with --plugin, "
+                f"or in `plugins` of the configuration. {remedy}"
+            )
+            raise ConfigError(msg)
+        if (found := loaded[name].sha256) != digest:
+            made_with = f"{where} with another version of the plugin {name}"
+            msg = f"{made_with}: SHA-256 {digest[:12]}…, not {found[:12]}…. {remedy}"
+            raise ConfigError(msg)
+    if extra := [one for one in loaded.values() if one.of_events and one.name not in made]:
+        added = "; ".join(f"{kind} {', '.join(names)}" for kind, names in extra[0].adds.items())
+        msg = f"{where} without the plugin {extra[0].name}, which adds {added}. {remedy}"
+        raise ConfigError(msg)
+
+
+def _load(source: str) -> None:
+    name = Path(source).name if _is_file(source) else source
+    module = f"{_PREFIX}{Path(source).stem}" if _is_file(source) else source
+    package = module.partition(".")[0]
+    if not _is_file(source) and not all(part.isidentifier() for part in source.split(".")):
+        msg = f"plugin {source}: expected a module, such as my.module, or a file that ends in .py."
+        raise ConfigError(msg)
+    if package in _OURS:
+        msg = f"plugin {name}: this module is part of cwola-dijet and needs no --plugin."
+        raise ConfigError(msg)
+    if (known := _ACTIVE.get(name)) is not None:
+        if known.source == source and known.sha256 == _source_digest(package):
+            return
+        if _is_file(source) and Path(known.source).resolve() != Path(source).resolve():
+            msg = f"two plugins are called {name}: {known.source} and {source}. Rename one of them."
+            raise ConfigError(msg)
+        unload_plugins([known])
+    before = set(sys.modules)
+    try:
+        if _is_file(source):
+            _import_file(module, Path(source), name)
+        else:
+            _import_module(module)
+        adds, of_events = _added_by(module, package)
+    except BaseException:
+        _forget(package)
+        _remove_modules(package, keep=before)
+        raise
+    if not adds:
+        msg = (
+            f"plugin {name} adds nothing: expected a module that registers a feature, a cut, a format, a method or a "
+            "background function while it is imported (docs/plugins.md)."
+        )
+        raise ConfigError(msg)
+    cloudpickle.register_pickle_by_value(sys.modules[package])
+    _ACTIVE[name] = Plugin(name, source, package, _source_digest(package), adds, of_events)
+
+
+def _is_file(source: str) -> bool:
+    return source.endswith(".py")
+
+
+class _PlainLoader(SourceFileLoader):
+    """Reads the source every time: a cached bytecode file may be older, and none is left beside a user's file."""
+
+    def path_stats(self, path: str) -> NoReturn:
+        raise OSError(path)
+
+
+def _import_file(module: str, path: Path, name: str) -> None:
+    if not path.is_file():
+        msg = f"plugin {name}: there is no file {path}. A path is relative to the configuration that names it."
+        raise ConfigError(msg)
+    spec = spec_from_loader(module, _PlainLoader(module, str(path)))
+    assert spec is not None
+    created = module_from_spec(spec)
+    sys.modules[module] = created
+    try:
+        _PlainLoader(module, str(path)).exec_module(created)
+    except Exception as error:
+        raise _explain(error, name, [path]) from error
+
+
+def _import_module(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not _below(name, error.name):
+            raise _explain(error, name, _files(name.partition(".")[0])) from error
+        file = Path(*name.split(".")).with_suffix(".py")
+        hint = f" There is a file {file}: say --plugin {file}." if file.is_file() else ""
+        msg = (
+            f"plugin {name}: there is no module '{error.name}'. Install it, put its folder on PYTHONPATH, or give the "
+            f"path of a file that ends in .py.{hint}"
+        )
+        raise ConfigError(msg) from error
+    except Exception as error:
+        raise _explain(error, name, _files(name.partition(".")[0])) from error
+
+
+def _explain(error: Exception, name: str, files: Iterable[Path]) -> ConfigError:
+    """Say what went wrong in which line of a plugin."""
+    known = {str(file) for file in files}
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in known]
+    where = f"{lines[-1].filename}, line {lines[-1].lineno}: " if lines else ""
+    if isinstance(error, CwolaError):
+        return ConfigError(f"plugin {name}: {where}{error}")
+    reason = str(error)
+    if isinstance(error, SyntaxError):
+        where, reason = f"{error.filename}, line {error.lineno}: ", error.msg
+    return ConfigError(f"plugin {name} cannot be imported: {where}{type(error).__name__}: {reason}. Mend it.")
+
+
+def _added_by(module: str, package: str) -> tuple[dict[str, tuple[str, ...]], bool]:
+    """Names that a module added, by kind, and whether one is of events; those of its package where it has none."""
+    for root in (module, package):
+        adds: dict[str, tuple[str, ...]] = {}
+        of_events = False
+        for registry in all_registries():
+            if names := tuple(name for name in registry if _below(registry.givers.get(name, ""), root)):
+                adds[registry.kind] = names
+                of_events |= registry.of_events
+        if adds:
+            return adds, of_events
+    return {}, False
+
+
+def _below(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def _forget(package: str) -> None:
+    for registry in all_registries():
+        for name in [one for one, giver in registry.givers.items() if _below(giver, package)]:
+            registry.remove(name)
+
+
+def _modules(package: str) -> dict[str, ModuleType]:
+    return {name: module for name, module in list(sys.modules.items()) if _below(name, package)}
+
+
+def _remove_modules(package: str, *, keep: Container[str] = ()) -> None:
+    for name in _modules(package):
+        if name not in keep:
+            del sys.modules[name]
+
+
+def _files(package: str) -> list[Path]:
+    found = (getattr(module, "__file__", None) for _, module in sorted(_modules(package).items()))
+    return [Path(file) for file in found if file is not None and file.endswith(".py")]
+
+
+def _source_digest(package: str) -> str:
+    modules = sorted(_modules(package).items())
+    files = {name: Path(file) for name, module in modules if (file := getattr(module, "__file__", None)) is not None}
+    digests = {name: sha256(path.read_bytes()).hexdigest() for name, path in files.items() if path.is_file()}
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    return sha256("".join(f"{one}  {name}\n" for name, one in digests.items()).encode()).hexdigest()

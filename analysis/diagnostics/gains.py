@@ -1,0 +1,237 @@
+"""What a method gains on pseudodata: from each feature, and from each weight of the simulation. Needs truth.
+
+Every classifier here is cross-fitted as in the search and measured in two ways. On signal that was never in the data,
+scored by the models of each fold, against background of the window that those models have not seen: each fold is cut
+at its own quantile, and the folds' efficiencies are averaged. And on background alone, window against sidebands: an
+area of 1/2 means that the scores do not sculpt the mass spectrum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.compute import Backend
+from analysis.errors import TableError
+from analysis.events.table import EventTable
+from analysis.learning import FoldResult, FoldTask, Samples, run_fold
+from analysis.learning.metrics import RocCurve, mean_roc, roc_curve
+from analysis.learning.training_set import positive_weights
+from analysis.methods import SACWoLa
+
+__all__ = [
+    "Benchmark",
+    "FeatureScan",
+    "Separation",
+    "scan_features",
+    "scan_simulation_weight",
+    "separations",
+]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Events to train on, with known truth, and signal to measure with.
+
+    Attributes
+    ----------
+    samples : Samples
+        Data with hidden signal, or none; the names of the signal datasets must be given, and simulation where a method
+        needs it.
+    held_out : EventTable
+        Signal events that are not among the data; those in the window are used.
+
+    Raises
+    ------
+    TableError
+        If the truth is not known, or a held-out event is among the data.
+    """
+
+    samples: Samples
+    held_out: EventTable
+
+    def __post_init__(self) -> None:
+        self.samples.is_signal()
+        if shared := int(np.isin(self.held_out.event_id, self.samples.data.event_id).sum()):
+            msg = (
+                f"{shared} of {len(self.held_out)} held-out signal events are among the data that are trained on: "
+                "measure with signal events that were not injected."
+            )
+            raise TableError(msg)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What out-of-fold scores tell apart, averaged over the folds.
+
+    Attributes
+    ----------
+    signal : RocCurve
+        Held-out signal against background, both in the window.
+    sculpting : RocCurve
+        Background in the window against background in the sidebands, each sideband counted as one half. Its area is 1/2
+        where the scores do not know the mass.
+    """
+
+    signal: RocCurve
+    sculpting: RocCurve
+
+
+@dataclass(frozen=True)
+class FeatureScan:
+    """Separation with one feature alone, with all but one, and with all.
+
+    Attributes
+    ----------
+    together : Separation
+    alone : dict of str to Separation
+    without : dict of str to Separation
+        Empty if there is one feature only.
+    """
+
+    together: Separation
+    alone: dict[str, Separation]
+    without: dict[str, Separation]
+
+
+def separations(tasks: Sequence[FoldTask], benchmark: Benchmark, backend: Backend) -> list[Separation]:
+    """Cross-fit classifiers and measure them.
+
+    Parameters
+    ----------
+    tasks : sequence of FoldTask
+        One for each classifier; all its folds are run, whichever is named. The fit range must hold the sidebands.
+    benchmark : Benchmark
+    backend : Backend
+        Runs folds of all classifiers in parallel; the results do not depend on it.
+
+    Returns
+    -------
+    list of Separation
+        In the order of the tasks.
+
+    Raises
+    ------
+    TableError
+        If a fold has no background in the window or in a sideband, or no signal is held out.
+    WindowError
+        If there is nothing to train on.
+    """
+    jobs = [replace(task, fold=fold) for task in tasks for fold in range(task.n_folds)]
+    folds = iter(_in_order(backend, jobs, benchmark))
+    by_task = [[next(folds) for _ in range(task.n_folds)] for task in tasks]
+    return [
+        Separation(mean_roc([fold.signal for fold in found]), mean_roc([fold.sculpting for fold in found]))
+        for found in by_task
+    ]
+
+
+def scan_features(task: FoldTask, benchmark: Benchmark, backend: Backend) -> FeatureScan:
+    """Measure what each feature of a task adds.
+
+    Parameters
+    ----------
+    task : FoldTask
+        With the features in question. `Supervised` says what a feature can add, another method what it does add there.
+    benchmark : Benchmark
+    backend : Backend
+
+    Returns
+    -------
+    FeatureScan
+    """
+    names = task.features
+    subsets = [names, *((name,) for name in names)]
+    if len(names) > 1:
+        subsets += [tuple(other for other in names if other != name) for name in names]
+    together, *rest = separations([replace(task, features=subset) for subset in subsets], benchmark, backend)
+    return FeatureScan(
+        together,
+        dict(zip(names, rest, strict=False)),
+        dict(zip(names, rest[len(names) :], strict=False)),
+    )
+
+
+def scan_simulation_weight(
+    task: FoldTask, weights: Sequence[float], benchmark: Benchmark, backend: Backend
+) -> dict[float, Separation]:
+    """Measure SA-CWoLa at several weights λ of the simulation (arXiv:2009.02205, fig. 5).
+
+    Parameters
+    ----------
+    task : FoldTask
+        Its method is replaced.
+    weights : sequence of float
+        Not negative; 0 is CWoLa.
+    benchmark : Benchmark
+        With simulation.
+    backend : Backend
+
+    Returns
+    -------
+    dict of float to Separation
+    """
+    tasks = [replace(task, method=SACWoLa(simulation_weight=weight)) for weight in weights]
+    return dict(zip(weights, separations(tasks, benchmark, backend), strict=True))
+
+
+def _in_order(backend: Backend, tasks: Sequence[FoldTask], benchmark: Benchmark) -> list[Separation]:
+    found = dict(backend.map(_measure_fold, tasks, shared=benchmark))
+    return [found[index] for index in range(len(tasks))]
+
+
+def _measure_fold(task: FoldTask, benchmark: Benchmark) -> Separation:
+    result = run_fold(task, benchmark.samples)
+    truth = benchmark.samples.is_signal()[result.rows]
+    data = benchmark.samples.data.table.take(result.rows)
+    background = EventTable(data, benchmark.samples.data.features).select(~truth)
+    scores, weight = _mean(result.scores[~truth]), _weight(background, "background")
+    window = task.window.in_signal(background.mjj)
+    lower, upper = task.window.in_lower(background.mjj), task.window.in_upper(background.mjj)
+    beside = np.concatenate([_normalised(weight[side], task, result) for side in (lower, upper)])
+    return Separation(
+        _signal_curve(task, benchmark.held_out, result, scores[window], weight[window]),
+        roc_curve(
+            scores[window],
+            np.concatenate([scores[lower], scores[upper]]),
+            signal_weight=weight[window],
+            background_weight=beside,
+        ),
+    )
+
+
+def _signal_curve(
+    task: FoldTask,
+    held_out: EventTable,
+    result: FoldResult,
+    background: NDArray[np.float64],
+    background_weight: NDArray[np.float64],
+) -> RocCurve:
+    signal = held_out.select(task.window.in_signal(held_out.mjj))
+    weight = _weight(signal, "held-out signal")
+    if result.scaling is not None:
+        signal = result.scaling.apply(signal)
+    scores = _mean(result.model.predict(signal.matrix(task.features)))
+    return roc_curve(scores, background, signal_weight=weight, background_weight=background_weight)
+
+
+def _mean(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = scores.mean(axis=1, dtype=np.float64)
+    return mean
+
+
+def _weight(table: EventTable, what: str) -> NDArray[np.float64]:
+    return positive_weights(table.weight, what)
+
+
+def _normalised(weight: NDArray[np.float64], task: FoldTask, result: FoldResult) -> NDArray[np.float64]:
+    if weight.sum() <= 0:
+        msg = (
+            f"window {task.window.name} GeV: no background of fold {result.fold} in one of the sidebands to measure "
+            "sculpting with. Use fewer folds, wider sidebands, or a fit range that holds them."
+        )
+        raise TableError(msg)
+    return np.asarray(weight / weight.sum())

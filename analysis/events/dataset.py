@@ -1,0 +1,170 @@
+"""One dataset: its files, its kind, and the cross-section, masses and slice of a simulated sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from analysis.core.notebook import facts
+from analysis.errors import DatasetError
+
+__all__ = ["OBSERVED", "Dataset", "Kind", "Slice"]
+
+
+Kind = Literal["data", "pseudodata", "background", "signal"]
+
+
+OBSERVED: tuple[Kind, ...] = ("data", "pseudodata")
+"""Kinds whose events are searched; the others are simulation that helps or that is looked for."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The part of a sample that is used, in a variable of the generator.
+
+    Attributes
+    ----------
+    variable : str
+        Event branch as the file spells it, such as "LHE_HT" or "Generator_binvar".
+    range : (low, high)
+        Half-open [low, high) in the unit of the branch; None where there is no limit.
+    """
+
+    variable: str
+    range: tuple[float | None, float | None]
+
+    @property
+    def low(self) -> float:
+        """Lower limit, minus infinity where there is none."""
+        return -math.inf if self.range[0] is None else self.range[0]
+
+    @property
+    def high(self) -> float:
+        """Upper limit, infinity where there is none."""
+        return math.inf if self.range[1] is None else self.range[1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the slice in the form of the datasets file."""
+        return {"variable": self.variable, "range": list(self.range)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Build a slice from `to_json`."""
+        low, high = document["range"]
+        return cls(document["variable"], (low, high))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset, ready to be processed.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        "data" (real), "pseudodata" (simulation that plays the data), "background" or "signal" (simulation).
+    format : str
+        Name of an input adapter, such as "nanoaod" or "delphes".
+    files : tuple of (str, str)
+        Path or URL, and tree, of each file.
+    xsec_pb, lumi_ifb : float or None
+        Cross-section (pb) and luminosity (fb⁻¹) to which simulation is normalised.
+    n_generated : float or None
+        Sum of generator weights before any cut, where the files do not tell.
+    masses : tuple of (str, float)
+        Particle names and masses (GeV) of a signal point; empty for anything else.
+    pt_hat_min : float or None
+        Generator threshold on p̂_T, GeV.
+    max_entries : int or None
+        Only the first so many events are used, counted over the files in order.
+    slice : Slice or None
+        Events outside are dropped, for samples that overlap.
+    stitch : str or None
+        Name of the group of samples that make one spectrum together.
+    """
+
+    name: str
+    kind: Kind
+    format: str
+    files: tuple[tuple[str, str], ...]
+    xsec_pb: float | None = None
+    lumi_ifb: float | None = None
+    n_generated: float | None = None
+    masses: tuple[tuple[str, float], ...] = ()
+    pt_hat_min: float | None = None
+    max_entries: int | None = None
+    slice: Slice | None = None
+    stitch: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {self.kind}, {self.format}, {len(self.files)} files)"
+
+    def _repr_html_(self) -> str:
+        shown = {"Kind": self.kind, "Format": self.format, "Files": [path for path, _ in self.files]}
+        rates = {"Cross-section [pb]": self.xsec_pb, "Luminosity [fb⁻¹]": self.lumi_ifb}
+        known = {name: value for name, value in {**rates, "Masses [GeV]": dict(self.masses)}.items() if value}
+        return facts(f"Dataset {self.name}", {**shown, **known})
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether the events are searched (data or pseudodata)."""
+        return self.kind in OBSERVED
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether the events are a simulated signal, be it as signal sample or mixed into pseudodata."""
+        return self.kind == "signal" or bool(self.masses)
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether weights are scaled to cross-section and luminosity: simulation that has both."""
+        return not self.is_observed and self.xsec_pb is not None and self.lumi_ifb is not None
+
+    def scale(self, sum_of_weights: float | None) -> float:
+        """Factor that normalises raw weights: 1000 · xsec_pb · lumi_ifb / sum of weights before cuts.
+
+        Parameters
+        ----------
+        sum_of_weights : float or None
+            Sum of generator weights before any cut; None where it is not known.
+
+        Returns
+        -------
+        float
+            1 for data and pseudodata, and where no cross-section is given.
+
+        Raises
+        ------
+        DatasetError
+            If the sum is needed but not known, or not positive.
+        """
+        if self.is_observed or self.xsec_pb is None or self.lumi_ifb is None:
+            return 1.0
+        if sum_of_weights is None or not sum_of_weights > 0:
+            msg = (
+                f"dataset {self.name}: the sum of generator weights before cuts is "
+                f"{'not known' if sum_of_weights is None else f'{sum_of_weights:g}'}, so the dataset cannot be "
+                "normalised to xsec_pb. Process it again, with metadata.n_generated if the files do not hold the sum."
+            )
+            raise DatasetError(msg)
+        return 1000.0 * self.xsec_pb * self.lumi_ifb / sum_of_weights
+
+    def to_runner(self) -> dict[str, Any]:
+        """Return the dataset in the form that coffea's Runner accepts."""
+        return {self.name: {"files": dict(self.files), "metadata": {"format": self.format, **self.run_metadata()}}}
+
+    def run_metadata(self) -> dict[str, Any]:
+        """Return what processing needs to know beside the files: kind and slice, JSON-ready."""
+        return {"kind": self.kind, "slice": None if self.slice is None else self.slice.to_json()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Build a dataset from `dataclasses.asdict` that went through JSON."""
+        values = dict(document)
+        values["files"] = tuple((path, tree) for path, tree in values["files"])
+        values["masses"] = tuple((name, mass) for name, mass in values["masses"])
+        if values.get("slice") is not None:
+            values["slice"] = Slice.from_json(values["slice"])
+        return cls(**values)

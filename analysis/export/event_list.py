@@ -1,0 +1,141 @@
+"""The events that pass a selection in a window, as a list for other programs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from analysis.errors import ConfigError, ResultsError, writing
+from analysis.events.table import EventTable
+from analysis.search.values import WindowResult
+
+__all__ = ["FORMATS", "ORDERS", "pick_events", "require_format", "write_events"]
+
+FORMATS = (".csv", ".parquet", ".txt")
+ORDERS = ("score", "identity")
+
+_IDENTITY = ("run", "luminosity_block", "event", "dataset")
+_SCORE = "score"
+
+
+def pick_events(
+    table: EventTable,
+    result: WindowResult,
+    selection: str,
+    scores: NDArray[np.float32],
+    *,
+    order: str = "score",
+) -> pa.Table:
+    """Take the events of a selection in exactly the window.
+
+    Parameters
+    ----------
+    table : EventTable
+        The searched events, in the order of the pass weights.
+    result : WindowResult
+        With pass weights.
+    selection : str
+        Name of one of its selections.
+    scores : (n_events,) float32
+        Member mean of the out-of-fold scores.
+    order : str
+        "score": highest first; "identity": by run, luminosity block and event.
+
+    Returns
+    -------
+    pyarrow.Table
+        Identity, `mjj` in GeV, `abs_dy`, features, `weight` (weight times pass weight: the column sums to `n_obs`) and
+        `score`. Undefined features are null.
+
+    Raises
+    ------
+    ResultsError
+        If the window failed, the arrays are of another number of events, or the events do not add up to the `n_obs` of
+        the selection.
+    """
+    names = [one.name for one in result.selections]
+    if result.passes is None or len(result.passes) != len(table) or len(scores) != len(table):
+        found = "none" if result.passes is None else f"{len(result.passes)} and {len(scores)}"
+        msg = (
+            f"window {result.window.name} GeV: expected pass weights and scores of {len(table)} events, found {found}"
+            f"{f' ({result.reason})' if result.reason else ''}. Run `cwola scan` again."
+        )
+        raise ResultsError(msg)
+    index = names.index(selection)
+    passes = result.passes[:, index].astype(np.float64)
+    rows = np.flatnonzero((passes > 0) & result.window.in_signal(table.mjj))
+    weight = table.weight[rows] * passes[rows]
+    _require_count(result, index, float(weight.sum()))
+    taken = table.table.take(rows)
+    columns: dict[str, Any] = {name: taken[name] for name in (*_IDENTITY, "event_id", "mjj", "abs_dy")}
+    columns["dataset"] = pc.cast(taken["dataset"], pa.string())
+    columns |= {name: pa.array(taken[name].to_numpy(), from_pandas=True) for name in table.feature_names}
+    picked = pa.table(columns | {"weight": weight, _SCORE: scores[rows]})
+    by_identity = [(name, "ascending") for name in (*_IDENTITY, "event_id")]
+    return picked.sort_by(by_identity if order == "identity" else [(_SCORE, "descending"), *by_identity])
+
+
+def _require_count(result: WindowResult, index: int, total: float) -> None:
+    selection = result.selections[index]
+    if selection.n_obs is None or abs(total - selection.n_obs) > 1e-6 * max(1.0, abs(selection.n_obs)):
+        msg = (
+            f"window {result.window.name} GeV, selection {selection.name}: {total:g} events pass, but results.json has "
+            f"n_obs = {selection.n_obs}. The folder does not fit together: run `cwola scan` again."
+        )
+        raise ResultsError(msg)
+
+
+def require_format(path: Path) -> None:
+    """Refuse a file name whose suffix is none of `FORMATS`.
+
+    Raises
+    ------
+    ConfigError
+        Naming those that there are.
+    """
+    if path.suffix not in FORMATS:
+        msg = f"--output {path}: expected a name that ends in {', '.join(FORMATS)}, found '{path.suffix}'."
+        raise ConfigError(msg)
+
+
+def write_events(picked: pa.Table, path: Path) -> None:
+    """Write a list of events atomically, in the format of the suffix.
+
+    Parameters
+    ----------
+    picked : pyarrow.Table
+        From `pick_events`.
+    path : pathlib.Path
+        `.csv` with a header, undefined values empty; `.parquet`; or `.txt` with a line run:luminosity block:event each,
+        as CMS tools read it.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is another one.
+    ResultsError
+        If the file cannot be written.
+    """
+    require_format(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix == ".parquet":
+                pq.write_table(picked, temporary)
+            elif path.suffix == ".csv":
+                pyarrow.csv.write_csv(picked, temporary, pyarrow.csv.WriteOptions(quoting_style="needed"))
+            else:
+                rows = zip(*(picked[name].to_pylist() for name in _IDENTITY[:3]), strict=True)
+                temporary.write_text("".join(f"{run}:{lumi}:{event}\n" for run, lumi, event in rows), encoding="utf-8")
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,203 @@
+"""What is injected, and what comes of it: records that go to workers and to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.regions import MassWindow
+from analysis.statistics import SignalSystematic
+
+__all__ = ["EfficiencyMap", "InjectedSelection", "Injection", "InjectionResult"]
+
+
+@dataclass(frozen=True)
+class Injection:
+    """One training with hidden signal.
+
+    Attributes
+    ----------
+    signal : str
+        Name of the sample.
+    window : MassWindow
+    strength : float
+        Expected number of injected events, of those that the event selection keeps, at any m_jj.
+    sampling : int
+        Number of the random choice of events, and of the training seed. Choices at several strengths are nested.
+    method : str
+    features : tuple of str
+    counted : bool
+        The injected events are searched too, for the display of sensitivity, instead of being left out of the counts.
+    """
+
+    signal: str
+    window: MassWindow
+    strength: float
+    sampling: int
+    method: str
+    features: tuple[str, ...]
+    counted: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready record."""
+        return {
+            "dataset": self.signal,
+            "window": self.window.to_json(),
+            "strength": self.strength,
+            "sampling": self.sampling,
+            "method": self.method,
+            "features": list(self.features),
+            "counted": self.counted,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Injection:
+        """Read what `to_json` wrote."""
+        return cls(
+            document["dataset"],
+            MassWindow.from_json(document["window"]),
+            document["strength"],
+            document["sampling"],
+            document["method"],
+            tuple(document["features"]),
+            document["counted"],
+        )
+
+
+@dataclass(frozen=True)
+class InjectedSelection:
+    """One selection of the classifiers that were trained with hidden signal.
+
+    Attributes
+    ----------
+    name : str
+    efficiency : float
+        Requested.
+    n_obs : float or None
+        Events of the data in the window; None while blinded.
+    background, background_error : float or None
+        From the sideband fit, events; the error holds that of a correction for non-closure.
+    weight : float
+        See `analysis.search.values.SelectionResult`.
+    signal, signal_error : float
+        Fraction of the selected signal events that this selection keeps in the window, and its statistical error; from
+        events that were not injected.
+    z : float or None
+        Of the counts; None while blinded.
+    absorbed : float or None
+        Fraction of these that the sideband fit takes for background; None where that could not be computed.
+    expected_z : float or None
+        Asimov significance of a signal of the injected strength.
+    observed : float or None
+        Limit in units of `Injection.strength`, without uncertainties of the signal; None while blinded.
+    expected : tuple of float
+        The same at -2 ... 2 standard deviations of the background; empty where there is none.
+    modifiers : tuple of SignalSystematic
+        Uncertainties of the signal.
+    reason : str or None
+        Why there is no limit.
+    """
+
+    name: str
+    efficiency: float
+    n_obs: float | None
+    background: float | None
+    background_error: float | None
+    weight: float
+    signal: float
+    signal_error: float
+    z: float | None = None
+    absorbed: float | None = None
+    expected_z: float | None = None
+    observed: float | None = None
+    expected: tuple[float, ...] = ()
+    modifiers: tuple[SignalSystematic, ...] = ()
+    reason: str | None = None
+
+    @property
+    def net(self) -> float:
+        """Fraction of the selected signal events that stands out over the fitted background."""
+        return self.signal * (1.0 - (self.absorbed or 0.0))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready record."""
+        document = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        modifiers = [{"name": m.name, "kind": m.kind, "up": m.up, "down": m.down} for m in self.modifiers]
+        return document | {"expected": list(self.expected), "modifiers": modifiers}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> InjectedSelection:
+        """Read what `to_json` wrote."""
+        modifiers = tuple(SignalSystematic(**one) for one in document["modifiers"])
+        return cls(**{**document, "expected": tuple(document["expected"]), "modifiers": modifiers})
+
+
+@dataclass(frozen=True)
+class EfficiencyMap:
+    """Efficiency of the selections in the plane of the jet masses, for data in the window and for signal.
+
+    Attributes
+    ----------
+    edges : tuple of two lists of float
+        Of m_1 and m_2, GeV.
+    data, signal : dict of str to list
+        Events of each selection by name, (n_1, n_2); data are absent while blinded.
+    """
+
+    edges: tuple[list[float], list[float]]
+    data: dict[str, list[list[float]]]
+    signal: dict[str, list[list[float]]]
+
+
+@dataclass(frozen=True)
+class InjectionResult:
+    """What one injection gave.
+
+    Attributes
+    ----------
+    injection : Injection
+    n_injected : int
+    selections : tuple of InjectedSelection
+        Inclusive first, which no injection changes: it is there without injection, and where injected events are
+        searched. Empty where the window failed.
+    maps : EfficiencyMap or None
+        Of the first sampling, where the events have masses of jets.
+    reason : str or None
+        Why the window failed.
+    """
+
+    injection: Injection
+    n_injected: int
+    selections: tuple[InjectedSelection, ...]
+    maps: EfficiencyMap | None = None
+    reason: str | None = None
+
+    def selection(self, name: str) -> InjectedSelection | None:
+        """Return the selection of a name, or None."""
+        return next((one for one in self.selections if one.name == name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready record."""
+        maps = self.maps
+        return {
+            **self.injection.to_json(),
+            "n_injected": self.n_injected,
+            "selections": [one.to_json() for one in self.selections],
+            "maps": None
+            if maps is None
+            else {"edges": list(maps.edges), "data": dict(maps.data), "signal": dict(maps.signal)},
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> InjectionResult:
+        """Read what `to_json` wrote."""
+        maps = document["maps"]
+        return cls(
+            Injection.from_json(document),
+            document["n_injected"],
+            tuple(InjectedSelection.from_json(one) for one in document["selections"]),
+            None if maps is None else EfficiencyMap((maps["edges"][0], maps["edges"][1]), maps["data"], maps["signal"]),
+            document["reason"],
+        )

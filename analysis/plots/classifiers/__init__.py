@@ -1,0 +1,3 @@
+"""Figures of the classifiers: scores, features, sculpting, ROC, importance."""
+
+__all__: list[str] = []

@@ -1,0 +1,225 @@
+"""The features of a window: inside, in both sidebands, and after the cut, before and after decorrelation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
+from numpy.typing import NDArray
+
+from analysis.events.schema import FeatureSpec
+from analysis.histograms.control import axis_label
+from analysis.plots.drawing import Sketch
+from analysis.plots.events.control import italic
+from analysis.plots.panels import add_heading, add_panels, simplify_ticks, window_title
+from analysis.plots.style import PALETTE, format_p_value, selection_label
+from analysis.regions import window_name
+
+__all__ = ["FeatureArtists", "draw_feature", "feature_figures", "usable_selection"]
+
+Array = NDArray[np.float64]
+
+_REGIONS = {
+    "window": ("Window", "black", "-"),
+    "lower": ("Lower sideband", PALETTE[0], "--"),
+    "upper": ("Upper sideband", PALETTE[1], "-."),
+}
+_CUT_COLOR = PALETTE[2]
+_MIN_EVENTS = 25.0
+"""A selection with fewer effective events has no shape to show."""
+
+_EVENTS_PER_POINT, _EVENTS_PER_STEP = 6.0, 12.0
+_GROUPS = (1, 2, 5, 10)
+_HEADROOM = 1.08
+_LARGE, _SMALL = (3.4, 2.8), (3.4, 2.1)
+_MARGINS = (1.05, 0.3, 0.9, 2.1)
+"""Size of few and of many panels, and around all of them: left, right, bottom, top; inches."""
+
+_TEST_SIZE = 15
+
+
+@dataclass(frozen=True)
+class FeatureArtists:
+    """What `draw_feature` drew.
+
+    Attributes
+    ----------
+    regions : dict of str to matplotlib.patches.StepPatch
+        Of the window and the sidebands, as far as they are there, each of unit sum; neighbouring bins are joined where
+        one of them has few events.
+    cut : matplotlib.container.ErrorbarContainer or None
+        The window after the selection, of unit sum; bins are joined likewise.
+    """
+
+    regions: dict[str, StepPatch]
+    cut: ErrorbarContainer | None
+
+
+def feature_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+    """List `features_<window>`, from the documents of `diagnostics.json`."""
+    for one in windows:
+        if "features" in one:
+            low, high = one["window"]["signal"]
+            yield Sketch(
+                f"features_{window_name((low, high))}",
+                _figure,
+                (one["features"]["features"], (low, high), one["blinded"]),
+            )
+
+
+def draw_feature(
+    feature: Mapping[str, Any], selection: str | None = None, *, ax: Axes, scaled: bool = False
+) -> FeatureArtists:
+    """Draw one feature.
+
+    Parameters
+    ----------
+    feature : mapping
+        Item of "features" of the section "features" of `diagnostics.json`.
+    selection : str, optional
+        Draw the window after this one too.
+    ax : matplotlib.axes.Axes
+    scaled : bool
+        Draw the percentiles instead, which must be there.
+
+    Returns
+    -------
+    FeatureArtists
+    """
+    content = feature["scaled" if scaled else "original"]
+    edges = np.array(content["edges"])
+    regions = {name: _arrays(content["regions"][name]) for name in _REGIONS if name in content["regions"]}
+    joined = max((_joined(*one, _EVENTS_PER_STEP) for one in regions.values()), default=1)
+    shapes = {name: _shape(values, joined) for name, (values, _) in regions.items()}
+    patches = {
+        name: ax.stairs(
+            shape, edges[::joined], label=_REGIONS[name][0], color=_REGIONS[name][1], ls=_REGIONS[name][2], lw=2
+        )
+        for name, shape in shapes.items()
+        if shape.any()
+    }
+    cut = None if selection is None else _draw_cut(content["selections"][selection], edges, selection, ax)
+    spec = FeatureSpec(feature["name"], feature["label"], feature["unit"], (1, 0.0, 1.0))
+    label = italic(axis_label(spec))
+    ax.set_xlabel(f"Percentile of {italic(spec.label)}" if scaled else label)
+    ax.set_xlim(0.0, 1.0) if scaled else ax.set_xlim(*_occupied(edges[::joined], list(shapes.values())))
+    ax.set_ylim(0.0, _HEADROOM * ax.dataLim.y1 if ax.dataLim.y1 > 0 else 1.0)
+    if (test := content["difference"]) is not None:
+        quality = (
+            rf"$\chi^2$/ndof = {test['chi2']:.1f}/{test['ndof']}, $\mathit{{p}} = {format_p_value(test['p_value'])}$"
+        )
+        ax.set_title(quality, loc="right", fontsize=_TEST_SIZE)
+    return FeatureArtists(patches, cut)
+
+
+def usable_selection(features: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the tightest selection that leaves enough events in the window for a shape; None where none does."""
+    found = {}
+    for name, one in (features[0]["original"]["selections"] if features else {}).items():
+        events = sum(one["values"])
+        if events > 0 and events**2 >= _MIN_EVENTS * sum(one["variances"]):
+            found[name] = events
+    return min(found, key=lambda name: found[name]) if found else None
+
+
+def _arrays(one: Mapping[str, Any]) -> tuple[Array, Array]:
+    return np.array(one["values"], np.float64), np.array(one["variances"], np.float64)
+
+
+def _shape(values: Array, joined: int) -> Array:
+    """Part of the events in a bin, on average over those that are joined."""
+    steps = values.reshape(-1, joined).sum(axis=1)
+    return steps / steps.sum() / joined if steps.sum() > 0 else np.zeros(steps.shape)
+
+
+def _draw_cut(one: Mapping[str, Any], edges: Array, selection: str, ax: Axes) -> ErrorbarContainer | None:
+    values, variances = _arrays(one)
+    total = values.sum()
+    if total <= 0:
+        return None
+    joined = _joined(values, variances, _EVENTS_PER_POINT)
+    values, variances = (part.reshape(-1, joined).sum(axis=1) for part in (values, variances))
+    wide = edges[::joined]
+    filled = values != 0
+    return ax.errorbar(
+        ((wide[1:] + wide[:-1]) / 2)[filled],
+        values[filled] / total / joined,
+        yerr=np.sqrt(variances[filled]) / total / joined,
+        xerr=(np.diff(wide) / 2)[filled],
+        fmt="s",
+        color=_CUT_COLOR,
+        markersize=5,
+        linewidth=1.5,
+        label=f"Window, {selection_label(selection)}",
+    )
+
+
+def _joined(values: Array, variances: Array, wanted: float) -> int:
+    """Choose how many neighbouring bins make one, so that they hold so many effective events on average."""
+    if values.sum() <= 0:
+        return 1
+    events = values.sum() ** 2 / variances.sum()
+    fitting = [size for size in _GROUPS if len(values) % size == 0]
+    for size in fitting:
+        filled = np.count_nonzero(values.reshape(-1, size).sum(axis=1))
+        if events / filled >= wanted:
+            return size
+    return fitting[-1]
+
+
+def _occupied(edges: Array, shapes: Sequence[Array]) -> tuple[float, float]:
+    filled = np.flatnonzero(np.max(shapes, axis=0)) if shapes else np.array([], np.int64)
+    if not len(filled):
+        return float(edges[0]), float(edges[-1])
+    return float(edges[filled[0]]), float(edges[filled[-1] + 1])
+
+
+def _figure(features: Sequence[Mapping[str, Any]], window: tuple[float, float], blinded: bool) -> tuple[Figure, Axes]:
+    selection = usable_selection(features)
+    decorrelated = any(one["scaled"] is not None for one in features)
+    columns = 2 if len(features) <= 4 else 3 if len(features) <= 9 else 4
+    blocks = [features[start : start + columns] for start in range(0, len(features), columns)]
+    rows = [(block, scaled) for block in blocks for scaled in ((False, True) if decorrelated else (False,))]
+    spaces = [0.0, *[0.85] * (columns - 1)]
+    figure, panels = add_panels(_LARGE if len(rows) <= 3 else _SMALL, _MARGINS, spaces, len(rows), 1.15)
+    for (block, scaled), line in zip(rows, panels, strict=True):
+        for number, ax in enumerate(line):
+            if number >= len(block) or (scaled and block[number]["scaled"] is None):
+                ax.axis("off")
+                continue
+            draw_feature(block[number], selection, ax=ax, scaled=scaled)
+            simplify_ticks(ax)
+            if number == 0 or line[number - 1].axison is False:
+                ax.set_ylabel("Part per bin")
+    heading = add_heading(figure, window_title(window, blinded=blinded), panels[0])
+    _legend(figure, panels, features)
+    return figure, heading
+
+
+def _legend(figure: Figure, panels: Sequence[Sequence[Axes]], features: Sequence[Mapping[str, Any]]) -> None:
+    found: dict[str, Artist] = {}
+    for ax in (ax for line in panels for ax in line):
+        found |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    notes = []
+    if any(one["original"]["difference"] is not None for one in features):
+        notes.append("χ²: window against both sidebands")
+    if further := [italic(one["label"]) for one in features if not one["trained"]]:
+        notes.append(f"not trained on: {', '.join(further)}")
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1 - 0.5 / figure.get_figheight()),
+        ncols=2,
+        title="; ".join(notes) or None,
+        title_fontsize="medium",
+        fontsize="medium",
+        borderaxespad=0.2,
+    )

@@ -1,0 +1,164 @@
+"""The two jet masses in a window and its sidebands, and where its classifiers select."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis.plots.drawing import Sketch
+from analysis.plots.panels import add_heading, add_panels, draw_scale, simplify_ticks, window_title
+from analysis.plots.signals.efficiency_maps import draw_plane, efficiency_norm
+from analysis.plots.style import selection_label
+from analysis.regions import window_name
+
+__all__ = ["draw_density", "draw_passing", "draw_pull", "draw_score", "mass_figures"]
+
+Array = NDArray[np.float64]
+
+_SIZE, _ALONE, _SPACE = (3.6, 3.4), (6.0, 5.0), 0.6
+_MARGINS = (1.1, 1.5, 0.85, 1.0)
+"""Size of a panel beside others and alone, space between two, and around them: left, right, bottom, top; inches."""
+
+_TITLE_SIZE = 17
+_PULL = "Difference / error"
+
+_MAPPED = 2
+"""So many of the tightest selections are drawn."""
+
+_PULL_RANGE = (3.0, 5.0)
+"""The end of the colours of pulls is between these."""
+
+
+def mass_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+    """List `masses_<window>` and `classifier_map_<window>`, from the documents of `diagnostics.json`."""
+    for one in windows:
+        if "masses" in one and any(_filled(one["masses"], name) for name in one["masses"]["regions"]):
+            low, high = one["window"]["signal"]
+            name = window_name((low, high))
+            yield Sketch(f"masses_{name}", _masses, (one["masses"], (low, high), one["blinded"]))
+            if one["masses"]["score"] is not None:
+                yield Sketch(f"classifier_map_{name}", _classifier_map, (one["masses"], (low, high)))
+
+
+def draw_density(masses: Mapping[str, Any], name: str, norm: Normalize, *, ax: Axes) -> QuadMesh:
+    """Draw how the events are distributed over the plane.
+
+    Parameters
+    ----------
+    masses : mapping
+        Section "masses" of `diagnostics.json`.
+    name : str
+        "window", "lower", "upper" or "combined", which must be there.
+    norm : matplotlib.colors.Normalize
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    matplotlib.collections.QuadMesh
+        Parts of the events in each cell, masked where there are none.
+    """
+    return draw_plane(masses["edges"], _density(_plane(masses, name)), norm, ax=ax)
+
+
+def draw_pull(masses: Mapping[str, Any], *, ax: Axes) -> QuadMesh:
+    """Draw the window against what both sidebands predict, in units of the error; see `draw_density`."""
+    pull = _array(masses["pull"])
+    reach = float(np.clip(np.nanmax(np.abs(pull), initial=0.0), *_PULL_RANGE))
+    return draw_plane(masses["edges"], pull, Normalize(-reach, reach), ax=ax, cmap="RdBu_r")
+
+
+def draw_score(masses: Mapping[str, Any], *, ax: Axes) -> QuadMesh:
+    """Draw the mean score of the events in the window; see `draw_density`."""
+    score = _array(masses["score"])
+    return draw_plane(masses["edges"], score, Normalize(np.nanmin(score), np.nanmax(score)), ax=ax, cmap="cividis")
+
+
+def draw_passing(masses: Mapping[str, Any], selection: str, *, ax: Axes) -> QuadMesh:
+    """Draw the part of the window that a selection keeps; see `draw_density`."""
+    return draw_plane(masses["edges"], _array(masses["passing"][selection]), efficiency_norm(), ax=ax)
+
+
+def _array(plane: Any) -> Array:
+    """With NaN for null."""
+    return np.array(plane, np.float64)
+
+
+def _plane(masses: Mapping[str, Any], name: str) -> Array:
+    return _array(masses["combined"] if name == "combined" else masses["regions"][name])
+
+
+def _filled(masses: Mapping[str, Any], name: str) -> bool:
+    return name in masses["regions"] and bool((_plane(masses, name) > 0).any())
+
+
+def _density(plane: Array) -> Array:
+    total = plane.sum()
+    return np.where(plane > 0, plane / total if total > 0 else np.nan, np.nan)
+
+
+def _masses(masses: Mapping[str, Any], window: tuple[float, float], blinded: bool) -> tuple[Figure, Axes]:
+    titles = {"lower": "Lower sideband", "window": "Window", "upper": "Upper sideband"}
+    shown = {name: title for name, title in titles.items() if _filled(masses, name)}
+    if masses["combined"] is not None:
+        shown["combined"] = f"Both, {masses['expected']:.4g} expected"
+    norm = _common_norm([_density(_plane(masses, name)) for name in shown])
+    number = len(shown) + (masses["pull"] is not None)
+    spaces = [0.0, *[_SPACE] * (min(number, 3) - 1)]
+    figure, grid = add_panels(_SIZE if number > 1 else _ALONE, _MARGINS, spaces, (number + 2) // 3, 0.5)
+    panels = [ax for line in grid for ax in line]
+    for (name, title), ax in zip(shown.items(), panels, strict=False):
+        mesh = draw_density(masses, name, norm, ax=ax)
+        ax.set_title(title, loc="right", fontsize=_TITLE_SIZE)
+    draw_scale(mesh, "Part per cell", ax=grid[0][-1])
+    if masses["pull"] is not None:
+        draw_scale(draw_pull(masses, ax=panels[number - 1]), _PULL, ax=panels[number - 1], extend="both")
+        panels[number - 1].set_title("Window − both sidebands", loc="right", fontsize=_TITLE_SIZE)
+    _finish(panels, number)
+    return figure, add_heading(figure, window_title(window, blinded=blinded), grid[0])
+
+
+def _classifier_map(masses: Mapping[str, Any], window: tuple[float, float]) -> tuple[Figure, Axes]:
+    names = _tightest(masses)
+    spaces = [0.0, _MARGINS[1], _SPACE][: 1 + len(names)]
+    figure, (panels,) = add_panels(_SIZE, _MARGINS, spaces, 1)
+    draw_scale(draw_score(masses, ax=panels[0]), "Mean score", ax=panels[0])
+    panels[0].set_title("All events", loc="right", fontsize=_TITLE_SIZE)
+    for name, ax in zip(names, panels[1:], strict=True):
+        passing = draw_passing(masses, name, ax=ax)
+        ax.set_title(selection_label(name).capitalize(), loc="right", fontsize=_TITLE_SIZE)
+    if names:
+        draw_scale(passing, "Part that passes", ax=panels[-1])
+    _finish(panels, len(panels))
+    return figure, add_heading(figure, window_title(window, blinded=False), panels)
+
+
+def _tightest(masses: Mapping[str, Any]) -> list[str]:
+    events = _plane(masses, "window")
+    kept = {name: float(np.nansum(_array(plane) * events)) for name, plane in masses["passing"].items()}
+    return sorted(kept, key=lambda name: kept[name])[:_MAPPED][::-1]
+
+
+def _finish(panels: Sequence[Axes], number: int) -> None:
+    """Label the outer axes alone, and hide panels that are not used."""
+    for place, ax in enumerate(panels):
+        simplify_ticks(ax)
+        ax.set_axis_on() if place < number else ax.set_axis_off()
+        if place + 3 < number:
+            ax.tick_params(labelbottom=False)
+            ax.set_xlabel("")
+        if place % 3:
+            ax.tick_params(labelleft=False)
+            ax.set_ylabel("")
+
+
+def _common_norm(planes: Sequence[Array]) -> LogNorm:
+    filled = np.concatenate([plane[np.isfinite(plane)] for plane in planes])
+    lowest, highest = (float(filled.min()), float(filled.max())) if len(filled) else (0.1, 1.0)
+    return LogNorm(lowest, max(highest, 1.1 * lowest))

@@ -1,0 +1,3 @@
+"""Figures that lay several searches over one another."""
+
+__all__: list[str] = []

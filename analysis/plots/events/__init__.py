@@ -1,0 +1,3 @@
+"""Figures of selected events: cutflow and control plots."""
+
+__all__: list[str] = []

@@ -1,0 +1,140 @@
+"""What each cut does, by dataset: what it leaves, and what it alone rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.plots.drawing import Sketch
+from analysis.plots.style import PALETTE
+from analysis.results.documents import cut_order
+
+__all__ = ["cutflow_figures", "draw_cutflow", "draw_n_minus_one"]
+
+Cuts = Mapping[str, Mapping[str, float]]
+
+_LOGARITHMIC_BELOW = 0.1
+
+_NAMES = {
+    "all": "All events",
+    "two_jets": "Two jets",
+    "lumi_mask": "Certified",
+    "finite_kinematics": "Finite momenta",
+    "jet_id": "Jet ID",
+    "jet_pt": r"$p_T$",
+    "leading_pt": r"Leading $p_T$",
+    "abs_eta": r"$|\eta|$",
+    "jet_mass": r"$m_j$",
+    "abs_dy": r"$|\Delta y|$, validation",
+    "mjj_min": r"$m_{jj}$ above",
+    "mjj_max": r"$m_{jj}$ below",
+    "search": r"$|\Delta y|$, search",
+}
+"""Cuts that are written otherwise than their names say."""
+
+_BARS = 0.8
+"""Part of the distance of two cuts that the bars of all datasets fill."""
+
+
+def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
+    """Draw the part of all events, by sum of weights, that is left after each cut.
+
+    Parameters
+    ----------
+    cutflow : mapping of dataset to cut to {"events", "weight"}
+        What is left after each cut, in order; the first row is everything.
+    ax : matplotlib.axes.Axes
+        Cuts from top to bottom; the part on a logarithmic scale where a dataset keeps less than a tenth.
+
+    Returns
+    -------
+    dict of str to matplotlib.lines.Line2D
+        By dataset. A sum of weights that is not positive has no point.
+    """
+    rows = _rows(cutflow)
+    lines, smallest = {}, 1.0
+    for i, (name, cuts) in enumerate(cutflow.items()):
+        total = next(iter(cuts.values()))["weight"]
+        parts = {cut: left["weight"] / total for cut, left in cuts.items() if total > 0 and left["weight"] > 0}
+        smallest = min([smallest, *parts.values()])
+        positions = [rows[cut] for cut in parts]
+        color = PALETTE[i % len(PALETTE)]
+        lines[name] = ax.plot(list(parts.values()), positions, marker="o", color=color, label=name)[0]
+    if smallest < _LOGARITHMIC_BELOW:
+        ax.set_xscale("log")
+    else:
+        ax.set_xlim(0, 1.05)
+    ax.set_xlabel("Left of all events")
+    _label_rows(rows, ax)
+    return lines
+
+
+def draw_n_minus_one(
+    cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts], *, ax: Axes
+) -> dict[str, BarContainer]:
+    """Draw the part of the events that pass all other cuts, by sum of weights, that each cut rejects.
+
+    Parameters
+    ----------
+    cutflow, n_minus_one : mapping of dataset to cut to {"events", "weight"}
+        What is left after each cut, and what passes all the others.
+    ax : matplotlib.axes.Axes
+        The cuts of the cutflow from top to bottom.
+
+    Returns
+    -------
+    dict of str to matplotlib.container.BarContainer
+        By dataset, one bar per cut of `n_minus_one` whose other cuts leave something.
+    """
+    rows = _rows(cutflow)
+    height = _BARS / max(len(n_minus_one), 1)
+    bars = {}
+    for i, (name, cuts) in enumerate(n_minus_one.items()):
+        passed = cutflow[name][list(cuts)[-1]]["weight"] if cuts else 0.0
+        rejected = {cut: 1 - passed / left["weight"] for cut, left in cuts.items() if left["weight"] > 0}
+        positions = [rows[cut] + height * (i + 0.5) - _BARS / 2 for cut in rejected]
+        color = PALETTE[i % len(PALETTE)]
+        bars[name] = ax.barh(positions, list(rejected.values()), height, color=color, label=name)
+    largest = max((float(bar.get_width()) for one in bars.values() for bar in one), default=0.0)
+    ax.set_xlim(0, min(1.0, 1.2 * largest) or 1.0)
+    ax.set_xlabel("Rejected of what passes all other cuts")
+    _label_rows(rows, ax)
+    return bars
+
+
+def cutflow_figures(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Iterator[Sketch]:
+    """List the figure `cutflow`: cutflow and N-1 of all datasets side by side, where there are any.
+
+    Parameters
+    ----------
+    cutflow, n_minus_one : mapping of dataset to cut to {"events", "weight"}
+
+    Yields
+    ------
+    Sketch
+    """
+    if cutflow:
+        yield Sketch("cutflow", _cutflow, (cutflow, n_minus_one))
+
+
+def _cutflow(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(13.0, 2.5 + 0.45 * len(_rows(cutflow))), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    draw_n_minus_one(cutflow, n_minus_one, ax=right)
+    draw_cutflow(cutflow, ax=left)
+    left.legend(loc="best")
+    return figure, left
+
+
+def _rows(cutflow: Mapping[str, Cuts]) -> dict[str, int]:
+    return {cut: i for i, cut in enumerate(cut_order(cutflow))}
+
+
+def _label_rows(rows: Mapping[str, int], ax: Axes) -> None:
+    ax.set_yticks(list(rows.values()), [_NAMES.get(cut, cut.replace("_", " ").capitalize()) for cut in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.minorticks_off()

@@ -1,0 +1,3 @@
+"""Figures of signal samples: limits, strengths, efficiency maps, impacts."""
+
+__all__: list[str] = []

@@ -1,0 +1,260 @@
+"""Limits on signal samples against the masses of their particles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection, PathCollection
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from analysis.plots.signals.limit_values import RULE_LABELS, LimitSet, sort_limits
+from analysis.plots.style import BAND_COLORS, PALETTE, label_logarithmic, mass_label
+
+__all__ = ["MassLimitArtists", "PlaneArtists", "Quantity", "draw_limit_plane", "draw_mass_limits"]
+
+Array = NDArray[np.float64]
+Quantity = Literal["expected", "observed", "ratio", "efficiency"]
+
+_HEADROOM = 0.46
+"""Part of the logarithmic range that is added above the limits, for the legend."""
+
+_LINES: Mapping[str, tuple[str, str, float]] = {
+    "inclusive": (PALETTE[0], "-.", 2.2),
+    "naive": (PALETTE[3], ":", 1.8),
+}
+"""Colour, style and width."""
+
+_MARKER_POINTS = (10.0, 52.0)
+"""Smallest and largest markers in the plane."""
+
+_TEXT_POINTS = 30.0
+"""Smaller markers hold no number."""
+
+
+@dataclass(frozen=True)
+class MassLimitArtists:
+    """What `draw_mass_limits` drew.
+
+    Attributes
+    ----------
+    observed : matplotlib.lines.Line2D or None
+        None while blinded.
+    expected : matplotlib.lines.Line2D
+    one_sigma, two_sigma : matplotlib.collections.Collection
+        Bands, or bars where there is one mass only.
+    inclusive, naive : matplotlib.lines.Line2D or None
+        Expected limits.
+    legend : matplotlib.legend.Legend
+    """
+
+    observed: Line2D | None
+    expected: Line2D
+    one_sigma: Collection
+    two_sigma: Collection
+    inclusive: Line2D | None
+    naive: Line2D | None
+    legend: Legend
+
+
+def draw_mass_limits(limits: Sequence[Mapping[str, Any]], rule: str, *, ax: Axes) -> MassLimitArtists:
+    """Draw limits against m_A: expected with bands, observed, and the expected inclusive and naive ones.
+
+    Parameters
+    ----------
+    limits : sequence of mapping
+        Items of "limits" of `results.json` that differ in m_A alone. Of several samples with the same masses the first
+        is drawn.
+    rule : str
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    MassLimitArtists
+    """
+    shown = sort_limits(limits, rule).distinct()
+    mass = np.array([one.masses["A"] for one in shown.signals])
+    two_sigma, one_sigma = (_draw_band(mass, shown, sigma, ax) for sigma in (2, 1))
+    (expected,) = ax.plot(
+        mass, shown.column("limit", 2), "o--", color="black", mfc="white", markersize=6, label="Expected"
+    )
+    observed = None
+    if np.isfinite(seen := shown.column("limit")).any():
+        (observed,) = ax.plot(mass, seen, "o-", color="black", markersize=7, label="Observed", zorder=4)
+    inclusive, naive = (_draw_other(mass, shown, name, ax) for name in _LINES)
+    ax.set(xlabel=mass_label("A"), ylabel=shown.label)
+    ax.set_title(f"Rule {rule}", loc="right")
+    ax.set_title(_fixed(shown), loc="left")
+    _set_ranges(mass, shown, ax)
+    handles = [one for one in (observed, expected, one_sigma, two_sigma, inclusive, naive) if one is not None]
+    legend = ax.legend(handles=handles, loc="upper right")
+    return MassLimitArtists(observed, expected, one_sigma, two_sigma, inclusive, naive, legend)
+
+
+def _draw_band(mass: Array, shown: LimitSet, sigma: int, ax: Axes) -> Collection:
+    low, high = shown.column("limit", 2 - sigma), shown.column("limit", 2 + sigma)
+    color, label = BAND_COLORS[sigma - 1], f"Expected $\\pm {sigma}\\sigma$"
+    if len(mass) == 1:
+        return ax.vlines(mass, low, high, color=color, linewidth=18 / sigma, label=label, zorder=2 - 0.5 * sigma)
+    return ax.fill_between(mass, low, high, color=color, linewidth=0, label=label, zorder=2 - 0.5 * sigma)
+
+
+def _draw_other(mass: Array, shown: LimitSet, name: str, ax: Axes) -> Line2D | None:
+    values = shown.column(name, 2)
+    if np.isnan(values).all():
+        return None
+    color, style, width = _LINES[name]
+    label = RULE_LABELS["inclusive" if name == "inclusive" else "fixed-efficiency"]
+    marker = ("D" if name == "inclusive" else "X") if len(mass) == 1 else ""
+    (line,) = ax.plot(
+        mass, values, color=color, linestyle=style, linewidth=width, marker=marker, label=f"{label}, expected", zorder=3
+    )
+    line.set(markersize=8, markeredgecolor="white")
+    line.set_gapcolor("white" if name == "naive" else None)  # to be seen on the bands
+    return line
+
+
+def _fixed(shown: LimitSet) -> str:
+    """Write the masses that all signals share."""
+    masses = {name: mass for one in shown.signals for name, mass in one.masses.items() if name != "A"}
+    return ", ".join(f"{mass_label(name, unit=False)} = {mass:g} GeV" for name, mass in sorted(masses.items()))
+
+
+def _set_ranges(mass: Array, shown: LimitSet, ax: Axes) -> None:
+    ax.set_yscale("log")
+    if len(mass):
+        margin = 0.03 * float(np.ptp(mass)) or 0.1 * float(mass[0])
+        ax.set_xlim(mass.min() - margin, mass.max() + margin)
+    columns = [shown.column(name, part) for name in ("limit", "inclusive", "naive") for part in _parts(name)]
+    values = np.concatenate(columns)
+    drawn = values[values > 0]
+    if drawn.size:
+        low, high = drawn.min() / 1.4, drawn.max() * 1.2
+        ax.set_ylim(low, high * (high / low) ** _HEADROOM)
+        label_logarithmic(ax.yaxis)
+
+
+def _parts(name: str) -> tuple[int | None, ...]:
+    return (None, 0, 1, 2, 3, 4) if name == "limit" else (2,)
+
+
+@dataclass(frozen=True)
+class PlaneArtists:
+    """What `draw_limit_plane` drew.
+
+    Attributes
+    ----------
+    points : matplotlib.collections.PathCollection
+        One marker a signal; its array holds the values.
+    numbers : tuple of matplotlib.text.Text
+        The values; empty where they do not fit.
+    colorbar : matplotlib.colorbar.Colorbar
+    """
+
+    points: PathCollection
+    numbers: tuple[Text, ...]
+    colorbar: Colorbar
+
+
+def draw_limit_plane(
+    limits: Sequence[Mapping[str, Any]],
+    rule: str,
+    quantity: Quantity = "expected",
+    *,
+    ax: Axes,
+    scans: Sequence[Mapping[str, Any]] = (),
+) -> PlaneArtists | None:
+    """Draw limits, or the efficiency behind them, in the plane of m_B and m_C.
+
+    Parameters
+    ----------
+    limits : sequence of mapping
+        Items of "limits" of `results.json` with one m_A. Of several samples with the same masses the first is drawn.
+    rule : str
+    quantity : {"expected", "observed", "ratio", "efficiency"}
+        The ratio is that of the expected limit to the one of the inclusive search. The efficiency is that of the
+        selection for the signal, at the injected strength that the limit is read at.
+    ax : matplotlib.axes.Axes
+    scans : sequence of mapping
+        "injections" of `limits.json`, for the efficiency.
+
+    Returns
+    -------
+    PlaneArtists or None
+        None where no signal has the quantity, such as observed limits while blinded.
+    """
+    shown = sort_limits(limits, rule, scans).distinct()
+    values = _values(shown, quantity)
+    known = np.isfinite(values) & (values > 0)
+    if not known.any():
+        return None
+    x, y = (np.array([one.masses[name] for one in shown.signals])[known] for name in "BC")
+    size = _place(x, y, ax)
+    low, high = values[known].min(), values[known].max()
+    norm = Normalize(0, max(high, 1)) if quantity == "ratio" else _norm(low, high)
+    points = ax.scatter(x, y, s=size**2, c=values[known], norm=norm, cmap="viridis", marker="s", zorder=2)
+    colorbar = ax.figure.colorbar(points, ax=ax, label=_label(shown, quantity), pad=0.02)
+    if isinstance(norm, LogNorm):
+        label_logarithmic(colorbar.ax.yaxis)
+    numbers = _write(x, y, values[known], norm, size, ax)
+    ax.set(xlabel=mass_label("B"), ylabel=mass_label("C"))
+    return PlaneArtists(points, numbers, colorbar)
+
+
+def _values(shown: LimitSet, quantity: Quantity) -> Array:
+    if quantity == "ratio":
+        return np.asarray(shown.column("limit", 2) / shown.column("inclusive", 2))
+    if quantity == "efficiency":
+        return np.array([one.efficiency for one in shown.signals])
+    return shown.column("limit", None if quantity == "observed" else 2)
+
+
+def _label(shown: LimitSet, quantity: Quantity) -> str:
+    if quantity == "ratio":
+        return "Expected limit / that of the inclusive search"
+    if quantity == "efficiency":
+        return r"Signal efficiency $\mathit{\epsilon}$ at the limit"
+    return f"{quantity.capitalize()} limit {shown.quantity}"
+
+
+def _norm(low: float, high: float) -> Normalize:
+    return (LogNorm if high > 10 * low else Normalize)(low / 1.05, high * 1.05)
+
+
+def _short(value: float) -> str:
+    return f"{value:#.2g}".rstrip(".") if value < 100 else f"{value:.0f}"
+
+
+def _place(x: Array, y: Array, ax: Axes) -> float:
+    """Set the ranges, and return the size of markers in points with which none covers another."""
+    for axis, values in (("x", x), ("y", y)):
+        margin = 0.14 * float(np.ptp(values)) or 0.2 * float(values[0])
+        ax.set(**{f"{axis}lim": (values.min() - margin, values.max() + margin)})
+    places = ax.transData.transform(np.stack([x, y], axis=1)) / ax.figure.dpi * 72
+    apart = np.abs(places[:, None] - places[None]).max(axis=2)
+    closest = apart[apart > 0].min() if (apart > 0).any() else np.inf
+    return float(np.clip(0.65 * closest, *_MARKER_POINTS))
+
+
+def _write(x: Array, y: Array, values: Array, norm: Normalize, size: float, ax: Axes) -> tuple[Text, ...]:
+    if size < _TEXT_POINTS:
+        return ()
+    return tuple(
+        ax.text(
+            *(at, height, _short(value)),
+            color="black" if norm(value) > 0.55 else "white",
+            ha="center",
+            va="center",
+            fontsize=float(np.clip(0.3 * size, 9, 15)),
+            zorder=3,
+        )
+        for at, height, value in zip(x, y, values, strict=True)
+    )

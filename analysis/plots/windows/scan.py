@@ -1,0 +1,211 @@
+"""Local p-values of all windows and selections."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, log10
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.ticker import NullFormatter
+from scipy import stats
+
+from analysis.plots.style import MASS_LABEL, SelectionStyle, format_p_value, selection_label, selection_styles
+from analysis.regions import MassWindow
+from analysis.search.seeds import n_seeds
+from analysis.search.values import WindowResult
+from analysis.statistics import DiscoveryResult, GlobalResult
+
+__all__ = ["ScanArtists", "draw_scan"]
+
+_SMALLEST = 1e-305
+"""p-values that are smaller, or zero because a float cannot hold them, are drawn here."""
+
+_SMALLEST_RANGE_Z = 3.5
+_GLOBAL_COLOR = "0.25"
+_LEVEL_DISTANCE = 0.04
+"""Smallest distance of two labelled levels, as a part of the height of the axes."""
+
+_HEADROOM = 0.28
+"""Part of the logarithmic range that is added above p = 1, for the legend."""
+
+
+@dataclass(frozen=True)
+class ScanArtists:
+    """What `draw_scan` drew.
+
+    Attributes
+    ----------
+    points : dict of str to matplotlib.container.ErrorbarContainer
+        By selection.
+    levels : tuple of matplotlib.lines.Line2D
+        Lines at whole standard deviations.
+    global_levels : tuple of matplotlib.lines.Line2D
+        Lines at the local p-values of whole global standard deviations.
+    missing : tuple of matplotlib.lines.Line2D
+        One cross per window without, or selection with no, p-value.
+    text : matplotlib.text.Text or None
+        Global p-value.
+    legend : matplotlib.legend.Legend
+    """
+
+    points: dict[str, ErrorbarContainer]
+    levels: tuple[Line2D, ...]
+    global_levels: tuple[Line2D, ...]
+    missing: tuple[Line2D, ...]
+    text: Text | None
+    legend: Legend
+
+
+def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: GlobalResult | None = None) -> ScanArtists:
+    """Draw the local p-value of every window and selection.
+
+    Parameters
+    ----------
+    results : sequence of WindowResult
+    ax : matplotlib.axes.Axes
+    global_result : GlobalResult, optional
+        Written above the axes. Its number of looks n gives the lines of global significance,
+        p_local = 1 - (1 - p_global)^(1/n) as for independent looks (Šidák, J. Am. Stat. Assoc. 62 (1967) 626); where
+        looks share events, the global significance is at least that.
+
+    Returns
+    -------
+    ScanArtists
+    """
+    names = tuple(dict.fromkeys(selection.name for result in results for selection in result.selections))
+    found = {name: _found(results, name) for name in names}
+    styles = selection_styles(names)
+    points = {name: _draw_points(found[name], name, styles[name], ax) for name in names}
+    _set_range(results, [discovery.p0 for pairs in found.values() for _, discovery in pairs], ax)
+    levels = _draw_levels(ax)
+    global_levels = _draw_global_levels(global_result, ax)
+    missing = _draw_missing(results, styles, ax)
+    text = None
+    if global_result is not None and global_result.p0 is not None:
+        text = ax.set_title(_global_text(global_result, results), loc="right")
+    legend = ax.legend(
+        handles=[*points.values(), *global_levels[:1], *missing[:1]], loc="upper left", ncols=2, columnspacing=1.2
+    )
+    return ScanArtists(points, levels, global_levels, missing, text, legend)
+
+
+def _found(results: Sequence[WindowResult], name: str) -> list[tuple[MassWindow, DiscoveryResult]]:
+    return [
+        (result.window, selection.discovery)
+        for result in results
+        for selection in result.selections
+        if selection.name == name and selection.discovery is not None
+    ]
+
+
+def _draw_points(
+    found: Sequence[tuple[MassWindow, DiscoveryResult]], name: str, style: SelectionStyle, ax: Axes
+) -> ErrorbarContainer:
+    signal = np.array([window.signal for window, _ in found]).reshape(-1, 2)
+    return ax.errorbar(
+        signal.mean(axis=1),
+        [max(discovery.p0, _SMALLEST) for _, discovery in found],
+        xerr=(signal[:, 1] - signal[:, 0]) / 2,
+        color=style.color,
+        marker=style.marker,
+        markersize=8,
+        linestyle="none",
+        elinewidth=1.4,
+        label=selection_label(name),
+    )
+
+
+def _set_range(results: Sequence[WindowResult], p_values: Sequence[float], ax: Axes) -> None:
+    lowest = max(min([stats.norm.sf(_SMALLEST_RANGE_Z), *p_values]), _SMALLEST)
+    signal = np.array([result.window.signal for result in results]).reshape(-1, 2)
+    margin = 0.03 * np.ptp(signal)
+    ax.set_yscale("log")
+    _set_ticks(lowest, ax)
+    ax.set(
+        xlim=(signal.min() - margin, signal.max() + margin),
+        ylim=(max(lowest**1.08, sys.float_info.min), lowest**-_HEADROOM),
+        xlabel=MASS_LABEL,
+        ylabel=r"Local $\mathit{p}_0$",
+    )
+
+
+def _set_ticks(lowest: float, ax: Axes) -> None:
+    """Ticks at powers of ten, none above 1, where there is only the legend."""
+    decades = min(ceil(-log10(lowest) * 1.08), -sys.float_info.min_10_exp)
+    step = ceil(decades / 10)
+    exponents = range(0, -decades - 1, -step)
+    ax.set_yticks([10.0**exponent for exponent in exponents])
+    minor = [digit * 10.0**-k for k in range(1, decades + 1) for digit in range(2, 10)] if step == 1 else []
+    ax.set_yticks(minor, minor=True)
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _draw_levels(ax: Axes) -> tuple[Line2D, ...]:
+    """Lines at p = 1/2 and at whole standard deviations, as many as can be labelled."""
+    bottom, top = np.log10(ax.get_ylim())
+    lines, last = [], np.inf
+    for z in range(40):
+        position = stats.norm.logsf(z) / np.log(10)
+        if position < bottom or (z > 0 and last - position < _LEVEL_DISTANCE * (top - bottom)):
+            continue
+        last = position
+        lines.append(ax.axhline(10**position, color="0.6", linestyle=":", linewidth=1, zorder=0))
+        ax.text(1.012, 10**position, f"{z}$\\sigma$", transform=ax.get_yaxis_transform(), va="center", fontsize="small")
+    return tuple(lines)
+
+
+def _draw_global_levels(result: GlobalResult | None, ax: Axes) -> tuple[Line2D, ...]:
+    """Lines at 1, 2, 3 ... global standard deviations, labelled inside the axes, as far as they are apart."""
+    if result is None or result.p0 is None or not result.n_trials:
+        return ()
+    bottom, top = np.log10(ax.get_ylim())
+    lines, last = [], np.inf
+    for z in range(1, 40):
+        local = -np.expm1(np.log1p(-stats.norm.sf(z)) / result.n_trials)
+        position = np.log10(local) if local > 0 else -np.inf
+        if position < bottom or last - position < _LEVEL_DISTANCE * (top - bottom):
+            break
+        last = position
+        style: dict[str, Any] = {"color": _GLOBAL_COLOR, "linestyle": (0, (6, 4)), "linewidth": 1.2, "zorder": 0}
+        lines.append(ax.axhline(local, label=f"Global significance ({result.n_trials} looks)", **style))
+        place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "bottom"}
+        ax.text(0.99, local, f"{z}$\\sigma$", color=_GLOBAL_COLOR, fontsize="x-small", **place)
+    return tuple(lines)
+
+
+def _draw_missing(results: Sequence[WindowResult], styles: dict[str, SelectionStyle], ax: Axes) -> tuple[Line2D, ...]:
+    crosses: list[Line2D] = []
+    for result in results:
+        lost = [selection.name for selection in result.selections if selection.discovery is None]
+        colors = ["black"] if not result.selections else [styles[name].color for name in lost]
+        for i, color in enumerate(colors):
+            (cross,) = ax.plot(
+                [sum(result.window.signal) / 2],
+                [0.025 + 0.03 * i],
+                transform=ax.get_xaxis_transform(),
+                color=color,
+                marker="x",
+                markersize=9,
+                markeredgewidth=2,
+                linestyle="none",
+                label="no result",
+            )
+            crosses.append(cross)
+    return tuple(crosses)
+
+
+def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
+    bound = "upper-bound" in result.method
+    at_most, at_least = (r"\leq", r"\geq") if bound else ("=", "=")
+    z = "" if result.z is None else rf" ($\mathit{{z}} {at_least} {result.z:.1f}$)"
+    trainings = n_seeds(windows)
+    of = f" of {trainings} trainings" if trainings > 1 else ""  # the points are those of the first
+    return rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${of}{z}, {result.method_text}"

@@ -1,0 +1,322 @@
+"""The m_jj spectrum of one selection in one window, with the background fit, signals and the pulls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import fill
+from typing import Any
+
+import mplhep
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgb
+from matplotlib.container import ErrorbarContainer
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from analysis.background import BackgroundFit
+from analysis.errors import WindowError
+from analysis.plots.counts import shown_counts
+from analysis.plots.style import (
+    MASS_LABEL,
+    PALETTE,
+    format_count,
+    format_p_value,
+    format_with_error,
+    plain,
+    pull_label,
+    selection_label,
+)
+from analysis.regions import MassWindow
+from analysis.search.values import SelectionResult, WindowResult
+from analysis.signals.shapes import SignalShape, true_counts
+
+__all__ = ["SpectrumArtists", "draw_regions", "draw_spectrum"]
+
+Array = NDArray[np.float64]
+
+_FIT_COLOR, _WINDOW_COLOR, _SIDEBAND_COLOR = PALETTE[2], PALETTE[1], PALETTE[3]
+_CURVE_POINTS_PER_BIN = 4
+_SMALLEST_REACH = 3.0
+_HEADROOM = 0.40
+"""Part of the logarithmic range that is added above the spectrum, for the legend."""
+
+_HIDDEN_COLOR = PALETTE[0]
+_SIGNAL_LINES = ((PALETTE[5], "--"), ("#00735c", "-."))
+_LABEL_WIDTH = 38
+"""Longest line of a label of a signal, characters."""
+
+_LINE_HEIGHT = 0.053
+"""Of a line of the legend, of the height of the axes."""
+
+_LEGEND_LEFT, _TEXT_LEFT, _TEXT_HEIGHT = 0.42, 0.75, 0.14
+"""Where legend and text begin, and how high the text is, of the axes."""
+
+
+@dataclass(frozen=True)
+class SpectrumArtists:
+    """What `draw_spectrum` drew.
+
+    Attributes
+    ----------
+    data : matplotlib.container.ErrorbarContainer
+        One point per bin that is shown; the masked bins are NaN while blinded.
+    curve : matplotlib.lines.Line2D
+        The fit, in events per fit bin.
+    band : matplotlib.collections.PolyCollection
+        Its uncertainty.
+    pulls, pull_band : matplotlib.patches.StepPatch
+        Pulls, and the uncertainty of the fit in the same unit.
+    text : matplotlib.text.Text
+        Counts in the window.
+    legend : matplotlib.legend.Legend
+    hidden : matplotlib.patches.StepPatch or None
+        The signal that is hidden in pseudodata; None where there is none, and while blinded.
+    signals : tuple of matplotlib.patches.StepPatch
+        Samples, alone.
+    """
+
+    data: ErrorbarContainer
+    curve: Line2D
+    band: PolyCollection
+    pulls: StepPatch
+    pull_band: StepPatch
+    text: Text
+    legend: Legend
+    hidden: StepPatch | None = None
+    signals: tuple[StepPatch, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is drawn: counts and errors of the fit bins, NaN where hidden."""
+
+    edges: Array
+    counts: Array
+    errors: Array
+    window: MassWindow
+    selected: SelectionResult
+    fit: BackgroundFit
+    hidden: bool
+    truth: Array | None
+
+
+def draw_spectrum(
+    result: WindowResult,
+    selection: str,
+    *,
+    ax: Axes,
+    ax_pull: Axes,
+    blinded: bool = False,
+    signals: Sequence[SignalShape] = (),
+) -> SpectrumArtists:
+    """Draw the spectrum of one selection, the fit to it, and the pulls below.
+
+    What of pseudodata is hidden signal is drawn as well, as many events as there are.
+
+    Parameters
+    ----------
+    result : WindowResult
+    selection : str
+        Name of a selection that has a fit.
+    ax, ax_pull : matplotlib.axes.Axes
+        For the spectrum, and for the pulls (n - b) / sqrt(w b), w the mean weight. They should share the x axis.
+    blinded : bool
+        Show no data inside the mask, no count, no significance and no hidden signal. A result that was made blinded is
+        always drawn so.
+    signals : sequence of SignalShape
+        Samples that are drawn as lines.
+
+    Returns
+    -------
+    SpectrumArtists
+
+    Raises
+    ------
+    WindowError
+        If the window has no such selection, or that has no fit.
+    """
+    content = _content(result, selection, blinded=blinded)
+    regions = draw_regions(content.window, ax, ax_pull)
+    curve, band = _draw_fit(content, ax)
+    data = _draw_data(content, ax)
+    hidden = _draw_hidden(content, ax)
+    shapes = tuple(_draw_signal(one, content.edges, index, ax) for index, one in enumerate(signals))
+    pulls, pull_band = _draw_pulls(content, ax_pull)
+    ax.set_title(f"Selection: {selection_label(selection)}", loc="right")
+    handles: list[Any] = [data, curve, band, *([hidden] if hidden else []), *shapes, *regions]
+    legend = ax.legend(handles=handles, loc="upper right")
+    foot = 0.97 - _LINE_HEIGHT * sum(1 + str(one.get_label()).count("\n") for one in handles)
+    _set_range(content, signals, foot, ax)
+    text = ax.text(
+        *(0.965, foot - 0.02, _summary(content)), transform=ax.transAxes, ha="right", va="top", fontsize="small"
+    )
+    return SpectrumArtists(data, curve, band, pulls, pull_band, text, legend, hidden, shapes)
+
+
+def _content(result: WindowResult, name: str, *, blinded: bool) -> _Content:
+    selected = {selection.name: selection for selection in result.selections}.get(name)
+    if selected is None or selected.fit is None or result.spectrum is None:
+        reason = result.reason or (selected.reason if selected else f"it has no selection '{name}'")
+        msg = f"window {result.window.name} GeV, selection {name}: there is no fit to draw: {reason}"
+        raise WindowError(msg)
+    hidden = blinded or selected.n_obs is None
+    counts, errors = shown_counts(result, name, hidden=hidden)
+    truth = None if hidden else true_counts(result.truth, name)
+    return _Content(result.edges, counts, errors, result.window, selected, selected.fit, hidden, truth)
+
+
+def draw_regions(window: MassWindow, ax: Axes, *below: Axes) -> list[Artist]:
+    """Shade the window, hatch the rest of the mask, mark the sidebands at the foot; return one artist of each.
+
+    Parameters
+    ----------
+    window : MassWindow
+    ax : matplotlib.axes.Axes
+        Against m_jj in GeV.
+    *below : matplotlib.axes.Axes
+        Others, without the sidebands.
+
+    Returns
+    -------
+    list of matplotlib.artist.Artist
+        Of window, mask and sidebands, with labels for a legend.
+    """
+    for axes in (*below, ax):
+        signal = axes.axvspan(*window.signal, color=_WINDOW_COLOR, alpha=0.22, linewidth=0, zorder=0)
+        margins = [
+            axes.axvspan(*side, facecolor="none", edgecolor="0.65", hatch="////", linewidth=0, zorder=0)
+            for side in ((window.mask[0], window.signal[0]), (window.signal[1], window.mask[1]))
+        ]
+    sidebands = [
+        ax.axvspan(*side, ymax=0.018, color=_SIDEBAND_COLOR, alpha=0.8, linewidth=0, zorder=1)
+        for side in (window.lower, window.upper)
+    ]
+    signal.set_label(f"Signal window {_range(window.signal)}")
+    margins[0].set_label(f"Left out of the fit: {_range(window.mask)}")
+    sidebands[0].set_label("Training sidebands")
+    return [signal, margins[0], sidebands[0]]
+
+
+def _draw_fit(content: _Content, ax: Axes) -> tuple[Line2D, PolyCollection]:
+    edges, fit = content.edges, content.fit
+    fine = np.linspace(edges[0], edges[-1], _CURVE_POINTS_PER_BIN * (len(edges) - 1) + 1)
+    fraction, covariance = fit.expected(fine)
+    expected, error = _CURVE_POINTS_PER_BIN * fraction, _CURVE_POINTS_PER_BIN * np.sqrt(np.diag(covariance))
+    centre = (fine[1:] + fine[:-1]) / 2
+    p_value = format_p_value(fit.p_value)
+    quality = f"$\\chi^2$/ndof = {fit.deviance:.1f}/{fit.ndof}, $\\mathit{{p}} = {p_value}$"
+    (curve,) = ax.plot(
+        centre, expected, color=_FIT_COLOR, linewidth=2, label=f"Fit {fit.function.name}, {quality}", zorder=3
+    )
+    band = ax.fill_between(
+        centre,
+        expected - error,
+        expected + error,
+        color=_FIT_COLOR,
+        alpha=0.3,
+        linewidth=0,
+        label=r"Fit $\pm 1\sigma$",
+        zorder=2,
+    )
+    return curve, band
+
+
+def _draw_data(content: _Content, ax: Axes) -> ErrorbarContainer:
+    container: ErrorbarContainer = mplhep.histplot(
+        content.counts,
+        content.edges,
+        yerr=content.errors,
+        histtype="errorbar",
+        color="black",
+        markersize=8,
+        label="Observed",
+        ax=ax,
+        zorder=4,
+    )[0].errorbar
+    return container
+
+
+def _draw_hidden(content: _Content, ax: Axes) -> StepPatch | None:
+    if content.truth is None:
+        return None
+    return ax.stairs(
+        content.truth,
+        content.edges,
+        fill=True,
+        facecolor=(*to_rgb(_HIDDEN_COLOR), 0.3),
+        edgecolor=_HIDDEN_COLOR,
+        hatch="\\\\\\",
+        linewidth=1.4,
+        label="Hidden signal (truth)",
+        zorder=2.5,
+    )
+
+
+def _draw_signal(one: SignalShape, edges: Array, index: int, ax: Axes) -> StepPatch:
+    color, line = _SIGNAL_LINES[index % len(_SIGNAL_LINES)]
+    return ax.stairs(
+        one.counts,
+        edges,
+        color=color,
+        linestyle=line,
+        linewidth=2.2,
+        label=fill(plain(one.dataset), _LABEL_WIDTH) + f"\n{one.scale:.2g} × sample ({one.origin})",
+        zorder=3.5,
+    )
+
+
+def _draw_pulls(content: _Content, ax: Axes) -> tuple[StepPatch, StepPatch]:
+    expected, covariance = content.fit.expected(content.edges)
+    weight = content.selected.weight
+    pulls = (content.counts - expected) / np.sqrt(weight * expected)
+    error = np.sqrt(np.diag(covariance) / (weight * expected))
+    bars = ax.stairs(pulls, content.edges, baseline=0, fill=True, color="0.35", zorder=2)
+    band = ax.stairs(error, content.edges, baseline=-error, fill=True, color=_FIT_COLOR, alpha=0.35, zorder=3)
+    ax.axhline(0, color="black", linewidth=0.8)
+    low, high = min(-_SMALLEST_REACH, np.nanmin(pulls)), max(_SMALLEST_REACH, np.nanmax(pulls))
+    margin = 0.08 * (high - low)
+    ax.set(xlabel=MASS_LABEL, ylabel=pull_label(weighted=weight != 1), ylim=(low - margin, high + margin))
+    return bars, band
+
+
+def _set_range(content: _Content, signals: Sequence[SignalShape], foot: float, ax: Axes) -> None:
+    """Set the range of the axes; what is drawn stays below the legend, whose foot is given, and the text."""
+    edges = content.edges
+    filled = content.counts[content.counts > 0]
+    highest = np.max([np.nan_to_num(content.counts), *(one.counts for one in signals)], axis=0)
+    low, high = 0.3 * filled.min(), 1.2 * highest.max()
+    decades = (1 + _HEADROOM) * np.log10(high / low)
+    for left, height in ((_LEGEND_LEFT, foot), (_TEXT_LEFT, foot - _TEXT_HEIGHT)):
+        beneath = highest[edges[1:] > edges[0] + left * (edges[-1] - edges[0])].max()
+        if beneath > 0:
+            decades = max(decades, np.log10(1.8 * beneath / low) / (height - 0.02))
+    ax.set_yscale("log", nonpositive="clip")
+    ax.set(
+        xlim=(edges[0], edges[-1]),
+        ylim=(low, low * 10**decades),
+        ylabel=f"Events / {edges[1] - edges[0]:g} GeV",
+    )
+
+
+def _summary(content: _Content) -> str:
+    selected, lines = content.selected, []
+    if content.hidden or selected.n_obs is None:
+        lines.append("Blinded")
+    else:
+        lines.append(f"$\\mathit{{n}} = {format_count(selected.n_obs)}$")
+    if selected.background is not None and selected.total_error is not None:
+        lines.append(f"$\\mathit{{b}}$ = {format_with_error(selected.background, selected.total_error)}")
+    if selected.discovery is not None and not content.hidden:
+        lines.append(f"$\\mathit{{z}} = {round(selected.discovery.z, 1) + 0.0:.1f}$")
+    return "\n".join(lines)
+
+
+def _range(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:g}–{interval[1]:g} GeV"

@@ -1,0 +1,160 @@
+"""Upper limits of one selection, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from analysis.plots.style import BAND_COLORS, MASS_LABEL, selection_label
+from analysis.search.values import WindowResult
+from analysis.statistics import LimitResult
+
+__all__ = ["LimitArtists", "draw_limits"]
+
+Array = NDArray[np.float64]
+
+_HEADROOM = 0.4
+"""Part of the logarithmic range that is added above the limits, for the legend."""
+
+
+@dataclass(frozen=True)
+class LimitArtists:
+    """What `draw_limits` drew.
+
+    Attributes
+    ----------
+    observed : matplotlib.lines.Line2D or None
+        None while blinded.
+    expected : matplotlib.lines.Line2D
+    one_sigma, two_sigma : matplotlib.collections.PolyCollection
+    legend : matplotlib.legend.Legend
+    """
+
+    observed: Line2D | None
+    expected: Line2D
+    one_sigma: PolyCollection
+    two_sigma: PolyCollection
+    legend: Legend
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """Corners of the lines and bands; NaN interrupts them.
+
+    `mass` is (n_corners,) in GeV, `observed` (n_corners,) and `expected` (5, n_corners) in events; `centres` are the
+    corners that are window centres.
+    """
+
+    mass: Array
+    observed: Array
+    expected: Array
+    centres: list[int]
+
+
+def draw_limits(results: Sequence[WindowResult], selection: str, *, ax: Axes, blinded: bool = False) -> LimitArtists:
+    """Draw observed and expected limits of one selection at the window centres.
+
+    The limits are on visible events at fixed selection: no credit is given for what the classifier would learn from
+    more signal. Neighbouring windows share events, so the lines between them only guide the eye. A window without a
+    limit interrupts them; one with no neighbour is drawn over its whole width.
+
+    Parameters
+    ----------
+    results : sequence of WindowResult
+    selection : str
+        Name of the selection.
+    ax : matplotlib.axes.Axes
+    blinded : bool
+        Draw expected limits only.
+
+    Returns
+    -------
+    LimitArtists
+    """
+    outline = _outline(results, selection)
+    bands = [
+        ax.fill_between(
+            outline.mass,
+            outline.expected[2 - sigma],
+            outline.expected[2 + sigma],
+            color=BAND_COLORS[sigma - 1],
+            linewidth=0,
+            label=f"Expected $\\pm {sigma}\\sigma$",
+            zorder=2 - sigma,
+        )
+        for sigma in (1, 2)
+    ]
+    (expected,) = ax.plot(
+        outline.mass, outline.expected[2], color="black", linestyle="--", linewidth=1.8, label="Expected"
+    )
+    observed = None if blinded else _draw_observed(outline, ax)
+    _set_range(results, outline, ax)
+    ax.set_title(selection_label(selection), loc="right")
+    legend = ax.legend(
+        handles=[artist for artist in (observed, expected, *bands) if artist is not None],
+        loc="upper right",
+        title="Visible events at fixed selection",
+        title_fontsize="small",
+    )
+    return LimitArtists(observed, expected, bands[0], bands[1], legend)
+
+
+def _outline(results: Sequence[WindowResult], selection: str) -> _Outline:
+    ordered = sorted(results, key=lambda result: result.window.signal)
+    limits = [_limit(result, selection) for result in ordered]
+    rows: list[tuple[float, float, tuple[float, ...]]] = []
+    centres: list[int] = []
+    for i, (result, limit) in enumerate(zip(ordered, limits, strict=True)):
+        low, high = result.window.signal
+        alone = not any(limits[max(i - 1, 0) : i] + limits[i + 1 : i + 2])
+        masses = ((low, (low + high) / 2, high) if alone else ((low + high) / 2,)) if limit else (low,)
+        centres += [len(rows) + len(masses) // 2] if limit else []
+        rows += [(mass, *_values(limit)) for mass in masses]
+    return _Outline(
+        np.array([row[0] for row in rows]),
+        np.array([row[1] for row in rows]),
+        np.array([row[2] for row in rows]).reshape(-1, 5).T,
+        centres,
+    )
+
+
+def _limit(result: WindowResult, selection: str) -> LimitResult | None:
+    return next((selected.limit for selected in result.selections if selected.name == selection), None)
+
+
+def _values(limit: LimitResult | None) -> tuple[float, tuple[float, ...]]:
+    """Observed and expected limits, NaN where there is none."""
+    if limit is None:
+        return np.nan, (np.nan,) * 5
+    return np.nan if limit.observed_events is None else limit.observed_events, limit.expected_events
+
+
+def _draw_observed(outline: _Outline, ax: Axes) -> Line2D | None:
+    if np.isnan(outline.observed).all():
+        return None
+    (line,) = ax.plot(
+        outline.mass, outline.observed, color="black", marker="o", markevery=outline.centres, label="Observed", zorder=3
+    )
+    return line
+
+
+def _set_range(results: Sequence[WindowResult], outline: _Outline, ax: Axes) -> None:
+    ax.set_yscale("log")
+    levels = {limit.level for result in results for chosen in result.selections if (limit := chosen.limit)}
+    confidence = f"{100 * (1 - min(levels)):.3g}% CL " if levels else ""
+    ax.set(xlabel=MASS_LABEL, ylabel=f"{confidence}CLs upper limit [visible events]")
+    edges = [edge for result in results for edge in result.window.signal]
+    if edges:
+        ax.set_xlim(min(edges), max(edges))
+    values = np.concatenate([outline.expected.ravel(), outline.observed])
+    drawn = values[values > 0]
+    if drawn.size:
+        low, high = drawn.min() / 1.5, drawn.max()
+        ax.set_ylim(low, high * (high / low) ** _HEADROOM)

@@ -1,0 +1,146 @@
+"""Several searches side by side: what they are called, what they have in common, and which settings differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from analysis.config import SearchConfig
+from analysis.errors import ConfigError
+from analysis.regions import MassWindow
+from analysis.search.values import SelectionResult, WindowResult
+
+__all__ = ["ComparedSearch", "Varied", "distinct_labels", "require_common_windows", "varied_setting"]
+
+_OTHER_SECTIONS = ("plots", "plugins")
+"""Sections of the configuration that no number of a search depends on."""
+
+
+@dataclass(frozen=True)
+class ComparedSearch:
+    """One of several searches.
+
+    Attributes
+    ----------
+    label : str
+    windows : tuple of WindowResult
+    limits : tuple of dict
+        "limits" of `results.json`.
+    settings : dict of str to Any
+        Values of the configuration by their full names, such as "learning.method".
+    blinded : bool
+    performance : dict of str to dict
+        Section "performance" of `diagnostics.json`, by name of the window; empty where the truth is not known.
+    """
+
+    label: str
+    windows: tuple[WindowResult, ...]
+    limits: tuple[dict[str, Any], ...]
+    settings: dict[str, Any]
+    blinded: bool
+    performance: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        label: str,
+        results: Mapping[str, Any],
+        windows: Sequence[WindowResult],
+        config: SearchConfig,
+        *,
+        diagnostics: Sequence[Mapping[str, Any]] = (),
+    ) -> Self:
+        """Build one from `results.json`, the windows it was assembled from, their configuration and diagnostics."""
+        settings = _flat(config.model_dump(mode="json", exclude=set(_OTHER_SECTIONS)))
+        performance = {
+            MassWindow.from_json(one["window"]).name: one["performance"]
+            for one in diagnostics
+            if one.get("performance")
+        }
+        limits = tuple(results.get("limits", ()))
+        return cls(label, tuple(windows), limits, settings, results["blinded"], performance)
+
+    def find(self, window: str, selection: str) -> SelectionResult | None:
+        """Return a selection of a window by their names; None where there is none."""
+        return next(
+            (
+                one
+                for result in self.windows
+                if result.window.name == window
+                for one in result.selections
+                if one.name == selection
+            ),
+            None,
+        )
+
+
+@dataclass(frozen=True)
+class Varied:
+    """The one setting that several searches differ in.
+
+    Attributes
+    ----------
+    name : str
+        Full name, such as "learning.simulation_weight".
+    values : tuple of float
+        One a search.
+    """
+
+    name: str
+    values: tuple[float, ...]
+
+
+def distinct_labels(paths: Sequence[Path]) -> list[str]:
+    """Name folders as short as tells them apart: by their own name, or with as many parents as are needed."""
+    parts = [path.absolute().parts for path in paths]
+    for depth in range(1, max(map(len, parts)) + 1):
+        labels = ["/".join(one[-depth:]) for one in parts]
+        if len(set(labels)) == len(labels):
+            return labels
+    msg = f"{paths[0]} is given more than once. Name different results folders."
+    raise ConfigError(msg)
+
+
+def require_common_windows(searches: Sequence[ComparedSearch]) -> None:
+    """Refuse searches that nothing can be compared of.
+
+    Raises
+    ------
+    ConfigError
+        If no window is in all of them.
+    """
+    names = [{result.window.name for result in search.windows} for search in searches]
+    if not set.intersection(*names):
+        found = "; ".join(
+            f"{one.label}: {', '.join(sorted(of)) or 'none'}" for one, of in zip(searches, names, strict=True)
+        )
+        msg = f"the searches have no window in common ({found}). Compare searches of the same windows."
+        raise ConfigError(msg)
+
+
+def varied_setting(searches: Sequence[ComparedSearch]) -> Varied | None:
+    """Return the one numeric setting that differs between searches, each with its own value; None where there is none.
+
+    So a scan of a setting, such as the weight of the simulation of SA-CWoLa (arXiv:2009.02205), is several searches.
+    """
+    names = dict.fromkeys(name for search in searches for name in search.settings)
+    different = [
+        name for name in names if any(one.settings.get(name) != searches[0].settings.get(name) for one in searches)
+    ]
+    if len(different) != 1:
+        return None
+    values = [search.settings.get(different[0]) for search in searches]
+    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return Varied(different[0], tuple(numbers)) if len(set(numbers)) == len(searches) else None
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found

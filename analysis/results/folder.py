@@ -1,0 +1,405 @@
+"""A results folder on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import hist
+import numpy as np
+import uhi.io.json
+from numpy.typing import NDArray
+
+from analysis.config import SearchConfig
+from analysis.core.digests import digest
+from analysis.core.notebook import facts
+from analysis.errors import ResultsError, writing
+from analysis.results.documents import check_results, software_versions
+from analysis.results.files import read_spectrum, replacing, write_json, write_spectrum, write_text
+from analysis.results.record_folder import RecordFolder
+from analysis.results.unblinding import unblinding_records
+from analysis.results.windows import fill_window, read_window
+from analysis.search.seeds import join_seeds
+from analysis.search.values import WindowResult
+from analysis.statistics import GlobalResult
+
+__all__ = ["ResultsFolder"]
+
+
+class ResultsFolder(RecordFolder):
+    """A results folder on disk.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    create : bool
+        Make the folder if it is not there.
+
+    Raises
+    ------
+    ResultsError
+        If the folder cannot be made or written, or does not exist and may not be made.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        super().__init__(path)
+        if not create and not path.is_dir():
+            msg = f"there is no results folder {path}. Run `cwola run --output {path}` first, or name another --output."
+            raise ResultsError(msg)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"cannot make the results folder {path}: {error.strerror}. Name another one with --output."
+            raise ResultsError(msg) from error
+        if not os.access(path, os.W_OK):
+            msg = f"the results folder {path} cannot be written. Name another one with --output."
+            raise ResultsError(msg)
+
+    def __repr__(self) -> str:
+        return f"ResultsFolder({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        stages = {"Events": "process.json", "Search": "results.json", "Validation": "validation.json"}
+        there = {name: (self.path / file).exists() for name, file in {**stages, "Limits": "limits.json"}.items()}
+        windows = sorted(path.parent.name for path in self._windows.glob("[!.]*/window.json"))
+        return facts(f"Results in {self.path}", {**there, "Windows [GeV]": windows, "Figures": self.plots.is_dir()})
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the selected events."""
+        return self.path / "parts"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of the figures."""
+        return self.path / "plots"
+
+    @property
+    def log(self) -> Path:
+        """Log file."""
+        return self.path / "cwola.log"
+
+    def save_config(self, config: SearchConfig) -> None:
+        """Write the resolved configuration."""
+        write_json(self.path / "config.json", config.model_dump(mode="json"))
+
+    def save_process(self, document: Mapping[str, Any]) -> None:
+        """Write the record of the processing stage."""
+        write_json(self.path / "process.json", document)
+
+    def load_process(self) -> dict[str, Any]:
+        """Read the record of the processing stage.
+
+        Raises
+        ------
+        ResultsError
+            If the stage has not run.
+        """
+        return self.read_json("process.json", "process")
+
+    def save_window(self, key: str, result: WindowResult, *, inputs: str = "") -> None:
+        """Write one training of a window, replacing what was there of it.
+
+        Parameters
+        ----------
+        key : str
+            Digest of all that the result depends on.
+        result : WindowResult
+        inputs : str
+            Digest of the events alone, so that arrays with one value per event can be put beside them again.
+        """
+        seed = result.training_seed
+        target = (self._seeds / str(seed) if seed else self._windows) / result.window.name
+        with replacing(target) as folder:
+            fill_window(folder, {"key": key, "inputs": inputs}, result)
+
+    def save_global(self, key: str, result: GlobalResult) -> None:
+        """Write the global result with the digest of all that it depends on."""
+        write_json(self.path / "global.json", {"key": key, **asdict(result)})
+
+    def load_global(self, key: str) -> GlobalResult | None:
+        """Read the global result; None where there is none, or one of other windows or settings."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            document = json.loads((self.path / "global.json").read_text(encoding="utf-8"))
+            if document.pop("key") == key:
+                return GlobalResult(**document)
+        return None
+
+    def load_windows(self, keys: Sequence[str]) -> dict[str, WindowResult]:
+        """Read the windows that are there, by key; models stay on disk.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            The wanted windows; others are not read.
+
+        Returns
+        -------
+        dict of str to WindowResult
+            In the order of `keys`; those that are not on disk are left out.
+        """
+        found: dict[str, WindowResult] = {}
+        for path in self._window_files():
+            with suppress(OSError, EOFError, ValueError, KeyError, BadZipFile):
+                document = json.loads(path.read_text(encoding="utf-8"))
+                if document["key"] in keys:
+                    found[document["key"]] = read_window(path.parent, document)
+        return {key: found[key] for key in keys if key in found}
+
+    def load_scores(self, name: str, *, inputs: str) -> NDArray[np.float32]:
+        """Read the out-of-fold scores of one window.
+
+        Parameters
+        ----------
+        name : str
+            Of the window, such as "3300-3700".
+        inputs : str
+            Digest of the events that the scores shall be of.
+
+        Returns
+        -------
+        (n_events,) float32
+            Member mean, NaN outside the fit range; in the order of the searched events.
+
+        Raises
+        ------
+        ResultsError
+            If there are none, as in a folder of an older version, or they are of other events.
+        """
+        self.require_inputs(name, inputs)
+        folder, remedy = self._windows / name, f"Run `cwola scan --output {self.path}` again."
+        try:
+            with np.load(folder / "scores.npz", allow_pickle=False) as stored:
+                scores: NDArray[np.float32] = stored["scores"]
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            msg = f"{folder} holds no scores of the events that could be read: {error}. {remedy}"
+            raise ResultsError(msg) from error
+        return scores
+
+    def save_signals(
+        self,
+        key: str,
+        documents: Sequence[Mapping[str, Any]],
+        workspaces: Mapping[str, Mapping[str, Any]] | None = None,
+        spectra: Mapping[str, Mapping[str, hist.Hist[Any]]] | None = None,
+    ) -> None:
+        """Write what was found of signal samples, replacing what was there.
+
+        Parameters
+        ----------
+        key : str
+            Digest of all that it depends on.
+        documents : sequence of mapping
+            "signals" of `results.json`.
+        workspaces : mapping of dataset to name to dict, optional
+            pyhf workspaces.
+        spectra : mapping of dataset to window name to hist.Hist, optional
+        """
+        with replacing(self.path / "signals") as folder:
+            for dataset in {**(workspaces or {}), **(spectra or {})}:
+                (folder / dataset).mkdir()
+            for dataset, found in (workspaces or {}).items():
+                for name, workspace in found.items():
+                    write_json(folder / dataset / f"workspace_{name}.json", workspace)
+            for dataset, by_window in (spectra or {}).items():
+                for window, spectrum in by_window.items():
+                    write_spectrum(folder / dataset / f"spectrum_{window}.json", spectrum)
+            write_json(folder / "signals.json", {"key": key, "signals": list(documents)})
+
+    def load_signals(self, key: str) -> list[dict[str, Any]] | None:
+        """Read what was found of signal samples; None where there is nothing, or of other events or settings."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            document = json.loads((self.path / "signals" / "signals.json").read_text(encoding="utf-8"))
+            if document["key"] == key:
+                found: list[dict[str, Any]] = document["signals"]
+                return found
+        return None
+
+    def has_window(self, name: str) -> bool:
+        """Whether a window, such as "3300-3700", was searched before, with whatever settings."""
+        return (self._windows / name / "window.json").exists()
+
+    def load_signal_workspace(self, dataset: str, name: str) -> dict[str, Any]:
+        """Read the pyhf workspace of a signal sample by the name "<window>_<selection>".
+
+        Raises
+        ------
+        ResultsError
+            If there is none.
+        """
+        return self.read_json(f"signals/{dataset}/workspace_{name}.json", "scan")
+
+    def load_signal_spectra(self) -> dict[str, dict[str, hist.Hist[Any]]]:
+        """Read the m_jj spectra of the signal samples, by dataset and window; empty in a folder of an older version."""
+        found: dict[str, dict[str, hist.Hist[Any]]] = {}
+        for path in sorted((self.path / "signals").glob("*/spectrum_*.json")):
+            found.setdefault(path.parent.name, {})[path.stem.removeprefix("spectrum_")] = read_spectrum(path)
+        return found
+
+    def save_control(self, document: Mapping[str, Any]) -> Path:
+        """Write the histograms of the control figures as UHI JSON."""
+        path = self.plots / "control" / "histograms.json"
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, document, default=uhi.io.json.default)
+        return path
+
+    def save_report(self, text: str, path: Path | None = None) -> Path:
+        """Write the report, to `report.html` unless told where."""
+        path = path or self.path / "report.html"
+        write_text(path, text)
+        return path
+
+    def save_results(self, document: Mapping[str, Any], keys: Sequence[str], seed_keys: Sequence[str] = ()) -> None:
+        """Check and write `results.json` and the manifest, and remove windows that are not part of them.
+
+        Parameters
+        ----------
+        document : mapping
+            From `analysis.results.documents.results_document`.
+        keys : sequence of str
+            Keys of the windows in it.
+        seed_keys : sequence of str
+            Keys of their further trainings.
+
+        Raises
+        ------
+        ResultsError
+            If the document does not follow the schema.
+        """
+        check_results(document)
+        self._prune({*keys, *seed_keys})
+        write_json(self.path / "results.json", document)
+        before = self._manifest()
+        manifest: dict[str, Any] = {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": software_versions(),
+            "plugins": document.get("plugins", []),
+            "config_digest": document["config_digest"],
+            "random_state": document["random_state"],
+            "inputs": document["inputs"],
+            "blinded": document["blinded"],
+            **{name: before[name] for name in ("unblinding", "drawn") if name in before},
+            "window_keys": list(keys),
+            "seed_keys": list(seed_keys),
+            "sha256": {
+                path.relative_to(self.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted([*self._windows.rglob("*"), *self._seeds.rglob("*")])
+                if path.is_file()
+            },
+        }
+        write_json(self.path / "manifest.json", manifest)
+
+    def record_unblinding(self, windows: Sequence[str], *, config_digest: str, setting: str) -> None:
+        """Append to the manifest that counts inside windows are shown from now on, unless they were before.
+
+        The parameters are those of `analysis.results.unblinding.unblinding_records`.
+        """
+        manifest = self._manifest()
+        records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)
+        write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": records})
+
+    def load_manifest(self) -> dict[str, Any]:
+        """Read the manifest.
+
+        Raises
+        ------
+        ResultsError
+            If the search has not run.
+        """
+        return self.read_json("manifest.json", "scan")
+
+    def record_figures(self) -> None:
+        """Write to the manifest which results the figures in `plots` are of."""
+        manifest = self.load_manifest()
+        write_json(self.path / "manifest.json", {**manifest, "drawn": self._drawn(manifest)})
+
+    def require_figures(self) -> None:
+        """Make sure that the figures in `plots` are of the results on disk: others may show what is blinded now.
+
+        Raises
+        ------
+        ResultsError
+            If they were not drawn, or of other results.
+        """
+        manifest = self.load_manifest()
+        if manifest.get("drawn") != self._drawn(manifest):
+            state = "are of other results" if "drawn" in manifest else "have not been drawn"
+            msg = f"the figures in {self.plots} {state}. Run `cwola plot --output {self.path}`."
+            raise ResultsError(msg)
+
+    def _drawn(self, manifest: Mapping[str, Any]) -> str:
+        """Digest of everything that the figures of a search show."""
+        results = self.read_json("results.json", "scan")
+        shown = [results.get(name) for name in ("blinded", "global", "cutflow", "n_minus_one", "signals")]
+        return digest([manifest["window_keys"], manifest.get("seed_keys", []), self.diagnostics_key, *shown])
+
+    def _manifest(self) -> dict[str, Any]:
+        """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""
+        if not (self.path / "manifest.json").exists():
+            return {}
+        manifest = self.read_json("manifest.json", "scan")
+        if "blinded" not in manifest and (self.path / "results.json").exists():
+            manifest["blinded"] = bool(self.read_json("results.json", "scan").get("blinded", False))
+        return manifest
+
+    def load_results(self) -> tuple[dict[str, Any], list[WindowResult]]:
+        """Read `results.json` and the windows it was assembled from, with their seeds joined.
+
+        Raises
+        ------
+        ResultsError
+            If the search has not run, or a window is missing.
+        """
+        document = self.read_json("results.json", "scan")
+        manifest = self.read_json("manifest.json", "scan")
+        keys = manifest["window_keys"] + manifest.get("seed_keys", [])
+        windows = self.load_windows(keys)
+        if len(windows) < len(keys):
+            msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
+            raise ResultsError(msg)
+        return document, join_seeds(windows.values())
+
+    @property
+    def has_results(self) -> bool:
+        """Whether a scan has written `results.json`."""
+        return (self.path / "results.json").exists()
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.json"
+
+    @property
+    def _windows(self) -> Path:
+        return self.path / "windows"
+
+    @property
+    def _seeds(self) -> Path:
+        return self.path / "seeds"
+
+    def _window_files(self) -> list[Path]:
+        """List the records of all trainings of all windows."""
+        found = [*self._windows.glob("[!.]*/window.json"), *self._seeds.glob("[!.]*/[!.]*/window.json")]
+        return sorted(found)
+
+    def _prune(self, keys: Container[str]) -> None:
+        for path in self._window_files():
+            try:
+                stale = json.loads(path.read_text(encoding="utf-8"))["key"] not in keys
+            except (ValueError, KeyError):
+                stale = True
+            if stale:
+                shutil.rmtree(path.parent)
+        for folder in (*self._seeds.glob("*"), self._seeds):
+            with suppress(OSError):  # not empty
+                folder.rmdir()

@@ -1,0 +1,65 @@
+"""Notes for the reader of a result: cuts that were not made, and what a blinded search reveals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.config import SearchConfig
+from analysis.events.schema import MISSING_TRIGGER
+
+__all__ = ["blinding_note", "selection_notes"]
+
+
+def selection_notes(
+    selection: Mapping[str, Any], kinds: Mapping[str, str], records: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Say what the selection did not do, though it could be expected to.
+
+    Parameters
+    ----------
+    selection : mapping
+        `SelectionConfig`, dumped.
+    kinds : mapping of str to str
+        Kind of each dataset.
+    records : mapping of str to mapping
+        What processing recorded of each dataset: "n_entries" and "sanity" are looked at.
+
+    Returns
+    -------
+    list of str
+        Triggers that files lack, and observed data without jet ID or golden JSON. Plain text.
+    """
+    notes = []
+    for name, record in records.items():
+        for key, events in record["sanity"].items():
+            if key.startswith(MISSING_TRIGGER) and events:
+                where = f"{events} of {record['n_entries']} events"
+                trigger = key.removeprefix(MISSING_TRIGGER)
+                notes.append(f"{name}: {trigger} is not in the files of {where} and counts as not fired there.")
+    if data := ", ".join(name for name, kind in kinds.items() if kind == "data"):
+        if selection.get("lumi_mask") is None:
+            notes.append(f"{data}: no golden JSON (selection.lumi_mask): all luminosity sections are used.")
+        if selection.get("jet_id", "off") == "off":
+            notes.append(f"{data}: no jet ID (selection.jet_id = 'off').")
+    return notes
+
+
+def blinding_note(config: SearchConfig) -> str | None:
+    """Say what a blinded search tells nevertheless of the counts inside the windows; None where it is nothing.
+
+    Parameters
+    ----------
+    config : SearchConfig
+
+    Returns
+    -------
+    str or None
+        Plain text.
+    """
+    if config.learning.threshold_reference != "spectrum":
+        return None
+    return (
+        "Thresholds come from the whole spectrum: how many events pass beside a window tells about "
+        'how many pass inside. learning.threshold_reference = "sidebands" keeps that too (docs/blinding.md).'
+    )

@@ -1,0 +1,236 @@
+"""What the processing stage left in a results folder, for the stages after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from analysis.config import SearchConfig
+from analysis.core.digests import digest
+from analysis.core.location import Location, parse_location
+from analysis.core.notebook import grid
+from analysis.core.plugins import require_same_plugins
+from analysis.errors import ConfigError, ResultsError
+from analysis.events.dataset import Dataset
+from analysis.events.datasets import background_datasets, exclude_datasets, observed_datasets
+from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
+from analysis.events.table import EventTable
+from analysis.results import ResultsFolder
+
+__all__ = ["ProcessedEvents", "is_blinded", "load_events", "unblinding_setting"]
+
+
+@dataclass(frozen=True)
+class ProcessedEvents:
+    """What the processing stage left in a results folder.
+
+    Attributes
+    ----------
+    datasets : dict of str to Dataset
+    records : dict of str to dict
+        Parts, sum of weights, cutflow, files and sanity counters of each dataset.
+    digest : str
+        Selection and code that the parts were made with; names their folder.
+    selection : dict
+        The selection as configured.
+    systematics : list of dict
+        What was varied: name, kind, effect ("jets", "weights" or "rate"), datasets, sides, members, combine and value.
+    configured_systematics : list of dict
+        Their entries in the configuration.
+    plugins : tuple of dict
+        Records of the plugins that had a part in it.
+    location : str or None
+        Address of the parts; None where they are in the results folder.
+    """
+
+    datasets: dict[str, Dataset]
+    records: dict[str, dict[str, Any]]
+    digest: str
+    selection: dict[str, Any]
+    systematics: list[dict[str, Any]] = field(default_factory=list)
+    configured_systematics: list[dict[str, Any]] = field(default_factory=list)
+    plugins: tuple[dict[str, Any], ...] = ()
+    location: str | None = None
+
+    def __repr__(self) -> str:
+        return f"ProcessedEvents({', '.join(self.datasets)})"
+
+    def _repr_html_(self) -> str:
+        cutflow = self.cutflow
+        cuts = dict.fromkeys(cut for passed in cutflow.values() for cut in passed)
+        rows = [[cut, *(passed.get(cut, {}).get("events") for passed in cutflow.values())] for cut in cuts]
+        return grid("Events that are left after each cut", ["Cut", *cutflow], rows)
+
+    @property
+    def skipped_files(self) -> list[dict[str, Any]]:
+        """One record per file that was left out: dataset, file, reason, and events where they are known."""
+        return [
+            {"dataset": name, "file": file["filename"], "reason": file["reason"], "entries": file["n_entries"]}
+            for name, record in self.records.items()
+            for file in record["skipped_files"]
+        ]
+
+    @property
+    def cutflow(self) -> dict[str, Any]:
+        """Cutflow by dataset: cut to events and weight."""
+        return {name: record["cutflow"] for name, record in self.records.items()}
+
+    @property
+    def n_minus_one(self) -> dict[str, Any]:
+        """Events that pass all cuts but one, by dataset: cut to events and weight."""
+        return {name: record["n_minus_one"] for name, record in self.records.items()}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What `results.json` says of the processing stage."""
+        return {
+            "inputs": self.inputs,
+            "skipped_files": self.skipped_files,
+            "cutflow": self.cutflow,
+            "n_minus_one": self.n_minus_one,
+        }
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """One record per input file."""
+        return [
+            {
+                "dataset": name,
+                "kind": self.datasets[name].kind,
+                "file": file["filename"],
+                "tree": file["treename"],
+                "uuid": file["uuid"],
+                "entries": file["n_entries"],
+            }
+            for name, record in self.records.items()
+            for file in record["files"]
+        ]
+
+    def parts_folder(self, folder: ResultsFolder) -> Location:
+        """Where the parts are: in the results folder, unless they were put elsewhere."""
+        return folder.parts if self.location is None else parse_location(self.location)
+
+    def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Location, ...]:
+        """Parts of one dataset."""
+        top = self.parts_folder(folder)
+        return tuple(top / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
+
+    def scale(self, name: str) -> float:
+        """Factor that normalises the weights of one dataset."""
+        return self.datasets[name].scale(self.records[name]["sum_of_weights"])
+
+    def identity(self, *, blinded: bool) -> str:
+        """Digest of what the searched events are, wherever their files lie."""
+        observed = observed_datasets(self.datasets)
+        identities = [[name, dataset.is_signal, self.records[name]["parts"]] for name, dataset in observed.items()]
+        return digest([self.digest, blinded, *identities])
+
+    def read_searched(self, folder: ResultsFolder) -> EventTable:
+        """Read the events that are searched, in the order of all arrays of a scan."""
+        return self._read(observed_datasets(self.datasets), folder)
+
+    def read_simulation(self, folder: ResultsFolder) -> EventTable:
+        """Read the simulated background of the search region, normalised to cross-section and luminosity."""
+        return self._read(background_datasets(self.datasets), folder)
+
+    def read_band(self, names: Iterable[str], folder: ResultsFolder, abs_dy_max: float) -> EventTable:
+        """Read the events of some datasets beyond the search region, with |Δy| below `abs_dy_max`, normalised."""
+        table = self._read(names, folder, VALIDATION_REGION)
+        return table.select(table.column("abs_dy") < abs_dy_max)
+
+    def read_datasets(self, names: Iterable[str], folder: ResultsFolder) -> EventTable:
+        """Read the events of some datasets in the search region, normalised."""
+        return self._read(names, folder)
+
+    def read_signal(self, name: str, folder: ResultsFolder, weights: Sequence[str] = ()) -> EventTable:
+        """Read the events of one dataset in the search region, normalised; varied weights by the name of the column.
+
+        A varied weight that keeps the sum before cuts is divided by the ratio of the sums.
+        """
+        table = EventTable.from_parts(self.part_paths(name, folder), {name: self.scale(name)}, weights=weights)
+        ratios = self.records[name].get("varied_sums", {})
+        return table.reweighted({one: 1.0 / ratios[one] for one in weights if one in ratios}).in_region(SEARCH_REGION)
+
+    def read_variation(self, name: str, variation: str, folder: ResultsFolder) -> EventTable:
+        """Read the events of one dataset with varied jets, in the search region and normalised."""
+        parts = self.parts_folder(folder) / self.digest / f"variation={variation}" / f"dataset={name}"
+        paths = [parts / part for part in self.records[name]["parts"]]
+        return EventTable.from_parts(paths, {name: self.scale(name)})
+
+    def systematics_of(self, name: str) -> list[dict[str, Any]]:
+        """Return the systematics of one dataset."""
+        return [one for one in self.systematics if not one["datasets"] or name in one["datasets"]]
+
+    def _read(self, names: Iterable[str], folder: ResultsFolder, region: str = SEARCH_REGION) -> EventTable:
+        chosen = list(names)
+        paths = [path for name in chosen for path in self.part_paths(name, folder)]
+        table = EventTable.from_parts(paths, {name: self.scale(name) for name in chosen})
+        return table.in_region(region)
+
+    def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
+        """Refuse a configuration with another selection, or other plugins, than those of the events.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.selection != config.selection.model_dump(mode="json"):
+            msg = (
+                f"the events in {self.parts_folder(folder)} were selected with other settings in [selection]. Run "
+                "`cwola process` with this configuration first."
+            )
+            raise ConfigError(msg)
+        if self.configured_systematics != [one.model_dump(mode="json") for one in config.systematics]:
+            msg = (
+                f"the events in {folder.parts} were processed with other entries in [[systematics]]. Run `cwola "
+                "process` with this configuration first: nothing is trained again."
+            )
+            raise ConfigError(msg)
+        where, remedy = f"the events in {folder.parts} were selected", "Or run `cwola process` with this configuration."
+        require_same_plugins(self.plugins, where, remedy)
+
+    def without(self, names: Iterable[str]) -> ProcessedEvents:
+        """Drop datasets by name."""
+        kept = exclude_datasets(self.datasets, names)
+        return replace(self, datasets=kept, records={name: self.records[name] for name in kept})
+
+
+def load_events(folder: ResultsFolder) -> ProcessedEvents:
+    """Read the record of the processing stage.
+
+    Raises
+    ------
+    ResultsError
+        If the stage has not run, or ran in an earlier version.
+    """
+    document = folder.load_process()
+    records = document["datasets"]
+    if any(not record.keys() >= {"n_minus_one", "skipped_files"} for record in records.values()):
+        msg = f"{folder.path} was processed by an earlier version. Run `cwola process --output {folder.path}` again."
+        raise ResultsError(msg)
+    return ProcessedEvents(
+        datasets={name: Dataset.from_json(record.pop("dataset")) for name, record in records.items()},
+        records=records,
+        digest=document["digest"],
+        selection=document["selection"],
+        systematics=document.get("systematics", []),
+        configured_systematics=document.get("configured_systematics", []),
+        plugins=tuple(document.get("plugins", ())),
+        location=document.get("parts"),
+    )
+
+
+def is_blinded(events: ProcessedEvents, config: SearchConfig) -> bool:
+    """Whether the inside of the windows must not be shown.
+
+    It is where the configuration says `blind`, and for real data unless it says `unblind`.
+    """
+    kinds = {dataset.kind for dataset in observed_datasets(events.datasets).values()}
+    return config.statistics.blind or ("data" in kinds and not config.statistics.unblind)
+
+
+def unblinding_setting(events: ProcessedEvents) -> str:
+    """Name the setting by which results that are not blinded are shown."""
+    kinds = {dataset.kind for dataset in observed_datasets(events.datasets).values()}
+    return "statistics.unblind = true" if "data" in kinds else "statistics.blind = false"

@@ -1,0 +1,240 @@
+"""Records of single pieces of work, each in a file of its own: injections and signal-free samples, and what follows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from analysis.core.digests import digest
+from analysis.errors import ResultsError, writing
+from analysis.regions import window_name
+from analysis.results.documents import check_results
+from analysis.results.files import write_json, write_text
+
+__all__ = ["RecordFolder"]
+
+
+class RecordFolder:
+    """The part of a results folder that holds records.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def _validation(self) -> Path:
+        return self.path / "validation"
+
+    def save_record(self, kind: str, key: str, document: Mapping[str, Any]) -> None:
+        """Write one record of many, such as an injection, by the digest of all that it depends on."""
+        path = self.path / kind / f"{key}.json"
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, document)
+
+    def load_records(self, kind: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Read those of the records that are there, by key."""
+        found: dict[str, dict[str, Any]] = {}
+        for key in keys:
+            with suppress(OSError, ValueError):
+                found[key] = json.loads((self.path / kind / f"{key}.json").read_text(encoding="utf-8"))
+        return found
+
+    def save_limits(self, search: str, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Write what injections gave, beside what is there of the same search, and into `results.json` if that exists.
+
+        Parameters
+        ----------
+        search : str
+            Digest of the search; what is there of another one is dropped.
+        found : mapping
+            "limits" and "sensitivity" of `results.json`, and "injections", which stay in `limits.json`: lists of items
+            with a "dataset". Those of other datasets are kept.
+        """
+        document = self._injected(search)
+        for name, items in found.items():
+            new = {item["dataset"] for item in items}
+            document[name] = [item for item in document.get(name, []) if item["dataset"] not in new] + list(items)
+        write_json(self.path / "limits.json", {"search": search, **document})
+        if (self.path / "results.json").exists():
+            results = self.read_json("results.json", "scan") | self.load_limits(search)
+            check_results(results)
+            write_json(self.path / "results.json", results)
+
+    def load_limits(self, search: str) -> dict[str, Any]:
+        """Read what `results.json` holds of injections; nothing where they are of another search."""
+        return {key: value for key, value in self._injected(search).items() if key != "injections"}
+
+    def load_injections(self) -> dict[str, Any]:
+        """Read all that injections gave: "limits", "injections" and "sensitivity", as far as they are there."""
+        with suppress(OSError, ValueError):
+            document: dict[str, Any] = json.loads((self.path / "limits.json").read_text(encoding="utf-8"))
+            return document
+        return {}
+
+    def save_performance(self, document: Mapping[str, Any]) -> None:
+        """Write `performance.json`: what features and the weight of the simulation add, of the events on disk."""
+        write_json(self.path / "performance.json", {"events": self._events_key(), **document})
+
+    def load_performance(self) -> dict[str, Any]:
+        """Read `performance.json`; empty where it is not there, or of other events."""
+        with suppress(OSError, ValueError, KeyError, ResultsError):
+            document: dict[str, Any] = json.loads((self.path / "performance.json").read_text(encoding="utf-8"))
+            return document if document["events"] == self._events_key() else {}
+        return {}
+
+    def _events_key(self) -> str:
+        """Digest of the events that were selected."""
+        document = self.read_json("process.json", "process")
+        return digest([document["digest"], {name: one["parts"] for name, one in document["datasets"].items()}])
+
+    def _injected(self, search: str) -> dict[str, Any]:
+        document = self.load_injections()
+        return document if document.pop("search", None) == search else {}
+
+    def save_validation(self, name: str, key: str, record: Mapping[str, Any]) -> None:
+        """Write the record of one signal-free sample, replacing what was there of it."""
+        with writing(self._validation):
+            self._validation.mkdir(exist_ok=True)
+        write_json(self._validation / f"{name}.json", {"key": key, **record})
+
+    def load_validation(self, name: str, key: str) -> dict[str, Any] | None:
+        """Read the record of one signal-free sample; None where there is none, or one of another key."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record: dict[str, Any] = json.loads((self._validation / f"{name}.json").read_text(encoding="utf-8"))
+            if record.pop("key") == key:
+                return record
+        return None
+
+    def load_validations(self, prefix: str, key: Callable[[int], str]) -> list[dict[str, Any]]:
+        """Read the records whose names are the prefix and a number, and whose keys are those of the number."""
+        stems = [path.stem.removeprefix(f"{prefix}_") for path in self._validation.glob(f"{prefix}_*.json")]
+        numbers = sorted(int(stem) for stem in stems if stem.isdecimal())
+        found = [self.load_validation(f"{prefix}_{number}", key(number)) for number in numbers]
+        return [record for record in found if record is not None]
+
+    def save_verdicts(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Write `validation.json`: what the signal-free samples say of each window."""
+        write_json(self.path / "validation.json", {"windows": list(documents)})
+
+    def load_shown_verdicts(self, windows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Read from `validation.json` what belongs to the verdicts of a search.
+
+        Parameters
+        ----------
+        windows : sequence of mapping
+            "windows" of `results.json`.
+
+        Returns
+        -------
+        list of dict
+            Without windows of which the results hold no verdict, or another one: those are of other settings.
+        """
+        shown = {window_name(one["signal"]): one.get("validation") for one in windows}
+        found: list[dict[str, Any]] = []
+        with suppress(OSError, ValueError, KeyError):
+            found = json.loads((self.path / "validation.json").read_text(encoding="utf-8"))["windows"]
+        return [one for one in found if (known := shown.get(one["window"])) and known["combined"] == one["combined"]]
+
+    def save_diagnostics(self, key: str, windows: Sequence[str], documents: Sequence[Mapping[str, Any]]) -> None:
+        """Write `diagnostics.json`.
+
+        Parameters
+        ----------
+        key : str
+            Digest of all that it depends on.
+        windows : sequence of str
+            Keys of the windows that it is of.
+        documents : sequence of mapping
+            One per window.
+        """
+        document = {"key": key, "window_keys": list(windows), "windows": list(documents)}
+        # One line: an indented list of numbers has one in each.
+        write_text(self.path / "diagnostics.json", json.dumps(document, allow_nan=False) + "\n")
+
+    def load_diagnostics(self, key: str | None = None) -> list[dict[str, Any]] | None:
+        """Read what is there of diagnostics.
+
+        Parameters
+        ----------
+        key : str, optional
+            What they must depend on. Without it they must be of the windows that the manifest names.
+
+        Returns
+        -------
+        list of dict or None
+            None where there are none, or others.
+        """
+        with suppress(OSError, ValueError, KeyError, TypeError, ResultsError):
+            document = json.loads((self.path / "diagnostics.json").read_text(encoding="utf-8"))
+            if key is None:
+                current = document["window_keys"] == self.read_json("manifest.json", "scan")["window_keys"]
+            else:
+                current = document["key"] == key
+            found: list[dict[str, Any]] = document["windows"]
+            return found if current else None
+        return None
+
+    @property
+    def diagnostics_key(self) -> str | None:
+        """What `diagnostics.json` depends on; None where there is none."""
+        with suppress(OSError, ValueError, KeyError):
+            key: str = json.loads((self.path / "diagnostics.json").read_text(encoding="utf-8"))["key"]
+            return key
+        return None
+
+    def require_inputs(self, name: str, inputs: str) -> None:
+        """Make sure that a window was searched with some events.
+
+        Parameters
+        ----------
+        name : str
+            Of the window, such as "3300-3700".
+        inputs : str
+            Digest of the events.
+
+        Raises
+        ------
+        ResultsError
+            If it was searched with others.
+        """
+        document = self.read_json(f"windows/{name}/window.json", "scan")
+        if document.get("inputs") != inputs:
+            msg = (
+                f"window {name} GeV in {self.path} was searched with other events than those on disk now. Run `cwola "
+                f"scan --output {self.path}` again."
+            )
+            raise ResultsError(msg)
+
+    def read_json(self, name: str, stage: str) -> dict[str, Any]:
+        """Read a document of the folder.
+
+        Parameters
+        ----------
+        name : str
+            Of the file.
+        stage : str
+            Command that writes it, for the message.
+
+        Raises
+        ------
+        ResultsError
+            If it is not there, or cannot be read.
+        """
+        path = self.path / name
+        try:
+            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            msg = f"{path} is not there: the stage `{stage}` has not run. Run `cwola {stage} --output {self.path}`."
+            raise ResultsError(msg) from error
+        except (OSError, ValueError) as error:
+            msg = f"cannot read {path}: {error}. Delete it and run `cwola {stage} --output {self.path}`."
+            raise ResultsError(msg) from error
+        return document

@@ -1,0 +1,65 @@
+"""The folder of one window: record, spectrum, workspaces, pass weights, scores and models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.results.documents import window_document, window_from_document
+from analysis.results.files import read_spectrum, write_json, write_spectrum
+from analysis.search.classifiers import save_classifier
+from analysis.search.values import WindowResult
+
+__all__ = ["fill_window", "read_window"]
+
+
+def fill_window(folder: Path, keys: Mapping[str, str], result: WindowResult) -> None:
+    """Write all that is kept of a window into an empty folder."""
+    models = folder / "models"
+    if result.models:
+        models.mkdir()
+    for fold, members in enumerate(result.models):
+        for member, document in enumerate(members):
+            (models / f"fold{fold}_member{member}.ubj").write_bytes(document)
+    save_classifier(folder, result)
+    for name, spectrum in (("spectrum", result.spectrum), ("truth", result.truth)):
+        if spectrum is not None:
+            write_spectrum(folder / f"{name}.json", spectrum)
+    for selection in result.selections:
+        if selection.workspace is not None:
+            write_json(folder / f"workspace_{selection.name}.json", selection.workspace)
+    if result.passes is not None:
+        np.savez_compressed(folder / "passes.npz", passes=result.passes)
+    if result.scores is not None:
+        np.savez_compressed(folder / "scores.npz", scores=result.scores)
+    write_json(folder / "window.json", {**keys, **window_document(result)})
+
+
+def read_window(folder: Path, document: Mapping[str, Any]) -> WindowResult:
+    """Read what `fill_window` wrote, but the models; `document` is its `window.json`."""
+    workspaces = {
+        path.stem.removeprefix("workspace_"): json.loads(path.read_text(encoding="utf-8"))
+        for path in folder.glob("workspace_*.json")
+    }
+    spectrum, passes = _read_spectrum(folder / "spectrum.json"), _read_passes(folder / "passes.npz")
+    result = window_from_document(document, spectrum, workspaces, passes)
+    return replace(result, truth=_read_spectrum(folder / "truth.json"))
+
+
+def _read_spectrum(path: Path) -> hist.Hist[Any] | None:
+    return read_spectrum(path) if path.exists() else None
+
+
+def _read_passes(path: Path) -> NDArray[Any] | None:
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        passes: NDArray[Any] = stored["passes"]
+    return passes

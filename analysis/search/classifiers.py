@@ -1,0 +1,346 @@
+"""Classifiers of a finished search, for events that they were not trained on.
+
+A window's folder holds what is needed to apply its classifiers: `classifier.json` (features, selections and the
+thresholds of every fold), `models/*.ubj`, and `decorrelation.npz` where features were scaled. With `config.json` and
+`manifest.json` it can be given to others, who test a signal of their own with it. Every file is compared with its
+SHA-256 in the manifest before it is read; models are xgboost documents, and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.config import SearchConfig, load_config
+from analysis.errors import ConfigError, ResultsError
+from analysis.events.identity import uniform
+from analysis.events.table import EventTable
+from analysis.learning import FittedEnsemble, Model, PassWeights
+from analysis.learning.decorrelation import PercentileMap
+from analysis.regions import MassWindow
+from analysis.search.values import WindowResult
+
+__all__ = [
+    "Classifier",
+    "ScoredEvents",
+    "load_classifiers",
+    "save_classifier",
+    "score_events",
+    "scored_columns",
+    "votes",
+]
+
+_RECORD = "classifier.json"
+_SCALING = "decorrelation.npz"
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The classifiers of one window.
+
+    Attributes
+    ----------
+    window : MassWindow
+    features : tuple of str
+    models : tuple of Model
+        One per fold; each has not seen the events of its own fold.
+    scalings : tuple of PercentileMap
+        One per fold; empty where features are used as they are.
+    selections : tuple of str
+        Names, inclusive first.
+    efficiencies, achieved : tuple of float
+        Requested efficiencies of the selections, and those reached in the search.
+    thresholds : (n_folds, n_cuts, n_selections, 2) float64
+        See `analysis.learning.PassWeights`.
+    random_state : int
+        Seed of the search, for the tie-break.
+    nested : bool
+        Whether folds were equally large in every bin of the dijet mass, as nested cross-fitting has them.
+    """
+
+    window: MassWindow
+    features: tuple[str, ...]
+    models: tuple[Model, ...]
+    scalings: tuple[PercentileMap, ...]
+    selections: tuple[str, ...]
+    efficiencies: tuple[float, ...]
+    achieved: tuple[float, ...]
+    thresholds: NDArray[np.float64]
+    random_state: int
+    nested: bool = False
+
+
+@dataclass(frozen=True)
+class ScoredEvents:
+    """Events scored by the classifiers of one window.
+
+    Attributes
+    ----------
+    window : MassWindow
+    folds : (n_events, n_folds) float32
+        Member mean of each fold's model; NaN outside the fit range of the window.
+    passes : PassWeights
+        Mean over folds of each fold's own cut; 0 for all but the inclusive selection outside the fit range.
+    """
+
+    window: MassWindow
+    folds: NDArray[np.float32]
+    passes: PassWeights
+
+    def mean(self) -> NDArray[np.float32]:
+        """(n_events,) float32: score averaged over the folds."""
+        mean: NDArray[np.float32] = self.folds.mean(axis=1, dtype=np.float64).astype(np.float32)
+        return mean
+
+
+def save_classifier(folder: Path, result: WindowResult) -> None:
+    """Write what applying the classifiers of a window needs beside the models.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the window.
+    result : WindowResult
+        Without thresholds, nothing is written.
+    """
+    if result.thresholds is None:
+        return
+    first = result.selections[0]
+    document = {
+        "window": result.window.to_json(),
+        "method": first.method,
+        "features": list(first.features),
+        "selections": [one.name for one in result.selections],
+        "efficiencies": [one.efficiency for one in result.selections],
+        "achieved": [one.efficiency_achieved for one in result.selections],
+        "n_members": [len(members) for members in result.models],
+        "decorrelated": bool(result.scalings),
+        # Infinite ones are text: JSON has no number for them.
+        "thresholds": _encode(result.thresholds.tolist()),
+    }
+    (folder / _RECORD).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    if result.scalings:
+        arrays = {
+            f"{name}_{fold}": getattr(scaling, name)
+            for fold, scaling in enumerate(result.scalings)
+            for name in ("edges", "sizes", "values", "ranks")
+        }
+        np.savez_compressed(folder / _SCALING, **arrays)
+
+
+def load_classifiers(folder: Path, wanted: tuple[float, float] | None = None) -> tuple[SearchConfig, list[Classifier]]:
+    """Read the classifiers of a results folder, or of a copy of the files that the module's text names.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    wanted : (low, high), optional
+        Only this window, GeV.
+
+    Returns
+    -------
+    config : SearchConfig
+        With the selection that the events were trained with.
+    classifiers : list of Classifier
+        By rising window.
+
+    Raises
+    ------
+    ResultsError
+        If a file is missing or not the one that the search wrote.
+    ConfigError
+        If there is no such window.
+    """
+    manifest = _manifest(folder)
+    config = load_config(path=folder / "config.json")
+    if config.digest() != manifest["config_digest"]:
+        msg = (
+            f"{folder / 'config.json'} is not the configuration that the classifiers were trained with. Copy it again "
+            f"from where they come from, or run `cwola scan --output {folder}`."
+        )
+        raise ResultsError(msg)
+    checked = _Checked(folder, manifest["sha256"])
+    names = sorted(Path(path).parent.name for path in checked.sha256 if path.endswith(f"/{_RECORD}"))
+    found = [_load_classifier(checked, name, config) for name in names]
+    found.sort(key=lambda classifier: classifier.window.signal)
+    if wanted is not None:
+        known = ", ".join(f"{one.window.signal[0]:g}:{one.window.signal[1]:g}" for one in found)
+        found = [one for one in found if one.window.signal == wanted]
+        if not found:
+            msg = f"--window {wanted[0]:g}:{wanted[1]:g}: {folder} has no classifiers for it. Windows: {known}."
+            raise ConfigError(msg)
+    if not found:
+        msg = f"{folder} holds no classifiers: its search failed, or an older version made it. Run `cwola scan` again."
+        raise ResultsError(msg)
+    return config, found
+
+
+def score_events(table: EventTable, classifier: Classifier) -> ScoredEvents:
+    """Apply the classifiers of a window to events that none of them was trained on.
+
+    Parameters
+    ----------
+    table : EventTable
+        Events of the search region.
+    classifier : Classifier
+
+    Returns
+    -------
+    ScoredEvents
+    """
+    rows = np.flatnonzero(classifier.window.in_fit_range(table.mjj))
+    inside = EventTable(table.table.take(rows), table.features)
+    tie = uniform(inside.event_id, classifier.random_state, "tie-break")
+    n_folds, n_cuts, n_selections, _ = classifier.thresholds.shape
+    folds = np.full((len(table), n_folds), np.nan, np.float32)
+    values = np.zeros((len(table), n_selections))
+    for fold, model in enumerate(classifier.models):
+        scaled = classifier.scalings[fold].apply(inside) if classifier.scalings else inside
+        members = model.predict(scaled.matrix(classifier.features))
+        mean = members.mean(axis=1, dtype=np.float64).astype(np.float32)
+        folds[rows, fold] = mean
+        cut = mean[:, None] if n_cuts == 1 else members
+        values[rows] += votes(cut, tie, classifier.thresholds[fold]).mean(axis=1)
+    values /= n_folds
+    values[:, 0] = 1.0
+    passes = PassWeights(
+        classifier.efficiencies,
+        classifier.achieved,
+        values,
+        classifier.thresholds,
+        names=classifier.selections,
+    )
+    return ScoredEvents(classifier.window, folds, passes)
+
+
+def scored_columns(table: EventTable, scored: Sequence[ScoredEvents]) -> pa.Table:
+    """Put scores and pass weights beside the events.
+
+    Returns
+    -------
+    pyarrow.Table
+        Identity, `mjj` (GeV), `abs_dy`, `weight`, the features, and for every window `score_LOW-HIGH` (mean over
+        folds), `score_LOW-HIGH_foldK` and `pass_LOW-HIGH_SELECTION`. Undefined values are null.
+    """
+    names = [name for name in table.table.column_names if name not in ("rapidity_region", *table.feature_names)]
+    columns: dict[str, Any] = {name: table.table[name] for name in names}
+    columns |= {name: pa.array(table.column(name), from_pandas=True) for name in table.feature_names}
+    for one in scored:
+        label = one.window.name
+        columns[f"score_{label}"] = pa.array(one.mean(), from_pandas=True)
+        for fold, values in enumerate(one.folds.T):
+            columns[f"score_{label}_fold{fold}"] = pa.array(values, from_pandas=True)
+        for name, values in zip(one.passes.names, one.passes.values.T, strict=True):
+            columns[f"pass_{label}_{name}"] = values
+    return pa.table(columns)
+
+
+def votes(cut: NDArray[np.float32], tie: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say which events are above the thresholds of one fold, by score and then by tie-break.
+
+    Parameters
+    ----------
+    cut : (n_events, n_cuts) float32
+        Scores: the mean of the members, or one a member.
+    tie : (n_events,) float64
+    thresholds : (n_cuts, n_selections, 2) float64
+
+    Returns
+    -------
+    (n_events, n_cuts, n_selections) bool
+    """
+    score = cut[:, :, None].astype(np.float64)
+    above: NDArray[np.bool_] = (score > thresholds[None, :, :, 0]) | (
+        (score == thresholds[None, :, :, 0]) & (tie[:, None, None] > thresholds[None, :, :, 1])
+    )
+    return above
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """Files of a folder, read only where their SHA-256 is that of the manifest."""
+
+    folder: Path
+    sha256: dict[str, str]
+
+    def read(self, name: str) -> bytes:
+        path = self.folder / name
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            msg = f"cannot read {path}, which the classifiers need: {error.strerror}. Copy the folder again."
+            raise ResultsError(msg) from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != self.sha256.get(name):
+            msg = (
+                f"{path} is not the file that the search wrote: its SHA-256 is {found[:16]}…, manifest.json has "
+                f"{self.sha256.get(name, 'none')[:16]}…. It was not loaded. Copy the folder again from its origin."
+            )
+            raise ResultsError(msg)
+        return content
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = document["sha256"], document["config_digest"]
+    except (OSError, ValueError, KeyError) as error:
+        msg = (
+            f"cannot read {path}: {getattr(error, 'strerror', None) or error}. --models takes the folder of a finished "
+            "`cwola run`, or its config.json, manifest.json and windows/."
+        )
+        raise ResultsError(msg) from error
+    return document
+
+
+def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Classifier:
+    folder = f"windows/{name}"
+    document = json.loads(checked.read(f"{folder}/{_RECORD}"))
+    if config.learning.decorrelation != "none" and not document["decorrelated"]:
+        msg = (
+            f"{checked.folder / folder} lacks the scaling of the features: it is not kept while results are blinded, "
+            "since it tells how many events are in the window. Use classifiers of an unblinded search."
+        )
+        raise ResultsError(msg)
+    models = tuple(
+        FittedEnsemble(
+            tuple(checked.read(f"{folder}/models/fold{fold}_member{member}.ubj") for member in range(n_members))
+        )
+        for fold, n_members in enumerate(document["n_members"])
+    )
+    features = tuple(document["features"])
+    scalings: tuple[PercentileMap, ...] = ()
+    if document["decorrelated"]:
+        with np.load(io.BytesIO(checked.read(f"{folder}/{_SCALING}")), allow_pickle=False) as stored:
+            scalings = tuple(
+                PercentileMap(features, *(stored[f"{part}_{fold}"] for part in ("edges", "sizes", "values", "ranks")))
+                for fold in range(len(models))
+            )
+    return Classifier(
+        MassWindow.from_json(document["window"]),
+        features,
+        models,
+        scalings,
+        tuple(document["selections"]),
+        tuple(document["efficiencies"]),
+        tuple(document["achieved"]),
+        np.array(document["thresholds"], object).astype(np.float64),
+        config.random_state,
+        config.learning.cross_fitting == "nested",
+    )
+
+
+def _encode(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_encode(value) for value in values]
+    return values if np.isfinite(values) else str(values)

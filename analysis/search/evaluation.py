@@ -1,0 +1,232 @@
+"""One window after the cut: count, fit the background beside it, test for an excess, set a limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background import MassFunction, choose_order, outside, require_functions
+from analysis.config import SearchConfig
+from analysis.errors import FitError, StatisticsError
+from analysis.histograms.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
+from analysis.learning import PassWeights
+from analysis.regions import MassWindow
+from analysis.search.member_spread import MemberSpread, member_spread
+from analysis.search.non_closure import NonClosure
+from analysis.search.values import SearchData, SelectionResult, WindowResult
+from analysis.statistics import (
+    Counting,
+    LimitResult,
+    counting_workspace,
+    discovery,
+    upper_limit,
+)
+
+__all__ = ["evaluate_window"]
+
+
+def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
+    data: SearchData,
+    window: MassWindow,
+    edges: NDArray[np.float64],
+    passes: PassWeights,
+    models: tuple[tuple[bytes, ...], ...],
+    config: SearchConfig,
+    functions: tuple[MassFunction, ...] | None = None,
+    *,
+    training_seed: int = 0,
+    limits: bool = True,
+) -> WindowResult:
+    """Test every selection of a window.
+
+    Parameters
+    ----------
+    data : SearchData
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    passes : PassWeights
+        Of all searched events.
+    models : tuple of tuple of bytes
+        Of the classifiers, kept in the result.
+    config : SearchConfig
+    functions : tuple of MassFunction, optional
+        The background functions that the configuration names; looked up here where they are not given.
+    training_seed : int
+        Above 0 the inclusive selection, which needs no training, the limits, which take most of the time, and the
+        models are left out.
+    limits : bool
+        Whether limits are wanted.
+
+    Returns
+    -------
+    WindowResult
+    """
+    spectrum = fill_spectrum(data.table, edges, passes)
+    family = functions or require_functions(config.background.functions, config.background.strategy)
+    cut = _Cut(data, window, passes, spectrum, config, family)
+    counts = window_counts(data.table, window, passes)
+    truth = _truth(data, window, passes)
+    first = training_seed == 0
+    tested = slice(0 if first else 1, None)
+    selections = tuple(
+        _evaluate_selection(cut, i, float(counts[i]), truth[i], with_limit=first and limits)
+        for i in range(len(passes.names))[tested]
+    )
+    return WindowResult(
+        window,
+        edges,
+        selections,
+        _hide(spectrum, window, data.blinded),
+        models if first else (),
+        None if data.blinded else _compact(passes.values[:, tested]),
+        thresholds=passes.thresholds if first else None,
+        training_seed=training_seed,
+        truth=_true_spectrum(data, edges, passes) if first else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One window and what is left of it."""
+
+    data: SearchData
+    window: MassWindow
+    passes: PassWeights
+    spectrum: hist.Hist[Any]
+    config: SearchConfig
+    functions: tuple[MassFunction, ...]
+
+
+def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
+    """Return weights that are all 0 or 1 as bool: an eighth of the memory."""
+    flags = passes.astype(bool)
+    return flags if (flags == passes).all() else passes
+
+
+def _evaluate_selection(
+    cut: _Cut, index: int, count: float, s_over_sqrt_b: float | None, *, with_limit: bool
+) -> SelectionResult:
+    data, window, passes, spectrum, config = cut.data, cut.window, cut.passes, cut.spectrum, cut.config
+    name = passes.names[index]
+    common: dict[str, Any] = {
+        "name": name,
+        "method": config.learning.method,
+        "features": config.learning.features,
+        "efficiency": passes.efficiencies[index],
+        "efficiency_achieved": _achieved(cut, index),
+        "n_obs": None if data.blinded else count,
+        "s_over_sqrt_b": s_over_sqrt_b,
+        "non_closure": data.corrections.get(window.name, {}).get(name),
+    }
+    try:
+        fit = choose_order(
+            selection_counts(spectrum, name),
+            np.asarray(spectrum.axes["mjj"].edges, np.float64),
+            mask=window.mask,
+            functions=cut.functions,
+            alpha=config.background.alpha,
+            sqrt_s_gev=config.background.sqrt_s_gev,
+            strategy=config.background.strategy,
+            variances=selection_variances(spectrum, name),
+        )
+        expected = fit.estimate(*window.signal)
+        background, error = (common["non_closure"] or NonClosure(0.0, 0.0)).corrected(expected.value, expected.up)
+        found = SelectionResult(
+            **common,
+            background=background,
+            background_error=error,
+            calibrated=expected.calibrated,
+            fit=fit,
+            weight=expected.weight,
+            members=_members(cut, index),
+        )
+        workspace = _workspace(found, window, Counting(found.n_obs, background, error))
+        return replace(
+            found,
+            discovery=None if data.blinded else discovery(workspace),
+            limit=_limit(cut, workspace, found.weight) if with_limit else None,
+            workspace=workspace,
+        )
+    except (FitError, StatisticsError) as error:
+        return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
+
+
+def _workspace(found: SelectionResult, window: MassWindow, counting: Counting) -> dict[str, Any]:
+    return counting_workspace(
+        counting.effective(found.weight),
+        channel=f"window_{window.name}_{found.name}",
+        measurement="search",
+        background_variations=found.background_variations,
+    )
+
+
+def _achieved(cut: _Cut, index: int) -> float:
+    """Efficiency on the reference events; while blinded on the bins that are shown.
+
+    k / n over all reference events would tell how many of them are inside the mask.
+    """
+    if not cut.data.blinded or cut.config.learning.threshold_reference == "background-template":
+        return cut.passes.achieved[index]
+    shown = outside(cut.spectrum.axes["mjj"].edges, cut.window.mask)
+    kept, everything = (selection_counts(cut.spectrum, cut.passes.names[i])[shown].sum() for i in (index, 0))
+    return float(kept / everything) if everything > 0 else 0.0
+
+
+def _limit(cut: _Cut, workspace: dict[str, Any], weight: float) -> LimitResult:
+    settings = cut.config.statistics
+    return upper_limit(
+        workspace, level=settings.cls_level, blinded=cut.data.blinded, calculator=settings.calculator
+    ).scaled(weight)
+
+
+def _members(cut: _Cut, index: int) -> MemberSpread | None:
+    if cut.passes.members is None or index == 0 or cut.data.blinded:
+        return None
+    edges, table = np.asarray(cut.spectrum.axes["mjj"].edges, np.float64), cut.data.table
+    selected = cut.passes.members[:, :, index].T
+    spectra = np.stack([np.histogram(table.mjj[m], edges, weights=table.weight[m])[0] for m in selected])
+    try:
+        return member_spread(
+            spectra,
+            edges,
+            window=cut.window.signal,
+            mask=cut.window.mask,
+            functions=cut.functions,
+            sqrt_s_gev=cut.config.background.sqrt_s_gev,
+        )
+    except FitError:
+        return None
+
+
+def _truth(data: SearchData, window: MassWindow, passes: PassWeights) -> list[float | None]:
+    """S/√B of each selection from the simulated truth; None while blinded: it tells the counts."""
+    if data.signal_datasets is None or data.blinded:
+        return [None] * len(passes.names)
+    inside = window.in_signal(data.table.mjj)
+    weights = (data.table.weight[:, None] * passes.values)[inside]
+    is_signal = data.table.in_datasets(data.signal_datasets)[inside]
+    signal, background = weights[is_signal].sum(axis=0), weights[~is_signal].sum(axis=0)
+    return [float(s / np.sqrt(b)) if b > 0 else None for s, b in zip(signal, background, strict=True)]
+
+
+def _true_spectrum(data: SearchData, edges: NDArray[np.float64], passes: PassWeights) -> hist.Hist[Any] | None:
+    if not data.signal_datasets or data.blinded:
+        return None
+    return fill_spectrum(data.table, edges, passes, of=data.table.in_datasets(data.signal_datasets))
+
+
+def _hide(spectrum: hist.Hist[Any], window: MassWindow, blinded: bool) -> hist.Hist[Any]:
+    """Empty the masked bins while blinded, so that no file shows them."""
+    if not blinded:
+        return spectrum
+    hidden = spectrum.copy()
+    nothing = np.zeros((1, 1, 1, 2))  # broadcast over (mjj, selection, variation); value and variance
+    hidden.view(flow=False)[~outside(hidden.axes["mjj"].edges, window.mask)] = nothing
+    # Kept as metadata in the file, so that nobody takes the empty bins for a deficit.
+    hidden.blinded = True  # type: ignore[attr-defined]
+    return hidden

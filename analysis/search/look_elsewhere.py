@@ -1,0 +1,151 @@
+"""The price of many looks: the global p-value of the largest excess of a scan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background import BackgroundFit, require_functions
+from analysis.compute import Backend
+from analysis.config import SearchConfig
+from analysis.core.digests import digest
+from analysis.errors import StatisticsError
+from analysis.events.identity import string_hash
+from analysis.regions import MassWindow, RegionScan
+from analysis.search.pseudo_experiments import Look, NullModel, null_model, run_pseudo_experiments
+from analysis.search.scan import n_trials
+from analysis.search.values import SearchData, WindowResult
+from analysis.statistics import GlobalResult, bonferroni, global_significance
+
+__all__ = ["global_key", "global_result"]
+
+_log = logging.getLogger("cwola")
+
+INCLUSIVE = "inclusive"
+
+_OWN = Path(__file__).name
+
+Array = NDArray[np.float64]
+
+
+def global_result(
+    data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig, backend: Backend
+) -> GlobalResult:
+    """Global p-value over all windows, selections and training seeds.
+
+    From correlated pseudo-experiments that share events, fits and windows; by Bonferroni's bound where the events are
+    weighted, a window shows nothing (blinded), or the fitted backgrounds contradict each other.
+
+    With a correction of non-closure the data are tested after it, and the pseudo-experiments, which are drawn from the
+    smooth fits and have no non-closure, without one: what was removed there is absent here, and both z are standard
+    normal without signal. But the error of the correction is part of the z of the data. It is no event that windows
+    share, so it makes their z less alike, and the largest of them larger. Every look of a pseudo-experiment therefore
+    gets its share of it, independent in each window and selection: if the measured corrections are correlated, the
+    p-value is conservative.
+
+    Parameters
+    ----------
+    data : SearchData
+        The events that the results come from, in the same order.
+    results : sequence of WindowResult
+        All trainings of all windows; further ones are further looks, which share most of their events with the first.
+    scan : RegionScan
+    config : SearchConfig
+        `statistics.pseudo_experiments` is the number of toys.
+    backend : Backend
+
+    Returns
+    -------
+    GlobalResult
+    """
+    found = [selection.discovery for result in results for selection in result.selections]
+    tested = [discovery for discovery in found if discovery is not None]
+    trials = n_trials(scan, config)
+    bound = bonferroni([discovery.p0 for discovery in tested], trials)
+    unit_weights = bool((data.table.weight == 1).all())
+    if not (tested and unit_weights and config.statistics.pseudo_experiments):
+        return bound
+    try:
+        model = _null_model(data, results, scan, config)
+        toys = run_pseudo_experiments(
+            model, config.statistics.pseudo_experiments, backend, random_state=config.random_state
+        )
+        toys = _add_correction_errors(toys, [_correction_error(*look) for look in _looks(results)], config.random_state)
+    except StatisticsError as error:
+        _log.warning("no pseudo-experiments for the global p-value: %s", error)
+        return bound
+    largest = max(discovery.z for discovery in tested)
+    return global_significance(largest, toys.max(axis=1), n_trials=trials)
+
+
+def global_key(windows: Iterable[str], config: SearchConfig) -> str:
+    """Digest of all that the global result depends on; the keys of the windows cover events, fits and most code."""
+    own = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("pseudo_experiments.py", _OWN)]
+    return digest([list(windows), config.statistics.pseudo_experiments, config.random_state, own])
+
+
+def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig) -> NullModel:
+    """Lay out one spectrum per window, selection and seed; the inclusive one is the same in all windows."""
+    columns = [np.ones(len(data.table), bool)]
+    fits = [_inclusive_fit(results)]
+    looks, background = [], config.background
+    functions = require_functions(background.functions, background.strategy)
+    for result, index in _looks(results):
+        selection, fit = result.selections[index], result.selections[index].fit
+        if selection.name != INCLUSIVE and result.passes is not None and fit is not None:
+            columns.append(result.passes[:, index])
+            fits.append(fit)
+        spectrum = 0 if selection.name == INCLUSIVE else len(columns) - 1
+        looks.append(Look(spectrum, result.window, functions, background.strategy, background.alpha))
+    grid = scan.edges(results[0].window)
+    return null_model(data.table.mjj, np.stack(columns, axis=1), fits, looks, grid)
+
+
+def _looks(results: Sequence[WindowResult]) -> list[tuple[WindowResult, int]]:
+    """Windows with the positions of their selections that give a p-value."""
+    return [
+        (result, index)
+        for result in results
+        for index, selection in enumerate(result.selections)
+        if selection.discovery is not None and selection.fit is not None and result.passes is not None
+    ]
+
+
+def _correction_error(result: WindowResult, index: int) -> tuple[str, float]:
+    """Name of a correction, and the share of its error in the total error of n - b."""
+    one = result.selections[index]
+    fit, extra = one.background_error or 0.0, one.non_closure_error
+    variance = (one.background or 0.0) * one.weight + fit**2 + extra**2  # that of n is weight * b
+    return f"{result.window.name} {one.name}", float(extra / np.sqrt(variance)) if extra > 0 else 0.0
+
+
+def _add_correction_errors(z: Array, errors: Sequence[tuple[str, float]], random_state: int) -> Array:
+    """Give each look (n_toys, n_looks) the part of its error that is not from events; trainings share a correction."""
+    result = z.copy()
+    for column, (name, share) in enumerate(errors):
+        if share > 0:
+            seed = np.random.SeedSequence(random_state, spawn_key=(string_hash("non-closure"), string_hash(name)))
+            drawn = np.random.default_rng(seed).standard_normal(len(z))
+            result[:, column] = np.sqrt(1.0 - share**2) * z[:, column] + share * drawn
+    return result
+
+
+def _inclusive_fit(results: Sequence[WindowResult]) -> BackgroundFit:
+    """Fit of the inclusive spectrum in the window with the largest excess, which its mask hides from it."""
+    largest: dict[MassWindow, float] = {}
+    fits: dict[MassWindow, BackgroundFit] = {}
+    for result in results:
+        for selection in result.selections:
+            if selection.discovery is not None:
+                largest[result.window] = max(selection.discovery.z, largest.get(result.window, -np.inf))
+            if selection.name == INCLUSIVE and selection.fit is not None:
+                fits[result.window] = selection.fit
+    tested = [window for window in fits if window in largest]
+    if not tested:
+        msg = "no window has a fit of the inclusive spectrum."
+        raise StatisticsError(msg)
+    return fits[max(tested, key=lambda window: largest[window])]

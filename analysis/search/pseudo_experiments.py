@@ -1,0 +1,378 @@
+"""Correlated pseudo-experiments of a whole scan: what the largest excess looks like where there is no signal.
+
+One pseudo-experiment is one background-only spectrum of the events, of which every selection keeps its own part. The
+events are grouped into classes: all events that pass exactly the same selections, over windows, feature sets, methods
+and seeds. Classes are disjoint, so their counts in bins of m_jj are independent Poisson numbers, and summing classes
+over a selection gives spectra that share events just as the real ones do. The expectation of the classes is smooth:
+the fitted background of every selection is divided among the classes that pass it. Each window then masks, fits and
+counts the spectrum as the search does; windows see the same spectrum, so their overlaps and shared sidebands are right.
+
+The classifiers are not trained again: given classifiers that have not seen an event, its selection is a fixed function
+of its features, and the counts are Poisson.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from analysis.background import (
+    BackgroundFit,
+    MassFunction,
+    choose_order,
+    estimate_many,
+    fit_background,
+    function_family,
+)
+from analysis.compute import Backend, track
+from analysis.errors import FitError, StatisticsError
+from analysis.events.identity import string_hash
+from analysis.regions import MassWindow, bins_of, edges_of
+from analysis.statistics.trials import counting_z
+
+__all__ = ["Look", "NullModel", "draw_counts", "null_model", "run_pseudo_experiments", "scan_significances"]
+
+Array = NDArray[np.float64]
+
+TOYS_PER_TASK = 100
+
+_MAX_ROUNDS = 100
+_CLOSURE = 0.01  # standard deviations of a cell
+_LARGEST_BIAS = 0.2  # of z
+_LARGEST_CODE = 2**62
+_SMALLEST_EXPECTATION = 1e-12  # events in a cell
+
+
+@dataclass(frozen=True)
+class Look:
+    """One p-value of the search.
+
+    Attributes
+    ----------
+    spectrum : int
+        Column of the selection in the pass weights; looks that test the same spectrum share it.
+    window : MassWindow
+        Its signal region is counted, its mask left out of the fit, its fit range fitted.
+    functions : tuple of str or MassFunction
+        Background functions of the search, or the one that was chosen: then it is fixed.
+    strategy, alpha : str, float
+        How the order is chosen, as of `choose_order`. "events" is fast; any other fits one spectrum at a time, which
+        takes some hundred times longer.
+    """
+
+    spectrum: int
+    window: MassWindow
+    functions: tuple[str | MassFunction, ...]
+    strategy: str = "events"
+    alpha: float = 0.05
+
+
+@dataclass(frozen=True)
+class NullModel:
+    """The background-only expectation, ready to be drawn from.
+
+    Attributes
+    ----------
+    grid : (n_bins + 1,) float64
+        Edges of the fit bins, GeV.
+    cells : (n_cells + 1,) float64
+        The same edges and those of all signal regions, GeV: windows need not lie on the grid.
+    expected : (n_classes, n_cells) float64
+        Expected events of each class.
+    passes : (n_classes, n_spectra) float64
+        Pass weights, in [0, 1], of the events of each class.
+    looks : tuple of Look
+    sqrt_s_gev : float
+    """
+
+    grid: Array
+    cells: Array
+    expected: Array
+    passes: Array
+    looks: tuple[Look, ...]
+    sqrt_s_gev: float
+
+
+def null_model(
+    mjj: Array, passes: NDArray[Any], fits: Sequence[BackgroundFit], looks: Sequence[Look], grid: Array
+) -> NullModel:
+    """Divide the fitted backgrounds among classes of events.
+
+    Parameters
+    ----------
+    mjj : (n_events,) float64
+        Dijet masses of the searched events, GeV. The events must have unit weight.
+    passes : (n_events, n_spectra) float64 or bool
+        Pass weights in [0, 1] of every selection that is looked at: of all windows, feature sets, methods and seeds,
+        side by side. One column must pass every event (the inclusive selection).
+    fits : sequence of BackgroundFit
+        Background of each spectrum. For a spectrum that several windows test, any fit that describes it.
+    looks : sequence of Look
+    grid : (n_bins + 1,) float64
+        Edges of the fit bins, GeV.
+
+    Returns
+    -------
+    NullModel
+
+    Raises
+    ------
+    StatisticsError
+        If there is no inclusive selection, a window leaves the grid, or a look finds an excess or deficit in the
+        expectation itself: the fitted backgrounds contradict each other, or are not of the family of the look.
+    """
+    inside = (mjj >= grid[0]) & (mjj < grid[-1])
+    everything = np.flatnonzero((passes[inside] == 1).all(axis=0))
+    if not len(everything) or not inside.any() or len(fits) != passes.shape[1]:
+        msg = (
+            f"pseudo-experiments need a background fit per spectrum (found {len(fits)} for {passes.shape[1]}), events "
+            f"in {grid[0]:g}-{grid[-1]:g} GeV (found {inside.sum()}) and a selection that keeps all of them (found "
+            f"{len(everything)}). Add the inclusive selection."
+        )
+        raise StatisticsError(msg)
+    _require_inside(looks, grid)
+    cells = np.unique(np.concatenate([grid, *(look.window.signal for look in looks)]))
+    classes, counts = _classes(passes[inside])
+    margins = np.stack([fit.expected(cells)[0] for fit in fits])
+    margins[~_constrained(cells, looks, len(fits))] = np.nan
+    smooth = fits[everything[0]].expected(cells)[0]
+    expected = _share(counts[:, None] / counts.sum() * smooth, classes, margins)
+    model = NullModel(grid, cells, expected, classes, tuple(looks), fits[0].sqrt_s_gev)
+    _require_unbiased(model)
+    return model
+
+
+def run_pseudo_experiments(
+    model: NullModel, n_toys: int, backend: Backend, *, random_state: int, look_indices: Sequence[int] | None = None
+) -> Array:
+    """Draw pseudo-experiments and test all looks of each.
+
+    Parameters
+    ----------
+    model : NullModel
+    n_toys : int
+    backend : Backend
+        Where they run; the results do not depend on it.
+    random_state : int
+        Seed; pseudo-experiment i depends on it and on i alone.
+    look_indices : sequence of int, optional
+        Only these looks, such as those that gave a p-value in the data. Default: all.
+
+    Returns
+    -------
+    (n_toys, n_looks) float64
+        Signed z of every look; -inf where the fit is not valid, which in the search is a look without a p-value.
+    """
+    if n_toys < 1:
+        msg = f"the number of pseudo-experiments must be positive, found {n_toys}."
+        raise StatisticsError(msg)
+    chosen = model.looks if look_indices is None else tuple(model.looks[i] for i in look_indices)
+    starts = range(0, n_toys, TOYS_PER_TASK)
+    tasks = [_Task(range(start, min(start + TOYS_PER_TASK, n_toys)), random_state, chosen) for start in starts]
+    found = dict(
+        track(
+            backend.map(_run_task, tasks, shared=model),
+            total=len(tasks),
+            description=f"{n_toys} pseudo-experiments",
+        )
+    )
+    return np.concatenate([found[i] for i in range(len(tasks))])
+
+
+def draw_counts(model: NullModel, random_state: int, toy: int) -> Array:
+    """Draw the counts of one pseudo-experiment.
+
+    Returns
+    -------
+    (n_spectra, n_cells) float64
+    """
+    rng = np.random.default_rng(
+        np.random.SeedSequence(random_state, spawn_key=(string_hash("pseudo-experiments"), toy))
+    )
+    n_classes, n_cells = model.expected.shape
+    expected = model.expected.ravel()
+    common = expected >= 1.0
+    common_at, rare_at = np.flatnonzero(common), np.flatnonzero(~common)
+    cumulative = np.cumsum(expected[rare_at])
+    # Poisson splitting: a Poisson total divided at random is the same as independent Poisson counts, and the cost is
+    # that of the events, not of the mostly empty cells of rare classes.
+    total = rng.poisson(cumulative[-1]) if len(cumulative) else 0
+    drawn = np.searchsorted(cumulative, rng.random(total) * cumulative[-1], side="right") if total else []
+    at = np.concatenate([common_at, rare_at[np.minimum(drawn, len(rare_at) - 1)] if total else []]).astype(np.intp)
+    number = np.concatenate([rng.poisson(expected[common_at]), np.ones(total)])
+    counts = sparse.csr_matrix((number, (at % n_cells, at // n_cells)), shape=(n_cells, n_classes))
+    result: Array = np.ascontiguousarray((counts @ model.passes).T)
+    return result
+
+
+def scan_significances(counts: Array, model: NullModel, looks: Sequence[Look] | None = None) -> Array:
+    """Test all looks on many sets of spectra: mask, choose the order, fit, count, and compare.
+
+    Parameters
+    ----------
+    counts : (n_toys, n_spectra, n_cells) float64
+    model : NullModel
+        Gives grid, cells and looks.
+    looks : sequence of Look, optional
+        Default: those of the model.
+
+    Returns
+    -------
+    (n_toys, n_looks) float64
+        Signed z; -inf where the fit is not valid.
+    """
+    binned = np.add.reduceat(counts, np.searchsorted(model.cells, model.grid[:-1]), axis=2)
+    units = _units(model)
+    columns = []
+    for look in model.looks if looks is None else looks:
+        low, high = np.searchsorted(model.cells, look.window.signal)
+        unit = units[look.spectrum]
+        n = counts[:, look.spectrum, low:high].sum(axis=1) / unit
+        background, error, valid = _backgrounds(binned[:, look.spectrum] / unit, look, model)
+        z = np.full(len(counts), -np.inf)
+        rows = np.flatnonzero(valid & (background > 0) & (error > 0))
+        z[rows] = counting_z(n[rows], background[rows], error[rows])
+        columns.append(z)
+    return np.stack(columns, axis=1)
+
+
+@dataclass(frozen=True)
+class _Task:
+    toys: range
+    random_state: int
+    looks: tuple[Look, ...]
+
+
+def _run_task(task: _Task, model: NullModel) -> Array:
+    counts = np.stack([draw_counts(model, task.random_state, toy) for toy in task.toys])
+    return scan_significances(counts, model, task.looks)
+
+
+def _backgrounds(binned: Array, look: Look, model: NullModel) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Background in the window of a look, its error, and whether there is a valid fit, each (n_toys,)."""
+    window = look.window
+    bins = bins_of(model.grid, window.fit_range)
+    spectra, edges = binned[:, bins], edges_of(model.grid, bins)
+    if look.strategy == "events" or len(look.functions) == 1:
+        found = estimate_many(
+            spectra,
+            edges,
+            mask=window.mask,
+            windows=[window.signal],
+            functions=look.functions,
+            sqrt_s_gev=model.sqrt_s_gev,
+        )
+        return found.value[:, 0], found.up[:, 0], found.valid
+    background, error = np.zeros((2, len(spectra)))
+    for row, counts in enumerate(spectra):
+        try:
+            fit = choose_order(
+                counts,
+                edges,
+                mask=window.mask,
+                functions=look.functions,
+                alpha=look.alpha,
+                sqrt_s_gev=model.sqrt_s_gev,
+                strategy=look.strategy,
+                variances=counts,
+            )
+        except FitError:
+            continue
+        background[row], error[row] = fit.integral(*window.signal)
+    return background, error, background > 0
+
+
+def _units(model: NullModel) -> Array:
+    """(n_spectra,): sum w^2 / sum w of each spectrum; counts in this unit are Poisson. 1 where events pass or fail."""
+    events = model.expected.sum(axis=1)
+    once, twice = events @ model.passes, events @ model.passes**2
+    return np.where(once > 0, twice / np.where(once > 0, once, 1.0), 1.0)
+
+
+def _require_inside(looks: Sequence[Look], grid: Array) -> None:
+    for look in looks:
+        low, high = look.window.signal
+        if low < grid[0] or high > grid[-1]:
+            msg = f"window {look.window.name} GeV leaves the fit grid {grid[0]:g}-{grid[-1]:g} GeV. Widen the grid."
+            raise StatisticsError(msg)
+
+
+def _classes(passes: NDArray[Any]) -> tuple[Array, Array]:
+    """Distinct rows (n_classes, n_spectra) and how many events have each, without sorting whole rows."""
+    code, size = np.zeros(len(passes), np.int64), 1
+    for column in passes.T:
+        values = np.unique(column)
+        if size > _LARGEST_CODE // len(values):
+            code = np.unique(code, return_inverse=True)[1]
+            size = int(code.max()) + 1
+        code = code * len(values) + np.searchsorted(values, column)
+        size *= len(values)
+    _, first, counts = np.unique(code, return_index=True, return_counts=True)
+    return np.asarray(passes[first], np.float64), counts.astype(np.float64)
+
+
+def _constrained(cells: Array, looks: Sequence[Look], n_spectra: int) -> NDArray[np.bool_]:
+    """(n_spectra, n_cells): where a spectrum is fitted; beyond, its background is an extrapolation."""
+    constrained = np.zeros((n_spectra, len(cells) - 1), bool)
+    for look in looks:
+        low, high = look.window.fit_range
+        constrained[look.spectrum] |= (cells[:-1] >= low) & (cells[1:] <= high)
+    return constrained
+
+
+def _share(start: Array, passes: Array, margins: Array) -> Array:
+    """Scale classes until each selection expects its own background in every cell.
+
+    Iterative proportional fitting (Deming, Stephan, Ann. Math. Stat. 11 (1940) 427; for fractional weights Darroch,
+    Ratcliff, Ann. Math. Stat. 43 (1972) 1470): of all divisions with these sums the one closest to `start`. Every
+    factor is a ratio of smooth curves, so the result is smooth even where the curves contradict each other and no
+    division has these sums.
+    """
+    expected = np.maximum(start, _SMALLEST_EXPECTATION)
+    members = [np.flatnonzero(column) for column in passes.T]
+    before = np.inf
+    for _ in range(_MAX_ROUNDS):
+        largest = 0.0
+        for rows, column, margin in zip(members, passes.T, margins, strict=True):
+            weight = column[rows]
+            found = weight @ expected[rows]
+            usable = np.isfinite(margin) & (found > 0)
+            off = abs(found - margin)[usable] / np.sqrt(margin[usable])
+            largest = max(largest, float(off.max(initial=0.0)))
+            factor = np.where(usable, margin / np.where(usable, found, 1.0), 1.0)
+            expected[rows] *= factor if (weight == 1).all() else factor ** weight[:, None]
+        if largest < _CLOSURE or largest > 0.999 * before:
+            break
+        before = largest
+    return expected
+
+
+def _require_unbiased(model: NullModel) -> None:
+    """Refuse an expectation that the search, at its most flexible, cannot fit."""
+    spectra = model.passes.T @ model.expected / _units(model)[:, None]
+    binned = np.add.reduceat(spectra, np.searchsorted(model.cells, model.grid[:-1]), axis=1)
+    for look in model.looks:
+        bins = bins_of(model.grid, look.window.fit_range)
+        edges = edges_of(model.grid, bins)
+        counts, function = binned[look.spectrum, bins], function_family(look.functions[-1:])[0]
+        mask, sqrt_s_gev = look.window.mask, model.sqrt_s_gev
+        try:
+            fit = fit_background(counts, edges, function, mask=mask, sqrt_s_gev=sqrt_s_gev, variances=counts)
+        except FitError:
+            continue
+        low, high = np.searchsorted(model.cells, look.window.signal)
+        truth = float(spectra[look.spectrum, low:high].sum())
+        curve, covariance = fit.expected(np.array(look.window.signal))
+        bias = (truth - float(curve[0])) / float(np.sqrt(truth + covariance[0, 0]))
+        if abs(bias) > _LARGEST_BIAS:
+            msg = (
+                f"the background-only expectation of spectrum {look.spectrum} gives z = {bias:.2g} in window "
+                f"{look.window.name} GeV, where 0 is expected: the fitted backgrounds contradict each other or are not "
+                f"of the family of {function.name}. Fit all spectra with one family, or take the Bonferroni bound."
+            )
+            raise StatisticsError(msg)

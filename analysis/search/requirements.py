@@ -1,0 +1,92 @@
+"""What a search needs before any work is done: known names, samples that the method uses, measured corrections."""
+
+from __future__ import annotations
+
+from analysis.background import require_functions
+from analysis.config import SearchConfig
+from analysis.errors import ConfigError
+from analysis.learning import ARGOS, INCLUSIVE, TemplateMethod, selection_name
+from analysis.methods import get_method
+from analysis.regions import RegionScan
+from analysis.search.non_closure import Corrections, NonClosure, check_corrections
+
+__all__ = ["measured_corrections", "require_known", "require_samples"]
+
+
+def require_known(config: SearchConfig) -> None:
+    """Refuse names of methods and functions that do not exist, before any work is done.
+
+    Raises
+    ------
+    ConfigError
+        Naming the unknown one and those that there are.
+    """
+    method = get_method(config.learning.method)
+    if config.learning.threshold_reference == "background-template" and not isinstance(method, TemplateMethod):
+        msg = (
+            f"method {method.name} has no template of the background: set learning.threshold_reference to spectrum or "
+            "sidebands."
+        )
+        raise ConfigError(msg)
+    require_functions(config.background.functions, config.background.strategy)
+
+
+def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> None:
+    """Refuse a method that needs what there is not, before any work is done.
+
+    Parameters
+    ----------
+    config : SearchConfig
+    truth : bool
+        Whether it is known which events are simulated signal, as in pseudodata.
+    simulation : bool
+        Whether there is simulated background.
+
+    Raises
+    ------
+    ConfigError
+        Naming the method and what to add.
+    """
+    method = get_method(config.learning.method)
+    if method.uses_truth and not truth:
+        msg = (
+            f"method {method.name} uses the truth of simulated events, which datasets of kind data do not have. Search "
+            "datasets of kind pseudodata with it, or set learning.method to another one."
+        )
+        raise ConfigError(msg)
+    if method.needs_simulation and not simulation:
+        msg = (
+            f"method {method.name} needs datasets of kind background, and there are none. Add one to the datasets file "
+            "and run `cwola process` again, or set learning.method to another one."
+        )
+        raise ConfigError(msg)
+
+
+def measured_corrections(
+    found: Corrections | None, scan: RegionScan, config: SearchConfig
+) -> dict[str, dict[str, NonClosure]]:
+    """Take the corrections that the configuration asks for.
+
+    Parameters
+    ----------
+    found : mapping of window to selection to (delta, error), or None
+        Relative non-closure (n - b) / b on samples without signal, with its error. The inclusive selection may be left
+        out: it stays as it is.
+    scan : RegionScan
+    config : SearchConfig
+
+    Returns
+    -------
+    dict of str to dict of str to NonClosure
+        Empty with `statistics.non_closure = "none"`.
+
+    Raises
+    ------
+    ConfigError
+        If the non-closure of a selection of a window was not measured.
+    """
+    if config.statistics.non_closure == "none":
+        return {}
+    learning = config.learning
+    names = [ARGOS] if learning.working_point == "argos" else map(selection_name, learning.efficiencies)
+    return check_corrections(found, [window.name for window in scan.windows], [INCLUSIVE, *names])

@@ -1,0 +1,141 @@
+"""All windows of a scan, in parallel over folds and then over windows, on any backend."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import replace
+from math import ceil
+
+from analysis.background import FUNCTIONS
+from analysis.compute import Backend, track
+from analysis.config import SearchConfig
+from analysis.core.code_digest import code_digest
+from analysis.core.digests import digest
+from analysis.core.plugins import plugin_digests
+from analysis.methods import METHODS
+from analysis.regions import MassWindow, RegionScan
+from analysis.search.non_closure import Corrections
+from analysis.search.requirements import measured_corrections, require_known, require_samples
+from analysis.search.values import SearchData, WindowResult
+from analysis.search.window import WindowEvaluation, attempt_fold, configured_functions, evaluate_folds, fold_tasks
+
+__all__ = ["n_trials", "run_scan", "trainings", "window_key"]
+
+_TASKS_PER_JOB = 4
+"""Training tasks per worker in one batch of windows; windows are complete, and can be stored, batch by batch."""
+
+
+def run_scan(
+    data: SearchData,
+    scan: RegionScan,
+    config: SearchConfig,
+    backend: Backend,
+    *,
+    inputs: str = "",
+    done: Container[str] = (),
+    corrections: Corrections | None = None,
+) -> Iterator[tuple[str, WindowResult]]:
+    """Search all windows with all training seeds, in parallel over folds and then over trainings of windows.
+
+    Parameters
+    ----------
+    data : SearchData
+    scan : RegionScan
+    config : SearchConfig
+    backend : Backend
+        Where tasks run; the results do not depend on it.
+    inputs : str
+        Digest of the events, for the keys.
+    done : container of str
+        Keys of trainings of windows that need not be made again.
+    corrections : mapping of window to selection to (delta, error), optional
+        Measured non-closure, see `measured_corrections`.
+
+    Yields
+    ------
+    key : str
+        Digest of all that the result depends on.
+    result : WindowResult
+        One training of one window. A window without events comes back with a reason, not as an exception: the others
+        are not lost.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, or something that the configuration needs is not there.
+    """
+    require_known(config)
+    data = replace(data, corrections=measured_corrections(corrections, scan, config))
+    require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
+    data.table.require_features(config.learning.features)
+    if data.simulation is not None:
+        data.simulation.require_features(config.learning.features)
+    functions = configured_functions(config)
+    keys = {
+        (window, seed): window_key(window, scan, config, inputs, training_seed=seed, corrections=data.corrections)
+        for window, seed in trainings(scan, config)
+    }
+    todo = [one for one, key in keys.items() if key not in done]
+    size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
+    for start in range(0, len(todo), size):
+        batch = todo[start : start + size]
+        tasks = [task for window, seed in batch for task in fold_tasks(window, scan.edges(window), config, seed)]
+        names = list(dict.fromkeys(window.name for window, _ in batch))
+        label = f"window {names[0]}" if len(names) == 1 else f"windows {names[0]} to {names[-1]}"
+        trained = backend.map(attempt_fold, tasks, shared=data)
+        folds = dict(track(trained, total=len(tasks), description=f"Training {label}"))
+        n_folds = config.learning.n_folds
+        evaluations = [
+            WindowEvaluation(
+                window,
+                scan.edges(window),
+                [folds[i * n_folds + k] for k in range(n_folds)],
+                tasks[i * n_folds],
+                config,
+                functions,
+            )
+            for i, (window, _) in enumerate(batch)
+        ]
+        evaluated = backend.map(evaluate_folds, evaluations, shared=data)
+        for index, result in track(evaluated, total=len(batch), description=f"Fitting {label}"):
+            yield keys[batch[index]], result
+
+
+def trainings(scan: RegionScan, config: SearchConfig) -> list[tuple[MassWindow, int]]:
+    """List windows with training seeds: all seeds of a window, then the next window."""
+    return [(window, seed) for window in scan.windows for seed in range(config.learning.n_seeds)]
+
+
+def window_key(
+    window: MassWindow,
+    scan: RegionScan,
+    config: SearchConfig,
+    inputs: str,
+    *,
+    training_seed: int = 0,
+    corrections: Corrections | None = None,
+) -> str:
+    """Digest of everything that one training of a window depends on: events, configuration, corrections and code.
+
+    How many others there are does not matter: a scan with more seeds makes those alone that are missing.
+    """
+    learning = config.learning.model_copy(update={"n_seeds": 1})
+    config = config.model_copy(update={"learning": learning})
+    plugins = plugin_digests((METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions))
+    document = {
+        "window": window.to_json(),
+        "training_seed": training_seed,
+        "bin_width": scan.bin_width,
+        "inputs": inputs,
+        "random_state": config.random_state,
+        "config": config.digest("learning", "background", "statistics"),
+        "code": code_digest("analysis.search.window"),
+        **({"plugins": plugins} if plugins else {}),
+        **({"non_closure": corrections[window.name]} if corrections else {}),
+    }
+    return digest(document)
+
+
+def n_trials(scan: RegionScan, config: SearchConfig) -> int:
+    """Count the p-values that are looked at: in every window one inclusive, and one a selection and training seed."""
+    return len(scan.windows) * ((config.learning.n_selections - 1) * config.learning.n_seeds + 1)

@@ -1,0 +1,223 @@
+"""The values of a search: the events that go in, and what comes out of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background import BackgroundFit
+from analysis.core.notebook import grid, text_of
+from analysis.events.table import EventTable
+from analysis.learning import Choice, Method, Samples
+from analysis.learning.decorrelation import PercentileMap
+from analysis.regions import MassWindow
+from analysis.search.member_spread import MemberSpread
+from analysis.search.non_closure import NON_CLOSURE, NonClosure
+from analysis.statistics import DiscoveryResult, LimitResult
+
+__all__ = ["SearchData", "SelectionResult", "WindowResult"]
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """The events that are searched.
+
+    Attributes
+    ----------
+    table : EventTable
+        Events of the search region, |Δy| below the configured maximum.
+    blinded : bool
+        Count nothing inside the windows.
+    signal_datasets : tuple of str or None
+        Datasets that are simulated signal mixed into pseudodata, for the report of S/√B and for methods that use the
+        truth; None for real data.
+    simulation : EventTable or None
+        Simulated background of the search region, normalised, for methods that need it.
+    corrections : mapping of str to mapping of str to NonClosure
+        Of the background, by window and selection; empty where it is not corrected.
+    """
+
+    table: EventTable
+    blinded: bool = False
+    signal_datasets: tuple[str, ...] | None = None
+    simulation: EventTable | None = None
+    corrections: Mapping[str, Mapping[str, NonClosure]] = field(default_factory=dict)
+
+    def samples(self, method: Method) -> Samples:
+        """Return what a method may see: simulation and truth only where it says that it uses them."""
+        return Samples(
+            self.table,
+            self.simulation if method.needs_simulation else None,
+            self.signal_datasets if method.uses_truth else None,
+        )
+
+
+@dataclass(frozen=True)
+class SelectionResult:
+    """One selection in one window.
+
+    Attributes
+    ----------
+    name : str
+        "inclusive", or such as "eff_0.1".
+    method : str
+    features : tuple of str
+    efficiency, efficiency_achieved : float
+        Requested, and reached on the reference events; while blinded on the events that are shown, those of the fit
+        range outside the mask.
+    n_obs : float or None
+        Observed events in the window; None while blinded.
+    background, background_error : float or None
+        From the sideband fit, events; None where the fit failed. With `non_closure` both are the corrected ones.
+    discovery : DiscoveryResult or None
+    s_over_sqrt_b : float or None
+        From truth; None for data, and while blinded.
+    fit : BackgroundFit or None
+    limit : LimitResult or None
+    workspace : dict or None
+        pyhf workspace, in effective events.
+    reason : str or None
+        Why something is None, where that is a failure.
+    calibrated : bool
+        False where so few background events are expected that p-values are not uniform: `discovery.p0_averaged` is
+        conservative there.
+    weight : float
+        Sum of weights per effective event, Σw² / Σw; 1 where every event passes or fails.
+    members : MemberSpread or None
+        How far the members lie apart where each is cut at its own threshold; None where not, where one of them cannot
+        be fitted, and while blinded.
+    seeds : tuple of SelectionResult
+        The same selection of the further trainings of the window, see `analysis.search.seeds`.
+    non_closure : NonClosure or None
+        What the background was corrected by; its error is not in `background_error`.
+    """
+
+    name: str
+    method: str
+    features: tuple[str, ...]
+    efficiency: float
+    efficiency_achieved: float
+    n_obs: float | None
+    background: float | None = None
+    background_error: float | None = None
+    discovery: DiscoveryResult | None = None
+    s_over_sqrt_b: float | None = None
+    fit: BackgroundFit | None = None
+    limit: LimitResult | None = None
+    workspace: dict[str, Any] | None = None
+    reason: str | None = None
+    calibrated: bool = True
+    weight: float = 1.0
+    members: MemberSpread | None = None
+    seeds: tuple[SelectionResult, ...] = ()
+    non_closure: NonClosure | None = None
+
+    def __repr__(self) -> str:
+        return f"SelectionResult({', '.join(f'{name}: {text_of(value)}' for name, value in self.row.items())})"
+
+    def _repr_html_(self) -> str:
+        return grid(f"{self.method} on {', '.join(self.features)}", [*self.row], [[*self.row.values()]])
+
+    @property
+    def row(self) -> dict[str, object]:
+        """The numbers of a table of selections, by the head of the column."""
+        expected = None if self.background is None else f"{text_of(self.background)} ± {text_of(self.total_error)}"
+        limit = None if self.limit is None else self.limit.expected_events[2]
+        return {
+            "Selection": self.name,
+            "Efficiency": self.efficiency_achieved,
+            "Observed": self.n_obs,
+            "Expected": expected,
+            "z": None if self.discovery is None else self.discovery.z,
+            "Expected limit [events]": limit,
+        }
+
+    @property
+    def non_closure_error(self) -> float:
+        """Error of the correction, events; 0 where there is none."""
+        return 0.0 if self.non_closure is None else self.non_closure.events(self.background or 0.0)
+
+    @property
+    def total_error(self) -> float | None:
+        """Error of the background from the fit and from its correction, events."""
+        error = self.background_error
+        return None if error is None else float(np.hypot(error, self.non_closure_error))
+
+    @property
+    def background_variations(self) -> dict[str, float]:
+        """Further errors of the background in the workspace, in effective events, by the name of their parameter."""
+        error = self.non_closure_error / self.weight
+        return {NON_CLOSURE: error} if error > 0 else {}
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """All selections of one training of a window.
+
+    Attributes
+    ----------
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    selections : tuple of SelectionResult
+        Inclusive first, which further trainings lack; empty where the window failed.
+    spectrum : hist.Hist or None
+        Axes `mjj`, `selection`, `variation`.
+    models : tuple of tuple of bytes
+        xgboost UBJ documents, by fold and member; empty for further trainings.
+    passes : (n_events, n_selections) bool or float64, or None
+        Pass weights of all searched events; None where the window failed, and while blinded.
+    reason : str or None
+        Why the window failed, or None.
+    scores : (n_events,) float32, or None
+        Member mean of the out-of-fold scores, NaN outside the fit range; None where there are no `passes`, and where
+        the window was read from disk.
+    thresholds : (n_folds, n_cuts, n_selections, 2) float64, or None
+        Of the selections, see `analysis.learning.PassWeights`; None where there are no models, or the window was read
+        from disk.
+    scalings : tuple of PercentileMap
+        Of the features, by fold; empty where they are used as they are, while blinded (they tell how many events are
+        in the window), and where the window was read from disk.
+    choices : tuple of Choice
+        Classifier settings by fold, where they were chosen; empty while blinded.
+    training_seed : int
+        0 for the training that is the result of the window, 1 and more for further ones.
+    truth : hist.Hist or None
+        What of the spectrum is simulated signal in pseudodata, on the same axes; None where there is none, for further
+        trainings, and while blinded: it is part of the data.
+    """
+
+    window: MassWindow
+    edges: NDArray[np.float64]
+    selections: tuple[SelectionResult, ...] = ()
+    spectrum: hist.Hist[Any] | None = None
+    models: tuple[tuple[bytes, ...], ...] = ()
+    passes: NDArray[Any] | None = None
+    reason: str | None = None
+    scores: NDArray[np.float32] | None = None
+    thresholds: NDArray[np.float64] | None = None
+    scalings: tuple[PercentileMap, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    training_seed: int = 0
+    truth: hist.Hist[Any] | None = None
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{one.name} z {text_of(one.row['z'])}" for one in self.selections)
+        return f"WindowResult({self.window.name} GeV, {self.reason or self.status}: {found})"
+
+    def _repr_html_(self) -> str:
+        title = f"Window {self.window.name} GeV: {self.reason or self.status}"
+        rows = [selection.row for selection in self.selections]
+        return grid(title, [*rows[0]] if rows else [], [[*row.values()] for row in rows])
+
+    @property
+    def status(self) -> str:
+        """Return "ok"; "incomplete" where a selection failed; "failed" where the whole window did."""
+        if self.reason is not None:
+            return "failed"
+        return "incomplete" if any(selection.reason for selection in self.selections) else "ok"

@@ -1,0 +1,215 @@
+"""The search in one window. Start reading here.
+
+Train classifiers to tell the signal region from its sidebands, score every event with models that have not seen it,
+cut, count, fit the smooth background beside the window, and turn the comparison into a workspace, a significance and
+a limit. `run_window` is that chain for one window, and `analysis.search.evaluation` all of it that follows the cut;
+`analysis.search.scan` runs many windows at once on any backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background import MassFunction, require_functions
+from analysis.config import LearningConfig, SearchConfig
+from analysis.errors import CwolaError, TableError, WindowError
+from analysis.events.table import EventTable
+from analysis.learning import (
+    BoostedTrees,
+    CrossFit,
+    FoldResult,
+    FoldTask,
+    Learner,
+    Nested,
+    PassWeights,
+    Template,
+    TunedTrees,
+    choose_working_points,
+    collect_folds,
+    run_fold,
+)
+from analysis.learning.decorrelation import PercentileScaling
+from analysis.learning.ensemble import without_counts
+from analysis.methods import configured_method
+from analysis.regions import MassWindow, RegionScan
+from analysis.search.evaluation import evaluate_window
+from analysis.search.non_closure import Corrections
+from analysis.search.requirements import measured_corrections, require_samples
+from analysis.search.values import SearchData, WindowResult
+
+__all__ = [
+    "WindowEvaluation",
+    "WindowTask",
+    "attempt_fold",
+    "configured_functions",
+    "evaluate_folds",
+    "fold_tasks",
+    "run_window",
+    "search_window",
+    "window_task",
+    "working_points",
+]
+
+
+def run_window(
+    data: SearchData,
+    window: MassWindow,
+    scan: RegionScan,
+    config: SearchConfig,
+    *,
+    training_seed: int = 0,
+    corrections: Corrections | None = None,
+) -> WindowResult:
+    """Search one window in this process.
+
+    Parameters
+    ----------
+    data : SearchData
+    window : MassWindow
+    scan : RegionScan
+        Gives the fit grid.
+    config : SearchConfig
+    training_seed : int
+        Which of `learning.n_seeds` trainings; 0 is the result, see `analysis.search.seeds` for the others.
+    corrections : mapping of window to selection to (delta, error), optional
+        Measured non-closure, see `measured_corrections`.
+
+    Returns
+    -------
+    WindowResult
+    """
+    require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
+    data = replace(data, corrections=measured_corrections(corrections, scan, config))
+    return search_window(window_task(window, scan, config, training_seed=training_seed), data)
+
+
+@dataclass(frozen=True)
+class WindowTask:
+    """One training of one window for a worker, which looks nothing up: plugins need not be loaded there.
+
+    Attributes
+    ----------
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    folds : tuple of FoldTask
+    config : SearchConfig
+    functions : tuple of MassFunction
+    """
+
+    window: MassWindow
+    edges: NDArray[np.float64]
+    folds: tuple[FoldTask, ...]
+    config: SearchConfig
+    functions: tuple[MassFunction, ...]
+
+
+def window_task(window: MassWindow, scan: RegionScan, config: SearchConfig, *, training_seed: int = 0) -> WindowTask:
+    """Prepare what `search_window` does; see `run_window` for the parameters."""
+    edges = scan.edges(window)
+    folds = tuple(fold_tasks(window, edges, config, training_seed))
+    return WindowTask(window, edges, folds, config, configured_functions(config))
+
+
+def search_window(task: WindowTask, data: SearchData, *, limits: bool = True) -> WindowResult:
+    """Search one window in this process, whatever process that is, with or without limits."""
+    folds = [attempt_fold(one, data) for one in task.folds]
+    job = WindowEvaluation(task.window, task.edges, folds, task.folds[0], task.config, task.functions, limits)
+    return evaluate_folds(job, data)
+
+
+@dataclass(frozen=True)
+class WindowEvaluation:
+    """Trained folds of one window, ready to be cut, counted and fitted."""
+
+    window: MassWindow
+    edges: NDArray[np.float64]
+    folds: Sequence[FoldResult | CwolaError]
+    task: FoldTask
+    config: SearchConfig
+    functions: tuple[MassFunction, ...]
+    limits: bool = True
+
+
+def configured_functions(config: SearchConfig) -> tuple[MassFunction, ...]:
+    """Background functions of the configuration, resolved, so that workers need no plugin."""
+    return require_functions(config.background.functions, config.background.strategy)
+
+
+def fold_tasks(
+    window: MassWindow, edges: NDArray[np.float64], config: SearchConfig, training_seed: int
+) -> list[FoldTask]:
+    """List the training tasks of a window, one a fold, in order."""
+    learning = config.learning
+    nested = learning.cross_fitting == "nested"
+    n_models = learning.n_candidates if nested else learning.n_members
+    task = FoldTask(
+        window,
+        0,
+        learning.n_folds,
+        learning.features,
+        configured_method(learning),
+        _learner(learning, n_models),
+        config.random_state,
+        Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
+        template=learning.threshold_reference == "background-template",
+        decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
+        training_seed=training_seed,
+    )
+    return [replace(task, fold=fold) for fold in range(learning.n_folds)]
+
+
+def _learner(learning: LearningConfig, n_models: int) -> Learner:
+    trees = BoostedTrees(learning.classifier, n_models, learning.bagged_features)
+    if learning.tuning.criterion == "none":
+        return trees
+    return TunedTrees(trees, learning.tuning, learning.efficiencies if learning.working_point == "argos" else ())
+
+
+def attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
+    """Train and score one fold; an error that concerns this window alone is returned, not raised."""
+    try:
+        return run_fold(task, data.samples(task.method))
+    except (TableError, WindowError) as error:
+        return error
+
+
+def evaluate_folds(job: WindowEvaluation, data: SearchData) -> WindowResult:
+    """Cut, count, fit and test one window with its trained folds."""
+    failures = [fold for fold in job.folds if isinstance(fold, CwolaError)]
+    seed = job.task.training_seed
+    if failures:
+        return WindowResult(job.window, job.edges, reason=str(failures[0]), training_seed=seed)
+    fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
+    passes = working_points(fit, job.window, data.table, job.config)
+    models = tuple(model.members for model in fit.models)
+    if data.blinded:
+        models = tuple(tuple(map(without_counts, members)) for members in models)
+    given = (data, job.window, job.edges, passes, models, job.config, job.functions)
+    result = evaluate_window(*given, training_seed=seed, limits=job.limits)
+    if seed or data.blinded:
+        return result
+    return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)
+
+
+def working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:
+    """Cut the scores of the events in a table as configured."""
+    reference: NDArray[np.bool_] | Template = window.in_fit_range(table.mjj)
+    if config.learning.threshold_reference == "sidebands":
+        reference = window.in_lower(table.mjj) | window.in_upper(table.mjj)
+    elif fit.template is not None:
+        reference = fit.template
+    return choose_working_points(
+        fit.scores,
+        reference,
+        config.learning.efficiencies,
+        event_id=table.event_id,
+        weight=table.weight,
+        random_state=config.random_state,
+        ensemble=config.learning.ensemble,
+        chosen=fit.working_points if config.learning.working_point == "argos" else None,
+    )

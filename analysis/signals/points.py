@@ -1,0 +1,307 @@
+"""Mass points after a search: workspaces, limits and impacts of the signal samples.
+
+The rule is "fixed-efficiency": the classifiers are those of the search, without credit for what they would learn from
+as much signal as the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.config import SearchConfig
+from analysis.errors import FitError, StatisticsError, WindowError
+from analysis.histograms.spectra import NOMINAL, selection_counts
+from analysis.regions import MassWindow
+from analysis.search.classifiers import Classifier
+from analysis.search.values import SelectionResult, WindowResult
+from analysis.signals.template import net_yield
+from analysis.signals.window import approximate_limit
+from analysis.signals.yields import SignalSample, SignalYields, signal_modifiers, signal_yields
+from analysis.statistics import (
+    Counting,
+    Impacts,
+    LimitResult,
+    SignalSystematic,
+    counting_workspace,
+    discovery_events,
+    expected_discovery,
+    impacts,
+    upper_limit,
+)
+
+__all__ = ["RULE", "PointResult", "PointTask", "absorbed_fraction", "evaluate_point"]
+
+Array = NDArray[np.float64]
+
+RULE = "fixed-efficiency"
+
+_TOYS = 1000
+_NEEDED_Z = 3.0
+
+
+@dataclass(frozen=True)
+class PointTask:
+    """One signal sample in all windows of the search.
+
+    Attributes
+    ----------
+    sample : SignalSample
+    classifiers : tuple of Classifier
+    windows : tuple of WindowResult
+        In the same order.
+    config : SearchConfig
+    blinded : bool
+    """
+
+    sample: SignalSample
+    classifiers: tuple[Classifier, ...]
+    windows: tuple[WindowResult, ...]
+    config: SearchConfig
+    blinded: bool
+
+
+@dataclass(frozen=True)
+class PointResult:
+    """What was found of one signal sample.
+
+    Attributes
+    ----------
+    document : dict
+        JSON-ready, as an item of "signals" in `results.schema.json`.
+    workspaces : dict of str to dict
+        pyhf workspaces by the name "<window>_<selection>", for every selection of every window with signal events.
+    spectra : dict of str to hist.Hist
+        Nominal events by the name of the window, in the normalisation of the sample; axes `mjj` on the fit grid,
+        `selection`, `variation`.
+    """
+
+    document: dict[str, Any]
+    workspaces: dict[str, dict[str, Any]]
+    spectra: dict[str, hist.Hist[Any]]
+
+
+def evaluate_point(task: PointTask) -> PointResult:
+    """Count a signal in all selections of all windows, and limit it where each selection is most sensitive.
+
+    The window of a selection is the one with the best `approximate_limit` on the signal; no observed count enters.
+
+    Returns
+    -------
+    PointResult
+    """
+    sample = task.sample
+    yields = [
+        signal_yields(sample, classifier, window.edges)
+        for classifier, window in zip(task.classifiers, task.windows, strict=True)
+    ]
+    counts = [
+        one
+        for found, window in zip(yields, task.windows, strict=True)
+        for one in _count(sample, found, window, task.config.background.sqrt_s_gev)
+    ]
+    ranked = [one for one in counts if one.rank() is not None]
+    document = {
+        "dataset": sample.name,
+        "masses": dict(sample.masses),
+        "rule": RULE,
+        "normalised": sample.normalised,
+        "xsec_pb": sample.xsec_pb,
+        "lumi_ifb": sample.lumi_ifb,
+        "selections": [_limit(one, task) for one in _most_sensitive(ranked)],
+        "yields": [one.to_json() for one in counts],
+        "reason": None,
+    }
+    workspaces = {f"{one.window.name}_{one.selection.name}": one.workspace() for one in ranked}
+    return PointResult(document, workspaces, {found.window.name: found.spectrum for found in yields})
+
+
+def _most_sensitive(counts: Sequence[_Count]) -> list[_Count]:
+    """Of every selection, the window with the best rank."""
+    names = dict.fromkeys(one.selection.name for one in counts)
+    return [min((one for one in counts if one.selection.name == name), key=_Count.rank_value) for name in names]
+
+
+@dataclass(frozen=True)
+class _Count:
+    """A signal in one selection of one window."""
+
+    sample: SignalSample
+    window: MassWindow
+    selection: SelectionResult
+    events: float
+    error: float
+    modifiers: tuple[SignalSystematic, ...]
+    absorbed: float | None
+    reason: str | None
+
+    @property
+    def net(self) -> float:
+        """Events that stand out over the fitted background."""
+        return self.events * (1.0 - (self.absorbed or 0.0))
+
+    def rank(self) -> float | None:
+        """Approximate expected limit in units of the sample's normalisation; None where there can be none."""
+        background, error = self.selection.background, self.selection.total_error
+        if self.reason is not None or self.net <= 0 or not (background and error):
+            return None
+        return float(approximate_limit(background, error) / self.net)
+
+    def rank_value(self) -> float:
+        """Rank, infinite where there is none."""
+        rank = self.rank()
+        return np.inf if rank is None else rank
+
+    def workspace(self) -> dict[str, Any]:
+        one = self.selection
+        counting = Counting(one.n_obs, one.background or 0.0, one.background_error or 0.0)
+        return counting_workspace(
+            counting.effective(one.weight),
+            channel=f"window_{self.window.name}_{one.name}",
+            measurement=self.sample.name,
+            background_variations=one.background_variations,
+            signal_systematics=self.modifiers,
+        )
+
+    def strength_per_mu(self, workspace: Mapping[str, Any]) -> float:
+        """Return the signal strength at mu = 1 of a workspace."""
+        return _signal_events(workspace) * self.selection.weight / self.net
+
+    @property
+    def efficiency(self) -> float | None:
+        """Acceptance times efficiency: of all generated events."""
+        generated = self.sample.generated
+        return None if not generated else self.events / generated
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "window": list(self.window.signal),
+            "selection": self.selection.name,
+            "events": self.events,
+            "events_error": self.error,
+            "acceptance_efficiency": self.efficiency,
+            "absorbed_fraction": self.absorbed,
+            "strength_per_mu": None if self.rank() is None else self.strength_per_mu(self.workspace()),
+            "modifiers": [_factors(one) for one in self.modifiers],
+            "reason": self.reason,
+        }
+
+
+def _factors(one: SignalSystematic) -> dict[str, Any]:
+    up = float(one.up)
+    if one.kind == "lumi":
+        return {"name": one.name, "up": 1.0 + up, "down": 1.0 - up}
+    return {"name": one.name, "up": up, "down": 1.0 / up if one.down is None else float(one.down)}
+
+
+def _count(sample: SignalSample, yields: SignalYields, window: WindowResult, sqrt_s_gev: float) -> list[_Count]:
+    counts = []
+    for selection in window.selections:
+        index = yields.selections.index(selection.name)
+        events = float(yields.events[NOMINAL][index])
+        counts_by_bin = selection_counts(yields.spectrum, selection.name)
+        absorbed = absorbed_fraction(selection, events, counts_by_bin, window, sqrt_s_gev)
+        modifiers: list[SignalSystematic] = []
+        reason = selection.reason
+        try:
+            modifiers = signal_modifiers(yields, selection.name, sample.systematics)
+        except StatisticsError as error:
+            reason = reason or str(error)
+        if absorbed is not None and absorbed >= 1:
+            reason = reason or "the sideband fit takes all of the signal for background: the mask lies beside its peak."
+        counts.append(
+            _Count(
+                sample,
+                window.window,
+                selection,
+                events,
+                float(np.sqrt(yields.squares[index])),
+                tuple(modifiers),
+                absorbed,
+                reason,
+            )
+        )
+    return counts
+
+
+def _limit(one: _Count, task: PointTask) -> dict[str, Any]:
+    workspace, settings, weight = one.workspace(), task.config.statistics, one.selection.weight
+    document, per_mu = one.to_json(), one.strength_per_mu(workspace)
+    try:
+        limit = upper_limit(
+            workspace,
+            level=settings.cls_level,
+            blinded=task.blinded,
+            calculator=settings.calculator,
+            n_toys=_TOYS,
+            random_state=task.config.random_state,
+        ).scaled(weight)
+        median = limit.expected_events[2] / (_signal_events(workspace) * weight)
+        sensitivity = _sensitivity(one, workspace)
+        ranked: dict[str, Any] = {"expected": _impacts(impacts(workspace, strength=median), per_mu)}
+        ranked["observed"] = None if task.blinded else _impacts(impacts(workspace), per_mu)
+    except StatisticsError as error:
+        nothing = dict.fromkeys(("limit", "impacts", "expected_z", "events_3sigma"))
+        return document | nothing | {"reason": str(error)}
+    return document | {"limit": _limit_document(one, limit), "impacts": ranked, **sensitivity}
+
+
+def _sensitivity(one: _Count, workspace: dict[str, Any]) -> dict[str, float | None]:
+    """Return the expected z of the net signal, and the net signal for a z of 3; no observed count enters."""
+    z = expected_discovery(workspace, one.net / one.selection.weight) if one.sample.normalised else None
+    needed = discovery_events(workspace, _NEEDED_Z) * one.selection.weight
+    return {"expected_z": z, "events_3sigma": needed}
+
+
+def _signal_events(workspace: Mapping[str, Any]) -> float:
+    (signal,) = [one for one in workspace["channels"][0]["samples"] if one["name"] == "signal"]
+    return float(sum(signal["data"]))
+
+
+def _limit_document(one: _Count, limit: LimitResult) -> dict[str, Any]:
+    """Limits in events, in units of the sample's normalisation and, where that is possible, in fb."""
+    generated, lumi = one.sample.generated, one.sample.lumi_ifb
+    factors = {"strength": 1.0 / one.net}
+    if generated and lumi:
+        factors["fb"] = generated / (one.net * lumi)
+    document: dict[str, Any] = {**asdict(limit), "rule": RULE, "expected_events": list(limit.expected_events)}
+    for unit, factor in factors.items():
+        observed = limit.observed_events
+        document[f"observed_{unit}"] = None if observed is None else observed * factor
+        document[f"expected_{unit}"] = [value * factor for value in limit.expected_events]
+    return document
+
+
+def absorbed_fraction(
+    selection: SelectionResult, events: float, spectrum: Array, window: WindowResult, sqrt_s_gev: float
+) -> float | None:
+    """Fraction of the yield that the sideband fit takes for background, for a signal about as strong as the limit."""
+    if selection.fit is None or selection.background is None or events <= 0:
+        return None
+    strength = approximate_limit(selection.background, selection.total_error or 0.0) / events
+    try:
+        found = net_yield(
+            selection.fit.expected(window.edges)[0],
+            strength * spectrum,
+            window.edges,
+            selection.fit.function.name,
+            window=window.window.signal,
+            mask=window.window.mask,
+            sqrt_s_gev=sqrt_s_gev,
+        )
+    except (FitError, WindowError):
+        return None
+    return found.absorbed_fraction
+
+
+def _impacts(found: Impacts, per_mu: float) -> dict[str, Any]:
+    return {
+        "strength": found.strength * per_mu,
+        "strength_error": found.strength_error * per_mu,
+        "parameters": [asdict(one) | {"up": one.up * per_mu, "down": one.down * per_mu} for one in found.parameters],
+    }

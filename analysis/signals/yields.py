@@ -1,0 +1,159 @@
+"""Yields of a signal sample in the selections of a search, and the modifiers that its systematics become.
+
+Nominal and varied events are scored by the nominal models: an event passes by the mean over folds of each fold's own
+cut. The ratios of varied to nominal yields become modifiers of the signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import hist
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.events.schema import weight_column
+from analysis.events.table import EventTable
+from analysis.histograms.spectra import NOMINAL, fill_spectrum
+from analysis.regions import MassWindow
+from analysis.search.classifiers import Classifier, score_events
+from analysis.statistics import SignalSystematic, combined_modifier, signal_statistics, yield_modifier
+
+__all__ = ["SignalSample", "SignalYields", "signal_modifiers", "signal_yields", "weight_columns"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SignalSample:
+    """Events of one signal dataset.
+
+    Attributes
+    ----------
+    name : str
+    masses : tuple of (str, float)
+        GeV.
+    tables : mapping of str to EventTable
+        "nominal", with its varied weights, and one per variation of jets; search region, normalised.
+    generated : float or None
+        Sum of weights before any cut in the same normalisation; None where it is not known.
+    xsec_pb, lumi_ifb : float or None
+    normalised : bool
+        Whether weights are normalised to cross-section and luminosity.
+    systematics : sequence of mapping
+        See `analysis.results.processed_events.ProcessedEvents`.
+    """
+
+    name: str
+    masses: tuple[tuple[str, float], ...]
+    tables: Mapping[str, EventTable]
+    generated: float | None
+    xsec_pb: float | None
+    lumi_ifb: float | None
+    normalised: bool
+    systematics: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class SignalYields:
+    """What is left of a sample in the selections of one window.
+
+    Attributes
+    ----------
+    window : MassWindow
+    selections : tuple of str
+    squares : (n_selections,) float64
+        Sums of squared weights.
+    events : dict of str to (n_selections,) float64
+        Sums of weights; "nominal", variations of jets such as "jmsUp", and columns of varied weights.
+    spectrum : hist.Hist
+        Nominal events on the fit grid of the window; axes `mjj`, `selection`, `variation`.
+    """
+
+    window: MassWindow
+    selections: tuple[str, ...]
+    squares: Array
+    events: dict[str, Array]
+    spectrum: hist.Hist[Any]
+
+
+def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) -> SignalYields:
+    """Score nominal and varied events with the nominal classifiers of a window, and count those that pass.
+
+    Parameters
+    ----------
+    sample : SignalSample
+    classifier : Classifier
+    edges : (n_bins + 1,) float64
+        Fit grid, GeV.
+
+    Returns
+    -------
+    SignalYields
+    """
+    window, nominal = classifier.window, sample.tables[NOMINAL]
+    passes = score_events(_joined(sample.tables), classifier).passes
+    ends = np.cumsum([len(table) for table in sample.tables.values()])[:-1]
+    values = dict(zip(sample.tables, np.split(passes.values, ends), strict=True))
+    inside = {name: window.in_signal(table.mjj) for name, table in sample.tables.items()}
+    chosen = {name: values[name][mask] for name, mask in inside.items()}
+    weights = {name: table.weight[inside[name]] for name, table in sample.tables.items()}
+    events = {name: weight @ chosen[name] for name, weight in weights.items()}
+    for column in weight_columns(sample.systematics):
+        events[column] = nominal.column(column)[inside[NOMINAL]] @ chosen[NOMINAL]
+    squares = weights[NOMINAL] ** 2 @ chosen[NOMINAL] ** 2
+    spectrum = fill_spectrum(nominal, edges, replace(passes, values=values[NOMINAL]))
+    return SignalYields(window, passes.names, squares, events, spectrum)
+
+
+def _joined(tables: Mapping[str, EventTable]) -> EventTable:
+    """Put what scoring needs of all tables one after the other, so that every model is read and applied once."""
+    features = tables[NOMINAL].features
+    names = ["event_id", "mjj", *(one.name for one in features)]
+    return EventTable(pa.concat_tables(table.table.select(names) for table in tables.values()), features)
+
+
+def weight_columns(systematics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the columns with varied weights."""
+    return [name for one in systematics if one["effect"] == "weights" for name in _columns(one)]
+
+
+def _columns(systematic: Mapping[str, Any]) -> list[str]:
+    suffixes = [str(member) for member in systematic["members"]] or ["Up", "Down"]
+    return [weight_column(systematic["name"], suffix) for suffix in suffixes]
+
+
+def signal_modifiers(
+    yields: SignalYields, selection: str, systematics: Sequence[Mapping[str, Any]]
+) -> list[SignalSystematic]:
+    """Turn the varied yields of a selection into modifiers, the statistical uncertainty of the sample first.
+
+    Raises
+    ------
+    StatisticsError
+        If a yield is not positive.
+    """
+    index = yields.selections.index(selection)
+    events = {name: float(values[index]) for name, values in yields.events.items()}
+    statistical = signal_statistics(events[NOMINAL], float(yields.squares[index]))
+    return [statistical, *(_modifier(one, events) for one in systematics)]
+
+
+def _modifier(systematic: Mapping[str, Any], events: Mapping[str, float]) -> SignalSystematic:
+    name, nominal = systematic["name"], events[NOMINAL]
+    if systematic["effect"] == "rate":
+        size = float(systematic["value"])
+        return (
+            SignalSystematic("lumi", "lumi", size)
+            if systematic["kind"] == "luminosity"
+            else SignalSystematic(name, "normsys", 1.0 + size)
+        )
+    if systematic["effect"] == "jets":
+        return yield_modifier(name, nominal, *(events[f"{name}{side}"] for side in systematic["sides"]))
+    varied = [events[column] for column in _columns(systematic)]
+    if systematic["members"]:
+        return combined_modifier(name, nominal, varied, systematic["combine"])
+    return yield_modifier(name, nominal, *varied)

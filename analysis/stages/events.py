@@ -1,0 +1,197 @@
+"""What people look at before and after training: control figures, and lists of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.compute import Backend
+from analysis.config import SearchConfig, load_config
+from analysis.errors import ConfigError, ResultsError, TableError
+from analysis.events.dataset import Dataset
+from analysis.events.datasets import observed_datasets
+from analysis.events.table import read_features
+from analysis.export.event_list import pick_events, require_format, write_events
+from analysis.histograms.control import ControlHistograms, ControlPlan, ControlSample, fill_control
+from analysis.histograms.control_comparison import comparisons
+from analysis.results import ResultsFolder
+from analysis.results.processed_events import ProcessedEvents, is_blinded, load_events
+from analysis.search.values import WindowResult
+from analysis.stages.inputs import stage
+
+__all__ = ["Selected", "plot_control", "select_events"]
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A list of events that was written.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    count : int
+    """
+
+    path: Path
+    count: int
+
+
+def plot_control(
+    folder: ResultsFolder, config: SearchConfig, backend: Backend, *, only: Sequence[str] = ()
+) -> list[Path]:
+    """Draw every feature in data and simulation, from the events that are selected.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+        In which the stage `process` has run.
+    config : SearchConfig
+        Its windows are what is blinded.
+    backend : Backend
+    only : sequence of str
+        Names or kinds of the figures; all where empty.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The figures; the histograms are beside them.
+
+    Raises
+    ------
+    ConfigError
+        If the events were selected with another selection.
+    TableError
+        If there are no data to draw.
+    """
+    from analysis.plots import save_control_figures
+
+    events = load_events(folder)
+    events.require_selection(config, folder)
+    with stage("plot --control"):
+        filled = fill_control(_samples(events, folder), _plan(events, config, folder), backend)
+        contents = list(comparisons(filled))
+        if not contents:
+            reason = " outside the masks of all windows, and the data are blinded" if filled.plan.blinded else ""
+            where = events.parts_folder(folder)
+            msg = f"no data event in {where} can be drawn{reason}. Check the cutflow of `cwola process`."
+            raise TableError(msg)
+        figures = save_control_figures(
+            contents, folder.plots / "control", config.plots, only=only, backend=backend.here
+        )
+        folder.save_control(_document(filled))
+    return figures
+
+
+def _plan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) -> ControlPlan:
+    parts = [part for name in events.datasets for part in events.part_paths(name, folder)]
+    specs = {part: read_features(part) for part in parts}
+    if not parts or len(set(specs.values())) > 1:
+        reason = "differ in their features" if parts else "hold no event"
+        msg = f"the parts in {events.parts_folder(folder)} {reason}: process again."
+        raise TableError(msg)
+    # A folder that was blinded for all kinds of data stays so, though another configuration is given for the figures.
+    asked = folder.config.exists() and load_config(path=folder.config).statistics.blind
+    return ControlPlan.from_config(config, specs[parts[0]], blinded=asked or is_blinded(events, config))
+
+
+def _samples(events: ProcessedEvents, folder: ResultsFolder) -> list[ControlSample]:
+    observed_datasets(events.datasets)
+    return [
+        ControlSample(
+            name,
+            _role(dataset),
+            events.part_paths(name, folder),
+            events.scale(name),
+            dataset.is_normalised,
+            dataset.kind.capitalize() if dataset.is_observed else dataset.stitch or name,
+        )
+        for name, dataset in events.datasets.items()
+    ]
+
+
+def _role(dataset: Dataset) -> str:
+    if dataset.is_observed:
+        return "observed"
+    return "signal" if dataset.is_signal else "background"
+
+
+def _document(filled: ControlHistograms) -> dict[str, Any]:
+    return {
+        "fit_range": list(filled.plan.fit_range),
+        "masks": [list(mask) for mask in filled.plan.masks],
+        "blinded": filled.plan.blinded,
+        "normalised": {sample.name: sample.normalised for sample in filled.samples},
+        "roles": {sample.name: sample.role for sample in filled.samples},
+        "histograms": filled.histograms,
+    }
+
+
+def select_events(
+    folder: ResultsFolder, window: tuple[float, float], selection: str, output: Path | None, *, order: str
+) -> Selected:
+    """Write the events that pass a selection in a window.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+        Of a finished scan.
+    window : (low, high)
+        One of its windows, GeV.
+    selection : str
+        One of its selections.
+    output : pathlib.Path or None
+        `.csv`, `.parquet` or `.txt`; in the results folder where None.
+    order : str
+        One of `analysis.export.event_list.ORDERS`.
+
+    Returns
+    -------
+    Selected
+
+    Raises
+    ------
+    ConfigError
+        If there is no such window, selection or format.
+    ResultsError
+        If the results are blinded, or not of the events on disk.
+    """
+    document, windows = folder.load_results()
+    result = _find(windows, window, selection, folder)
+    path = output or folder.path / "selected" / f"{result.window.name}_{selection}.csv"
+    require_format(path)
+    searched = {item["dataset"] for item in document["inputs"]}
+    events = load_events(folder)
+    if lost := searched - set(events.datasets):
+        msg = f"{folder.path} was searched with {', '.join(sorted(lost))}, which is not processed now. Scan again."
+        raise ResultsError(msg)
+    events = events.without(set(events.datasets) - searched)
+    if document["blinded"] or is_blinded(events, load_config(path=folder.config)):
+        msg = (
+            f"{folder.path} is blinded: the events inside a window are not listed, and nothing was written. If you may "
+            "look, set unblind = true for real data, and blind = false, in [statistics] of the configuration, run "
+            f"`cwola scan --output {folder.path} --config FILE`, and select again."
+        )
+        raise ResultsError(msg)
+    scores = folder.load_scores(result.window.name, inputs=events.identity(blinded=False))
+    picked = pick_events(events.read_searched(folder), result, selection, scores, order=order)
+    write_events(picked, path)
+    return Selected(path, picked.num_rows)
+
+
+def _find(
+    windows: list[WindowResult], wanted: tuple[float, float], selection: str, folder: ResultsFolder
+) -> WindowResult:
+    by_signal = {result.window.signal: result for result in windows}
+    if wanted not in by_signal:
+        known = ", ".join(f"{low:g}:{high:g}" for low, high in by_signal)
+        msg = f"--window {wanted[0]:g}:{wanted[1]:g} is no window of {folder.path}. Windows: {known}."
+        raise ConfigError(msg)
+    result = by_signal[wanted]
+    names = [one.name for one in result.selections]
+    if selection not in names:
+        found = f"Selections: {', '.join(names)}." if names else f"The window failed: {result.reason}"
+        msg = f"--selection {selection} is no selection of window {result.window.name} GeV. {found}"
+        raise ConfigError(msg)
+    return result

@@ -1,0 +1,306 @@
+"""The stages `limit` and `inject`: injections of the signal samples, in parallel and resumable, and what follows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from analysis.background import FUNCTIONS
+from analysis.compute import Backend, track
+from analysis.config import SearchConfig
+from analysis.core.code_digest import code_digest
+from analysis.core.digests import digest
+from analysis.core.plugins import plugin_digests
+from analysis.errors import ConfigError, CwolaError
+from analysis.limits import (
+    FinalTask,
+    LimitPoint,
+    apply_rule,
+    candidates,
+    failed_document,
+    limit_documents,
+    prepare_point,
+    scan_document,
+    sensitivity_document,
+    strength_of_significance,
+    with_uncertainties,
+)
+from analysis.limits.injection import InjectionData, inject
+from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult
+from analysis.methods import METHODS, configured_method
+from analysis.regions import RegionScan
+from analysis.results import ResultsFolder
+from analysis.results.processed_events import ProcessedEvents
+from analysis.search.non_closure import NonClosure
+from analysis.search.requirements import measured_corrections, require_known, require_samples
+from analysis.stages.inputs import search_data, search_digest, stage
+from analysis.stages.signals import searched_too, signal_sample
+from analysis.stages.validate import load_verdicts
+from analysis.validation.verdicts import corrections
+
+__all__ = ["limit", "sensitivity"]
+
+_log = logging.getLogger("cwola")
+
+_KIND = "injections"
+_SAME = 0.1
+"""Strengths closer than that are one to the refinement."""
+
+
+def limit(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    signals: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Set limits on the signal samples by all rules, and write them; injections that are on disk are not made again.
+
+    Parameters
+    ----------
+    events : ProcessedEvents
+    config : SearchConfig
+    folder : ResultsFolder
+    backend : Backend
+    signals : sequence of str
+        Names of datasets; all of kind signal where empty.
+
+    Returns
+    -------
+    list of dict
+        "limits" of `results.json`.
+    """
+    job = _Job.of(events, config, folder, backend, signals)
+    with stage("limit"):
+        points, failed = job.prepare()
+        found = job.run([task for point in points for task in job.tasks(point, point.strengths)])
+        for _ in range(config.limits.refinements):
+            found += job.run([task for point in points for task in job.tasks(point, _roots(point, found))])
+        documents, scans = [failed_document(job.shared.samples[name], reason) for name, reason in failed.items()], []
+        finish = partial(_finish, job)
+        for point in points:
+            results = _of(point, found)
+            blinded, sample = job.shared.search.blinded, job.shared.samples[point.signal]
+            documents += limit_documents(point, sample, results, blinded=blinded, finish=finish)
+            scans.append(scan_document(point, results))
+        folder.save_limits(search_digest(events, config), {"limits": documents, "injections": scans})
+    return documents
+
+
+def sensitivity(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    signals: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Search for signals that are hidden at a given inclusive significance, and compare with the search without them.
+
+    Parameters
+    ----------
+    events, config, folder, backend, signals
+        As of `limit`.
+
+    Returns
+    -------
+    list of dict
+        "sensitivity" of `results.json`.
+
+    Raises
+    ------
+    ConfigError
+        If the search is blinded: the counts of the window would show.
+    """
+    job = _Job.of(events, config, folder, backend, signals)
+    if job.shared.search.blinded:
+        msg = (
+            "the search is blinded, and signal hidden in its events would show their counts. `cwola limit` gives the "
+            "expected significance of every injected strength; or hide signal in datasets of kind pseudodata."
+        )
+        raise ConfigError(msg)
+    with stage("inject"):
+        points, failed = job.prepare()
+        tasks = []
+        for point in points:
+            strength = float(f"{strength_of_significance(point, config.limits.display_significance):.4g}")
+            tasks += job.tasks(point, (0.0, strength), counted=True)
+        found = job.run(tasks)
+        documents = [{"dataset": name, "curves": [], "reason": reason} for name, reason in failed.items()]
+        documents += [
+            sensitivity_document(point, _of(point, found), job.shared.samples[point.signal]) for point in points
+        ]
+        folder.save_limits(search_digest(events, config), {"sensitivity": documents})
+    return documents
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is injected into what, and where results go."""
+
+    shared: InjectionData
+    records: Mapping[str, Any]
+    inputs: str
+    folder: ResultsFolder
+    backend: Backend
+
+    @classmethod
+    def of(
+        cls,
+        events: ProcessedEvents,
+        config: SearchConfig,
+        folder: ResultsFolder,
+        backend: Backend,
+        signals: Sequence[str],
+    ) -> _Job:
+        """Check the request before any work is done, and read the events."""
+        events.require_selection(config, folder)
+        known = [name for name, dataset in events.datasets.items() if dataset.kind == "signal"]
+        if unknown := [name for name in signals if name not in known]:
+            msg = f"there is no dataset {unknown[0]} of kind signal. Signals: {', '.join(known) or 'none'}."
+            raise ConfigError(msg)
+        if not known:
+            msg = "there is no dataset of kind signal: add one to the datasets file and run `cwola process` again."
+            raise ConfigError(msg)
+        simulation = False
+        for method in config.limits.methods or (config.learning.method,):
+            one = _with_learning(config, method, config.learning.features)
+            require_known(one)
+            simulated = any(dataset.kind == "background" for dataset in events.datasets.values())
+            require_samples(one, truth=_has_truth(events), simulation=simulated)
+            simulation |= configured_method(one.learning).needs_simulation
+        chosen = list(signals) or known
+        samples = {name: signal_sample(events, events.datasets[name], folder) for name in chosen}
+        data = search_data(events, config, folder, simulation=simulation)
+        data = replace(data, corrections=_corrections(events, config, folder))
+        for features in config.limits.feature_sets:
+            data.table.require_features(features)
+        records = {
+            name: [events.scale(name), events.records[name]["parts"], events.records[name].get("systematics")]
+            for name in chosen
+        }
+        reasons = {name: reason for name in chosen if (reason := searched_too(events, name)) is not None}
+        inputs = search_digest(events, config)
+        return cls(
+            InjectionData(data, samples, config), {"parts": records, "refused": reasons}, inputs, folder, backend
+        )
+
+    def prepare(self) -> tuple[list[LimitPoint], dict[str, str]]:
+        """Choose windows and strengths; the second dictionary says why a signal has none."""
+        refused: dict[str, str] = dict(self.records["refused"])
+        names = [name for name in self.shared.samples if name not in refused]
+        points: dict[str, LimitPoint] = {}
+        for index, found in self.backend.map(_prepare, names, shared=self.shared):
+            if isinstance(found, LimitPoint):
+                points[names[index]] = found
+                _log.info("signal %s: window %s, strengths %s", found.signal, found.window.name, found.strengths)
+            else:
+                refused[names[index]] = str(found)
+        return [points[name] for name in names if name in points], refused
+
+    def tasks(self, point: LimitPoint, strengths: Iterable[float], *, counted: bool = False) -> list[Injection]:
+        """List the injections of a signal."""
+        config = self.shared.config
+        methods = config.limits.methods or (config.learning.method,)
+        sets = config.limits.feature_sets or (config.learning.features,)
+        return [
+            Injection(point.signal, point.window, strength, sampling, method, features, counted)
+            for sampling in range(config.limits.samplings)
+            for method in methods
+            for features in sets
+            for strength in strengths
+        ]
+
+    def run(self, tasks: Sequence[Injection]) -> list[InjectionResult]:
+        """Make the injections that are not on disk, and return all of them in order."""
+        keys = [self.key(task) for task in tasks]
+        found = {
+            key: InjectionResult.from_json(document) for key, document in self.folder.load_records(_KIND, keys).items()
+        }
+        left = [(key, task) for key, task in zip(keys, tasks, strict=True) if key not in found]
+        for key, result in self._inject(left):
+            self.folder.save_record(_KIND, key, result.to_json())
+            found[key] = result
+        return [found[key] for key in keys]
+
+    def _inject(self, left: Sequence[tuple[str, Injection]]) -> Iterator[tuple[str, InjectionResult]]:
+        if not left:
+            return
+        results = self.backend.map(inject, [task for _, task in left], shared=self.shared)
+        for index, result in track(results, total=len(left), description="Injecting signal"):
+            yield left[index][0], result
+
+    def key(self, task: Injection) -> str:
+        """Digest of everything that one injection depends on: events, configuration and code."""
+        config = self.shared.configured(task)
+        return digest(
+            {
+                "task": task.to_json(),
+                "inputs": self.inputs,
+                "sample": self.records["parts"][task.signal],
+                "config": config.digest("learning", "background", "statistics"),
+                "corrections": self.shared.search.corrections.get(task.window.name),
+                "bin_width": config.scan.bin_width,
+                "random_state": config.random_state,
+                "plugins": plugin_digests((METHODS, [task.method]), (FUNCTIONS, config.background.functions)),
+                "code": code_digest("analysis.limits.injection"),
+            }
+        )
+
+
+def _corrections(
+    events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder
+) -> dict[str, dict[str, NonClosure]]:
+    """Return the measured non-closure of the windows, if the background shall be corrected for it."""
+    if config.statistics.non_closure == "none":
+        return {}
+    if config.limits.window != "scan" or config.limits.methods or config.limits.feature_sets:
+        msg = (
+            'statistics.non_closure = "correct" holds for the windows, method and features that were validated: set '
+            'limits.window = "scan" and leave out limits.methods and limits.feature_sets, or set non_closure = "none".'
+        )
+        raise ConfigError(msg)
+    verdicts = load_verdicts(events, config, folder)
+    measured = corrections(verdicts) if verdicts else None
+    return measured_corrections(measured, RegionScan.from_config(config.scan), config)
+
+
+def _prepare(name: str, shared: InjectionData) -> LimitPoint | CwolaError:
+    try:
+        return prepare_point(name, shared)
+    except CwolaError as error:
+        return error
+
+
+def _finish(job: _Job, tasks: Sequence[FinalTask]) -> list[InjectedSelection]:
+    found = dict(job.backend.map(partial(with_uncertainties, settings=job.shared.config.statistics), tasks))
+    return [found[index] for index in range(len(tasks))]
+
+
+def _of(point: LimitPoint, found: Iterable[InjectionResult]) -> list[InjectionResult]:
+    return [result for result in found if result.injection.signal == point.signal]
+
+
+def _roots(point: LimitPoint, found: Sequence[InjectionResult]) -> list[float]:
+    """Where the expected limit meets the injected strength, if that has not been tried nearby."""
+    results = _of(point, found)
+    scans = [one.scan(blinded=True) for one in candidates(results)]
+    tried = {result.injection.strength for result in results}
+    try:
+        root = float(f"{apply_rule('atlas-2025', scans).expected[2]:.4g}")
+    except CwolaError:
+        return []
+    return [] if any(abs(root - strength) <= _SAME * root for strength in tried) else [root]
+
+
+def _with_learning(config: SearchConfig, method: str, features: tuple[str, ...]) -> SearchConfig:
+    learning = config.learning.model_copy(update={"method": method, "features": features})
+    return config.model_copy(update={"learning": learning})
+
+
+def _has_truth(events: ProcessedEvents) -> bool:
+    return not any(dataset.kind == "data" for dataset in events.datasets.values())

@@ -1,0 +1,62 @@
+"""Select dijet events from ROOT files, on any backend; the stage that reads input files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from analysis.compute import Backend
+from analysis.config import SearchConfig
+from analysis.core.location import Location
+from analysis.core.plugins import plugin_records
+from analysis.events.dataset import Dataset
+from analysis.results import ResultsFolder
+from analysis.results.processed_events import ProcessedEvents, load_events
+from analysis.search.requirements import require_known
+from analysis.stages.inputs import stage
+
+__all__ = ["process"]
+
+
+def process(
+    datasets: Mapping[str, Dataset],
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    parts: Location | None = None,
+    **options: Any,
+) -> ProcessedEvents:
+    """Select events from ROOT files; parts that are on disk already are not made again.
+
+    Parameters
+    ----------
+    datasets : mapping of str to Dataset
+    config : SearchConfig
+    folder : ResultsFolder
+    backend : Backend
+    parts : Location, optional
+        Where the selected events are kept; in the results folder where absent.
+    **options
+        `skip_bad_files` and `timeout` of `processors.runner.run.process_datasets`.
+
+    Returns
+    -------
+    ProcessedEvents
+    """
+    from processors.runner.run import process_datasets
+
+    require_known(config)
+    with stage("process"):
+        result = process_datasets(datasets, config, parts or folder.parts, backend, **options)
+        document = result.to_json()
+        document["parts"] = None if parts is None else str(parts.absolute())
+        document["selection"] = config.selection.model_dump(mode="json")
+        document["configured_systematics"] = [one.model_dump(mode="json") for one in config.systematics]
+        document["plugins"] = plugin_records(of_events=True)
+        for name, dataset in datasets.items():
+            document["datasets"][name]["dataset"] = asdict(dataset)
+        folder.save_process(document)
+        folder.save_config(config)
+    return load_events(folder)

@@ -1,0 +1,190 @@
+"""Scoring files with the classifiers of a finished search: a signal of one's own, tested with what others trained."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.compute import Backend
+from analysis.config import SearchConfig
+from analysis.core.plugins import require_same_plugins
+from analysis.errors import ConfigError, writing
+from analysis.events.dataset import Dataset
+from analysis.events.table import EventTable
+from analysis.export.event_list import require_format, write_events
+from analysis.histograms.spectra import window_counts
+from analysis.results import ResultsFolder
+from analysis.results.processed_events import ProcessedEvents, load_events
+from analysis.search.classifiers import Classifier, ScoredEvents, load_classifiers, score_events, scored_columns
+from analysis.stages.files import inspect
+from analysis.stages.process import process
+
+__all__ = ["ScoreSummary", "ScoredSelection", "score_files"]
+
+_NAME = "scored"
+
+FIRST_RUN = 100_000
+"""No experiment at the LHC has data with smaller run numbers; simulation has."""
+
+
+@dataclass(frozen=True)
+class ScoredSelection:
+    """What is left of a sample in one selection of one window.
+
+    Attributes
+    ----------
+    window, selection : str
+    events : float
+        Sum of weights in the window that passes, with pass weights.
+    acceptance : float
+        Of the generated events.
+    efficiency : float or None
+        Of the events in the window; None where there are none.
+    """
+
+    window: str
+    selection: str
+    events: float
+    acceptance: float
+    efficiency: float | None
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """What scoring files gave.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The scored events.
+    n_events : int
+        Events in the search region.
+    generated : float
+        Sum of generator weights before any cut; of the events in the files where they do not record it.
+    recorded : bool
+        Whether they do.
+    selections : tuple of ScoredSelection
+    """
+
+    path: Path
+    n_events: int
+    generated: float
+    recorded: bool
+    selections: tuple[ScoredSelection, ...]
+
+
+def score_files(
+    files: Sequence[str],
+    models: Path,
+    output: Path,
+    backend: Backend,
+    *,
+    window: tuple[float, float] | None = None,
+    format_name: str | None = None,
+    tree: str | None = None,
+) -> ScoreSummary:
+    """Select the events of files as the search did, and score them.
+
+    Parameters
+    ----------
+    files : sequence of str
+        Simulation, all of one sample; paths or addresses.
+    models : pathlib.Path
+        Results folder of the search, or a copy of what `analysis.search.classifiers` needs of one.
+    output : pathlib.Path
+        `.parquet`, `.csv` or `.txt`.
+    backend : Backend
+    window : (low, high), optional
+        Only this one, GeV.
+    format_name, tree : str, optional
+        Of the files; found out from the first one where absent.
+
+    Returns
+    -------
+    ScoreSummary
+
+    Raises
+    ------
+    ConfigError
+        If there is no such window, the files were trained on, they hold real data and the search is blinded, or other
+        plugins are loaded than the search selected its events with.
+    ResultsError
+        If a file of the classifiers is missing or is not the one that the search wrote.
+    """
+    require_format(output)
+    config, classifiers = load_classifiers(models, window)
+    _require_plugins(models)
+    if format_name is None or tree is None:
+        found = inspect(files[0], tree)
+        format_name, tree = format_name or found["format"], tree or found["tree"]
+    # workers have another current folder
+    addresses = [file if "://" in file else str(Path(file).absolute()) for file in files]
+    dataset = Dataset(_NAME, "background", format_name, tuple((address, tree) for address in addresses))
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".scoring_", dir=output.parent) as scratch:
+        folder = ResultsFolder(Path(scratch))
+        events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend)
+        _require_untrained(events, models)
+        table = load_events(folder).read_simulation(folder)
+    _require_simulation(table, config)
+    scored = [score_events(table, classifier) for classifier in classifiers]
+    write_events(scored_columns(table, scored), output)
+    return _summarise(output, table, events, classifiers, scored)
+
+
+def _summarise(
+    output: Path,
+    table: EventTable,
+    events: ProcessedEvents,
+    classifiers: Sequence[Classifier],
+    scored: Sequence[ScoredEvents],
+) -> ScoreSummary:
+    record = events.records[_NAME]
+    recorded = record["sum_of_weights"] is not None
+    generated = float(record["sum_of_weights"] if recorded else record["cutflow"]["all"]["weight"])
+    selections: list[ScoredSelection] = []
+    for classifier, one in zip(classifiers, scored, strict=True):
+        counts = window_counts(table, classifier.window, one.passes)
+        selections += [
+            ScoredSelection(
+                classifier.window.name, name, count, count / generated, count / counts[0] if counts[0] > 0 else None
+            )
+            for name, count in zip(one.passes.names, counts.tolist(), strict=True)
+        ]
+    return ScoreSummary(output, len(table), generated, recorded, tuple(selections))
+
+
+def _require_plugins(models: Path) -> None:
+    """Refuse other plugins than those of the search, and never load what a folder names: it may be somebody else's."""
+    recorded = json.loads((models / "manifest.json").read_text(encoding="utf-8")).get("plugins", [])
+    require_same_plugins(recorded, f"{models} was made", "Plugins run as code: read those that others give you.")
+
+
+def _require_untrained(events: ProcessedEvents, models: Path) -> None:
+    """Refuse files that the classifiers were trained on, which the manifest lists."""
+    manifest = json.loads((models / "manifest.json").read_text(encoding="utf-8"))
+    inputs: list[dict[str, Any]] = manifest.get("inputs", [])
+    trained = {item["uuid"]: item for item in inputs if item["kind"] != "signal"}
+    for file in events.inputs:
+        if (item := trained.get(file["uuid"])) is not None:
+            msg = (
+                f"{file['file']} was used in the search itself, as dataset {item['dataset']} of kind {item['kind']}: "
+                f"models that saw an event must not score it. Its out-of-fold scores are in {models}; `cwola select` "
+                "lists them."
+            )
+            raise ConfigError(msg)
+
+
+def _require_simulation(table: EventTable, config: SearchConfig) -> None:
+    blinded = config.statistics.blind or not config.statistics.unblind
+    if blinded and len(table) and int(table.column("run").max()) >= FIRST_RUN:
+        msg = (
+            f"the files hold real data (run {int(table.column('run').max())}), and the search is blinded. Score "
+            "simulation, or use classifiers of a search with unblind = true in [statistics]."
+        )
+        raise ConfigError(msg)

@@ -1,0 +1,216 @@
+"""Signal-free tests of a search: which samples are searched, what is kept of them, and what is said of the windows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from analysis.background import FUNCTIONS
+from analysis.compute import Backend
+from analysis.config import SearchConfig
+from analysis.core.code_digest import code_digest
+from analysis.core.digests import digest
+from analysis.core.plugins import plugin_digests
+from analysis.errors import ConfigError
+from analysis.events.datasets import background_datasets, observed_datasets
+from analysis.events.stitching import generator_threshold
+from analysis.methods import METHODS, get_method
+from analysis.regions import MassWindow, RegionScan
+from analysis.results import ResultsFolder
+from analysis.results.processed_events import ProcessedEvents
+from analysis.search.requirements import require_known
+from analysis.stages.inputs import stage
+from analysis.validation import SOURCES, Draw, Pools, Source, find_sources, plan_draws, run_draws
+from analysis.validation.rapidity import band_limit
+from analysis.validation.verdicts import window_verdict
+
+__all__ = ["load_verdicts", "run_validation", "summarised", "validate", "with_verdicts"]
+
+_log = logging.getLogger("cwola")
+
+BEFORE, AFTER = "before-scan", "after-scan"
+
+
+def validate(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    sources: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Test all windows on signal-free samples; see `analysis.stages.validate.run_validation`.
+
+    Raises
+    ------
+    ConfigError
+        If the events were selected with another selection.
+    """
+    events.require_selection(config, folder)
+    require_known(config)
+    with stage("validate"):
+        return run_validation(events, config, folder, backend, sources=sources)
+
+
+def run_validation(
+    events: ProcessedEvents,
+    config: SearchConfig,
+    folder: ResultsFolder,
+    backend: Backend,
+    *,
+    sources: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Search the samples that are not on disk yet, and judge all windows.
+
+    Parameters
+    ----------
+    events : ProcessedEvents
+    config : SearchConfig
+    folder : ResultsFolder
+        Gets a record of each sample, and `validation.json`.
+    backend : Backend
+    sources : sequence of str, optional
+        Names; those of the configuration where absent.
+
+    Returns
+    -------
+    list of dict
+        One verdict a window, of all records that are there; see `analysis.validation.verdicts`.
+
+    Raises
+    ------
+    ConfigError
+        If a source is unknown, or the band in |Δy| goes beyond what was selected.
+    """
+    chosen = find_sources(config.validation.sources if sources is None else sources)
+    _require_band(config)
+    scan, threshold = RegionScan.from_config(config.scan), _threshold(events)
+    keys = _Keys(events, config, scan)
+    draws = plan_draws(scan, config, chosen, pt_hat_min=threshold)
+    todo = [draw for draw in draws if folder.load_validation(_file(draw), keys.of(draw)) is None]
+    if todo:
+        decided = {window.name: AFTER if folder.has_window(window.name) else BEFORE for window in scan.windows}
+        for index, record in run_draws(partial(_pools, events, config, folder, chosen), todo, backend):
+            draw = todo[index]
+            record["decided"] = decided[draw.window.name]
+            folder.save_validation(_file(draw), keys.of(draw), record)
+            _log.info("%s, draw %d, window %s: %s", draw.source.name, draw.number, draw.window.name, record["status"])
+    documents = load_verdicts(events, config, folder)
+    folder.save_verdicts(documents)
+    return documents
+
+
+def load_verdicts(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) -> list[dict[str, Any]]:
+    """Judge the windows by the records on disk that belong to these events, this configuration and this code.
+
+    Returns
+    -------
+    list of dict
+        As `run_validation`; without the windows of which there is no record.
+    """
+    scan = RegionScan.from_config(config.scan)
+    keys = _Keys(events, config, scan)
+    drift = [source.name for source in SOURCES if source.keeps_drift]
+    documents = []
+    for window in scan.windows:
+        records = [
+            record
+            for source in SOURCES
+            for record in folder.load_validations(
+                f"{window.name}_{source.name}", partial(keys.numbered, source, window)
+            )
+        ]
+        if records:
+            before = all(record["decided"] == BEFORE for record in records)
+            verdict = window_verdict(window.name, records, drift, config.validation)
+            documents.append(verdict | {"decided": BEFORE if before else AFTER})
+    return documents
+
+
+def with_verdicts(windows: Sequence[Mapping[str, Any]], verdicts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Put verdicts into "windows" of `results.json`; windows without one stay as they are."""
+    known = {one["window"]: summarised(one) for one in verdicts}
+    names = [f"{window['signal'][0]:g}-{window['signal'][1]:g}" for window in windows]
+    return [
+        {**window, **({"validation": known[name]} if name in known else {})}
+        for name, window in zip(names, windows, strict=True)
+    ]
+
+
+def summarised(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the numbers of single sources, which are in `validation.json`."""
+    sources = {one["source"]: one["verdict"] for one in verdict["sources"]}
+    return {key: verdict[key] for key in ("verdict", "reason", "flags", "decided", "combined")} | {"sources": sources}
+
+
+def _threshold(events: ProcessedEvents) -> float | None:
+    return generator_threshold(observed_datasets(events.datasets).values())
+
+
+def _require_band(config: SearchConfig) -> None:
+    if not config.selection.abs_dy_search < band_limit(config) <= config.selection.abs_dy_validation:
+        if config.validation.abs_dy_max is None:
+            return  # no band was selected: the source says so
+        msg = (
+            f"validation.abs_dy_max = {config.validation.abs_dy_max:g} must lie above selection.abs_dy_search = "
+            f"{config.selection.abs_dy_search:g} and not above selection.abs_dy_validation = "
+            f"{config.selection.abs_dy_validation:g}, up to which events are kept."
+        )
+        raise ConfigError(msg)
+
+
+def _file(draw: Draw) -> str:
+    return f"{draw.window.name}_{draw.source.name}_{draw.number}"
+
+
+class _Keys:
+    """Digests of all that a record depends on: events, configuration and code, but not how many draws there are."""
+
+    def __init__(self, events: ProcessedEvents, config: SearchConfig, scan: RegionScan) -> None:
+        records = [
+            [name, dataset.kind, dataset.is_signal, dataset.stitch, events.scale(name), events.records[name]["parts"]]
+            for name, dataset in events.datasets.items()
+            if dataset.kind != "signal"
+        ]
+        plugins = plugin_digests((METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions))
+        # How the samples are made, but not how many, nor how they are judged.
+        judging = {"sources", "in_run", "draws", "max_shift", "established", "min_fit_p"}
+        learning = config.learning.model_copy(update={"n_seeds": 1})
+        self._common = {
+            "inputs": [events.digest, records],
+            "bin_width": scan.bin_width,
+            "random_state": config.random_state,
+            "config": config.model_copy(update={"learning": learning}).digest("learning", "background"),
+            "samples": config.validation.model_dump(mode="json", exclude=judging),
+            "band": [band_limit(config), config.scan.smooth_edge, _threshold(events)],
+            "code": code_digest("analysis.validation.run"),
+            "plugins": plugins,
+        }
+
+    def of(self, draw: Draw) -> str:
+        """Key of one sample."""
+        return self.numbered(draw.source, draw.window, draw.number)
+
+    def numbered(self, source: Source, window: MassWindow, number: int) -> str:
+        """Key of a repetition."""
+        return digest({**self._common, "source": source.name, "window": window.to_json(), "draw": number})
+
+
+def _pools(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, sources: Sequence[Source]) -> Pools:
+    """Read what the sources and the method need, and no more."""
+    needed = get_method(config.learning.method).needs_simulation
+    background = background_datasets(events.datasets)
+    observed = list(observed_datasets(events.datasets))
+    banded, limit = any(source.needs_band for source in sources), band_limit(config)
+    units: dict[str, list[str]] = {}
+    for name, dataset in background.items():
+        units.setdefault(dataset.stitch or name, []).append(name)
+    simulated = needed or any(source.needs_background for source in sources)
+    return Pools(
+        events.read_searched(folder),
+        events.read_band(observed, folder, limit) if banded else None,
+        tuple((unit, events.read_datasets(names, folder)) for unit, names in units.items()) if simulated else (),
+        events.read_band(background, folder, limit) if banded and needed and background else None,
+    )

@@ -1,0 +1,347 @@
+"""What a ROOT file holds for a search: its format, jet collections and branches, what is missing and what that costs.
+
+The file is read as processing would read it, but only its first events: what fails here fails there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import uproot
+from coffea.nanoevents import NanoEventsFactory
+from coffea.processor.executor import UprootMissTreeError
+from numpy.typing import NDArray
+from uproot.exceptions import KeyInFileError
+
+from analysis.config import SelectionConfig
+from analysis.errors import InputFileError
+from processors.features import FEATURES
+from processors.formats import ADAPTERS, Adapter
+from processors.objects import Dijets, Jet
+from processors.runner.problems import explain
+
+__all__ = ["JetCollectionReport", "Missing", "Report", "inspect_file"]
+
+COUNTED = 100_000
+"""Jets are counted in so many events."""
+
+TRIED = 1000
+"""So many events are read as processing would read them."""
+
+FIRST_RUN = 100_000
+"""No experiment at the LHC has data with smaller run numbers; simulation has."""
+
+
+@dataclass(frozen=True)
+class JetCollectionReport:
+    """Jets of one collection.
+
+    Attributes
+    ----------
+    name : str
+    jets : int
+        In the events that were counted.
+    mean : float
+        Jets an event.
+    two_or_more : int
+        Events with at least two.
+    """
+
+    name: str
+    jets: int
+    mean: float
+    two_or_more: int
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that the file does not hold, and what cannot be done without it."""
+
+    what: str
+    cost: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a file holds.
+
+    Attributes
+    ----------
+    file, format, tree : str
+    events, counted : int
+        Events in the tree, and how many of them were looked at to count jets.
+    collections : tuple of JetCollectionReport
+        The one that is used without further configuration comes first.
+    columns, event_columns : dict of str to (str or None)
+        Branch from which each column of the jets and of the events comes.
+    generator_sum : float or None
+        Sum of generator weights before any skim, as the file records it.
+    triggers, filters : tuple of str
+        Branches with trigger decisions and event filters.
+    missing : tuple of Missing
+    problem : str or None
+        Why the file cannot be processed.
+    datasets : dict
+        An entry for `datasets.json`.
+    """
+
+    file: str
+    format: str
+    tree: str
+    events: int
+    counted: int
+    collections: tuple[JetCollectionReport, ...]
+    columns: dict[str, str | None]
+    event_columns: dict[str, str | None]
+    generator_sum: float | None
+    triggers: tuple[str, ...]
+    filters: tuple[str, ...]
+    missing: tuple[Missing, ...]
+    problem: str | None
+    datasets: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The file as `explain` and messages name it; the dataset is the one of the entry for `datasets.json`."""
+
+    dataset: str
+    filename: str
+    treename: str
+
+
+def inspect_file(path: str, tree: str | None = None) -> Report:
+    """Look into a file.
+
+    Parameters
+    ----------
+    path : str
+        Path or URL.
+    tree : str, optional
+        Name of the tree; otherwise one that some format knows.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read, has no events, or none of the formats.
+    """
+    defaults = [adapter.layout.tree for adapter in ADAPTERS.values()]
+    task = _Task(_dataset_name(path), path, tree or "' or '".join(defaults))
+    with _explained(task), uproot.open({path: None}) as file:
+        events, branches, adapter = _find_format(file, task, tree)
+        return _report(file, events, branches, adapter, task)
+
+
+@contextmanager
+def _explained(task: _Task) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        explained = explain(error, task)
+        # There is no datasets file yet.
+        text = str(explained).replace(f" (dataset {task.dataset})", "", 1).replace(" in the datasets file", "")
+        raise type(explained)(text) from error
+
+
+def _dataset_name(path: str) -> str:
+    stem = path.rpartition("/")[2].removesuffix(".root")
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", stem) or "sample"
+
+
+def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[Any, dict[str, str], Adapter]:
+    """Return the tree of the events, its branches (name as in messages to name in uproot), and its format."""
+    seen = []
+    for name in _trees(file, tree):
+        try:
+            events = file[name]
+        except KeyInFileError as error:
+            raise UprootMissTreeError(str(error)) from error
+        branches = {str(key).rpartition("/")[2]: str(key) for key in events.keys(recursive=True)}
+        for adapter in ADAPTERS.values():
+            by_name = name == adapter.layout.tree and adapter.layout.recognises(branches)
+            if by_name or adapter.layout.collections(branches):
+                return events, branches, adapter
+        seen.append(f"{name} ({', '.join(list(branches)[:5])} ...)" if branches else f"{name} (no branches)")
+    if not seen:
+        raise UprootMissTreeError(task.filename) from KeyInFileError(task.treename, keys=file.keys(), file_path=None)
+    wanted = "; ".join(
+        f"{name}: tree {one.layout.tree} with {one.layout.branch(one.layout.collection, one.layout.jet['pt'])}"
+        for name, one in ADAPTERS.items()
+    )
+    msg = (
+        f"{task.filename}: none of the formats is recognised. Trees: {', '.join(seen)}. Expected {wanted}, or another "
+        "jet collection with p_T, η, φ, mass and substructure. Name the tree with --tree."
+    )
+    raise InputFileError(msg)
+
+
+def _trees(file: Any, tree: str | None) -> list[str]:
+    """Names of the trees to look at, those that a format uses by default first."""
+    if tree is not None:
+        return [tree]
+    defaults = {adapter.layout.tree for adapter in ADAPTERS.values()}
+    names = [name for name, kind in file.classnames(cycle=False).items() if kind == "TTree"]
+    return sorted(names, key=lambda name: name not in defaults)
+
+
+def _report(file: Any, events: Any, branches: Mapping[str, str], adapter: Adapter, task: _Task) -> Report:
+    layout, count = adapter.layout, int(events.num_entries)
+    task = replace(task, treename=events.name)
+    if count == 0:
+        msg = f"{task.filename}: the tree '{events.name}' ({adapter.name}) holds no events. Make the file again."
+        raise InputFileError(msg)
+    found = layout.collections(branches)
+    collection = found[0] if found else layout.collection
+
+    def held(name: str) -> str | None:
+        return name if name in branches else None
+
+    columns = {
+        name: held(layout.branch(collection, one)) for name, one in [*layout.jet.items(), *layout.groomed.items()]
+    }
+    event_columns = {name: held(branch) for name, branch in layout.event.items()}
+    total = None if adapter.generator_sum is None else adapter.generator_sum(task.filename)
+    trial = _try(adapter, collection, task, str(file.file.uuid)) if found else _Trial(_no_collection(layout.collection))
+    return Report(
+        file=task.filename,
+        format=adapter.name,
+        tree=events.name,
+        events=count,
+        counted=min(count, COUNTED),
+        collections=tuple(_count(events, branches[layout.branch(one, layout.jet["pt"])], one) for one in found),
+        columns=columns,
+        event_columns=event_columns,
+        generator_sum=total,
+        triggers=_beginning(branches, layout.triggers),
+        filters=_beginning(branches, layout.filters),
+        missing=(
+            *_missing_columns(adapter, collection, columns, trial),
+            *_missing_sum(event_columns, total),
+        ),
+        problem=trial.problem,
+        datasets=_datasets(events, branches, adapter, task),
+    )
+
+
+def _no_collection(name: str) -> str:
+    return f"There is no jet collection such as {name}, with p_T, η, φ, mass and substructure."
+
+
+def _count(events: Any, branch: str, name: str) -> JetCollectionReport:
+    counts = ak.to_numpy(ak.num(events[branch].array(entry_stop=COUNTED), axis=1))
+    return JetCollectionReport(name, int(counts.sum()), float(counts.mean()), int((counts >= 2).sum()))
+
+
+def _beginning(branches: Iterable[str], prefix: str) -> tuple[str, ...]:
+    return tuple(sorted(name for name in branches if prefix and name.startswith(prefix)))
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What happened when the first events were read: a problem, or the features that lack a column."""
+
+    problem: str | None = None
+    lacking: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Recorder:
+    """Stands between features and a file: notes what is missing, and gives NaN for it."""
+
+    source: Any
+    missing: set[str]
+
+    def column(self, name: str, index: Any) -> NDArray[Any]:
+        """Return a column as the source does."""
+        try:
+            values: NDArray[Any] = self.source.column(name, index)
+        except InputFileError:
+            self.missing.add(name)
+            values = np.full(len(index), np.nan)
+        return values
+
+
+def _try(adapter: Adapter, collection: str, task: _Task, uuid: str) -> _Trial:
+    """Read the first events as simulation, and compute all features."""
+    meta = {"filename": task.filename, "dataset": task.dataset, "kind": "background", "fileuuid": uuid, "entrystart": 0}
+    with uproot.open({task.filename: None}) as file:
+        events = NanoEventsFactory.from_root(
+            file=file,
+            treepath=task.treename,
+            schemaclass=adapter.schema,
+            metadata=meta,
+            mode="virtual",
+            entry_stop=TRIED,
+            iteritems_options=adapter.iteritems_options,
+        ).events()
+        try:
+            dijets = adapter.read(events, SelectionConfig(jet_collection=collection))
+        except InputFileError as error:
+            return _Trial(str(error).removeprefix(f"{task.filename} (dataset {task.dataset}): "))
+        return _Trial(lacking=_lacking(dijets))
+
+
+def _lacking(dijets: Dijets) -> dict[str, list[str]]:
+    """Features that cannot be computed, by the column that they lack."""
+    found: dict[str, list[str]] = {}
+    for name, feature in FEATURES.items():
+        missing: set[str] = set()
+        jets = [Jet(_Recorder(jet.source, missing), jet.index) for jet in (dijets.first, dijets.second)]
+        recorded = replace(dijets, first=jets[0], second=jets[1], events=_Recorder(dijets.events, missing))
+        with np.errstate(all="ignore"):
+            feature.compute(recorded)
+        for column in missing:
+            found.setdefault(column, []).append(name)
+    return found
+
+
+def _missing_columns(
+    adapter: Adapter, collection: str, columns: Mapping[str, str | None], trial: _Trial
+) -> Iterator[Missing]:
+    layout = adapter.layout
+    for name, one in layout.groomed.items():
+        if columns[name] is None:
+            yield Missing(layout.branch(collection, one), f'no selection.jet_mass = "{name}"')
+    if trial.problem is not None:
+        return
+    absent = [name for name in layout.jet if columns[name] is None]
+    for name in dict.fromkeys([*absent, *trial.lacking]):
+        features = trial.lacking.get(name, [])
+        cost = f"no {', '.join(features)}" if features else "nothing: no feature needs it"
+        yield Missing(layout.branch(collection, layout.jet.get(name, name)), cost)
+
+
+def _missing_sum(event_columns: Mapping[str, str | None], total: float | None) -> Iterator[Missing]:
+    if total is None and event_columns.get("weight") is not None:
+        cost = "simulation is normalised with metadata.n_generated, which you must give beside xsec_pb"
+        yield Missing("sum of generator weights before skims", cost)
+
+
+def _datasets(events: Any, branches: Mapping[str, str], adapter: Adapter, task: _Task) -> dict[str, Any]:
+    path = task.filename if "://" in task.filename else str(Path(task.filename).absolute())
+    metadata = {"kind": _kind(events, branches, adapter), "format": adapter.name}
+    return {task.dataset: {"files": {path: task.treename}, "metadata": metadata}}
+
+
+def _kind(events: Any, branches: Mapping[str, str], adapter: Adapter) -> str:
+    """Guess the kind: with generator weights simulation; without, run numbers of data are large."""
+    weight, run = (branches.get(adapter.layout.event.get(name, "")) for name in ("weight", "run"))
+    if weight is not None or run is None:
+        return "background"
+    first = int(events[run].array(library="np", entry_stop=1)[0])
+    return "pseudodata" if first < FIRST_RUN else "data"

@@ -1,0 +1,215 @@
+"""Runs coffea's tasks on our backends; a file that cannot be used is set aside, so that the others are processed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
+from typing import Any, TypeVar
+
+import fsspec.config
+from aiohttp import ClientTimeout
+from coffea.processor import accumulate
+from coffea.processor.executor import ExecutorBase
+
+from analysis.compute import Backend, Serial, TaskFailure, track
+from analysis.errors import InputFileError
+from processors.runner.problems import FileTask, explain, is_passing
+
+__all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
+
+R = TypeVar("R")
+
+ATTEMPTS = 3
+"""How often a file is read before it counts as bad."""
+
+PAUSE = 0.5
+"""Seconds before a file is tried again; twice that before the last attempt."""
+
+TIMEOUT = 60
+"""Seconds that a server may take to answer."""
+
+_LOCK = Lock()
+_BEFORE: list[dict[str, Any]] = []
+"""What fsspec's configuration was, once per task that runs now: a dask worker may have several threads."""
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file that cannot be used.
+
+    Attributes
+    ----------
+    dataset, filename : str
+    reason : str
+        What is wrong with it and what to do.
+    n_entries : int or None
+        Events in it; None where it does not open.
+    """
+
+    dataset: str
+    filename: str
+    reason: str
+    n_entries: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.filename} (dataset {self.dataset}): {self.reason}"
+
+
+class BadFiles(dict[tuple[str, str], BadFile]):
+    """Files that cannot be used, by dataset and name; the first reason counts."""
+
+    def note(self, bad: BadFile) -> None:
+        """Add a file, unless it is known."""
+        self.setdefault((bad.dataset, bad.filename), bad)
+
+    def covers(self, task: Any) -> bool:
+        """Whether the file of a task is among them."""
+        return (task.dataset, task.filename) in self
+
+
+@dataclass
+class BackendExecutor(ExecutorBase):
+    """A coffea executor that maps over one of our backends.
+
+    Attributes
+    ----------
+    backend : Backend
+    bad : BadFiles
+        Grows by the files that cannot be used; shared with the copies that coffea makes.
+    timeout : int
+        Seconds that a server may take to answer.
+    retries : int
+        0: coffea does not retry; reading is retried here. Tasks lost with their worker are resubmitted by the backend.
+    """
+
+    backend: Backend = field(default_factory=Serial)
+    bad: BadFiles = field(default_factory=BadFiles)
+    timeout: int = TIMEOUT
+    retries: int = 0
+
+    def __call__(self, items: Iterable[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
+        """Run the function on all items and add up what it returns; note the files that cannot be used in `bad`.
+
+        Parameters
+        ----------
+        items : iterable of FileTask
+        function : callable
+            Picklable; returns something that coffea can accumulate.
+        accumulator : object
+            Start value, may be None.
+
+        Returns
+        -------
+        tuple
+            The sum, and 0 as coffea expects where no exception is kept.
+
+        Raises
+        ------
+        CwolaError
+            The first error that is no fault of a file.
+        """
+        # Files to open come as a set; in order, the errors of a run are the same every time.
+        tasks = sorted(items, key=lambda item: (item.dataset, item.filename)) if isinstance(items, set) else list(items)
+        outcomes = run_tasks(self.backend, function, tasks, self.desc, timeout=self.timeout)
+        total = accumulate(self._good(outcomes), accumulator)
+        # coffea takes None for a mistake; here it may be that all files are bad
+        return ({"out": {}} if total is None else total), 0
+
+    def _good(self, outcomes: Iterator[tuple[int, Any]]) -> Iterator[Any]:
+        for _, outcome in outcomes:
+            if isinstance(outcome, BadFile):
+                self.bad.note(outcome)
+            else:
+                yield outcome
+
+
+def run_tasks(
+    backend: Backend,
+    function: Callable[[Any], R],
+    tasks: list[Any],
+    description: str,
+    *,
+    timeout: int = TIMEOUT,
+) -> Iterator[tuple[int, R | BadFile]]:
+    """Map a function over tasks on files, with progress. Reading that fails is tried again.
+
+    Parameters
+    ----------
+    backend : Backend
+    function : callable
+        Picklable.
+    tasks : list of FileTask
+    description : str
+        Shown beside the progress bar.
+    timeout : int
+        Seconds that a server may take to answer.
+
+    Yields
+    ------
+    (index, result)
+        As tasks finish; a `BadFile` in place of a result where the file cannot be used.
+
+    Raises
+    ------
+    CwolaError
+        The first error that is no fault of a file, explained.
+    """
+    try:
+        results = backend.map(partial(_guarded, function, timeout), tasks)
+        yield from track(results, total=len(tasks), description=description)
+    except TaskFailure as failure:
+        explained = explain(failure, tasks[failure.index])
+    else:
+        return
+    raise explained
+
+
+def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | BadFile:
+    # Explained here, in the worker: what an exception was caused by is lost on the way back.
+    try:
+        with _patience(task.filename, timeout):
+            return _attempt(function, task)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong is told apart and explained
+        explained = explain(error, task)
+    if isinstance(explained, InputFileError):
+        reason = str(explained).removeprefix(f"{task.filename} (dataset {task.dataset}): ")
+        return BadFile(task.dataset, task.filename, reason)
+    raise explained
+
+
+def _attempt(function: Callable[[Any], R], task: FileTask) -> R:
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return function(task)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+        time.sleep(PAUSE * attempt)
+    return function(task)
+
+
+@contextmanager
+def _patience(address: str, timeout: int) -> Iterator[None]:
+    """Limit how long a request to a server may take where the caller does not: fsspec waits for five minutes."""
+    protocol = address.partition("://")[0] if "://" in address else ""
+    options: dict[str, Any] = {"root": {"timeout": timeout}}.get(protocol, {})
+    if protocol in ("http", "https"):
+        options = {"client_kwargs": {"timeout": ClientTimeout(total=timeout)}}
+    known = fsspec.config.conf
+    with _LOCK:
+        _BEFORE.append(dict(known))
+        if options:
+            known[protocol] = {**known.get(protocol, {}), **options}
+    try:
+        yield
+    finally:
+        with _LOCK:
+            before = _BEFORE[0]
+            _BEFORE.pop()
+            if not _BEFORE:
+                known.clear()
+                known.update(before)

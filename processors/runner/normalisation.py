@@ -1,0 +1,135 @@
+"""What simulation is normalised by: the sum of generator weights before any cut or skim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.compute import Backend
+from analysis.errors import DatasetError, InputFileError
+from processors.runner.executor import BadFile, BadFiles, run_tasks
+from processors.runner.plan import FileRecord, Plan
+
+__all__ = ["GeneratorSums", "normalise", "read_generator_sums"]
+
+TOLERANCE = 1e-3
+"""Relative difference between the sum in the files and `n_generated` that rounding by hand may explain."""
+
+GeneratorSums = Mapping[FileRecord, float | None]
+
+
+def read_generator_sums(plans: Sequence[Plan], backend: Backend, bad: BadFiles, *, timeout: int) -> GeneratorSums:
+    """Read the sums of generator weights that the files of simulation hold.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+    backend : Backend
+    bad : BadFiles
+        Its files are left out; grows by those whose sum cannot be read.
+    timeout : int
+        Seconds that a server may take to answer.
+
+    Returns
+    -------
+    mapping of FileRecord to float or None
+        None where a file has no sum.
+    """
+    sums: dict[FileRecord, float | None] = {}
+    readers = {plan.processor.adapter.name: plan.processor.adapter.generator_sum for plan in plans}
+    for name, read in readers.items():
+        plans_of_format = [one for one in plans if one.processor.adapter.name == name and not one.dataset.is_observed]
+        records = [record for plan in plans_of_format for record in plan.files if not bad.covers(record)]
+        if read is None or not records:
+            continue
+        tasks = run_tasks(backend, _GeneratorSum(read), records, "Reading generator sums", timeout=timeout)
+        for index, found in tasks:
+            if isinstance(found, BadFile):
+                bad.note(found)
+            else:
+                sums[records[index]] = found
+    return sums
+
+
+def normalise(plan: Plan, sums: GeneratorSums) -> tuple[float | None, str]:
+    """Find the sum of generator weights that belongs to the events of a dataset that were read.
+
+    Where only a part of the events was read, it is the same part of the sum.
+
+    Parameters
+    ----------
+    plan : Plan
+        Without the files that are left out.
+    sums : mapping of FileRecord to float or None
+
+    Returns
+    -------
+    total : float or None
+        None where it is not known and not needed.
+    origin : str
+        "runs" (kept in the files), "n_generated" (given with the dataset) or "none".
+
+    Raises
+    ------
+    InputFileError
+        If the dataset is to be normalised, and neither its files nor `n_generated` tell the sum.
+    DatasetError
+        If both do and differ, or `n_generated` covers files that are left out and cannot be scaled.
+    """
+    if plan.dataset.is_observed:
+        return None, "none"
+    lacking = next((record for record in plan.files if sums.get(record) is None), None)
+    kept = sum(record.n_entries for record in plan.files)
+    read = sum(map(len, plan.items))
+    if lacking is None:
+        total = math.fsum(value for record in plan.files if (value := sums[record]) is not None)
+        _require_agreement(plan, total)
+        return total * (read / kept), "runs"
+    if plan.dataset.n_generated is not None:
+        return _scaled_by_hand(plan, plan.dataset.n_generated, kept, read)
+    if plan.dataset.is_normalised:
+        msg = (
+            f"{lacking.filename} (dataset {plan.dataset.name}): there is no sum of generator weights before cuts "
+            "(NanoAOD: Runs/genEventSumw), and a sum over events would be wrong for a file that was skimmed. Give "
+            "metadata.n_generated, the sum for all files of the dataset, or remove xsec_pb and lumi_ifb."
+        )
+        raise InputFileError(msg)
+    return None, "none"
+
+
+def _require_agreement(plan: Plan, total: float) -> None:
+    given = plan.dataset.n_generated
+    if given is None or plan.skipped or math.isclose(given, total, rel_tol=TOLERANCE):
+        return
+    msg = (
+        f"dataset {plan.dataset.name}: metadata.n_generated is {given:g}, but the files hold {total:g} as the sum of "
+        "generator weights before cuts. n_generated is that sum, not a number of events: correct or remove it."
+    )
+    raise DatasetError(msg)
+
+
+def _scaled_by_hand(plan: Plan, given: float, kept: int, read: int) -> tuple[float | None, str]:
+    unknown = [file for file in plan.skipped if file.n_entries is None]
+    if not unknown:
+        return given * read / (kept + sum(file.n_entries or 0 for file in plan.skipped)), "n_generated"
+    if not plan.dataset.is_normalised:
+        return None, "none"
+    msg = (
+        f"dataset {plan.dataset.name}: metadata.n_generated covers all its files, but {unknown[0].filename} is left "
+        f"out and its number of events is not known ({unknown[0].reason}) Remove the file from the datasets file and "
+        "give n_generated for the others."
+    )
+    raise DatasetError(msg)
+
+
+@dataclass(frozen=True)
+class _GeneratorSum:
+    """Picklable call of an adapter's `generator_sum` on a file."""
+
+    read: Any
+
+    def __call__(self, record: FileRecord) -> float | None:
+        total: float | None = self.read(record.filename)
+        return total

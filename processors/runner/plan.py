@@ -1,0 +1,207 @@
+"""What has to be done: the chunks of each dataset, and which of them are done already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from coffea.processor import Runner
+from coffea.processor.executor import WorkItem
+
+from analysis.core.location import Location
+from analysis.errors import DatasetError, InputFileError
+from analysis.events.dataset import Dataset
+from analysis.events.table import read_part_info
+from processors.dijet import DijetProcessor, part_name, variation_name
+from processors.runner.executor import BadFile, BadFiles
+from processors.variations import Systematics
+
+__all__ = ["FileRecord", "Plan", "make_plans", "require_no_shared_files"]
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One input file.
+
+    Attributes
+    ----------
+    dataset, filename, treename : str
+    uuid : str
+        Identity that ROOT gave the file.
+    n_entries : int
+        Events in the tree.
+    """
+
+    dataset: str
+    filename: str
+    treename: str
+    uuid: str
+    n_entries: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The chunks of one dataset, and what processes them.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    runner : coffea.processor.Runner
+    processor : DijetProcessor
+    files : tuple of FileRecord
+        All files, those without events included.
+    items : tuple of WorkItem
+        Chunks that are wanted, none of them empty.
+    skipped : tuple of BadFile
+        Files that are left out; none of `files` and `items` belongs to them.
+    """
+
+    dataset: Dataset
+    runner: Runner
+    processor: DijetProcessor
+    files: tuple[FileRecord, ...]
+    items: tuple[WorkItem, ...]
+    skipped: tuple[BadFile, ...] = ()
+
+    def path(self, item: WorkItem) -> Location:
+        """Return where the part of a chunk is written."""
+        return self.processor.folder / _name(item)
+
+    @property
+    def systematics(self) -> Systematics:
+        """Those that apply to the dataset."""
+        return self.processor.systematics.of(self.dataset.name, self.dataset.kind)
+
+    def varied_path(self, item: WorkItem, variation: str) -> Location:
+        """Return where the part of a chunk with varied jets is written."""
+        return self.processor.folder / variation_name(variation, _name(item))
+
+    def info(self, item: WorkItem) -> dict[str, Any] | None:
+        """Return the record of the part of a chunk, or None if the chunk has to be processed."""
+        info = read_part_info(self.path(item))
+        if info is None or self.processor.required & set(info.get("unavailable", ())):
+            return None
+        wanted = self.processor.origin(
+            {
+                **self.dataset.run_metadata(),
+                "dataset": item.dataset,
+                "treename": item.treename,
+                "entrystart": item.entrystart,
+                "entrystop": item.entrystop,
+            }
+        )
+        paths = (self.varied_path(item, variation) for variation in self.systematics.tables)
+        infos = [info, *map(read_part_info, paths)]
+        return info if all(one is not None and _is_of(one, wanted) for one in infos) else None
+
+    def missing(self) -> list[WorkItem]:
+        """Return the chunks that have to be processed."""
+        return [item for item in self.items if self.info(item) is None]
+
+    def without(self, bad: BadFiles) -> Plan:
+        """Leave out files, as a whole."""
+        entries = {record.filename: record.n_entries for record in self.files}
+        skipped = [one for one in bad.values() if one.dataset == self.dataset.name]
+        return replace(
+            self,
+            files=tuple(record for record in self.files if not bad.covers(record)),
+            items=tuple(item for item in self.items if not bad.covers(item)),
+            skipped=tuple(replace(one, n_entries=entries.get(one.filename)) for one in skipped),
+        )
+
+
+def _is_of(info: Mapping[str, Any], origin: Mapping[str, Any]) -> bool:
+    return all(info.get(key) == value for key, value in origin.items())
+
+
+def _name(item: WorkItem) -> str:
+    return part_name(item.dataset, str(UUID(bytes=item.fileuuid)), item.entrystart, item.entrystop)
+
+
+def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProcessor, bad: BadFiles) -> list[Plan]:
+    """Open the files of datasets and divide them into chunks.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        All of the format that the runner reads.
+    runner : coffea.processor.Runner
+    processor : DijetProcessor
+    bad : BadFiles
+        Where the runner notes the files that cannot be opened; they have no chunks.
+
+    Returns
+    -------
+    list of Plan
+        One per dataset, in order.
+
+    Raises
+    ------
+    InputFileError
+        If a file is there twice, or no file of a dataset holds events although all of them open.
+    """
+    fileset = {name: entry for dataset in datasets for name, entry in dataset.to_runner().items()}
+    chunks = list(runner.preprocess(fileset))
+    plans = []
+    for dataset in datasets:
+        items = [item for item in chunks if item.dataset == dataset.name]
+        files = _file_records(dataset, items, bad)
+        if not any(record.n_entries for record in files) and len(files) == len(dataset.files):
+            msg = (
+                f"dataset {dataset.name}: its files hold no events: {', '.join(name for name, _ in dataset.files)}. "
+                "Make them again, or remove the dataset."
+            )
+            raise InputFileError(msg)
+        kept = _truncate([item for item in items if len(item)], dataset.max_entries)
+        plans.append(Plan(dataset, runner, processor, files, kept))
+    return plans
+
+
+def _file_records(dataset: Dataset, items: Sequence[WorkItem], bad: BadFiles) -> tuple[FileRecord, ...]:
+    records: dict[str, FileRecord] = {}
+    for filename, tree in dataset.files:
+        if (dataset.name, filename) in bad:
+            continue
+        chunks = [item for item in items if item.filename == filename]
+        uuid = str(UUID(bytes=chunks[0].fileuuid))
+        if uuid in records:
+            msg = (
+                f"dataset {dataset.name}: {filename} is a copy of {records[uuid].filename} (UUID {uuid}); its events "
+                "would be counted twice. Remove one of them."
+            )
+            raise InputFileError(msg)
+        entries = max(item.entrystop for item in chunks)
+        records[uuid] = FileRecord(dataset.name, filename, tree, uuid, entries)
+    return tuple(records.values())
+
+
+def _truncate(items: Sequence[WorkItem], max_entries: int | None) -> tuple[WorkItem, ...]:
+    left = sum(map(len, items)) if max_entries is None else max_entries
+    kept = []
+    for item in items:
+        if left <= 0:
+            break
+        kept.append(replace(item, entrystop=min(item.entrystop, item.entrystart + left)))
+        left -= len(kept[-1])
+    return tuple(kept)
+
+
+def require_no_shared_files(plans: Sequence[Plan]) -> None:
+    """Refuse a file that two observed datasets hold.
+
+    Raises
+    ------
+    DatasetError
+        If there is one.
+    """
+    owner: dict[str, FileRecord] = {}
+    for record in (file for plan in plans if plan.dataset.is_observed for file in plan.files):
+        first = owner.setdefault(record.uuid, record)
+        if first is not record:
+            msg = (
+                f"datasets {first.dataset} and {record.dataset} hold the same file ({first.filename} and "
+                f"{record.filename}); its events would be searched twice. Remove it from one of them."
+            )
+            raise DatasetError(msg)

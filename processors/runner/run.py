@@ -1,0 +1,425 @@
+"""Runs the processor over datasets: plan, skip what is done, process, compare with the plan, add up.
+
+Parts live in `<folder>/<digest>/dataset=<name>/`. The digest covers the selection, the features and the source text of
+this package, so a part is used again only if processing would make the same one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
+from hashlib import sha256
+from operator import add
+from pathlib import Path
+from typing import Any
+
+from coffea.processor import Runner
+from coffea.processor.executor import WorkItem
+
+import analysis
+from analysis.compute import Backend
+from analysis.config import SearchConfig
+from analysis.core.code_digest import code_digest
+from analysis.core.digests import digest
+from analysis.core.location import Location
+from analysis.core.plugins import plugin_digests
+from analysis.errors import ConfigError, DatasetError, InputFileError
+from analysis.events.dataset import Dataset
+from analysis.events.identity import event_hash
+from analysis.events.schema import table_schema
+from analysis.events.stitching import require_tiling
+from analysis.events.table import EventTable
+from processors.dijet import DijetProcessor
+from processors.features import FEATURES
+from processors.formats import ADAPTERS, find_adapter
+from processors.objects import Tally
+from processors.runner.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
+from processors.runner.normalisation import GeneratorSums, normalise, read_generator_sums
+from processors.runner.plan import FileRecord, Plan, make_plans, require_no_shared_files
+from processors.selection.cuts import CUTS, prepare_selection, require_certified_events
+from processors.systematics import SYSTEMATICS
+from processors.variations import Systematics
+
+__all__ = [
+    "DatasetResult",
+    "FileRecord",
+    "ProcessResult",
+    "load_table",
+    "process_datasets",
+    "processing_digest",
+]
+
+CHUNKSIZE = 200_000
+"""Events per chunk: memory grows with it, time per event hardly falls."""
+
+UPROOT_OPTIONS = {"array_cache": None}
+"""A column is read once. uproot would keep 100 MB of columns a file, and its files outlive their chunk."""
+
+MAX_REPEATS = 2
+"""How often parts that are missing after a run are processed again."""
+
+
+@dataclass(frozen=True)
+class DatasetResult:
+    """What processing made of one dataset.
+
+    Attributes
+    ----------
+    name : str
+    parts : tuple of Location
+        In the order of files and entries.
+    n_entries : int
+        Events processed.
+    sum_of_weights : float or None
+        Sum of generator weights before any cut, for the normalisation; None where it is not known and not needed.
+    normalisation : str
+        Where that comes from: "runs" (kept in the file), "n_generated" (given with the dataset) or "none".
+    cutflow : dict of str to Tally
+        Events left after each cut.
+    n_minus_one : dict of str to Tally
+        For each cut, the events that pass all the others.
+    sanity : dict of str to int
+        Jets with undefined or clipped features among the selected events.
+    files : tuple of FileRecord
+    skipped : tuple of BadFile
+        Files that are left out because they cannot be used.
+    systematics : str or None
+        Digest of what the variations were made with.
+    variations : dict of str to tuple of Location
+        Parts with varied jets, by the name of the variation; in the order of `parts`.
+    varied_sums : dict of str to float
+        Sum over all events read of the varied weights that are to be normalised, over that of the nominal ones.
+    """
+
+    name: str
+    parts: tuple[Location, ...]
+    n_entries: int
+    sum_of_weights: float | None
+    normalisation: str
+    cutflow: dict[str, Tally]
+    n_minus_one: dict[str, Tally]
+    sanity: dict[str, int]
+    files: tuple[FileRecord, ...]
+    skipped: tuple[BadFile, ...] = ()
+    systematics: str | None = None
+    variations: dict[str, tuple[Location, ...]] = field(default_factory=dict)
+    varied_sums: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON-ready values; parts by their names."""
+        return {
+            "parts": [path.name for path in self.parts],
+            "n_entries": self.n_entries,
+            "sum_of_weights": self.sum_of_weights,
+            "normalisation": self.normalisation,
+            "cutflow": _counts(self.cutflow),
+            "n_minus_one": _counts(self.n_minus_one),
+            "sanity": self.sanity,
+            "files": [asdict(record) for record in self.files],
+            "skipped_files": [asdict(record) for record in self.skipped],
+            "systematics": self.systematics,
+            "variations": list(self.variations),
+            "varied_sums": self.varied_sums,
+        }
+
+
+def _counts(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float]]:
+    return {name: {"events": tally.events, "weight": tally.weight} for name, tally in tallies.items()}
+
+
+@dataclass(frozen=True)
+class ProcessResult:
+    """What processing made of all datasets.
+
+    Attributes
+    ----------
+    digest : str
+        Configuration and code that the parts were made with.
+    folder : Location
+        Folder of the parts.
+    datasets : dict of str to DatasetResult
+    systematics : Systematics
+    """
+
+    digest: str
+    folder: Location
+    datasets: dict[str, DatasetResult]
+    systematics: Systematics = field(default_factory=Systematics)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON-ready values."""
+        return {
+            "digest": self.digest,
+            "systematics": self.systematics.to_json(),
+            "datasets": {name: result.to_json() for name, result in self.datasets.items()},
+        }
+
+
+def process_datasets(
+    datasets: Mapping[str, Dataset],
+    config: SearchConfig,
+    folder: Location,
+    backend: Backend,
+    *,
+    chunksize: int = CHUNKSIZE,
+    skip_bad_files: bool = False,
+    timeout: int = TIMEOUT,
+) -> ProcessResult:
+    """Select the events of datasets and write them as parts; parts that exist are kept.
+
+    Parameters
+    ----------
+    datasets : mapping of str to Dataset
+    config : SearchConfig
+        Its selection, and the features that the classifier will need.
+    folder : Location
+        Where parts are kept, below a folder of their own for each configuration.
+    backend : Backend
+        Where the work runs.
+    chunksize : int
+        Events per chunk, about. The results do not depend on it.
+    skip_bad_files : bool
+        Leave out files that cannot be used, and list them in the result, instead of raising an error.
+    timeout : int
+        Seconds that a server may take to answer.
+
+    Returns
+    -------
+    ProcessResult
+
+    Raises
+    ------
+    ConfigError
+        If the configuration names a feature that does not exist, or a file that is not what it should be.
+    DatasetError
+        If a dataset has an unknown format, two observed datasets share a file, slices do not fit together, or a
+        dataset cannot be normalised.
+    InputFileError
+        If files are missing, damaged or lack something: naming all of them, after the others were processed. If no file
+        of a dataset is left or has events.
+    ProcessingError
+        If a function that processes events fails.
+    """
+    require_tiling(datasets.values())
+    required = _required_features(config)
+    selection = prepare_selection(config.selection)
+    stamp = processing_digest(config.model_copy(update={"selection": selection}))
+    systematics = _prepare_systematics(config, datasets)
+    plans: list[Plan] = []
+    bad = BadFiles()
+    for name, example in {dataset.format: dataset for dataset in datasets.values()}.items():
+        adapter = find_adapter(name, example.name)
+        processor = DijetProcessor(
+            adapter,
+            selection,
+            folder.absolute() / stamp,
+            stamp,
+            tuple(FEATURES.values()),
+            tuple(CUTS.values()),
+            required,
+            sqrt_s_gev=config.background.sqrt_s_gev,
+            systematics=systematics,
+        )
+        runner = Runner(
+            executor=BackendExecutor(backend=backend, bad=bad, timeout=timeout),
+            schema=adapter.schema,
+            xrootdtimeout=timeout,  # of http as well
+            skipbadfiles=(_NeverRaised,),  # bad files are noted by the executor; coffea must only go on without them
+            chunksize=chunksize,
+            metadata_cache={},  # the default outlives the call, and with it what changed files once held
+        )
+        chosen = [dataset for dataset in datasets.values() if dataset.format == name]
+        plans += make_plans(chosen, runner, processor, bad)
+    require_no_shared_files(plans)
+    _process(plans, bad)
+    sums = read_generator_sums(plans, backend, bad, timeout=timeout)
+    plans = [plan.without(bad) for plan in plans]
+    _require_usable(plans, skip_bad_files=skip_bad_files)
+    results = {plan.dataset.name: _summarise(plan, sums) for plan in plans}
+    return ProcessResult(stamp, folder.absolute() / stamp, {name: results[name] for name in datasets}, systematics)
+
+
+def processing_digest(config: SearchConfig) -> str:
+    """Digest of all that decides what parts hold: selection, cuts, features and the source text behind them."""
+    functions = [
+        *(one.read for one in ADAPTERS.values()),
+        *(one.compute for one in FEATURES.values()),
+        *(one.passes for one in CUTS.values()),
+        event_hash,
+        table_schema,
+    ]
+    plugins = plugin_digests((ADAPTERS, ADAPTERS), (FEATURES, FEATURES), (CUTS, CUTS))
+    return digest(
+        {
+            "selection": config.selection.identity(),
+            "sqrt_s_gev": config.background.sqrt_s_gev,
+            "features": [one.spec.to_json() for one in FEATURES.values()],
+            "cuts": list(CUTS),
+            "version": analysis.__version__,
+            "code": _code_hash(functions),
+            **({"plugins": plugins} if plugins else {}),
+        }
+    )
+
+
+def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:
+    found = Systematics.prepare(config.systematics, datasets, config.random_state)
+    functions = [one.vary_jets or one.vary_weights for _, one in found.entries if one.effect != "rate"]
+    plugins = plugin_digests((SYSTEMATICS, (config.kind for config, _ in found.entries)))
+    return replace(found, code=digest([_code_hash(functions), plugins]))
+
+
+def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: Iterable[str]) -> EventTable:
+    """Read the events of some datasets, simulation normalised to its cross-section and luminosity.
+
+    Parameters
+    ----------
+    result : ProcessResult
+    datasets : mapping of str to Dataset
+        The ones that were processed.
+    names : iterable of str
+        Datasets to read.
+
+    Returns
+    -------
+    EventTable
+
+    Raises
+    ------
+    DatasetError
+        If a name was not processed.
+    TableError
+        If an event occurs twice.
+    """
+    chosen = list(names)
+    if unknown := [name for name in chosen if name not in result.datasets]:
+        msg = f"dataset '{unknown[0]}' was not processed. Processed: {', '.join(result.datasets)}."
+        raise DatasetError(msg)
+    paths = [path for name in chosen for path in result.datasets[name].parts]
+    scales = {name: datasets[name].scale(result.datasets[name].sum_of_weights) for name in chosen}
+    return EventTable.from_parts(paths, scales)
+
+
+def _required_features(config: SearchConfig) -> frozenset[str]:
+    if unknown := [name for name in config.learning.features if name not in FEATURES]:
+        msg = f"learning.features: there is no feature '{unknown[0]}'. Features: {', '.join(FEATURES)}."
+        raise ConfigError(msg)
+    return frozenset(config.learning.features)
+
+
+def _code_hash(functions: Iterable[Any]) -> str:
+    """Digest of this package and of the modules that the functions come from, an analyst's own among them."""
+    sources = {sha256(_source(function)).hexdigest() for function in functions}
+    return digest([code_digest("processors.dijet"), sorted(sources)])
+
+
+def _source(function: Any) -> bytes:
+    """Text of the module that defines a function, or its bytecode where there is no file (a notebook)."""
+    try:
+        return Path(inspect.getfile(function)).read_bytes()
+    except (OSError, TypeError):
+        code = function.__code__
+        return repr((code.co_code, code.co_consts, code.co_names)).encode()
+
+
+class _NeverRaised(Exception):  # noqa: N818 - no error
+    """Stands for the errors that coffea may skip by itself: none."""
+
+
+def _process(plans: Sequence[Plan], bad: BadFiles) -> None:
+    """Process the chunks whose part is missing; look again afterwards, since a part may be lost after it was made."""
+    for _ in range(1 + MAX_REPEATS):
+        for runner in {id(plan.runner): plan.runner for plan in plans}.values():
+            same = [plan for plan in plans if plan.runner is runner]
+            if items := _missing(same, bad):
+                processor = same[0].processor
+                runner.run(
+                    items,
+                    processor,
+                    uproot_options=UPROOT_OPTIONS,
+                    iteritems_options=processor.adapter.iteritems_options,
+                )
+    if lost := [plan.path(item) for plan in plans for item in _missing([plan], bad)]:
+        msg = (
+            f"{len(lost)} parts are missing although they were processed {1 + MAX_REPEATS} times, such as {lost[0]}. "
+            "Workers must see the same folder; check that nothing else writes to it, and free disk space."
+        )
+        raise InputFileError(msg)
+
+
+def _missing(plans: Sequence[Plan], bad: BadFiles) -> list[WorkItem]:
+    return [item for plan in plans for item in plan.missing() if not bad.covers(item)]
+
+
+def _require_usable(plans: Sequence[Plan], *, skip_bad_files: bool) -> None:
+    """Refuse bad files, all in one message, or where they may be skipped a dataset of which nothing is left."""
+    found = [one for plan in plans for one in plan.skipped]
+    if len(found) == 1 and not skip_bad_files:
+        msg = f"{found[0]} All other files are processed; --skip-bad-files goes on without this one."
+        raise InputFileError(msg)
+    if found and not skip_bad_files:
+        lines = [f"  {one}" for one in found]
+        msg = f"{len(found)} files cannot be used. All others are processed; --skip-bad-files goes on without these:\n"
+        raise InputFileError(msg + "\n".join(lines))
+    if empty := [plan for plan in plans if not plan.items]:
+        name, skipped = empty[0].dataset.name, empty[0].skipped
+        reasons = "".join(f"\n  {one}" for one in skipped)
+        msg = (
+            f"dataset {name}: no file with events is left, since {len(skipped)} of {len(empty[0].dataset.files)} "
+            f"cannot be used. Mend them, or leave the dataset out with --exclude {name}.{reasons}"
+        )
+        raise InputFileError(msg)
+
+
+def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
+    infos = [info for item in plan.items if (info := plan.info(item)) is not None]
+    _require_one_weight(plan, infos)
+    cutflow, n_minus_one = _add_up(infos, "cutflow"), _add_up(infos, "n_minus_one")
+    require_certified_events(plan.dataset.name, plan.processor.selection, cutflow)
+    names = sorted({name for info in infos for name in info["sanity"]})
+    total, normalisation = normalise(plan, sums)
+    return DatasetResult(
+        name=plan.dataset.name,
+        parts=tuple(plan.path(item) for item in plan.items),
+        n_entries=sum(map(len, plan.items)),
+        sum_of_weights=total,
+        normalisation=normalisation,
+        cutflow=cutflow,
+        n_minus_one=n_minus_one,
+        sanity={name: sum(info["sanity"].get(name, 0) for info in infos) for name in names},
+        files=plan.files,
+        skipped=plan.skipped,
+        systematics=plan.systematics.identity(),
+        variations={
+            name: tuple(plan.varied_path(item, name) for item in plan.items) for name in plan.systematics.tables
+        },
+        varied_sums=_relative_sums(_add_up(infos, "varied_sums"), cutflow["all"], plan.dataset.name),
+    )
+
+
+def _relative_sums(sums: Mapping[str, Tally], nominal: Tally, dataset: str) -> dict[str, float]:
+    if bad := [name for name, one in sums.items() if not one.weight > 0 or not nominal.weight > 0]:
+        msg = (
+            f"dataset {dataset}: the weights in {bad[0]} cannot be normalised: they sum to {sums[bad[0]].weight:g}, "
+            f"the nominal ones to {nominal.weight:g}. Check the branch, or set normalise = false in its entry."
+        )
+        raise InputFileError(msg)
+    return {name: one.weight / nominal.weight for name, one in sums.items()}
+
+
+def _add_up(infos: Sequence[Mapping[str, Any]], key: str) -> dict[str, Tally]:
+    return {name: reduce(add, (Tally(**info[key][name]) for info in infos)) for name in infos[0][key]}
+
+
+def _require_one_weight(plan: Plan, infos: Sequence[Mapping[str, Any]]) -> None:
+    weights = {info["generator_weight"]: info["file"] for info in infos if info["generator_weight"] is not None}
+    if len(weights) > 1:
+        (one, first), (two, second) = list(weights.items())[:2]
+        msg = (
+            f"dataset {plan.dataset.name}: events of kind '{plan.dataset.kind}' must be unweighted, but have generator "
+            f"weight {one:g} in {first} and {two:g} in {second}. Unweight the sample first, or declare it as "
+            "background."
+        )
+        raise InputFileError(msg)

@@ -1,0 +1,484 @@
+"""Figures of injected signals show the numbers of limits.json, and nothing that is blinded or missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from analysis.compute import Serial
+from analysis.config import PlotConfig, SearchConfig
+from analysis.plots import (
+    FigureSources,
+    draw_efficiency_map,
+    draw_limit_plane,
+    draw_mass_limits,
+    draw_sensitivity,
+    draw_signal_limits,
+    draw_strength_efficiencies,
+    draw_strength_limits,
+    figure_style,
+    save_figures,
+    save_injection_figures,
+)
+from analysis.results import ResultsFolder
+from analysis.stages.figures import plot
+
+RULE, OTHER = "atlas-2025", "atlas-2020"
+BAND = np.array([0.5, 0.7, 1.0, 1.4, 1.9])
+FACTORS = {"inclusive": 8.0, "fixed-efficiency": 0.6, OTHER: 1.25, RULE: 1.0}
+FB = 0.25
+PNG = PlotConfig(formats=("png",))
+CUTFLOW = {"data": {"all": {"events": 2, "weight": 2.0}}}
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def _style() -> Any:
+    with figure_style():
+        yield
+
+
+def axes(rows: int = 1) -> Any:
+    return Figure(figsize=(8, 8)).subplots(rows, 1)
+
+
+def signal(
+    name: str, value: float, masses: dict[str, float] | None = None, *, observed: float | None = None, fb: bool = True
+) -> list[Document]:
+    """Items of "limits" by all rules; the expected limit by RULE is `value`, the observed one `observed` times that."""
+    items = []
+    for rule, factor in FACTORS.items():
+        expected = (factor * value * BAND).tolist()
+        seen = None if observed is None else factor * value * observed
+        items.append(
+            {
+                "dataset": name,
+                "masses": masses or {},
+                "rule": rule,
+                "method": "cwola",
+                "features": ["x"],
+                "selection": "eff_0.1",
+                "strength": value,
+                "level": 0.05,
+                "expected_selected": expected,
+                "observed_selected": seen,
+                "expected_fb": [FB * one for one in expected] if fb else None,
+                "observed_fb": FB * seen if fb and seen is not None else None,
+                "reason": None,
+            }
+        )
+    return items
+
+
+def failed(name: str, masses: dict[str, float], rule: str | None = RULE) -> Document:
+    return {"dataset": name, "masses": masses, "rule": rule, "reason": "nothing passes"}
+
+
+def masses(a: float, b: float = 400.0, c: float = 200.0) -> dict[str, float]:
+    return {"A": a, "B": b, "C": c}
+
+
+def y_of(line: Any) -> Any:
+    return np.asarray(line.get_ydata(), float)
+
+
+def legend_of(ax: Axes) -> list[str]:
+    legend = ax.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def heights(band: Collection) -> tuple[float, float]:
+    vertices = np.concatenate([path.vertices for path in band.get_paths()])
+    return float(vertices[:, 1].min()), float(vertices[:, 1].max())
+
+
+def test_limits_against_m_a_are_those_of_the_documents_in_rising_mass() -> None:
+    values = {3000.0: 40.0, 3500.0: 30.0, 4000.0: 20.0}
+    limits = [one for a in (3500.0, 3000.0, 4000.0) for one in signal(f"s{a}", values[a], masses(a), observed=1.2)]
+    ax = axes()
+    drawn = draw_mass_limits(limits, RULE, ax=ax)
+    assert drawn.observed is not None
+    assert drawn.inclusive is not None
+    assert drawn.naive is not None
+    wanted = FB * np.array(list(values.values()))
+    np.testing.assert_allclose(drawn.expected.get_xdata(), list(values))
+    np.testing.assert_allclose(y_of(drawn.expected), wanted)
+    np.testing.assert_allclose(y_of(drawn.observed), 1.2 * wanted)
+    np.testing.assert_allclose(y_of(drawn.inclusive), 8 * wanted)
+    np.testing.assert_allclose(y_of(drawn.naive), 0.6 * wanted)
+    np.testing.assert_allclose(heights(drawn.one_sigma), (0.7 * wanted[-1], 1.4 * wanted[0]))
+    np.testing.assert_allclose(heights(drawn.two_sigma), (0.5 * wanted[-1], 1.9 * wanted[0]))
+    assert "[fb]" in ax.get_ylabel()
+    assert "95% CL" in ax.get_ylabel()
+    low, high = ax.get_ylim()
+    assert 0 < low < 0.5 * wanted[-1]
+    assert high > 8 * wanted[0]
+    assert any("does not cover" in text for text in legend_of(ax))
+
+
+def test_limits_without_a_luminosity_are_in_events_for_all() -> None:
+    limits = signal("a", 40.0, masses(3000.0)) + signal("b", 30.0, masses(3500.0), fb=False)
+    ax = axes()
+    np.testing.assert_allclose(y_of(draw_mass_limits(limits, RULE, ax=ax).expected), [40, 30])
+    assert "selected signal events" in ax.get_ylabel()
+
+
+def test_nothing_observed_is_drawn_while_blinded() -> None:
+    limits = signal("a", 40.0, masses(3000.0)) + signal("b", 30.0, masses(3000.0, 600.0))
+    upper, lower = axes(2)
+    assert draw_mass_limits(limits, RULE, ax=upper).observed is None
+    assert draw_signal_limits(limits, RULE, ax=lower).observed is None
+    assert draw_limit_plane(limits, RULE, "observed", ax=axes()) is None
+    assert all("Observed" not in text for ax in (upper, lower) for text in legend_of(ax))
+
+
+def test_one_mass_is_a_marker_with_bars() -> None:
+    drawn = draw_mass_limits(signal("a", 40.0, masses(3000.0), observed=1.0), RULE, ax=axes())
+    assert drawn.expected.get_marker() not in (None, "None", "")
+    assert heights(drawn.one_sigma) == pytest.approx((0.7 * 40 * FB, 1.4 * 40 * FB))
+    assert heights(drawn.two_sigma) == pytest.approx((0.5 * 40 * FB, 1.9 * 40 * FB))
+    assert np.ptp(np.concatenate([path.vertices for path in drawn.one_sigma.get_paths()])[:, 0]) == 0
+
+
+def test_signals_without_a_limit_are_left_out_and_holes_in_bands_stay_holes() -> None:
+    good, hole = signal("good", 40.0, masses(3000.0)), signal("hole", 30.0, masses(3500.0))
+    for one in hole:
+        one["expected_fb"][4] = one["expected_selected"][4] = None
+    limits = [*good, *hole, failed("bad", masses(4000.0)), failed("worse", masses(4500.0), None)]
+    limits += [{**one, "expected_selected": [None] * 5, "expected_fb": [None] * 5} for one in signal("no", 1.0)]
+    drawn = draw_mass_limits([one for one in limits if "A" in one["masses"]], RULE, ax=axes())
+    np.testing.assert_allclose(drawn.expected.get_xdata(), [3000, 3500])
+    np.testing.assert_allclose(heights(drawn.one_sigma), (0.7 * 30 * FB, 1.4 * 40 * FB))
+    rows = draw_signal_limits(limits, RULE, ax=axes())
+    np.testing.assert_allclose(rows.expected.get_xdata(), [40 * FB, 30 * FB])
+    assert [np.isnan(bar.get_width()) for bar in rows.two_sigma] == [False, True]
+
+
+def test_a_failed_comparison_is_left_out_alone() -> None:
+    limits = [one for one in signal("a", 40.0, masses(3000.0)) if one["rule"] != "inclusive"]
+    limits.append(failed("a", masses(3000.0), "inclusive"))
+    drawn = draw_mass_limits(limits, RULE, ax=axes())
+    assert drawn.inclusive is None
+    assert drawn.naive is not None
+    assert draw_limit_plane(limits, RULE, "ratio", ax=axes()) is None
+
+
+def test_every_signal_has_a_row_with_its_numbers() -> None:
+    limits = signal("heavy", 20.0, masses(4000.0), observed=2.0) + signal("light", 50.0, masses(3000.0))
+    limits += signal("top", 500.0, {"A": 3600.0})
+    ax = axes()
+    drawn = draw_signal_limits(limits, RULE, ax=ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["light", "top", "heavy"]
+    wanted = FB * np.array([50.0, 500.0, 20.0])
+    np.testing.assert_allclose(drawn.expected.get_xdata(), wanted)
+    np.testing.assert_allclose(y_of(drawn.expected), [0, 1, 2])
+    for bars, low, high in ((drawn.one_sigma, 0.7, 1.4), (drawn.two_sigma, 0.5, 1.9)):
+        np.testing.assert_allclose([bar.get_x() for bar in bars], low * wanted)
+        np.testing.assert_allclose([bar.get_x() + bar.get_width() for bar in bars], high * wanted)
+    assert drawn.observed is not None
+    np.testing.assert_allclose(drawn.observed.get_xdata(), [np.nan, np.nan, 2 * wanted[2]])
+    assert drawn.inclusive is not None
+    np.testing.assert_allclose(drawn.inclusive.get_xdata(), 8 * wanted)
+    bottom, top = ax.get_ylim()
+    assert bottom > top  # the first row is above
+
+
+def test_a_band_that_reaches_below_zero_ends_at_the_axis() -> None:
+    limits = signal("a", 40.0)
+    for one in limits:
+        one["expected_selected"][0], one["expected_fb"][0] = -3.0, -3.0 * FB
+    ax = axes()
+    (bar,) = draw_signal_limits(limits, RULE, ax=ax).two_sigma
+    assert bar.get_x() == pytest.approx(ax.get_xlim()[0])
+    assert bar.get_x() + bar.get_width() == pytest.approx(1.9 * 40 * FB)
+
+
+def test_the_plane_shows_the_efficiency_at_the_limit_where_it_was_measured() -> None:
+    limits = [
+        *signal("s", 55.0, masses(3700.0, 400.0, 80.0)),  # halfway between injections of 10 and 100
+        *signal("beyond", 1000.0, masses(3700.0, 400.0, 400.0)),
+        *signal("unknown", 30.0, masses(3700.0, 100.0, 80.0)),
+    ]
+    drawn = draw_limit_plane(limits, RULE, "efficiency", ax=axes(), scans=[scan_of("s"), scan_of("beyond")])
+    assert drawn is not None
+    np.testing.assert_allclose(drawn.points.get_offsets(), [(400, 80), (400, 400)])
+    np.testing.assert_allclose(drawn.points.get_array(), [(0.2 + 0.55) / 2, 0.55])
+    assert draw_limit_plane(limits, RULE, "efficiency", ax=axes()) is None
+
+
+@pytest.mark.parametrize(("quantity", "factor"), [("expected", FB), ("observed", 1.5 * FB), ("ratio", None)])
+def test_the_plane_shows_values_where_the_masses_are(quantity: Any, factor: float | None) -> None:
+    places = {(100.0, 80.0): 10.0, (400.0, 80.0): 30.0, (400.0, 400.0): 300.0}
+    limits = [
+        one
+        for (b, c), value in places.items()
+        for one in signal(f"s_{b}_{c}", value, masses(3700.0, b, c), observed=1.5)
+    ]
+    limits.append(failed("bad", masses(3700.0, 800.0, 800.0)))
+    drawn = draw_limit_plane(limits, RULE, quantity, ax=axes())
+    assert drawn is not None
+    np.testing.assert_allclose(drawn.points.get_offsets(), list(places))
+    wanted = [1 / 8] * 3 if factor is None else [factor * value for value in places.values()]
+    np.testing.assert_allclose(drawn.points.get_array(), wanted)
+    numbers = [float(text.get_text()) for text in drawn.numbers]
+    np.testing.assert_allclose(numbers, wanted, rtol=0.06)
+
+
+def scan_of(name: str = "s") -> Document:
+    """Three strengths and two samplings; one selection failed at one strength."""
+    common = {"method": "cwola", "features": ["x"]}
+    return {
+        "dataset": name,
+        "signal": [3300.0, 3700.0],
+        "candidates": [
+            {
+                **common,
+                "selection": "inclusive",
+                "strengths": [0.0],
+                "efficiency": [[0.7]],
+                "expected": [[150.0]],
+            },
+            {
+                **common,
+                "selection": "eff_0.1",
+                "strengths": [0.0, 10.0, 100.0],
+                "efficiency": [[0.01, 0.03], [0.1, 0.3], [0.5, 0.6]],
+                "expected": [[3000.0, 1000.0], [300.0, 100.0], [60.0, 50.0]],
+            },
+            {
+                **common,
+                "selection": "eff_0.01",
+                "strengths": [0.0, 10.0, 100.0],
+                "efficiency": [[None, 0.002], [None, None], [0.4, 0.5]],
+                "expected": [[None, 9000.0], [None, None], [40.0, 30.0]],
+            },
+        ],
+        "maps": [],
+    }
+
+
+def spread_of(collection: Collection) -> list[list[float]]:
+    return [segment[:, 1].tolist() for segment in collection.get_segments() if len(segment)]  # type: ignore[attr-defined]
+
+
+def test_efficiencies_are_medians_with_all_samplings() -> None:
+    ax = axes()
+    drawn = draw_strength_efficiencies(scan_of(), ax=ax)
+    inclusive, loose, tight = drawn.lines
+    assert set(y_of(inclusive)) == {0.7}
+    np.testing.assert_allclose(np.asarray(loose.get_xdata(), float), [0, 10, 100])
+    np.testing.assert_allclose(y_of(loose), [0.02, 0.2, 0.55])
+    np.testing.assert_allclose(y_of(tight), [0.002, np.nan, 0.45])
+    np.testing.assert_allclose(spread_of(drawn.spreads[0]), [[0.01, 0.03], [0.1, 0.3], [0.5, 0.6]])
+    assert legend_of(ax) == ["inclusive", "efficiency 10%", "efficiency 1%"]
+    assert ax.get_xlim()[0] < 0
+    assert ax.get_xscale() == "symlog"
+    assert ax.get_ylim()[0] == 0
+
+
+def test_limits_against_the_strength_meet_the_diagonal_where_the_rules_read_them() -> None:
+    ax = axes()
+    drawn = draw_strength_limits(scan_of(), signal("s", 120.0) + signal("another", 7.0), ax=ax)
+    np.testing.assert_allclose(y_of(drawn.lines[1]), [2000, 200, 55])
+    assert drawn.diagonal is not None
+    np.testing.assert_allclose(drawn.diagonal.get_xdata(), y_of(drawn.diagonal))
+    assert drawn.limits is not None
+    points = {rule: (line.get_xdata()[0], line.get_ydata()[0]) for rule, line in drawn.limits.items()}  # type: ignore[index]
+    assert points == {RULE: (120.0, 120.0), OTHER: (120.0, 150.0)}
+    assert ax.get_xlim()[1] > 120  # beyond the strongest injection
+    assert ax.get_ylim()[0] < 10
+    without = draw_strength_limits(scan_of(), [failed("s", {}), failed("s", {}, None)], ax=axes())
+    assert without.limits == {}
+
+
+def test_a_selection_has_one_colour_and_several_methods_have_lines_of_their_own() -> None:
+    scan = scan_of()
+    scan["candidates"] += [{**one, "features": ["x", "y"]} for one in scan["candidates"][1:]]
+    ax = axes()
+    drawn = draw_strength_efficiencies(scan, ax=ax)
+    first, second = drawn.lines[1], drawn.lines[3]
+    assert to_rgb(first.get_color()) == to_rgb(second.get_color())
+    assert first.get_linestyle() != second.get_linestyle()
+    assert legend_of(ax) == ["inclusive", "efficiency 10%", "efficiency 1%", "cwola: x", "cwola: x, y"]
+
+
+def map_of(strength: float, *, blinded: bool = False) -> Document:
+    inclusive = [[4.0, 0.0], [10.0, 2.0], [1.0, 5.0]]
+    data = {"inclusive": inclusive, "eff_0.1": [[1.0, 0.0], [5.0, 0.0], [1.0, 4.0]], "eff_0.01": [[0.0] * 2] * 3}
+    peak = {"inclusive": [[0.0, 0.0], [90.0, 3.0], [5.0, 2.0]], "eff_0.1": [[0.0] * 2, [45.0, 0.0], [0.0] * 2]}
+    peak["eff_0.01"] = [[0.0] * 2, [9.0, 0.0], [0.0] * 2]
+    edges = [[0.0, 100.0, 200.0, 300.0], [0.0, 100.0, 200.0]]
+    return {"strength": strength, "edges": edges, "data": {} if blinded else data, "signal": peak}
+
+
+def test_maps_show_what_passes_of_the_data_and_of_the_signal_while_blinded() -> None:
+    ax = axes()
+    drawn = draw_efficiency_map(map_of(0.0), "eff_0.1", ax=ax)
+    values = drawn.mesh.get_array()
+    assert values is not None
+    shown = np.ma.filled(np.ma.asarray(values, float), np.nan).reshape(2, 3)
+    np.testing.assert_allclose(shown, [[0.25, 0.5, 1.0], [np.nan, 0.0, 0.8]])
+    assert ax.get_title(loc="left") == "No injection"
+    blinded = draw_efficiency_map(map_of(78.0, blinded=True), "eff_0.1", ax=axes()).mesh.get_array()
+    assert blinded is not None
+    np.testing.assert_allclose(np.ma.asarray(blinded, float).reshape(2, 3).compressed(), [0.5, 0, 0, 0])
+
+
+def test_contours_hold_the_given_parts_of_the_signal() -> None:
+    one = map_of(10.0)
+    rng = np.random.default_rng(3)
+    sample = rng.normal([400.0, 200.0], [60.0, 40.0], (100_000, 2))
+    edges = [np.linspace(0, 800, 81), np.linspace(0, 400, 81)]
+    density = np.histogram2d(*sample.T, bins=edges)[0]
+    one |= {"edges": [e.tolist() for e in edges], "data": {}, "signal": {"inclusive": density, "eff_0.1": density}}
+    contours = draw_efficiency_map(one, "eff_0.1", ax=axes()).contours
+    assert contours is not None
+    outer, inner = (np.concatenate(path.to_polygons()) for path in contours.get_paths())
+    # of a Gaussian, ellipses of radius sqrt(-2 ln(1 - p)) hold a part p
+    for polygon, part in ((outer, 0.9), (inner, 0.5)):
+        radius = np.hypot((polygon[:, 0] - 400) / 60, (polygon[:, 1] - 200) / 40)
+        assert np.median(radius) == pytest.approx(np.sqrt(-2 * np.log(1 - part)), rel=0.04)
+    empty = one | {"signal": {"inclusive": np.zeros((80, 80)), "eff_0.1": np.zeros((80, 80))}}
+    assert draw_efficiency_map(empty, "eff_0.1", ax=axes()).contours is None
+
+
+def sensitivity_of(name: str = "s") -> Document:
+    curve = {"method": "cwola", "features": ["x"], "selection": "eff_0.01", "efficiency": 0.01}
+    return {
+        "dataset": name,
+        "window": [3300.0, 3700.0],
+        "strength": 240.0,
+        "curves": [
+            {
+                **curve,
+                "selection": "inclusive",
+                "efficiency": 1.0,
+                "z_with_signal": [4.0, 5.0, None],
+                "z_without_signal": [1.0, 1.5, 1.2],
+                "z_added": [2.9, 3.1, 3.3],
+            },
+            {
+                **curve,
+                "selection": "eff_0.1",
+                "efficiency": 0.1,
+                "z_with_signal": [8.0, 9.0, 7.0],
+                "z_without_signal": [2.0, None, 1.0],
+                "z_added": [5.5, 6.0, 6.5],
+            },
+            {**curve, "z_with_signal": [12.0, None, 14.0], "z_without_signal": [None] * 3, "z_added": None},
+            {
+                **curve,
+                "method": "salad",
+                "z_with_signal": [10.0],
+                "z_without_signal": [0.5],
+                "z_added": [9.0, 9.5, 10.0],
+            },
+        ],
+        "reason": None,
+    }
+
+
+def test_sensitivities_with_and_without_signal_and_their_difference() -> None:
+    ax, ax_added = axes(2)
+    drawn = draw_sensitivity(sensitivity_of(), ax=ax, ax_added=ax_added)
+    cwola, salad = ("cwola", ("x",)), ("salad", ("x",))
+    np.testing.assert_allclose(drawn.with_signal[cwola].get_xdata(), [0.01, 0.1])
+    np.testing.assert_allclose(y_of(drawn.with_signal[cwola]), [13, 8])
+    np.testing.assert_allclose(y_of(drawn.without_signal[cwola]), [np.nan, 1.5])
+    np.testing.assert_allclose(y_of(drawn.added[cwola]), [np.nan, 6])
+    np.testing.assert_allclose(y_of(drawn.added[salad]), [9.5])
+    np.testing.assert_allclose(heights(drawn.bands[salad]), (9, 10))
+    assert [y_of(line)[0] for line in drawn.inclusive] == [4.5, 3.1]
+    assert drawn.with_signal[cwola].get_color() != drawn.with_signal[salad].get_color()
+    assert legend_of(ax)[:2] == ["cwola", "salad"]
+    assert "Inclusive, with signal" in legend_of(ax)
+
+
+def document() -> Document:
+    limits = [
+        one
+        for a in (3000.0, 3700.0)
+        for b in (400.0, 500.0)
+        if (a, b) != (3000.0, 500.0)
+        for one in signal(f"s_{a:g}_{b:g}", a / 100, masses(a, b))
+    ]
+    limits += [failed("lost", masses(4000.0, 500.0), None), failed("late", masses(3000.0, 500.0)), *signal("top", 9.0)]
+    scan = scan_of("s_3000_400") | {"maps": [map_of(0.0), map_of(30.0)]}
+    empty = {"dataset": "e", "curves": [], "reason": "nothing"}
+    return {"limits": limits, "injections": [scan], "sensitivity": [sensitivity_of(), empty]}
+
+
+STEMS = {
+    *(f"limits_{kind}_{rule}" for kind in ("signals", "mA_B400_C200", "plane_A3700") for rule in (RULE, OTHER)),
+    *("efficiency_s_3000_400", "map_s_3000_400_eff_0.1", "map_s_3000_400_eff_0.01", "sensitivity_s"),
+}
+
+
+def test_figures_follow_the_masses_and_old_ones_go(tmp_path: Path) -> None:
+    old = ["limits_plane_A9_atlas-2025.png", "map_gone_eff_0.1.pdf", "sensitivity_gone.svg"]
+    for name in (*old, "cutflow.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "control").mkdir()
+    of_search = FigureSources({"cutflow": CUTFLOW}, injections=document())
+    paths = save_injection_figures(of_search, tmp_path, PNG)
+    assert {path.stem for path in paths} == STEMS
+    assert {path.read_bytes()[:4] for path in paths} == {b"\x89PNG"}
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths} | {"cutflow.png", "control"}
+    hidden = FigureSources(injections={"sensitivity": [sensitivity_of()]}, blinded=True)
+    assert save_figures(hidden, tmp_path, PNG) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["control"]
+
+
+def test_a_blinded_figure_is_that_of_a_document_without_counts(tmp_path: Path) -> None:
+    masses_of = masses(3700.0)
+    scan = {**scan_of("a"), "candidates": [], "maps": [map_of(0.0)]}
+    seen = {"limits": signal("a", 30.0, masses_of, observed=3.0), "injections": [scan]}
+    unseen = {
+        "limits": signal("a", 30.0, masses_of),
+        "injections": [{**scan, "maps": [map_of(0.0, blinded=True)]}],
+    }
+    config = PlotConfig(formats=("svg",))
+    drawn = save_injection_figures(FigureSources(injections=seen, blinded=True), tmp_path / "seen", config)
+    wanted = save_injection_figures(FigureSources(injections=unseen), tmp_path / "unseen", config)
+    assert len(drawn) == 4
+    assert [path.read_bytes() for path in drawn] == [path.read_bytes() for path in wanted]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ResultsFolder:
+    """With limits.json that makes one figure."""
+    (tmp_path / "limits.json").write_text(json.dumps({"search": "x", "sensitivity": [sensitivity_of()]}))
+    return ResultsFolder(tmp_path)
+
+
+def test_plot_draws_limits_without_a_scan(folder: ResultsFolder) -> None:
+    paths = plot(folder, SearchConfig(plots={"formats": ["svg"]}), Serial())
+    assert [path.name for path in paths] == ["sensitivity_s.svg"]
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["this search", "another search"])
+def test_plot_draws_limits_of_the_search_that_it_draws(
+    folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    found = {"sensitivity": [sensitivity_of()]} if same else {}
+    cutflow = {"data": {"all": {"events": 5, "weight": 5.0}}}
+    total = {"p0": None, "z": None, "method": "toys"}
+    results = {"cutflow": cutflow, "n_minus_one": {}, "blinded": False, "global": total, **found}
+    (folder.path / "results.json").write_text("{}")
+    (folder.path / "manifest.json").write_text('{"window_keys": []}')
+    monkeypatch.setattr(ResultsFolder, "load_results", lambda _: (results, []))
+    folder.plots.mkdir()
+    (folder.plots / "efficiency_old.svg").touch()
+    paths = plot(folder, SearchConfig(plots={"formats": ["svg"]}), Serial())
+    assert [path.name for path in paths] == ["cutflow.svg", *(["sensitivity_s.svg"] if same else [])]
+    assert sorted(folder.plots.iterdir()) == sorted(paths)

@@ -109,11 +109,11 @@ class Killer(Thread):
 def test_killed_workers_change_nothing(
     cwola: Cwola, toy: ToySearch, finished: Path, cluster: Cluster, monitor: Client, tmp_path: Path
 ) -> None:
-    killer = Killer(monitor, ["_guarded", "_attempt_fold"])
+    killer = Killer(monitor, ["_guarded", "attempt_fold"])
     killer.start()
     search(cwola, toy, tmp_path / "killed", "--dask-address", cluster.address)
     killer.join(10)
-    assert [task for task, _ in killer.killed] == ["_guarded", "_attempt_fold"]
+    assert [task for task, _ in killer.killed] == ["_guarded", "attempt_fold"]
     assert len({worker for _, worker in killer.killed}) == 2
     assert_same(tmp_path / "killed", finished)
 
@@ -309,7 +309,7 @@ def test_the_demo_end_to_end(cwola: Cwola, demo: Path, environment: Path, tmp_pa
         )
         with Client(started.address, security=keys, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=120)
-            killer = Killer(client, ["_guarded", "_attempt_fold"])
+            killer = Killer(client, ["_guarded", "attempt_fold"])
             killer.start()
             where = ["--dask-address", started.address, *tls]
             outcome = cwola("run", "--datasets", DEMO, "--output", tmp_path / "dask", *where)

@@ -12,7 +12,7 @@ import pytest
 
 import analysis
 from analysis.learning import FoldTask
-from analysis.search.scan import scan as search
+from analysis.search import window as search
 from tests.integration.conftest import Cwola, ToySearch
 
 SCHEMA = json.loads(Path(analysis.__file__).parent.joinpath("results", "results.schema.json").read_text())

@@ -43,7 +43,7 @@ docstrings; it has no pages) and gammapy 2.1 (88,226 words of docstrings, 89,351
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
 _FENCED = re.compile(r"^ *(```|~~~).*?^ *\1", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_CODE = re.compile(r"(`+)[^`]+?\1|https?://\S+")
+_CODE = re.compile(r"(`+)[^`]+?\1|<?https?://[^\s>]+>?")
 _LITERAL = re.compile(r"(?<=::)\n\n(?:(?:[ \t]+\S.*)?\n)+|^[ \t]*(?:>>>|\.\.\.).*$", re.MULTILINE)
 
 

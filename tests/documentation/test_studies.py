@@ -1,4 +1,4 @@
-"""Tables of the stored studies: what the pages copy is what they say, and the summaries are those of closed forms."""
+"""Tables of the stored studies: right against numbers from elsewhere, on one page each, and quoted as they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from docs._ext.generated import GENERATORS, MARKER, filled
 from docs._ext.page_tables import signed, table_of
+from docs._ext.studies import TABLES
 from tests.pages import DOCS
 from tests.studies import exact_null, limit_rules
 
@@ -18,30 +19,83 @@ def rows_of(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line] for line in lines]
 
 
-def section(page: str, title: str) -> str:
-    """Text below a heading of a page."""
-    found = re.search(
-        rf"^##+ {re.escape(title)}\n(.*?)(?=^##+ |\Z)", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL
-    )
-    assert found is not None
-    return found[1]
+STUDIES = sorted((DOCS / "studies").glob("*.md"))
+
+
+def row(table: str, *first: str) -> list[str]:
+    """Cells of the row of a generated table that begins with these cells, without them."""
+    (found,) = (line for line in rows_of(GENERATORS[table]()) if tuple(line[: len(first)]) == first)
+    return found[len(first) :]
 
 
 @pytest.mark.parametrize(
-    ("title", "table"), [("Exact null", "exact-null"), ("Null with the real correlation", "correlated-null")]
+    ("table", "first", "cells"),
+    [
+        ("exact-null", ("`salad`",), ["81", "−0.05 ± 0.10, 0.92 ± 0.07"]),
+        ("exact-null-argos", ("argos",), ["17", "0.09 ± 0.24, 1.01 ± 0.17"]),
+        ("correlated-null", ("`cwola`, plain masses",), ["−0.16 ± 0.41, −1 ± 3", "0.54 ± 0.48, 6 ± 5"]),
+        ("sensitivity", ("W′(3900)", "1"), ["5.08 [4.98, 5.17]", "(9.38 [8.85, 9.60])"]),
+        ("sensitivity", ("W′(3500), 10 noise features", "3"), ["6.35 [6.29, 6.40]"]),
+        ("hist-gb", ("W′(3500)", "all"), ["", "0.071 ± 0.004", "0.141 ± 0.009", "10", "1/34"]),
+        ("methods", ("W′(3500)", "0.5"), ["5.40, 9.50 (1.64)", "4.70, 7.97 (1.42)", "1.21, 0.12 (0.37)"]),
+        ("features", ("all but `tau21_j2`",), ["0.959, 6.43, 8.74", "0.976, 7.16, 11.47", "0.925, 1.86, 1.57"]),
+        ("lambda", ("0.5",), ["6.32, 12.03", "0.891", "0.494", "0.495"]),
+        ("rounds", ("W′(3500), 0.5", "early stopping"), ["−0.22 ± 0.04, −0.39 ± 0.05", "2 (1–6)", "1.8 s"]),
+        ("demo", ("1 %",), ["0.3 [−1.4, 1.3]", "7.7 [5.5, 9.0]", "15.7 [13.5, 18.0]"]),
+        ("gaussian-example", ("SALAD",), ["0.864, 2.57", "0.863, 2.48", "0.860, 2.37", "0.840, 1.85; 3"]),
+        ("shift-test", ("`cwola`",), ["5.1 (0.45), 5", "4.3 (0.35), 3"]),
+        ("shift-strength", ("`cwola`, expected from the odds",), ["0.84", "0.98", "1.10", "1.31"]),
+        ("shift-odds", ("drift d of background",), ["0.657", "1.09", "2.02", "2.53"]),
+        ("limit-signals", ("W′(3500), 3.4–3.6", "`best`"), ["432 (311–602)", "80 (56–113)", "74 (56–98)", "54"]),
+        ("limit-rules", ("80", "naive, `fixed-efficiency`"), ["76.3 ± 2.5 %", "106", "67", "300"]),
+        ("limit-full", ("naive",), ["16 of 20", "73", "54"]),
+        ("validation-errors", ("three draws", "eff_0.1"), ["−0.09 ± 0.10", "0.80 ± 0.07", "60"]),
+    ],
 )
-def test_the_copied_tables_of_the_null_are_those_of_the_stored_points(title: str, table: str) -> None:
-    assert rows_of(section("methods.md", title)) == rows_of(GENERATORS[table]())
+def test_tables_agree_with_the_numbers_that_were_copied_by_hand(
+    table: str, first: tuple[str, ...], cells: list[str]
+) -> None:
+    """Rows that stood on the pages before they were generated, from the summaries that the studies printed."""
+    assert row(table, *first)[: len(cells)] == cells
 
 
-def test_the_copied_sensitivities_are_those_of_the_stored_points() -> None:
-    """Medians at each strength, in the order of the table; the page has CPU besides, and one row with noise."""
-    copied = [row for row in rows_of(section("sensitivity.md", "Measured"))[1:] if "noise" not in row[0]]
-    medians = [
-        [row[1], *(re.sub(r" \[.*?\]", "", cell) for cell in row[2:5])]
-        for row in rows_of(GENERATORS["sensitivity"]())[1:]
-    ]
-    assert [row[-5:-1] for row in copied] == medians
+def test_the_verdicts_of_the_drift() -> None:
+    """As printed by `python -m tests.studies.validation_shift`; no verdict depends on the window without the drift."""
+    found = {tuple(line[:2]): line[2] for line in rows_of(GENERATORS["validation-shift"]())[1:]}
+    assert [found["`cwola`", window] for window in ("3.3–3.7 TeV", "3.7–4.1 TeV")] == ["not valid"] * 2
+    assert [found["`salad`", window] for window in ("3.3–3.7 TeV", "3.7–4.1 TeV")] == ["valid"] * 2
+    assert {verdict for (method, _), verdict in found.items() if "no shift" in method} == {"valid"}
+
+
+KEY_NUMBERS = [
+    ("methods.md", "6.03 at S/√B = 1, against 5.59", "methods", ("W′(3500)", "1"), ["6.03", "5.59", "4.46"]),
+    ("methods.md", "6.71 at λ = 0 to 6.32", "lambda", ("0",), ["6.71"]),
+    ("sensitivity.md", "6.10 for the W′(3500)", "sensitivity", ("W′(3500)", "1"), ["6.10"]),
+    ("training.md", "−0.22 at S/√B = 0.5", "rounds", ("W′(3500), 0.5", "early stopping"), ["−0.22"]),
+    ("demo.md", "7.7 [5.5, 9.0]", "demo", ("1 %",), ["7.7 [5.5, 9.0]", "0.3 [−1.4, 1.3]"]),
+    ("validation.md", "+17.2 ± 2.3", "validation-shift", ("`cwola`", "3.3–3.7 TeV"), ["17.2 ± 2.3"]),
+    ("validation.md", "0.80 ± 0.07", "validation-errors", ("three draws", "eff_0.1"), ["0.80 ± 0.07"]),
+    ("how-it-works.md", "0.057 with", "fit-calibration", ("100 000", "of the rule"), ["0.057"]),
+    ("limits.md", "96.7 %", "limit-rules", ("120", "`atlas-2025`"), ["96.7"]),
+]
+
+
+@pytest.mark.parametrize(("page", "sentence", "table", "first", "numbers"), KEY_NUMBERS)
+def test_key_numbers_of_the_explanations_are_in_the_tables(
+    page: str, sentence: str, table: str, first: tuple[str, ...], numbers: list[str]
+) -> None:
+    text = " ".join((DOCS / page).read_text().split())
+    assert sentence in text
+    shown = " ".join(row(table, *first))
+    assert all(number in text and number in shown for number in numbers)
+
+
+def test_studies_are_reported_on_their_own_pages_only() -> None:
+    """Explanations link to them: they run no study, and generate none of its tables."""
+    others = [path for path in DOCS.rglob("*.md") if path not in STUDIES]
+    assert len(STUDIES) > 10
+    assert [path.name for path in others if re.search(r"python -m tests\.studies\.[a-z]", path.read_text())] == []
+    assert [path.name for path in others if set(MARKER.findall(path.read_text())) & set(TABLES)] == []
 
 
 def test_every_table_is_on_a_page_and_every_page_can_be_filled() -> None:

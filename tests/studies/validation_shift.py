@@ -9,6 +9,7 @@ Settings are the defaults with three members; the band in |dy| ends at 1.8, so t
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -104,15 +105,23 @@ def measure(point: Point) -> Point:
     return {"record": next(record for _, record in found)}
 
 
+def verdicts(finished: Sequence[Point]) -> dict[tuple[str, float, tuple[float, float]], dict[str, Any]]:
+    """Verdict of every method, shift and window, from the records of all its sources."""
+    drift = [source.name for source in SOURCES if source.keeps_drift]
+    found = {}
+    for method, shift, window in dict.fromkeys((p["method"], p["shift"], tuple(p["window"])) for p in finished):
+        chosen = [p for p in finished if (p["method"], p["shift"], tuple(p["window"])) == (method, shift, window)]
+        records = [p["record"] for p in chosen]
+        settings = configure(chosen[0]).validation
+        found[method, shift, window] = window_verdict(records[0]["window"], records, drift, settings)
+    return found
+
+
 @study(minutes=30.0)
 def main(budget: Budget) -> None:
     """Run the study and print verdicts with their numbers."""
     finished = run(NAME, POINTS, measure, budget)
-    drift = [source.name for source in SOURCES if source.keeps_drift]
-    for method, shift, window in dict.fromkeys((p["method"], p["shift"], tuple(p["window"])) for p in finished):
-        chosen = [p for p in finished if (p["method"], p["shift"], tuple(p["window"])) == (method, shift, window)]
-        records = [p["record"] for p in chosen]
-        verdict = window_verdict(records[0]["window"], records, drift, configure(chosen[0]).validation)
+    for (method, shift, _), verdict in verdicts(finished).items():
         click.echo(f"{method}, shift {shift:g}, {verdict['window']} GeV: {verdict['verdict']}")
         rows = {"all": verdict["combined"]}
         rows |= {f"{one['source']} ({one['verdict']})": one["selections"] for one in verdict["sources"]}

@@ -1,0 +1,1 @@
+"""Tables of the stored studies, a module for each page of `docs/studies`."""

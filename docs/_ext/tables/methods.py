@@ -1,0 +1,84 @@
+"""The two tests of SA-CWoLa: the Gaussian example, and features that drift with m_jj."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from docs._ext.page_tables import table_of
+from docs._ext.tables.shared import LAMBDA, matching
+from tests.studies import gaussian_example, shift_odds, shift_test
+from tests.studies.runner import Point, load
+
+SIZES = {50_000_000: "50M", 5_000_000: "5M", 50_000: "50k"}
+METHODS = {"sa_cwola 0.5": LAMBDA["sa_cwola"], "sa_cwola 1": "`sa_cwola`, λ = 1"}
+EXPECTATION = {"shift": 1.0, "sideband": 200.0}
+"""The set-up of the expected odds."""
+
+
+def gaussian_table() -> str:
+    """AUC and SIC(0.5) of every loss at its optimum, and as trained on samples of three sizes."""
+    points, rows = load(gaussian_example.NAME), []
+    for loss in gaussian_example.EXPECTED:
+        cells = ["{:.3f}, {:.2f}".format(*gaussian_example.auc_and_sic(gaussian_example.odds_at_optimum(loss)))]
+        for events in SIZES:
+            found = [(p["auc"], p["sic"]) for p in matching(points, loss=loss, events=events)]
+            draws = f"; {len(found)}" if len(found) > 1 else ""
+            cells.append("{:.3f}, {:.2f}".format(*np.median(found, axis=0)) + draws if found else "–")
+        rows.append([loss, *cells])
+    return table_of(["loss", "optimum: AUC, SIC(0.5)", *SIZES.values()], rows)
+
+
+def shift_table() -> str:
+    """SIC(0.5) of every method, its ratio to `idealised` and the number of draws, by width of the sidebands."""
+    points = matching(load(shift_test.NAME), shift=1.0, strength=shift_test.STRENGTH, classifier="trees")
+    rows = []
+    for method in shift_test.METHODS:
+        cells = []
+        for sideband in (200.0, 300.0):
+            repeats = matching(points, method=method, sideband=sideband)
+            ratio = _sic(repeats) / _sic(matching(points, method="idealised", sideband=sideband))
+            cells.append(f"{_sic(repeats):.1f} ({ratio:.2f}), {len(repeats)}")
+        rows.append([METHODS.get(method, f"`{method}`"), *cells])
+    return table_of(["method", "sidebands of 200 GeV", "300 GeV"], rows)
+
+
+def shift_strength_table() -> str:
+    """SIC(0.5) against the strength: expected of CWoLa, and measured with trees, a network, and twice the shift."""
+    points = matching(load(shift_test.NAME), sideband=200.0)
+    odds = matching(load(shift_odds.NAME), **EXPECTATION)[0]
+    strengths = (0.0, *shift_test.WEAKER, shift_test.STRENGTH)
+    rows = [
+        ["S/B", *(f"{100 * strength / odds['n_window'] ** 0.5:.1f} %" for strength in strengths)],
+        ["`cwola`, expected from the odds", *(f"{odds['expected'][f'{strength:g}']:.2f}" for strength in strengths)],
+    ]
+    for shift, classifier, name in (
+        (1.0, "trees", ""),
+        (1.0, "network", ", network"),
+        (2.0, "trees", ", twice the shift"),
+    ):
+        for method in ("cwola", "idealised"):
+            chosen = matching(points, shift=shift, classifier=classifier, method=method)
+            by_strength = [matching(chosen, strength=strength) for strength in strengths]
+            if any(by_strength):
+                cells = [f"{_sic(found):.2f}; {len(found)}" if found else "–" for found in by_strength]
+                rows.append([f"`{method}`{name}; draws", *cells])
+    return table_of(["S/√B", *(f"{strength:g}" for strength in strengths)], rows)
+
+
+def shift_odds_table() -> str:
+    """Quantiles of the odds of drift and signal that the expectation rests on."""
+    odds = matching(load(shift_odds.NAME), **EXPECTATION)[0]
+    names = {
+        "drift_background": "drift d of background",
+        "drift_signal": "drift d of signal",
+        "ratio_background": "ratio r of background",
+        "ratio_signal": "ratio r of signal",
+    }
+    rows = [[name, *(f"{value:.3g}" for value in odds[key])] for key, name in names.items()]
+    return table_of(["odds", *(f"{100 * quantile:g} %" for quantile in shift_odds.QUANTILES)], rows)
+
+
+def _sic(points: Sequence[Point]) -> float:
+    return float(np.median([point["sic_half"] for point in points]))

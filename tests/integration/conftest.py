@@ -189,12 +189,12 @@ def signal_event(mjj: float, rng: np.random.Generator) -> list[JetValues]:
 def _event(mjj: float, masses: Any, tau21: Any, rng: np.random.Generator) -> list[JetValues]:
     """Two jets back to back with rapidities ±y, so that m_jj² = m1² + m2² + 2 m_T1 m_T2 cosh 2y + 2 p_T²."""
     y, phi = rng.uniform(0, 0.5), rng.uniform(-3, 0)
-    low, high = 0.0, mjj
-    for _ in range(50):
-        pt = (low + high) / 2
-        transverse = np.sqrt(pt**2 + masses**2)
-        square = (masses**2).sum() + 2 * transverse.prod() * np.cosh(2 * y) + 2 * pt**2
-        low, high = (pt, high) if square < mjj**2 else (low, pt)
+    squares, cosh = masses**2, np.cosh(2 * y)
+    rest = mjj**2 - squares.sum()
+    # Squared, it is a p_T⁴ + b p_T² = c; a vanishes with y.
+    a, b = 4 * (cosh**2 - 1), 4 * (cosh**2 * squares.sum() + rest)
+    c = rest**2 - 4 * cosh**2 * squares.prod()
+    pt = np.sqrt(2 * c / (b + np.sqrt(b**2 + 4 * a * c)))
     eta = np.arcsinh(np.sqrt(1 + (masses / pt) ** 2) * np.sinh(y))
     return [
         jet(pt, eta=sign * eta[i], phi=phi + shift, mass=masses[i], tau1=0.5, tau2=0.5 * tau21[i], tau3=0.2 * tau21[i])

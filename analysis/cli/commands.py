@@ -260,3 +260,4 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     if failed:
         msg = f"{len(failed)} of {len(summary.results)} windows failed; the others are complete. {failed[0].reason}"
         raise WindowError(msg)
+    folder.require_schema()

@@ -44,6 +44,6 @@ def select(
     from analysis.stages.events import select_events
 
     folder = ResultsFolder(results)
-    with_plugins(load_config(path=folder.config if folder.config.exists() else None), plugins)
+    with_plugins(folder.load_config() if folder.config.exists() else load_config(), plugins)
     selected = select_events(folder, window, selection, output, order=order)
     click.echo(f"{selected.count} events in {selected.path}")

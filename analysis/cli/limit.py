@@ -37,6 +37,7 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
         figures = plot_injections(folder, config, backend)
     print_limits(found)
     click.echo(f"{len(figures)} figures in {folder.plots}")
+    folder.require_schema()
 
 
 def print_limits(found: list[dict[str, Any]]) -> None:

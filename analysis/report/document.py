@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.config import SearchConfig, load_config
+from analysis.config import SearchConfig
 from analysis.report import alternatives, data, diagnostic_figures, search_figures, settings, signal_tables, tables
 from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table, interval, percent
@@ -74,7 +74,7 @@ class ReportSources:
         return cls(
             results,
             folder.load_process(),
-            load_config(path=folder.config),
+            folder.load_config(),
             folder.load_manifest(),
             injections,
             tuple(windows),

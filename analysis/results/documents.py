@@ -32,12 +32,15 @@ __all__ = [
     "SCHEMA",
     "check_results",
     "cut_order",
+    "marked",
     "results_document",
+    "schema_error",
     "software_versions",
     "window_document",
     "window_from_document",
 ]
 
+_LONGEST_REASON = 300
 SCHEMA = 1
 """Number of the layout of `results.json`; additive changes keep it."""
 
@@ -132,10 +135,22 @@ def check_results(document: Mapping[str, Any]) -> None:
     ResultsError
         Naming the first place that does not fit.
     """
-    error = jsonschema.exceptions.best_match(_validator().iter_errors(document))
-    if error is not None:
-        msg = f"results.json does not follow schema {SCHEMA} at {error.json_path}: {error.message}"
+    if (error := schema_error(document)) is not None:
+        msg = f"results.json does not follow schema {SCHEMA} {error}"
         raise ResultsError(msg)
+
+
+def schema_error(document: Mapping[str, Any]) -> str | None:
+    """First place of a document that does not fit the shipped JSON Schema, with the reason; None if all fits."""
+    error = jsonschema.exceptions.best_match(_validator().iter_errors(document))
+    return None if error is None else f"at {error.json_path}: {error.message[:_LONGEST_REASON]}"
+
+
+def marked(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Mark a document that does not fit its schema with "schema_error", so that it is kept and nobody overlooks it."""
+    checked = {name: value for name, value in document.items() if name != "schema_error"}
+    error = schema_error(checked)
+    return checked if error is None else {**checked, "schema_error": error}
 
 
 def cut_order(cutflow: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -19,12 +19,13 @@ import numpy as np
 import uhi.io.json
 from numpy.typing import NDArray
 
-from analysis.config import SearchConfig
+from analysis.config import SearchConfig, load_config
 from analysis.core.digests import digest
 from analysis.core.notebook import facts
 from analysis.errors import ResultsError, writing
-from analysis.results.documents import check_results, software_versions
+from analysis.results.documents import software_versions
 from analysis.results.files import read_spectrum, replacing, write_json, write_spectrum, write_text
+from analysis.results.layouts import read_object
 from analysis.results.record_folder import RecordFolder
 from analysis.results.unblinding import unblinding_records
 from analysis.results.windows import fill_window, read_window
@@ -149,7 +150,7 @@ class ResultsFolder(RecordFolder):
         """
         found: dict[str, WindowResult] = {}
         for path in self._window_files():
-            with suppress(OSError, EOFError, ValueError, KeyError, BadZipFile):
+            with suppress(OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError, BadZipFile):
                 document = json.loads(path.read_text(encoding="utf-8"))
                 if document["key"] in keys:
                     found[document["key"]] = read_window(path.parent, document)
@@ -271,14 +272,10 @@ class ResultsFolder(RecordFolder):
         seed_keys : sequence of str
             Keys of their further trainings.
 
-        Raises
-        ------
-        ResultsError
-            If the document does not follow the schema.
+        A document that does not follow the schema is written all the same and marked with "schema_error".
         """
-        check_results(document)
         self._prune({*keys, *seed_keys})
-        write_json(self.path / "results.json", document)
+        self.write_results(document)
         before = self._manifest()
         manifest: dict[str, Any] = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -314,9 +311,27 @@ class ResultsFolder(RecordFolder):
         Raises
         ------
         ResultsError
-            If the search has not run.
+            If the search has not run, or was interrupted before it was complete.
         """
-        return self.read_json("manifest.json", "scan")
+        manifest = self.read_json("manifest.json", "scan")
+        if "window_keys" not in manifest:
+            msg = (
+                f"{self.path / 'manifest.json'} names no windows: the scan was interrupted, or the file is "
+                f"damaged. Run `cwola scan --output {self.path}` to go on."
+            )
+            raise ResultsError(msg)
+        return manifest
+
+    def load_config(self) -> SearchConfig:
+        """Read the resolved configuration.
+
+        Raises
+        ------
+        ConfigError, ResultsError
+            If it cannot be read, or is damaged.
+        """
+        self.read_json("config.json", "run")
+        return load_config(path=self.config)
 
     def record_figures(self) -> None:
         """Write to the manifest which results the figures in `plots` are of."""
@@ -349,7 +364,8 @@ class ResultsFolder(RecordFolder):
             return {}
         manifest = self.read_json("manifest.json", "scan")
         if "blinded" not in manifest and (self.path / "results.json").exists():
-            manifest["blinded"] = bool(self.read_json("results.json", "scan").get("blinded", False))
+            results = read_object(self.path / "results.json", f"Run `cwola scan --output {self.path}` again.")
+            manifest["blinded"] = bool(results.get("blinded", False))
         return manifest
 
     def load_results(self) -> tuple[dict[str, Any], list[WindowResult]]:
@@ -361,13 +377,29 @@ class ResultsFolder(RecordFolder):
             If the search has not run, or a window is missing.
         """
         document = self.read_json("results.json", "scan")
-        manifest = self.read_json("manifest.json", "scan")
+        manifest = self.load_manifest()
         keys = manifest["window_keys"] + manifest.get("seed_keys", [])
         windows = self.load_windows(keys)
         if len(windows) < len(keys):
             msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
             raise ResultsError(msg)
         return document, join_seeds(windows.values())
+
+    def require_schema(self) -> None:
+        """Make sure that `results.json` follows its schema.
+
+        Raises
+        ------
+        ResultsError
+            If it is marked: all of it is on disk, but a value is not allowed.
+        """
+        error = self.read_json("results.json", "scan").get("schema_error") if self.has_results else None
+        if error is not None:
+            msg = (
+                f"{self.path / 'results.json'} is complete, but does not follow its schema {error}. It is marked with "
+                '"schema_error". Please report this, with the file.'
+            )
+            raise ResultsError(msg)
 
     @property
     def has_results(self) -> bool:
@@ -396,7 +428,7 @@ class ResultsFolder(RecordFolder):
         for path in self._window_files():
             try:
                 stale = json.loads(path.read_text(encoding="utf-8"))["key"] not in keys
-            except (ValueError, KeyError):
+            except (ValueError, KeyError, TypeError):
                 stale = True
             if stale:
                 shutil.rmtree(path.parent)

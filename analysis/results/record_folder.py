@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any
 from analysis.core.digests import digest
 from analysis.errors import ResultsError, writing
 from analysis.regions import window_name
-from analysis.results.documents import check_results
+from analysis.results.documents import marked, schema_error
 from analysis.results.files import write_json, write_text
+from analysis.results.layouts import read_object
 
 __all__ = ["RecordFolder"]
+
+_log = logging.getLogger("cwola")
 
 
 class RecordFolder:
@@ -64,31 +68,43 @@ class RecordFolder:
             document[name] = [item for item in document.get(name, []) if item["dataset"] not in new] + list(items)
         write_json(self.path / "limits.json", {"search": search, **document})
         if (self.path / "results.json").exists():
-            results = self.read_json("results.json", "scan") | self.load_limits(search)
-            check_results(results)
-            write_json(self.path / "results.json", results)
+            self.write_results(self.read_json("results.json", "scan") | self.load_limits(search))
+
+    def write_results(self, document: Mapping[str, Any]) -> None:
+        """Write `results.json`; a document that does not fit its schema is marked with "schema_error", never lost."""
+        found = marked(document)
+        if (error := found.get("schema_error")) is not None:
+            _log.error("results.json is written, but does not follow its schema %s. Please report this.", error)
+        write_json(self.path / "results.json", found)
 
     def load_limits(self, search: str) -> dict[str, Any]:
         """Read what `results.json` holds of injections; nothing where they are of another search."""
         return {key: value for key, value in self._injected(search).items() if key != "injections"}
 
     def load_injections(self) -> dict[str, Any]:
-        """Read all that injections gave: "limits", "injections" and "sensitivity", as far as they are there."""
-        with suppress(OSError, ValueError):
-            document: dict[str, Any] = json.loads((self.path / "limits.json").read_text(encoding="utf-8"))
-            return document
-        return {}
+        """Read all results of injections: "limits", "injections" and "sensitivity"; empty without `limits.json`.
+
+        Raises
+        ------
+        ResultsError
+            If the file is damaged.
+        """
+        return self._read_optional("limits.json", "limit") or {}
 
     def save_performance(self, document: Mapping[str, Any]) -> None:
         """Write `performance.json`: what features and the weight of the simulation add, of the events on disk."""
         write_json(self.path / "performance.json", {"events": self._events_key(), **document})
 
     def load_performance(self) -> dict[str, Any]:
-        """Read `performance.json`; empty where it is not there, or of other events."""
-        with suppress(OSError, ValueError, KeyError, ResultsError):
-            document: dict[str, Any] = json.loads((self.path / "performance.json").read_text(encoding="utf-8"))
-            return document if document["events"] == self._events_key() else {}
-        return {}
+        """Read `performance.json`; empty without it, or if it belongs to other events.
+
+        Raises
+        ------
+        ResultsError
+            If the file is damaged.
+        """
+        document = self._read_optional("performance.json", "performance") or {}
+        return document if document.get("events") == self._events_key() else {}
 
     def _events_key(self) -> str:
         """Digest of the events that were selected."""
@@ -138,9 +154,8 @@ class RecordFolder:
             Without windows of which the results hold no verdict, or another one: those are of other settings.
         """
         shown = {window_name(one["signal"]): one.get("validation") for one in windows}
-        found: list[dict[str, Any]] = []
-        with suppress(OSError, ValueError, KeyError):
-            found = json.loads((self.path / "validation.json").read_text(encoding="utf-8"))["windows"]
+        document = self._read_optional("validation.json", "validate") or {}
+        found: list[dict[str, Any]] = document.get("windows", [])
         return [one for one in found if (known := shown.get(one["window"])) and known["combined"] == one["combined"]]
 
     def save_diagnostics(self, key: str, windows: Sequence[str], documents: Sequence[Mapping[str, Any]]) -> None:
@@ -172,23 +187,23 @@ class RecordFolder:
         list of dict or None
             None where there are none, or others.
         """
-        with suppress(OSError, ValueError, KeyError, TypeError, ResultsError):
-            document = json.loads((self.path / "diagnostics.json").read_text(encoding="utf-8"))
-            if key is None:
-                current = document["window_keys"] == self.read_json("manifest.json", "scan")["window_keys"]
-            else:
-                current = document["key"] == key
-            found: list[dict[str, Any]] = document["windows"]
-            return found if current else None
-        return None
+        if key is None:
+            if (document := self._read_optional("diagnostics.json", "scan")) is None:
+                return None
+            current = document["window_keys"] == self.read_json("manifest.json", "scan").get("window_keys")
+        else:
+            with suppress(ResultsError):  # a damaged file is made again
+                document = self._read_optional("diagnostics.json", "scan")
+            if not document:
+                return None
+            current = document["key"] == key
+        return list(document["windows"]) if current else None
 
     @property
     def diagnostics_key(self) -> str | None:
         """What `diagnostics.json` depends on; None where there is none."""
-        with suppress(OSError, ValueError, KeyError):
-            key: str = json.loads((self.path / "diagnostics.json").read_text(encoding="utf-8"))["key"]
-            return key
-        return None
+        document = self._read_optional("diagnostics.json", "scan")
+        return None if document is None else document["key"]
 
     def require_inputs(self, name: str, inputs: str) -> None:
         """Make sure that a window was searched with some events.
@@ -226,15 +241,23 @@ class RecordFolder:
         Raises
         ------
         ResultsError
-            If it is not there, or cannot be read.
+            If it is not there, cannot be read, or is damaged.
         """
         path = self.path / name
-        try:
-            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+        document = self._read_optional(name, stage)
+        if document is None:
             msg = f"{path} is not there: the stage `{stage}` has not run. Run `cwola {stage} --output {self.path}`."
-            raise ResultsError(msg) from error
-        except (OSError, ValueError) as error:
-            msg = f"cannot read {path}: {error}. Delete it and run `cwola {stage} --output {self.path}`."
-            raise ResultsError(msg) from error
+            raise ResultsError(msg)
+        return document
+
+    def _read_optional(self, name: str, stage: str) -> dict[str, Any] | None:
+        """Read and check a document of the folder; None if the file does not exist."""
+        path, remedy = self.path / name, f"Delete it and run `cwola {stage} --output {self.path}`."
+        try:
+            document = read_object(path, remedy)
+        except FileNotFoundError:
+            return None
+        if name == "results.json" and "schema_error" not in document and (error := schema_error(document)) is not None:
+            msg = f"{path} is damaged {error}. {remedy}"
+            raise ResultsError(msg)
         return document

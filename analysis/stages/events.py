@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.compute import Backend
-from analysis.config import SearchConfig, load_config
+from analysis.config import SearchConfig
 from analysis.errors import ConfigError, ResultsError, TableError
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import observed_datasets
@@ -92,7 +92,7 @@ def _plan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) 
         msg = f"the parts in {events.parts_folder(folder)} {reason}: process again."
         raise TableError(msg)
     # A folder that was blinded for all kinds of data stays so, though another configuration is given for the figures.
-    asked = folder.config.exists() and load_config(path=folder.config).statistics.blind
+    asked = folder.config.exists() and folder.load_config().statistics.blind
     return ControlPlan.from_config(config, specs[parts[0]], blinded=asked or is_blinded(events, config))
 
 
@@ -167,7 +167,7 @@ def select_events(
         msg = f"{folder.path} was searched with {', '.join(sorted(lost))}, which is not processed now. Scan again."
         raise ResultsError(msg)
     events = events.without(set(events.datasets) - searched)
-    if document["blinded"] or is_blinded(events, load_config(path=folder.config)):
+    if document["blinded"] or is_blinded(events, folder.load_config()):
         msg = (
             f"{folder.path} is blinded: the events inside a window are not listed, and nothing was written. If you may "
             "look, set unblind = true for real data, and blind = false, in [statistics] of the configuration, run "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.compute import Backend
-from analysis.config import SearchConfig, load_config
+from analysis.config import SearchConfig
 from analysis.results import ResultsFolder
 from analysis.results.comparison import ComparedSearch, distinct_labels, require_common_windows
 from analysis.stages.inputs import stage
@@ -94,7 +94,7 @@ def compare(
         searches = []
         for folder, label in zip(folders, distinct_labels([one.path for one in folders]), strict=True):
             diagnostics = folder.load_diagnostics() or ()
-            parts = *folder.load_results(), load_config(path=folder.config)
+            parts = *folder.load_results(), folder.load_config()
             search = ComparedSearch.of(label, *parts, diagnostics=diagnostics)
             searches.append(replace(search, blinded=search.blinded or config.statistics.blind))
         require_common_windows(searches)

@@ -23,7 +23,7 @@ _END = 65_536
 _BLOCKS, _BLOCK = 16, 2_048
 
 
-class ContentRunner(Runner):  # type: ignore[misc]
+class ContentRunner(Runner):
     """coffea's runner, whose chunks know what their file holds."""
 
     @staticmethod

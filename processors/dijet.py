@@ -159,6 +159,7 @@ class DijetProcessor(ProcessorABC):
             "tree": meta["treename"],
             "entrystart": int(meta["entrystart"]),
             "entrystop": int(meta["entrystop"]),
+            "content": meta["content"],
         }
 
 

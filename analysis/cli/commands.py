@@ -66,17 +66,19 @@ def run(
     """Run the whole search: process, validate, scan, plot and report, each resuming from what is on disk."""
     from analysis.compute import open_backend
     from analysis.stages import diagnose, figures, limit, process, scan, validate
+    from analysis.stages.inputs import SearchInputs
 
     config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
     options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
     with open_results(output) as folder, open_backend(**where) as backend:
         events = process.process(chosen, config, folder, backend, **options)
         _print_cutflow(events)
+        inputs = SearchInputs(events, config, folder)
         if config.validation.in_run:
-            validate.validate(events, config, folder, backend, sources=config.validation.in_run)
-        summary = scan.scan(events, config, folder, backend)
-        diagnose.diagnose(events, config, folder, backend)
-        found = limit.limit(events, config, folder, backend) if limits else None
+            validate.validate(inputs, backend, sources=config.validation.in_run)
+        summary = scan.scan(inputs, backend)
+        diagnose.diagnose(inputs, backend)
+        found = limit.limit(inputs, backend) if limits else None
         figures.plot(folder, config, backend)
         page = figures.report(folder)
     click.echo(f"Report: {page}")
@@ -129,11 +131,12 @@ def validate(
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_events
     from analysis.stages import validate
+    from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = with_draws(resolve_config(**settings, fallback=folder.config), draws)
-        events = load_events(folder).without(exclude)
-        verdicts = validate.validate(events, config, folder, backend, sources=sources or None)
+        inputs = SearchInputs(load_events(folder).without(exclude), config, folder)
+        verdicts = validate.validate(inputs, backend, sources=sources or None)
     print_validation(verdicts)
 
 
@@ -144,11 +147,13 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_events
     from analysis.stages import diagnose, scan
+    from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config, events = resolve_config(**settings, fallback=folder.config), load_events(folder).without(exclude)
-        summary = scan.scan(events, config, folder, backend)
-        diagnose.diagnose(events, config, folder, backend)
+        inputs = SearchInputs(events, config, folder)
+        summary = scan.scan(inputs, backend)
+        diagnose.diagnose(inputs, backend)
     _print_scan(summary, folder, config)
 
 

@@ -30,10 +30,11 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
     from analysis.results.processed_events import load_events
     from analysis.stages import limit
     from analysis.stages.figures import plot_injections
+    from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        found = limit.limit(load_events(folder), config, folder, backend, signals=signals)
+        found = limit.limit(SearchInputs(load_events(folder), config, folder), backend, signals=signals)
         figures = plot_injections(folder, config, backend)
     print_limits(found)
     click.echo(f"{len(figures)} figures in {folder.plots}")
@@ -66,10 +67,11 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
     from analysis.results.processed_events import load_events
     from analysis.stages import limit
     from analysis.stages.figures import plot_injections
+    from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        found = limit.sensitivity(load_events(folder), config, folder, backend, signals=signals)
+        found = limit.sensitivity(SearchInputs(load_events(folder), config, folder), backend, signals=signals)
         figures = plot_injections(folder, config, backend)
     console = open_console()
     console.print(sensitivity_table(found))

@@ -67,14 +67,15 @@ def performance(
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_events
     from analysis.stages.figures import plot
+    from analysis.stages.inputs import SearchInputs
     from analysis.stages.performance import PerformanceSettings, figure_kinds, measure_performance
 
     chosen: dict[str, Any] = {"scans": scans, "weights": weights, "trainings": trainings, "window": window}
     wanted = PerformanceSettings(**{name: value for name, value in chosen.items() if value})
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        events = load_events(folder)
-        document = measure_performance(events, config, folder, backend, wanted, signals=signals)
+        inputs = SearchInputs(load_events(folder), config, folder)
+        document = measure_performance(inputs, backend, wanted, signals=signals)
         figures = plot(folder, config, backend, only=figure_kinds(document))
     for one in document["scans"]:
         _print(one)

@@ -55,7 +55,7 @@ def spectrum_tables(windows: Sequence[WindowResult], *, blinded: bool) -> list[D
         for window in windows
         for selection in window.selections
         if selection.fit is not None and window.spectrum is not None
-        for hidden in [_masked(window) & (blinded or selection.n_obs is None)]
+        for hidden in [~window.shown_bins(blinded=blinded or selection.n_obs is None)]
     ]
 
 

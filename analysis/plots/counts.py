@@ -6,7 +6,6 @@ import numpy as np
 from hist.intervals import poisson_interval
 from numpy.typing import NDArray
 
-from analysis.background import outside
 from analysis.errors import WindowError
 from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.search.values import WindowResult
@@ -41,7 +40,7 @@ def shown_counts(result: WindowResult, selection: str, *, hidden: bool) -> tuple
     if result.spectrum is None:
         msg = f"window {result.window.name} GeV has no spectrum: {result.reason}"
         raise WindowError(msg)
-    shown = outside(result.edges, result.window.mask) | (not hidden)
+    shown = result.shown_bins(blinded=hidden)
     counts = np.where(shown, selection_counts(result.spectrum, selection), np.nan)
     variances = selection_variances(result.spectrum, selection)
     low, high = poisson_interval(counts, None if variances is None else np.where(shown, variances, np.nan))

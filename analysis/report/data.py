@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from analysis.background import outside
 from analysis.histograms.spectra import selection_counts
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalShape, true_counts
@@ -75,8 +74,7 @@ def spectrum_rows(
     low, high = result.edges[:-1], result.edges[1:]
     counts = selection_counts(result.spectrum, name)
     hidden = blinded or selection.n_obs is None
-    if hidden:
-        counts = np.where(outside(result.edges, result.window.mask), counts, np.nan)
+    counts = np.where(result.shown_bins(blinded=hidden), counts, np.nan)
     expected, covariance = selection.fit.expected(result.edges)
     error, pulls = np.sqrt(np.diag(covariance)), (counts - expected) / np.sqrt(selection.weight * expected)
     truth = None if hidden else true_counts(result.truth, name)

@@ -14,6 +14,7 @@ from analysis.report.numbers import Table, interval, percent
 from analysis.report.words import DECIDED, RULE_NAMES, search_verdict, selection_text, window_text
 from analysis.results import ResultsFolder
 from analysis.results.notes import blinding_note, selection_notes
+from analysis.results.performance import load_performance
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalSpectra, signal_shapes
 
@@ -70,11 +71,12 @@ class ReportSources:
         """
         document, windows = folder.load_results()
         folder.require_figures()
+        config = folder.load_config()
         results, injections = _without_observed(document, folder.load_injections())
         return cls(
             results,
             folder.load_process(),
-            folder.load_config(),
+            config,
             folder.load_manifest(),
             injections,
             tuple(windows),
@@ -82,7 +84,7 @@ class ReportSources:
             folder.load_signal_spectra(),
             folder.load_shown_verdicts(results["windows"]),
             [one for one in folder.load_diagnostics() or [] if one["blinded"] or not results["blinded"]],
-            [] if results["blinded"] else folder.load_performance().get("scans", []),
+            [] if results["blinded"] else load_performance(folder, config).get("scans", []),
         )
 
     @property

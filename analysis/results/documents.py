@@ -105,6 +105,7 @@ def results_document(
     windows = [window_document(result) for result in results]
     for window in windows:
         del window["edges"], window["training_seed"]
+        window.pop("hidden", None)
         for selection in window["selections"]:
             if selection["fit"] is not None:
                 del selection["fit"]["state"]
@@ -185,6 +186,7 @@ def window_document(result: WindowResult) -> dict[str, Any]:
         "status": result.status,
         "reason": result.reason,
         "selections": [_selection_document(selection) for selection in result.selections],
+        **({"hidden": [list(mask) for mask in result.hidden]} if result.hidden else {}),
         **({"choices": [_choice_document(choice) for choice in result.choices]} if result.choices else {}),
     }
 
@@ -220,6 +222,7 @@ def window_from_document(
         reason=document["reason"],
         choices=tuple(_choice_from_document(choice) for choice in document.get("choices", ())),
         training_seed=document["training_seed"],
+        hidden=tuple((low, high) for low, high in document.get("hidden", ())),
     )
 
 

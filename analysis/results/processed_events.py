@@ -120,10 +120,15 @@ class ProcessedEvents:
         """Factor that normalises the weights of one dataset."""
         return self.datasets[name].scale(self.records[name]["sum_of_weights"])
 
+    def content(self, name: str) -> list[Any]:
+        """Return what the selected events of one dataset are: their parts, and the content of the files read."""
+        record = self.records[name]
+        return [record["parts"], [file.get("content") for file in record["files"]]]
+
     def identity(self, *, blinded: bool) -> str:
         """Digest of what the searched events are, wherever their files lie."""
         observed = observed_datasets(self.datasets)
-        identities = [[name, dataset.is_signal, self.records[name]["parts"]] for name, dataset in observed.items()]
+        identities = [[name, dataset.is_signal, self.content(name)] for name, dataset in observed.items()]
         return digest([self.digest, blinded, *identities])
 
     def read_searched(self, folder: ResultsFolder) -> EventTable:

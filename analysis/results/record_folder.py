@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from analysis.core.digests import digest
 from analysis.errors import ResultsError, writing
 from analysis.regions import window_name
 from analysis.results.documents import marked, schema_error
@@ -51,24 +50,30 @@ class RecordFolder:
                 found[key] = json.loads((self.path / kind / f"{key}.json").read_text(encoding="utf-8"))
         return found
 
-    def save_limits(self, search: str, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    def save_limits(
+        self, search: str, samples: Mapping[str, str], found: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> None:
         """Write what injections gave, beside what is there of the same search, and into `results.json` if that exists.
 
         Parameters
         ----------
         search : str
-            Digest of the search; what is there of another one is dropped.
+            Fingerprint of the search; what is there of another one is dropped.
+        samples : mapping of str to str
+            Fingerprints of the signal samples; what is there of another sample of the same name is dropped.
         found : mapping
             "limits" and "sensitivity" of `results.json`, and "injections", which stay in `limits.json`: lists of items
             with a "dataset". Those of other datasets are kept.
         """
-        document = self._injected(search)
+        document = self._injected(search, samples)
         for name, items in found.items():
             new = {item["dataset"] for item in items}
             document[name] = [item for item in document.get(name, []) if item["dataset"] not in new] + list(items)
-        write_json(self.path / "limits.json", {"search": search, **document})
+        write_json(self.path / "limits.json", {"search": search, "samples": dict(samples), **document})
         if (self.path / "results.json").exists():
-            self.write_results(self.read_json("results.json", "scan") | self.load_limits(search))
+            before = self.read_json("results.json", "scan")
+            results = {name: value for name, value in before.items() if name not in ("limits", "sensitivity")}
+            self.write_results(results | self.load_limits(search, samples))
 
     def write_results(self, document: Mapping[str, Any]) -> None:
         """Write `results.json`; a document that does not fit its schema is marked with "schema_error", never lost."""
@@ -77,9 +82,9 @@ class RecordFolder:
             _log.error("results.json is written, but does not follow its schema %s. Please report this.", error)
         write_json(self.path / "results.json", found)
 
-    def load_limits(self, search: str) -> dict[str, Any]:
-        """Read what `results.json` holds of injections; nothing where they are of another search."""
-        return {key: value for key, value in self._injected(search).items() if key != "injections"}
+    def load_limits(self, search: str, samples: Mapping[str, str]) -> dict[str, Any]:
+        """Read what `results.json` holds of injections; nothing of another search or signal sample."""
+        return {key: value for key, value in self._injected(search, samples).items() if key != "injections"}
 
     def load_injections(self) -> dict[str, Any]:
         """Read all results of injections: "limits", "injections" and "sensitivity"; empty without `limits.json`.
@@ -91,12 +96,17 @@ class RecordFolder:
         """
         return self._read_optional("limits.json", "limit") or {}
 
-    def save_performance(self, document: Mapping[str, Any]) -> None:
-        """Write `performance.json`: what features and the weight of the simulation add, of the events on disk."""
-        write_json(self.path / "performance.json", {"events": self._events_key(), **document})
+    @property
+    def has_performance(self) -> bool:
+        """Whether `performance.json` is there."""
+        return (self.path / "performance.json").exists()
 
-    def load_performance(self) -> dict[str, Any]:
-        """Read `performance.json`; empty without it, or if it belongs to other events.
+    def save_performance(self, key: str, document: Mapping[str, Any]) -> None:
+        """Write `performance.json`: gain of each feature and of the weight of the simulation, with its fingerprint."""
+        write_json(self.path / "performance.json", {"key": key, **document})
+
+    def load_performance(self, key: str) -> dict[str, Any]:
+        """Read `performance.json`; empty without it, or if it has another fingerprint.
 
         Raises
         ------
@@ -104,16 +114,16 @@ class RecordFolder:
             If the file is damaged.
         """
         document = self._read_optional("performance.json", "performance") or {}
-        return document if document.get("events") == self._events_key() else {}
+        return document if document.get("key") == key else {}
 
-    def _events_key(self) -> str:
-        """Digest of the events that were selected."""
-        document = self.read_json("process.json", "process")
-        return digest([document["digest"], {name: one["parts"] for name, one in document["datasets"].items()}])
-
-    def _injected(self, search: str) -> dict[str, Any]:
+    def _injected(self, search: str, samples: Mapping[str, str]) -> dict[str, Any]:
         document = self.load_injections()
-        return document if document.pop("search", None) == search else {}
+        if document.pop("search", None) != search:
+            return {}
+        made = document.pop("samples", {})
+        changed = {name for name in samples if name in made and made[name] != samples[name]}
+        kept = {key: [one for one in items if one["dataset"] not in changed] for key, items in document.items()}
+        return {key: items for key, items in kept.items() if items}
 
     def save_validation(self, name: str, key: str, record: Mapping[str, Any]) -> None:
         """Write the record of one signal-free sample, replacing what was there of it."""

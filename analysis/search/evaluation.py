@@ -81,11 +81,12 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
         window,
         edges,
         selections,
-        _hide(spectrum, window, data.blinded),
+        _hide(spectrum, cut.hidden),
         models if first else (),
         None if data.blinded else _compact(passes.values[:, tested]),
         thresholds=passes.thresholds if first else None,
         training_seed=training_seed,
+        hidden=cut.hidden,
         truth=_true_spectrum(data, edges, passes) if first else None,
     )
 
@@ -100,6 +101,11 @@ class _Cut:
     spectrum: hist.Hist[Any]
     config: SearchConfig
     functions: tuple[MassFunction, ...]
+
+    @property
+    def hidden(self) -> tuple[tuple[float, float], ...]:
+        """Masks whose bins are not shown: while blinded those of all windows; else none."""
+        return (self.window.mask, *self.data.hidden) if self.data.blinded else ()
 
 
 def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
@@ -172,7 +178,7 @@ def _achieved(cut: _Cut, index: int) -> float:
     """
     if not cut.data.blinded or cut.config.learning.threshold_reference == "background-template":
         return cut.passes.achieved[index]
-    shown = outside(cut.spectrum.axes["mjj"].edges, cut.window.mask)
+    shown = outside(cut.spectrum.axes["mjj"].edges, cut.hidden)
     kept, everything = (selection_counts(cut.spectrum, cut.passes.names[i])[shown].sum() for i in (index, 0))
     return float(kept / everything) if everything > 0 else 0.0
 
@@ -220,13 +226,13 @@ def _true_spectrum(data: SearchData, edges: NDArray[np.float64], passes: PassWei
     return fill_spectrum(data.table, edges, passes, of=data.table.in_datasets(data.signal_datasets))
 
 
-def _hide(spectrum: hist.Hist[Any], window: MassWindow, blinded: bool) -> hist.Hist[Any]:
-    """Empty the masked bins while blinded, so that no file shows them."""
-    if not blinded:
+def _hide(spectrum: hist.Hist[Any], masks: tuple[tuple[float, float], ...]) -> hist.Hist[Any]:
+    """Empty the bins that a mask touches, so that no file shows them."""
+    if not masks:
         return spectrum
     hidden = spectrum.copy()
     nothing = np.zeros((1, 1, 1, 2))  # broadcast over (mjj, selection, variation); value and variance
-    hidden.view(flow=False)[~outside(hidden.axes["mjj"].edges, window.mask)] = nothing
+    hidden.view(flow=False)[~outside(hidden.axes["mjj"].edges, masks)] = nothing
     # Kept as metadata in the file, so that nobody takes the empty bins for a deficit.
     hidden.blinded = True  # type: ignore[attr-defined]
     return hidden

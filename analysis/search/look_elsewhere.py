@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.background import BackgroundFit, require_functions
 from analysis.compute import Backend
 from analysis.config import SearchConfig
-from analysis.core.digests import digest
+from analysis.core.fingerprint import fingerprint
 from analysis.errors import StatisticsError
 from analysis.events.identity import string_hash
 from analysis.regions import MassWindow, RegionScan
@@ -26,8 +25,6 @@ __all__ = ["global_key", "global_result"]
 _log = logging.getLogger("cwola")
 
 INCLUSIVE = "inclusive"
-
-_OWN = Path(__file__).name
 
 Array = NDArray[np.float64]
 
@@ -83,9 +80,13 @@ def global_result(
 
 
 def global_key(windows: Iterable[str], config: SearchConfig) -> str:
-    """Digest of all that the global result depends on; the keys of the windows cover events, fits and most code."""
-    own = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("pseudo_experiments.py", _OWN)]
-    return digest([list(windows), config.statistics.pseudo_experiments, config.random_state, own])
+    """Fingerprint of the global result; those of the windows cover events, settings of the fits and plugins."""
+    return fingerprint(
+        code=[__name__],
+        seed=config.random_state,
+        upstream=list(windows),
+        pseudo_experiments=config.statistics.pseudo_experiments,
+    )
 
 
 def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig) -> NullModel:

@@ -9,9 +9,7 @@ from math import ceil
 from analysis.background import FUNCTIONS
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
-from analysis.core.code_digest import code_digest
-from analysis.core.digests import digest
-from analysis.core.plugins import plugin_digests
+from analysis.core.fingerprint import fingerprint
 from analysis.methods import METHODS
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.non_closure import Corrections
@@ -121,19 +119,17 @@ def window_key(
     """
     learning = config.learning.model_copy(update={"n_seeds": 1})
     config = config.model_copy(update={"learning": learning})
-    plugins = plugin_digests((METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions))
-    document = {
-        "window": window.to_json(),
-        "training_seed": training_seed,
-        "bin_width": scan.bin_width,
-        "inputs": inputs,
-        "random_state": config.random_state,
-        "config": config.digest("learning", "background", "statistics"),
-        "code": code_digest("analysis.search.window"),
-        **({"plugins": plugins} if plugins else {}),
-        **({"non_closure": corrections[window.name]} if corrections else {}),
-    }
-    return digest(document)
+    return fingerprint(
+        code=["analysis.search.window"],
+        events=inputs,
+        config=(config, "learning", "background", "statistics"),
+        seed=config.random_state,
+        plugins=[(METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions)],
+        corrections=corrections[window.name] if corrections else None,
+        window=window.to_json(),
+        training_seed=training_seed,
+        bin_width=scan.bin_width,
+    )
 
 
 def n_trials(scan: RegionScan, config: SearchConfig) -> int:

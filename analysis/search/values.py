@@ -10,7 +10,7 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit
+from analysis.background import BackgroundFit, outside
 from analysis.core.notebook import grid, text_of
 from analysis.events.table import EventTable
 from analysis.learning import Choice, Method, Samples
@@ -40,6 +40,8 @@ class SearchData:
         Simulated background of the search region, normalised, for methods that need it.
     corrections : mapping of str to mapping of str to NonClosure
         Of the background, by window and selection; empty where it is not corrected.
+    hidden : tuple of (low, high)
+        Masks of all windows of a blinded scan, GeV: a neighbour's sidebands would show the count of a window.
     """
 
     table: EventTable
@@ -47,6 +49,7 @@ class SearchData:
     signal_datasets: tuple[str, ...] | None = None
     simulation: EventTable | None = None
     corrections: Mapping[str, Mapping[str, NonClosure]] = field(default_factory=dict)
+    hidden: tuple[tuple[float, float], ...] = ()
 
     def samples(self, method: Method) -> Samples:
         """Return what a method may see: simulation and truth only where it says that it uses them."""
@@ -190,6 +193,8 @@ class WindowResult:
     truth : hist.Hist or None
         What of the spectrum is simulated signal in pseudodata, on the same axes; None where there is none, for further
         trainings, and while blinded: it is part of the data.
+    hidden : tuple of (low, high)
+        Masks, GeV, whose bins are empty in the spectrum because the search was blinded: those of all windows.
     """
 
     window: MassWindow
@@ -205,6 +210,21 @@ class WindowResult:
     choices: tuple[Choice, ...] = ()
     training_seed: int = 0
     truth: hist.Hist[Any] | None = None
+    hidden: tuple[tuple[float, float], ...] = ()
+
+    def shown_bins(self, *, blinded: bool) -> NDArray[np.bool_]:
+        """Fit bins whose counts may be shown.
+
+        Parameters
+        ----------
+        blinded : bool
+            Leave out the mask of this window even if the result holds its counts.
+
+        Returns
+        -------
+        (n_bins,) bool
+        """
+        return outside(self.edges, (*self.hidden, self.window.mask) if blinded else self.hidden)
 
     def __repr__(self) -> str:
         found = ", ".join(f"{one.name} z {text_of(one.row['z'])}" for one in self.selections)

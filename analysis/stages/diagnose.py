@@ -8,25 +8,20 @@ from typing import Any
 import pyarrow as pa
 
 from analysis.compute import Backend
-from analysis.config import SearchConfig
-from analysis.core.code_digest import code_digest
-from analysis.core.digests import digest
+from analysis.core.fingerprint import fingerprint
 from analysis.diagnostics import diagnose_windows
 from analysis.errors import CwolaError, ResultsError
 from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents, is_blinded
 from analysis.search.classifiers import Classifier, load_classifiers
 from analysis.search.values import SearchData, WindowResult
-from analysis.stages.inputs import search_data, stage
+from analysis.stages.inputs import SearchInputs, stage
 
 __all__ = ["diagnose"]
 
 _log = logging.getLogger("cwola")
 
 
-def diagnose(
-    events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, backend: Backend
-) -> list[dict[str, Any]]:
+def diagnose(inputs: SearchInputs, backend: Backend) -> list[dict[str, Any]]:
     """Make `diagnostics.json` of the results on disk; it is not made again where nothing of it would change.
 
     Nothing that enters a result depends on it. So events that cannot be read, or are not those of the search, are no
@@ -34,10 +29,8 @@ def diagnose(
 
     Parameters
     ----------
-    events : ProcessedEvents
-    config : SearchConfig
-    folder : ResultsFolder
-        Of a finished scan.
+    inputs : SearchInputs
+        With the folder of a finished scan.
     backend : Backend
 
     Returns
@@ -45,39 +38,43 @@ def diagnose(
     list of dict
         One per window that was searched, see `analysis.diagnostics.diagnose_window`.
     """
+    folder = inputs.folder
     manifest = folder.load_manifest()
-    inputs = events.identity(blinded=is_blinded(events, config))
-    keys = manifest["window_keys"], manifest.get("seed_keys", [])
-    key = digest([*keys, inputs, code_digest("analysis.diagnostics.engine")])
+    windows = manifest["window_keys"]
+    key = fingerprint(
+        code=["analysis.diagnostics.engine"],
+        events=inputs.searched,
+        seed=inputs.config.random_state,
+        upstream=[*windows, *manifest.get("seed_keys", [])],
+    )
     known = folder.load_diagnostics(key)
     if known is not None:
         return known
     with stage("diagnose"):
         try:
-            documents = _diagnose(events, config, folder, backend, inputs)
+            documents = _diagnose(inputs, backend)
         except (CwolaError, OSError, pa.ArrowException) as error:
             before = folder.load_diagnostics()
             kept = "left out" if before is None else "those of before"
             _log.warning("diagnose: figures of features, masses and classifiers are %s: %s", kept, error)
             return before or []
-        folder.save_diagnostics(key, keys[0], documents)
+        folder.save_diagnostics(key, windows, documents)
     return documents
 
 
-def _diagnose(
-    events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, backend: Backend, inputs: str
-) -> list[dict[str, Any]]:
+def _diagnose(inputs: SearchInputs, backend: Backend) -> list[dict[str, Any]]:
+    folder, searched = inputs.folder, inputs.searched
     results = [result for result in folder.load_results()[1] if result.status != "failed"]
     if not results:
         return []
     names = [result.window.name for result in results]
     for name in names:
-        folder.require_inputs(name, inputs)
-    data = search_data(events, config, folder, simulation=False)
+        folder.require_inputs(name, searched)
+    data = inputs.read(simulation=False)
     _require_same_events(data, results)
-    scores = {} if data.blinded else {name: folder.load_scores(name, inputs=inputs) for name in names}
+    scores = {} if data.blinded else {name: folder.load_scores(name, inputs=searched) for name in names}
     classifiers = _classifiers(folder, blinded=data.blinded)
-    return diagnose_windows(data, results, scores, classifiers, backend, random_state=config.random_state)
+    return diagnose_windows(data, results, scores, classifiers, backend, random_state=inputs.config.random_state)
 
 
 def _require_same_events(data: SearchData, results: list[WindowResult]) -> None:

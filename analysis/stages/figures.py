@@ -11,6 +11,7 @@ from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.results import ResultsFolder
 from analysis.results.comparison import ComparedSearch, distinct_labels, require_common_windows
+from analysis.results.performance import load_performance
 from analysis.stages.inputs import stage
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
     from analysis.plots import FigureSources
 
     found, blinded = folder.load_injections(), config.statistics.blind
-    performance = folder.load_performance()
+    performance = load_performance(folder, config)
     if not folder.has_results and (found or performance):
         return FigureSources(injections=found, performance=performance, blinded=blinded)
     results, windows = folder.load_results()

@@ -1,50 +1,152 @@
-"""Inputs of a stage: events to be searched, and digests of all that a result depends on."""
+"""What a stage works on: events to be searched, how, and the results folder, with the fingerprints of all of it."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+from analysis.background import FUNCTIONS
 from analysis.config import SearchConfig
-from analysis.core.digests import digest
+from analysis.core.fingerprint import fingerprint
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import background_datasets, observed_datasets
-from analysis.methods import get_method
+from analysis.events.stitching import generator_threshold
+from analysis.methods import METHODS, get_method
+from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, is_blinded
+from analysis.search.non_closure import NonClosure
 from analysis.search.values import SearchData
 
-__all__ = ["inputs_digest", "search_data", "search_digest", "stage", "truth_datasets"]
-
+__all__ = ["SearchInputs", "stage"]
 
 _log = logging.getLogger("cwola")
 
 
-def search_data(
-    events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, *, simulation: bool
-) -> SearchData:
-    """Read the events that are searched, and simulated background where it is asked for."""
-    truth = truth_datasets(observed_datasets(events.datasets).values())
-    background = events.read_simulation(folder) if simulation else None
-    return SearchData(events.read_searched(folder), is_blinded(events, config), truth, background)
+@dataclass(frozen=True)
+class SearchInputs:
+    """What is searched and how, made once for all stages.
 
+    Attributes
+    ----------
+    events : ProcessedEvents
+    config : SearchConfig
+    folder : ResultsFolder
+        Holds the events, and gets the results.
+    """
 
-def inputs_digest(events: ProcessedEvents, config: SearchConfig, *, simulation: bool) -> str:
-    """Digest of the events that are searched, and of the simulated background where that is used."""
-    inputs = events.identity(blinded=is_blinded(events, config))
-    if not simulation:
-        return inputs
-    names = background_datasets(events.datasets)
-    return digest([inputs, *([name, events.scale(name), events.records[name]["parts"]] for name in names)])
+    events: ProcessedEvents
+    config: SearchConfig
+    folder: ResultsFolder
 
+    @cached_property
+    def observed(self) -> dict[str, Dataset]:
+        """Datasets that are searched."""
+        return observed_datasets(self.events.datasets)
 
-def search_digest(events: ProcessedEvents, config: SearchConfig) -> str:
-    """Digest of what is searched and how, for results that are made beside a scan."""
-    settings = config.digest("learning", "background", "statistics", "scan")
-    inputs = inputs_digest(events, config, simulation=get_method(config.learning.method).needs_simulation)
-    return digest([inputs, settings, config.random_state])
+    @cached_property
+    def signals(self) -> dict[str, Dataset]:
+        """Signal samples."""
+        return {name: dataset for name, dataset in self.events.datasets.items() if dataset.kind == "signal"}
+
+    @cached_property
+    def background(self) -> dict[str, Dataset]:
+        """Simulated background."""
+        return background_datasets(self.events.datasets)
+
+    @cached_property
+    def regions(self) -> RegionScan:
+        """Windows of the scan."""
+        return RegionScan.from_config(self.config.scan)
+
+    @property
+    def blinded(self) -> bool:
+        """Whether the inside of the windows must not be shown."""
+        return is_blinded(self.events, self.config)
+
+    @property
+    def truth(self) -> tuple[str, ...] | None:
+        """Names of the observed datasets that are simulated signal; None where truth is not known (real data)."""
+        if any(dataset.kind == "data" for dataset in self.observed.values()):
+            return None
+        return tuple(dataset.name for dataset in self.observed.values() if dataset.is_signal)
+
+    @property
+    def threshold(self) -> float | None:
+        """Generator threshold of what is searched, GeV."""
+        return generator_threshold(self.observed.values())
+
+    @property
+    def needs_simulation(self) -> bool:
+        """Whether the configured method uses simulated background."""
+        return get_method(self.config.learning.method).needs_simulation
+
+    @cached_property
+    def data(self) -> SearchData:
+        """The events that are searched, and simulated background where the method needs it; read at first use."""
+        return self.read(simulation=self.needs_simulation)
+
+    def read(self, *, simulation: bool) -> SearchData:
+        """Read the events that are searched, with or without simulated background."""
+        background = self.events.read_simulation(self.folder) if simulation else None
+        events = self.events.read_searched(self.folder)
+        return SearchData(events, self.blinded, self.truth, background, hidden=self.hidden)
+
+    @property
+    def hidden(self) -> tuple[tuple[float, float], ...]:
+        """Masks of all windows, in GeV, while blinded; else empty."""
+        return tuple(window.mask for window in self.regions.windows) if self.blinded else ()
+
+    @cached_property
+    def searched(self) -> str:
+        """Identity of the events that are searched."""
+        identity = self.events.identity(blinded=self.blinded)
+        return fingerprint(code=(), upstream=[identity], hidden=self.hidden) if self.hidden else identity
+
+    @property
+    def identity(self) -> str:
+        """Identity of the events that are searched, and of the simulated background where the method needs it."""
+        return self.identity_with(self.needs_simulation)
+
+    def identity_with(self, simulation: bool) -> str:
+        """Identity of the events that are searched, with or without the simulated background."""
+        if not simulation:
+            return self.searched
+        names = self.background
+        simulated = [[name, self.events.scale(name), self.events.content(name)] for name in names]
+        return fingerprint(code=(), upstream=[self.searched], simulated=simulated)
+
+    def sample(self, name: str) -> list[Any]:
+        """Return what a signal sample is: normalisation, events and variations."""
+        return [self.events.scale(name), self.events.content(name), self.events.records[name].get("systematics")]
+
+    def limits_fingerprint(self, corrections: Mapping[str, Mapping[str, NonClosure]]) -> str:
+        """Fingerprint of what injections depend on, but for the signal samples, which have their own.
+
+        Parameters
+        ----------
+        corrections : mapping of window to selection to NonClosure
+            Of the background; empty where it is not corrected.
+        """
+        config = self.config
+        methods = [config.learning.method, *config.limits.methods]
+        return fingerprint(
+            code=["analysis.stages.limit"],
+            events=self.identity_with(any(get_method(name).needs_simulation for name in methods)),
+            config=(config, "learning", "background", "statistics", "scan", "limits"),
+            seed=config.random_state,
+            plugins=[(METHODS, methods), (FUNCTIONS, config.background.functions)],
+            corrections=corrections,
+        )
+
+    def samples_fingerprints(self) -> dict[str, str]:
+        """Fingerprints of the signal samples, by name."""
+        return {name: fingerprint(code=(), events=self.sample(name)) for name in self.signals}
 
 
 @contextmanager
@@ -54,11 +156,3 @@ def stage(name: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     _log.info("%s: finished in %.1f s", name, time.monotonic() - start)
-
-
-def truth_datasets(observed: Iterable[Dataset]) -> tuple[str, ...] | None:
-    """Names of the observed datasets that are simulated signal; None where truth is not known (real data)."""
-    datasets = list(observed)
-    if any(dataset.kind == "data" for dataset in datasets):
-        return None
-    return tuple(dataset.name for dataset in datasets if dataset.is_signal)

@@ -11,9 +11,7 @@ from typing import Any
 from analysis.background import FUNCTIONS
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
-from analysis.core.code_digest import code_digest
-from analysis.core.digests import digest
-from analysis.core.plugins import plugin_digests
+from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError, CwolaError
 from analysis.limits import (
     FinalTask,
@@ -31,12 +29,9 @@ from analysis.limits import (
 from analysis.limits.injection import InjectionData, inject
 from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult
 from analysis.methods import METHODS, configured_method
-from analysis.regions import RegionScan
-from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents
 from analysis.search.non_closure import NonClosure
 from analysis.search.requirements import measured_corrections, require_known, require_samples
-from analysis.stages.inputs import search_data, search_digest, stage
+from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.signals import searched_too, signal_sample
 from analysis.stages.validate import load_verdicts
 from analysis.validation.verdicts import corrections
@@ -50,21 +45,12 @@ _SAME = 0.1
 """Strengths closer than that are one to the refinement."""
 
 
-def limit(
-    events: ProcessedEvents,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    *,
-    signals: Sequence[str] = (),
-) -> list[dict[str, Any]]:
+def limit(inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Set limits on the signal samples by all rules, and write them; injections that are on disk are not made again.
 
     Parameters
     ----------
-    events : ProcessedEvents
-    config : SearchConfig
-    folder : ResultsFolder
+    inputs : SearchInputs
     backend : Backend
     signals : sequence of str
         Names of datasets; all of kind signal where empty.
@@ -74,7 +60,8 @@ def limit(
     list of dict
         "limits" of `results.json`.
     """
-    job = _Job.of(events, config, folder, backend, signals)
+    job = _Job.of(inputs, backend, signals)
+    config = inputs.config
     with stage("limit"):
         points, failed = job.prepare()
         found = job.run([task for point in points for task in job.tasks(point, point.strengths)])
@@ -87,23 +74,16 @@ def limit(
             blinded, sample = job.shared.search.blinded, job.shared.samples[point.signal]
             documents += limit_documents(point, sample, results, blinded=blinded, finish=finish)
             scans.append(scan_document(point, results))
-        folder.save_limits(search_digest(events, config), {"limits": documents, "injections": scans})
+        job.save({"limits": documents, "injections": scans})
     return documents
 
 
-def sensitivity(
-    events: ProcessedEvents,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    *,
-    signals: Sequence[str] = (),
-) -> list[dict[str, Any]]:
+def sensitivity(inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Search for signals that are hidden at a given inclusive significance, and compare with the search without them.
 
     Parameters
     ----------
-    events, config, folder, backend, signals
+    inputs, backend, signals
         As of `limit`.
 
     Returns
@@ -116,7 +96,7 @@ def sensitivity(
     ConfigError
         If the search is blinded: the counts of the window would show.
     """
-    job = _Job.of(events, config, folder, backend, signals)
+    job = _Job.of(inputs, backend, signals)
     if job.shared.search.blinded:
         msg = (
             "the search is blinded, and signal hidden in its events would show their counts. `cwola limit` gives the "
@@ -127,39 +107,31 @@ def sensitivity(
         points, failed = job.prepare()
         tasks = []
         for point in points:
-            strength = float(f"{strength_of_significance(point, config.limits.display_significance):.4g}")
+            strength = float(f"{strength_of_significance(point, inputs.config.limits.display_significance):.4g}")
             tasks += job.tasks(point, (0.0, strength), counted=True)
         found = job.run(tasks)
         documents = [{"dataset": name, "curves": [], "reason": reason} for name, reason in failed.items()]
         documents += [
             sensitivity_document(point, _of(point, found), job.shared.samples[point.signal]) for point in points
         ]
-        folder.save_limits(search_digest(events, config), {"sensitivity": documents})
+        job.save({"sensitivity": documents})
     return documents
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What is injected into what, and where results go."""
+    """What is injected into what, and where it runs."""
 
+    inputs: SearchInputs
     shared: InjectionData
-    records: Mapping[str, Any]
-    inputs: str
-    folder: ResultsFolder
+    refused: Mapping[str, str]
     backend: Backend
 
     @classmethod
-    def of(
-        cls,
-        events: ProcessedEvents,
-        config: SearchConfig,
-        folder: ResultsFolder,
-        backend: Backend,
-        signals: Sequence[str],
-    ) -> _Job:
+    def of(cls, inputs: SearchInputs, backend: Backend, signals: Sequence[str]) -> _Job:
         """Check the request before any work is done, and read the events."""
-        events.require_selection(config, folder)
-        known = [name for name, dataset in events.datasets.items() if dataset.kind == "signal"]
+        config, known = inputs.config, list(inputs.signals)
+        inputs.events.require_selection(config, inputs.folder)
         if unknown := [name for name in signals if name not in known]:
             msg = f"there is no dataset {unknown[0]} of kind signal. Signals: {', '.join(known) or 'none'}."
             raise ConfigError(msg)
@@ -170,28 +142,19 @@ class _Job:
         for method in config.limits.methods or (config.learning.method,):
             one = _with_learning(config, method, config.learning.features)
             require_known(one)
-            simulated = any(dataset.kind == "background" for dataset in events.datasets.values())
-            require_samples(one, truth=_has_truth(events), simulation=simulated)
+            require_samples(one, truth=inputs.truth is not None, simulation=bool(inputs.background))
             simulation |= configured_method(one.learning).needs_simulation
         chosen = list(signals) or known
-        samples = {name: signal_sample(events, events.datasets[name], folder) for name in chosen}
-        data = search_data(events, config, folder, simulation=simulation)
-        data = replace(data, corrections=_corrections(events, config, folder))
+        samples = {name: signal_sample(inputs, name) for name in chosen}
+        data = replace(inputs.read(simulation=simulation), corrections=_corrections(inputs))
         for features in config.limits.feature_sets:
             data.table.require_features(features)
-        records = {
-            name: [events.scale(name), events.records[name]["parts"], events.records[name].get("systematics")]
-            for name in chosen
-        }
-        reasons = {name: reason for name in chosen if (reason := searched_too(events, name)) is not None}
-        inputs = search_digest(events, config)
-        return cls(
-            InjectionData(data, samples, config), {"parts": records, "refused": reasons}, inputs, folder, backend
-        )
+        refused = {name: reason for name in chosen if (reason := searched_too(inputs.events, name)) is not None}
+        return cls(inputs, InjectionData(data, samples, config), refused, backend)
 
     def prepare(self) -> tuple[list[LimitPoint], dict[str, str]]:
         """Choose windows and strengths; the second dictionary says why a signal has none."""
-        refused: dict[str, str] = dict(self.records["refused"])
+        refused = dict(self.refused)
         names = [name for name in self.shared.samples if name not in refused]
         points: dict[str, LimitPoint] = {}
         for index, found in self.backend.map(_prepare, names, shared=self.shared):
@@ -218,12 +181,11 @@ class _Job:
     def run(self, tasks: Sequence[Injection]) -> list[InjectionResult]:
         """Make the injections that are not on disk, and return all of them in order."""
         keys = [self.key(task) for task in tasks]
-        found = {
-            key: InjectionResult.from_json(document) for key, document in self.folder.load_records(_KIND, keys).items()
-        }
+        known = self.inputs.folder.load_records(_KIND, keys)
+        found = {key: InjectionResult.from_json(document) for key, document in known.items()}
         left = [(key, task) for key, task in zip(keys, tasks, strict=True) if key not in found]
         for key, result in self._inject(left):
-            self.folder.save_record(_KIND, key, result.to_json())
+            self.inputs.folder.save_record(_KIND, key, result.to_json())
             found[key] = result
         return [found[key] for key in keys]
 
@@ -235,27 +197,29 @@ class _Job:
             yield left[index][0], result
 
     def key(self, task: Injection) -> str:
-        """Digest of everything that one injection depends on: events, configuration and code."""
+        """Fingerprint of one injection."""
         config = self.shared.configured(task)
-        return digest(
-            {
-                "task": task.to_json(),
-                "inputs": self.inputs,
-                "sample": self.records["parts"][task.signal],
-                "config": config.digest("learning", "background", "statistics"),
-                "corrections": self.shared.search.corrections.get(task.window.name),
-                "bin_width": config.scan.bin_width,
-                "random_state": config.random_state,
-                "plugins": plugin_digests((METHODS, [task.method]), (FUNCTIONS, config.background.functions)),
-                "code": code_digest("analysis.limits.injection"),
-            }
+        searched = self.inputs.identity_with(self.shared.search.simulation is not None)
+        return fingerprint(
+            code=["analysis.limits.injection"],
+            events=[searched, self.inputs.sample(task.signal)],
+            config=(config, "learning", "background", "statistics"),
+            seed=config.random_state,
+            plugins=[(METHODS, [task.method]), (FUNCTIONS, config.background.functions)],
+            corrections=self.shared.search.corrections.get(task.window.name),
+            task=task.to_json(),
+            bin_width=config.scan.bin_width,
         )
 
+    def save(self, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Write what was found beside what is there of the same search."""
+        search = self.inputs.limits_fingerprint(self.shared.search.corrections)
+        self.inputs.folder.save_limits(search, self.inputs.samples_fingerprints(), found)
 
-def _corrections(
-    events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder
-) -> dict[str, dict[str, NonClosure]]:
+
+def _corrections(inputs: SearchInputs) -> dict[str, dict[str, NonClosure]]:
     """Return the measured non-closure of the windows, if the background shall be corrected for it."""
+    config = inputs.config
     if config.statistics.non_closure == "none":
         return {}
     if config.limits.window != "scan" or config.limits.methods or config.limits.feature_sets:
@@ -264,9 +228,9 @@ def _corrections(
             'limits.window = "scan" and leave out limits.methods and limits.feature_sets, or set non_closure = "none".'
         )
         raise ConfigError(msg)
-    verdicts = load_verdicts(events, config, folder)
+    verdicts = load_verdicts(inputs)
     measured = corrections(verdicts) if verdicts else None
-    return measured_corrections(measured, RegionScan.from_config(config.scan), config)
+    return measured_corrections(measured, inputs.regions, config)
 
 
 def _prepare(name: str, shared: InjectionData) -> LimitPoint | CwolaError:
@@ -300,7 +264,3 @@ def _roots(point: LimitPoint, found: Sequence[InjectionResult]) -> list[float]:
 def _with_learning(config: SearchConfig, method: str, features: tuple[str, ...]) -> SearchConfig:
     learning = config.learning.model_copy(update={"method": method, "features": features})
     return config.model_copy(update={"learning": learning})
-
-
-def _has_truth(events: ProcessedEvents) -> bool:
-    return not any(dataset.kind == "data" for dataset in events.datasets.values())

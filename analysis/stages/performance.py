@@ -10,15 +10,13 @@ from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.diagnostics.gains import Benchmark, Separation, scan_features, scan_simulation_weight
 from analysis.errors import ConfigError
-from analysis.events.datasets import observed_datasets
 from analysis.events.table import EventTable
 from analysis.learning import FoldTask, Samples
 from analysis.regions import MassWindow, RegionScan
-from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents, is_blinded
+from analysis.results.performance import performance_fingerprint
 from analysis.search.values import SearchData
 from analysis.search.window import fold_tasks
-from analysis.stages.inputs import search_data, stage
+from analysis.stages.inputs import SearchInputs, stage
 
 __all__ = ["FEATURES", "SIMULATION_WEIGHT", "PerformanceSettings", "figure_kinds", "measure_performance"]
 
@@ -48,13 +46,7 @@ class PerformanceSettings:
 
 
 def measure_performance(
-    events: ProcessedEvents,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    settings: PerformanceSettings,
-    *,
-    signals: Sequence[str] = (),
+    inputs: SearchInputs, backend: Backend, settings: PerformanceSettings, *, signals: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Train classifiers on the pseudodata, measure them on signal samples, and write `performance.json`.
 
@@ -62,9 +54,7 @@ def measure_performance(
 
     Parameters
     ----------
-    events : ProcessedEvents
-    config : SearchConfig
-    folder : ResultsFolder
+    inputs : SearchInputs
     backend : Backend
     settings : PerformanceSettings
     signals : sequence of str
@@ -82,10 +72,11 @@ def measure_performance(
     TableError
         If events of a signal are hidden in the pseudodata.
     """
+    events, config, folder = inputs.events, inputs.config, inputs.folder
     events.require_selection(config, folder)
-    simulation = any(dataset.kind == "background" for dataset in events.datasets.values())
-    names = _signals(events, signals)
-    _require_truth(events, config)
+    simulation = bool(inputs.background)
+    names = _signals(list(inputs.signals), signals)
+    _require_truth(inputs)
     if settings.scans == (SIMULATION_WEIGHT,) and not simulation:
         msg = (
             "there is no dataset of kind background, which a scan of the weight of the simulation needs. Add one to "
@@ -93,10 +84,10 @@ def measure_performance(
         )
         raise ConfigError(msg)
     with stage("performance"):
-        data = search_data(events, config, folder, simulation=simulation)
+        data = inputs.read(simulation=simulation)
         jobs = [_Job.of(data, events.read_signal(name, folder), name, config, settings) for name in names]
         document = {"scans": [job.document(settings, backend) for job in jobs]}
-        folder.save_performance(document)
+        folder.save_performance(performance_fingerprint(events, config), document)
     return document
 
 
@@ -106,8 +97,7 @@ def figure_kinds(document: Mapping[str, Any]) -> list[str]:
     return [kind for kind, name in kinds.items() if any(scan[name] for scan in document["scans"])]
 
 
-def _signals(events: ProcessedEvents, wanted: Sequence[str]) -> list[str]:
-    known = [name for name, dataset in events.datasets.items() if dataset.kind == "signal"]
+def _signals(known: list[str], wanted: Sequence[str]) -> list[str]:
     if unknown := [name for name in wanted if name not in known] or (not known and ["any"]):
         msg = (
             f"there is no dataset {unknown[0]} of kind signal to measure with. Signals: {', '.join(known) or 'none'}. "
@@ -117,10 +107,9 @@ def _signals(events: ProcessedEvents, wanted: Sequence[str]) -> list[str]:
     return list(wanted or known)
 
 
-def _require_truth(events: ProcessedEvents, config: SearchConfig) -> None:
-    data = any(dataset.kind == "data" for dataset in observed_datasets(events.datasets).values())
-    if data or is_blinded(events, config):
-        what = "the searched events are data" if data else "statistics.blind is set"
+def _require_truth(inputs: SearchInputs) -> None:
+    if inputs.truth is None or inputs.blinded:
+        what = "the searched events are data" if inputs.truth is None else "statistics.blind is set"
         msg = (
             f"performance is measured where it is known, and may be shown, which events are signal, and {what}. Search "
             "datasets of kind pseudodata, with hidden signal or without."

@@ -5,27 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from analysis.compute import Backend
-from analysis.config import SearchConfig
 from analysis.core.notebook import grid
-from analysis.events.dataset import Dataset
-from analysis.events.datasets import observed_datasets
-from analysis.events.stitching import generator_threshold
-from analysis.methods import get_method
-from analysis.regions import RegionScan
-from analysis.results import ResultsFolder
 from analysis.results.documents import results_document
-from analysis.results.processed_events import ProcessedEvents, is_blinded, unblinding_setting
+from analysis.results.processed_events import unblinding_setting
 from analysis.search.look_elsewhere import global_key, global_result
 from analysis.search.non_closure import Corrections, NonClosure
 from analysis.search.requirements import measured_corrections, require_samples
 from analysis.search.scan import n_trials, run_scan, trainings, window_key
 from analysis.search.seeds import join_seeds
-from analysis.search.values import SearchData, WindowResult
-from analysis.stages.inputs import inputs_digest, search_data, search_digest, stage, truth_datasets
+from analysis.search.values import WindowResult
+from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.signals import evaluate_signals
 from analysis.stages.validate import load_verdicts, with_verdicts
 from analysis.statistics import GlobalResult
@@ -71,21 +63,12 @@ class ScanSummary:
         return grid(title, ["Window [GeV]", *names], rows) + self.global_result._repr_html_()
 
 
-def scan(
-    events: ProcessedEvents,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    *,
-    corrections: Corrections | None = None,
-) -> ScanSummary:
+def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | None = None) -> ScanSummary:
     """Search all windows and write the results; windows that are on disk already are not searched again.
 
     Parameters
     ----------
-    events : ProcessedEvents
-    config : SearchConfig
-    folder : ResultsFolder
+    inputs : SearchInputs
     backend : Backend
     corrections : mapping of window to selection to (delta, error), optional
         Non-closure for `statistics.non_closure = "correct"`; what `validate` measured where absent.
@@ -103,18 +86,16 @@ def scan(
     WindowError
         If a window lies where the spectrum is not smooth.
     """
+    events, config, folder, regions = inputs.events, inputs.config, inputs.folder, inputs.regions
     events.require_selection(config, folder)
-    observed = observed_datasets(events.datasets)
-    regions = RegionScan.from_config(config.scan)
-    regions.require_smooth(generator_threshold(observed.values()), edge=config.scan.smooth_edge)
-    verdicts = load_verdicts(events, config, folder)
+    regions.require_smooth(inputs.threshold, edge=config.scan.smooth_edge)
+    verdicts = load_verdicts(inputs)
     if corrections is None and verdicts:
         corrections = measured_non_closure(verdicts)
-    job = _Scan(events, observed, regions, config, folder, backend, measured_corrections(corrections, regions, config))
-    simulation = any(dataset.kind == "background" for dataset in events.datasets.values())
-    require_samples(config, truth=truth_datasets(observed.values()) is not None, simulation=simulation)
+    measured = measured_corrections(corrections, regions, config)
+    require_samples(config, truth=inputs.truth is not None, simulation=bool(inputs.background))
     with stage("scan"):
-        if not job.blinded:
+        if not inputs.blinded:
             # Before the first count is written, so that an interrupted scan is on record too.
             folder.record_unblinding(
                 [window.name for window in regions.windows],
@@ -122,8 +103,8 @@ def scan(
                 setting=unblinding_setting(events),
             )
         folder.save_config(config)
-        results = _run_windows(job)
-        summary = _summarise(job, results, _global_result(job, results))
+        results = _run_windows(inputs, backend, measured)
+        summary = _summarise(inputs, results, _global_result(inputs, backend, results))
         document = results_document(
             summary.results,
             config_digest=config.digest(),
@@ -138,8 +119,8 @@ def scan(
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)
     with stage("signals"):
-        signals = evaluate_signals(events, config, folder, backend, {key: results[key] for key in keys})
-        limits = folder.load_limits(search_digest(events, config))
+        signals = evaluate_signals(inputs, backend, {key: results[key] for key in keys})
+        limits = _load_limits(inputs, measured)
         folder.save_results({**document, "signals": signals, **limits}, keys, further)
     return replace(summary, signals=tuple(signals), validation=tuple(verdicts))
 
@@ -149,72 +130,60 @@ def _significances(result: WindowResult, names: Sequence[str]) -> list[float | N
     return [None if (test := found.get(name)) is None else test.z for name in names]
 
 
-@dataclass(frozen=True)
-class _Scan:
-    """What is searched, how, and where to."""
-
-    events: ProcessedEvents
-    observed: Mapping[str, Dataset]
-    regions: RegionScan
-    config: SearchConfig
-    folder: ResultsFolder
-    backend: Backend
-    corrections: Mapping[str, Mapping[str, NonClosure]]
-
-    @property
-    def blinded(self) -> bool:
-        return is_blinded(self.events, self.config)
-
-    @property
-    def inputs(self) -> str:
-        return self.events.identity(blinded=self.blinded)
-
-    @property
-    def all_inputs(self) -> str:
-        """With the simulation, where the method needs it."""
-        return inputs_digest(self.events, self.config, simulation=self._needs_simulation)
-
-    @cached_property
-    def data(self) -> SearchData:
-        """Read only where something is left to do."""
-        return search_data(self.events, self.config, self.folder, simulation=self._needs_simulation)
-
-    @property
-    def _needs_simulation(self) -> bool:
-        return get_method(self.config.learning.method).needs_simulation
+def _load_limits(inputs: SearchInputs, corrections: Mapping[str, Mapping[str, NonClosure]]) -> dict[str, Any]:
+    """Read limits that belong to this search; others are left out of the results, and the log says so."""
+    folder = inputs.folder
+    found = folder.load_limits(inputs.limits_fingerprint(corrections), inputs.samples_fingerprints())
+    known = folder.load_injections()
+    stale = {
+        item["dataset"]
+        for name in ("limits", "sensitivity")
+        for item in known.get(name, [])
+        if item not in found.get(name, [])
+    }
+    if stale:
+        _log.warning(
+            "limits on %s are of other events, settings, plugins, corrections or code than this scan, and are left out "
+            "of results.json. Set them again: `cwola limit --output %s`, and `cwola inject` where it was run.",
+            ", ".join(sorted(stale)),
+            folder.path,
+        )
+    return found
 
 
-def _run_windows(job: _Scan) -> dict[str, WindowResult]:
-    inputs = job.all_inputs
+def _run_windows(
+    inputs: SearchInputs, backend: Backend, corrections: Mapping[str, Mapping[str, NonClosure]]
+) -> dict[str, WindowResult]:
+    events, regions, config = inputs.identity, inputs.regions, inputs.config
     keys = [
-        window_key(window, job.regions, job.config, inputs, training_seed=seed, corrections=job.corrections)
-        for window, seed in trainings(job.regions, job.config)
+        window_key(window, regions, config, events, training_seed=seed, corrections=corrections)
+        for window, seed in trainings(regions, config)
     ]
-    known = job.folder.load_windows(keys)
+    known = inputs.folder.load_windows(keys)
     if len(known) < len(keys):
-        options: dict[str, Any] = {"inputs": inputs, "done": known, "corrections": job.corrections}
-        for key, result in run_scan(job.data, job.regions, job.config, job.backend, **options):
-            job.folder.save_window(key, result, inputs=job.inputs)
+        options: dict[str, Any] = {"inputs": events, "done": known, "corrections": corrections}
+        for key, result in run_scan(inputs.data, regions, config, backend, **options):
+            inputs.folder.save_window(key, result, inputs=inputs.searched)
             known[key] = result
             seed = f", training seed {result.training_seed}" if result.training_seed else ""
             _log.info("window %s%s: %s", result.window.name, seed, result.reason or result.status)
     return {key: known[key] for key in keys}
 
 
-def _global_result(job: _Scan, results: Mapping[str, WindowResult]) -> GlobalResult:
-    key = global_key(results, job.config)
-    found = job.folder.load_global(key)
+def _global_result(inputs: SearchInputs, backend: Backend, results: Mapping[str, WindowResult]) -> GlobalResult:
+    key = global_key(results, inputs.config)
+    found = inputs.folder.load_global(key)
     if found is None:
-        found = global_result(job.data, list(results.values()), job.regions, job.config, job.backend)
-        job.folder.save_global(key, found)
+        found = global_result(inputs.data, list(results.values()), inputs.regions, inputs.config, backend)
+        inputs.folder.save_global(key, found)
     return found
 
 
-def _summarise(job: _Scan, results: Mapping[str, WindowResult], total: GlobalResult) -> ScanSummary:
+def _summarise(inputs: SearchInputs, results: Mapping[str, WindowResult], total: GlobalResult) -> ScanSummary:
     trials = {
-        "windows": len(job.regions.windows),
-        "selections": job.config.learning.n_selections,
-        "seeds": job.config.learning.n_seeds,
-        "total": n_trials(job.regions, job.config),
+        "windows": len(inputs.regions.windows),
+        "selections": inputs.config.learning.n_selections,
+        "seeds": inputs.config.learning.n_seeds,
+        "total": n_trials(inputs.regions, inputs.config),
     }
-    return ScanSummary(tuple(join_seeds(results.values())), total, job.blinded, trials)
+    return ScanSummary(tuple(join_seeds(results.values())), total, inputs.blinded, trials)

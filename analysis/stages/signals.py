@@ -6,38 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.compute import Backend, track
-from analysis.config import SearchConfig
-from analysis.core.code_digest import code_digest
-from analysis.core.digests import digest
+from analysis.core.fingerprint import fingerprint
 from analysis.errors import ResultsError
 from analysis.events.dataset import Dataset
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL
-from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents, is_blinded
+from analysis.results.processed_events import ProcessedEvents
 from analysis.search.classifiers import Classifier, load_classifiers
 from analysis.search.values import WindowResult
 from analysis.signals.points import RULE, PointResult, PointTask, evaluate_point
 from analysis.signals.yields import SignalSample, weight_columns
+from analysis.stages.inputs import SearchInputs
 
 __all__ = ["evaluate_signals", "searched_too", "signal_sample"]
 
 
 def evaluate_signals(
-    events: ProcessedEvents,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    windows: Mapping[str, WindowResult],
+    inputs: SearchInputs, backend: Backend, windows: Mapping[str, WindowResult]
 ) -> list[dict[str, Any]]:
     """Count and limit all datasets of kind signal, and write their workspaces and spectra.
 
     Parameters
     ----------
-    events : ProcessedEvents
-    config : SearchConfig
-    folder : ResultsFolder
-        Of a finished scan: its results are saved.
+    inputs : SearchInputs
+        With the folder of a finished scan: its results are saved.
     backend : Backend
     windows : mapping of str to WindowResult
         By key.
@@ -47,8 +39,8 @@ def evaluate_signals(
     list of dict
         "signals" of `results.json`.
     """
-    signals = {name: dataset for name, dataset in events.datasets.items() if dataset.kind == "signal"}
-    key = _key(events, config, list(windows), list(signals))
+    folder, signals = inputs.folder, inputs.signals
+    key = _key(inputs, list(windows))
     known = folder.load_signals(key)
     if known is not None:
         return known
@@ -58,30 +50,25 @@ def evaluate_signals(
         documents = [_failed(dataset, str(error)) for dataset in signals.values()]
         folder.save_signals(key, documents)
         return documents
-    documents, found = _evaluate(events, config, folder, backend, windows, signals, classifiers)
+    documents, found = _evaluate(inputs, backend, windows, classifiers)
     workspaces = {name: point.workspaces for name, point in found.items()}
     folder.save_signals(key, documents, workspaces, {name: point.spectra for name, point in found.items()})
     return documents
 
 
 def _evaluate(
-    events: ProcessedEvents,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    windows: Mapping[str, WindowResult],
-    signals: Mapping[str, Dataset],
-    classifiers: list[Classifier],
+    inputs: SearchInputs, backend: Backend, windows: Mapping[str, WindowResult], classifiers: list[Classifier]
 ) -> tuple[list[dict[str, Any]], dict[str, PointResult]]:
+    events, signals = inputs.events, inputs.signals
     results = {result.window.name: result for result in windows.values()}
     documents, tasks = {}, []
     for name, dataset in signals.items():
         if (reason := searched_too(events, name)) is not None:
             documents[name] = _failed(dataset, reason)
             continue
-        sample = signal_sample(events, dataset, folder)
+        sample = signal_sample(inputs, name)
         chosen = tuple(results[one.window.name] for one in classifiers)
-        tasks.append(PointTask(sample, tuple(classifiers), chosen, config, is_blinded(events, config)))
+        tasks.append(PointTask(sample, tuple(classifiers), chosen, inputs.config, inputs.blinded))
     scored = backend.map(evaluate_point, tasks)
     found = {}
     for index, point in track(scored, total=len(tasks), description="Scoring signals"):
@@ -99,9 +86,10 @@ def searched_too(events: ProcessedEvents, name: str) -> str | None:
     return f"its file is searched as dataset {shared[0]}: models that saw an event must not score it."
 
 
-def signal_sample(events: ProcessedEvents, dataset: Dataset, folder: ResultsFolder) -> SignalSample:
+def signal_sample(inputs: SearchInputs, name: str) -> SignalSample:
     """Read the events of a signal dataset, with all their variations."""
-    name, systematics = dataset.name, events.systematics_of(dataset.name)
+    events, folder, dataset = inputs.events, inputs.folder, inputs.signals[name]
+    systematics = events.systematics_of(name)
     tables: dict[str, EventTable] = {NOMINAL: events.read_signal(name, folder, weight_columns(systematics))}
     for variation in events.records[name].get("variations", []):
         tables[variation] = events.read_variation(name, variation, folder)
@@ -132,12 +120,13 @@ def _failed(dataset: Dataset, reason: str) -> dict[str, Any]:
     }
 
 
-def _key(events: ProcessedEvents, config: SearchConfig, windows: list[str], signals: list[str]) -> str:
-    """Digest of all that the signals' results depend on."""
-    records = [
-        [name, events.scale(name), events.records[name]["parts"], events.records[name].get("systematics")]
-        for name in signals
-    ]
-    code = code_digest("analysis.signals.points", "analysis.stages.signals")
-    settings = config.digest("learning", "background", "statistics")
-    return digest([events.digest, records, windows, settings, config.random_state, code])
+def _key(inputs: SearchInputs, windows: list[str]) -> str:
+    """Fingerprint of the results of all signal samples."""
+    config = inputs.config
+    return fingerprint(
+        code=["analysis.signals.points", "analysis.stages.signals"],
+        events=[inputs.events.digest, *([name, *inputs.sample(name)] for name in inputs.signals)],
+        config=(config, "learning", "background", "statistics"),
+        seed=config.random_state,
+        upstream=windows,
+    )

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from analysis.background import FUNCTIONS
 from analysis.compute import Backend
 from analysis.config import SearchConfig
-from analysis.core.code_digest import code_digest
-from analysis.core.digests import digest
-from analysis.core.plugins import plugin_digests
+from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError
-from analysis.events.datasets import background_datasets, observed_datasets
-from analysis.events.stitching import generator_threshold
-from analysis.methods import METHODS, get_method
-from analysis.regions import MassWindow, RegionScan
-from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents
+from analysis.methods import METHODS
+from analysis.regions import MassWindow
 from analysis.search.requirements import require_known
-from analysis.stages.inputs import stage
+from analysis.stages.inputs import SearchInputs, stage
 from analysis.validation import SOURCES, Draw, Pools, Source, find_sources, plan_draws, run_draws
 from analysis.validation.rapidity import band_limit
 from analysis.validation.verdicts import window_verdict
@@ -33,14 +27,7 @@ _log = logging.getLogger("cwola")
 BEFORE, AFTER = "before-scan", "after-scan"
 
 
-def validate(
-    events: ProcessedEvents,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    *,
-    sources: Sequence[str] | None = None,
-) -> list[dict[str, Any]]:
+def validate(inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Test all windows on signal-free samples; see `analysis.stages.validate.run_validation`.
 
     Raises
@@ -48,28 +35,21 @@ def validate(
     ConfigError
         If the events were selected with another selection.
     """
-    events.require_selection(config, folder)
-    require_known(config)
+    inputs.events.require_selection(inputs.config, inputs.folder)
+    require_known(inputs.config)
     with stage("validate"):
-        return run_validation(events, config, folder, backend, sources=sources)
+        return run_validation(inputs, backend, sources=sources)
 
 
 def run_validation(
-    events: ProcessedEvents,
-    config: SearchConfig,
-    folder: ResultsFolder,
-    backend: Backend,
-    *,
-    sources: Sequence[str] | None = None,
+    inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """Search the samples that are not on disk yet, and judge all windows.
 
     Parameters
     ----------
-    events : ProcessedEvents
-    config : SearchConfig
-    folder : ResultsFolder
-        Gets a record of each sample, and `validation.json`.
+    inputs : SearchInputs
+        Its folder gets a record of each sample, and `validation.json`.
     backend : Backend
     sources : sequence of str, optional
         Names; those of the configuration where absent.
@@ -84,25 +64,26 @@ def run_validation(
     ConfigError
         If a source is unknown, or the band in |Δy| goes beyond what was selected.
     """
+    config, folder, scan = inputs.config, inputs.folder, inputs.regions
     chosen = find_sources(config.validation.sources if sources is None else sources)
     _require_band(config)
-    scan, threshold = RegionScan.from_config(config.scan), _threshold(events)
-    keys = _Keys(events, config, scan)
-    draws = plan_draws(scan, config, chosen, pt_hat_min=threshold)
-    todo = [draw for draw in draws if folder.load_validation(_file(draw), keys.of(draw)) is None]
+    key = _keys(inputs)
+    draws = plan_draws(scan, config, chosen, pt_hat_min=inputs.threshold)
+    keys = {_file(draw): key(draw.source, draw.window, draw.number) for draw in draws}
+    todo = [draw for draw in draws if folder.load_validation(_file(draw), keys[_file(draw)]) is None]
     if todo:
         decided = {window.name: AFTER if folder.has_window(window.name) else BEFORE for window in scan.windows}
-        for index, record in run_draws(partial(_pools, events, config, folder, chosen), todo, backend):
+        for index, record in run_draws(partial(_pools, inputs, chosen), todo, backend):
             draw = todo[index]
             record["decided"] = decided[draw.window.name]
-            folder.save_validation(_file(draw), keys.of(draw), record)
+            folder.save_validation(_file(draw), keys[_file(draw)], record)
             _log.info("%s, draw %d, window %s: %s", draw.source.name, draw.number, draw.window.name, record["status"])
-    documents = load_verdicts(events, config, folder)
+    documents = load_verdicts(inputs)
     folder.save_verdicts(documents)
     return documents
 
 
-def load_verdicts(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) -> list[dict[str, Any]]:
+def load_verdicts(inputs: SearchInputs) -> list[dict[str, Any]]:
     """Judge the windows by the records on disk that belong to these events, this configuration and this code.
 
     Returns
@@ -110,21 +91,18 @@ def load_verdicts(events: ProcessedEvents, config: SearchConfig, folder: Results
     list of dict
         As `run_validation`; without the windows of which there is no record.
     """
-    scan = RegionScan.from_config(config.scan)
-    keys = _Keys(events, config, scan)
+    key = _keys(inputs)
     drift = [source.name for source in SOURCES if source.keeps_drift]
     documents = []
-    for window in scan.windows:
+    for window in inputs.regions.windows:
         records = [
             record
             for source in SOURCES
-            for record in folder.load_validations(
-                f"{window.name}_{source.name}", partial(keys.numbered, source, window)
-            )
+            for record in inputs.folder.load_validations(f"{window.name}_{source.name}", partial(key, source, window))
         ]
         if records:
             before = all(record["decided"] == BEFORE for record in records)
-            verdict = window_verdict(window.name, records, drift, config.validation)
+            verdict = window_verdict(window.name, records, drift, inputs.config.validation)
             documents.append(verdict | {"decided": BEFORE if before else AFTER})
     return documents
 
@@ -145,10 +123,6 @@ def summarised(verdict: Mapping[str, Any]) -> dict[str, Any]:
     return {key: verdict[key] for key in ("verdict", "reason", "flags", "decided", "combined")} | {"sources": sources}
 
 
-def _threshold(events: ProcessedEvents) -> float | None:
-    return generator_threshold(observed_datasets(events.datasets).values())
-
-
 def _require_band(config: SearchConfig) -> None:
     if not config.selection.abs_dy_search < band_limit(config) <= config.selection.abs_dy_validation:
         if config.validation.abs_dy_max is None:
@@ -165,45 +139,39 @@ def _file(draw: Draw) -> str:
     return f"{draw.window.name}_{draw.source.name}_{draw.number}"
 
 
-class _Keys:
-    """Digests of all that a record depends on: events, configuration and code, but not how many draws there are."""
-
-    def __init__(self, events: ProcessedEvents, config: SearchConfig, scan: RegionScan) -> None:
-        records = [
-            [name, dataset.kind, dataset.is_signal, dataset.stitch, events.scale(name), events.records[name]["parts"]]
-            for name, dataset in events.datasets.items()
-            if dataset.kind != "signal"
-        ]
-        plugins = plugin_digests((METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions))
-        # How the samples are made, but not how many, nor how they are judged.
-        judging = {"sources", "in_run", "draws", "max_shift", "established", "min_fit_p"}
-        learning = config.learning.model_copy(update={"n_seeds": 1})
-        self._common = {
-            "inputs": [events.digest, records],
-            "bin_width": scan.bin_width,
-            "random_state": config.random_state,
-            "config": config.model_copy(update={"learning": learning}).digest("learning", "background"),
-            "samples": config.validation.model_dump(mode="json", exclude=judging),
-            "band": [band_limit(config), config.scan.smooth_edge, _threshold(events)],
-            "code": code_digest("analysis.validation.run"),
-            "plugins": plugins,
-        }
-
-    def of(self, draw: Draw) -> str:
-        """Key of one sample."""
-        return self.numbered(draw.source, draw.window, draw.number)
-
-    def numbered(self, source: Source, window: MassWindow, number: int) -> str:
-        """Key of a repetition."""
-        return digest({**self._common, "source": source.name, "window": window.to_json(), "draw": number})
+def _keys(inputs: SearchInputs) -> Callable[[Source, MassWindow, int], str]:
+    """Return the function that gives the fingerprint of one repetition; how many there are does not matter."""
+    events, config = inputs.events, inputs.config
+    records = [
+        [name, dataset.kind, dataset.is_signal, dataset.stitch, events.scale(name), events.content(name)]
+        for name, dataset in events.datasets.items()
+        if dataset.kind != "signal"
+    ]
+    # How the samples are made, but not how many, nor how they are judged.
+    judging = {"sources", "in_run", "draws", "max_shift", "established", "min_fit_p"}
+    learning = config.learning.model_copy(update={"n_seeds": 1})
+    return partial(
+        _numbered,
+        code=["analysis.validation.run"],
+        events=[events.digest, records],
+        config=(config.model_copy(update={"learning": learning}), "learning", "background"),
+        seed=config.random_state,
+        plugins=[(METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions)],
+        bin_width=inputs.regions.bin_width,
+        samples=config.validation.model_dump(mode="json", exclude=judging),
+        band=[band_limit(config), config.scan.smooth_edge, inputs.threshold],
+    )
 
 
-def _pools(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder, sources: Sequence[Source]) -> Pools:
+def _numbered(source: Source, window: MassWindow, number: int, **common: Any) -> str:
+    return fingerprint(**common, source=source.name, window=window.to_json(), draw=number)
+
+
+def _pools(inputs: SearchInputs, sources: Sequence[Source]) -> Pools:
     """Read what the sources and the method need, and no more."""
-    needed = get_method(config.learning.method).needs_simulation
-    background = background_datasets(events.datasets)
-    observed = list(observed_datasets(events.datasets))
-    banded, limit = any(source.needs_band for source in sources), band_limit(config)
+    events, folder, background = inputs.events, inputs.folder, inputs.background
+    needed, observed = inputs.needs_simulation, list(inputs.observed)
+    banded, limit = any(source.needs_band for source in sources), band_limit(inputs.config)
     units: dict[str, list[str]] = {}
     for name, dataset in background.items():
         units.setdefault(dataset.stitch or name, []).append(name)

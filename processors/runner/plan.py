@@ -15,6 +15,7 @@ from analysis.errors import DatasetError, InputFileError
 from analysis.events.dataset import Dataset
 from analysis.events.table import read_part_info
 from processors.dijet import DijetProcessor, part_name, variation_name
+from processors.runner.content import CONTENT
 from processors.runner.executor import BadFile, BadFiles
 from processors.variations import Systematics
 
@@ -32,6 +33,8 @@ class FileRecord:
         Identity that ROOT gave the file.
     n_entries : int
         Events in the tree.
+    content : str
+        Digest of what the file holds, see `processors.runner.content`.
     """
 
     dataset: str
@@ -39,6 +42,7 @@ class FileRecord:
     treename: str
     uuid: str
     n_entries: int
+    content: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Plan:
                 "treename": item.treename,
                 "entrystart": item.entrystart,
                 "entrystop": item.entrystop,
+                CONTENT: _content(item),
             }
         )
         paths = (self.varied_path(item, variation) for variation in self.systematics.tables)
@@ -114,6 +119,10 @@ class Plan:
 
 def _is_of(info: Mapping[str, Any], origin: Mapping[str, Any]) -> bool:
     return all(info.get(key) == value for key, value in origin.items())
+
+
+def _content(item: WorkItem) -> str:
+    return str((item.usermeta or {})[CONTENT])
 
 
 def _name(item: WorkItem) -> str:
@@ -173,7 +182,7 @@ def _file_records(dataset: Dataset, items: Sequence[WorkItem], bad: BadFiles) ->
             )
             raise InputFileError(msg)
         entries = max(item.entrystop for item in chunks)
-        records[uuid] = FileRecord(dataset.name, filename, tree, uuid, entries)
+        records[uuid] = FileRecord(dataset.name, filename, tree, uuid, entries, _content(chunks[0]))
     return tuple(records.values())
 
 

@@ -15,16 +15,13 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
-from coffea.processor import Runner
 from coffea.processor.executor import WorkItem
 
 import analysis
 from analysis.compute import Backend
 from analysis.config import SearchConfig
-from analysis.core.code_digest import code_digest
-from analysis.core.digests import digest
+from analysis.core.fingerprint import fingerprint
 from analysis.core.location import Location
-from analysis.core.plugins import plugin_digests
 from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.events.dataset import Dataset
 from analysis.events.identity import event_hash
@@ -35,6 +32,7 @@ from processors.dijet import DijetProcessor
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
+from processors.runner.content import ContentRunner
 from processors.runner.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
 from processors.runner.normalisation import GeneratorSums, normalise, read_generator_sums
 from processors.runner.plan import FileRecord, Plan, make_plans, require_no_shared_files
@@ -56,6 +54,9 @@ CHUNKSIZE = 200_000
 
 UPROOT_OPTIONS = {"array_cache": None}
 """A column is read once. uproot would keep 100 MB of columns a file, and its files outlive their chunk."""
+
+_CODE = ("processors.dijet",)
+"""What decides the content of a part."""
 
 MAX_REPEATS = 2
 """How often parts that are missing after a run are processed again."""
@@ -222,7 +223,7 @@ def process_datasets(
             sqrt_s_gev=config.background.sqrt_s_gev,
             systematics=systematics,
         )
-        runner = Runner(
+        runner = ContentRunner(
             executor=BackendExecutor(backend=backend, bad=bad, timeout=timeout),
             schema=adapter.schema,
             xrootdtimeout=timeout,  # of http as well
@@ -250,25 +251,23 @@ def processing_digest(config: SearchConfig) -> str:
         event_hash,
         table_schema,
     ]
-    plugins = plugin_digests((ADAPTERS, ADAPTERS), (FEATURES, FEATURES), (CUTS, CUTS))
-    return digest(
-        {
-            "selection": config.selection.identity(),
-            "sqrt_s_gev": config.background.sqrt_s_gev,
-            "features": [one.spec.to_json() for one in FEATURES.values()],
-            "cuts": list(CUTS),
-            "version": analysis.__version__,
-            "code": _code_hash(functions),
-            **({"plugins": plugins} if plugins else {}),
-        }
+    return fingerprint(
+        code=_CODE,
+        plugins=[(ADAPTERS, ADAPTERS), (FEATURES, FEATURES), (CUTS, CUTS)],
+        selection=config.selection.identity(),
+        sqrt_s_gev=config.background.sqrt_s_gev,
+        features=[one.spec.to_json() for one in FEATURES.values()],
+        cuts=list(CUTS),
+        version=analysis.__version__,
+        functions=_sources(functions),
     )
 
 
 def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:
     found = Systematics.prepare(config.systematics, datasets, config.random_state)
     functions = [one.vary_jets or one.vary_weights for _, one in found.entries if one.effect != "rate"]
-    plugins = plugin_digests((SYSTEMATICS, (config.kind for config, _ in found.entries)))
-    return replace(found, code=digest([_code_hash(functions), plugins]))
+    kinds = [config.kind for config, _ in found.entries]
+    return replace(found, code=fingerprint(code=_CODE, plugins=[(SYSTEMATICS, kinds)], functions=_sources(functions)))
 
 
 def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: Iterable[str]) -> EventTable:
@@ -309,10 +308,9 @@ def _required_features(config: SearchConfig) -> frozenset[str]:
     return frozenset(config.learning.features)
 
 
-def _code_hash(functions: Iterable[Any]) -> str:
-    """Digest of this package and of the modules that the functions come from, an analyst's own among them."""
-    sources = {sha256(_source(function)).hexdigest() for function in functions}
-    return digest([code_digest("processors.dijet"), sorted(sources)])
+def _sources(functions: Iterable[Any]) -> list[str]:
+    """SHA-256 of the modules that functions come from, an analyst's own among them."""
+    return sorted({sha256(_source(function)).hexdigest() for function in functions})
 
 
 def _source(function: Any) -> bytes:

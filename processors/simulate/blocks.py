@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import awkward as ak
 import numpy as np
 
-from analysis.core.digests import digest, source_digest
+from analysis.core.fingerprint import fingerprint
 from processors.simulate.detector import detect
 from processors.simulate.generator import CrossSection, Generator, versions
 from processors.simulate.jets import JET_FIELDS, find_jets, silent_stdout
@@ -20,6 +20,8 @@ from processors.simulate.settings import SimulationSettings
 __all__ = ["Block", "MakeBlock", "combine", "read_block", "sample_digest"]
 
 MAX_PYTHIA_SEED = 900_000_000
+
+_CODE = (__name__, "processors.simulate.run")
 
 AFTERWARDS = {"n_events", "run_number", "mantissa_bits", "pseudodata_lumi_ifb", "pseudodata_xsec_pb"}
 """Settings that matter when the blocks are put together, not before."""
@@ -76,7 +78,13 @@ class MakeBlock:
     def stamp(self, block: int) -> str:
         """Digest of all that decides what a block holds; more events in all leave the full blocks as they are."""
         settings = self.settings.model_dump(exclude=AFTERWARDS)
-        return digest([settings, _code(), versions(), block, self.settings.events_of(block)])
+        return fingerprint(
+            code=_CODE,
+            settings=settings,
+            versions=versions(),
+            block=block,
+            n_events=self.settings.events_of(block),
+        )
 
 
 def read_block(path: Path, stamp: str) -> Block | None:
@@ -94,7 +102,7 @@ def read_block(path: Path, stamp: str) -> Block | None:
 
 def sample_digest(settings: SimulationSettings) -> str:
     """Digest of all that decides what a sample holds."""
-    return digest([settings.model_dump(), _code(), versions()])
+    return fingerprint(code=_CODE, settings=settings.model_dump(), versions=versions())
 
 
 def combine(parts: list[tuple[CrossSection, int]]) -> CrossSection:
@@ -103,10 +111,6 @@ def combine(parts: list[tuple[CrossSection, int]]) -> CrossSection:
     value = sum(one.value_pb * count for one, count in parts) / total
     error = float(np.hypot.reduce([one.error_pb * count for one, count in parts])) / total
     return CrossSection(value, error)
-
-
-def _code() -> str:
-    return source_digest(Path(__file__).parent, exclude=("demo.py",))
 
 
 def _write(path: Path, jets: ak.Array, cross_section: CrossSection, stamp: str) -> None:

@@ -439,3 +439,41 @@ def test_thresholds_of_the_whole_spectrum_tell_of_the_window(trained: tuple[Run,
     # Off by 0.1 of what the inclusive fit does not know: 260 events of signal and the fluctuation of the mask.
     assert abs(guess - truth) < 0.1 * (260 + 3 * np.sqrt(mask)) + 10
     assert guess - 0.1 * mask > 5 * np.sqrt(0.1 * mask)  # it shows a signal
+
+
+def test_no_spectrum_shows_a_bin_inside_the_mask_of_any_window(files: Files, tmp_path: Path) -> None:
+    """The sidebands of a window hold the events of its neighbours: their masks are hidden in its spectrum as well."""
+    text = CONFIG.format(reference="sidebands").replace("[[3300, 3700]]", "[[3500, 3700], [3900, 4100], [4500, 4700]]")
+    (tmp_path / "three.toml").write_text(text)
+    datasets = files.folder / "many" / "datasets.json"
+    blinded = call("run", tmp_path / "run", "--blind", "--datasets", datasets, "--config", tmp_path / "three.toml")
+    windows = [json.loads(path.read_text()) for path in sorted((blinded.folder / "windows").glob("*/window.json"))]
+    masks = [tuple(window["mask"]) for window in windows]
+    assert len(set(masks)) == 3
+    page = parse_page((blinded.folder / "report.html").read_text(encoding="utf-8"))
+    tables = {name: csv_table(text) for name, text in downloads(page).items() if name.startswith("spectrum_")}
+    assert len(tables) == 6
+    for window in windows:
+        assert {tuple(mask) for mask in window["hidden"]} == set(masks)
+        name = f"{window['signal'][0]:g}-{window['signal'][1]:g}"
+        document = (blinded.folder / "windows" / name / "spectrum.json").read_text(encoding="utf-8")
+        spectrum = hist.Hist(json.loads(document, object_hook=uhi.io.json.object_hook))
+        edges = spectrum.axes["mjj"].edges
+        inside = np.any([(edges[1:] > low) & (edges[:-1] < high) for low, high in masks], axis=0)
+        assert not spectrum.values()[inside].any()
+        assert spectrum.values()[~inside].any()
+        for selection in ("inclusive", "eff_0.1"):
+            rows = tables[f"spectrum_{name}_{selection}.csv"]
+            assert [row["observed [events]"] == "" for row in rows] == inside.tolist()
+
+
+def test_another_window_hides_its_mask_in_those_that_were_searched_before(files: Files, tmp_path: Path) -> None:
+    datasets, output = files.folder / "many" / "datasets.json", tmp_path / "run"
+    call("process", output, "--datasets", datasets)
+    first, both = "[[3300, 3700]]", "[[3300, 3700], [3900, 4300]]"
+    for windows in (first, both):
+        config = tmp_path / "search.toml"
+        config.write_text(CONFIG.format(reference="sidebands").replace(first, windows))
+        call("scan", output, "--blind", "--config", config)
+    window = json.loads((output / "windows" / "3300-3700" / "window.json").read_text())
+    assert [3800.0, 4400.0] in window["hidden"]

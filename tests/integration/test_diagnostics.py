@@ -15,6 +15,7 @@ from analysis.config import load_config
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import load_events
 from analysis.stages.diagnose import diagnose
+from analysis.stages.inputs import SearchInputs
 from tests.integration.conftest import Cwola, ToySearch
 
 
@@ -29,7 +30,7 @@ def copied(finished: Path, tmp_path: Path) -> ResultsFolder:
 
 
 def run(folder: ResultsFolder, backend: Backend) -> list[dict[str, Any]]:
-    return diagnose(load_events(folder), load_config(path=folder.config), folder, backend)
+    return diagnose(SearchInputs(load_events(folder), load_config(path=folder.config), folder), backend)
 
 
 def test_a_run_counts_the_events_of_its_results(finished: Path) -> None:
@@ -92,7 +93,7 @@ def test_other_events_than_those_of_the_search_are_refused(
     (copied.path / "diagnostics.json").unlink()
     events = load_events(copied).without(["bump"])
     caplog.set_level("WARNING", logger="cwola")
-    assert diagnose(events, load_config(path=copied.config), copied, serial) == []
+    assert diagnose(SearchInputs(events, load_config(path=copied.config), copied), serial) == []
     (record,) = caplog.records
     assert "searched with other events" in record.getMessage()
     assert not (copied.path / "diagnostics.json").exists()

@@ -18,6 +18,7 @@ from analysis.diagnostics.gains import Benchmark, separations
 from analysis.learning import Samples
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
+from analysis.results.performance import load_performance
 from analysis.results.processed_events import load_events
 from analysis.search.window import fold_tasks
 from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch, signal_event
@@ -120,10 +121,20 @@ def test_one_scan_in_one_window(cwola: Cwola, output: Path, tmp_path: Path) -> N
     assert "λ = 0.5" in done.out
     assert read(copy)["subsets"] == []
     assert {path.name for path in (copy / "plots").iterdir()} == {"lambda_point.png"}
+    folder, config = ResultsFolder(copy), load_config(path=output.parent / "search.toml")
+    assert load_performance(folder, config)["scans"]
+    for change in ({"random_state": 5}, {"learning": {"n_folds": 3}}, {"learning": {"method": "supervised"}}):
+        other = load_config(path=output.parent / "search.toml", overrides=change)
+        assert load_performance(folder, other) == {}
     process = json.loads((copy / "process.json").read_text())
-    process["datasets"]["point"]["parts"].append("another")
+    for file in process["datasets"]["point"]["files"]:
+        file["content"] = "changed in place"
     (copy / "process.json").write_text(json.dumps(process))
-    assert ResultsFolder(copy).load_performance() == {}  # of other events
+    assert load_performance(folder, config) == {}  # of other events
+    shutil.rmtree(copy / "plots")
+    done = cwola("plot", *options[:-2])
+    assert not (copy / "plots" / "lambda_point.png").exists()
+    assert "cwola performance" in (copy / "cwola.log").read_text()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from analysis.demo import DEMO
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import load_datasets
 from analysis.results import ResultsFolder
-from analysis.stages import process, scan
+from analysis.stages import inputs, process, scan
 from processors.simulate import simulate
 from processors.simulate.demo import HIDDEN_XSEC_PB, hidden_signal, qcd
 from tests.studies.runner import Budget, Point, local_z, run, study
@@ -61,7 +61,7 @@ def measure(point: Point) -> Point:
         cache = Path(os.environ.get("CWOLA_STUDY_CACHE", temporary))
         results = ResultsFolder(Path(temporary) / "results", create=True)
         events = process.process(datasets(point, cache), config, results, Serial())
-        summary = scan.scan(events, config, results, Serial())
+        summary = scan.scan(inputs.SearchInputs(events, config, results), Serial())
     return {"z": local_z(summary.results)}
 
 

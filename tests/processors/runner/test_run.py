@@ -153,7 +153,7 @@ def test_code_hash_covers_functions_from_elsewhere(tmp_path):
         spec = importlib.util.spec_from_file_location("plugin", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        return run_module._code_hash([module.feature])
+        return run_module._sources([module.feature])
 
     first = load("def feature(dijets):\n    return dijets.mjj\n")
     assert load("def feature(dijets):\n    return dijets.mjj\n") == first
@@ -166,7 +166,7 @@ def test_code_hash_of_a_notebook_sees_constants():
     for factor in (2, 3, 3):
         space: dict = {}
         exec(compile(f"def feature(dijets):\n    return {factor} * dijets.mjj\n", "<cell>", "exec"), space)
-        hashes.add(run_module._code_hash([space["feature"]]))
+        hashes.add(tuple(run_module._sources([space["feature"]])))
     assert len(hashes) == 2
 
 

@@ -1,0 +1,80 @@
+"""One fingerprint for everything on disk: a digest of all that a result depends on, which every stage names here.
+
+A result is used again only where its fingerprint is that of the result that would be made now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from analysis.core.code_digest import code_digest
+from analysis.core.digests import digest
+from analysis.core.plugins import plugin_digests
+from analysis.core.registry import Registry
+
+__all__ = ["Configured", "fingerprint"]
+
+
+class Configured(Protocol):
+    """A configuration whose sections have a digest."""
+
+    def digest(self, *sections: str) -> str:
+        """Digest of the named sections."""
+        ...
+
+
+def fingerprint(
+    *,
+    code: Sequence[str],
+    events: Any = None,
+    config: tuple[Any, ...] | None = None,
+    seed: int | None = None,
+    plugins: Iterable[tuple[Registry[Any], Iterable[str]]] = (),
+    corrections: Any = None,
+    upstream: Sequence[str] = (),
+    **further: Any,
+) -> str:
+    """Digest of all that a result depends on.
+
+    Parameters
+    ----------
+    code : sequence of str
+        Modules that make the result; everything of this project that they import counts too.
+    events : JSON-serialisable, optional
+        Identity of the events, such as `SearchInputs.events_identity`.
+    config : (Configured, str, ...), optional
+        Configuration, and the names of its sections that matter.
+    seed : int, optional
+        Of the random numbers.
+    plugins : iterable of (Registry, names)
+        Names that are looked up; a plugin that added one counts by its content.
+    corrections : JSON-serialisable, optional
+        Of the background.
+    upstream : sequence of str
+        Fingerprints of the results that this one is made of.
+    **further
+        Whatever else matters, JSON-serialisable.
+
+    Returns
+    -------
+    str
+        16 hex digits.
+    """
+    configured: Configured | None = None
+    sections: tuple[str, ...] = ()
+    if config is not None:
+        configured, *names = config
+        sections = tuple(names)
+    return digest(
+        {
+            "code": code_digest(*code),
+            "events": events,
+            "config": None if configured is None else configured.digest(*sections),
+            "seed": seed,
+            "plugins": plugin_digests(*plugins),
+            "corrections": corrections or None,
+            "upstream": list(upstream),
+            "further": further,
+        }
+    )

@@ -1,0 +1,61 @@
+"""`performance.json` of a results folder: used only where it is of the events, settings, plugins and code of today."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from analysis.config import SearchConfig
+from analysis.core.fingerprint import fingerprint
+from analysis.errors import CwolaError
+from analysis.methods import METHODS
+from analysis.results.folder import ResultsFolder
+from analysis.results.processed_events import ProcessedEvents, load_events
+
+__all__ = ["load_performance", "performance_fingerprint"]
+
+_log = logging.getLogger("cwola")
+
+
+def performance_fingerprint(events: ProcessedEvents, config: SearchConfig) -> str:
+    """Fingerprint of what features and the weight of the simulation add, whatever signals and weights are chosen.
+
+    Parameters
+    ----------
+    events : ProcessedEvents
+        All that were selected.
+    config : SearchConfig
+    """
+    learning = config.learning.model_copy(update={"n_seeds": 1})
+    return fingerprint(
+        code=["analysis.stages.performance"],
+        events=[events.digest, *([name, events.scale(name), events.content(name)] for name in events.datasets)],
+        config=(config.model_copy(update={"learning": learning}), "learning", "scan"),
+        seed=config.random_state,
+        plugins=[(METHODS, [config.learning.method])],
+        datasets=[[name, one.kind, one.is_signal] for name, one in events.datasets.items()],
+    )
+
+
+def load_performance(folder: ResultsFolder, config: SearchConfig) -> dict[str, Any]:
+    """Read `performance.json`; empty where it is not there, or not what would be measured now.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    config : SearchConfig
+    """
+    if not folder.has_performance:
+        return {}
+    try:
+        found = folder.load_performance(performance_fingerprint(load_events(folder), config))
+    except CwolaError:
+        found = {}
+    if not found:
+        _log.warning(
+            "%s is of other events, settings, plugins or code, and is left out. Measure again: `cwola performance "
+            "--output %s`.",
+            folder.path / "performance.json",
+            folder.path,
+        )
+    return found

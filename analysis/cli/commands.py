@@ -260,6 +260,8 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
         console.print(signal_table(summary.signals))
         for note in signal_notes(summary.signals):
             console.print(note, markup=False)
+    for note in summary.notes:
+        console.print(note, markup=False)
     console.print(f"Results, workspaces and plots: {folder.path}")
     failed = [result for result in summary.results if result.status == "failed"]
     if failed:

@@ -13,7 +13,7 @@ from analysis.config import SearchConfig
 from analysis.errors import StatisticsError, TableError, WindowError
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL, selection_counts, window_counts
-from analysis.learning import CrossFit, PassWeights, collect_folds, run_fold
+from analysis.learning import CrossFit, PassWeights
 from analysis.limits.efficiency_maps import efficiency_map
 from analysis.limits.injection_values import EfficiencyMap, InjectedSelection, Injection, InjectionResult
 from analysis.limits.signal_events import add_signal, draw_signal, held_out
@@ -21,7 +21,7 @@ from analysis.regions import RegionScan
 from analysis.search.classifiers import Classifier, score_events
 from analysis.search.evaluation import evaluate_window
 from analysis.search.values import SearchData, SelectionResult, WindowResult
-from analysis.search.window import fold_tasks, working_points
+from analysis.search.window import fold_tasks, train_folds, working_points
 from analysis.signals.points import absorbed_fraction
 from analysis.signals.yields import SignalSample, SignalYields, signal_modifiers, signal_yields
 from analysis.statistics import Counting, counting_workspace, counting_z, upper_limit
@@ -112,7 +112,7 @@ class _Trained:
 def _train(task: Injection, joined: SearchData, n_data: int, config: SearchConfig) -> _Trained:
     edges = RegionScan((task.window,), config.scan.bin_width).edges(task.window)
     jobs = fold_tasks(task.window, edges, config, task.sampling)
-    fit = collect_folds([run_fold(job, joined.samples(job.method)) for job in jobs], joined.table, jobs[0])
+    fit = train_folds(jobs, joined)
     if task.counted:
         data = joined
     else:

@@ -2,8 +2,16 @@
 
 Train classifiers to tell the signal region from its sidebands, score every event with models that have not seen it,
 cut, count, fit the smooth background beside the window, and turn the comparison into a workspace, a significance and
-a limit. `run_window` is that chain for one window, and `analysis.search.evaluation` all of it that follows the cut;
-`analysis.search.scan` runs many windows at once on any backend.
+a limit. `run_window` does all of it for one window, `analysis.search.scan` for many at once on any backend. By hand, as
+the notebook does it::
+
+    window = scan.windows[0]
+    edges = scan.edges(window)  # bins of the fit
+    tasks = fold_tasks(window, edges, config, training_seed=0)  # one training a fold
+    fit = train_folds(tasks, data)  # scores, out of fold
+    passes = working_points(fit, window, data.table, config)  # cuts
+    models = tuple(model.members for model in fit.models)
+    result = evaluate_window(data, window, edges, passes, models, config)  # counts, fit, tests, limits
 """
 
 from __future__ import annotations
@@ -50,6 +58,7 @@ __all__ = [
     "fold_tasks",
     "run_window",
     "search_window",
+    "train_folds",
     "window_task",
     "working_points",
 ]
@@ -117,9 +126,33 @@ def window_task(window: MassWindow, scan: RegionScan, config: SearchConfig, *, t
 
 def search_window(task: WindowTask, data: SearchData, *, limits: bool = True) -> WindowResult:
     """Search one window in this process, whatever process that is, with or without limits."""
-    folds = [attempt_fold(one, data) for one in task.folds]
-    job = WindowEvaluation(task.window, task.edges, folds, task.folds[0], task.config, task.functions, limits)
-    return evaluate_folds(job, data)
+    job = WindowEvaluation(task.window, task.edges, (), task.folds[0], task.config, task.functions, limits)
+    try:
+        fit = train_folds(task.folds, data)
+    except (TableError, WindowError) as error:
+        return _failed(job, error)
+    return _evaluate(fit, job, data)
+
+
+def train_folds(tasks: Sequence[FoldTask], data: SearchData) -> CrossFit:
+    """Train and score all folds of a window in this process: every event with a model that has not seen it.
+
+    Parameters
+    ----------
+    tasks : sequence of FoldTask
+        From `fold_tasks`.
+    data : SearchData
+
+    Returns
+    -------
+    CrossFit
+
+    Raises
+    ------
+    TableError, WindowError
+        If there is nothing to train on.
+    """
+    return collect_folds([run_fold(task, data.samples(task.method)) for task in tasks], data.table, tasks[0])
 
 
 @dataclass(frozen=True)
@@ -181,10 +214,18 @@ def attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
 def evaluate_folds(job: WindowEvaluation, data: SearchData) -> WindowResult:
     """Cut, count, fit and test one window with its trained folds."""
     failures = [fold for fold in job.folds if isinstance(fold, CwolaError)]
-    seed = job.task.training_seed
     if failures:
-        return WindowResult(job.window, job.edges, reason=str(failures[0]), training_seed=seed)
-    fit = collect_folds([fold for fold in job.folds if isinstance(fold, FoldResult)], data.table, job.task)
+        return _failed(job, failures[0])
+    folds = [fold for fold in job.folds if isinstance(fold, FoldResult)]
+    return _evaluate(collect_folds(folds, data.table, job.task), job, data)
+
+
+def _failed(job: WindowEvaluation, error: CwolaError) -> WindowResult:
+    return WindowResult(job.window, job.edges, reason=str(error), training_seed=job.task.training_seed)
+
+
+def _evaluate(fit: CrossFit, job: WindowEvaluation, data: SearchData) -> WindowResult:
+    seed = job.task.training_seed
     passes = working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
     if data.blinded:

@@ -44,6 +44,8 @@ class ScanSummary:
         What is left of the datasets of kind signal, as in `results.json`.
     validation : tuple of dict
         What signal-free samples say of the windows; without those that were not tested.
+    notes : tuple of str
+        What is left out of the results, and how to get it back.
     """
 
     results: tuple[WindowResult, ...]
@@ -52,6 +54,7 @@ class ScanSummary:
     trials: dict[str, int]
     signals: tuple[dict[str, Any], ...] = ()
     validation: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"ScanSummary({len(self.results)} windows{', blinded' if self.blinded else ''}, {self.global_result})"
@@ -120,9 +123,9 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
         folder.save_results(document, keys, further)
     with stage("signals"):
         signals = evaluate_signals(inputs, backend, {key: results[key] for key in keys})
-        limits = _load_limits(inputs, measured)
+        limits, notes = _load_limits(inputs, measured)
         folder.save_results({**document, "signals": signals, **limits}, keys, further)
-    return replace(summary, signals=tuple(signals), validation=tuple(verdicts))
+    return replace(summary, signals=tuple(signals), validation=tuple(verdicts), notes=notes)
 
 
 def _significances(result: WindowResult, names: Sequence[str]) -> list[float | None]:
@@ -130,25 +133,24 @@ def _significances(result: WindowResult, names: Sequence[str]) -> list[float | N
     return [None if (test := found.get(name)) is None else test.z for name in names]
 
 
-def _load_limits(inputs: SearchInputs, corrections: Mapping[str, Mapping[str, NonClosure]]) -> dict[str, Any]:
-    """Read limits that belong to this search; others are left out of the results, and the log says so."""
+def _load_limits(
+    inputs: SearchInputs, corrections: Mapping[str, Mapping[str, NonClosure]]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Read limits that belong to this search, and say which others are left out of the results."""
     folder = inputs.folder
     found = folder.load_limits(inputs.limits_fingerprint(corrections), inputs.samples_fingerprints())
-    known = folder.load_injections()
-    stale = {
-        item["dataset"]
-        for name in ("limits", "sensitivity")
-        for item in known.get(name, [])
-        if item not in found.get(name, [])
-    }
-    if stale:
-        _log.warning(
-            "limits on %s are of other events, settings, plugins, corrections or code than this scan, and are left out "
-            "of results.json. Set them again: `cwola limit --output %s`, and `cwola inject` where it was run.",
-            ", ".join(sorted(stale)),
-            folder.path,
-        )
-    return found
+    known, notes = folder.load_injections(), []
+    for name, command in {"limits": "limit", "sensitivity": "inject"}.items():
+        stale = {item["dataset"] for item in known.get(name, [])} - {item["dataset"] for item in found.get(name, [])}
+        if stale:
+            notes.append(
+                f"What `cwola {command}` found for {', '.join(sorted(stale))} is of other events, settings, plugins, "
+                "corrections or code than this search, and is left out of results.json. Make it again: "
+                f"`cwola {command} --output {folder.path}`."
+            )
+    for note in notes:
+        _log.warning("%s", note)
+    return found, tuple(notes)
 
 
 def _run_windows(

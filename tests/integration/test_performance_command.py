@@ -123,7 +123,7 @@ def test_one_scan_in_one_window(cwola: Cwola, output: Path, tmp_path: Path) -> N
     assert {path.name for path in (copy / "plots").iterdir()} == {"lambda_point.png"}
     folder, config = ResultsFolder(copy), load_config(path=output.parent / "search.toml")
     assert load_performance(folder, config)["scans"]
-    for change in ({"random_state": 5}, {"learning": {"n_folds": 3}}, {"learning": {"method": "supervised"}}):
+    for change in ({"random_state": 5}, {"learning": {"n_folds": 4}}, {"learning": {"method": "supervised"}}):
         other = load_config(path=output.parent / "search.toml", overrides=change)
         assert load_performance(folder, other) == {}
     process = json.loads((copy / "process.json").read_text())

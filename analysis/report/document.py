@@ -236,12 +236,16 @@ def _window(sources: ReportSources, window: Document) -> dict[str, Any]:
         "validation": _validation(window),
         "table": tables.window_table(window, blinded=sources.blinded) if window["selections"] else None,
         "signals": tables.yield_table(sources.results.get("signals", []), window),
-        "diagnostics": [] if window["status"] == "failed" else sources.drawn("diagnostics", result.window.name),
-        "figures": [
-            *sources.drawn("significance", result.window.name),
-            *sources.drawn("spectrum", result.window.name),
-        ],
+        "diagnostics": _drawn(sources, window, result, "diagnostics"),
+        "figures": _drawn(sources, window, result, "significance", "spectrum"),
     }
+
+
+def _drawn(sources: ReportSources, window: Document, result: WindowResult, *places: Place) -> list[Figure]:
+    """Return the figures of one window; none of one that failed."""
+    if window["status"] == "failed":
+        return []
+    return [figure for place in places for figure in sources.drawn(place, result.window.name)]
 
 
 def _validation(window: Document) -> dict[str, Any] | None:

@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from analysis import cli
+from analysis.results import ResultsFolder
 from tests.html_page import by_id, csv_table, downloads, parse_page
 from tests.integration.conftest import Cwola, ToySearch
 
@@ -69,10 +71,7 @@ def results(searched: Path, tmp_path: Path) -> Path:
 def test_a_registered_figure_is_drawn_and_shown_with_its_text_and_rows(
     cwola: Cwola, results: Path, plugin: Path, jobs: int
 ) -> None:
-    from analysis.results import ResultsFolder
-
-    with ResultsFolder(results) as folder:
-        counts = [one.selections[0].n_obs for one in folder.load_results()[1]]
+    counts = [one.selections[0].n_obs for one in ResultsFolder(results).load_results()[1]]
     options = ["--output", results, "--plugin", plugin]
     outcome = cwola("plot", *options, "--only", "counts", "--jobs", jobs)
     assert (outcome.code, outcome.out) == (0, f"1 files in {results / 'plots'}\n"), outcome.err
@@ -100,3 +99,19 @@ def test_two_figures_of_one_name_are_refused(cwola: Cwola, results: Path, plugin
     outcome = cwola("plot", "--output", results, "--plugin", plugin, "--jobs", 1)
     assert outcome.code != 0
     assert "the figures counts have a second 'scan'" in outcome.err
+
+
+def test_its_rows_are_a_table_of_the_hepdata_submission(
+    cwola: Cwola, results: Path, plugin: Path, tmp_path: Path
+) -> None:
+    counts = [one.selections[0].n_obs for one in ResultsFolder(results).load_results()[1]]
+    outcome = cwola("export", "hepdata", "--output", results, "--plugin", plugin, "--to", tmp_path / "hepdata")
+    assert outcome.code == 0, outcome.err
+    submission = tmp_path / "hepdata" / "submission"
+    documents = list(yaml.safe_load_all((submission / "submission.yaml").read_text()))
+    (entry,) = (one for one in documents if one.get("name") == "Counts -of- all windows")
+    assert f"hold {sum(counts):.0f} events" in entry["description"]
+    table = yaml.safe_load((submission / entry["data_file"]).read_text())
+    (column,) = table["dependent_variables"]
+    assert column["header"] == {"name": "observed", "units": "events"}
+    assert [float(one["value"]) for one in column["values"]] == counts

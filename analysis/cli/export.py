@@ -47,11 +47,13 @@ def hepdata(abstract: Path | None, target: Path, output: Path, plugins: tuple[st
     Needs the extra `hepdata`. The submission is checked by the validator of HEPData.
     """
     from analysis.export import export_hepdata
+    from analysis.stages.figures import plugin_tables
 
     text = None if abstract is None else " ".join(abstract.read_text(encoding="utf-8").split())
     with open_results(output, create=False) as folder:
         config = resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
-        n_tables = export_hepdata(folder, config, target, abstract=text)
+        further = plugin_tables(folder, config)
+        n_tables = export_hepdata(folder, config, target, abstract=text, further=further)
     click.echo(f"{n_tables} tables in {target / 'submission'}, for upload {target / 'submission.tar.gz'}")
 
 

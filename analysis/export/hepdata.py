@@ -38,7 +38,14 @@ _REACTION = "P P --> JET JET X"
 _PHRASES = ["Dijet resonance search", "Weak supervision", "CWoLa", "Anomaly detection"]
 
 
-def export_hepdata(folder: ResultsFolder, config: SearchConfig, target: Path, *, abstract: str | None = None) -> int:
+def export_hepdata(
+    folder: ResultsFolder,
+    config: SearchConfig,
+    target: Path,
+    *,
+    abstract: str | None = None,
+    further: Sequence[DataTable] = (),
+) -> int:
     """Write a HEPData submission.
 
     Parameters
@@ -51,6 +58,8 @@ def export_hepdata(folder: ResultsFolder, config: SearchConfig, target: Path, *,
         Gets `submission/` with the YAML files, and `submission.tar.gz` for upload.
     abstract : str, optional
         Of the paper; a text on how the numbers were made otherwise.
+    further : sequence of DataTable
+        Of figures that plugins add.
 
     Returns
     -------
@@ -67,6 +76,7 @@ def export_hepdata(folder: ResultsFolder, config: SearchConfig, target: Path, *,
     _require_library()
     document, windows = folder.load_results()
     tables = collect_tables(document, windows, folder.load_injections(), level=config.statistics.cls_level)
+    tables.extend(further)
     common = [("SQRT(S)", config.background.sqrt_s_gev, "GeV"), *_luminosity(document)]
     text = _comment(document) if abstract is None else abstract
     with new_folder(target) as staged:

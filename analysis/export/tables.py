@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "band_errors",
     "defined",
     "mass_axes",
+    "rows_table",
     "window_axis",
 ]
 
@@ -127,3 +130,37 @@ def _band(expected: Sequence[float | None] | None, reach: int) -> Error:
         return None
     low, median, high = (expected[2 + step] for step in (-reach, 0, reach))
     return None if low is None or median is None or high is None else (low - median, high - median)
+
+
+def rows_table(name: str, description: str, rows: Iterable[Sequence[object]]) -> DataTable | None:
+    """Make a table of rows as a figure has them.
+
+    Parameters
+    ----------
+    name, description : str
+    rows : iterable of sequence
+        The header first, with units in brackets; the first column is the independent variable. None and NaN are
+        undefined.
+
+    Returns
+    -------
+    DataTable or None
+        None where there is no row, or only one column.
+    """
+    header, *values = rows
+    heads = [re.fullmatch(r"(.*?)(?: \[(.*)\])?", str(one)) for one in header]
+    names = [(head[1], head[2] or "") for head in heads if head is not None]
+    if not values or len(names) < 2:
+        return None
+    (first, *others), (axis, *columns) = names, zip(*values, strict=True)
+    places = tuple(one if isinstance(one, (int, float)) else str(one) for one in axis)
+    found = tuple(
+        Column(label, tuple(map(_value, column)), units) for (label, units), column in zip(others, columns, strict=True)
+    )
+    return DataTable(name, description, (Axis(first[0], places, first[1]),), found, ())
+
+
+def _value(value: object) -> Value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return float(value) if isinstance(value, (int, float)) else str(value)

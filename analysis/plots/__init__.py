@@ -3,7 +3,7 @@
 Every `draw_*` takes results and axes, computes nothing but what drawing needs, and returns what it drew.
 """
 
-from analysis.plots.catalogue import FigureSources, save_figures, save_injection_figures
+from analysis.plots.catalogue import register_figures, result_figures, save_figures, save_injection_figures
 from analysis.plots.classifiers.ensemble import (
     CountArtists,
     OverlapArtists,
@@ -26,12 +26,14 @@ from analysis.plots.classifiers.roc import PerformanceArtists, compare_performan
 from analysis.plots.compared.figures import save_comparison
 from analysis.plots.events.control import ControlArtists, draw_control, save_control_figures
 from analysis.plots.events.cutflow import draw_cutflow, draw_n_minus_one
+from analysis.plots.figure import ResultFigure
 from analysis.plots.signals.efficiency_maps import MapArtists, draw_efficiency_map
 from analysis.plots.signals.impacts import ImpactArtists, draw_impacts
 from analysis.plots.signals.mass_limits import MassLimitArtists, PlaneArtists, draw_limit_plane, draw_mass_limits
 from analysis.plots.signals.sensitivity import SensitivityArtists, draw_sensitivity
 from analysis.plots.signals.signal_limits import SignalLimitArtists, draw_signal_limits
 from analysis.plots.signals.strengths import StrengthArtists, draw_strength_efficiencies, draw_strength_limits
+from analysis.plots.sources import FigureSources
 from analysis.plots.style import draw_experiment_label, figure_style, selection_label
 from analysis.plots.validation import PullArtists, ShiftArtists, draw_validation_pulls, draw_validation_shifts
 from analysis.plots.windows.fit_quality import FitQualityArtists, draw_fit_quality
@@ -61,6 +63,7 @@ __all__ = [
     "PerformanceArtists",
     "PlaneArtists",
     "PullArtists",
+    "ResultFigure",
     "ScanArtists",
     "ScoreArtists",
     "SeedArtists",
@@ -108,6 +111,8 @@ __all__ = [
     "draw_validation_pulls",
     "draw_validation_shifts",
     "figure_style",
+    "register_figures",
+    "result_figures",
     "save_comparison",
     "save_control_figures",
     "save_figures",

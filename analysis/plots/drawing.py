@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 from matplotlib import rcParams
 from matplotlib.axes import Axes
@@ -18,9 +18,12 @@ from matplotlib.figure import Figure
 from analysis.compute import Backend, Serial, track
 from analysis.config import PlotConfig
 from analysis.errors import ConfigError, writing
+from analysis.plots.figure import Sketch
 from analysis.plots.style import draw_experiment_label, figure_style
 
-__all__ = ["Sketch", "draw_all", "named", "save_figure"]
+__all__ = ["draw_all", "named", "save_figure"]
+
+S = TypeVar("S", bound=Sketch)
 
 # No dates: the same results give the same files.
 _CANVASES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -31,27 +34,10 @@ _CANVASES: dict[str, tuple[Any, dict[str, Any]]] = {
 """By format: what draws it, and its metadata."""
 
 
-class Sketch(NamedTuple):
-    """A figure that can be drawn, here or in another process.
-
-    Attributes
-    ----------
-    stem : str
-        File name without suffix; up to the first underscore it is the kind of figure.
-    draw : callable
-        Makes the figure from `content`, and returns it with the axes that an experiment's name is written above.
-    content : tuple
-        Picklable values.
-    """
-
-    stem: str
-    draw: Callable[..., tuple[Figure, Axes]]
-    content: tuple[Any, ...]
-
-
 @dataclass(frozen=True)
 class _Task:
-    sketch: Sketch
+    stem: str
+    draw: Callable[[], tuple[Figure, Axes]]
     folder: Path
     config: PlotConfig
 
@@ -97,7 +83,7 @@ def draw_all(
     known = list(sketches)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    tasks = [_Task(sketch, folder, config) for sketch in _chosen(known, only)]
+    tasks = [_Task(one.stem, one.draw, folder, config) for one in _chosen(known, only)]
     results = (backend or Serial()).map(_save, tasks)
     drawn = dict(track(results, total=len(tasks), description="Drawing"))
     kept = {*keep, *(sketch.stem for sketch in known)}
@@ -152,7 +138,7 @@ def _chosen(known: Sequence[Sketch], only: Sequence[str]) -> list[Sketch]:
     return named(known, only)
 
 
-def named(sketches: Iterable[Sketch], patterns: Sequence[str]) -> list[Sketch]:
+def named(sketches: Iterable[S], patterns: Sequence[str]) -> list[S]:
     """Choose by stem or kind, with `*` and `?` as in a shell; all where there is no pattern."""
     return [one for one in sketches if not patterns or any(_matches(one, pattern) for pattern in patterns)]
 
@@ -162,8 +148,8 @@ def _matches(sketch: Sketch, pattern: str) -> bool:
 
 
 def _save(task: _Task) -> list[Path]:
-    sketch, config = task.sketch, task.config
+    config = task.config
     with figure_style(config.style):
-        figure, ax = sketch.draw(*sketch.content)
+        figure, ax = task.draw()
         draw_experiment_label(config, ax=ax)
-        return save_figure(figure, task.folder, sketch.stem, config.formats)
+        return save_figure(figure, task.folder, task.stem, config.formats)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, selection_label, selection_styles, series_line
+from analysis.results.numbers import z_value
 
 __all__ = [
     "PullArtists",
@@ -180,7 +182,7 @@ def draw_validation_shifts(windows: Sequence[Document], *, ax: Axes) -> ShiftArt
     return ShiftArtists(points, _write_verdicts(windows, ax), legend)
 
 
-def validation_figures(windows: Sequence[Document]) -> Iterator[Sketch]:
+def validation_figures(windows: Sequence[Document]) -> Iterator[ResultFigure]:
     """List the figure `validation`, where anything was tested.
 
     Parameters
@@ -190,10 +192,17 @@ def validation_figures(windows: Sequence[Document]) -> Iterator[Sketch]:
 
     Yields
     ------
-    Sketch
+    ResultFigure
     """
     if standardised(windows) or any(window["combined"] for window in windows):
-        yield Sketch("validation", _validation, (windows,))
+        yield ResultFigure(
+            "validation",
+            partial(_validation, windows),
+            "Signal-free samples: z, and its shift by window",
+            partial(validation_alt, windows),
+            partial(validation_rows, windows),
+            "validation",
+        )
 
 
 def _validation(windows: Sequence[Document]) -> tuple[Figure, Axes]:
@@ -237,3 +246,35 @@ def _write_verdicts(windows: Sequence[Document], ax: Axes) -> dict[str, Text]:
         )
         for row, window in enumerate(windows)
     }
+
+
+def validation_alt(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """Describe the tests on signal-free samples."""
+    sources: dict[str, list[float]] = {}
+    for window in verdicts:
+        for source in window["sources"]:
+            known = [one["z"] for one in source["selections"] if one["z"] is not None]
+            sources.setdefault(source["source"], []).extend(known)
+    tests = [
+        f"{name} {len(values)} tests, mean z {z_value(sum(values) / len(values))}"
+        for name, values in sources.items()
+        if values
+    ]
+    judged = [f"{one['window'].replace('-', '–')} GeV {one['verdict']}" for one in verdicts]
+    return (
+        f"Distribution of z on signal-free samples beside the unit Gaussian: {'; '.join(tests)}. Shift of z in each "
+        f"window with its verdict: {', '.join(judged)}."
+    )
+
+
+def validation_rows(verdicts: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Rows of the signal-free tests: by window, source and selection; the source "all" is their combination."""
+    keys = ("z", "z_error", "delta", "delta_error", "shift", "shift_error")
+    yield "window", "verdict", "source", "selection", *keys
+    for window in verdicts:
+        for name, found in [
+            *((one["source"], one["selections"]) for one in window["sources"]),
+            ("all", window["combined"]),
+        ]:
+            for one in found:
+                yield window["window"], window["verdict"], name, one["name"], *(one.get(key) for key in keys)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis.config import SearchConfig
-from analysis.report import alternatives, data, diagnostic_figures, search_figures, settings, signal_tables, tables
+from analysis.report import settings, signal_tables, tables
 from analysis.report.figures import Figure, load_figure
-from analysis.report.numbers import Table, interval, percent
-from analysis.report.words import DECIDED, RULE_NAMES, search_verdict, selection_text, window_text
+from analysis.report.numbers import Table
+from analysis.report.words import DECIDED, search_verdict
 from analysis.results import ResultsFolder
 from analysis.results.notes import blinding_note, selection_notes
+from analysis.results.numbers import interval, percent
 from analysis.results.performance import load_performance
+from analysis.results.words import window_text
 from analysis.search.values import WindowResult
-from analysis.signals.shapes import SignalSpectra, signal_shapes
+from analysis.signals.shapes import SignalSpectra
+
+if TYPE_CHECKING:
+    from analysis.plots.figure import Place, ResultFigure
 
 __all__ = ["ReportSources", "report_context"]
 
@@ -92,10 +98,36 @@ class ReportSources:
         """Whether anything that is observed inside the windows is withheld."""
         return bool(self.results["blinded"])
 
-    def figure(self, stem: str, title: str, alt: str, rows: Iterator[data.Row]) -> list[Figure]:
-        """Return a figure, or nothing where it was not drawn."""
-        found = load_figure(self.plots, stem, title=title, alt=alt, rows=rows)
-        return [] if found is None else [found]
+    @cached_property
+    def figures(self) -> list[ResultFigure]:
+        """All that could have been drawn."""
+        from analysis.plots.catalogue import result_figures
+        from analysis.plots.sources import FigureSources
+
+        limits = self.results.get("limits", [])
+        known = {one["dataset"] for one in limits}
+        return result_figures(
+            FigureSources(
+                results=self.results,
+                windows=self.windows,
+                injections={
+                    "limits": limits,
+                    # Those on disk may be of another search.
+                    "injections": [one for one in self.injections.get("injections", []) if one["dataset"] in known],
+                    "sensitivity": self.results.get("sensitivity", []),
+                },
+                diagnostics=self.diagnostics,
+                performance={"scans": self.performance},
+                signal_spectra=self.signal_spectra,
+                validation=self.verdicts,
+                blinded=self.blinded,
+            )
+        )
+
+    def drawn(self, place: Place, subject: str = "") -> list[Figure]:
+        """Return the figures of a section, or of one part of it, as far as they were drawn."""
+        chosen = (one for one in self.figures if (one.place, one.subject) == (place, subject))
+        return [found for one in chosen if (found := load_figure(self.plots, one)) is not None]
 
 
 def _without_observed(results: Document, injections: Document) -> tuple[Document, Document]:
@@ -134,14 +166,12 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
         "validity": _validity(results["windows"]),
         "notes": _notes(sources),
         "overview": tables.overview_table(results),
-        "scan_figures": [] if sources.blinded else search_figures.overview_figures(sources.figure, results),
-        "fit_figures": search_figures.fit_figures(sources.figure, results["windows"]),
-        "classifier_figures": [
-            *diagnostic_figures.classifier_figures(sources.figure, sources.diagnostics),
-            *diagnostic_figures.scan_figures(sources.figure, sources.performance),
-        ],
-        "validation_figures": search_figures.validation_figures(sources.figure, sources.verdicts),
-        "stitched_figures": search_figures.stitched_figures(sources.figure, results["windows"], sources.windows),
+        "scan_figures": sources.drawn("overview"),
+        "fit_figures": sources.drawn("fits"),
+        "classifier_figures": sources.drawn("classifiers"),
+        "validation_figures": sources.drawn("validation"),
+        "stitched_figures": sources.drawn("stitched"),
+        "further_figures": sources.drawn("further"),
         "windows": [_window(sources, window) for window in results["windows"]],
         "limits": _limits(sources),
         "cutflow": _cutflow(sources),
@@ -208,17 +238,16 @@ def _window(sources: ReportSources, window: Document) -> dict[str, Any]:
         "validation": _validation(window),
         "table": tables.window_table(window, blinded=sources.blinded) if window["selections"] else None,
         "signals": tables.yield_table(sources.results.get("signals", []), window),
-        "diagnostics": diagnostic_figures.window_diagnostics(sources.figure, sources.diagnostics, window),
-        "figures": [
-            *search_figures.significance_figures(sources.figure, window),
-            *(
-                figure
-                for one in window["selections"]
-                if one["fit"] is not None
-                for figure in _spectrum(sources, window, one, result)
-            ),
-        ],
+        "diagnostics": _drawn(sources, window, result, "diagnostics"),
+        "figures": _drawn(sources, window, result, "significance", "spectrum"),
     }
+
+
+def _drawn(sources: ReportSources, window: Document, result: WindowResult, *places: Place) -> list[Figure]:
+    """Return the figures of one window; none of one that failed."""
+    if window["status"] == "failed":
+        return []
+    return [figure for place in places for figure in sources.drawn(place, result.window.name)]
 
 
 def _validation(window: Document) -> dict[str, Any] | None:
@@ -239,109 +268,28 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _spectrum(sources: ReportSources, window: Document, selection: Document, result: WindowResult) -> list[Figure]:
-    name, signals = selection["name"], sources.results.get("signals", [])
-    shapes = signal_shapes(result.window, name, signals, sources.signal_spectra, blinded=sources.blinded)
-    return sources.figure(
-        f"spectrum_{result.window.name}_{name}",
-        f"{window_text(window)}, {selection_text(name)}",
-        alternatives.spectrum_alt(window, selection, shapes),
-        data.spectrum_rows(result, name, blinded=sources.blinded, signals=shapes),
-    )
-
-
 def _limits(sources: ReportSources) -> dict[str, Any]:
     results, blinded = sources.results, sources.blinded
     limits = results.get("limits", [])
     return {
         "rules": signal_tables.rules_table(limits, blinded=blinded),
-        "rule_figures": [figure for rule in _rules(limits) for figure in _rule_figures(sources, rule)],
-        "signals": [figure for scan in _scans(sources) for figure in _injection_figures(sources, scan)],
+        "rule_figures": sources.drawn("limits"),
+        "signals": sources.drawn("injections"),
         "sensitivity": signal_tables.sensitivity_table(results.get("sensitivity", [])),
-        "sensitivity_figures": [
-            figure
-            for one in results.get("sensitivity", [])
-            if one["reason"] is None
-            for figure in _sensitivity_figures(sources, one)
-        ],
+        "sensitivity_figures": sources.drawn("sensitivity"),
         "fixed": signal_tables.fixed_table(results.get("signals", []), blinded=blinded),
-        "visible_figures": _visible_figures(sources),
+        "visible_figures": sources.drawn("visible"),
     }
-
-
-def _rules(limits: Sequence[Document]) -> list[str]:
-    return list(dict.fromkeys(one["rule"] for one in limits if one["reason"] is None))
-
-
-def _rule_figures(sources: ReportSources, rule: str) -> Iterator[Figure]:
-    """Figures of all signals by one rule: side by side, against m_A, and in planes of m_B and m_C."""
-    limits, name = sources.results["limits"], RULE_NAMES.get(rule, rule)
-    titles = {"signals": "Limits on all signals", "mA": "Limits against m_A", "plane": "Limits against m_B and m_C"}
-    for kind, title in titles.items():
-        for stem in sorted({path.stem for path in sources.plots.glob(f"limits_{kind}_*")}):
-            if stem.endswith(f"_{rule}"):
-                masses = stem.removeprefix(f"limits_{kind}_").removesuffix(rule).strip("_").replace("_", ", ")
-                text = f"{title}{', ' + masses if masses else ''} by the rule {name}"
-                alt, rows = alternatives.signal_limits_alt(limits, rule), data.signal_limit_rows(limits, rule)
-                yield from sources.figure(stem, text, alt, rows)
-
-
-def _scans(sources: ReportSources) -> list[Document]:
-    """Return the injections that the limits are from: those on disk may be of another search."""
-    known = {one["dataset"] for one in sources.results.get("limits", [])}
-    return [scan for scan in sources.injections.get("injections", []) if scan["dataset"] in known]
-
-
-def _injection_figures(sources: ReportSources, scan: Document) -> Iterator[Figure]:
-    dataset = scan["dataset"]
-    yield from sources.figure(
-        f"efficiency_{dataset}",
-        f"{dataset}: efficiency and limit against the injected strength",
-        alternatives.strength_alt(scan),
-        data.strength_rows(scan),
-    )
-    for name in dict.fromkeys(one["selection"] for one in scan["candidates"]):
-        yield from sources.figure(
-            f"map_{dataset}_{name}",
-            f"{dataset}: what passes {selection_text(name)}, against the jet masses",
-            alternatives.map_alt(scan, name),
-            data.map_rows(scan, name),
-        )
-
-
-def _sensitivity_figures(sources: ReportSources, found: Document) -> list[Figure]:
-    return sources.figure(
-        f"sensitivity_{found['dataset']}",
-        f"{found['dataset']}: significance of hidden signal",
-        alternatives.sensitivity_alt(found),
-        data.sensitivity_rows(found),
-    )
-
-
-def _visible_figures(sources: ReportSources) -> list[Figure]:
-    windows = sources.results["windows"]
-    selections = [one for window in windows for one in window["selections"] if one["limit"] is not None]
-    return [
-        figure
-        for name in dict.fromkeys(one["name"] for one in selections)
-        for figure in sources.figure(
-            f"limits_{name}",
-            f"Limits on visible events, {selection_text(name)}",
-            alternatives.limits_alt(windows, name),
-            data.limit_rows(windows, name),
-        )
-    ]
 
 
 def _cutflow(sources: ReportSources) -> dict[str, Any]:
     results = sources.results
     cutflow, alone = results["cutflow"], results.get("n_minus_one", {})
-    figure = sources.figure("cutflow", "Cutflow and N−1", alternatives.cutflow_alt(cutflow), data.cutflow_rows(results))
     return {
         "datasets": tables.datasets_table(sources.process),
         "table": tables.cutflow_table(cutflow),
         "n_minus_one": tables.n_minus_one_table(cutflow, alone) if any(alone.values()) else None,
-        "figures": figure,
+        "figures": sources.drawn("cutflow"),
     }
 
 
@@ -350,7 +298,7 @@ def _impacts(sources: ReportSources) -> list[dict[str, Any]]:
         {
             "dataset": one["dataset"],
             "tables": signal_tables.impact_tables(one),
-            "figures": search_figures.impact_figures(sources.figure, one),
+            "figures": sources.drawn("impacts", one["dataset"]),
         }
         for one in sources.results.get("signals", [])
     ]

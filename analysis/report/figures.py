@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis.errors import ResultsError
-from analysis.report.data import Row, csv_text
+
+if TYPE_CHECKING:
+    from analysis.plots.figure import ResultFigure
 
 __all__ = ["Download", "Figure", "load_figure"]
 
@@ -74,17 +76,13 @@ class Figure:
         return self.size is not None and self.size[0] > _WIDE
 
 
-def load_figure(folder: Path, stem: str, *, title: str, alt: str, rows: Iterable[Row]) -> Figure | None:
+def load_figure(folder: Path, figure: ResultFigure) -> Figure | None:
     """Read a figure from disk.
 
     Parameters
     ----------
     folder : pathlib.Path
-    stem : str
-        File name without suffix.
-    title, alt : str
-    rows : iterable of sequence
-        Its data, the header first.
+    figure : ResultFigure
 
     Returns
     -------
@@ -96,6 +94,9 @@ def load_figure(folder: Path, stem: str, *, title: str, alt: str, rows: Iterable
     ResultsError
         If a file cannot be read.
     """
+    from analysis.plots.figure import csv_text
+
+    stem = figure.stem
     files = {suffix: path for suffix in ("svg", "png", "pdf") if (path := folder / f"{stem}.{suffix}").is_file()}
     if not files:
         return None
@@ -103,13 +104,13 @@ def load_figure(folder: Path, stem: str, *, title: str, alt: str, rows: Iterable
     shown = next((suffix for suffix in _SHOWN if suffix in contents), None)
     saved = "pdf" if "pdf" in contents else shown or "pdf"
     downloads = (
-        Download("Data (CSV)", f"{stem}.csv", _uri("csv", csv_text(rows).encode())),
+        Download("Data (CSV)", f"{stem}.csv", _uri("csv", csv_text(figure.rows()).encode())),
         Download(f"Figure ({saved.upper()})", f"{stem}.{saved}", _uri(saved, contents[saved])),
     )
     return Figure(
         stem,
-        title,
-        alt,
+        figure.title,
+        figure.alternative(),
         None if shown is None else _uri(shown, contents[shown]),
         struct.unpack(">II", contents["png"][_PNG_SIZE]) if shown == "png" else None,
         downloads,

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from analysis.config import SearchConfig
-from analysis.report.numbers import NOTHING, Cell, Table, count
+from analysis.report.numbers import Cell, Table
+from analysis.results.numbers import NOTHING, count
 
 __all__ = [
     "changed_table",

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from analysis.report.numbers import NOTHING, SPACE, Cell, Table, interval, number, percent, with_error
-from analysis.report.words import RULE_NAMES, selection_text
+from analysis.report.numbers import Cell, Table
+from analysis.results.numbers import NOTHING, SPACE, interval, number, percent, with_error
+from analysis.results.words import RULE_NAMES, selection_text
 
 __all__ = ["fixed_table", "headline_limits", "impact_tables", "rules_table", "sensitivity_table"]
 

@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from analysis.report.numbers import (
-    NOTHING,
-    Cell,
-    Table,
-    count,
-    interval,
-    number,
-    p_value,
-    percent,
-    setting,
-    with_error,
-    z_value,
-)
-from analysis.report.words import SIGNIFICANT, selection_text, total_error, window_text
+from analysis.report.numbers import Cell, Table
+from analysis.report.words import SIGNIFICANT
 from analysis.results.documents import cut_order
+from analysis.results.numbers import NOTHING, count, interval, number, p_value, percent, setting, with_error, z_value
+from analysis.results.words import selection_text, total_error, window_text
 
 __all__ = [
     "cutflow_table",

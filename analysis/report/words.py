@@ -1,30 +1,26 @@
-"""The verdict of a search in sentences, and what its parts are called."""
+"""The verdict of a search in sentences, with what the validation says of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from scipy import stats
 
-from analysis.learning import ARGOS
-from analysis.report.numbers import SPACE, count, interval, p_value, with_error, z_value
+from analysis.results.numbers import count, p_value, with_error, z_value
+from analysis.results.words import (
+    Excess,
+    global_text,
+    is_bound,
+    largest_excess,
+    selection_text,
+    total_error,
+    window_text,
+)
 from analysis.statistics import GlobalResult
 
-__all__ = [
-    "DECIDED",
-    "RULE_NAMES",
-    "SIGNIFICANT",
-    "Excess",
-    "Verdict",
-    "global_text",
-    "largest_excess",
-    "search_verdict",
-    "selection_text",
-    "total_error",
-    "window_text",
-]
+__all__ = ["DECIDED", "SIGNIFICANT", "Verdict", "search_verdict"]
 
 SIGNIFICANT = 3.0
 """From this global significance on the verdict speaks of a significant excess."""
@@ -32,12 +28,6 @@ SIGNIFICANT = 3.0
 DECIDED = {"before-scan": "before it was searched", "after-scan": "after it had been searched"}
 """When a verdict of the validation was reached."""
 
-RULE_NAMES = {
-    "inclusive": "inclusive dijet search",
-    "fixed-efficiency": "naive (fixed efficiency)",
-    "atlas-2020": "atlas-2020",
-    "atlas-2025": "atlas-2025",
-}
 
 Document = Mapping[str, Any]
 
@@ -57,56 +47,6 @@ class Verdict:
     kind: str
     headline: str
     sentences: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Excess:
-    """One look; `selection` holds the numbers of the first training."""
-
-    window: Document
-    selection: Document
-    z: float
-    seed: int
-
-
-def selection_text(name: str) -> str:
-    """Return what a selection is called: "eff_0.05" is "efficiency 5 %"."""
-    if name == ARGOS:
-        return "efficiency by ARGOS"
-    try:
-        return f"efficiency{SPACE}{100 * float(name.removeprefix('eff_')):.4g}{SPACE}%"
-    except ValueError:
-        return name.replace("_", " ")
-
-
-def window_text(window: Document) -> str:
-    """Return the range of a window with its unit."""
-    return f"{interval(window['signal'])}{SPACE}GeV"
-
-
-def total_error(selection: Document) -> float | None:
-    """Error of the background from the fit, and from its correction where there is one, events."""
-    error: float | None = selection["background_error"]
-    correction = selection.get("non_closure")
-    if error is None or correction is None:
-        return error
-    uncorrected = (selection["background"] or 0.0) / (1 + correction["delta"])
-    return float((error**2 + (correction["error"] * uncorrected) ** 2) ** 0.5)
-
-
-def largest_excess(windows: Sequence[Document]) -> Excess | None:
-    """Return the look with the largest significance, over windows, selections and trainings; None without any."""
-    return max(_looks(windows), key=lambda look: look.z, default=None)
-
-
-def _looks(windows: Sequence[Document]) -> Iterator[Excess]:
-    for window in windows:
-        for selection in window["selections"]:
-            spread = (selection.get("seeds") or {}).get("z")
-            values = [selection["z"]] if spread is None else spread["values"]
-            for seed, z in enumerate(values):
-                if z is not None:
-                    yield Excess(window, selection, z, seed)
 
 
 def search_verdict(results: Document) -> Verdict:
@@ -155,7 +95,7 @@ def _kind(z: float, found: GlobalResult) -> tuple[str, str]:
         return "none", "No excess"
     if found.p0 is not None and found.p0 <= stats.norm.sf(SIGNIFICANT):
         return "excess", "Significant excess"
-    if z >= SIGNIFICANT and (found.p0 is None or _is_bound(found)):
+    if z >= SIGNIFICANT and (found.p0 is None or is_bound(found)):
         return "excess", "Excess whose global significance is not known well"
     return "none", "No significant excess"
 
@@ -163,7 +103,7 @@ def _kind(z: float, found: GlobalResult) -> tuple[str, str]:
 def _total(found: GlobalResult) -> str:
     if found.p0 is None:
         return "no global significance"
-    at_most, at_least = ("≤", "≥") if _is_bound(found) else ("=", "=")
+    at_most, at_least = ("≤", "≥") if is_bound(found) else ("=", "=")
     value = f"p₀ {at_most} {p_value(found.p0)}" if found.z is None else f"z {at_least} {z_value(found.z)}"
     return f"global {value} ({found.method_text})"
 
@@ -175,19 +115,3 @@ def _counts(largest: Excess) -> list[str]:
     background = with_error(selection["background"], total_error(selection))
     sentence = f"There {count(selection['n_obs'])} events are observed and {background} expected from background"
     return [f"{sentence} (local p₀ = {p_value(selection['p0'])})."]
-
-
-def global_text(results: Document) -> str:
-    """Say what the global p-value is and what it accounts for."""
-    found, trials = GlobalResult(**results["global"]), results["trials"]
-    if found.p0 is None:
-        return "There is no global p-value."
-    looks = f"{trials['total']} looks ({trials['windows']} windows, {trials['selections']} selections"
-    looks += f", {trials['seeds']} trainings)" if trials.get("seeds", 1) > 1 else ")"
-    worth = "" if found.effective_trials is None else f", worth {found.effective_trials:.0f} independent ones"
-    relation = "≤" if _is_bound(found) else "="
-    return f"The global p₀ {relation} {p_value(found.p0)} accounts for {looks}{worth}."
-
-
-def _is_bound(found: GlobalResult) -> bool:
-    return "upper-bound" in found.method

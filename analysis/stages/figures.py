@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
+from analysis.core.plugins import active_plugins
+from analysis.export.tables import DataTable, rows_table
 from analysis.results import ResultsFolder
 from analysis.results.comparison import ComparedSearch, distinct_labels, require_common_windows
 from analysis.results.performance import load_performance
@@ -17,7 +19,7 @@ from analysis.stages.inputs import stage
 if TYPE_CHECKING:
     from analysis.plots import FigureSources
 
-__all__ = ["compare", "figure_sources", "plot", "plot_injections", "report"]
+__all__ = ["compare", "figure_sources", "plot", "plot_injections", "plugin_tables", "report"]
 
 
 def plot(
@@ -181,3 +183,28 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
         validation=folder.load_shown_verdicts(results.get("windows", ())),
         blinded=blinded or results["blinded"],
     )
+
+
+def plugin_tables(folder: ResultsFolder, config: SearchConfig) -> list[DataTable]:
+    """Make tables of the figures that plugins add; the numbers of all others have tables of their own.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    config : SearchConfig
+        Blinds more than the results are, where it says so.
+
+    Returns
+    -------
+    list of DataTable
+        Without figures that have no rows.
+    """
+    added = {name for plugin in active_plugins() for name in plugin.adds.get("figure", ())}
+    if not added:
+        return []
+    from analysis.plots.catalogue import FIGURES
+
+    sources = figure_sources(folder, config)
+    figures = (figure for name in FIGURES if name in added for figure in FIGURES[name](sources))
+    tables = (rows_table(one.title, one.alternative(), one.rows()) for one in figures)
+    return [table for table in tables if table is not None]

@@ -14,7 +14,7 @@ import click
 
 from analysis.compute import open_backend
 from analysis.config import load_config
-from analysis.plots.catalogue import save_figures, sketches
+from analysis.plots.catalogue import result_figures, save_figures
 from analysis.plots.drawing import draw_all
 from analysis.report import ReportSources, render_report, report_context
 from analysis.results import ResultsFolder
@@ -29,14 +29,14 @@ def main(results: Path, jobs: int) -> None:
     folder = ResultsFolder(results)
     config = load_config(path=folder.config)
     sources = figure_sources(folder, config)
-    known = sketches(sources)
+    known = result_figures(sources)
     with tempfile.TemporaryDirectory() as place:
         draw_all(known[:1], Path(place), config.plots)  # fonts are read
         seconds: dict[str, list[float]] = defaultdict(list)
-        for sketch in known:
+        for figure in known:
             start = time.process_time()
-            draw_all([sketch], Path(place), config.plots)
-            seconds[sketch.stem.split("_")[0]].append(time.process_time() - start)
+            draw_all([figure], Path(place), config.plots)
+            seconds[figure.stem.split("_")[0]].append(time.process_time() - start)
         for kind, found in seconds.items():
             click.echo(
                 f"{kind:14s} {len(found):3d} figures, mean {sum(found) / len(found):.2f} s, max {max(found):.2f} s"

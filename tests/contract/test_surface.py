@@ -54,6 +54,10 @@ def test_search_and_statistics_need_neither_coffea_nor_matplotlib() -> None:
     assert not {"coffea", "uproot", "awkward", "matplotlib"} & imported_by("import analysis.search.scan")
 
 
+def test_a_report_needs_matplotlib_only_when_it_is_written() -> None:
+    assert "matplotlib" not in imported_by("import analysis.report")
+
+
 def test_the_version_of_the_package_is_that_of_the_distribution() -> None:
     from importlib.metadata import version
 

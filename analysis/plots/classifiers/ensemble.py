@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
-from analysis.plots.drawing import Sketch
 from analysis.plots.style import PALETTE, SelectionStyle, selection_label, selection_styles
-from analysis.regions import window_name
 
 __all__ = [
     "CountArtists",
@@ -28,7 +25,6 @@ __all__ = [
     "draw_score_spread",
     "draw_scores",
     "draw_seeds",
-    "ensemble_figures",
 ]
 
 Array = NDArray[np.float64]
@@ -330,53 +326,3 @@ def _set_selections(section: Mapping[str, Any], ax: Axes) -> None:
     ax.tick_params(axis="x", which="both", length=0)
     ax.minorticks_off()  # they take a third of the time
     ax.set(xlim=(-0.5, len(names) - 0.5), xlabel="Selection efficiency")
-
-
-def ensemble_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
-    """List the figures of `diagnostics.json`.
-
-    Parameters
-    ----------
-    windows : sequence of mapping
-        "windows" of the document.
-
-    Yields
-    ------
-    Sketch
-        `ensemble_<window>`, and `seeds_<window>` where a window was trained several times.
-    """
-    for one in windows:
-        section, (low, high) = one.get("ensemble"), one["window"]["signal"]
-        if section:
-            title = f"{low:g}–{high:g} GeV"
-            yield Sketch(f"ensemble_{window_name((low, high))}", _ensemble, (section, title))
-            if section["seeds"]:
-                yield Sketch(f"seeds_{window_name((low, high))}", _seeds, (section, title))
-
-
-def _ensemble(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
-    several = section["n_members"] > 1
-    figure = Figure(figsize=(15.0, 11.5) if several else (8.5, 6.5))
-    panels = figure.subplots(*((2, 2) if several else (1, 1)), squeeze=False).ravel()
-    left, bottom = (0.075, 0.07) if several else (0.13, 0.13)
-    figure.subplots_adjust(left, bottom, 0.98, 0.955 if several else 0.93, wspace=0.2, hspace=0.2)
-    draw_scores(section, ax=panels[0])
-    if several:
-        if section["profile"] is None:  # all events have the same score
-            panels[1].set_axis_off()
-        else:
-            draw_score_spread(section, ax=panels[1])
-        draw_member_counts(section, ax=panels[2])
-        draw_overlaps(section, ax=panels[3])
-    members = f"{section['n_members']} members" if several else "one member"
-    part = "" if section["fraction"] == 1 else f", {100 * section['fraction']:.2g}% of the events"
-    panels[1 if several else 0].set_title(f"{title}, {members}{part}", loc="right")
-    return figure, panels[0]
-
-
-def _seeds(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(11.5, 6.5), layout="constrained")
-    ax = figure.subplots()
-    draw_seeds(section, ax=ax)
-    ax.set_title(title, loc="right")
-    return figure, ax

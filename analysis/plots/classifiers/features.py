@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 
 from analysis.events.schema import FeatureSpec
 from analysis.histograms.control import axis_label
-from analysis.plots.drawing import Sketch
 from analysis.plots.events.control import italic
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import add_heading, add_panels, simplify_ticks, window_title
 from analysis.plots.style import PALETTE, format_p_value, selection_label
 from analysis.regions import window_name
+from analysis.results.numbers import interval, p_value
 
 __all__ = ["FeatureArtists", "draw_feature", "feature_figures", "usable_selection"]
 
@@ -62,15 +64,20 @@ class FeatureArtists:
     cut: ErrorbarContainer | None
 
 
-def feature_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+def feature_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
     """List `features_<window>`, from the documents of `diagnostics.json`."""
     for one in windows:
-        if "features" in one:
+        if section := one.get("features"):
             low, high = one["window"]["signal"]
-            yield Sketch(
-                f"features_{window_name((low, high))}",
-                _figure,
-                (one["features"]["features"], (low, high), one["blinded"]),
+            name = window_name((low, high))
+            yield ResultFigure(
+                f"features_{name}",
+                partial(_figure, section["features"], (low, high), one["blinded"]),
+                f"{interval((low, high))} GeV: features in window and sidebands, and after a cut",
+                partial(_features_alt, section),
+                partial(feature_rows, section),
+                "diagnostics",
+                name,
             )
 
 
@@ -223,3 +230,28 @@ def _legend(figure: Figure, panels: Sequence[Sequence[Axes]], features: Sequence
         fontsize="medium",
         borderaxespad=0.2,
     )
+
+
+def _features_alt(section: Mapping[str, Any]) -> str:
+    tests = [
+        f"{feature['name']} {p_value(feature['original']['difference']['p_value'])}"
+        for feature in section["features"]
+        if feature["original"]["difference"] is not None
+    ]
+    compared = f" p-values of window against sidebands: {', '.join(tests)}." if tests else ""
+    return f"Distributions of the features in the window, in its sidebands and after a cut.{compared}"
+
+
+def feature_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the distributions of all features: one per feature, region or selection, and bin."""
+    yield "feature", "unit", "decorrelated", "events", "bin low", "bin high", "sum of weights", "sum of squared weights"
+    for feature in section["features"]:
+        for scaled, found in ((False, feature["original"]), (True, feature["scaled"])):
+            if found is None:
+                continue
+            for name, histogram in (found["regions"] | found["selections"]).items():
+                bins = zip(
+                    found["edges"], found["edges"][1:], histogram["values"], histogram["variances"], strict=False
+                )
+                for row in bins:
+                    yield feature["name"], "" if scaled else feature["unit"], scaled, name, *row

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from analysis.plots.classifiers.ensemble import ensemble_figures
+from analysis.plots.classifiers.ensemble_figures import ensemble_figures
 from analysis.plots.classifiers.features import feature_figures
 from analysis.plots.classifiers.importance import importance_figures
 from analysis.plots.classifiers.mass_maps import mass_figures
 from analysis.plots.classifiers.roc import performance_figures
 from analysis.plots.classifiers.sculpting import sculpting_figures
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure
 
 __all__ = ["diagnostic_figures"]
 
-_FAMILIES: tuple[Callable[[Sequence[Mapping[str, Any]]], Iterator[Sketch]], ...] = (
+_FAMILIES: tuple[Callable[[Sequence[Mapping[str, Any]]], Iterator[ResultFigure]], ...] = (
     feature_figures,
     mass_figures,
     sculpting_figures,
@@ -26,7 +26,7 @@ _FAMILIES: tuple[Callable[[Sequence[Mapping[str, Any]]], Iterator[Sketch]], ...]
 """One a section."""
 
 
-def diagnostic_figures(windows: Sequence[Mapping[str, Any]], *, blinded: bool = False) -> Iterator[Sketch]:
+def diagnostic_figures(windows: Sequence[Mapping[str, Any]], *, blinded: bool = False) -> Iterator[ResultFigure]:
     """List the figures that there are data for.
 
     Parameters

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
 from analysis.plots.classifiers.importance import feature_label
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, plain, selection_styles
+from analysis.results.numbers import interval, number, percent
 
 __all__ = [
     "SubsetArtists",
@@ -215,19 +218,34 @@ def _bars(scan: Mapping[str, Any]) -> str:
 
 def performance_scan_figures(
     document: Mapping[str, Any],
-) -> Iterator[Sketch]:
+) -> Iterator[ResultFigure]:
     """List the figures of `performance.json`.
 
     Yields
     ------
-    Sketch
+    ResultFigure
         `lambda_<signal>` and `subsets_<signal>`.
     """
     for scan in document.get("scans", ()):
+        where = f"{scan['signal']} in {interval(scan['window']['signal'])} GeV"
         if scan["simulation_weight"]:
-            yield Sketch(f"lambda_{scan['signal']}", _weights, (scan,))
+            yield ResultFigure(
+                f"lambda_{scan['signal']}",
+                partial(_weights, scan),
+                f"{where}: gain against the weight λ of the simulation",
+                partial(_weights_alt, scan),
+                partial(weight_rows, scan),
+                "classifiers",
+            )
         if scan["subsets"]:
-            yield Sketch(f"subsets_{scan['signal']}", _features, (scan,))
+            yield ResultFigure(
+                f"subsets_{scan['signal']}",
+                partial(_features, scan),
+                f"{where}: gain from each feature",
+                partial(_subsets_alt, scan),
+                partial(subset_rows, scan),
+                "classifiers",
+            )
 
 
 def _weights(scan: Mapping[str, Any]) -> tuple[Figure, Axes]:
@@ -256,3 +274,51 @@ def _features(scan: Mapping[str, Any]) -> tuple[Figure, Axes]:
 def _title(scan: Mapping[str, Any]) -> str:
     low, high = scan["window"]["signal"]
     return f"{plain(scan['signal'])}, {low:g}–{high:g} GeV"
+
+
+def _medians(measured: Sequence[Mapping[str, Any]], name: str, column: int, further: str | None = None) -> str:
+    labels = [" ".join(str(one[key]) for key in (name, further) if key and one[key] is not None) for one in measured]
+    values = [number(median(row[column] for row in one["sic"])) for one in measured]
+    return ", ".join(f"{label} {value}" for label, value in zip(labels, values, strict=True))
+
+
+def weight_rows(scan: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the scan of λ, one per value and training."""
+    yield "weight of the simulation", "training", *_measured_columns(scan)
+    for one in scan["simulation_weight"]:
+        for training, values in enumerate(_measured(one)):
+            yield one["weight"], training, *values
+
+
+def subset_rows(scan: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of what each feature adds, one per set of features and training."""
+    yield "features", "feature", "training", *_measured_columns(scan)
+    for one in scan["subsets"]:
+        for training, values in enumerate(_measured(one)):
+            yield one["use"], one["feature"], training, *values
+
+
+def _measured_columns(scan: Mapping[str, Any]) -> list[str]:
+    cuts = [f"SIC at background efficiency {value:g}" for value in scan["background_efficiencies"]]
+    return [*cuts, "area under the ROC curve", "area, window against sidebands"]
+
+
+def _measured(one: Mapping[str, Any]) -> Iterator[Row]:
+    for sic, auc, flat in zip(one["sic"], one["auc"], one["window_sideband_auc"], strict=True):
+        yield *sic, auc, flat
+
+
+def _weights_alt(scan: Mapping[str, Any]) -> str:
+    found, column = _tightest(scan)
+    return f"Weight and {found}: {_medians(scan['simulation_weight'], 'weight', column)}."
+
+
+def _subsets_alt(scan: Mapping[str, Any]) -> str:
+    found, column = _tightest(scan)
+    return f"Features and {found}: {_medians(scan['subsets'], 'use', column, 'feature')}."
+
+
+def _tightest(scan: Mapping[str, Any]) -> tuple[str, int]:
+    tight = min(scan["background_efficiencies"])
+    found = f"median significance improvement at {percent(tight)} of the background"
+    return found, scan["background_efficiencies"].index(tight)

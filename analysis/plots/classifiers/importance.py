@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row, all_windows
 from analysis.plots.style import PALETTE, plain
 from analysis.regions import window_name
+from analysis.results.numbers import interval, percent
 
 __all__ = [
     "ImportanceArtists",
@@ -157,7 +159,7 @@ def feature_label(name: str, label: str) -> str:
     return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label) if label else plain(name)
 
 
-def importance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+def importance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
     """List the figures of `diagnostics.json`, which has none of it while blinded.
 
     Parameters
@@ -167,14 +169,31 @@ def importance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]
 
     Yields
     ------
-    Sketch
+    ResultFigure
         `importance_<window>`, and `importance` with all windows where there are several.
     """
     found = [(one["window"]["signal"], one["importance"]) for one in windows if one.get("importance")]
     for (low, high), section in found:
-        yield Sketch(f"importance_{window_name((low, high))}", _bars, (section, f"{low:g}–{high:g} GeV"))
+        name = window_name((low, high))
+        yield ResultFigure(
+            f"importance_{name}",
+            partial(_bars, section, f"{low:g}–{high:g} GeV"),
+            f"{interval((low, high))} GeV: importance of the features",
+            partial(_importance_alt, section),
+            partial(importance_rows, section),
+            "diagnostics",
+            name,
+        )
     if len(found) > 1:
-        yield Sketch("importance", _map, ([(f"{low:g}–{high:g}", section) for (low, high), section in found],))
+        sections = {interval(window): section for window, section in found}
+        yield ResultFigure(
+            "importance",
+            partial(_map, list(sections.items())),
+            "Importance of the features in all windows",
+            partial(_largest_alt, sections),
+            partial(all_windows, importance_rows, sections),
+            "classifiers",
+        )
 
 
 def _bars(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
@@ -195,3 +214,25 @@ def _map(found: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Figure, Axes]:
     if drawn.numbers:
         ax.set_title("Numbers in per cent", loc="right")
     return figure, ax
+
+
+def _importance_alt(section: Mapping[str, Any]) -> str:
+    return (
+        f"Part of the total gain of each feature, over {section['n_models']} trainings: {', '.join(_ranking(section))}."
+    )
+
+
+def _ranking(section: Mapping[str, Any]) -> list[str]:
+    shares = sorted(zip(section["mean"], section["features"], strict=True), reverse=True)
+    return [f"{name} {percent(share)}" for share, name in shares]
+
+
+def importance_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the part of the total gain, one per feature."""
+    yield "feature", "part of the total gain", "standard deviation over trainings"
+    yield from zip(section["features"], section["mean"], section["std"], strict=True)
+
+
+def _largest_alt(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    first = [f"{window} GeV {_ranking(one)[0]}" for window, one in sections.items()]
+    return f"Part of the total gain of each feature. The largest by window: {', '.join(first)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import add_heading, add_panels, draw_scale, simplify_ticks, window_title
 from analysis.plots.signals.efficiency_maps import draw_plane, efficiency_norm
 from analysis.plots.style import selection_label
 from analysis.regions import window_name
+from analysis.results.numbers import count, interval, number
+from analysis.results.words import selection_text
 
 __all__ = ["draw_density", "draw_passing", "draw_pull", "draw_score", "mass_figures"]
 
@@ -36,15 +39,32 @@ _PULL_RANGE = (3.0, 5.0)
 """The end of the colours of pulls is between these."""
 
 
-def mass_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+def mass_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
     """List `masses_<window>` and `classifier_map_<window>`, from the documents of `diagnostics.json`."""
     for one in windows:
         if "masses" in one and any(_filled(one["masses"], name) for name in one["masses"]["regions"]):
             low, high = one["window"]["signal"]
             name = window_name((low, high))
-            yield Sketch(f"masses_{name}", _masses, (one["masses"], (low, high), one["blinded"]))
-            if one["masses"]["score"] is not None:
-                yield Sketch(f"classifier_map_{name}", _classifier_map, (one["masses"], (low, high)))
+            section, where = one["masses"], f"{interval((low, high))} GeV"
+            yield ResultFigure(
+                f"masses_{name}",
+                partial(_masses, section, (low, high), one["blinded"]),
+                f"{where}: jet masses in window and sidebands",
+                partial(_masses_alt, section),
+                partial(mass_rows, section),
+                "diagnostics",
+                name,
+            )
+            if section["score"] is not None:
+                yield ResultFigure(
+                    f"classifier_map_{name}",
+                    partial(_classifier_map, section, (low, high)),
+                    f"{where}: what passes, by jet masses",
+                    partial(_map_alt, section),
+                    partial(classifier_map_rows, section),
+                    "diagnostics",
+                    name,
+                )
 
 
 def draw_density(masses: Mapping[str, Any], name: str, norm: Normalize, *, ax: Axes) -> QuadMesh:
@@ -162,3 +182,53 @@ def _common_norm(planes: Sequence[Array]) -> LogNorm:
     filled = np.concatenate([plane[np.isfinite(plane)] for plane in planes])
     lowest, highest = (float(filled.min()), float(filled.max())) if len(filled) else (0.1, 1.0)
     return LogNorm(lowest, max(highest, 1.1 * lowest))
+
+
+def _masses_alt(section: Mapping[str, Any]) -> str:
+    expected = section["expected"]
+    ranges = " and ".join(interval((edges[0], edges[-1])) for edges in section["edges"])
+    text = (
+        f"Densities in the plane of the jet masses, {ranges} GeV, in the sidebands and what they expect of the window"
+    )
+    return f"{text}." if expected is None else f"{text}: {count(round(expected))} events."
+
+
+def _map_alt(section: Mapping[str, Any]) -> str:
+    names = ", ".join(map(selection_text, section["passing"]))
+    text = f"Mean score of the events in the window, and the part of them that passes, by jet masses: {names}."
+    cells = [(score, i, j) for i, row in enumerate(section["score"] or []) for j, score in enumerate(row)]
+    score, i, j = max(((score, i, j) for score, i, j in cells if score is not None), default=(None, 0, 0))
+    if score is None:
+        return text
+    first, second = (interval(edges[k : k + 2]) for edges, k in zip(section["edges"], (i, j), strict=True))
+    return f"{text} The highest mean score is {number(score)}, at m_1 of {first} GeV and m_2 of {second} GeV."
+
+
+def mass_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the densities in the plane of the jet masses, one per cell."""
+    names = list(section["regions"])
+    yield (
+        *("m_1 low [GeV]", "m_1 high [GeV]", "m_2 low [GeV]", "m_2 high [GeV]"),
+        *(f"{name} [sum of weights]" for name in names),
+        *("expected from both sidebands [events]", "window minus expected, over its error"),
+    )
+    grids = [*(section["regions"][name] for name in names), section["combined"], section["pull"]]
+    yield from _cells(section["edges"], grids)
+
+
+def classifier_map_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of mean score and part that passes in the plane of the jet masses, one per cell."""
+    names = list(section["passing"])
+    yield (
+        *("m_1 low [GeV]", "m_1 high [GeV]", "m_2 low [GeV]", "m_2 high [GeV]", "mean score"),
+        *(f"part that passes {name}" for name in names),
+    )
+    yield from _cells(section["edges"], [section["score"], *(section["passing"][name] for name in names)])
+
+
+def _cells(edges: Sequence[Sequence[float]], grids: Sequence[Any]) -> Iterator[Row]:
+    first, second = edges
+    for i in range(len(first) - 1):
+        for j in range(len(second) - 1):
+            values = (None if grid is None else grid[i][j] for grid in grids)
+            yield *first[i : i + 2], *second[j : j + 2], *values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row, all_windows
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label, selection_styles
 from analysis.regions import window_name
+from analysis.results.numbers import interval, number, percent
+from analysis.results.words import selection_text
 
 __all__ = ["PerformanceArtists", "compare_performance", "draw_roc", "draw_sic", "performance_figures"]
 
@@ -250,7 +253,7 @@ def _with_area(label: str, document: Mapping[str, Any]) -> str:
     return f"{label}\nAUC {area:.3f} $\\pm$ {(high - low) / 2:.3f}"
 
 
-def performance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+def performance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
     """List the figures of `diagnostics.json`, which has none of it while blinded or where the truth is not known.
 
     Parameters
@@ -260,17 +263,57 @@ def performance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch
 
     Yields
     ------
-    Sketch
+    ResultFigure
         `performance_<window>`, and `performance` with all windows, the six with most signal where there are more.
     """
     found = [(one["window"]["signal"], one["performance"]) for one in windows if one.get("performance")]
     for (low, high), section in found:
         title = f"{low:g}–{high:g} GeV: {section['n_signal']} signal and {section['n_background']} background events"
-        yield Sketch(
-            f"performance_{window_name((low, high))}", compare_performance, ([("Out-of-fold scores", section)], title)
+        name = window_name((low, high))
+        yield ResultFigure(
+            f"performance_{name}",
+            partial(compare_performance, [("Out-of-fold scores", section)], title),
+            f"{interval((low, high))} GeV: hidden signal against background",
+            partial(_performance_alt, section),
+            partial(performance_rows, section),
+            "diagnostics",
+            name,
         )
     if len(found) > 1:
         most = sorted(section["n_signal"] for _, section in found)[-len(PALETTE) :]
         chosen = [one for one in found if one[1]["n_signal"] >= most[0]][: len(PALETTE)]
         curves = [(f"{low:g}–{high:g} GeV", section) for (low, high), section in chosen]
-        yield Sketch("performance", compare_performance, (curves,))
+        sections = {interval(window): section for window, section in found}
+        yield ResultFigure(
+            "performance",
+            partial(compare_performance, curves),
+            "Hidden signal against background in all windows",
+            partial(_areas_alt, sections),
+            partial(all_windows, performance_rows, sections),
+            "classifiers",
+        )
+
+
+def _performance_alt(section: Mapping[str, Any]) -> str:
+    low, auc, high = section["auc"]
+    points = [
+        f"{selection_text(one['name'])} keeps {percent(one['signal_efficiency'])} of the signal"
+        for one in section["selections"]
+        if one["name"] != "inclusive" and one["signal_efficiency"] is not None
+    ]
+    return (
+        f"ROC curve and significance improvement for {section['n_signal']} hidden signal events: area {number(auc, 3)} "
+        f"({number(low, 3)} to {number(high, 3)}); {', '.join(points)}."
+    )
+
+
+def performance_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the ROC curve, one per background efficiency."""
+    yield "background efficiency", "signal efficiency", "low (16 %)", "high (84 %)"
+    columns = (section[key] for key in ("background_efficiency", "signal_efficiency", "low", "high"))
+    yield from zip(*columns, strict=True)
+
+
+def _areas_alt(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    areas = [f"{window} GeV {number(one['auc'][1], 3)}" for window, one in sections.items()]
+    return f"ROC curves and significance improvements. Areas under the curves: {', '.join(areas)}."

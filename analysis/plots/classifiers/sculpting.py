@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from numpy.typing import NDArray
 
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import window_title
 from analysis.plots.style import MASS_LABEL, format_p_value, selection_label, selection_styles
 from analysis.plots.windows.spectrum import draw_regions
 from analysis.regions import MassWindow
+from analysis.results.numbers import interval, p_value
+from analysis.results.words import selection_text
 
 __all__ = ["SculptingArtists", "draw_sculpting", "sculpting_figures"]
 
@@ -49,12 +52,20 @@ class SculptingArtists:
     legend: Legend
 
 
-def sculpting_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Sketch]:
+def sculpting_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
     """List `sculpting_<window>`, from the documents of `diagnostics.json`."""
     for one in windows:
         if any(selection["average"] > 0 for selection in one.get("sculpting", {}).get("selections", ())):
             window = MassWindow.from_json(one["window"])
-            yield Sketch(f"sculpting_{window.name}", _figure, (one["sculpting"], window, one["blinded"]))
+            yield ResultFigure(
+                f"sculpting_{window.name}",
+                partial(_figure, one["sculpting"], window, one["blinded"]),
+                f"{interval(window.signal)} GeV: efficiency against m_jj",
+                partial(_sculpting_alt, one["sculpting"]),
+                partial(sculpting_rows, one["sculpting"]),
+                "diagnostics",
+                window.name,
+            )
 
 
 def draw_sculpting(sculpting: Mapping[str, Any], window: MassWindow, *, ax: Axes) -> SculptingArtists:
@@ -129,3 +140,18 @@ def _figure(sculpting: Mapping[str, Any], window: MassWindow, blinded: bool) -> 
     draw_sculpting(sculpting, window, ax=ax)
     ax.set_title(window_title(window.signal, blinded=blinded), loc="right")
     return figure, ax
+
+
+def _sculpting_alt(section: Mapping[str, Any]) -> str:
+    tests = [
+        f"{selection_text(one['name'])} {p_value(one['p_value'])}" for one in section["selections"] if one["ndof"] > 0
+    ]
+    return f"Efficiency of the selections against m_jj. p-values of flatness outside the mask: {', '.join(tests)}."
+
+
+def sculpting_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the efficiency of every selection against m_jj, one per bin."""
+    yield "selection", "m_jj low [GeV]", "m_jj high [GeV]", "efficiency", "error if flat", "average efficiency"
+    for one in section["selections"]:
+        for row in zip(one["edges"], one["edges"][1:], one["efficiency"], one["error"], strict=False):
+            yield one["name"], *row, one["average"]

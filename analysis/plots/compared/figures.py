@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from analysis.config import PlotConfig
 from analysis.limits import RULES
 from analysis.plots.classifiers.roc import compare_performance
 from analysis.plots.compared.spectra_overlaid import LEGEND_TITLE, draw_spectra
-from analysis.plots.drawing import Sketch, draw_all
+from analysis.plots.drawing import draw_all
+from analysis.plots.figure import Sketch
 from analysis.plots.signals.limit_values import sort_limits
 from analysis.plots.style import MASS_LABEL, label_logarithmic, plain, selection_label, selection_styles, series_style
 from analysis.results.comparison import ComparedSearch, Varied, varied_setting
@@ -90,27 +92,27 @@ def _contents(searches: Sequence[ComparedSearch]) -> Iterator[Sketch]:
     open_ones = [search for search in searches if not search.blinded]
     for name in _shared_selections(searches):
         if len(open_ones) > 1:
-            yield Sketch(f"scan_{name}", _one_panel, (draw_compared_scan, open_ones, name))
+            yield Sketch(f"scan_{name}", partial(_one_panel, draw_compared_scan, open_ones, name))
         if _limited(searches, name):
-            yield Sketch(f"limits_{name}", _limits, (searches, name))
+            yield Sketch(f"limits_{name}", partial(_limits, searches, name))
     for rule in RULES:
         if sum(bool(sort_limits(search.limits, rule).signals) for search in searches) > 1:
-            yield Sketch(f"signals_{rule}", _signals, (searches, rule))
+            yield Sketch(f"signals_{rule}", partial(_signals, searches, rule))
     varied = varied_setting(searches)
     for window in _shared_windows(searches):
         for name in _shared_selections(searches):
             drawn = [one for one in searches if (found := one.find(window, name)) is not None and found.fit is not None]
             if len(drawn) > 1:
-                yield Sketch(f"spectrum_{window}_{name}", _spectra, (drawn, window, name))
+                yield Sketch(f"spectrum_{window}_{name}", partial(_spectra, drawn, window, name))
         if varied is not None:
-            yield Sketch(f"setting_{window}", _setting, (searches, varied, window))
+            yield Sketch(f"setting_{window}", partial(_setting, searches, varied, window))
         yield from _performance(open_ones, window)
 
 
 def _performance(searches: Sequence[ComparedSearch], window: str) -> Iterator[Sketch]:
     curves = [(plain(one.label), one.performance[window]) for one in searches if window in one.performance]
     if len(curves) > 1:
-        yield Sketch(f"performance_{window}", compare_performance, (curves, f"{window.replace('-', '–')} GeV"))
+        yield Sketch(f"performance_{window}", partial(compare_performance, curves, f"{window.replace('-', '–')} GeV"))
 
 
 def _shared_windows(searches: Sequence[ComparedSearch]) -> list[str]:

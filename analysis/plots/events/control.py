@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from analysis.compute import Backend
 from analysis.config import PlotConfig
 from analysis.histograms.control import MJJ, axis_label
 from analysis.histograms.control_comparison import Component, ControlComparison
-from analysis.plots.drawing import Sketch, draw_all
+from analysis.plots.drawing import draw_all
+from analysis.plots.figure import Sketch
 from analysis.plots.style import PALETTE, format_p_value, format_with_error
 
 __all__ = ["ControlArtists", "control_sketch", "draw_control", "italic", "save_control_figures"]
@@ -80,7 +82,7 @@ def save_control_figures(
 
 def control_sketch(content: ControlComparison) -> Sketch:
     """Name the figure of one comparison."""
-    return Sketch(content.name, _control, (content,))
+    return Sketch(content.name, partial(_control, content))
 
 
 def draw_control(content: ControlComparison, *, ax: Axes, ax_ratio: Axes | None) -> ControlArtists:

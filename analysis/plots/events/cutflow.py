@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE
 from analysis.results.documents import cut_order
+from analysis.results.numbers import count, percent
 
 __all__ = ["cutflow_figures", "draw_cutflow", "draw_n_minus_one"]
 
@@ -106,7 +108,7 @@ def draw_n_minus_one(
     return bars
 
 
-def cutflow_figures(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Iterator[Sketch]:
+def cutflow_figures(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Iterator[ResultFigure]:
     """List the figure `cutflow`: cutflow and N-1 of all datasets side by side, where there are any.
 
     Parameters
@@ -115,10 +117,17 @@ def cutflow_figures(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]
 
     Yields
     ------
-    Sketch
+    ResultFigure
     """
     if cutflow:
-        yield Sketch("cutflow", _cutflow, (cutflow, n_minus_one))
+        yield ResultFigure(
+            "cutflow",
+            partial(_cutflow, cutflow, n_minus_one),
+            "Cutflow and N−1",
+            partial(cutflow_alt, cutflow),
+            partial(cutflow_rows, cutflow, n_minus_one),
+            "cutflow",
+        )
 
 
 def _cutflow(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> tuple[Figure, Axes]:
@@ -138,3 +147,26 @@ def _label_rows(rows: Mapping[str, int], ax: Axes) -> None:
     ax.set_yticks(list(rows.values()), [_NAMES.get(cut, cut.replace("_", " ").capitalize()) for cut in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.minorticks_off()
+
+
+def cutflow_alt(cutflow: Mapping[str, Cuts]) -> str:
+    """Describe the cutflow."""
+    parts = []
+    for dataset, cuts in cutflow.items():
+        first, *_, last = cuts.values()
+        part = last["weight"] / first["weight"] if first["weight"] else None
+        parts.append(f"{dataset} {percent(part)} of {count(first['events'])} events")
+    return f"Part of the events left after each cut, and rejected by each alone. All cuts keep: {', '.join(parts)}."
+
+
+def cutflow_rows(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Iterator[Row]:
+    """Rows of cutflow and N-1: what is left after each cut, and what passes all other cuts."""
+    yield (
+        *("dataset", "cut", "events left", "sum of weights left"),
+        *("events that pass all other cuts", "sum of weights that passes all other cuts"),
+    )
+    for dataset, cuts in cutflow.items():
+        alone = n_minus_one.get(dataset, {})
+        for cut, left in cuts.items():
+            others = alone.get(cut, {})
+            yield dataset, cut, left["events"], left["weight"], others.get("events"), others.get("weight")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,10 @@ from matplotlib.contour import QuadContourSet
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.learning import INCLUSIVE
+from analysis.plots.figure import Row
 from analysis.plots.style import PALETTE, mass_label
+from analysis.results.numbers import number, percent
+from analysis.results.words import selection_text
 
 __all__ = ["MapArtists", "draw_efficiency_map", "draw_plane", "efficiency_norm", "mapped_kind", "tightest"]
 
@@ -141,3 +144,37 @@ def _levels(density: Array) -> list[float]:
     places = [int(np.searchsorted(held, part - 1e-12)) for part in _HELD]
     below = [float(ordered[place + 1]) if place + 1 < len(ordered) else 0.0 for place in places]
     return sorted({(float(ordered[place]) + low) / 2 for place, low in zip(places, below, strict=True)})
+
+
+def map_alt(scan: Mapping[str, Any], name: str) -> str:
+    """Describe the efficiency maps of one selection."""
+    strengths = " and ".join(number(one["strength"]) for one in scan["maps"])
+    parts = []
+    for one in scan["maps"]:
+        selected, everything = (_total(one["signal"].get(of)) for of in (name, "inclusive"))
+        if selected is not None and everything:
+            parts.append(percent(selected / everything))
+    kept = f" {' and '.join(parts)} of the signal in the window pass." if parts else ""
+    return (
+        f"Part of the events in the window that pass {selection_text(name)}, against the two jet masses, with "
+        f"{strengths} selected events of {scan['dataset']} injected.{kept}"
+    )
+
+
+def _total(grid: Sequence[Sequence[float]] | None) -> float | None:
+    return None if grid is None else sum(map(sum, grid))
+
+
+def map_rows(scan: Mapping[str, Any], name: str) -> Iterator[Row]:
+    """Rows of the efficiency maps of one selection in the plane of the jet masses; data are empty while blinded."""
+    yield (
+        *("injected [selected events]", "m_1 low [GeV]", "m_1 high [GeV]", "m_2 low [GeV]", "m_2 high [GeV]"),
+        *("selected signal [events]", "signal [events]", "selected data [events]", "data [events]"),
+    )
+    for one in scan["maps"]:
+        first, second = one["edges"]
+        grids = [one[kind].get(of) for kind in ("signal", "data") for of in (name, "inclusive")]
+        for i in range(len(first) - 1):
+            for j in range(len(second) - 1):
+                values = (None if grid is None else grid[i][j] for grid in grids)
+                yield one["strength"], *first[i : i + 2], *second[j : j + 2], *values

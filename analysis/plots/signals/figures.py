@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,24 +11,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.limits import RULES
-from analysis.plots.drawing import Sketch
-from analysis.plots.signals.efficiency_maps import draw_efficiency_map, mapped_kind, tightest
+from analysis.plots.figure import ResultFigure
+from analysis.plots.signals.efficiency_maps import draw_efficiency_map, map_alt, map_rows, mapped_kind, tightest
 from analysis.plots.signals.limit_values import along_mass_a, in_planes, sort_limits
 from analysis.plots.signals.mass_limits import Quantity, draw_limit_plane, draw_mass_limits
-from analysis.plots.signals.sensitivity import draw_sensitivity
-from analysis.plots.signals.signal_limits import draw_signal_limits
-from analysis.plots.signals.strengths import draw_strength_efficiencies, draw_strength_limits
+from analysis.plots.signals.sensitivity import draw_sensitivity, sensitivity_alt, sensitivity_rows
+from analysis.plots.signals.signal_limits import draw_signal_limits, signal_limit_rows, signal_limits_alt
+from analysis.plots.signals.strengths import (
+    draw_strength_efficiencies,
+    draw_strength_limits,
+    strength_alt,
+    strength_rows,
+)
 from analysis.plots.style import mass_label, plain, selection_label
+from analysis.results.words import RULE_NAMES, selection_text
 
 __all__ = ["injection_figures"]
 
 Items = Sequence[Mapping[str, Any]]
+Draw = Callable[[], tuple[Figure, Axes]]
 
 _MAPPED = 2
 """So many of the tightest selections have efficiency maps."""
 
 
-def injection_figures(document: Mapping[str, Any], *, blinded: bool = False) -> Iterator[Sketch]:
+def injection_figures(document: Mapping[str, Any], *, blinded: bool = False) -> Iterator[ResultFigure]:
     """List the figures of limits on signal samples, and of what the injections tell of them.
 
     Parameters
@@ -41,7 +49,7 @@ def injection_figures(document: Mapping[str, Any], *, blinded: bool = False) -> 
 
     Yields
     ------
-    Sketch
+    ResultFigure
         `limits_signals_<rule>`, `limits_mA_<masses>_<rule>`, `limits_plane_<mass>_<rule>`, `efficiency_<signal>`,
         `map_<signal>_<selection>` and `sensitivity_<signal>`.
     """
@@ -49,19 +57,55 @@ def injection_figures(document: Mapping[str, Any], *, blinded: bool = False) -> 
     limits, scans = shown.get("limits", []), shown.get("injections", [])
     for rule in RULES:
         if sort_limits(limits, rule).signals:
-            yield Sketch(f"limits_signals_{rule}", _signals, (limits, rule))
+            yield _limits(
+                f"limits_signals_{rule}", partial(_signals, limits, rule), "Limits on all signals", limits, rule
+            )
         for name, group in along_mass_a(limits, rule).items():
-            yield Sketch("_".join(filter(None, ("limits_mA", name, rule))), _masses, (group, rule))
+            stem = "_".join(filter(None, ("limits_mA", name, rule)))
+            yield _limits(stem, partial(_masses, group, rule), _among("Limits against m_A", name), limits, rule)
         for name, group in in_planes(limits, rule).items():
-            yield Sketch(f"limits_plane_{name}_{rule}", _plane, (group, rule, scans))
+            stem, title = f"limits_plane_{name}_{rule}", _among("Limits against m_B and m_C", name)
+            yield _limits(stem, partial(_plane, group, rule, scans), title, limits, rule)
     for scan in scans:
         if any(value is not None for one in scan["candidates"] for of in one["efficiency"] for value in of):
-            yield Sketch(f"efficiency_{scan['dataset']}", _strengths, (scan, limits))
+            yield ResultFigure(
+                f"efficiency_{scan['dataset']}",
+                partial(_strengths, scan, limits),
+                f"{scan['dataset']}: efficiency and limit against the injected strength",
+                partial(strength_alt, scan),
+                partial(strength_rows, scan),
+                "injections",
+            )
         for selection in tightest(scan["maps"], _MAPPED):
-            yield Sketch(f"map_{scan['dataset']}_{selection}", _maps, (scan, selection))
+            yield ResultFigure(
+                f"map_{scan['dataset']}_{selection}",
+                partial(_maps, scan, selection),
+                f"{scan['dataset']}: what passes {selection_text(selection)}, against the jet masses",
+                partial(map_alt, scan, selection),
+                partial(map_rows, scan, selection),
+                "injections",
+            )
     for one in shown.get("sensitivity", []):
         if one["reason"] is None and one["curves"]:
-            yield Sketch(f"sensitivity_{one['dataset']}", _sensitivity, (one,))
+            yield ResultFigure(
+                f"sensitivity_{one['dataset']}",
+                partial(_sensitivity, one),
+                f"{one['dataset']}: significance of hidden signal",
+                partial(sensitivity_alt, one),
+                partial(sensitivity_rows, one),
+                "sensitivity",
+            )
+
+
+def _limits(stem: str, draw: Draw, title: str, limits: Items, rule: str) -> ResultFigure:
+    """Return a figure of limits by one rule; all of a rule have the same numbers."""
+    title = f"{title} by the rule {RULE_NAMES.get(rule, rule)}"
+    alternative, rows = partial(signal_limits_alt, limits, rule), partial(signal_limit_rows, limits, rule)
+    return ResultFigure(stem, draw, title, alternative, rows, "limits")
+
+
+def _among(title: str, masses: str) -> str:
+    return ", ".join(filter(None, (title, masses.replace("_", ", "))))
 
 
 def _without_counts(document: Mapping[str, Any]) -> dict[str, Any]:

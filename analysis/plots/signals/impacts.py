@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from textwrap import fill
 from typing import Any
 
@@ -15,8 +16,10 @@ from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, format_with_error, plain, selection_label
+from analysis.results.numbers import interval, number, with_error
+from analysis.results.words import selection_text
 from analysis.signals.shapes import most_sensitive
 
 __all__ = ["ImpactArtists", "draw_impacts", "impact_figures"]
@@ -119,7 +122,7 @@ def draw_impacts(
     return ImpactArtists(tuple(one["name"] for one in parameters), pulls, up, down, outlines, legend)
 
 
-def impact_figures(signals: Sequence[Document], *, blinded: bool = False) -> Iterator[Sketch]:
+def impact_figures(signals: Sequence[Document], *, blinded: bool = False) -> Iterator[ResultFigure]:
     """List the figures of impacts: one a signal, in the selection with the lowest expected limit.
 
     Parameters
@@ -131,13 +134,22 @@ def impact_figures(signals: Sequence[Document], *, blinded: bool = False) -> Ite
 
     Yields
     ------
-    Sketch
+    ResultFigure
         `impacts_<signal>`.
     """
     for signal in signals:
         one = most_sensitive(signal)
         if one is not None and one["impacts"] is not None and one["impacts"]["expected"]["parameters"]:
-            yield Sketch(f"impacts_{signal['dataset']}", _impacts, (signal["dataset"], one, blinded))
+            where = f"{selection_text(one['selection'])} in {interval(one['window'])} GeV"
+            yield ResultFigure(
+                f"impacts_{signal['dataset']}",
+                partial(_impacts, signal["dataset"], one, blinded),
+                f"{signal['dataset']}: pulls and impacts, {where}",
+                partial(impact_alt, signal, one),
+                partial(impact_rows, one),
+                "impacts",
+                signal["dataset"],
+            )
 
 
 def _impacts(dataset: str, one: Document, blinded: bool) -> tuple[Figure, Axes]:
@@ -201,3 +213,23 @@ def _draw_outlines(known: Sequence[tuple[float, Document]], ax: Axes) -> tuple[B
         )
         for side in ("up", "down")
     )
+
+
+def impact_alt(signal: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+    """Describe pulls and impacts of a signal."""
+    observed = one["impacts"]["observed"]
+    shown = observed or one["impacts"]["expected"]
+    largest = [f"{item['name']} {number(max(abs(item['up']), abs(item['down'])))}" for item in shown["parameters"][:3]]
+    return (
+        f"Pulls and impacts on the strength of {signal['dataset']}, {'observed' if observed else 'expected'}: μ = "
+        f"{with_error(shown['strength'], shown['strength_error'])}. Largest of {len(shown['parameters'])} impacts: "
+        f"{', '.join(largest)}."
+    )
+
+
+def impact_rows(one: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of pulls and impacts of one selection of a signal, expected and observed."""
+    yield "fit", "parameter", "pull", "width after over before", "impact of +1 sigma on mu", "impact of -1 sigma on mu"
+    for kind in ("expected", "observed"):
+        for item in (one["impacts"][kind] or {"parameters": []})["parameters"]:
+            yield kind, item["name"], item["pull"], item["error"], item["up"], item["down"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE
+from analysis.plots.figure import Row
 from analysis.plots.style import PALETTE, classifier_labels, label_logarithmic
+from analysis.results.numbers import number
+from analysis.results.words import selection_text
 
 __all__ = ["SensitivityArtists", "draw_sensitivity"]
 
@@ -145,3 +148,27 @@ def _medians(curves: Sequence[Curve], name: str) -> Array:
 
 def _group(curve: Curve) -> Group:
     return curve["method"], tuple(curve["features"])
+
+
+def sensitivity_alt(found: Mapping[str, Any]) -> str:
+    """Describe what the search sees of hidden signal."""
+    curves = [one for one in found["curves"] if one["z_added"] is not None]
+    text = (
+        f"Significance of {number(found['strength'])} hidden events of {found['dataset']} in {len(curves)} selections"
+    )
+    if not curves:
+        return f"{text}."
+    best = max(curves, key=lambda one: float(one["z_added"][1]))
+    low, median, high = best["z_added"]
+    band = f"{number(low, 2)} to {number(high, 2)}"
+    return f"{text}. It adds most at {selection_text(best['selection'])}: z by {number(median, 2)} ({band})."
+
+
+def sensitivity_rows(found: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the significance of hidden signal, one per selection and random choice of events."""
+    yield "method", "features", "selection", "choice", "efficiency", "z without signal", "z with signal"
+    for curve in found["curves"]:
+        pairs = zip(curve["z_without_signal"], curve["z_with_signal"], strict=False)
+        for choice, (without, with_signal) in enumerate(pairs):
+            features = " ".join(curve["features"])
+            yield curve["method"], features, curve["selection"], choice, curve["efficiency"], without, with_signal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,11 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from analysis.plots.figure import SIGMAS, Row
 from analysis.plots.signals.limit_values import RULE_LABELS, LimitSet, sort_limits
 from analysis.plots.style import BAND_COLORS, PALETTE, label_logarithmic, plain
+from analysis.results.numbers import number
+from analysis.results.words import RULE_NAMES
 
 __all__ = ["SignalLimitArtists", "draw_signal_limits"]
 
@@ -120,3 +123,32 @@ def _range(shown: LimitSet) -> tuple[float, float]:
     values = np.concatenate([*columns, shown.column("inclusive", 2), shown.column("naive", 2)])
     drawn = values[values > 0]
     return (drawn.min() / 1.4, drawn.max() * 1.4) if drawn.size else (0.1, 10.0)
+
+
+def signal_limits_alt(limits: Sequence[Mapping[str, Any]], rule: str) -> str:
+    """Describe the limits on signal samples by one rule."""
+    found = [one for one in limits if one["rule"] == rule and one["reason"] is None]
+    texts = []
+    for one in found:
+        key, unit = ("fb", "fb") if one["expected_fb"] is not None else ("selected", "selected events")
+        observed = one[f"observed_{key}"]
+        seen = "" if observed is None else f", observed {number(observed)}"
+        texts.append(f"{one['dataset']} expected {number(one[f'expected_{key}'][2])}{seen} {unit}")
+    return f"Upper limits on signal samples, {RULE_NAMES.get(rule, rule)}: {'; '.join(texts)}."
+
+
+def signal_limit_rows(limits: Iterable[Mapping[str, Any]], rule: str) -> Iterator[Row]:
+    """Rows of the limits on signal samples by one rule, and of those that it is compared with."""
+    found = [one for one in limits if one["reason"] is None and one["rule"] in (rule, "inclusive", "fixed-efficiency")]
+    particles = sorted({particle for one in found for particle in one["masses"]})
+    yield (
+        *("signal", *(f"m_{particle} [GeV]" for particle in particles), "rule", "selection"),
+        *("observed [selected events]", *(f"expected {sigma} sigma [selected events]" for sigma in SIGMAS)),
+        *("observed [fb]", *(f"expected {sigma} sigma [fb]" for sigma in SIGMAS)),
+    )
+    for one in found:
+        yield (
+            *(one["dataset"], *(one["masses"].get(particle) for particle in particles), one["rule"], one["selection"]),
+            *(one["observed_selected"], *one["expected_selected"]),
+            *(one["observed_fb"], *(one["expected_fb"] or [None] * len(SIGMAS))),
+        )

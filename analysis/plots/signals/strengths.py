@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE
+from analysis.plots.figure import Row
 from analysis.plots.signals.limit_values import sort_limits
 from analysis.plots.style import PALETTE, classifier_labels, label_logarithmic, selection_label, selection_styles
+from analysis.results.numbers import number, percent
 
 __all__ = ["StrengthArtists", "draw_strength_efficiencies", "draw_strength_limits"]
 
@@ -219,3 +221,31 @@ def _set_legend(scan: Mapping[str, Any], lines: Sequence[Line2D], ax: Axes) -> N
         title="Selection\n(bars: all samplings)",
         title_fontsize="small",
     )
+
+
+def strength_alt(scan: Mapping[str, Any]) -> str:
+    """Describe efficiencies and limits against the injected strength."""
+    strengths = sorted({strength for one in scan["candidates"] for strength in one["strengths"]})
+    largest = max((value for value in _efficiencies(scan) if value is not None), default=None)
+    return (
+        f"Signal efficiency and expected limit of {scan['dataset']} for {len(strengths)} injected strengths up to "
+        f"{number(max(strengths, default=0.0))} selected events, in {len(scan['candidates'])} selections. The largest "
+        f"efficiency is {percent(largest)}."
+    )
+
+
+def _efficiencies(scan: Mapping[str, Any]) -> list[float | None]:
+    return [value for one in scan["candidates"] for of in one["efficiency"] for value in of]
+
+
+def strength_rows(scan: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of efficiency and limit against the injected strength, one per sampling."""
+    yield (
+        *("method", "features", "selection", "injected [selected events]", "sampling", "signal efficiency"),
+        *("expected limit [selected events]", "observed limit [selected events]", "expected z"),
+    )
+    for one in scan["candidates"]:
+        for i, strength in enumerate(one["strengths"]):
+            columns = [one[key][i] for key in ("efficiency", "expected", "observed", "expected_z")]
+            for sampling, values in enumerate(zip(*columns, strict=True)):
+                yield one["method"], " ".join(one["features"]), one["selection"], strength, sampling, *values

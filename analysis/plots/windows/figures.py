@@ -2,62 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure
 from analysis.plots.panels import place_labels, stack_panels
-from analysis.plots.windows.scan import draw_scan
-from analysis.plots.windows.spectrum import draw_spectrum
-from analysis.plots.windows.visible_limits import draw_limits
+from analysis.plots.sources import FigureSources
+from analysis.plots.windows.scan import draw_scan, scan_alt, scan_rows
+from analysis.plots.windows.spectrum import draw_spectrum, spectrum_alt, spectrum_rows
+from analysis.plots.windows.visible_limits import draw_limits, limit_rows, limits_alt
+from analysis.results.numbers import SPACE, interval
+from analysis.results.words import selection_text
 from analysis.search.values import WindowResult
-from analysis.signals.shapes import SignalShape, SignalSpectra, signal_shapes
+from analysis.signals.shapes import SignalShape, signal_shapes
 from analysis.statistics import GlobalResult
 
 __all__ = ["search_figures"]
 
 
-def search_figures(
-    results: Sequence[WindowResult],
-    *,
-    blinded: bool = False,
-    global_result: GlobalResult | None = None,
-    signals: Sequence[Mapping[str, Any]] = (),
-    spectra: SignalSpectra | None = None,
-) -> Iterator[Sketch]:
+def search_figures(of: FigureSources) -> Iterator[ResultFigure]:
     """List the figures of windows.
+
+    Windows and selections that failed have no figure of their own; the scan marks them. While blinded there is no scan.
 
     Parameters
     ----------
-    results : sequence of WindowResult
-        Windows and selections that failed have no figure of their own; the scan marks them.
-    blinded : bool
-        Show no data inside the masks and no observed limit, and draw no scan.
-    global_result : GlobalResult, optional
-        For the scan.
-    signals : sequence of mapping
-        "signals" of `results.json`.
-    spectra : mapping of dataset to window name to hist.Hist, optional
-        Their spectra, which those of the data are drawn with.
+    of : FigureSources
 
     Yields
     ------
-    Sketch
+    ResultFigure
         `spectrum_<window>_<selection>`, `scan` and `limits_<selection>`.
     """
+    results, blinded, windows = of.windows, of.blinded, of.results.get("windows", ())
     selections = [(result, selection) for result in results for selection in result.selections]
     for result, selection in selections:
         if selection.fit is not None:
-            stem = f"spectrum_{result.window.name}_{selection.name}"
-            shapes = signal_shapes(result.window, selection.name, signals, spectra or {}, blinded=blinded)
-            yield Sketch(stem, _spectrum, (result, selection.name, blinded, shapes))
+            shapes = signal_shapes(
+                result.window, selection.name, of.results.get("signals", ()), of.signal_spectra, blinded=blinded
+            )
+            yield ResultFigure(
+                f"spectrum_{result.window.name}_{selection.name}",
+                partial(_spectrum, result, selection.name, blinded, shapes),
+                f"{interval(result.window.signal)}{SPACE}GeV, {selection_text(selection.name)}",
+                partial(spectrum_alt, result, selection, shapes, blinded=blinded),
+                partial(spectrum_rows, result, selection.name, blinded=blinded, signals=shapes),
+                "spectrum",
+                result.window.name,
+            )
     if results and not blinded:
-        yield Sketch("scan", _scan, (results, global_result))
+        yield ResultFigure(
+            "scan",
+            partial(_scan, results, of.global_result),
+            "Local p-values of all windows",
+            partial(scan_alt, of.results),
+            partial(scan_rows, windows),
+            "overview",
+        )
     for name in dict.fromkeys(selection.name for _, selection in selections if selection.limit is not None):
-        yield Sketch(f"limits_{name}", _limits, (results, name, blinded))
+        yield ResultFigure(
+            f"limits_{name}",
+            partial(_limits, results, name, blinded),
+            f"Limits on visible events, {selection_text(name)}",
+            partial(limits_alt, windows, name),
+            partial(limit_rows, windows, name),
+            "visible",
+        )
 
 
 def _spectrum(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from scipy import stats
 
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import selection_label, selection_styles
+from analysis.results.numbers import number, p_value
 
 __all__ = ["FitQualityArtists", "draw_fit_quality", "fit_quality_figures"]
 
@@ -91,7 +93,7 @@ def draw_fit_quality(windows: Sequence[Document], *, ax: Axes) -> FitQualityArti
     return FitQualityArtists(points, band, legend)
 
 
-def fit_quality_figures(windows: Sequence[Document]) -> Iterator[Sketch]:
+def fit_quality_figures(windows: Sequence[Document]) -> Iterator[ResultFigure]:
     """List the figure `fits`, where two windows or more have a fit.
 
     Parameters
@@ -101,10 +103,17 @@ def fit_quality_figures(windows: Sequence[Document]) -> Iterator[Sketch]:
 
     Yields
     ------
-    Sketch
+    ResultFigure
     """
     if any(len(values) >= _LEAST for values in _p_values(windows).values()):
-        yield Sketch("fits", _fits, (windows,))
+        yield ResultFigure(
+            "fits",
+            partial(_fits, windows),
+            "p-values of the background fits",
+            partial(fits_alt, windows),
+            partial(fit_rows, windows),
+            "fits",
+        )
 
 
 def _fits(windows: Sequence[Document]) -> tuple[Figure, Axes]:
@@ -121,3 +130,28 @@ def _p_values(windows: Sequence[Document]) -> dict[str, list[float]]:
             if one["fit"] is not None and one["fit"]["p_value"] is not None:
                 found.setdefault(one["name"], []).append(float(one["fit"]["p_value"]))
     return found
+
+
+_LOW_P = 0.05
+"""Fits below are counted in the text."""
+
+
+def fits_alt(windows: Sequence[Mapping[str, Any]]) -> str:
+    """Describe the quality of all background fits."""
+    found = [one["fit"]["p_value"] for window in windows for one in window["selections"] if one["fit"] is not None]
+    if not found:
+        return "No background fit succeeded."
+    low = sum(p < _LOW_P for p in found)
+    return (
+        f"p-values of {len(found)} background fits in order, beside those of perfect fits: {low} are below "
+        f"{number(_LOW_P)}, the smallest is {p_value(min(found))}."
+    )
+
+
+def fit_rows(windows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Rows of the background fits: window, selection, function and quality."""
+    yield "window low [GeV]", "window high [GeV]", "selection", "function", "chi2", "ndof", "p"
+    for window in windows:
+        for one in window["selections"]:
+            if (fit := one["fit"]) is not None:
+                yield *window["signal"], one["name"], fit["function"], fit["chi2"], fit["ndof"], fit["p_value"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,12 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label
+from analysis.plots.windows.scan import scan_alt, scan_rows
 from analysis.regions import window_name
+from analysis.results.numbers import percent, z_value
+from analysis.results.words import window_text
 
 __all__ = [
     "SignificanceArtists",
@@ -165,29 +169,46 @@ def draw_significance_map(windows: Sequence[Document], *, ax: Axes) -> Significa
     return SignificanceMapArtists(mesh, numbers)
 
 
-def significance_figures(windows: Sequence[Document], *, blinded: bool = False) -> Iterator[Sketch]:
+def significance_figures(results: Document, *, blinded: bool = False) -> Iterator[ResultFigure]:
     """List the figures of significances.
 
     Parameters
     ----------
-    windows : sequence of mapping
-        "windows" of `results.json`.
+    results : mapping
+        `results.json`.
     blinded : bool
         There are none then.
 
     Yields
     ------
-    Sketch
+    ResultFigure
         `significance`, all windows in one, and `significance_<window>`, where there are two selections or more.
     """
     if blinded:
         return
+    windows = results.get("windows", ())
     counts = [sum(one["z"] is not None for one in window["selections"]) for window in windows]
     if any(counts):
-        yield Sketch("significance", _map, (windows,))
+        yield ResultFigure(
+            "significance",
+            partial(_map, windows),
+            "Local significance of all windows and selections",
+            partial(scan_alt, results),
+            partial(scan_rows, windows),
+            "overview",
+        )
     for window, count in zip(windows, counts, strict=True):
         if count > 1:
-            yield Sketch(f"significance_{window_name(window['signal'])}", _window, (window,))
+            name = window_name(window["signal"])
+            yield ResultFigure(
+                f"significance_{name}",
+                partial(_window, window),
+                f"{window_text(window)}: significance against efficiency",
+                partial(significance_alt, window),
+                partial(significance_rows, window),
+                "significance",
+                name,
+            )
 
 
 def _window(window: Document) -> tuple[Figure, Axes]:
@@ -265,3 +286,23 @@ def _write(value: float, column: int, row: int, ax: Axes, *, small: bool) -> Tex
         color="white" if abs(value) > _DARK * _COLORED else "black",
         fontsize="x-small" if small else "small",
     )
+
+
+def significance_alt(window: Mapping[str, Any]) -> str:
+    """Describe the significance of one window against the efficiency."""
+    found = [
+        f"{percent(one['efficiency'])} {z_value(one['z'])}" for one in window["selections"] if one["z"] is not None
+    ]
+    return f"Local z of {window_text(window)} by efficiency of the selection: {', '.join(found)}."
+
+
+def significance_rows(window: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the significance of one window: selection, efficiency, z, that of all trainings, and the truth."""
+    yield (
+        *("selection", "efficiency", "local z", "calibrated", "median of trainings", "16 %", "84 %"),
+        "S / sqrt(B) of hidden signal",
+    )
+    for one in window["selections"]:
+        spread = (one.get("seeds") or {}).get("z") or {}
+        trainings = (spread.get(key) for key in ("median", "low", "high"))
+        yield one["name"], one["efficiency"], one["z"], one["calibrated"], *trainings, one["s_over_sqrt_b"]

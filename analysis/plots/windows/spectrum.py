@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import fill
 from typing import Any
@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit
 from analysis.errors import WindowError
+from analysis.histograms.spectra import selection_counts
 from analysis.plots.counts import shown_counts
+from analysis.plots.figure import Row
 from analysis.plots.style import (
     MASS_LABEL,
     PALETTE,
@@ -34,6 +36,8 @@ from analysis.plots.style import (
     selection_label,
 )
 from analysis.regions import MassWindow
+from analysis.results.numbers import SPACE, count, interval, number, p_value, with_error, z_value
+from analysis.results.words import selection_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import SignalShape, true_counts
 
@@ -320,3 +324,62 @@ def _summary(content: _Content) -> str:
 
 def _range(interval: tuple[float, float]) -> str:
     return f"{interval[0]:g}–{interval[1]:g} GeV"
+
+
+def spectrum_alt(
+    result: WindowResult, selection: SelectionResult, signals: Sequence[SignalShape] = (), *, blinded: bool
+) -> str:
+    """Describe the spectrum of one selection with a fit, and the signals in it."""
+    fit, window = selection.fit, result.window
+    assert fit is not None
+    quality = f"χ²/ndof = {fit.deviance:.1f}/{fit.ndof}, p = {p_value(fit.p_value)}"
+    background = with_error(selection.background, selection.total_error)
+    text = (
+        f"Spectrum of the dijet mass in {interval(window.fit_range)} GeV, {selection_text(selection.name)}, with "
+        f"the fit of {fit.function.name} outside {interval(window.mask)} GeV ({quality}) and pulls. In the window "
+        f"{interval(window.signal)}{SPACE}GeV {background} background events are expected"
+    )
+    shapes = "".join(f" Signal {one.dataset} is drawn {number(one.scale, 2)} times ({one.origin})." for one in signals)
+    if blinded or selection.n_obs is None:
+        return f"{text}; what is observed there is withheld.{shapes}"
+    z = None if selection.discovery is None else selection.discovery.z
+    return f"{text} and {count(selection.n_obs)} are observed: z = {z_value(z)}.{shapes}"
+
+
+def spectrum_rows(
+    result: WindowResult, name: str, *, blinded: bool, signals: Sequence[SignalShape] = ()
+) -> Iterator[Row]:
+    """Rows of the spectrum of one selection: fit bins with counts, fit and pulls.
+
+    Parameters
+    ----------
+    result : WindowResult
+    name : str
+        Of a selection with a fit.
+    blinded : bool
+        Leave the counts of masked bins and the hidden signal out. Those of a result that was made blinded always are.
+    signals : sequence of SignalShape
+        Samples that are drawn too.
+
+    Yields
+    ------
+    sequence
+        The header, then one row per bin; pulls are (n - b) / sqrt(w b), w the mean weight, as drawn.
+    """
+    selection = next(one for one in result.selections if one.name == name)
+    if selection.fit is None or result.spectrum is None:
+        return
+    low, high = result.edges[:-1], result.edges[1:]
+    counts = selection_counts(result.spectrum, name)
+    hidden = blinded or selection.n_obs is None
+    counts = np.where(result.shown_bins(blinded=hidden), counts, np.nan)
+    expected, covariance = selection.fit.expected(result.edges)
+    error, pulls = np.sqrt(np.diag(covariance)), (counts - expected) / np.sqrt(selection.weight * expected)
+    truth = None if hidden else true_counts(result.truth, name)
+    columns = [low, high, counts, expected, error, pulls, np.full(len(low), np.nan) if truth is None else truth]
+    yield (
+        *("m_jj low [GeV]", "m_jj high [GeV]", "observed [events]", "fit [events]", "fit error [events]", "pull"),
+        *("hidden signal [events]", *(f"{one.dataset} x {one.scale:.6g} [events]" for one in signals)),
+    )
+    columns += [one.counts for one in signals]
+    yield from zip(*(column.tolist() for column in columns), strict=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,12 @@ from numpy.typing import NDArray
 
 from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
-from analysis.plots.drawing import Sketch
+from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import place_labels, stack_panels
 from analysis.plots.style import MASS_LABEL, PALETTE, pull_label, selection_label
+from analysis.plots.windows.spectrum import spectrum_rows
+from analysis.results.numbers import interval, z_value
+from analysis.results.words import selection_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import true_counts
 
@@ -164,7 +168,7 @@ def draw_stitched(
     )
 
 
-def stitched_figures(results: Sequence[WindowResult], *, blinded: bool = False) -> Iterator[Sketch]:
+def stitched_figures(results: Sequence[WindowResult], *, blinded: bool = False) -> Iterator[ResultFigure]:
     """List the figures of windows side by side: for each selection, one a layer of windows that do not overlap.
 
     Parameters
@@ -175,7 +179,7 @@ def stitched_figures(results: Sequence[WindowResult], *, blinded: bool = False) 
 
     Yields
     ------
-    Sketch
+    ResultFigure
         `spectrum_stitched_<selection>`, with the number of the layer behind it where there are several.
     """
     if blinded:
@@ -184,8 +188,15 @@ def stitched_figures(results: Sequence[WindowResult], *, blinded: bool = False) 
     for name in dict.fromkeys(selection.name for result in results for selection in result.selections):
         for number, layer in enumerate(layers, 1):
             if any(_selected(result, name) is not None for result in layer):
-                stem = f"spectrum_stitched_{name}" + (f"_{number}" if len(layers) > 1 else "")
-                yield Sketch(stem, _stitched, (layer, name))
+                several = len(layers) > 1
+                yield ResultFigure(
+                    f"spectrum_stitched_{name}" + (f"_{number}" if several else ""),
+                    partial(_stitched, layer, name),
+                    f"Windows side by side, {selection_text(name)}" + (f", layer {number}" if several else ""),
+                    partial(stitched_alt, results, name),
+                    partial(stitched_rows, results, name),
+                    "stitched",
+                )
 
 
 def _stitched(results: Sequence[WindowResult], selection: str) -> tuple[Figure, Axes]:
@@ -343,3 +354,34 @@ def _draw_legend(handles: Sequence[Any], reference: StepPatch | None, ax: Axes) 
     numbers = Line2D([], [], linestyle="none", label=r"Numbers: $\mathit{z}$ of each window")
     shown = [*handles, *([] if reference is None else [reference]), numbers]
     return ax.legend(handles=shown, loc="upper right")
+
+
+def stitched_alt(results: Sequence[WindowResult], name: str) -> str:
+    """Describe the spectra of windows side by side."""
+    found = [
+        f"{interval(result.window.signal)} GeV {z_value(one.discovery.z)}"
+        for result in results
+        for one in result.selections
+        if one.name == name and one.discovery is not None
+    ]
+    return (
+        f"Spectra of windows that do not overlap, {selection_text(name)}, with the background predicted for each and "
+        f"pulls. Local z of all windows: {', '.join(found)}."
+    )
+
+
+def stitched_rows(results: Iterable[WindowResult], name: str) -> Iterator[Row]:
+    """Rows of the spectra of windows side by side: the bins inside each window, as in `spectrum_rows`."""
+    header = False
+    for result in results:
+        if any(one.name == name and one.n_obs is not None for one in result.selections):
+            for number, row in enumerate(spectrum_rows(result, name, blinded=False)):
+                if number == 0 and not header:
+                    yield "window", *row
+                    header = True
+                elif number > 0 and _is_inside(row, result.window.signal):
+                    yield result.window.name, *row
+
+
+def _is_inside(row: Sequence[Any], interval: tuple[float, float]) -> bool:
+    return bool(row[0] >= interval[0] and row[1] <= interval[1])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,10 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from analysis.plots.figure import SIGMAS, Row
 from analysis.plots.style import BAND_COLORS, MASS_LABEL, selection_label
+from analysis.results.numbers import number
+from analysis.results.words import selection_text
 from analysis.search.values import WindowResult
 from analysis.statistics import LimitResult
 
@@ -158,3 +162,30 @@ def _set_range(results: Sequence[WindowResult], outline: _Outline, ax: Axes) -> 
     if drawn.size:
         low, high = drawn.min() / 1.5, drawn.max()
         ax.set_ylim(low, high * (high / low) ** _HEADROOM)
+
+
+def limits_alt(windows: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Describe the limits of one selection."""
+    limits = [one["limit"] for window in windows for one in window["selections"] if one["name"] == name]
+    limits = [limit for limit in limits if limit is not None]
+    expected = _range([limit["expected_events"][2] for limit in limits])
+    text = f"Upper limits on visible events of {len(limits)} windows, {selection_text(name)}: expected {expected}"
+    observed = [limit["observed_events"] for limit in limits if limit["observed_events"] is not None]
+    return f"{text}, observed {_range(observed)}." if observed else f"{text}."
+
+
+def _range(values: Sequence[float]) -> str:
+    if not values:
+        return "none"
+    low, high = number(min(values)), number(max(values))
+    return f"{low} events" if low == high else f"{low} to {high} events"
+
+
+def limit_rows(windows: Iterable[Mapping[str, Any]], name: str) -> Iterator[Row]:
+    """Rows of the limits of one selection, window by window."""
+    expected = (f"expected {sigma} sigma [visible events]" for sigma in SIGMAS)
+    yield "window low [GeV]", "window high [GeV]", "observed [visible events]", *expected
+    for window in windows:
+        for selection in window["selections"]:
+            if selection["name"] == name and (limit := selection["limit"]) is not None:
+                yield (*window["signal"], limit["observed_events"], *limit["expected_events"])

@@ -13,7 +13,7 @@ from analysis.errors import ResultsError
 from analysis.export.hepdata import _unique_names, _validate, _write
 from analysis.export.search_tables import _global_text
 from analysis.export.signal_tables import efficiency_table, limit_tables, map_tables
-from analysis.export.tables import Axis, Column, DataTable, band_errors, mass_axes
+from analysis.export.tables import Axis, Column, DataTable, band_errors, mass_axes, rows_table
 from analysis.export.target import new_folder
 
 COMMON = [("SQRT(S)", 13000.0, "GeV")]
@@ -143,3 +143,22 @@ def test_an_undefined_pair_is_no_error_of_zero(tmp_path: Path) -> None:
     first, second = content["dependent_variables"][0]["values"]
     assert [error["label"] for error in first["errors"]] == ["a", "b"]
     assert second["errors"] == [{"asymerror": {"minus": -0.2, "plus": 0.3}, "label": "b"}]
+
+
+def test_rows_of_a_figure_become_a_table_with_units_and_gaps(tmp_path: Path) -> None:
+    rows = [
+        ("m_jj low [GeV]", "observed [events]", "name"),
+        (3000.0, 7, "a"),
+        (3100.0, None, "b"),
+        (3200.0, math.nan, "c"),
+    ]
+    table = rows_table("Counts", "Of bins.", rows)
+    assert table is not None
+    (found,) = written(tmp_path / "out", table)
+    (axis,), (observed, names) = found["independent_variables"], found["dependent_variables"]
+    assert axis["header"] == {"name": "m_jj low", "units": "GeV"}
+    assert [one["value"] for one in axis["values"]] == [3000, 3100, 3200]
+    assert observed["header"] == {"name": "observed", "units": "events"}
+    assert [one["value"] for one in observed["values"]] == [7, "-", "-"]
+    assert [one["value"] for one in names["values"]] == ["a", "b", "c"]
+    assert rows_table("Empty", "", rows[:1]) is None

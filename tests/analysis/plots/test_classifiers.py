@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from analysis.plots import (
     figure_style,
     save_comparison,
 )
-from analysis.plots.classifiers.ensemble import ensemble_figures
+from analysis.plots.classifiers.ensemble_figures import ensemble_figures
 from analysis.plots.classifiers.gains import performance_scan_figures
 from analysis.plots.classifiers.importance import importance_figures
 from analysis.plots.classifiers.roc import performance_figures
@@ -158,16 +159,17 @@ class TestPerformance:
 
     def test_figures_are_those_of_windows_that_have_the_section(self):
         sections = [{"performance": curve()}, {"performance": None}, {}, {"performance": curve(n_signal=20)}]
-        stems = [stem for stem, _, _ in performance_figures(document(*sections)["windows"])]
+        stems = [one.stem for one in performance_figures(document(*sections)["windows"])]
         assert stems == ["performance_3300-3700", "performance_4500-4900", "performance"]
         assert not list(performance_figures(document({"performance": None}, {})["windows"]))
 
     def test_of_many_windows_those_with_most_signal_are_laid_over_one_another(self):
         many = document(*({"performance": curve(n_signal=10 + i)} for i in range(9)))
-        *_, (stem, draw, content) = performance_figures(many["windows"])
-        assert stem == "performance"
-        assert [section["n_signal"] for _, section in content[0]] == [13, 14, 15, 16, 17, 18]
-        assert isinstance(draw(*content)[0], Figure)
+        *_, last = performance_figures(many["windows"])
+        assert last.stem == "performance"
+        assert isinstance(last.draw, partial)
+        assert [section["n_signal"] for _, section in last.draw.args[0]] == [13, 14, 15, 16, 17, 18]
+        assert isinstance(last.draw()[0], Figure)
 
     def test_searches_are_laid_over_one_another_where_they_have_the_window_and_are_not_blinded(self, tmp_path: Path):
         windows = [WindowResult(WINDOW, np.linspace(3000, 6500, 36))]
@@ -221,7 +223,7 @@ class TestEnsemble:
     @pytest.mark.parametrize("n_members", [1, 3])
     def test_figures(self, blinded: bool, n_members: int):
         sections = document({"ensemble": members(blinded=blinded, n_members=n_members)}, {"ensemble": None}, {})
-        found = {stem: draw(*content)[0] for stem, draw, content in ensemble_figures(sections["windows"])}
+        found = {one.stem: one.draw()[0] for one in ensemble_figures(sections["windows"])}
         assert set(found) == {"ensemble_3300-3700"} | (set() if blinded else {"seeds_3300-3700"})
         texts = {
             text.get_text()
@@ -263,8 +265,8 @@ class TestImportance:
     def test_figures(self):
         sections = [{"importance": shares("mj1", "x_1")}, {"importance": None}, {"importance": shares("mj1", "x_1")}]
         found = list(importance_figures(document(*sections)["windows"]))
-        assert [stem for stem, _, _ in found] == ["importance_3300-3700", "importance_4100-4500", "importance"]
-        assert all(isinstance(draw(*content)[0], Figure) for _, draw, content in found)
+        assert [one.stem for one in found] == ["importance_3300-3700", "importance_4100-4500", "importance"]
+        assert all(isinstance(one.draw()[0], Figure) for one in found)
         assert not list(importance_figures(document({"importance": None})["windows"]))
 
 
@@ -318,7 +320,7 @@ class TestScans:
         assert set(draw_subsets(one, ax=axes()).points) == {"alone"}
 
     def test_figures_are_those_of_the_scans_that_were_made(self):
-        stems = {stem for stem, draw, content in performance_scan_figures({"scans": [scan()]}) if draw(*content)}
+        stems = {one.stem for one in performance_scan_figures({"scans": [scan()]}) if one.draw()}
         assert stems == {"lambda_a_b", "subsets_a_b"}
-        (stem,) = [one for one, _, _ in performance_scan_figures({"scans": [scan() | {"simulation_weight": []}]})]
+        (stem,) = [one.stem for one in performance_scan_figures({"scans": [scan() | {"simulation_weight": []}]})]
         assert stem == "subsets_a_b"

@@ -195,7 +195,7 @@ def test_figures_are_listed_where_there_are_data_and_none_of_the_window_while_bl
 def test_features_fill_a_grid_with_a_row_for_the_scaled_ones(number: int, scaled: bool, panels: int) -> None:
     sketch = next(iter(diagnostic_figures([window(features=number, scaled=scaled)])))
     with figure_style():
-        figure, heading = sketch.draw(*sketch.content)
+        figure, heading = sketch.draw()
         figure.canvas.draw()
         drawn = [ax for ax in figure.axes if ax.axison]
         assert len(drawn) == panels

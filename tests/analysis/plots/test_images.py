@@ -26,9 +26,9 @@ from analysis.events.table import write_part
 from analysis.histograms.control import ControlSample, fill_control
 from analysis.histograms.control_comparison import compare
 from analysis.plots import FigureSources, draw_experiment_label, figure_style
-from analysis.plots.catalogue import sketches
-from analysis.plots.drawing import Sketch
+from analysis.plots.catalogue import result_figures
 from analysis.plots.events.control import control_sketch
+from analysis.plots.figure import Sketch
 from analysis.plots.style import PALETTE
 from analysis.results.documents import window_document
 from analysis.search.values import WindowResult
@@ -60,7 +60,7 @@ class Picture:
         """Save with sixteen levels a colour: a third of the size, and nothing that an eye would miss."""
         drawn = io.BytesIO()
         with figure_style(self.config.style):
-            figure, ax = self.sketch.draw(*self.sketch.content)
+            figure, ax = self.sketch.draw()
             draw_experiment_label(self.config, ax=ax)
             figure.savefig(drawn, **options)
         levels = (np.asarray(Image.open(drawn).convert("RGB"), int) + 8) // 17 * 17
@@ -69,7 +69,7 @@ class Picture:
 
 def picture(stem: str, sources: FigureSources, config: PlotConfig | None = None) -> Picture:
     """The figure of this name of a results folder."""
-    (found,) = (sketch for sketch in sketches(sources) if sketch.stem == stem)
+    (found,) = (sketch for sketch in result_figures(sources) if sketch.stem == stem)
     return Picture(found, config or PlotConfig())
 
 
@@ -270,12 +270,12 @@ def small() -> Picture:
 def changed(one: Picture, change: Callable[[Axes], Any]) -> Picture:
     """The same picture, of which one thing is changed before it is saved."""
 
-    def draw(*content: Any) -> tuple[Figure, Axes]:
-        figure, ax = one.sketch.draw(*content)
+    def draw() -> tuple[Figure, Axes]:
+        figure, ax = one.sketch.draw()
         change(ax)
         return figure, ax
 
-    return replace(one, sketch=one.sketch._replace(draw=draw))
+    return replace(one, sketch=replace(one.sketch, draw=draw))
 
 
 @pytest.mark.parametrize(

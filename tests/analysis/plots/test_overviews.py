@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.learning import PassWeights
-from analysis.plots.signals.impacts import draw_impacts, impact_figures
+from analysis.plots.signals.impacts import draw_impacts, impact_figures, impact_rows
 from analysis.plots.style import figure_style
-from analysis.plots.validation import draw_validation_pulls, draw_validation_shifts, validation_figures
+from analysis.plots.validation import draw_validation_pulls, draw_validation_shifts, validation_figures, validation_rows
 from analysis.plots.windows.fit_quality import draw_fit_quality, fit_quality_figures
 from analysis.plots.windows.significance import draw_significance, draw_significance_map, significance_figures
-from analysis.plots.windows.spectrum import draw_spectrum
-from analysis.plots.windows.stitched import draw_stitched, stitched_figures, window_layers
+from analysis.plots.windows.spectrum import draw_spectrum, spectrum_rows
+from analysis.plots.windows.stitched import draw_stitched, stitched_figures, stitched_rows, window_layers
 from analysis.regions import MassWindow
-from analysis.report import data
 from analysis.results import ResultsFolder
 from analysis.results.documents import window_document
 from analysis.search.evaluation import evaluate_window
@@ -95,7 +94,7 @@ def test_the_hidden_signal_is_drawn_as_many_events_as_there_are(events: dict[str
     assert artists.hidden is not None
     np.testing.assert_array_equal(artists.hidden.get_data()[0], np.histogram(events["mjj"][of_signal], EDGES)[0])
     assert artists.hidden.get_data()[0].sum() == N_SIGNAL
-    rows = list(data.spectrum_rows(windows[0], SELECTION, blinded=False))
+    rows = list(spectrum_rows(windows[0], SELECTION, blinded=False))
     column = rows[0].index("hidden signal [events]")
     assert sum(row[column] for row in rows[1:]) == N_SIGNAL  # type: ignore[misc]
 
@@ -109,10 +108,10 @@ def test_nothing_of_the_hidden_signal_is_shown_while_blinded(events: dict[str, A
         artists = draw_spectrum(result, SELECTION, ax=ax, ax_pull=ax_pull, blinded=True)
         assert artists.hidden is None
         assert "Hidden" not in " ".join(text.get_text() for text in artists.legend.get_texts())
-        header, *rows = data.spectrum_rows(result, SELECTION, blinded=True)
+        header, *rows = spectrum_rows(result, SELECTION, blinded=True)
         assert {str(row[header.index("hidden signal [events]")]) for row in rows} == {"nan"}
     assert list(stitched_figures(windows, blinded=True)) == []
-    assert list(significance_figures([window_document(one) for one in windows], blinded=True)) == []
+    assert list(significance_figures({"windows": [window_document(one) for one in windows]}, blinded=True)) == []
     ax, ax_pull = panels()
     pair = [made_blinded, evaluated(events, 3700.0, blinded=True)]
     assert list(stitched_figures(pair)) == []
@@ -227,7 +226,7 @@ def test_every_window_has_its_own_events_and_prediction(windows: Any) -> None:
     assert artists.hidden["3300-3700"].get_data()[0].sum() == pytest.approx(N_SIGNAL, abs=5)
     assert artists.inclusive is not None
     assert artists.inclusive.get_data()[0].sum() == pytest.approx(12_000 + N_SIGNAL)
-    rows = [row for row in data.stitched_rows(layer, SELECTION) if row[0] == "4100-4500"]
+    rows = [row for row in stitched_rows(layer, SELECTION) if row[0] == "4100-4500"]
     assert sum(row[3] for row in rows) == windows[3].selections[1].n_obs  # type: ignore[misc]
     stems = [sketch.stem for sketch in stitched_figures(windows)]
     # 3.5-3.9 TeV overlaps its neighbours and nothing is beside it: its own spectrum shows it
@@ -273,7 +272,7 @@ def test_the_map_has_every_significance_in_its_place_and_holes_where_there_is_no
         (z,) = (one["z"] for one in document["selections"] if one["name"] == name)
         assert float(text.get_text()) == pytest.approx(z, abs=0.0501)
     assert len(artists.numbers) == 3
-    stems = [sketch.stem for sketch in significance_figures([documents[0], failed, lost])]
+    stems = [sketch.stem for sketch in significance_figures({"windows": [documents[0], failed, lost]})]
     assert stems == ["significance", "significance_3300-3700"]
 
 
@@ -340,10 +339,10 @@ def test_impacts_are_those_of_the_selection_with_the_lowest_expected_limit() -> 
     assert most_sensitive(signal) is tight
     (sketch,) = impact_figures([signal, {"dataset": "failed", "selections": [none]}], blinded=True)
     assert sketch.stem == "impacts_point"
-    figure, _ = sketch.draw(*sketch.content)
+    figure, _ = sketch.draw()
     shown = " ".join(text.get_text() for ax in figure.axes for text in (ax.title, ax._right_title))  # type: ignore[attr-defined]
     assert "expected at the median limit" in shown
-    rows = list(data.impact_rows(tight))
+    rows = list(impact_rows(tight))
     assert [row[1] for row in rows[1:]] == ["p_0", "p_1", "p_0", "p_1"]
 
 
@@ -406,7 +405,7 @@ def test_shifts_stand_in_the_row_of_their_window_with_its_verdict() -> None:
         assert shifts == pytest.approx([0.0, 0.1, 0.2])
     assert [text.get_text() for text in artists.verdicts.values()] == ["valid", "not valid", "not testable"]
     assert len({text.get_color() for text in artists.verdicts.values()}) == 3
-    rows = list(data.validation_rows(found))
+    rows = list(validation_rows(found))
     assert sum(row[2] == "all" for row in rows) == 8
     assert [sketch.stem for sketch in validation_figures(found)] == ["validation"]
     assert list(validation_figures([])) == []

@@ -14,7 +14,7 @@ from analysis.background import choose_order
 from analysis.config import PlotConfig
 from analysis.errors import WindowError
 from analysis.plots import draw_limits, draw_scan, draw_spectrum, figure_style, save_figures, selection_label
-from analysis.plots.catalogue import FigureSources
+from analysis.plots.sources import FigureSources
 from analysis.plots.style import draw_experiment_label, format_p_value, format_with_error, selection_styles
 from analysis.regions import MassWindow
 from analysis.search.values import SelectionResult, WindowResult

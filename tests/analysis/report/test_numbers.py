@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.report.numbers import SPACE, count, number, p_value, percent, with_error, z_value
+from analysis.results.numbers import SPACE, count, number, p_value, percent, with_error, z_value
 
 BACK = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 

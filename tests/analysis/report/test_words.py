@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from analysis.report.numbers import SPACE
-from analysis.report.words import largest_excess, search_verdict, total_error
+from analysis.report.words import search_verdict
+from analysis.results.numbers import SPACE
+from analysis.results.words import largest_excess, total_error
 
 PSEUDO = {
     "method": "pseudo-experiments",

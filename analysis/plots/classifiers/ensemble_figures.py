@@ -1,0 +1,119 @@
+"""The figures of the members of an ensemble, and of trainings with other seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.plots.classifiers.ensemble import (
+    draw_member_counts,
+    draw_overlaps,
+    draw_score_spread,
+    draw_scores,
+    draw_seeds,
+)
+from analysis.plots.figure import ResultFigure, Row
+from analysis.regions import window_name
+from analysis.results.numbers import interval, number
+from analysis.results.words import selection_text
+
+__all__ = ["ensemble_figures"]
+
+
+def ensemble_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
+    """List the figures of `diagnostics.json`.
+
+    Parameters
+    ----------
+    windows : sequence of mapping
+        "windows" of the document.
+
+    Yields
+    ------
+    ResultFigure
+        `ensemble_<window>`, and `seeds_<window>` where a window was trained several times.
+    """
+    for one in windows:
+        section, (low, high) = one.get("ensemble"), one["window"]["signal"]
+        if section:
+            title = f"{low:g}–{high:g} GeV"
+            name, where = window_name((low, high)), f"{interval((low, high))} GeV"
+            yield ResultFigure(
+                f"ensemble_{name}",
+                partial(_ensemble, section, title),
+                f"{where}: members of the ensemble",
+                partial(_ensemble_alt, section),
+                partial(ensemble_rows, section),
+                "diagnostics",
+                name,
+            )
+            if section["seeds"]:
+                yield ResultFigure(
+                    f"seeds_{name}",
+                    partial(_seeds, section, title),
+                    f"{where}: trainings with other seeds",
+                    partial(_seeds_alt, section),
+                    partial(seed_rows, section),
+                    "diagnostics",
+                    name,
+                )
+
+
+def _ensemble(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
+    several = section["n_members"] > 1
+    figure = Figure(figsize=(15.0, 11.5) if several else (8.5, 6.5))
+    panels = figure.subplots(*((2, 2) if several else (1, 1)), squeeze=False).ravel()
+    left, bottom = (0.075, 0.07) if several else (0.13, 0.13)
+    figure.subplots_adjust(left, bottom, 0.98, 0.955 if several else 0.93, wspace=0.2, hspace=0.2)
+    draw_scores(section, ax=panels[0])
+    if several:
+        if section["profile"] is None:  # all events have the same score
+            panels[1].set_axis_off()
+        else:
+            draw_score_spread(section, ax=panels[1])
+        draw_member_counts(section, ax=panels[2])
+        draw_overlaps(section, ax=panels[3])
+    members = f"{section['n_members']} members" if several else "one member"
+    part = "" if section["fraction"] == 1 else f", {100 * section['fraction']:.2g}% of the events"
+    panels[1 if several else 0].set_title(f"{title}, {members}{part}", loc="right")
+    return figure, panels[0]
+
+
+def _seeds(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(11.5, 6.5), layout="constrained")
+    ax = figure.subplots()
+    draw_seeds(section, ax=ax)
+    ax.set_title(title, loc="right")
+    return figure, ax
+
+
+def _ensemble_alt(section: Mapping[str, Any]) -> str:
+    correlation = section["rank_correlation"]
+    agree = f" Mean rank correlation of two: {number(correlation['mean'], 2)}." if correlation else ""
+    return f"Scores of {section['n_members']} members, and the events that each of them selects.{agree}"
+
+
+def _seeds_alt(section: Mapping[str, Any]) -> str:
+    found = [f"{selection_text(one['name'])} {len(one['z'])}" for one in section["seeds"]]
+    return f"Local z of several trainings. Trainings: {', '.join(found)}."
+
+
+def ensemble_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the events that each member selects, one per selection and region."""
+    yield "selection", "events", "ensemble", *(f"member {i}" for i in range(section["n_members"]))
+    for one in section["selections"]:
+        for region in ("window", "sidebands"):
+            if (counts := one.get(region)) is not None:
+                yield one["name"], region, counts["ensemble"], *counts["members"]
+
+
+def seed_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of z of each selection, one per training."""
+    yield "selection", "training seed", "z"
+    for one in section["seeds"]:
+        for seed, z in enumerate(one["z"]):
+            yield one["name"], seed, z

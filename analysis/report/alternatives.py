@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from analysis.limits import rule_text
 from analysis.report.numbers import count, interval, number, p_value, percent, with_error, z_value
-from analysis.report.words import RULE_NAMES, global_text, largest_excess, selection_text, total_error, window_text
+from analysis.report.words import global_text, largest_excess, selection_text, total_error, window_text
 from analysis.signals.shapes import SignalShape
 
 __all__ = [
@@ -151,7 +152,7 @@ def signal_limits_alt(limits: Sequence[Document], rule: str) -> str:
         observed = one[f"observed_{key}"]
         seen = "" if observed is None else f", observed {number(observed)}"
         texts.append(f"{one['dataset']} expected {number(one[f'expected_{key}'][2])}{seen} {unit}")
-    return f"Upper limits on signal samples, {RULE_NAMES.get(rule, rule)}: {'; '.join(texts)}."
+    return f"Upper limits on signal samples, {rule_text(rule)}: {'; '.join(texts)}."
 
 
 def strength_alt(scan: Document) -> str:

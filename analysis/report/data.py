@@ -11,6 +11,7 @@ import numpy as np
 
 from analysis.background import outside
 from analysis.histograms.spectra import selection_counts
+from analysis.limits import RULES
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalShape, true_counts
 
@@ -185,7 +186,8 @@ def cutflow_rows(results: Document) -> Iterator[Row]:
 
 def signal_limit_rows(limits: Iterable[Document], rule: str) -> Iterator[Row]:
     """Rows of the limits on signal samples by one rule, and of those that it is compared with."""
-    found = [one for one in limits if one["reason"] is None and one["rule"] in (rule, "inclusive", "fixed-efficiency")]
+    shown = {rule, *(name for name, one in RULES.items() if one.reference)}
+    found = [one for one in limits if one["reason"] is None and one["rule"] in shown]
     particles = sorted({particle for one in found for particle in one["masses"]})
     yield (
         *("signal", *(f"m_{particle} [GeV]" for particle in particles), "rule", "selection"),

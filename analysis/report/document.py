@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.config import SearchConfig, load_config
+from analysis.limits import rule_text
 from analysis.report import alternatives, data, diagnostic_figures, search_figures, settings, signal_tables, tables
 from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table, interval, percent
-from analysis.report.words import DECIDED, RULE_NAMES, search_verdict, selection_text, window_text
+from analysis.report.words import DECIDED, search_verdict, selection_text, window_text
 from analysis.results import ResultsFolder
 from analysis.results.notes import blinding_note, selection_notes
 from analysis.search.values import WindowResult
@@ -273,7 +274,7 @@ def _rules(limits: Sequence[Document]) -> list[str]:
 
 def _rule_figures(sources: ReportSources, rule: str) -> Iterator[Figure]:
     """Figures of all signals by one rule: side by side, against m_A, and in planes of m_B and m_C."""
-    limits, name = sources.results["limits"], RULE_NAMES.get(rule, rule)
+    limits, name = sources.results["limits"], rule_text(rule)
     titles = {"signals": "Limits on all signals", "mA": "Limits against m_A", "plane": "Limits against m_B and m_C"}
     for kind, title in titles.items():
         for stem in sorted({path.stem for path in sources.plots.glob(f"limits_{kind}_*")}):

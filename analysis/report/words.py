@@ -14,7 +14,6 @@ from analysis.statistics import GlobalResult
 
 __all__ = [
     "DECIDED",
-    "RULE_NAMES",
     "SIGNIFICANT",
     "Excess",
     "Verdict",
@@ -31,13 +30,6 @@ SIGNIFICANT = 3.0
 
 DECIDED = {"before-scan": "before it was searched", "after-scan": "after it had been searched"}
 """When a verdict of the validation was reached."""
-
-RULE_NAMES = {
-    "inclusive": "inclusive dijet search",
-    "fixed-efficiency": "naive (fixed efficiency)",
-    "atlas-2020": "atlas-2020",
-    "atlas-2025": "atlas-2025",
-}
 
 Document = Mapping[str, Any]
 

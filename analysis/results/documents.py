@@ -21,6 +21,7 @@ from analysis.config import ClassifierConfig
 from analysis.core.plugins import plugin_records
 from analysis.errors import ResultsError
 from analysis.learning import Choice
+from analysis.limits.rules import RULES
 from analysis.regions import MassWindow
 from analysis.search.member_spread import MemberSpread
 from analysis.search.non_closure import NonClosure
@@ -132,7 +133,7 @@ def check_results(document: Mapping[str, Any]) -> None:
     ResultsError
         Naming the first place that does not fit.
     """
-    error = jsonschema.exceptions.best_match(_validator().iter_errors(document))
+    error = jsonschema.exceptions.best_match(_validator(tuple(RULES)).iter_errors(document))
     if error is not None:
         msg = f"results.json does not follow schema {SCHEMA} at {error.json_path}: {error.message}"
         raise ResultsError(msg)
@@ -316,6 +317,8 @@ def _fit_from_document(document: Mapping[str, Any]) -> BackgroundFit:
 
 
 @cache
-def _validator() -> Any:
+def _validator(rules: tuple[str, ...]) -> Any:
+    """Return the schema with the names of the limit rules, which a plugin may add to."""
     schema = json.loads(resources.files("analysis.results").joinpath("results.schema.json").read_text(encoding="utf-8"))
+    schema["$defs"]["injection_limit"]["properties"]["rule"]["enum"] = [*rules, None]
     return jsonschema.Draft202012Validator(schema)

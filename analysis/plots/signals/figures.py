@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.limits import RULES
+from analysis.limits import limit_rules
 from analysis.plots.drawing import Sketch
 from analysis.plots.signals.efficiency_maps import draw_efficiency_map, mapped_kind, tightest
 from analysis.plots.signals.limit_values import along_mass_a, in_planes, sort_limits
@@ -47,7 +47,7 @@ def injection_figures(document: Mapping[str, Any], *, blinded: bool = False) -> 
     """
     shown = _without_counts(document) if blinded else document
     limits, scans = shown.get("limits", []), shown.get("injections", [])
-    for rule in RULES:
+    for rule in (one.name for one in limit_rules()):
         if sort_limits(limits, rule).signals:
             yield Sketch(f"limits_signals_{rule}", _signals, (limits, rule))
         for name, group in along_mass_a(limits, rule).items():

@@ -13,8 +13,9 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from analysis.plots.signals.limit_values import RULE_LABELS, LimitSet, sort_limits
-from analysis.plots.style import BAND_COLORS, PALETTE, label_logarithmic, plain
+from analysis.limits import INCLUSIVE_RULE, NAIVE, RULES
+from analysis.plots.signals.limit_values import LimitSet, sort_limits
+from analysis.plots.style import BAND_COLORS, label_logarithmic, plain
 
 __all__ = ["SignalLimitArtists", "draw_signal_limits"]
 
@@ -77,11 +78,12 @@ def draw_signal_limits(limits: Sequence[Mapping[str, Any]], rule: str, *, ax: Ax
         "Observed",
     )
     inclusive, naive = (
-        _points(shown.column(name, 2), rows, ax, style | look, f"{label}, expected")
-        for name, look, label in (
-            ("inclusive", {"marker": "D", "color": PALETTE[0]}, RULE_LABELS["inclusive"]),
-            ("naive", {"marker": "X", "color": PALETTE[3]}, RULE_LABELS["fixed-efficiency"]),
+        _points(
+            *(shown.column(name, 2), rows, ax),
+            style | {"marker": other.marker, "color": other.color},
+            f"{other.legend}, expected",
         )
+        for name, other in (("inclusive", RULES[INCLUSIVE_RULE]), ("naive", RULES[NAIVE]))
     )
     ax.set(xscale="log", xlabel=shown.label, xlim=_range(shown))
     ax.set_yticks(rows, [plain(one.dataset) for one in shown.signals], fontsize=14)

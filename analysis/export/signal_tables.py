@@ -23,21 +23,13 @@ from analysis.export.tables import (
     window_axis,
 )
 from analysis.learning import INCLUSIVE
+from analysis.limits import RULES
 
 __all__ = ["efficiency_table", "fixed_limit_table", "limit_tables", "map_tables", "strength_tables"]
 
 Array = NDArray[np.float64]
 Item = Mapping[str, Any]
 
-_RULES = {
-    "inclusive": "The dijet search without a classifier.",
-    "fixed-efficiency": (
-        "Naive: counts of the search as it is, with the efficiency of the strongest injected signal. Does not cover; "
-        "for comparison."
-    ),
-    "atlas-2020": "Smallest over injected strengths of max(limit, strength), arXiv:2005.02983.",
-    "atlas-2025": "Strength that is its own limit, arXiv:2502.09770.",
-}
 _BANDS = "Errors of the expected limits are bands; one with an undefined end is left out."
 _NOT_EFFICIENCY = ("lumi", "signal_statistics")
 """Modifiers that are no systematic error of an efficiency; the second is the statistical one."""
@@ -79,8 +71,9 @@ def _limit_table(rule: str, limits: Sequence[Item], level: float) -> DataTable:
         Column("Upper edge of the window", tuple(one["window"][1] for one in found), GEV, same),
     ]
     missing = ", ".join(one["dataset"] for one in limits if one["reason"] is not None)
+    description = f"{RULES[rule].description} " if rule in RULES else ""
     text = (
-        f"Upper limits on signal samples by the rule {rule}. {_RULES[rule]} Selected events are those that the event "
+        f"Upper limits on signal samples by the rule {rule}. {description}Selected events are those that the event "
         "selection keeps at any dijet mass; the cross-section is that of the sample as it was generated. Classifiers "
         f"were trained anew on data with injected signal. {_BANDS}"
     )

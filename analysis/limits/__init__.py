@@ -7,16 +7,31 @@ that the counts are those of the data, scored by models that expect the signal. 
 that were not injected. For the display of sensitivity they stay, and are searched like data.
 """
 
-from analysis.limits.documents import NAIVE, failed_document, limit_documents, scan_document
+from analysis.limits.documents import failed_document, limit_documents, scan_document
 from analysis.limits.injection import InjectionData, inject
 from analysis.limits.injection_values import EfficiencyMap, InjectedSelection, Injection, InjectionResult
 from analysis.limits.points import LimitPoint, prepare_point, strength_of_significance
-from analysis.limits.rules import RULES, RuleLimit, StrengthLimits, StrengthScan, apply_rule, atlas_2020, atlas_2025
+from analysis.limits.rules import (
+    INCLUSIVE_RULE,
+    NAIVE,
+    RULES,
+    LimitRule,
+    RuleLimit,
+    StrengthLimits,
+    StrengthScan,
+    apply_rule,
+    atlas_2020,
+    atlas_2025,
+    limit_rules,
+    register_limit_rule,
+    rule_text,
+)
 from analysis.limits.scans import Candidate, FinalTask, candidates, naive_selection, with_uncertainties
 from analysis.limits.sensitivity import sensitivity_document
 from analysis.limits.signal_events import add_signal, draw_signal, held_out
 
 __all__ = [
+    "INCLUSIVE_RULE",
     "NAIVE",
     "RULES",
     "Candidate",
@@ -27,6 +42,7 @@ __all__ = [
     "InjectionData",
     "InjectionResult",
     "LimitPoint",
+    "LimitRule",
     "RuleLimit",
     "StrengthLimits",
     "StrengthScan",
@@ -40,8 +56,11 @@ __all__ = [
     "held_out",
     "inject",
     "limit_documents",
+    "limit_rules",
     "naive_selection",
     "prepare_point",
+    "register_limit_rule",
+    "rule_text",
     "scan_document",
     "sensitivity_document",
     "strength_of_significance",

@@ -13,13 +13,11 @@ from analysis.histograms.spectra import NOMINAL
 from analysis.learning import INCLUSIVE
 from analysis.limits.injection_values import InjectedSelection, InjectionResult
 from analysis.limits.points import LimitPoint
-from analysis.limits.rules import RULES, RuleLimit, apply_rule
-from analysis.limits.scans import Candidate, FinalTask, candidates, naive_selection
+from analysis.limits.rules import RULES, LimitRule, RuleLimit, atlas_2025
+from analysis.limits.scans import Candidate, FinalTask, candidates, candidates_of
 from analysis.signals.yields import SignalSample
 
-__all__ = ["NAIVE", "failed_document", "limit_documents", "scan_document"]
-
-NAIVE = "fixed-efficiency"
+__all__ = ["failed_document", "limit_documents", "scan_document"]
 
 Finish = Callable[[Sequence[FinalTask]], list[InjectedSelection]]
 
@@ -62,9 +60,7 @@ def limit_documents(
         JSON-ready items of "limits".
     """
     signal, found = _Signal(point, sample, blinded), candidates(results)
-    inclusive = [one for one in found if one.selection == INCLUSIVE]
-    documents = [_by_rule(signal, "inclusive", inclusive, finish), _naive(signal, found, finish)]
-    return documents + [_by_rule(signal, rule, found, finish) for rule in RULES]
+    return [_by_rule(signal, rule, found, finish) for rule in RULES.values()]
 
 
 def failed_document(sample: SignalSample, reason: str) -> dict[str, Any]:
@@ -106,7 +102,7 @@ def _maps(results: Sequence[InjectionResult]) -> list[dict[str, Any]]:
     """Efficiency maps without injection and at the strength that is closest to the expected limit."""
     mapped = {r.injection.strength: r for r in results if r.maps is not None}
     try:
-        root = apply_rule("atlas-2025", [one.scan(blinded=True) for one in candidates(results)]).expected[2]
+        root = atlas_2025([one.scan(blinded=True) for one in candidates(results)]).expected[2]
     except StatisticsError:
         return []
     shown = sorted({min(mapped), min(mapped, key=lambda strength: abs(strength - root))}) if mapped else []
@@ -134,29 +130,23 @@ def _identity(sample: SignalSample) -> dict[str, Any]:
     }
 
 
-def _by_rule(signal: _Signal, rule: str, found: Sequence[Candidate], finish: Finish) -> dict[str, Any]:
-    using = "atlas-2020" if rule == "inclusive" else rule
+def _by_rule(signal: _Signal, rule: LimitRule, found: Sequence[Candidate], finish: Finish) -> dict[str, Any]:
     try:
-        chosen = found[apply_rule(using, [one.scan(blinded=True) for one in found]).scan]
+        usable = candidates_of(rule, found)
+        chosen = usable[rule.reading([one.scan(blinded=True) for one in usable]).scan]
         final = _finished(chosen, signal.point.signal, finish)
-        limit = apply_rule(using, [final.scan(blinded=signal.blinded)])
+        _require_own_limit(final)
+        limit = rule.reading([final.scan(blinded=signal.blinded)])
     except StatisticsError as error:
-        return failed_document(signal.sample, str(error)) | {"rule": rule}
-    return _document(signal, rule, chosen, limit)
+        return failed_document(signal.sample, str(error)) | {"rule": rule.name}
+    return _document(signal, rule.name, chosen, limit)
 
 
-def _naive(signal: _Signal, found: Sequence[Candidate], finish: Finish) -> dict[str, Any]:
-    pairs = [(one, naive_selection(one)) for one in found if one.selection != INCLUSIVE]
-    usable = [(one, selection) for one, selection in pairs if selection is not None]
-    if not usable:
-        reason = "no selection has both a background without injection and an efficiency with the strongest one."
-        return failed_document(signal.sample, reason) | {"rule": NAIVE}
-    chosen, selection = min(usable, key=lambda pair: pair[1].expected[2])
-    (final,) = finish([FinalTask(signal.point.signal, selection)])
-    if not final.expected:
-        return failed_document(signal.sample, final.reason or "there is no limit.") | {"rule": NAIVE}
-    limit = RuleLimit(NAIVE, 0, max(chosen.found), final.expected, final.observed, 0.0)
-    return _document(signal, NAIVE, chosen, limit)
+def _require_own_limit(final: Candidate) -> None:
+    """Say why there is no limit, where it hangs on one selection at one strength."""
+    found = [one for of in final.found.values() for one in of if one is not None]
+    if len(found) == 1 and not found[0].expected:
+        raise StatisticsError(found[0].reason or "there is no limit.")
 
 
 def _finished(chosen: Candidate, signal: str, finish: Finish) -> Candidate:

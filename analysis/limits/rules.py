@@ -8,15 +8,34 @@ observed ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.registry import Registry
 from analysis.errors import StatisticsError
 
-__all__ = ["RULES", "RuleLimit", "StrengthLimits", "StrengthScan", "apply_rule", "atlas_2020", "atlas_2025"]
+__all__ = [
+    "INCLUSIVE_RULE",
+    "NAIVE",
+    "RULES",
+    "LimitRule",
+    "RuleLimit",
+    "StrengthLimits",
+    "StrengthScan",
+    "apply_rule",
+    "atlas_2020",
+    "atlas_2025",
+    "limit_rules",
+    "register_limit_rule",
+    "rule_text",
+]
+
+INCLUSIVE_RULE, NAIVE = "inclusive", "fixed-efficiency"
+"""Rules whose limits others are compared with."""
 
 Array = NDArray[np.float64]
 
@@ -168,8 +187,136 @@ def atlas_2025(scans: Sequence[StrengthScan]) -> RuleLimit:
     return RuleLimit("atlas-2025", index, roots[index], tuple(band.tolist()), observed, spread)
 
 
-RULES = {"atlas-2020": atlas_2020, "atlas-2025": atlas_2025}
-"""By name in `results.json`."""
+def fixed_efficiency(scans: Sequence[StrengthScan]) -> RuleLimit:
+    """Smallest expected limit of scans that hold one selection each; see `LimitRule.selections`.
+
+    Raises
+    ------
+    StatisticsError
+        If no scan has a limit.
+    """
+    expected = [float(scan.points[0].expected[0, _MEDIAN]) for scan in scans]
+    _require_limit(expected, scans)
+    index = int(np.argmin(expected))
+    point = scans[index].points[0]
+    observed = None if point.observed is None else float(point.observed[0])
+    return RuleLimit(NAIVE, index, point.strength, tuple(point.expected[0].tolist()), observed, 0.0)
+
+
+@dataclass(frozen=True)
+class LimitRule:
+    """A rule: how a limit is read off the scans over the injected strength, and how the limit is shown.
+
+    Attributes
+    ----------
+    name : str
+        In `results.json`, in file names and in titles of figures.
+    text : str
+        In tables of the terminal and of the report.
+    legend : str
+        In legends of figures.
+    description : str
+        A sentence or two for exported tables.
+    marker, color : str
+        In figures, as matplotlib names them.
+    reading : callable
+        From scans to the limit. It chooses by expected limits, which is all that it gets while it chooses; the limit is
+        then read off the chosen scan alone, with the uncertainties of the signal.
+    selections : str
+        Scans that it gets: "all", "inclusive", or "fixed-efficiency", where each selection with a classifier has one
+        point, at the strongest injection: counts without injection, with the efficiency of the strongest one.
+    reference : bool
+        Drawn in the figures of the other rules, for comparison, and not in figures of its own.
+    headline : int
+        The rule with the largest number heads the report.
+    """
+
+    name: str
+    text: str
+    legend: str
+    description: str
+    marker: str
+    color: str
+    reading: Callable[[Sequence[StrengthScan]], RuleLimit]
+    selections: Literal["all", "inclusive", "fixed-efficiency"] = "all"
+    reference: bool = False
+    headline: int = 0
+
+
+RULES: Registry[LimitRule] = Registry("limit rule")
+"""By name in `results.json`, in the order of its limits."""
+
+
+def register_limit_rule(rule: LimitRule) -> None:
+    """Add a rule under its name, here or in a plugin.
+
+    Raises
+    ------
+    ConfigError
+        If the name is taken.
+    """
+    RULES.add(rule.name, rule, origin=rule.reading.__qualname__)
+
+
+def limit_rules() -> list[LimitRule]:
+    """Rules with figures of their own: all but those that are drawn for comparison."""
+    return [rule for rule in RULES.values() if not rule.reference]
+
+
+def rule_text(name: str) -> str:
+    """Text of a rule for tables; its name where the plugin that added it is not loaded."""
+    return RULES[name].text if name in RULES else name
+
+
+_RULES = (
+    LimitRule(
+        INCLUSIVE_RULE,
+        text="inclusive dijet search",
+        legend="Inclusive dijet search",
+        description="The dijet search without a classifier.",
+        marker="D",
+        color="#5790fc",
+        reading=atlas_2020,
+        selections="inclusive",
+        reference=True,
+    ),
+    LimitRule(
+        NAIVE,
+        text="naive (fixed efficiency)",
+        legend="Naive (fixed efficiency, does not cover)",
+        description=(
+            "Naive: counts of the search as it is, with the efficiency of the strongest injected signal. Does not "
+            "cover; for comparison."
+        ),
+        marker="X",
+        color="#964a8b",
+        reading=fixed_efficiency,
+        selections="fixed-efficiency",
+        reference=True,
+    ),
+    LimitRule(
+        "atlas-2020",
+        text="atlas-2020",
+        legend="smallest max(limit, injected)",
+        description="Smallest over injected strengths of max(limit, strength), arXiv:2005.02983.",
+        marker="*",
+        color="#e42536",
+        reading=atlas_2020,
+        headline=1,
+    ),
+    LimitRule(
+        "atlas-2025",
+        text="atlas-2025",
+        legend="limit = injected",
+        description="Strength that is its own limit, arXiv:2502.09770.",
+        marker="P",
+        color="white",
+        reading=atlas_2025,
+        headline=2,
+    ),
+)
+for _rule in _RULES:
+    register_limit_rule(_rule)
 
 
 def apply_rule(rule: str, scans: Sequence[StrengthScan]) -> RuleLimit:
@@ -181,9 +328,9 @@ def apply_rule(rule: str, scans: Sequence[StrengthScan]) -> RuleLimit:
         If there is no such rule, or no scan has a limit.
     """
     if rule not in RULES:
-        msg = f"there is no limit rule '{rule}'; rules: {', '.join(RULES)}."
+        msg = f"there is no limit rule '{rule}'; rules: {', '.join(one.name for one in limit_rules())}."
         raise StatisticsError(msg)
-    return RULES[rule](scans)
+    return RULES[rule].reading(scans)
 
 
 def _require_limit(expected: Sequence[float], scans: Sequence[StrengthScan]) -> None:

@@ -11,10 +11,10 @@ from analysis.config import StatisticsConfig
 from analysis.errors import StatisticsError
 from analysis.learning import INCLUSIVE
 from analysis.limits.injection_values import InjectedSelection, InjectionResult
-from analysis.limits.rules import StrengthLimits, StrengthScan
+from analysis.limits.rules import LimitRule, StrengthLimits, StrengthScan
 from analysis.statistics import Counting, LimitResult, counting_workspace, upper_limit
 
-__all__ = ["Candidate", "FinalTask", "candidates", "naive_selection", "with_uncertainties"]
+__all__ = ["Candidate", "FinalTask", "candidates", "candidates_of", "naive_selection", "with_uncertainties"]
 
 _NONE = (np.inf,) * 5
 _TOYS = 1000
@@ -90,6 +90,26 @@ def candidates(results: Iterable[InjectionResult]) -> list[Candidate]:
             if name == INCLUSIVE:
                 break
     return found
+
+
+def candidates_of(rule: LimitRule, found: Sequence[Candidate]) -> list[Candidate]:
+    """Return what a rule reads its limit off.
+
+    Raises
+    ------
+    StatisticsError
+        If the rule needs efficiencies with and without injection, and no selection has both.
+    """
+    if rule.selections == "inclusive":
+        return [one for one in found if one.selection == INCLUSIVE]
+    if rule.selections == "all":
+        return list(found)
+    pairs = [(one, naive_selection(one)) for one in found if one.selection != INCLUSIVE]
+    fixed = [replace(one, found={max(one.found): (naive,)}) for one, naive in pairs if naive is not None]
+    if not fixed:
+        msg = "no selection has both a background without injection and an efficiency with the strongest one."
+        raise StatisticsError(msg)
+    return fixed
 
 
 def naive_selection(candidate: Candidate) -> InjectedSelection | None:

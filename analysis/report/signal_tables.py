@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from analysis.limits import limit_rules, rule_text
 from analysis.report.numbers import Cell, Table
 from analysis.results.numbers import NOTHING, SPACE, interval, number, percent, with_error
-from analysis.results.words import RULE_NAMES, selection_text
+from analysis.results.words import selection_text
 
 __all__ = ["fixed_table", "headline_limits", "impact_tables", "rules_table", "sensitivity_table"]
 
 Document = Mapping[str, Any]
 Documents = Sequence[Document]
-
-_PREFERRED = ("atlas-2025", "atlas-2020")
 
 
 def rules_table(limits: Documents, *, blinded: bool) -> Table | None:
@@ -34,7 +33,7 @@ def rules_table(limits: Documents, *, blinded: bool) -> Table | None:
 def _rule_row(one: Document, *, blinded: bool) -> tuple[Cell, ...]:
     cells = (
         Cell(one["dataset"]),
-        Cell(RULE_NAMES[one["rule"]]),
+        Cell(rule_text(one["rule"])),
         Cell(interval(one["window"])),
         Cell(selection_text(one["selection"])),
         _band(one["expected_selected"]),
@@ -78,8 +77,9 @@ def _fixed_row(signal: Document, one: Document, *, blinded: bool) -> tuple[Cell,
 def headline_limits(results: Document) -> list[str]:
     """Say the limits on every signal sample in a sentence: those that account for learning, where they are there."""
     by_signal: dict[str, Document] = {}
-    usable = [one for one in results.get("limits", []) if one["reason"] is None and one["rule"] in _PREFERRED]
-    for one in sorted(usable, key=lambda one: _PREFERRED.index(one["rule"])):
+    preferred = [rule.name for rule in sorted(limit_rules(), key=lambda rule: -rule.headline)]
+    usable = [one for one in results.get("limits", []) if one["reason"] is None and one["rule"] in preferred]
+    for one in sorted(usable, key=lambda one: preferred.index(one["rule"])):
         by_signal.setdefault(one["dataset"], one)
     sentences = [_limit_sentence(one) for one in by_signal.values()]
     others = [signal for signal in results.get("signals", []) if signal["dataset"] not in by_signal]

@@ -21,6 +21,7 @@ from analysis.config import ClassifierConfig
 from analysis.core.plugins import plugin_records
 from analysis.errors import ResultsError
 from analysis.learning import Choice
+from analysis.limits.rules import RULES
 from analysis.regions import MassWindow
 from analysis.search.member_spread import MemberSpread
 from analysis.search.non_closure import NonClosure
@@ -143,7 +144,7 @@ def check_results(document: Mapping[str, Any]) -> None:
 
 def schema_error(document: Mapping[str, Any]) -> str | None:
     """First place of a document that does not fit the shipped JSON Schema, with the reason; None if all fits."""
-    error = jsonschema.exceptions.best_match(_validator().iter_errors(document))
+    error = jsonschema.exceptions.best_match(_validator(tuple(RULES)).iter_errors(document))
     return None if error is None else f"at {error.json_path}: {error.message[:_LONGEST_REASON]}"
 
 
@@ -334,6 +335,8 @@ def _fit_from_document(document: Mapping[str, Any]) -> BackgroundFit:
 
 
 @cache
-def _validator() -> Any:
+def _validator(rules: tuple[str, ...]) -> Any:
+    """Return the schema with the names of the limit rules, which a plugin may add to."""
     schema = json.loads(resources.files("analysis.results").joinpath("results.schema.json").read_text(encoding="utf-8"))
+    schema["$defs"]["injection_limit"]["properties"]["rule"]["enum"] = [*rules, None]
     return jsonschema.Draft202012Validator(schema)

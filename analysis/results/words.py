@@ -11,7 +11,6 @@ from analysis.results.numbers import SPACE, interval, p_value
 from analysis.statistics import GlobalResult
 
 __all__ = [
-    "RULE_NAMES",
     "Excess",
     "global_text",
     "is_bound",
@@ -21,12 +20,6 @@ __all__ = [
     "window_text",
 ]
 
-RULE_NAMES = {
-    "inclusive": "inclusive dijet search",
-    "fixed-efficiency": "naive (fixed efficiency)",
-    "atlas-2020": "atlas-2020",
-    "atlas-2025": "atlas-2025",
-}
 
 Document = Mapping[str, Any]
 

@@ -9,16 +9,11 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from analysis.limits import rule_text
+
 __all__ = ["limit_notes", "limit_table", "sensitivity_table"]
 
 _NOTHING = "-"
-
-_NAMES = {
-    "inclusive": "inclusive dijet search",
-    "fixed-efficiency": "naive, fixed efficiency",
-    "atlas-2020": "atlas-2020",
-    "atlas-2025": "atlas-2025",
-}
 
 
 def limit_table(limits: Sequence[Mapping[str, Any]]) -> Table:
@@ -46,7 +41,7 @@ def limit_table(limits: Sequence[Mapping[str, Any]]) -> Table:
             in_fb = (None if fb is None else fb[2], one["observed_fb"])
             table.add_row(
                 one["dataset"],
-                _NAMES[one["rule"]],
+                rule_text(one["rule"]),
                 f"{low:g}-{high:g}",
                 one["selection"],
                 *(_NOTHING if value is None else f"{value:.3g}" for value in (*numbers, *in_fb)),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.compute import Backend
 from analysis.config import PlotConfig
-from analysis.limits import RULES
+from analysis.limits import limit_rules
 from analysis.plots.classifiers.roc import compare_performance
 from analysis.plots.compared.spectra_overlaid import LEGEND_TITLE, draw_spectra
 from analysis.plots.drawing import draw_all
@@ -95,7 +95,7 @@ def _contents(searches: Sequence[ComparedSearch]) -> Iterator[Sketch]:
             yield Sketch(f"scan_{name}", partial(_one_panel, draw_compared_scan, open_ones, name))
         if _limited(searches, name):
             yield Sketch(f"limits_{name}", partial(_limits, searches, name))
-    for rule in RULES:
+    for rule in (one.name for one in limit_rules()):
         if sum(bool(sort_limits(search.limits, rule).signals) for search in searches) > 1:
             yield Sketch(f"signals_{rule}", partial(_signals, searches, rule))
     varied = varied_setting(searches)
@@ -203,7 +203,7 @@ def draw_compared_signals(searches: Sequence[ComparedSearch], rule: str, *, ax: 
     ----------
     searches : sequence of ComparedSearch
     rule : str
-        "atlas-2020" or "atlas-2025".
+        Name in `analysis.limits.RULES`.
     ax : matplotlib.axes.Axes
         One row a signal.
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.limits import RULES
+from analysis.limits import limit_rules, rule_text
 from analysis.plots.figure import ResultFigure
 from analysis.plots.signals.efficiency_maps import draw_efficiency_map, map_alt, map_rows, mapped_kind, tightest
 from analysis.plots.signals.limit_values import along_mass_a, in_planes, sort_limits
@@ -24,7 +24,7 @@ from analysis.plots.signals.strengths import (
     strength_rows,
 )
 from analysis.plots.style import mass_label, plain, selection_label
-from analysis.results.words import RULE_NAMES, selection_text
+from analysis.results.words import selection_text
 
 __all__ = ["injection_figures"]
 
@@ -55,7 +55,7 @@ def injection_figures(document: Mapping[str, Any], *, blinded: bool = False) -> 
     """
     shown = _without_counts(document) if blinded else document
     limits, scans = shown.get("limits", []), shown.get("injections", [])
-    for rule in RULES:
+    for rule in (one.name for one in limit_rules()):
         if sort_limits(limits, rule).signals:
             yield _limits(
                 f"limits_signals_{rule}", partial(_signals, limits, rule), "Limits on all signals", limits, rule
@@ -99,7 +99,7 @@ def injection_figures(document: Mapping[str, Any], *, blinded: bool = False) -> 
 
 def _limits(stem: str, draw: Draw, title: str, limits: Items, rule: str) -> ResultFigure:
     """Return a figure of limits by one rule; all of a rule have the same numbers."""
-    title = f"{title} by the rule {RULE_NAMES.get(rule, rule)}"
+    title = f"{title} by the rule {rule_text(rule)}"
     alternative, rows = partial(signal_limits_alt, limits, rule), partial(signal_limit_rows, limits, rule)
     return ResultFigure(stem, draw, title, alternative, rows, "limits")
 

@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RULE_LABELS", "Limit", "LimitSet", "SignalLimits", "along_mass_a", "in_planes", "sort_limits"]
+from analysis.limits import INCLUSIVE_RULE, NAIVE
+
+__all__ = ["Limit", "LimitSet", "SignalLimits", "along_mass_a", "in_planes", "sort_limits"]
 
 Array = NDArray[np.float64]
 Item = Mapping[str, Any]
-
-INCLUSIVE, NAIVE = "inclusive", "fixed-efficiency"
-
-RULE_LABELS = {INCLUSIVE: "Inclusive dijet search", NAIVE: "Naive (fixed efficiency, does not cover)"}
-"""What the limits are called that others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ def sort_limits(limits: Sequence[Item], rule: str, scans: Sequence[Item] = ()) -
     ----------
     limits : sequence of mapping
     rule : str
-        "atlas-2020" or "atlas-2025".
+        Name in `analysis.limits.RULES`.
     scans : sequence of mapping
         "injections" of `limits.json`, for the efficiencies.
 
@@ -125,7 +122,8 @@ def sort_limits(limits: Sequence[Item], rule: str, scans: Sequence[Item] = ()) -
     """
     found = {(one["dataset"], one["rule"]): one for one in limits if _usable(one)}
     names = [name for name, using in found if using == rule]
-    shown = [one for (name, using), one in found.items() if name in names and using in (rule, *RULE_LABELS)]
+    compared = {rule, INCLUSIVE_RULE, NAIVE}
+    shown = [one for (name, using), one in found.items() if name in names and using in compared]
     in_fb = all(one.get("expected_fb") is not None for one in shown)
     levels = {one.get("level") for one in shown}
     signals = [
@@ -133,7 +131,7 @@ def sort_limits(limits: Sequence[Item], rule: str, scans: Sequence[Item] = ()) -
             name,
             dict(found[name, rule]["masses"]),
             _limit(found[name, rule], in_fb),
-            _compared(found, (name, INCLUSIVE), in_fb),
+            _compared(found, (name, INCLUSIVE_RULE), in_fb),
             _compared(found, (name, NAIVE), in_fb),
             _efficiency(found[name, rule], scans),
         )

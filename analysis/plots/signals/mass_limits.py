@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from analysis.plots.signals.limit_values import RULE_LABELS, LimitSet, sort_limits
-from analysis.plots.style import BAND_COLORS, PALETTE, label_logarithmic, mass_label
+from analysis.limits import INCLUSIVE_RULE, NAIVE, RULES, LimitRule
+from analysis.plots.signals.limit_values import LimitSet, sort_limits
+from analysis.plots.style import BAND_COLORS, label_logarithmic, mass_label
 
 __all__ = ["MassLimitArtists", "PlaneArtists", "Quantity", "draw_limit_plane", "draw_mass_limits"]
 
@@ -27,11 +28,11 @@ Quantity = Literal["expected", "observed", "ratio", "efficiency"]
 _HEADROOM = 0.46
 """Part of the logarithmic range that is added above the limits, for the legend."""
 
-_LINES: Mapping[str, tuple[str, str, float]] = {
-    "inclusive": (PALETTE[0], "-.", 2.2),
-    "naive": (PALETTE[3], ":", 1.8),
+_LINES: Mapping[str, tuple[LimitRule, str, float]] = {
+    "inclusive": (RULES[INCLUSIVE_RULE], "-.", 2.2),
+    "naive": (RULES[NAIVE], ":", 1.8),
 }
-"""Colour, style and width."""
+"""Rule, style and width."""
 
 _MARKER_POINTS = (10.0, 52.0)
 """Smallest and largest markers in the plane."""
@@ -111,11 +112,10 @@ def _draw_other(mass: Array, shown: LimitSet, name: str, ax: Axes) -> Line2D | N
     values = shown.column(name, 2)
     if np.isnan(values).all():
         return None
-    color, style, width = _LINES[name]
-    label = RULE_LABELS["inclusive" if name == "inclusive" else "fixed-efficiency"]
-    marker = ("D" if name == "inclusive" else "X") if len(mass) == 1 else ""
+    other, style, width = _LINES[name]
+    look: dict[str, Any] = {"color": other.color, "marker": other.marker if len(mass) == 1 else ""}
     (line,) = ax.plot(
-        mass, values, color=color, linestyle=style, linewidth=width, marker=marker, label=f"{label}, expected", zorder=3
+        mass, values, linestyle=style, linewidth=width, label=f"{other.legend}, expected", zorder=3, **look
     )
     line.set(markersize=8, markeredgecolor="white")
     line.set_gapcolor("white" if name == "naive" else None)  # to be seen on the bands

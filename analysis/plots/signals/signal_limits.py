@@ -13,11 +13,11 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from analysis.limits import INCLUSIVE_RULE, NAIVE, RULES, rule_text
 from analysis.plots.figure import SIGMAS, Row
-from analysis.plots.signals.limit_values import RULE_LABELS, LimitSet, sort_limits
-from analysis.plots.style import BAND_COLORS, PALETTE, label_logarithmic, plain
+from analysis.plots.signals.limit_values import LimitSet, sort_limits
+from analysis.plots.style import BAND_COLORS, label_logarithmic, plain
 from analysis.results.numbers import number
-from analysis.results.words import RULE_NAMES
 
 __all__ = ["SignalLimitArtists", "draw_signal_limits"]
 
@@ -80,11 +80,12 @@ def draw_signal_limits(limits: Sequence[Mapping[str, Any]], rule: str, *, ax: Ax
         "Observed",
     )
     inclusive, naive = (
-        _points(shown.column(name, 2), rows, ax, style | look, f"{label}, expected")
-        for name, look, label in (
-            ("inclusive", {"marker": "D", "color": PALETTE[0]}, RULE_LABELS["inclusive"]),
-            ("naive", {"marker": "X", "color": PALETTE[3]}, RULE_LABELS["fixed-efficiency"]),
+        _points(
+            *(shown.column(name, 2), rows, ax),
+            style | {"marker": other.marker, "color": other.color},
+            f"{other.legend}, expected",
         )
+        for name, other in (("inclusive", RULES[INCLUSIVE_RULE]), ("naive", RULES[NAIVE]))
     )
     ax.set(xscale="log", xlabel=shown.label, xlim=_range(shown))
     ax.set_yticks(rows, [plain(one.dataset) for one in shown.signals], fontsize=14)
@@ -134,12 +135,13 @@ def signal_limits_alt(limits: Sequence[Mapping[str, Any]], rule: str) -> str:
         observed = one[f"observed_{key}"]
         seen = "" if observed is None else f", observed {number(observed)}"
         texts.append(f"{one['dataset']} expected {number(one[f'expected_{key}'][2])}{seen} {unit}")
-    return f"Upper limits on signal samples, {RULE_NAMES.get(rule, rule)}: {'; '.join(texts)}."
+    return f"Upper limits on signal samples, {rule_text(rule)}: {'; '.join(texts)}."
 
 
 def signal_limit_rows(limits: Iterable[Mapping[str, Any]], rule: str) -> Iterator[Row]:
     """Rows of the limits on signal samples by one rule, and of those that it is compared with."""
-    found = [one for one in limits if one["reason"] is None and one["rule"] in (rule, "inclusive", "fixed-efficiency")]
+    shown = {rule, *(name for name, one in RULES.items() if one.reference)}
+    found = [one for one in limits if one["reason"] is None and one["rule"] in shown]
     particles = sorted({particle for one in found for particle in one["masses"]})
     yield (
         *("signal", *(f"m_{particle} [GeV]" for particle in particles), "rule", "selection"),

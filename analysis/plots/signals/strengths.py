@@ -15,9 +15,10 @@ from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE
+from analysis.limits import limit_rules
 from analysis.plots.figure import Row
 from analysis.plots.signals.limit_values import sort_limits
-from analysis.plots.style import PALETTE, classifier_labels, label_logarithmic, selection_label, selection_styles
+from analysis.plots.style import classifier_labels, label_logarithmic, selection_label, selection_styles
 from analysis.results.numbers import number, percent
 
 __all__ = ["StrengthArtists", "draw_strength_efficiencies", "draw_strength_limits"]
@@ -31,11 +32,8 @@ _ZERO = 0.4
 _STEP, _REACH = 5.0, 26.0
 """Between bars at one strength, and at most from first to last, points."""
 
-_READ = {
-    "atlas-2020": ("*", "smallest max(limit, injected)"),
-    "atlas-2025": ("P", "limit = injected"),
-}
-"""Marker of a rule, and how it reads the limit."""
+_LARGEST, _SMALLER, _SMALLEST = 17, 4, 5
+"""Sizes of the markers of the rules, each smaller than the one before, so that all are seen at one place; points."""
 
 
 @dataclass(frozen=True)
@@ -165,16 +163,16 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float, float]:
 
 def _draw_rules(scan: Mapping[str, Any], limits: Sequence[Mapping[str, Any]], ax: Axes) -> dict[str, Line2D]:
     read = {}
-    for index, (rule, (marker, how)) in enumerate(_READ.items()):
+    for index, rule in enumerate(limit_rules()):
         for one in limits:
-            usable = one["dataset"] == scan["dataset"] and one["rule"] == rule and one["reason"] is None
-            if usable and sort_limits([one], rule).signals:
-                (read[rule],) = ax.plot(
-                    *([one["strength"]], [one["expected_selected"][2]], marker),
-                    color=PALETTE[2] if index == 0 else "white",
+            usable = one["dataset"] == scan["dataset"] and one["rule"] == rule.name and one["reason"] is None
+            if usable and sort_limits([one], rule.name).signals:
+                (read[rule.name],) = ax.plot(
+                    *([one["strength"]], [one["expected_selected"][2]], rule.marker),
+                    color=rule.color,
                     markeredgecolor="black",
-                    markersize=17 - 4 * index,
-                    label=f"{rule}, {selection_label(one['selection'])}:\n{how}",
+                    markersize=max(_LARGEST - _SMALLER * index, _SMALLEST),
+                    label=f"{rule.name}, {selection_label(one['selection'])}:\n{rule.legend}",
                     zorder=4 + index,
                 )
     return read

@@ -140,7 +140,7 @@ def test_digest_follows_what_decides_the_parts(monkeypatch):
     monkeypatch.setattr(run_module.analysis, "__version__", "9.9")
     assert processing_digest(config) != before
     monkeypatch.undo()
-    monkeypatch.setattr(run_module, "_code_hash", lambda functions: "other code")
+    monkeypatch.setattr(run_module, "_sources", lambda functions: ["other"])
     assert processing_digest(config) != before
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from analysis import cli
 from analysis.core.plugins import unload_plugins
-from tests.toy_tables import dijet_masses
-from tests.toys import JetValues, jet, write_nanoaod
+from tests.builders.toy_tables import dijet_masses
+from tests.builders.toys import JetValues, jet, write_nanoaod
 
 FEW_FIGURES = 'only = ["scan", "spectrum_3300-3700", "limits_signals", "efficiency", "map", "sensitivity"]'
 """Of the toy configuration, in which `[plots]` is the last section; all figures take as long as all else."""

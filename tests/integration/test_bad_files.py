@@ -19,7 +19,7 @@ import pytest
 import uproot
 
 from processors.runner import executor
-from tests import toys
+from tests.builders import toys
 from tests.integration.conftest import Cwola, Outcome, ToySearch
 
 N_GOOD = 20

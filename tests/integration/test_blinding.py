@@ -25,10 +25,10 @@ from analysis import cli
 from analysis.errors import ResultsError
 from analysis.learning import BoostedTrees, FittedEnsemble, TrainingSet
 from analysis.results import ResultsFolder
-from tests.html_page import check_structure, csv_table, downloads, parse_page
+from tests.builders.html_page import check_structure, csv_table, downloads, parse_page
+from tests.builders.toy_tables import dijet_masses
+from tests.builders.toys import write_nanoaod
 from tests.integration.conftest import Cwola, _background_event, signal_event
-from tests.toy_tables import dijet_masses
-from tests.toys import write_nanoaod
 
 WINDOW, MASK = (3300.0, 3700.0), (3200.0, 3800.0)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import uproot
 
-from tests import toys
+from tests.builders import toys
 from tests.integration.conftest import Cwola
 
 

@@ -18,7 +18,7 @@ from analysis.histograms import control
 from analysis.histograms.control import ControlPlan, ControlSample, fill_control
 from analysis.histograms.control_comparison import compare, comparisons
 from analysis.plots import draw_control, figure_style, save_control_figures
-from tests.toy_tables import table_of
+from tests.builders.toy_tables import table_of
 
 FEATURES = tuple(FeatureSpec(name, name, "", (20, -5.0, 5.0)) for name in ("x0", "x1"))
 X0, X1 = FEATURES

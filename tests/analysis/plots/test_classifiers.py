@@ -36,7 +36,7 @@ from analysis.plots.classifiers.importance import importance_figures
 from analysis.plots.classifiers.roc import performance_figures
 from analysis.results.comparison import ComparedSearch
 from analysis.search.values import WindowResult
-from tests.toy_tables import WINDOW
+from tests.builders.toy_tables import WINDOW
 
 Document = dict[str, Any]
 

@@ -40,7 +40,7 @@ from tests.analysis.plots import test_overviews as overviews
 from tests.analysis.plots.events.test_cutflow import CUTFLOW, N_MINUS_ONE
 from tests.analysis.plots.test_signals import RULE, Document, map_of, masses, scan_of, sensitivity_of, signal
 from tests.analysis.plots.test_windows import EDGES, EFFICIENCIES, failed, make_result
-from tests.toy_tables import dijet_masses
+from tests.builders.toy_tables import dijet_masses
 
 TOLERANCE = 0.3
 """Largest RMS difference, of 255. Drawn again a picture differs by 0, with one other letter in a label by 1.3 and more,

@@ -29,7 +29,7 @@ from analysis.results.documents import window_document
 from analysis.search.evaluation import evaluate_window
 from analysis.search.values import SearchData, WindowResult
 from analysis.signals.shapes import SignalShape, most_sensitive, signal_shapes
-from tests.toy_tables import FIT_RANGE, dijet_masses, table_of, toy_config
+from tests.builders.toy_tables import FIT_RANGE, dijet_masses, table_of, toy_config
 
 Array = NDArray[np.float64]
 

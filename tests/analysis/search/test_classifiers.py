@@ -20,7 +20,7 @@ from analysis.results import ResultsFolder
 from analysis.search.classifiers import load_classifiers, score_events
 from analysis.search.scan import run_scan
 from analysis.search.values import SearchData
-from tests.toy_tables import WINDOW, toy_config, toy_table
+from tests.builders.toy_tables import WINDOW, toy_config, toy_table
 
 SCAN = RegionScan((WINDOW,), 100.0)
 

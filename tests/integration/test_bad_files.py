@@ -20,7 +20,7 @@ import uproot
 
 from processors.runner import executor
 from tests.builders import toys
-from tests.integration.conftest import Cwola, Outcome, ToySearch
+from tests.builders.toy_search import Cwola, Outcome, ToySearch
 
 N_GOOD = 20
 TREES = {"nanoaod": "Events", "delphes": "Delphes"}

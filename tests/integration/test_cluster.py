@@ -21,7 +21,7 @@ from analysis.results import ResultsFolder
 from analysis.results.processed_events import load_events
 from tests.builders.clients import kill_and_resume
 from tests.builders.clusters import Cluster, kill, make_certificate, make_environment, running
-from tests.integration.conftest import Cwola, ToySearch, make_toy
+from tests.builders.toy_search import Cwola, ToySearch, make_toy
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import uproot
 
 from tests.builders import toys
-from tests.integration.conftest import Cwola
+from tests.builders.toy_search import Cwola
 
 
 def test_inspect_for_people_and_machines(cwola: Cwola, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import load_events
 from analysis.search.window import fold_tasks
+from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch, signal_event
 from tests.builders.toys import write_nanoaod
-from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch, signal_event
 
 LEARNING = 'n_members = 1\nfeatures = ["mj1_over_mjj", "mj2_over_mjj"]'
 

@@ -26,9 +26,9 @@ from analysis.search.values import SearchData
 from processors.runner.run import load_table, process_datasets
 from tests.builders.pages import printed_commands, printed_files
 from tests.builders.running import dataset, run
+from tests.builders.toy_search import Cwola, ToySearch
 from tests.builders.toy_tables import WINDOW, toy_config, toy_table
 from tests.builders.toys import random_events, write_nanoaod
-from tests.integration.conftest import Cwola, ToySearch
 
 PAGE = "plugins.md"
 PRINTED = printed_files(PAGE)

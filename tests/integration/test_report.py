@@ -25,7 +25,7 @@ from tests.builders.html_page import (
     parse_page,
     table_values,
 )
-from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch
+from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch
 
 LIMITS = """
 [statistics]

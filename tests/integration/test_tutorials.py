@@ -17,7 +17,7 @@ import pytest
 
 from analysis.config import load_config
 from tests.builders.pages import printed_commands, printed_files
-from tests.integration.conftest import Cwola, Outcome, ToySearch
+from tests.builders.toy_search import Cwola, Outcome, ToySearch
 
 N_SIMULATED = 150
 

@@ -1,7 +1,8 @@
 """The figures of docs/physics.md, from toys and the package itself: `python -m docs.images.make_physics`.
 
 20 000 background events fall as the dijet function, their two features know nothing of m_jj; the signal is a peak at
-3.5 TeV whose features are shifted (`tests.toy_tables`, `tests.studies.limit_rules`). One core takes about a minute.
+3.5 TeV whose features are shifted (`tests.builders.toy_tables`, `tests.studies.limit_rules`). One core takes about
+a minute.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from analysis.limits.injection_values import Injection
 from analysis.regions import RegionScan
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.search.window import run_window
+from tests.builders.toy_tables import WINDOW, dijet_density
 from tests.studies.limit_rules import configuration, pseudo_experiment, sample
-from tests.toy_tables import WINDOW, dijet_density
 
 FOLDER = Path(__file__).parent
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"

@@ -8,7 +8,7 @@ import pytest
 from analysis.config import ScanConfig
 from analysis.errors import ConfigError, WindowError
 from analysis.regions import MassWindow, RegionScan, smooth_edge
-from tests.toy_tables import WINDOW
+from tests.builders.toy_tables import WINDOW
 
 
 def scan_of(**values: Any) -> RegionScan:

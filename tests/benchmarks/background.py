@@ -16,7 +16,7 @@ from iminuit import Minuit
 from analysis.background import FUNCTIONS, STRATEGIES, choose_order, estimate_many, fit_background, goodness_of_fit
 from analysis.background.bins import sidebands
 from analysis.background.likelihood import deviance_of, gradient_of, integrals, make_design
-from tests.toy_tables import SQRT_S, dijet_density
+from tests.builders.toy_tables import SQRT_S, dijet_density
 
 MASK = (3200.0, 3800.0)
 FAMILY = ("dijet3", "dijet4", "dijet5")

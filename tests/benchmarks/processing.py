@@ -29,8 +29,8 @@ from analysis.compute import Serial
 from analysis.config import SearchConfig
 from analysis.events.dataset import Dataset
 from processors.runner.run import CHUNKSIZE, load_table, process_datasets
+from tests.builders.toys import counter_name, field_name
 from tests.studies.runner import data_folder
-from tests.toys import counter_name, field_name
 
 Columns = dict[str, NDArray[Any]]
 

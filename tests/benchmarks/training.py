@@ -19,7 +19,7 @@ from analysis.methods import get_method
 from analysis.regions import RegionScan
 from analysis.search.scan import run_scan
 from analysis.search.values import SearchData
-from tests.toy_tables import feature_names, toy_table
+from tests.builders.toy_tables import feature_names, toy_table
 
 N_FOLDS, N_MEMBERS, N_EVENTS, N_FEATURES = 5, 10, 80_000, 6
 SCAN = {"windows": [[low, low + 400.0] for low in np.arange(3200.0, 5101.0, 100.0)], "fit_range": [3000.0, 6500.0]}

@@ -18,7 +18,7 @@ from analysis.compute import open_backend
 from analysis.regions import MassWindow
 from analysis.search.pseudo_experiments import Look, null_model, run_pseudo_experiments
 from analysis.statistics.trials import global_significance
-from tests.toy_tables import FIT_RANGE, SQRT_S, dijet_masses
+from tests.builders.toy_tables import FIT_RANGE, SQRT_S, dijet_masses
 
 GRID = np.arange(3000.0, 6501.0, 100.0)
 EFFICIENCIES = (0.1, 0.05, 0.02, 0.01)

@@ -30,8 +30,8 @@ from analysis.learning import (
 from analysis.learning.decorrelation import PercentileScaling
 from analysis.methods import METHODS, get_method
 from analysis.search.values import SearchData
-from tests.spies import Ledger, SpyLearner
-from tests.toy_tables import WINDOW, table_of, toy_table
+from tests.builders.spies import Ledger, SpyLearner
+from tests.builders.toy_tables import WINDOW, table_of, toy_table
 
 NAMES = ("x0", "x1")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.pages import DOCS
+from tests.builders.pages import DOCS
 
 REPOSITORY = DOCS.parent
 ASIDE = {"analysis/demo", "analysis/presets", "processors/files", "processors/simulate"}

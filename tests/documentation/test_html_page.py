@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.html_page import parse_page
+from tests.builders.html_page import parse_page
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from docs._ext.generated import GENERATORS, MARKER, filled
 from docs._ext.page_tables import signed, table_of
 from docs._ext.studies import TABLES
-from tests.pages import DOCS
+from tests.builders.pages import DOCS
 from tests.studies import exact_null, limit_rules
 
 

@@ -19,8 +19,8 @@ import pytest
 import uproot
 
 from processors.runner import executor
-from tests import toys
-from tests.integration.conftest import Cwola, Outcome, ToySearch
+from tests.builders import toys
+from tests.builders.toy_search import Cwola, Outcome, ToySearch
 
 N_GOOD = 20
 TREES = {"nanoaod": "Events", "delphes": "Delphes"}

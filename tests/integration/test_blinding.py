@@ -25,10 +25,10 @@ from analysis import cli
 from analysis.errors import ResultsError
 from analysis.learning import BoostedTrees, FittedEnsemble, TrainingSet
 from analysis.results import ResultsFolder
-from tests.html_page import check_structure, csv_table, downloads, parse_page
-from tests.integration.conftest import Cwola, _background_event, signal_event
-from tests.toy_tables import dijet_masses
-from tests.toys import write_nanoaod
+from tests.builders.html_page import check_structure, csv_table, downloads, parse_page
+from tests.builders.toy_search import Cwola, background_event, signal_event
+from tests.builders.toy_tables import dijet_masses
+from tests.builders.toys import write_nanoaod
 
 WINDOW, MASK = (3300.0, 3700.0), (3200.0, 3800.0)
 
@@ -71,7 +71,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
         (folder / f"{reference}.toml").write_text(CONFIG.format(reference=reference))
     rng = np.random.default_rng(11)
     masses = dijet_masses(5000, rng)
-    background = [_background_event(m, rng) for m in masses]
+    background = [background_event(m, rng) for m in masses]
     further = [signal_event(m, rng) for m in rng.uniform(3350, 3650, 260)]
     for which, extra in (("few", further[:60]), ("many", further)):
         (folder / which).mkdir()

@@ -19,9 +19,9 @@ from analysis.errors import ComputeError
 from analysis.events.table import EventTable
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import load_events
-from tests.clients import kill_and_resume
-from tests.clusters import Cluster, kill, make_certificate, make_environment, running
-from tests.integration.conftest import Cwola, ToySearch, make_toy
+from tests.builders.clients import kill_and_resume
+from tests.builders.clusters import Cluster, kill, make_certificate, make_environment, running
+from tests.builders.toy_search import Cwola, ToySearch, make_toy
 
 
 @pytest.fixture(scope="module")

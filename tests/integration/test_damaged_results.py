@@ -13,7 +13,7 @@ import pytest
 
 from analysis.results import ResultsFolder
 from analysis.search.values import WindowResult
-from tests.integration.conftest import Cwola, ToySearch
+from tests.builders.toy_search import Cwola, ToySearch
 
 FILES = ["process.json", "results.json", "manifest.json", "config.json", "diagnostics.json", "validation.json"]
 

@@ -17,7 +17,7 @@ from analysis.events.datasets import load_datasets
 from analysis.regions import smooth_edge
 from processors.simulate import read_provenance
 from processors.simulate.demo import hidden_signal, qcd, samples
-from tests.integration.conftest import Cwola
+from tests.builders.toy_search import Cwola
 
 LUMI_IFB = 33.26
 

@@ -16,7 +16,7 @@ from analysis.results import ResultsFolder
 from analysis.results.processed_events import load_events
 from analysis.stages.diagnose import diagnose
 from analysis.stages.inputs import SearchInputs
-from tests.integration.conftest import Cwola, ToySearch
+from tests.builders.toy_search import Cwola, ToySearch
 
 
 def diagnosed(folder: Path) -> list[dict[str, Any]]:

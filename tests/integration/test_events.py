@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import uhi.io.json
 
-from tests.integration.conftest import Cwola, ToySearch
+from tests.builders.toy_search import Cwola, ToySearch
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from pyhf.infer.intervals.upper_limits import toms748_scan
 from scipy import stats
 
 from analysis import cli
-from tests.integration.conftest import N_GENERATED, Cwola, ToySearch
+from tests.builders.toy_search import N_GENERATED, Cwola, ToySearch
 
 LUMI = 20.0
 WINDOW, MASK, SELECTION = "3300-3700", (3200.0, 3800.0), "eff_0.1"

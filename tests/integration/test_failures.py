@@ -6,28 +6,13 @@ import ctypes
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import Cwola, ToySearch
-
-COMMAND = [sys.executable, "-m", "cwola"]
-REPOSITORY = Path(__file__).parents[2]
-
-
-def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "Agg"}
-    return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **{"env": environment, "start_new_session": True, **options},  # type: ignore[call-overload]
-    )
+from tests.builders.commands import REPOSITORY, interruptible, start
+from tests.builders.toy_search import Cwola, ToySearch
 
 
 def small_files_only() -> None:
@@ -46,11 +31,6 @@ def test_a_full_disk_is_named_and_the_next_run_goes_on(cwola: Cwola, toy: ToySea
     assert err.count("\n") == 1
     assert not list(output.rglob("*.tmp"))
     assert cwola("process", *toy.options(output)).code == 0
-
-
-def interruptible() -> None:
-    """Listen to Ctrl-C even where the tests do not: a shell starts its background jobs with SIGINT ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import uproot
 
-from tests import toys
-from tests.integration.conftest import Cwola
+from tests.builders import toys
+from tests.builders.toy_search import Cwola
 
 
 def test_inspect_for_people_and_machines(cwola: Cwola, tmp_path: Path) -> None:

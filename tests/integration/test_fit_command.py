@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import uproot
 
-from tests.integration.conftest import Cwola
-from tests.toy_tables import dijet_masses
+from tests.builders.toy_search import Cwola
+from tests.builders.toy_tables import dijet_masses
 
 EDGES = np.arange(3000.0, 6501.0, 100.0)
 PROMISED = {"signal", "function", "n", "b", "b_error", "z", "p0", "chi2", "ndof", "p_value", "limit_events"}

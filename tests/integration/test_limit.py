@@ -15,8 +15,8 @@ import pytest
 
 from analysis import cli
 from analysis.results.documents import check_results
-from tests.integration.conftest import N_GENERATED, Cwola, ToySearch
-from tests.integration.test_failures import interruptible, start
+from tests.builders.commands import interruptible, start
+from tests.builders.toy_search import N_GENERATED, Cwola, ToySearch
 
 N_INJECTIONS = 3 * 2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis import cli
-from tests.integration.conftest import Cwola, ToySearch
+from tests.builders.toy_search import Cwola, ToySearch
 
 LIMITS = """
 [statistics]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.core.plugins import load_plugins, unload_plugins
 from analysis.limits import RULES
 from analysis.plots.signals.strengths import draw_strength_limits
-from tests.integration.conftest import Cwola, ToySearch
+from tests.builders.toy_search import Cwola, ToySearch
 
 PLUGIN = '''
 """The weakest injection alone decides."""

@@ -17,7 +17,7 @@ import pytest
 from nbclient import NotebookClient
 
 from analysis.results import ResultsFolder
-from tests.html_page import parse_page
+from tests.builders.html_page import parse_page
 
 REPOSITORY = Path(__file__).parents[2]
 STORED = REPOSITORY / "docs" / "notebooks" / "demo.ipynb"

@@ -21,8 +21,8 @@ from analysis.results import ResultsFolder
 from analysis.results.performance import load_performance
 from analysis.results.processed_events import load_events
 from analysis.search.window import fold_tasks
-from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch, signal_event
-from tests.toys import write_nanoaod
+from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch, signal_event
+from tests.builders.toys import write_nanoaod
 
 LEARNING = 'n_members = 1\nfeatures = ["mj1_over_mjj", "mj2_over_mjj"]'
 

@@ -24,11 +24,11 @@ from analysis.search.look_elsewhere import global_result
 from analysis.search.scan import run_scan
 from analysis.search.values import SearchData
 from processors.runner.run import load_table, process_datasets
-from tests.integration.conftest import Cwola, ToySearch
-from tests.pages import printed_commands, printed_files
-from tests.running import dataset, run
-from tests.toy_tables import WINDOW, toy_config, toy_table
-from tests.toys import random_events, write_nanoaod
+from tests.builders.pages import printed_commands, printed_files
+from tests.builders.running import dataset, run
+from tests.builders.toy_search import Cwola, ToySearch
+from tests.builders.toy_tables import WINDOW, toy_config, toy_table
+from tests.builders.toys import random_events, write_nanoaod
 
 PAGE = "plugins.md"
 PRINTED = printed_files(PAGE)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.integration.conftest import Cwola
+from tests.builders.toy_search import Cwola
 
 Find = Callable[[str], Path]
 

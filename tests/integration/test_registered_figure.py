@@ -10,8 +10,8 @@ import yaml
 
 from analysis import cli
 from analysis.results import ResultsFolder
-from tests.html_page import by_id, csv_table, downloads, parse_page
-from tests.integration.conftest import Cwola, ToySearch
+from tests.builders.html_page import by_id, csv_table, downloads, parse_page
+from tests.builders.toy_search import Cwola, ToySearch
 
 PLUGIN = """
 from functools import partial

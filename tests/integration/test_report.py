@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from analysis import cli
-from tests.browser import Browser, open_browser
-from tests.html_page import (
+from tests.builders.browser import Browser, open_browser
+from tests.builders.html_page import (
     Element,
     by_id,
     check_structure,
@@ -25,7 +25,7 @@ from tests.html_page import (
     parse_page,
     table_values,
 )
-from tests.integration.conftest import FEW_FIGURES, Cwola, ToySearch
+from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch
 
 LIMITS = """
 [statistics]

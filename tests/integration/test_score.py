@@ -17,8 +17,8 @@ from analysis.events.identity import uniform
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import load_events
 from analysis.search.classifiers import load_classifiers, score_events
-from tests.integration.conftest import Cwola, ToySearch
-from tests.toys import jet, write_nanoaod
+from tests.builders.toy_search import Cwola, ToySearch
+from tests.builders.toys import jet, write_nanoaod
 
 WINDOW = "3300-3700"
 

@@ -13,7 +13,7 @@ import pytest
 import analysis
 from analysis.learning import FoldTask
 from analysis.search import window as search
-from tests.integration.conftest import Cwola, ToySearch
+from tests.builders.toy_search import Cwola, ToySearch
 
 SCHEMA = json.loads(Path(analysis.__file__).parent.joinpath("results", "results.schema.json").read_text())
 

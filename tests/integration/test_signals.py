@@ -27,10 +27,10 @@ from analysis.search.classifiers import load_classifiers
 from analysis.search.non_closure import NonClosure
 from analysis.signals.points import PointTask, evaluate_point
 from analysis.signals.yields import SignalSample
-from tests import plain
-from tests.analysis.statistics.closed_forms import signed_z
-from tests.integration.conftest import Cwola, ToySearch
-from tests.toys import jet, write_nanoaod
+from tests.builders import plain
+from tests.builders.closed_forms import signed_z
+from tests.builders.toy_search import Cwola, ToySearch
+from tests.builders.toys import jet, write_nanoaod
 
 WINDOW, SELECTION = "3300-3700", "eff_0.1"
 XSEC, LUMI = 0.02, 30.0

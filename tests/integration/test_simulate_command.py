@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import uproot
 
-from tests.integration.conftest import Cwola
+from tests.builders.toy_search import Cwola
 
 pytest.importorskip("pythia8mc", reason="needs the extra `simulate`")
 pytest.importorskip("fastjet", reason="needs the extra `simulate`")

@@ -12,7 +12,7 @@ import pytest
 
 from analysis.learning import Samples, TrainingSet
 from analysis.methods import METHODS, CWoLa
-from tests.integration.conftest import Cwola, ToySearch
+from tests.builders.toy_search import Cwola, ToySearch
 
 
 @dataclass(frozen=True)

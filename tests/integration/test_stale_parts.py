@@ -14,9 +14,9 @@ import pytest
 import uproot
 
 from processors.runner.content import file_content
-from tests.integration.conftest import Cwola, ToySearch, signal_event
-from tests.pages import printed_files
-from tests.toys import write_nanoaod
+from tests.builders.pages import printed_files
+from tests.builders.toy_search import Cwola, ToySearch, signal_event
+from tests.builders.toys import write_nanoaod
 
 METHOD = printed_files("plugins.md")["my_method.py"]
 

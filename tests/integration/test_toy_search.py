@@ -12,7 +12,7 @@ import pytest
 import analysis
 from analysis import results
 from analysis.search.values import WindowResult
-from tests.integration.conftest import Cwola, ToySearch
+from tests.builders.toy_search import Cwola, ToySearch
 
 SCHEMA = Path(analysis.__file__).parent.joinpath("results", "results.schema.json")
 

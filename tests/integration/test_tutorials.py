@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.config import load_config
-from tests.integration.conftest import Cwola, Outcome, ToySearch
-from tests.pages import printed_commands, printed_files
+from tests.builders.pages import printed_commands, printed_files
+from tests.builders.toy_search import Cwola, Outcome, ToySearch
 
 N_SIMULATED = 150
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis.results.documents import check_results
-from tests.integration.conftest import Cwola, ToySearch, make_toy
+from tests.builders.toy_search import Cwola, ToySearch, make_toy
 
 CONFIG = """
 [scan]

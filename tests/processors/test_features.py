@@ -9,7 +9,7 @@ from analysis.errors import ConfigError, InputFileError, TableError
 from analysis.events.schema import FeatureSpec
 from processors import features
 from processors.features import FEATURES, Feature, compute_features, count_oddities, feature, nsubjettiness_ratio
-from tests.processors.selection.test_cuts import make_dijets
+from tests.builders.dijets import make_dijets
 
 NAN = np.nan
 

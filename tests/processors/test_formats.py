@@ -11,8 +11,8 @@ from analysis.config import SelectionConfig
 from analysis.errors import DatasetError, InputFileError
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally, leading_pair
-from tests import plain, toys
-from tests.running import TREES, dataset, run
+from tests.builders import plain, toys
+from tests.builders.running import TREES, dataset, run
 
 
 def read(path, layout="nanoaod", kind="background", log=None, **selection):

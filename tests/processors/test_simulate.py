@@ -19,7 +19,7 @@ from analysis.demo import DEMO
 from analysis.errors import ConfigError
 from processors.simulate import SimulationSettings, read_provenance, simulate
 from processors.simulate import run as run_module
-from tests.running import dataset, run
+from tests.builders.running import dataset, run
 
 for needed in ("pythia8mc", "fastjet"):
     pytest.importorskip(needed, reason=f"needs {needed}: pip install 'cwola-dijet[simulate]'")

@@ -1,4 +1,4 @@
-"""Varied jets and weights against the selection written event by event in plain Python (`tests.plain`)."""
+"""Varied jets and weights against the selection written event by event in plain Python (`tests.builders.plain`)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from analysis.events.dataset import Dataset
 from analysis.events.table import EventTable
 from processors.runner.run import DatasetResult, process_datasets
 from processors.systematics import object_systematic
-from tests import plain, toys
-from tests.running import dataset
+from tests.builders import plain, toys
+from tests.builders.running import dataset
 
 Jet = dict[str, float]
 Vary = Callable[[Jet, int], Jet]

@@ -1,4 +1,4 @@
-"""The whole of processing against the same selection written event by event in plain Python (`tests.plain`)."""
+"""All of processing against the same selection written event by event in plain Python (`tests.builders.plain`)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from analysis.compute import Backend, Serial
 from analysis.config import SearchConfig
 from analysis.events.table import EventTable
 from processors.runner.run import load_table, process_datasets
-from tests import plain, toys
-from tests.running import dataset, run
+from tests.builders import plain, toys
+from tests.builders.running import dataset, run
 
 FEATURES = (
     "mj1",

@@ -27,8 +27,8 @@ from scipy import stats
 from analysis.background import CALIBRATED_FROM, FUNCTIONS, choose_order, estimate_many
 from analysis.errors import FitError
 from analysis.statistics.counting import CountingModel, averaged_p0
+from tests.builders.toy_tables import SQRT_S
 from tests.studies.runner import Budget, Point, run, study
-from tests.toy_tables import SQRT_S
 
 Array = NDArray[np.float64]
 

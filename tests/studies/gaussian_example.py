@@ -26,8 +26,8 @@ from analysis.events.identity import event_hash
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, Method, Samples
 from analysis.methods import SALAD, CWoLa, DataVsSimulation, SACWoLa
+from tests.builders.toy_tables import WINDOW, table_of
 from tests.studies.runner import Budget, Point, run, study
-from tests.toy_tables import WINDOW, table_of
 
 Array = NDArray[np.float64]
 

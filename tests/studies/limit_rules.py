@@ -29,8 +29,8 @@ from analysis.limits.injection_values import InjectedSelection, Injection, Injec
 from analysis.regions import RegionScan
 from analysis.search.values import SearchData
 from analysis.signals.yields import SignalSample
+from tests.builders.toy_tables import dijet_masses, table_of
 from tests.studies.runner import Budget, Point, run, study
-from tests.toy_tables import dijet_masses, table_of
 
 NAME = "limit_rules"
 

@@ -25,9 +25,9 @@ from analysis.events.datasets import load_datasets
 from analysis.events.schema import SEARCH_REGION
 from analysis.signals.template import net_yield
 from processors.runner.run import load_table, process_datasets
+from tests.builders.toy_tables import SQRT_S
 from tests.studies.fit_calibration import EDGES, FAMILY, SHAPES, expectation, signed_root
 from tests.studies.runner import Budget, Point, run, study
-from tests.toy_tables import SQRT_S
 
 Array = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ from analysis.compute import Serial
 from analysis.regions import RegionScan
 from analysis.validation import Pools, find_sources, plan_draws, run_draws
 from analysis.validation.verdicts import window_verdict
+from tests.builders.toy_tables import toy_config, toy_table
 from tests.studies.runner import Budget, Point, run, study
-from tests.toy_tables import toy_config, toy_table
 
 NAME = "validation_errors"
 SOURCE = "up-down-sampling"

@@ -9,7 +9,8 @@ from analysis.background import FUNCTIONS, estimate_many, goodness_of_fit, spuri
 from analysis.background.bins import sidebands
 from analysis.background.likelihood import deviance_of, integrals, make_design
 from analysis.errors import FitError
-from tests.analysis.background.truth import (
+from tests.builders.toy_tables import SQRT_S
+from tests.builders.truth import (
     CURVED,
     EDGES,
     MASK,
@@ -24,7 +25,6 @@ from tests.analysis.background.truth import (
 )
 from tests.studies.fit_calibration import FAMILY, signed_root
 from tests.studies.fit_calibration import expectation as qcd
-from tests.toy_tables import SQRT_S
 
 Array = NDArray[np.float64]
 WINDOW = (3300.0, 3700.0)

@@ -13,7 +13,8 @@ from analysis.background import FUNCTIONS, fit_background
 from analysis.background.bins import sidebands
 from analysis.background.likelihood import deviance_of, gradient_of, integrals, make_design, minuit_solution, solve
 from analysis.errors import FitError
-from tests.analysis.background.truth import (
+from tests.builders.toy_tables import SQRT_S
+from tests.builders.truth import (
     CURVED,
     DIJET,
     EDGES,
@@ -29,7 +30,6 @@ from tests.analysis.background.truth import (
     quad,
     toys,
 )
-from tests.toy_tables import SQRT_S
 
 Array = NDArray[np.float64]
 

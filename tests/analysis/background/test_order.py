@@ -9,7 +9,8 @@ from scipy import stats
 from analysis.background import FUNCTIONS, STRATEGIES, fit_background
 from analysis.background.order import events_needed
 from analysis.errors import ConfigError, FitError
-from tests.analysis.background.truth import (
+from tests.builders.toy_tables import SQRT_S
+from tests.builders.truth import (
     CURVED,
     EDGES,
     FAMILY,
@@ -22,7 +23,6 @@ from tests.analysis.background.truth import (
     quad,
     toys,
 )
-from tests.toy_tables import SQRT_S
 
 
 def test_a_curved_spectrum_needs_four_parameters() -> None:

@@ -19,7 +19,7 @@ from analysis.regions import RegionScan
 from analysis.search.requirements import require_known
 from analysis.search.values import SearchData
 from analysis.search.window import run_window
-from tests.toy_tables import dijet_masses, table_of
+from tests.builders.toy_tables import dijet_masses, table_of
 
 CWOLA_BINS = (2001, 2107, 2219, 2337, 2461, 2592, 2730, 2875, 3028, 3189, 3358, 3536, 3724, 3922, 4131, 4350)
 """GeV; `mjj` bins in the code of the authors of arXiv:1902.02634."""

@@ -10,8 +10,8 @@ import pytest
 
 from analysis.core.location import RemotePath, parse_location, reading, write_file
 from analysis.errors import ConfigError, ResultsError
-from tests.running import dataset, run
-from tests.toys import jet, write_nanoaod
+from tests.builders.running import dataset, run
+from tests.builders.toys import jet, write_nanoaod
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import fold_tasks, run_window
 from analysis.stages.scan import ScanSummary
 from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
-from tests.html_page import Element, parse_page
-from tests.toy_tables import dijet_masses, table_of
+from tests.builders.html_page import Element, parse_page
+from tests.builders.toy_tables import dijet_masses, table_of
 
 CONFIG = SearchConfig(
     scan={"windows": [(3300, 3700)], "fit_range": (3000, 6500)},

@@ -22,8 +22,8 @@ from analysis.search.scan import window_key
 from processors.features import FEATURES
 from processors.runner.run import processing_digest
 from processors.selection.cuts import CUTS
-from tests.pages import printed_files
-from tests.toy_tables import WINDOW
+from tests.builders.pages import printed_files
+from tests.builders.toy_tables import WINDOW
 
 pytestmark = pytest.mark.usefixtures("forgotten_plugins")
 

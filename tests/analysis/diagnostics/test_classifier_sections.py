@@ -32,8 +32,8 @@ from analysis.search.classifiers import Classifier, load_classifiers
 from analysis.search.scan import run_scan
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult
-from tests.analysis.search.test_classifiers import write_manifest
-from tests.toy_tables import FIT_RANGE, WINDOW, feature_names, table_of, toy_config, toy_table
+from tests.builders.manifest import write_manifest
+from tests.builders.toy_tables import FIT_RANGE, WINDOW, feature_names, table_of, toy_config, toy_table
 
 N_FOLDS, SEED = 3, 5
 EDGES = np.arange(FIT_RANGE[0], FIT_RANGE[1] + 1, 100.0)

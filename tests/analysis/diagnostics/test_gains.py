@@ -16,7 +16,8 @@ from analysis.events.identity import event_hash
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, FoldTask, Samples, assign_folds
 from analysis.methods import CWoLa, Supervised
-from tests.spies import SpyLearner
+from tests.builders.spies import SpyLearner
+from tests.builders.toy_tables import WINDOW, feature_names, table_of
 from tests.studies.gaussian_example import (
     MEANS,
     SIGNAL_FRACTION,
@@ -26,7 +27,6 @@ from tests.studies.gaussian_example import (
     gaussian,
     odds_at_optimum,
 )
-from tests.toy_tables import WINDOW, feature_names, table_of
 
 TREES = BoostedTrees(ClassifierConfig(n_estimators=50, max_depth=3, min_child_weight=40.0), 1)
 WINDOW_MASS, LOWER_MASS, UPPER_MASS = 3500.0, 3200.0, 3800.0

@@ -27,7 +27,7 @@ from analysis.regions import MassWindow
 from analysis.search.classifiers import Classifier
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.validation.sculpting import sculpting as sculpting_of_events
-from tests.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of
+from tests.builders.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of
 
 EDGES = np.arange(FIT_RANGE[0], FIT_RANGE[1] + 1, 100.0)
 NAMES = ("inclusive", "eff_0.2", "eff_0.05")

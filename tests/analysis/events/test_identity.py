@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.core.digests import digest
 from analysis.events.identity import event_hash, string_hash, uniform
-from tests import plain
+from tests.builders import plain
 
 
 def test_the_reference_is_splitmix64():

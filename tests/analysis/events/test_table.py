@@ -13,7 +13,7 @@ from analysis.errors import TableError
 from analysis.events.identity import event_hash
 from analysis.events.schema import FeatureSpec
 from analysis.events.table import EventTable, read_part_info, write_part
-from tests.toys import assert_identical
+from tests.builders.toys import assert_identical
 
 SPECS = (FeatureSpec("mj1", "m", "GeV", (10, 0.0, 500.0)), FeatureSpec("tau21_j1", "t", "", (10, 0.0, 1.0)))
 

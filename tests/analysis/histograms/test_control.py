@@ -12,29 +12,14 @@ from matplotlib.figure import Figure
 
 from analysis.compute import Serial
 from analysis.config import PlotConfig, SearchConfig
-from analysis.events.schema import FeatureSpec
 from analysis.events.table import write_part
 from analysis.histograms import control
 from analysis.histograms.control import ControlPlan, ControlSample, fill_control
 from analysis.histograms.control_comparison import compare, comparisons
 from analysis.plots import draw_control, figure_style, save_control_figures
-from tests.toy_tables import table_of
+from tests.builders.control import FEATURES, X0, X1, events, plan
 
-FEATURES = tuple(FeatureSpec(name, name, "", (20, -5.0, 5.0)) for name in ("x0", "x1"))
-X0, X1 = FEATURES
-CONFIG = SearchConfig(scan={"windows": [(3300, 3700), (3900, 4300)], "fit_range": (3000, 6500)})
 MASKS = ((3200, 3800), (3800, 4400))
-
-
-def events(n_events: int, seed: int, *, shift: float = 0.0, weight: float = 1.0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(shift, 1.0, (n_events, 2))
-    X[::10, 1] = np.nan
-    X[::7, 0] = 9.0
-    region = np.where(rng.random(n_events) < 0.7, "search", "validation").astype(object)
-    mjj = 1000 + rng.exponential(1500, n_events)
-    weights = weight * rng.uniform(0.5, 1.5, n_events) if weight != 1 else np.ones(n_events)
-    return table_of(mjj, X.astype(np.float32), rapidity_region=region, weight=weights)
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +40,6 @@ def samples(tables, tmp_path_factory):
         group = "Data" if name == "data" else name
         found.append(ControlSample(name, role, tuple(parts), scale, role != "observed", group))
     return found
-
-
-def plan(*, blinded=False):
-    return ControlPlan.from_config(CONFIG, FEATURES, blinded=blinded)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL, fill_spectrum, window_counts
 from analysis.learning import PassWeights
-from tests.toy_tables import WINDOW, table_of
+from tests.builders.toy_tables import WINDOW, table_of
 
 EDGES = np.arange(3000.0, 6501.0, 100.0)
 

@@ -20,8 +20,8 @@ from analysis.learning import (
     run_fold,
 )
 from analysis.methods import CWoLa
-from tests.spies import SpyLearner
-from tests.toy_tables import WINDOW, dijet_masses, feature_names, table_of
+from tests.builders.spies import SpyLearner
+from tests.builders.toy_tables import WINDOW, dijet_masses, feature_names, table_of
 
 TASK = FoldTask(WINDOW, 0, 4, feature_names(2), CWoLa(), SpyLearner(), 11)
 

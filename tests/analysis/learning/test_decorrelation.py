@@ -16,8 +16,8 @@ from analysis.regions import RegionScan
 from analysis.search.values import SearchData
 from analysis.search.window import run_window
 from analysis.validation.sculpting import sculpting
-from tests.spies import SpyLearner, SpyModel
-from tests.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of, toy_config
+from tests.builders.spies import SpyLearner, SpyModel
+from tests.builders.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of, toy_config
 
 GRID = np.arange(FIT_RANGE[0], FIT_RANGE[1] + 1, 100.0)
 NAMES = ("x0", "x1")

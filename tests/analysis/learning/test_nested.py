@@ -12,8 +12,8 @@ from analysis.config import ClassifierConfig
 from analysis.learning import BoostedTrees, FoldTask, Nested, Samples, TrainingSet, collect_folds, run_fold
 from analysis.learning.nested import JoinedModel, best_candidate, efficiency_at
 from analysis.methods import CWoLa
-from tests.spies import SpyLearner
-from tests.toy_tables import WINDOW, feature_names, table_of, toy_table
+from tests.builders.spies import SpyLearner
+from tests.builders.toy_tables import WINDOW, feature_names, table_of, toy_table
 
 EDGES = tuple(np.arange(3000.0, 6501.0, 100.0))
 NESTED = Nested(n_candidates=2, efficiency=0.1, edges=EDGES)

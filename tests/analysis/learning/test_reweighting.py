@@ -10,7 +10,7 @@ from analysis.errors import TableError
 from analysis.events.identity import event_hash
 from analysis.learning import BoostedTrees, assign_folds
 from analysis.learning.reweighting import InterpolatedRatio, Rows, chi2_by_feature, fit_ratio
-from tests.spies import SpyLearner
+from tests.builders.spies import SpyLearner
 
 LEARNER = BoostedTrees(
     ClassifierConfig(n_estimators=80, learning_rate=0.1, max_depth=3, min_child_weight=100.0, subsample=0.5), 1

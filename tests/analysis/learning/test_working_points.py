@@ -24,7 +24,7 @@ from analysis.learning import (
     selection_name,
 )
 from analysis.methods import CWoLa
-from tests.toy_tables import WINDOW, dijet_masses, feature_names, table_of
+from tests.builders.toy_tables import WINDOW, dijet_masses, feature_names, table_of
 
 N = 5003
 N_FOLDS = 4

@@ -23,7 +23,7 @@ from analysis.search.values import SearchData
 from analysis.search.window import run_window
 from analysis.signals.yields import SignalSample
 from analysis.statistics import Counting, counting_workspace, discovery, upper_limit
-from tests.toy_tables import dijet_masses, feature_names, table_of, toy_config
+from tests.builders.toy_tables import dijet_masses, feature_names, table_of, toy_config
 
 N_DATA, N_POOL = 8000, 3000
 

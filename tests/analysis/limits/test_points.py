@@ -28,7 +28,7 @@ from analysis.regions import MassWindow
 from analysis.search.values import SearchData
 from analysis.signals.yields import SignalSample
 from analysis.statistics import Counting, LimitResult, SignalSystematic, counting_workspace, discovery, upper_limit
-from tests.toy_tables import dijet_masses, table_of, toy_config
+from tests.builders.toy_tables import dijet_masses, table_of, toy_config
 
 WINDOW = MassWindow((3400.0, 3600.0), (3200.0, 3400.0), (3600.0, 3800.0), (3300.0, 3700.0), (3000.0, 6500.0))
 

@@ -9,7 +9,7 @@ from analysis.errors import WindowError
 from analysis.events.table import EventTable
 from analysis.learning import Samples, TrainingSet
 from analysis.methods import CWoLa
-from tests.toy_tables import WINDOW, table_of, toy_table
+from tests.builders.toy_tables import WINDOW, table_of, toy_table
 
 NAMES = ("x0", "x1")
 LOWER, INSIDE, UPPER, BESIDE = 3200.0, 3500.0, 3800.0, 4500.0

@@ -17,7 +17,7 @@ from analysis.events.identity import event_hash
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, Method, Samples, TrainingSet
 from analysis.methods import SALAD, CWoLa, DataVsSimulation, Idealised, SACWoLa, Supervised
-from tests.toy_tables import WINDOW, table_of
+from tests.builders.toy_tables import WINDOW, table_of
 
 N_CELLS = 6
 PLACES = {"window": 3500.0, "low": 3200.0, "high": 3800.0}

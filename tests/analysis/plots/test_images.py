@@ -33,14 +33,14 @@ from analysis.plots.style import PALETTE
 from analysis.results.documents import window_document
 from analysis.search.values import WindowResult
 from analysis.statistics import GlobalResult
-from tests.analysis.histograms.test_control import X0, events, plan
-from tests.analysis.plots import test_classifiers as classifier
-from tests.analysis.plots import test_diagnostics as diagnostics
-from tests.analysis.plots import test_overviews as overviews
-from tests.analysis.plots.events.test_cutflow import CUTFLOW, N_MINUS_ONE
-from tests.analysis.plots.test_signals import RULE, Document, map_of, masses, scan_of, sensitivity_of, signal
-from tests.analysis.plots.test_windows import EDGES, EFFICIENCIES, failed, make_result
-from tests.toy_tables import dijet_masses
+from tests.builders import classifier_documents as classifier
+from tests.builders import diagnostic_documents as diagnostics
+from tests.builders import overviews
+from tests.builders.control import X0, events, plan
+from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE
+from tests.builders.limit_documents import RULE, Document, map_of, masses, scan_of, sensitivity_of, signal
+from tests.builders.toy_tables import dijet_masses
+from tests.builders.windows import EDGES, EFFICIENCIES, failed, make_result
 
 TOLERANCE = 0.3
 """Largest RMS difference, of 255. Drawn again a picture differs by 0, with one other letter in a label by 1.3 and more,

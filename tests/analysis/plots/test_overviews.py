@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.learning import PassWeights
 from analysis.plots.signals.impacts import draw_impacts, impact_figures, impact_rows
 from analysis.plots.style import figure_style
 from analysis.plots.validation import draw_validation_pulls, draw_validation_shifts, validation_figures, validation_rows
@@ -22,19 +20,13 @@ from analysis.plots.windows.fit_quality import draw_fit_quality, fit_quality_fig
 from analysis.plots.windows.significance import draw_significance, draw_significance_map, significance_figures
 from analysis.plots.windows.spectrum import draw_spectrum, spectrum_rows
 from analysis.plots.windows.stitched import draw_stitched, stitched_figures, stitched_rows, window_layers
-from analysis.regions import MassWindow
 from analysis.results import ResultsFolder
 from analysis.results.documents import window_document
-from analysis.search.evaluation import evaluate_window
-from analysis.search.values import SearchData, WindowResult
+from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalShape, most_sensitive, signal_shapes
-from tests.toy_tables import FIT_RANGE, dijet_masses, table_of, toy_config
+from tests.builders.overviews import EDGES, EFFICIENCY, N_SIGNAL, Array, evaluated, impacts, verdict, window_at
+from tests.builders.toy_tables import dijet_masses
 
-Array = NDArray[np.float64]
-
-EDGES = np.arange(3000.0, 6501.0, 100.0)
-EFFICIENCY = 0.1
-N_SIGNAL = 300
 SELECTION = "eff_0.1"
 
 
@@ -53,10 +45,6 @@ def axes() -> Axes:
     return Figure(figsize=(8.5, 7.0)).subplots()
 
 
-def window_at(low: float) -> MassWindow:
-    return MassWindow((low, low + 400), (low - 200, low), (low + 400, low + 600), (low - 100, low + 500), FIT_RANGE)
-
-
 @pytest.fixture(scope="module")
 def events() -> dict[str, Array]:
     """Masses, whether signal (a peak at 3.5 TeV), and whether selected: a tenth of the background and all signal."""
@@ -64,16 +52,6 @@ def events() -> dict[str, Array]:
     mjj = np.concatenate([dijet_masses(12_000, rng), rng.normal(3500.0, 60.0, N_SIGNAL)])
     signal = np.arange(len(mjj)) >= 12_000
     return {"mjj": mjj, "signal": signal, "selected": signal | (rng.random(len(mjj)) < EFFICIENCY)}
-
-
-def evaluated(events: dict[str, Array], low: float, *, blinded: bool = False, real: bool = False) -> WindowResult:
-    mjj, signal = events["mjj"], events["signal"]
-    dataset = np.where(signal, "hidden", "background").astype(object)
-    truth = None if real else ("hidden",)
-    searched = SearchData(table_of(mjj, np.zeros((len(mjj), 1)), dataset=dataset), blinded, truth)
-    values = np.stack([np.ones(len(mjj)), events["selected"].astype(float)], axis=1)
-    passes = PassWeights((1.0, EFFICIENCY), (1.0, EFFICIENCY), values, np.zeros((1, 2, 2)))
-    return evaluate_window(searched, window_at(low), EDGES, passes, (), toy_config(), limits=False)
 
 
 @pytest.fixture(scope="module")
@@ -297,16 +275,6 @@ def test_p_values_of_fits_are_compared_with_the_order_statistics_of_uniform_ones
     assert list(fit_quality_figures(windows[:1])) == []
 
 
-def impacts(n: int, *, observed: bool = True) -> dict[str, Any]:
-    rng = np.random.default_rng(5)
-    parameters = [
-        {"name": f"p_{i}", "pull": rng.normal(), "error": 0.9, "up": 0.1 * (i + 1), "down": -0.2 * (i + 1)}
-        for i in range(n)
-    ]
-    expected = {"strength": 1.0, "strength_error": 0.4, "parameters": [one | {"pull": 0.0} for one in parameters]}
-    return {"expected": expected, "observed": {**expected, "parameters": parameters} if observed else None}
-
-
 def test_the_largest_impacts_are_on_top_and_no_more_than_twenty() -> None:
     ax, ax_impact = Figure().subplots(1, 2, sharey=True)
     found = impacts(25)
@@ -344,26 +312,6 @@ def test_impacts_are_those_of_the_selection_with_the_lowest_expected_limit() -> 
     assert "expected at the median limit" in shown
     rows = list(impact_rows(tight))
     assert [row[1] for row in rows[1:]] == ["p_0", "p_1", "p_0", "p_1"]
-
-
-def verdict(window: str, z: Array, *, kind: str = "valid", z_error: float = 1.0) -> dict[str, Any]:
-    tests = [
-        {"name": f"eff_{i}", "z": float(value), "z_error": z_error, "calibrated": True} for i, value in enumerate(z)
-    ]
-    few = {"name": "few", "z": 9.0, "z_error": 1.0, "calibrated": False}
-    lost = {"name": "lost", "z": None, "z_error": None, "calibrated": True}
-    shifts = [{"name": f"eff_{i}", "shift": 0.1 * i, "shift_error": 0.5} for i in range(3)]
-    return {
-        "window": window,
-        "verdict": kind,
-        "flags": [],
-        "combined": [] if kind == "not testable" else [*shifts, {"name": "lost", "shift": None, "shift_error": None}],
-        "sources": [
-            {"source": "exact-null", "selections": [*tests, few, lost]},
-            {"source": "rapidity", "selections": []},
-        ],
-        "max_shift": 0.5,
-    }
 
 
 def test_z_over_its_error_is_compared_with_the_unit_gaussian() -> None:

@@ -30,15 +30,21 @@ from analysis.plots import (
 )
 from analysis.results import ResultsFolder
 from analysis.stages.figures import plot
+from tests.builders.limit_documents import (
+    FB,
+    OTHER,
+    RULE,
+    Document,
+    failed,
+    map_of,
+    masses,
+    scan_of,
+    sensitivity_of,
+    signal,
+)
 
-RULE, OTHER = "atlas-2025", "atlas-2020"
-BAND = np.array([0.5, 0.7, 1.0, 1.4, 1.9])
-FACTORS = {"inclusive": 8.0, "fixed-efficiency": 0.6, OTHER: 1.25, RULE: 1.0}
-FB = 0.25
 PNG = PlotConfig(formats=("png",))
 CUTFLOW = {"data": {"all": {"events": 2, "weight": 2.0}}}
-
-Document = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
@@ -49,42 +55,6 @@ def _style() -> Any:
 
 def axes(rows: int = 1) -> Any:
     return Figure(figsize=(8, 8)).subplots(rows, 1)
-
-
-def signal(
-    name: str, value: float, masses: dict[str, float] | None = None, *, observed: float | None = None, fb: bool = True
-) -> list[Document]:
-    """Items of "limits" by all rules; the expected limit by RULE is `value`, the observed one `observed` times that."""
-    items = []
-    for rule, factor in FACTORS.items():
-        expected = (factor * value * BAND).tolist()
-        seen = None if observed is None else factor * value * observed
-        items.append(
-            {
-                "dataset": name,
-                "masses": masses or {},
-                "rule": rule,
-                "method": "cwola",
-                "features": ["x"],
-                "selection": "eff_0.1",
-                "strength": value,
-                "level": 0.05,
-                "expected_selected": expected,
-                "observed_selected": seen,
-                "expected_fb": [FB * one for one in expected] if fb else None,
-                "observed_fb": FB * seen if fb and seen is not None else None,
-                "reason": None,
-            }
-        )
-    return items
-
-
-def failed(name: str, masses: dict[str, float], rule: str | None = RULE) -> Document:
-    return {"dataset": name, "masses": masses, "rule": rule, "reason": "nothing passes"}
-
-
-def masses(a: float, b: float = 400.0, c: float = 200.0) -> dict[str, float]:
-    return {"A": a, "B": b, "C": c}
 
 
 def y_of(line: Any) -> Any:
@@ -234,39 +204,6 @@ def test_the_plane_shows_values_where_the_masses_are(quantity: Any, factor: floa
     np.testing.assert_allclose(numbers, wanted, rtol=0.06)
 
 
-def scan_of(name: str = "s") -> Document:
-    """Three strengths and two samplings; one selection failed at one strength."""
-    common = {"method": "cwola", "features": ["x"]}
-    return {
-        "dataset": name,
-        "signal": [3300.0, 3700.0],
-        "candidates": [
-            {
-                **common,
-                "selection": "inclusive",
-                "strengths": [0.0],
-                "efficiency": [[0.7]],
-                "expected": [[150.0]],
-            },
-            {
-                **common,
-                "selection": "eff_0.1",
-                "strengths": [0.0, 10.0, 100.0],
-                "efficiency": [[0.01, 0.03], [0.1, 0.3], [0.5, 0.6]],
-                "expected": [[3000.0, 1000.0], [300.0, 100.0], [60.0, 50.0]],
-            },
-            {
-                **common,
-                "selection": "eff_0.01",
-                "strengths": [0.0, 10.0, 100.0],
-                "efficiency": [[None, 0.002], [None, None], [0.4, 0.5]],
-                "expected": [[None, 9000.0], [None, None], [40.0, 30.0]],
-            },
-        ],
-        "maps": [],
-    }
-
-
 def spread_of(collection: Collection) -> list[list[float]]:
     return [segment[:, 1].tolist() for segment in collection.get_segments() if len(segment)]  # type: ignore[attr-defined]
 
@@ -312,15 +249,6 @@ def test_a_selection_has_one_colour_and_several_methods_have_lines_of_their_own(
     assert legend_of(ax) == ["inclusive", "efficiency 10%", "efficiency 1%", "cwola: x", "cwola: x, y"]
 
 
-def map_of(strength: float, *, blinded: bool = False) -> Document:
-    inclusive = [[4.0, 0.0], [10.0, 2.0], [1.0, 5.0]]
-    data = {"inclusive": inclusive, "eff_0.1": [[1.0, 0.0], [5.0, 0.0], [1.0, 4.0]], "eff_0.01": [[0.0] * 2] * 3}
-    peak = {"inclusive": [[0.0, 0.0], [90.0, 3.0], [5.0, 2.0]], "eff_0.1": [[0.0] * 2, [45.0, 0.0], [0.0] * 2]}
-    peak["eff_0.01"] = [[0.0] * 2, [9.0, 0.0], [0.0] * 2]
-    edges = [[0.0, 100.0, 200.0, 300.0], [0.0, 100.0, 200.0]]
-    return {"strength": strength, "edges": edges, "data": {} if blinded else data, "signal": peak}
-
-
 def test_maps_show_what_passes_of_the_data_and_of_the_signal_while_blinded() -> None:
     ax = axes()
     drawn = draw_efficiency_map(map_of(0.0), "eff_0.1", ax=ax)
@@ -350,42 +278,6 @@ def test_contours_hold_the_given_parts_of_the_signal() -> None:
         assert np.median(radius) == pytest.approx(np.sqrt(-2 * np.log(1 - part)), rel=0.04)
     empty = one | {"signal": {"inclusive": np.zeros((80, 80)), "eff_0.1": np.zeros((80, 80))}}
     assert draw_efficiency_map(empty, "eff_0.1", ax=axes()).contours is None
-
-
-def sensitivity_of(name: str = "s") -> Document:
-    curve = {"method": "cwola", "features": ["x"], "selection": "eff_0.01", "efficiency": 0.01}
-    return {
-        "dataset": name,
-        "window": [3300.0, 3700.0],
-        "strength": 240.0,
-        "curves": [
-            {
-                **curve,
-                "selection": "inclusive",
-                "efficiency": 1.0,
-                "z_with_signal": [4.0, 5.0, None],
-                "z_without_signal": [1.0, 1.5, 1.2],
-                "z_added": [2.9, 3.1, 3.3],
-            },
-            {
-                **curve,
-                "selection": "eff_0.1",
-                "efficiency": 0.1,
-                "z_with_signal": [8.0, 9.0, 7.0],
-                "z_without_signal": [2.0, None, 1.0],
-                "z_added": [5.5, 6.0, 6.5],
-            },
-            {**curve, "z_with_signal": [12.0, None, 14.0], "z_without_signal": [None] * 3, "z_added": None},
-            {
-                **curve,
-                "method": "salad",
-                "z_with_signal": [10.0],
-                "z_without_signal": [0.5],
-                "z_added": [9.0, 9.5, 10.0],
-            },
-        ],
-        "reason": None,
-    }
 
 
 def test_sensitivities_with_and_without_signal_and_their_difference() -> None:

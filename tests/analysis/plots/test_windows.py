@@ -3,27 +3,21 @@
 from dataclasses import replace
 from itertools import pairwise
 
-import hist
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.background import choose_order
 from analysis.config import PlotConfig
 from analysis.errors import WindowError
 from analysis.plots import draw_limits, draw_scan, draw_spectrum, figure_style, save_figures, selection_label
 from analysis.plots.sources import FigureSources
 from analysis.plots.style import draw_experiment_label, format_p_value, format_with_error, selection_styles
-from analysis.regions import MassWindow
-from analysis.search.values import SelectionResult, WindowResult
-from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
+from analysis.statistics import GlobalResult
+from tests.builders.windows import EDGES, EFFICIENCIES, LIMIT, failed, make_result
 
-EDGES = np.arange(3000.0, 5001.0, 100.0)
-EFFICIENCIES = {"inclusive": 1.0, "eff_0.01": 0.01}
 PNG = PlotConfig(formats=("png",))
-LIMIT = LimitResult("visible-events", "asymptotics", 25.0, (8.0, 11.0, 16.0, 23.0, 32.0))
 
 
 @pytest.fixture(autouse=True)
@@ -38,61 +32,6 @@ def counts():
     rng = np.random.default_rng(1)
     mean = 800.0 * np.exp(-(EDGES[:-1] - 3000.0) / 350.0)
     return {name: rng.poisson(mean * (1.0 if name == "inclusive" else 0.1)) for name in EFFICIENCIES}
-
-
-def make_window(low):
-    return MassWindow(
-        (low, low + 400), (low - 200, low), (low + 400, low + 600), (low - 100, low + 500), (EDGES[0], EDGES[-1])
-    )
-
-
-def make_result(counts, *, low=3300.0, z=None, observed=True, weight=1.0):
-    """Result of one window; `z` by selection, None for no significance."""
-    window = make_window(low)
-    spectrum = hist.Hist(
-        hist.axis.Variable(EDGES, name="mjj"),
-        hist.axis.StrCategory(EFFICIENCIES, name="selection"),
-        hist.axis.StrCategory(["nominal"], name="variation"),
-        storage=hist.storage.Weight(),
-    )
-    selections = []
-    for i, (name, efficiency) in enumerate(EFFICIENCIES.items()):
-        view = spectrum.view()[:, i, 0]
-        view["value"], view["variance"] = weight * counts[name], weight**2 * counts[name]
-        fit = choose_order(
-            weight * counts[name],
-            EDGES,
-            mask=window.mask,
-            functions=("dijet2", "dijet3"),
-            alpha=0.05,
-            sqrt_s_gev=13000.0,
-            variances=None if weight == 1 else weight**2 * counts[name],
-        )
-        background, error = fit.integral(*window.signal)
-        value = {"inclusive": 0.5, "eff_0.01": 2.0}[name] if z is None else z[name]
-        selections.append(
-            SelectionResult(
-                name=name,
-                method="cwola",
-                features=("mj2",),
-                efficiency=efficiency,
-                efficiency_achieved=efficiency,
-                n_obs=float(weight * counts[name][3:7].sum()) if observed else None,
-                background=background,
-                background_error=error,
-                discovery=None
-                if value is None or not observed
-                else DiscoveryResult(value, float(stats.norm.sf(value))),
-                fit=fit,
-                limit=LIMIT if observed else replace(LIMIT, observed_events=None),
-                weight=weight,
-            )
-        )
-    return WindowResult(window, EDGES, tuple(selections), spectrum)
-
-
-def failed(low):
-    return WindowResult(make_window(low), EDGES, reason="no events")
 
 
 def panels():

@@ -14,7 +14,7 @@ from scipy import integrate, stats
 from analysis.errors import ConfigError, CwolaError, FitError, WindowError
 from analysis.histograms.spectrum_file import Spectrum
 from analysis.search.bump import Bump, FitPlan, bump_document, fit_bump, plan_fit
-from tests.toy_tables import SQRT_S, dijet_density
+from tests.builders.toy_tables import SQRT_S, dijet_density
 
 Array = NDArray[np.float64]
 

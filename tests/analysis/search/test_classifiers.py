@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ import numpy as np
 import pytest
 
 from analysis.compute import Backend
-from analysis.config import SearchConfig
 from analysis.errors import ResultsError
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.regions import RegionScan
@@ -20,20 +17,10 @@ from analysis.results import ResultsFolder
 from analysis.search.classifiers import load_classifiers, score_events
 from analysis.search.scan import run_scan
 from analysis.search.values import SearchData
-from tests.toy_tables import WINDOW, toy_config, toy_table
+from tests.builders.manifest import write_manifest
+from tests.builders.toy_tables import WINDOW, toy_config, toy_table
 
 SCAN = RegionScan((WINDOW,), 100.0)
-
-
-def write_manifest(folder: Path, config: SearchConfig) -> None:
-    """Checksums as `save_results` writes them, computed apart."""
-    sha256 = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (folder / "windows").rglob("*")
-        if path.is_file()
-    }
-    document = {"sha256": sha256, "config_digest": config.digest()}
-    (folder / "manifest.json").write_text(json.dumps(document))
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from analysis.learning import PassWeights
 from analysis.regions import RegionScan
+from analysis.search import evaluation
 from analysis.search.evaluation import evaluate_window
-from analysis.search.scan import evaluation
 from analysis.search.values import SearchData, SelectionResult
 from analysis.statistics import LimitResult, discovery, upper_limit
-from tests.toy_tables import WINDOW, dijet_masses, table_of, toy_config
+from tests.builders.toy_tables import WINDOW, dijet_masses, table_of, toy_config
 
 Array = NDArray[np.float64]
 

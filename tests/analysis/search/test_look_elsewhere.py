@@ -15,7 +15,7 @@ from analysis.regions import RegionScan
 from analysis.search.look_elsewhere import global_key, global_result
 from analysis.search.scan import run_scan
 from analysis.search.values import SearchData, WindowResult
-from tests.toy_tables import table_of, toy_config, toy_table
+from tests.builders.toy_tables import table_of, toy_config, toy_table
 
 LADDER = {"first": 3300.0, "last": 4100.0, "step": 200.0}
 

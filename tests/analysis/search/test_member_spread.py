@@ -12,7 +12,7 @@ from scipy import stats
 from analysis.background import FUNCTIONS, BackgroundFit, fit_background
 from analysis.errors import FitError
 from analysis.search.member_spread import member_spread
-from tests.toy_tables import SQRT_S, dijet_masses
+from tests.builders.toy_tables import SQRT_S, dijet_masses
 
 Array = NDArray[np.float64]
 

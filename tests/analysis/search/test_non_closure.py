@@ -23,8 +23,8 @@ from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.search.window import run_window
 from analysis.statistics import Counting, counting_workspace, discovery
 from analysis.statistics.trials import counting_z
-from tests.analysis.statistics.closed_forms import asymptotic_limits, signed_z
-from tests.toy_tables import WINDOW, toy_config, toy_table
+from tests.builders.closed_forms import asymptotic_limits, signed_z
+from tests.builders.toy_tables import WINDOW, toy_config, toy_table
 
 NAME = WINDOW.name
 MEASURED = {NAME: {"eff_0.1": (0.2, 0.05), "eff_0.02": (-0.3, 0.1)}}

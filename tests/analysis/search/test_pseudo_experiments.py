@@ -15,7 +15,7 @@ from analysis.search.pseudo_experiments import Look, NullModel, draw_counts, nul
 from analysis.search.pseudo_experiments import scan_significances as scan
 from analysis.statistics import Counting, counting_workspace, discovery
 from analysis.statistics.trials import global_significance
-from tests.toy_tables import FIT_RANGE, SQRT_S, dijet_masses
+from tests.builders.toy_tables import FIT_RANGE, SQRT_S, dijet_masses
 
 Array = NDArray[np.float64]
 

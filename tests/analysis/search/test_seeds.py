@@ -27,7 +27,7 @@ from analysis.search.seeds import join_seeds, seed_spread
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import run_window
 from analysis.statistics import DiscoveryResult
-from tests.toy_tables import WINDOW, toy_config, toy_table
+from tests.builders.toy_tables import WINDOW, toy_config, toy_table
 
 N_SEEDS = 3
 

@@ -25,8 +25,8 @@ from analysis.search.scan import n_trials, run_scan, window_key
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import run_window
 from analysis.statistics import LimitResult
-from tests.spies import SpyLearner
-from tests.toy_tables import WINDOW, table_of, toy_config, toy_table
+from tests.builders.spies import SpyLearner
+from tests.builders.toy_tables import WINDOW, table_of, toy_config, toy_table
 
 CONFIG = toy_config()
 SCAN = RegionScan.from_config(CONFIG.scan)

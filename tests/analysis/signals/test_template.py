@@ -22,8 +22,8 @@ from analysis.signals.template import SignalTemplate, net_yield, signal_template
 from analysis.signals.window import approximate_limit, choose_window
 from analysis.statistics import Counting, counting_workspace, upper_limit
 from processors.runner.run import load_table, process_datasets
-from tests.analysis.statistics.closed_forms import asymptotic_limits, poisson_limit
-from tests.toy_tables import SQRT_S, dijet_density, table_of
+from tests.builders.closed_forms import asymptotic_limits, poisson_limit
+from tests.builders.toy_tables import SQRT_S, dijet_density, table_of
 
 Array = NDArray[np.float64]
 Find = Callable[[str], Path]

@@ -17,7 +17,7 @@ from analysis.statistics import (
     expected_discovery,
     shape_workspace,
 )
-from tests.analysis.statistics.closed_forms import signed_z
+from tests.builders.closed_forms import signed_z
 
 POINTS = [(100.0, 5.0, 30.0), (12.0, 3.0, 10.0), (3.0, 1.0, 6.0), (1000.0, 60.0, 200.0), (0.5, 0.2, 3.0)]
 

@@ -13,7 +13,7 @@ from analysis.statistics import Counting, SignalSystematic, counting_workspace, 
 from analysis.statistics.counting import counting_limits, counting_model, counting_p_values
 from analysis.statistics.likelihood import Likelihood
 from analysis.statistics.toys import Toys, toy_limits
-from tests.analysis.statistics.closed_forms import asymptotic_limits, poisson_limit, signed_z
+from tests.builders.closed_forms import asymptotic_limits, poisson_limit, signed_z
 
 
 def workspace(n: float | None, b: float, sigma: float) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from analysis.statistics import (
 from analysis.statistics.asymptotics import fit_reference
 from analysis.statistics.likelihood import Likelihood
 from analysis.statistics.toys import signed_roots
-from tests.analysis.statistics.closed_forms import asymptotic_limits, signed_z
+from tests.builders.closed_forms import asymptotic_limits, signed_z
 
 Array = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from scipy.stats import binom, norm
 
 from analysis.statistics import Counting, bonferroni, counting_workspace, discovery
 from analysis.statistics.trials import counting_z, global_significance, wilson_interval
-from tests.analysis.statistics.closed_forms import signed_z
+from tests.builders.closed_forms import signed_z
 
 
 def test_smallest_p_value_times_looks() -> None:

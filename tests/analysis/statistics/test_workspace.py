@@ -10,7 +10,7 @@ import pytest
 from analysis.errors import StatisticsError
 from analysis.statistics import Counting, Shape, counting_workspace, discovery, shape_workspace, upper_limit
 from analysis.statistics.samples import SPURIOUS
-from tests.analysis.statistics.closed_forms import signed_z
+from tests.builders.closed_forms import signed_z
 
 
 def write(n: float | None, b: float = 100.0, sigma: float = 5.0) -> dict[str, Any]:

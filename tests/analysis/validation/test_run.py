@@ -26,7 +26,7 @@ from analysis.validation.resampling import choose_parents, exact_null, up_down_s
 from analysis.validation.samples import fit_counts, joined, smooth_fit
 from analysis.validation.simulation import simulation_sample, unweighted
 from analysis.validation.verdicts import NOT_VALID, VALID, corrections, window_verdict
-from tests.toy_tables import WINDOW, dijet_masses, feature_names, table_of, toy_config, toy_table
+from tests.builders.toy_tables import WINDOW, dijet_masses, feature_names, table_of, toy_config, toy_table
 
 EDGES = np.arange(3000.0, 6501.0, 100.0)
 DRIFT = ("rapidity", "simulation", "up-down-sampling")

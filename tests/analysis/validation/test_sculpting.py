@@ -8,7 +8,7 @@ from scipy import stats
 
 from analysis.learning import PassWeights
 from analysis.validation.sculpting import Sculpting, sculpting
-from tests.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of
+from tests.builders.toy_tables import FIT_RANGE, WINDOW, dijet_masses, table_of
 
 EDGES = np.arange(FIT_RANGE[0], FIT_RANGE[1] + 1, 250.0)
 

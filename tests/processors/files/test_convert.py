@@ -12,7 +12,7 @@ import uproot
 from analysis.errors import InputFileError, ResultsError
 from processors.files import convert
 from processors.files.convert import convert_lhco
-from tests.running import dataset, run
+from tests.builders.running import dataset, run
 
 OPEN = {"pt_min": 0, "leading_pt_min": 0, "abs_eta_max": 10, "abs_dy_validation": 20, "mjj_min": 0}
 

@@ -11,8 +11,8 @@ import uproot
 from analysis.errors import InputFileError
 from analysis.events.datasets import load_datasets
 from processors.files.inspection import inspect_file
-from tests import plain, toys
-from tests.running import run
+from tests.builders import plain, toys
+from tests.builders.running import run
 
 REAL = {
     "nanoaod/nano_v9_dy": ("nanoaod", "Events", 40, "background"),

@@ -13,8 +13,8 @@ from analysis.events.dataset import Dataset
 from processors.features import FEATURES, Feature
 from processors.runner.problems import explain
 from processors.runner.run import process_datasets
-from tests import toys
-from tests.running import dataset, run
+from tests.builders import toys
+from tests.builders.running import dataset, run
 
 EDGES = [
     ("delphes_truncated_download", "Delphes", r"cut off: it has 900000 of 3208336 bytes\. Download"),

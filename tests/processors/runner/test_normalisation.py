@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from analysis.errors import DatasetError, InputFileError
-from tests import toys
-from tests.running import dataset, run
+from tests.builders import toys
+from tests.builders.running import dataset, run
 
 NORMALISED = {"xsec_pb": 2.0, "lumi_ifb": 0.5}
 """1000 events."""

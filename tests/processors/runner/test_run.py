@@ -24,8 +24,8 @@ from processors.features import FEATURES, Feature
 from processors.runner import run as run_module
 from processors.runner.run import load_table, process_datasets, processing_digest
 from processors.selection.cuts import CUTS
-from tests import toys
-from tests.running import dataset, run
+from tests.builders import toys
+from tests.builders.running import dataset, run
 
 
 @pytest.fixture(scope="module")

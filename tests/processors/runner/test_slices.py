@@ -13,8 +13,8 @@ from analysis.config import SearchConfig
 from analysis.errors import DatasetError, InputFileError
 from analysis.events.dataset import Slice
 from processors.runner.run import load_table, process_datasets
-from tests import toys
-from tests.running import dataset, run
+from tests.builders import toys
+from tests.builders.running import dataset, run
 
 SCALE = 200.0
 """Slope of the toy spectrum in H_T, GeV."""

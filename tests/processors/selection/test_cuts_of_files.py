@@ -14,8 +14,8 @@ from analysis.config import SearchConfig
 from analysis.errors import ConfigError, InputFileError
 from analysis.events.table import EventTable
 from processors.runner.run import load_table, process_datasets, processing_digest
-from tests import toys
-from tests.processors.selection.test_cuts import (
+from tests.builders import toys
+from tests.builders.dijets import (
     FRACTIONS,
     corrections,
     jet_id_document,
@@ -23,7 +23,7 @@ from tests.processors.selection.test_cuts import (
     veto_map_document,
     write_json,
 )
-from tests.running import dataset, run
+from tests.builders.running import dataset, run
 
 OPEN = {"pt_min": 0, "leading_pt_min": 0, "abs_eta_max": 10, "abs_dy_validation": 20, "mjj_min": 0}
 

@@ -10,17 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.config import PlotConfig
 from analysis.plots import FigureSources, draw_cutflow, draw_n_minus_one, figure_style, save_figures
-
-
-def cuts(**weights: float) -> dict[str, dict[str, float]]:
-    return {name: {"events": 1, "weight": weight} for name, weight in weights.items()}
-
-
-CUTFLOW = {
-    "qcd": cuts(all=200.0, two_jets=100.0, jet_pt=50.0, mjj_min=10.0, search=5.0),
-    "data": cuts(all=80.0, two_jets=60.0, trigger=40.0, jet_pt=20.0, mjj_min=0.0, search=0.0),
-}
-N_MINUS_ONE = {"qcd": cuts(jet_pt=40.0, mjj_min=50.0), "data": cuts(trigger=0.0, jet_pt=5.0, mjj_min=8.0)}
+from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE, cuts
 
 
 def test_the_part_that_is_left_after_each_cut() -> None:

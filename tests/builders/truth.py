@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import integrate
 
 from analysis.background import FUNCTIONS, BackgroundFit, choose_order, fit_background
-from tests.toy_tables import SQRT_S, dijet_density
+from tests.builders.toy_tables import SQRT_S, dijet_density
 
 Array = NDArray[np.float64]
 

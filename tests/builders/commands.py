@@ -1,0 +1,29 @@
+"""The command line in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "cwola"]
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "Agg"}
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **{"env": environment, "start_new_session": True, **options},  # type: ignore[call-overload]
+    )
+
+
+def interruptible() -> None:
+    """Listen to Ctrl-C even where the tests do not: a shell starts its background jobs with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,66 @@
+"""Evaluated windows with a hidden signal, impacts and validation verdicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.learning import PassWeights
+from analysis.regions import MassWindow
+from analysis.search.evaluation import evaluate_window
+from analysis.search.values import SearchData, WindowResult
+from tests.builders.toy_tables import FIT_RANGE, table_of, toy_config
+
+Array = NDArray[np.float64]
+
+EDGES = np.arange(3000.0, 6501.0, 100.0)
+
+EFFICIENCY = 0.1
+
+N_SIGNAL = 300
+
+
+def window_at(low: float) -> MassWindow:
+    return MassWindow((low, low + 400), (low - 200, low), (low + 400, low + 600), (low - 100, low + 500), FIT_RANGE)
+
+
+def evaluated(events: dict[str, Array], low: float, *, blinded: bool = False, real: bool = False) -> WindowResult:
+    mjj, signal = events["mjj"], events["signal"]
+    dataset = np.where(signal, "hidden", "background").astype(object)
+    truth = None if real else ("hidden",)
+    searched = SearchData(table_of(mjj, np.zeros((len(mjj), 1)), dataset=dataset), blinded, truth)
+    values = np.stack([np.ones(len(mjj)), events["selected"].astype(float)], axis=1)
+    passes = PassWeights((1.0, EFFICIENCY), (1.0, EFFICIENCY), values, np.zeros((1, 2, 2)))
+    return evaluate_window(searched, window_at(low), EDGES, passes, (), toy_config(), limits=False)
+
+
+def impacts(n: int, *, observed: bool = True) -> dict[str, Any]:
+    rng = np.random.default_rng(5)
+    parameters = [
+        {"name": f"p_{i}", "pull": rng.normal(), "error": 0.9, "up": 0.1 * (i + 1), "down": -0.2 * (i + 1)}
+        for i in range(n)
+    ]
+    expected = {"strength": 1.0, "strength_error": 0.4, "parameters": [one | {"pull": 0.0} for one in parameters]}
+    return {"expected": expected, "observed": {**expected, "parameters": parameters} if observed else None}
+
+
+def verdict(window: str, z: Array, *, kind: str = "valid", z_error: float = 1.0) -> dict[str, Any]:
+    tests = [
+        {"name": f"eff_{i}", "z": float(value), "z_error": z_error, "calibrated": True} for i, value in enumerate(z)
+    ]
+    few = {"name": "few", "z": 9.0, "z_error": 1.0, "calibrated": False}
+    lost = {"name": "lost", "z": None, "z_error": None, "calibrated": True}
+    shifts = [{"name": f"eff_{i}", "shift": 0.1 * i, "shift_error": 0.5} for i in range(3)]
+    return {
+        "window": window,
+        "verdict": kind,
+        "flags": [],
+        "combined": [] if kind == "not testable" else [*shifts, {"name": "lost", "shift": None, "shift_error": None}],
+        "sources": [
+            {"source": "exact-null", "selections": [*tests, few, lost]},
+            {"source": "rapidity", "selections": []},
+        ],
+        "max_shift": 0.5,
+    }

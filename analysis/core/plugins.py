@@ -209,8 +209,8 @@ def _load(source: str) -> None:
         raise
     if not adds:
         msg = (
-            f"plugin {name} adds nothing: expected a module that registers a feature, a cut, a format, a method or a "
-            "background function while it is imported (docs/plugins.md)."
+            f"plugin {name} adds nothing: expected a module that registers a feature, a cut, a format, a method, a "
+            "background function, a limit rule or a figure while it is imported (docs/plugins.md)."
         )
         raise ConfigError(msg)
     cloudpickle.register_pickle_by_value(sys.modules[package])

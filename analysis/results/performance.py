@@ -7,7 +7,6 @@ from typing import Any
 
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
-from analysis.errors import CwolaError
 from analysis.methods import METHODS
 from analysis.results.folder import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, load_events
@@ -44,13 +43,15 @@ def load_performance(folder: ResultsFolder, config: SearchConfig) -> dict[str, A
     ----------
     folder : ResultsFolder
     config : SearchConfig
+
+    Raises
+    ------
+    ResultsError
+        If the file, or the record of the selected events, is damaged.
     """
     if not folder.has_performance:
         return {}
-    try:
-        found = folder.load_performance(performance_fingerprint(load_events(folder), config))
-    except CwolaError:
-        found = {}
+    found = folder.load_performance(performance_fingerprint(load_events(folder), config))
     if not found:
         _log.warning(
             "%s is of other events, settings, plugins or code, and is left out. Measure again: `cwola performance "

@@ -12,33 +12,10 @@ from matplotlib.figure import Figure
 from analysis.core.plugins import load_plugins, unload_plugins
 from analysis.limits import RULES
 from analysis.plots.signals.strengths import draw_strength_limits
+from tests.builders.pages import printed_files
 from tests.builders.toy_search import Cwola, ToySearch
 
-PLUGIN = '''
-"""The weakest injection alone decides."""
-
-from dataclasses import replace
-
-from analysis.limits import LimitRule, atlas_2020, register_limit_rule
-
-
-def weakest(scans):
-    return atlas_2020([replace(scan, points=scan.points[:1]) for scan in scans])
-
-
-register_limit_rule(
-    LimitRule(
-        "weakest",
-        text="weakest injection",
-        legend="without credit for learning",
-        description="Limit of classifiers without injected signal.",
-        marker="^",
-        color="#7a21dd",
-        reading=weakest,
-        headline=3,
-    )
-)
-'''
+PLUGIN = printed_files("plugins.md")["my_rule.py"]
 
 
 @pytest.mark.usefixtures("forgotten_plugins")

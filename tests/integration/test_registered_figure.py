@@ -11,41 +11,10 @@ import yaml
 from analysis import cli
 from analysis.results import ResultsFolder
 from tests.builders.html_page import by_id, csv_table, downloads, parse_page
+from tests.builders.pages import printed_files
 from tests.builders.toy_search import Cwola, ToySearch
 
-PLUGIN = """
-from functools import partial
-
-from matplotlib.figure import Figure
-
-from analysis.plots import ResultFigure, register_figures
-
-
-def draw(counts):
-    figure = Figure()
-    ax = figure.subplots()
-    ax.bar(range(len(counts)), counts)
-    return figure, ax
-
-
-def rows(counts):
-    yield "window", "observed [events]"
-    yield from enumerate(counts)
-
-
-def counts_of_windows(sources):
-    counts = [result.selections[0].n_obs for result in sources.windows]
-    yield ResultFigure(
-        "counts_of_windows",
-        partial(draw, counts),
-        "Counts <of> all windows",
-        lambda: f"{len(counts)} windows hold {sum(counts):.0f} events.",
-        partial(rows, counts),
-    )
-
-
-register_figures("counts", counts_of_windows)
-"""
+PLUGIN = printed_files("plugins.md")["my_figure.py"]
 
 
 @pytest.fixture

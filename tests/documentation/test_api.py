@@ -1,0 +1,31 @@
+"""The Python interface that docs/api.md promises."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+
+from tests.builders.pages import DOCS
+
+PROMISED = [
+    (module, name)
+    for module, names in re.findall(
+        r"^\.\. automodule:: (\S+)\n   :members: (.+)$", (DOCS / "api.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for name in names.split(", ")
+]
+
+
+@pytest.mark.parametrize(("module", "name"), PROMISED)
+def test_a_promised_name_is_public_and_documented(module: str, name: str) -> None:
+    found = importlib.import_module(module)
+    assert name in found.__all__
+    assert getattr(found, name).__doc__
+
+
+def test_only_what_an_expert_needs_is_promised() -> None:
+    names = [name for _, name in PROMISED]
+    assert 60 <= len(names) <= 100
+    assert len(set(names)) == len(names)

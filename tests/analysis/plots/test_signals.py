@@ -366,7 +366,9 @@ def test_plot_draws_limits_of_the_search_that_it_draws(
     cutflow = {"data": {"all": {"events": 5, "weight": 5.0}}}
     total = {"p0": None, "z": None, "method": "toys"}
     results = {"cutflow": cutflow, "n_minus_one": {}, "blinded": False, "global": total, **found}
-    (folder.path / "results.json").write_text("{}")
+    searched = {"schema": 1, "config_digest": "", "versions": {}, "random_state": 0, "inputs": [], "windows": []}
+    written = {**searched, **results, "trials": {"windows": 1, "selections": 1, "total": 1}}
+    (folder.path / "results.json").write_text(json.dumps(written))
     (folder.path / "manifest.json").write_text('{"window_keys": []}')
     monkeypatch.setattr(ResultsFolder, "load_results", lambda _: (results, []))
     folder.plots.mkdir()

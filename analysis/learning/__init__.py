@@ -12,7 +12,7 @@ from analysis.learning.crossfit import (
 from analysis.learning.ensemble import BoostedTrees, Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.learning.nested import Nested
-from analysis.learning.protocols import Learner, Method, Model, TemplateMethod
+from analysis.learning.protocols import ContrastMethod, Learner, Method, Model, TemplateMethod
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.learning.tuning import TunedTrees
@@ -23,6 +23,7 @@ __all__ = [
     "INCLUSIVE",
     "BoostedTrees",
     "Choice",
+    "ContrastMethod",
     "CrossFit",
     "FittedEnsemble",
     "FoldResult",

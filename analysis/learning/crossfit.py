@@ -15,7 +15,7 @@ from analysis.learning.decorrelation import PercentileMap, PercentileScaling
 from analysis.learning.ensemble import Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.learning.nested import JoinedModel, Nested, best_candidate
-from analysis.learning.protocols import Learner, Method, Model, TemplateMethod
+from analysis.learning.protocols import METHOD_SEED, ContrastMethod, Learner, Method, Model, TemplateMethod
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
@@ -34,8 +34,8 @@ __all__ = [
 ]
 
 
-_METHOD, _CANDIDATES = 1, 2
-"""Keep the random numbers of a method, and of candidates, apart from those of the classifiers."""
+_CANDIDATES = 2
+"""Keeps the random numbers of candidates apart from those of classifiers and methods."""
 
 Folds = tuple[NDArray[np.int8], NDArray[np.int8] | None]
 """Of data and of simulation."""
@@ -236,11 +236,14 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
 
 
 def _train(task: FoldTask, training: Samples) -> Model:
-    return task.learner.fit(_contrast(task, training), random_state=task.seed())
+    return task.method.fit(training, task.window, task.features, task.learner, task.seed())
 
 
 def _contrast(task: FoldTask, samples: Samples, *purpose: int) -> TrainingSet:
-    return task.method.contrast(samples, task.window, task.features, random_state=task.seed(_METHOD, *purpose))
+    if not isinstance(task.method, ContrastMethod):
+        msg = f"method {task.method.name} has no labels to choose restarts by: set learning.cross_fitting to kfold."
+        raise TableError(msg)
+    return task.method.contrast(samples, task.window, task.features, random_state=task.seed(METHOD_SEED, *purpose))
 
 
 def _without(samples: Samples, folds: Folds, *left_out: int) -> Samples:
@@ -280,7 +283,7 @@ def _score_template(
         )
         raise TableError(msg)
     held_out = samples.simulation.select((fold == task.fold) & task.window.in_signal(samples.simulation.mjj))
-    weight = task.method.template(training, held_out, task.window, task.features, random_state=task.seed(_METHOD))
+    weight = task.method.template(training, held_out, task.window, task.features, random_state=task.seed(METHOD_SEED))
     scores = model.predict(held_out.matrix(task.features))
     folds = np.full(len(held_out), task.fold, np.int8)
     return Template(Scores(scores, folds, task.method.name), held_out.event_id, weight)

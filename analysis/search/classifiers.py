@@ -110,9 +110,9 @@ def save_classifier(folder: Path, result: WindowResult) -> None:
     folder : pathlib.Path
         Of the window.
     result : WindowResult
-        Without thresholds, nothing is written.
+        Without thresholds or stored models, nothing is written.
     """
-    if result.thresholds is None:
+    if result.thresholds is None or not all(result.models):
         return
     first = result.selections[0]
     document = {

@@ -16,7 +16,7 @@ from analysis.events.identity import event_hash, uniform
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL
 from analysis.learning import Samples, TrainingSet, assign_folds
-from analysis.methods import METHODS
+from analysis.methods import METHODS, FromContrast
 from analysis.regions import RegionScan
 from analysis.results.documents import window_document, window_from_document
 from analysis.search import evaluation
@@ -218,7 +218,7 @@ def test_nested_folds_find_the_signal_too() -> None:
 
 
 @dataclass(frozen=True)
-class Needy:
+class Needy(FromContrast):
     """A window of data against a window of simulation, with the simulation as its template."""
 
     name: str = "needy"

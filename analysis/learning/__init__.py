@@ -11,6 +11,14 @@ from analysis.learning.crossfit import (
 )
 from analysis.learning.ensemble import BoostedTrees, Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
+from analysis.learning.learners import (
+    BOOSTED_TREES,
+    LEARNERS,
+    LearnerEntry,
+    configured_learner,
+    get_learner,
+    register_learner,
+)
 from analysis.learning.nested import Nested
 from analysis.learning.protocols import ContrastMethod, Learner, Method, Model, TemplateMethod
 from analysis.learning.samples import Samples
@@ -20,7 +28,9 @@ from analysis.learning.working_points import ARGOS, INCLUSIVE, PassWeights, choo
 
 __all__ = [
     "ARGOS",
+    "BOOSTED_TREES",
     "INCLUSIVE",
+    "LEARNERS",
     "BoostedTrees",
     "Choice",
     "ContrastMethod",
@@ -29,6 +39,7 @@ __all__ = [
     "FoldResult",
     "FoldTask",
     "Learner",
+    "LearnerEntry",
     "Method",
     "Model",
     "Nested",
@@ -42,6 +53,9 @@ __all__ = [
     "assign_folds",
     "choose_working_points",
     "collect_folds",
+    "configured_learner",
+    "get_learner",
+    "register_learner",
     "run_fold",
     "selection_name",
     "stratified_folds",

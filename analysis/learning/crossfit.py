@@ -14,6 +14,7 @@ from analysis.events.table import EventTable
 from analysis.learning.decorrelation import PercentileMap, PercentileScaling
 from analysis.learning.ensemble import Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
+from analysis.learning.learners import BOOSTED_TREES, LearnerEntry
 from analysis.learning.nested import JoinedModel, Nested, best_candidate
 from analysis.learning.protocols import METHOD_SEED, ContrastMethod, Learner, Method, Model, TemplateMethod
 from analysis.learning.samples import Samples
@@ -64,6 +65,8 @@ class FoldTask:
         Scale the features; the map is learnt from the data of the training folds.
     training_seed : int
         Number of the training: others differ in all that is trained, not in the folds.
+    entry : LearnerEntry
+        How models of the learner are stored.
     """
 
     window: MassWindow
@@ -77,6 +80,7 @@ class FoldTask:
     template: bool = False
     decorrelation: PercentileScaling | None = None
     training_seed: int = 0
+    entry: LearnerEntry = BOOSTED_TREES
 
     def folds(self, table: EventTable) -> NDArray[np.int8]:
         """(n_events,) int8: fold of each event of data or simulation."""

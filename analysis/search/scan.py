@@ -12,6 +12,7 @@ from analysis.config import SearchConfig
 from analysis.core.code_digest import code_digest
 from analysis.core.digests import digest
 from analysis.core.plugins import plugin_digests
+from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.non_closure import Corrections
@@ -121,7 +122,11 @@ def window_key(
     """
     learning = config.learning.model_copy(update={"n_seeds": 1})
     config = config.model_copy(update={"learning": learning})
-    plugins = plugin_digests((METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions))
+    plugins = plugin_digests(
+        (METHODS, [config.learning.method]),
+        (LEARNERS, [config.learning.learner]),
+        (FUNCTIONS, config.background.functions),
+    )
     document = {
         "window": window.to_json(),
         "training_seed": training_seed,

@@ -185,6 +185,8 @@ class WindowResult:
         in the window), and where the window was read from disk.
     choices : tuple of Choice
         Classifier settings by fold, where they were chosen; empty while blinded.
+    learner : str
+        Which one trained the models.
     training_seed : int
         0 for the training that is the result of the window, 1 and more for further ones.
     truth : hist.Hist or None
@@ -205,6 +207,7 @@ class WindowResult:
     choices: tuple[Choice, ...] = ()
     training_seed: int = 0
     truth: hist.Hist[Any] | None = None
+    learner: str = "boosted_trees"
 
     def __repr__(self) -> str:
         found = ", ".join(f"{one.name} z {text_of(one.row['z'])}" for one in self.selections)

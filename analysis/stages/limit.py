@@ -15,6 +15,7 @@ from analysis.core.code_digest import code_digest
 from analysis.core.digests import digest
 from analysis.core.plugins import plugin_digests
 from analysis.errors import ConfigError, CwolaError
+from analysis.learning import LEARNERS
 from analysis.limits import (
     FinalTask,
     LimitPoint,
@@ -246,7 +247,11 @@ class _Job:
                 "corrections": self.shared.search.corrections.get(task.window.name),
                 "bin_width": config.scan.bin_width,
                 "random_state": config.random_state,
-                "plugins": plugin_digests((METHODS, [task.method]), (FUNCTIONS, config.background.functions)),
+                "plugins": plugin_digests(
+                    (METHODS, [task.method]),
+                    (LEARNERS, [config.learning.learner]),
+                    (FUNCTIONS, config.background.functions),
+                ),
                 "code": code_digest("analysis.limits.injection"),
             }
         )

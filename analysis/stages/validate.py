@@ -16,6 +16,7 @@ from analysis.core.plugins import plugin_digests
 from analysis.errors import ConfigError
 from analysis.events.datasets import background_datasets, observed_datasets
 from analysis.events.stitching import generator_threshold
+from analysis.learning import LEARNERS
 from analysis.methods import METHODS, get_method
 from analysis.regions import MassWindow, RegionScan
 from analysis.results import ResultsFolder
@@ -174,7 +175,11 @@ class _Keys:
             for name, dataset in events.datasets.items()
             if dataset.kind != "signal"
         ]
-        plugins = plugin_digests((METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions))
+        plugins = plugin_digests(
+            (METHODS, [config.learning.method]),
+            (LEARNERS, [config.learning.learner]),
+            (FUNCTIONS, config.background.functions),
+        )
         # How the samples are made, but not how many, nor how they are judged.
         judging = {"sources", "in_run", "draws", "max_shift", "established", "min_fit_p"}
         learning = config.learning.model_copy(update={"n_seeds": 1})

@@ -82,7 +82,7 @@ def test_a_method_without_labels_finds_the_signal() -> None:
     assert result.scores is not None
     signal = table.column("dataset") == "signal"
     inside = WINDOW.in_signal(table.mjj)
-    assert result.scores[signal & inside].mean() > 1.5 * result.scores[~signal & inside].mean()
+    assert result.scores[signal & inside].mean() > 1.1 * result.scores[~signal & inside].mean()
     inclusive, cut = result.selections
     assert inclusive.discovery is not None
     assert cut.discovery is not None

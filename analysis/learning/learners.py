@@ -126,8 +126,8 @@ def get_learner(name: str) -> LearnerEntry:
     """
     if name not in LEARNERS:
         msg = (
-            f"unknown learner '{name}' in learning.learner. Learners: {', '.join(LEARNERS)}. One of a plugin needs that "
-            "with --plugin."
+            f"unknown learner '{name}' in learning.learner. Learners: {', '.join(LEARNERS)}. One of a plugin needs "
+            "that with --plugin."
         )
         raise ConfigError(msg)
     return LEARNERS[name]

@@ -74,6 +74,10 @@ class LearningConfig(Model):
     simulation_weight : float
         λ of the method "sa_cwola": total weight of the simulation over that of the data (arXiv:2009.02205, which finds
         0.3 to 0.6 stable); others do not use it.
+    learner : str
+        Name in the registry of `analysis.learning`.
+    learner_settings : dict
+        Settings of a learner of a plugin; those of "boosted_trees" are in `classifier`.
     features : tuple of str
         Columns that the classifier sees.
     n_folds : int
@@ -113,6 +117,8 @@ class LearningConfig(Model):
 
     method: str = "cwola"
     simulation_weight: NonNegative = 0.5
+    learner: str = "boosted_trees"
+    learner_settings: dict[str, bool | int | float | str] = Field(default={})
     features: tuple[str, ...] = ("mj2", "delta_mj", "tau21_j1", "tau21_j2")
     n_folds: Annotated[int, Field(ge=2, le=127)] = 5
     cross_fitting: Literal["kfold", "nested"] = "kfold"

@@ -38,6 +38,7 @@ __all__ = [
 DEFAULT_PRESET = "demo"
 
 _LATER: dict[str, dict[str, Any]] = {
+    "learning": {"learner": "boosted_trees", "learner_settings": {}},
     "statistics": {"blind": False, "non_closure": "none"},
     "plots": {"style": "plain", "status": None, "only": []},
 }

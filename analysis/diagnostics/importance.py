@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import xgboost as xgb
-from numpy.typing import NDArray
 
 from analysis.diagnostics.members import listed
 from analysis.diagnostics.values import ScoredWindow
+from analysis.learning import get_learner
 
-__all__ = ["gain_shares", "importance"]
+__all__ = ["importance"]
 
 
 def importance(window: ScoredWindow) -> dict[str, Any] | None:
@@ -36,8 +35,11 @@ def importance(window: ScoredWindow) -> dict[str, Any] | None:
         return None
     names = window.classifier.features
     labels = {spec.name: spec.label for spec in window.table.features}
+    measure = get_learner(window.classifier.learner).importance
+    if measure is None:
+        return None
     documents = [document for model in window.classifier.models for document in model.members]
-    shares = np.array([found for found in (gain_shares(one, len(names)) for one in documents) if found is not None])
+    shares = np.array([found for found in (measure(one, len(names)) for one in documents) if found is not None])
     if not shares.size:
         return None
     spread = shares.std(axis=0, ddof=1) if len(shares) > 1 else np.full(len(names), np.nan)
@@ -48,14 +50,3 @@ def importance(window: ScoredWindow) -> dict[str, Any] | None:
         "std": listed(spread),
         "n_models": len(shares),
     }
-
-
-def gain_shares(document: bytes, n_features: int) -> NDArray[np.float64] | None:
-    """(n_features,) float64: total gain of each feature over that of all, of one xgboost document; None without any."""
-    booster = xgb.Booster({"nthread": 1})
-    booster.load_model(bytearray(document))
-    gains = np.zeros(n_features)
-    for name, gain in booster.get_score(importance_type="total_gain").items():
-        gains[int(name.removeprefix("f"))] = gain
-    total = gains.sum()
-    return gains / total if total > 0 else None

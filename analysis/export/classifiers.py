@@ -99,7 +99,7 @@ every selection the mean over the folds of each fold's own cut. Acceptance and e
 
 - `config.json`, and files that it names: how events are selected and features computed
 - `windows/LOW-HIGH/classifier.json`: features, selections, thresholds of every fold
-- `windows/LOW-HIGH/models/foldK_memberM.ubj`: xgboost models; the members of a fold are averaged
+- `windows/LOW-HIGH/models/foldK_memberM.*`: models (`.ubj` of xgboost); the members of a fold are averaged
 - `windows/LOW-HIGH/decorrelation.npz`: where there is one, how features are scaled before
 - `manifest.json`: SHA-256 of all these, checked before anything is read; versions; identity of the files that the
   classifiers were trained on, which are refused

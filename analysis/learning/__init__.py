@@ -11,8 +11,16 @@ from analysis.learning.crossfit import (
 )
 from analysis.learning.ensemble import BoostedTrees, Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
+from analysis.learning.learners import (
+    BOOSTED_TREES,
+    LEARNERS,
+    LearnerEntry,
+    configured_learner,
+    get_learner,
+    register_learner,
+)
 from analysis.learning.nested import Nested
-from analysis.learning.protocols import Learner, Method, Model, TemplateMethod
+from analysis.learning.protocols import ContrastMethod, Learner, Method, Model, TemplateMethod
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.learning.tuning import TunedTrees
@@ -20,14 +28,18 @@ from analysis.learning.working_points import ARGOS, INCLUSIVE, PassWeights, choo
 
 __all__ = [
     "ARGOS",
+    "BOOSTED_TREES",
     "INCLUSIVE",
+    "LEARNERS",
     "BoostedTrees",
     "Choice",
+    "ContrastMethod",
     "CrossFit",
     "FittedEnsemble",
     "FoldResult",
     "FoldTask",
     "Learner",
+    "LearnerEntry",
     "Method",
     "Model",
     "Nested",
@@ -41,6 +53,9 @@ __all__ = [
     "assign_folds",
     "choose_working_points",
     "collect_folds",
+    "configured_learner",
+    "get_learner",
+    "register_learner",
     "run_fold",
     "selection_name",
     "stratified_folds",

@@ -14,8 +14,9 @@ from analysis.events.table import EventTable
 from analysis.learning.decorrelation import PercentileMap, PercentileScaling
 from analysis.learning.ensemble import Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
+from analysis.learning.learners import BOOSTED_TREES, LearnerEntry
 from analysis.learning.nested import JoinedModel, Nested, best_candidate
-from analysis.learning.protocols import Learner, Method, Model, TemplateMethod
+from analysis.learning.protocols import METHOD_SEED, ContrastMethod, Learner, Method, Model, TemplateMethod
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
@@ -34,8 +35,8 @@ __all__ = [
 ]
 
 
-_METHOD, _CANDIDATES = 1, 2
-"""Keep the random numbers of a method, and of candidates, apart from those of the classifiers."""
+_CANDIDATES = 2
+"""Keeps the random numbers of candidates apart from those of classifiers and methods."""
 
 Folds = tuple[NDArray[np.int8], NDArray[np.int8] | None]
 """Of data and of simulation."""
@@ -64,6 +65,8 @@ class FoldTask:
         Scale the features; the map is learnt from the data of the training folds.
     training_seed : int
         Number of the training: others differ in all that is trained, not in the folds.
+    entry : LearnerEntry
+        How models of the learner are stored.
     """
 
     window: MassWindow
@@ -77,6 +80,7 @@ class FoldTask:
     template: bool = False
     decorrelation: PercentileScaling | None = None
     training_seed: int = 0
+    entry: LearnerEntry = BOOSTED_TREES
 
     def folds(self, table: EventTable) -> NDArray[np.int8]:
         """(n_events,) int8: fold of each event of data or simulation."""
@@ -236,11 +240,14 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
 
 
 def _train(task: FoldTask, training: Samples) -> Model:
-    return task.learner.fit(_contrast(task, training), random_state=task.seed())
+    return task.method.fit(training, task.window, task.features, task.learner, task.seed())
 
 
 def _contrast(task: FoldTask, samples: Samples, *purpose: int) -> TrainingSet:
-    return task.method.contrast(samples, task.window, task.features, random_state=task.seed(_METHOD, *purpose))
+    if not isinstance(task.method, ContrastMethod):
+        msg = f"method {task.method.name} has no labels to choose restarts by: set learning.cross_fitting to kfold."
+        raise TableError(msg)
+    return task.method.contrast(samples, task.window, task.features, random_state=task.seed(METHOD_SEED, *purpose))
 
 
 def _without(samples: Samples, folds: Folds, *left_out: int) -> Samples:
@@ -280,7 +287,7 @@ def _score_template(
         )
         raise TableError(msg)
     held_out = samples.simulation.select((fold == task.fold) & task.window.in_signal(samples.simulation.mjj))
-    weight = task.method.template(training, held_out, task.window, task.features, random_state=task.seed(_METHOD))
+    weight = task.method.template(training, held_out, task.window, task.features, random_state=task.seed(METHOD_SEED))
     scores = model.predict(held_out.matrix(task.features))
     folds = np.full(len(held_out), task.fold, np.int8)
     return Template(Scores(scores, folds, task.method.name), held_out.event_id, weight)

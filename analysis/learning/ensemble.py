@@ -17,7 +17,7 @@ from analysis.errors import TableError
 from analysis.events.identity import uniform
 from analysis.learning.training_set import TrainingSet
 
-__all__ = ["BoostedTrees", "Choice", "FittedEnsemble", "without_counts"]
+__all__ = ["BoostedTrees", "Choice", "FittedEnsemble", "gain_shares", "without_counts"]
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,17 @@ def without_counts(document: bytes) -> bytes:
             tree[key] = [0.0] * len(tree[key])
     booster.load_model(bytearray(json.dumps(content).encode()))
     return bytes(booster.save_raw("ubj"))
+
+
+def gain_shares(document: bytes, n_features: int) -> NDArray[np.float64] | None:
+    """(n_features,) float64: total gain of each feature over that of all, of one xgboost document; None without any."""
+    booster = xgb.Booster({"nthread": 1})
+    booster.load_model(bytearray(document))
+    gains = np.zeros(n_features)
+    for name, gain in booster.get_score(importance_type="total_gain").items():
+        gains[int(name.removeprefix("f"))] = gain
+    total = gains.sum()
+    return gains / total if total > 0 else None
 
 
 def _hide(training: TrainingSet, columns: NDArray[np.int64]) -> TrainingSet:

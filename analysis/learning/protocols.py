@@ -13,11 +13,14 @@ from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
 
-__all__ = ["Learner", "Method", "Model", "TemplateMethod"]
+__all__ = ["METHOD_SEED", "ContrastMethod", "Learner", "Method", "Model", "TemplateMethod"]
+
+METHOD_SEED = 1
+"""Keeps the random numbers of a contrast apart from those of the classifiers trained on it."""
 
 
 class Method(Protocol):
-    """A way to set up the contrast that a classifier learns."""
+    """A way to train a model that scores events by how much they look like signal."""
 
     @property
     def name(self) -> str:
@@ -33,6 +36,38 @@ class Method(Protocol):
     def needs_simulation(self) -> bool:
         """Whether it needs simulated background."""
         ...
+
+    def fit(
+        self,
+        samples: Samples,
+        window: MassWindow,
+        features: Sequence[str],
+        learner: Learner,
+        random_state: np.random.SeedSequence,
+    ) -> Model:
+        """Train on the events of the training folds only.
+
+        Parameters
+        ----------
+        samples : Samples
+        window : MassWindow
+        features : sequence of str
+        learner : Learner
+            Trains classifiers; a method that needs none leaves it alone.
+        random_state : numpy.random.SeedSequence
+            Of this fold and window.
+
+        Returns
+        -------
+        Model
+            Large scores are like signal. Without stored `members`, it is not kept in results.
+        """
+        ...
+
+
+@runtime_checkable
+class ContrastMethod(Method, Protocol):
+    """A method that trains a classifier on two labelled samples; see `analysis.methods.contrast.FromContrast`."""
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

@@ -1,11 +1,13 @@
-"""Anomaly methods, one a file: each says which events a classifier learns to tell apart."""
+"""Anomaly methods, one a file: each trains a model that scores events, most of them by what a classifier separates."""
 
 from dataclasses import replace
+from typing import Any
 
 from analysis.config import LearningConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError
 from analysis.learning import Method
+from analysis.methods.contrast import FromContrast, adapted
 from analysis.methods.cwola import CWoLa
 from analysis.methods.data_vs_simulation import DataVsSimulation
 from analysis.methods.idealised import Idealised
@@ -18,6 +20,7 @@ __all__ = [
     "SALAD",
     "CWoLa",
     "DataVsSimulation",
+    "FromContrast",
     "Idealised",
     "SACWoLa",
     "Supervised",
@@ -30,15 +33,15 @@ METHODS: Registry[Method] = Registry("method")
 """Methods by name."""
 
 
-def register_method(method: Method) -> None:
-    """Add a method under its name, here or in a plugin.
+def register_method(method: Any) -> None:
+    """Add a method under its name, here or in a plugin; one with a `contrast` alone is given its `fit`.
 
     Raises
     ------
     ConfigError
         If the name is taken.
     """
-    METHODS.add(method.name, method, origin=type(method).__qualname__)
+    METHODS.add(method.name, adapted(method), origin=type(method).__qualname__)
 
 
 for _method in (CWoLa(), SACWoLa(), SALAD(), DataVsSimulation(), Idealised(), Supervised()):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import WindowError
 from analysis.events.table import EventTable
+from analysis.learning.protocols import METHOD_SEED, ContrastMethod, Learner, Method, Model
+from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet, positive_weights
 from analysis.regions import MassWindow
 
-__all__ = ["SIDEBANDS", "Part", "Place", "Region", "build_set", "find_region"]
+__all__ = ["SIDEBANDS", "FromContrast", "Part", "Place", "Region", "adapted", "build_set", "find_region"]
 
 Place = Literal["window", "lower sideband", "upper sideband"]
 
@@ -120,3 +123,78 @@ def build_set(parts: Sequence[Part], features: Sequence[str]) -> TrainingSet:
         np.concatenate([part.weight for part in parts]),
         np.concatenate([part.rows.event_id for part in parts]),
     )
+
+
+class FromContrast(ABC):
+    """Base of methods that give a training set: the learner learns its two classes."""
+
+    @abstractmethod
+    def contrast(
+        self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
+    ) -> TrainingSet:
+        """Build the training set; see `ContrastMethod.contrast`."""
+
+    def fit(
+        self,
+        samples: Samples,
+        window: MassWindow,
+        features: Sequence[str],
+        learner: Learner,
+        random_state: np.random.SeedSequence,
+    ) -> Model:
+        """Train the learner on the contrast; see `Method.fit`."""
+        own = np.random.SeedSequence(random_state.entropy, spawn_key=(*random_state.spawn_key, METHOD_SEED))
+        return learner.fit(self.contrast(samples, window, features, random_state=own), random_state=random_state)
+
+
+@dataclass(frozen=True)
+class _Adapted(FromContrast):
+    """A method of a plugin that has a contrast and no `fit`."""
+
+    method: Any
+
+    @property
+    def name(self) -> str:
+        return str(self.method.name)
+
+    @property
+    def uses_truth(self) -> bool:
+        return bool(self.method.uses_truth)
+
+    @property
+    def needs_simulation(self) -> bool:
+        return bool(self.method.needs_simulation)
+
+    def contrast(
+        self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
+    ) -> TrainingSet:
+        training: TrainingSet = self.method.contrast(samples, window, features, random_state=random_state)
+        return training
+
+
+@dataclass(frozen=True)
+class _AdaptedTemplate(_Adapted):
+    """The same with a template of the background."""
+
+    def template(
+        self,
+        samples: Samples,
+        held_out: EventTable,
+        window: MassWindow,
+        features: Sequence[str],
+        *,
+        random_state: np.random.SeedSequence,
+    ) -> NDArray[np.float64]:
+        weight: NDArray[np.float64] = self.method.template(
+            samples, held_out, window, features, random_state=random_state
+        )
+        return weight
+
+
+def adapted(method: Any) -> Method:
+    """Return a method that can be fitted: itself, or one that trains the learner on its contrast."""
+    if hasattr(method, "fit"):
+        fitted: Method = method
+        return fitted
+    found: ContrastMethod = _AdaptedTemplate(method) if hasattr(method, "template") else _Adapted(method)
+    return found

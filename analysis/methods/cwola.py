@@ -10,13 +10,14 @@ import numpy as np
 from analysis.errors import WindowError
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet, positive_weights
+from analysis.methods.contrast import FromContrast
 from analysis.regions import MassWindow
 
 __all__ = ["CWoLa"]
 
 
 @dataclass(frozen=True)
-class CWoLa:
+class CWoLa(FromContrast):
     """Classification without labels between a mass window and its sidebands.
 
     The lower and the upper sideband each weigh half as much as the window, so that to first order a feature that

@@ -9,14 +9,14 @@ import numpy as np
 
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.methods.contrast import build_set, find_region
+from analysis.methods.contrast import FromContrast, build_set, find_region
 from analysis.regions import MassWindow
 
 __all__ = ["DataVsSimulation"]
 
 
 @dataclass(frozen=True)
-class DataVsSimulation:
+class DataVsSimulation(FromContrast):
     """Data against background simulation: learns the signal, and all that is wrong with the simulation.
 
     The reference that SALAD and SA-CWoLa improve on (arXiv:2009.02205).
@@ -29,7 +29,7 @@ class DataVsSimulation:
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
     ) -> TrainingSet:
-        """Label data in the window 1 and simulation in the window 0; see `Method.contrast`.
+        """Label data in the window 1 and simulation in the window 0; see `ContrastMethod.contrast`.
 
         Raises
         ------

@@ -10,14 +10,14 @@ import numpy as np
 from analysis.events.identity import uniform
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.methods.contrast import Region, build_set, find_region
+from analysis.methods.contrast import FromContrast, Region, build_set, find_region
 from analysis.regions import MassWindow
 
 __all__ = ["Idealised"]
 
 
 @dataclass(frozen=True)
-class Idealised:
+class Idealised(FromContrast):
     """Idealised ("optimal") CWoLa: window with signal against an independent background of the window.
 
     What CWoLa could do if sidebands and window had the same background (arXiv:2009.02205, arXiv:2109.00546). The
@@ -34,7 +34,7 @@ class Idealised:
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
     ) -> TrainingSet:
-        """Label signal and one half of the background in the window 1, the other half 0; see `Method.contrast`.
+        """Label signal and one half of the background in the window 1, the other half 0; see `ContrastMethod.contrast`.
 
         Raises
         ------

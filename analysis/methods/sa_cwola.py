@@ -9,14 +9,14 @@ import numpy as np
 
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.methods.contrast import SIDEBANDS, build_set, find_region
+from analysis.methods.contrast import SIDEBANDS, FromContrast, build_set, find_region
 from analysis.regions import MassWindow
 
 __all__ = ["SACWoLa"]
 
 
 @dataclass(frozen=True)
-class SACWoLa:
+class SACWoLa(FromContrast):
     """Simulation-assisted CWoLa (Benkendorfer, Le Pottier, Nachman, arXiv:2009.02205, eq. 2.3).
 
     What tells window from sidebands in the simulation is unlearned: its window has label 0 and its sidebands label 1.
@@ -36,7 +36,7 @@ class SACWoLa:
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
     ) -> TrainingSet:
-        """Label the window in data and the sidebands in simulation 1, the others 0; see `Method.contrast`.
+        """Label the window in data and the sidebands in simulation 1, the others 0; see `ContrastMethod.contrast`.
 
         Raises
         ------

@@ -21,7 +21,7 @@ from analysis.learning.reweighting import (
 )
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.methods.contrast import SIDEBANDS, Place, Region, build_set, find_region
+from analysis.methods.contrast import SIDEBANDS, FromContrast, Place, Region, build_set, find_region
 from analysis.regions import MassWindow
 
 __all__ = ["SALAD"]
@@ -31,7 +31,7 @@ _REWEIGHTER = BoostedTrees(ClassifierConfig(n_estimators=60, max_depth=3), 1)
 
 
 @dataclass(frozen=True)
-class SALAD:
+class SALAD(FromContrast):
     """Simulation-assisted likelihood-free anomaly detection (Andreassen, Nachman, Shih, arXiv:2001.05001).
 
     A reweighter learns data over simulation in the sidebands, the window of the simulation gets its weights, and the
@@ -55,7 +55,7 @@ class SALAD:
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
     ) -> TrainingSet:
-        """Label data in the window 1 and reweighted simulation in the window 0; see `Method.contrast`.
+        """Label data in the window 1 and reweighted simulation in the window 0; see `ContrastMethod.contrast`.
 
         Raises
         ------

@@ -9,14 +9,14 @@ import numpy as np
 
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.methods.contrast import build_set, find_region
+from analysis.methods.contrast import FromContrast, build_set, find_region
 from analysis.regions import MassWindow
 
 __all__ = ["Supervised"]
 
 
 @dataclass(frozen=True)
-class Supervised:
+class Supervised(FromContrast):
     """Simulated signal against the background of pseudodata, both inside the window.
 
     It learns from the signal events that the pseudodata hold, so it is the bound for that number of them. Uses the
@@ -30,7 +30,7 @@ class Supervised:
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
     ) -> TrainingSet:
-        """Label signal in the window 1 and background in the window 0, of equal sums; see `Method.contrast`.
+        """Label signal in the window 1 and background in the window 0, of equal sums; see `ContrastMethod.contrast`.
 
         Raises
         ------

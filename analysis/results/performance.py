@@ -7,6 +7,7 @@ from typing import Any
 
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
+from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.results.folder import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, load_events
@@ -31,7 +32,7 @@ def performance_fingerprint(events: ProcessedEvents, config: SearchConfig) -> st
         events=[events.digest, *([name, events.scale(name), events.content(name)] for name in events.datasets)],
         config=(config.model_copy(update={"learning": learning}), "learning", "scan"),
         seed=config.random_state,
-        plugins=[(METHODS, [config.learning.method])],
+        plugins=[(METHODS, [config.learning.method]), (LEARNERS, [config.learning.learner])],
         datasets=[[name, one.kind, one.is_signal] for name, one in events.datasets.items()],
     )
 

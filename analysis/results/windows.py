@@ -12,6 +12,7 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.learning import get_learner
 from analysis.results.documents import window_document, window_from_document
 from analysis.results.files import read_spectrum, write_json, write_spectrum
 from analysis.search.classifiers import save_classifier
@@ -25,9 +26,10 @@ def fill_window(folder: Path, keys: Mapping[str, str], result: WindowResult) -> 
     models = folder / "models"
     if result.models:
         models.mkdir()
+    suffix = get_learner(result.learner).suffix
     for fold, members in enumerate(result.models):
         for member, document in enumerate(members):
-            (models / f"fold{fold}_member{member}.ubj").write_bytes(document)
+            (models / f"fold{fold}_member{member}{suffix}").write_bytes(document)
     save_classifier(folder, result)
     for name, spectrum in (("spectrum", result.spectrum), ("truth", result.truth)):
         if spectrum is not None:

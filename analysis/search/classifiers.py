@@ -1,9 +1,9 @@
 """Classifiers of a finished search, for events that they were not trained on.
 
 A window's folder holds what is needed to apply its classifiers: `classifier.json` (features, selections and the
-thresholds of every fold), `models/*.ubj`, and `decorrelation.npz` where features were scaled. With `config.json` and
+thresholds of every fold), `models/`, and `decorrelation.npz` where features were scaled. With `config.json` and
 `manifest.json` it can be given to others, who test a signal of their own with it. Every file is compared with its
-SHA-256 in the manifest before it is read; models are xgboost documents, and nothing is unpickled.
+SHA-256 in the manifest before it is read; the learner reads its own documents, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from analysis.config import SearchConfig, load_config
 from analysis.errors import ConfigError, ResultsError
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
-from analysis.learning import FittedEnsemble, Model, PassWeights
+from analysis.learning import Model, PassWeights, get_learner
 from analysis.learning.decorrelation import PercentileMap
 from analysis.regions import MassWindow
 from analysis.search.values import WindowResult
@@ -65,6 +65,8 @@ class Classifier:
         Seed of the search, for the tie-break.
     nested : bool
         Whether folds were equally large in every bin of the dijet mass, as nested cross-fitting has them.
+    learner : str
+        Name of the one that trained the models.
     """
 
     window: MassWindow
@@ -77,6 +79,7 @@ class Classifier:
     thresholds: NDArray[np.float64]
     random_state: int
     nested: bool = False
+    learner: str = "boosted_trees"
 
 
 @dataclass(frozen=True)
@@ -110,14 +113,15 @@ def save_classifier(folder: Path, result: WindowResult) -> None:
     folder : pathlib.Path
         Of the window.
     result : WindowResult
-        Without thresholds, nothing is written.
+        Without thresholds or stored models, nothing is written.
     """
-    if result.thresholds is None:
+    if result.thresholds is None or not all(result.models):
         return
     first = result.selections[0]
     document = {
         "window": result.window.to_json(),
         "method": first.method,
+        "learner": result.learner,
         "features": list(first.features),
         "selections": [one.name for one in result.selections],
         "efficiencies": [one.efficiency for one in result.selections],
@@ -312,9 +316,12 @@ def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Clas
             "since it tells how many events are in the window. Use classifiers of an unblinded search."
         )
         raise ResultsError(msg)
+    entry = get_learner(document.get("learner", "boosted_trees"))
     models = tuple(
-        FittedEnsemble(
-            tuple(checked.read(f"{folder}/models/fold{fold}_member{member}.ubj") for member in range(n_members))
+        entry.load(
+            tuple(
+                checked.read(f"{folder}/models/fold{fold}_member{member}{entry.suffix}") for member in range(n_members)
+            )
         )
         for fold, n_members in enumerate(document["n_members"])
     )
@@ -337,6 +344,7 @@ def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Clas
         np.array(document["thresholds"], object).astype(np.float64),
         config.random_state,
         config.learning.cross_fitting == "nested",
+        entry.name,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.background import require_functions
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError
-from analysis.learning import ARGOS, INCLUSIVE, TemplateMethod, selection_name
+from analysis.learning import ARGOS, INCLUSIVE, TemplateMethod, configured_learner, selection_name
 from analysis.methods import get_method
 from analysis.regions import RegionScan
 from analysis.search.non_closure import Corrections, NonClosure, check_corrections
@@ -28,6 +28,7 @@ def require_known(config: SearchConfig) -> None:
             "sidebands."
         )
         raise ConfigError(msg)
+    configured_learner(config.learning, 1)
     require_functions(config.background.functions, config.background.strategy)
 
 

@@ -10,6 +10,7 @@ from analysis.background import FUNCTIONS
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
+from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.non_closure import Corrections
@@ -124,7 +125,11 @@ def window_key(
         events=inputs,
         config=(config, "learning", "background", "statistics"),
         seed=config.random_state,
-        plugins=[(METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions)],
+        plugins=[
+            (METHODS, [config.learning.method]),
+            (LEARNERS, [config.learning.learner]),
+            (FUNCTIONS, config.background.functions),
+        ],
         corrections=corrections[window.name] if corrections else None,
         window=window.to_json(),
         training_seed=training_seed,

@@ -188,6 +188,8 @@ class WindowResult:
         in the window), and where the window was read from disk.
     choices : tuple of Choice
         Classifier settings by fold, where they were chosen; empty while blinded.
+    learner : str
+        Which one trained the models.
     training_seed : int
         0 for the training that is the result of the window, 1 and more for further ones.
     truth : hist.Hist or None
@@ -211,6 +213,7 @@ class WindowResult:
     training_seed: int = 0
     truth: hist.Hist[Any] | None = None
     hidden: tuple[tuple[float, float], ...] = ()
+    learner: str = "boosted_trees"
 
     def shown_bins(self, *, blinded: bool) -> NDArray[np.bool_]:
         """Fit bins whose counts may be shown.

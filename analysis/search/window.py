@@ -23,25 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.background import MassFunction, require_functions
-from analysis.config import LearningConfig, SearchConfig
+from analysis.config import SearchConfig
 from analysis.errors import CwolaError, TableError, WindowError
 from analysis.events.table import EventTable
 from analysis.learning import (
-    BoostedTrees,
     CrossFit,
     FoldResult,
     FoldTask,
-    Learner,
     Nested,
     PassWeights,
     Template,
-    TunedTrees,
     choose_working_points,
     collect_folds,
+    configured_learner,
+    get_learner,
     run_fold,
 )
 from analysis.learning.decorrelation import PercentileScaling
-from analysis.learning.ensemble import without_counts
 from analysis.methods import configured_method
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.evaluation import evaluate_window
@@ -186,21 +184,15 @@ def fold_tasks(
         learning.n_folds,
         learning.features,
         configured_method(learning),
-        _learner(learning, n_models),
+        configured_learner(learning, n_models),
         config.random_state,
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
         template=learning.threshold_reference == "background-template",
         decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
         training_seed=training_seed,
+        entry=get_learner(learning.learner),
     )
     return [replace(task, fold=fold) for fold in range(learning.n_folds)]
-
-
-def _learner(learning: LearningConfig, n_models: int) -> Learner:
-    trees = BoostedTrees(learning.classifier, n_models, learning.bagged_features)
-    if learning.tuning.criterion == "none":
-        return trees
-    return TunedTrees(trees, learning.tuning, learning.efficiencies if learning.working_point == "argos" else ())
 
 
 def attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
@@ -229,9 +221,10 @@ def _evaluate(fit: CrossFit, job: WindowEvaluation, data: SearchData) -> WindowR
     passes = working_points(fit, job.window, data.table, job.config)
     models = tuple(model.members for model in fit.models)
     if data.blinded:
-        models = tuple(tuple(map(without_counts, members)) for members in models)
+        models = tuple(tuple(map(job.task.entry.forget_counts, members)) for members in models)
     given = (data, job.window, job.edges, passes, models, job.config, job.functions)
     result = evaluate_window(*given, training_seed=seed, limits=job.limits)
+    result = replace(result, learner=job.task.entry.name)
     if seed or data.blinded:
         return result
     return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)

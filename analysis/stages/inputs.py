@@ -16,6 +16,7 @@ from analysis.core.fingerprint import fingerprint
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import background_datasets, observed_datasets
 from analysis.events.stitching import generator_threshold
+from analysis.learning import LEARNERS
 from analysis.methods import METHODS, get_method
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
@@ -140,7 +141,11 @@ class SearchInputs:
             events=self.identity_with(any(get_method(name).needs_simulation for name in methods)),
             config=(config, "learning", "background", "statistics", "scan", "limits"),
             seed=config.random_state,
-            plugins=[(METHODS, methods), (FUNCTIONS, config.background.functions)],
+            plugins=[
+                (METHODS, methods),
+                (LEARNERS, [config.learning.learner]),
+                (FUNCTIONS, config.background.functions),
+            ],
             corrections=corrections,
         )
 

@@ -13,6 +13,7 @@ from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError, CwolaError
+from analysis.learning import LEARNERS
 from analysis.limits import (
     FinalTask,
     LimitPoint,
@@ -205,7 +206,11 @@ class _Job:
             events=[searched, self.inputs.sample(task.signal)],
             config=(config, "learning", "background", "statistics"),
             seed=config.random_state,
-            plugins=[(METHODS, [task.method]), (FUNCTIONS, config.background.functions)],
+            plugins=[
+                (METHODS, [task.method]),
+                (LEARNERS, [config.learning.learner]),
+                (FUNCTIONS, config.background.functions),
+            ],
             corrections=self.shared.search.corrections.get(task.window.name),
             task=task.to_json(),
             bin_width=config.scan.bin_width,

@@ -12,6 +12,7 @@ from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError
+from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.regions import MassWindow
 from analysis.search.requirements import require_known
@@ -156,7 +157,11 @@ def _keys(inputs: SearchInputs) -> Callable[[Source, MassWindow, int], str]:
         events=[events.digest, records],
         config=(config.model_copy(update={"learning": learning}), "learning", "background"),
         seed=config.random_state,
-        plugins=[(METHODS, [config.learning.method]), (FUNCTIONS, config.background.functions)],
+        plugins=[
+            (METHODS, [config.learning.method]),
+            (LEARNERS, [config.learning.learner]),
+            (FUNCTIONS, config.background.functions),
+        ],
         bin_width=inputs.regions.bin_width,
         samples=config.validation.model_dump(mode="json", exclude=judging),
         band=[band_limit(config), config.scan.smooth_edge, inputs.threshold],

@@ -303,7 +303,8 @@ def test_blinded_exports_show_no_count_inside_the_masks(blind: Path, searched: P
     counts = yaml.safe_load((submission / "events_in_windows.yaml").read_text())
     assert "Observed" not in {one["header"]["name"] for one in counts["dependent_variables"]}
     before = json.loads((searched / "results.json").read_text())["windows"]
-    for window, low, high in (("3300-3700", 3200, 3800), ("3900-4300", 3800, 4400)):
+    low, high = 3200, 4400  # the masks of both windows, 3200-3800 and 3800-4400 GeV
+    for window in ("3300-3700", "3900-4300"):
         for name in ("inclusive", SELECTION):
             table = yaml.safe_load((submission / f"spectrum_{window}_{name}.yaml").read_text())
             bins = table["independent_variables"][0]["values"]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from analysis.learning import Samples, TrainingSet
-from analysis.methods import METHODS, CWoLa
+from analysis.methods import METHODS, CWoLa, FromContrast
 from tests.builders.toy_search import Cwola, ToySearch
 
 
 @dataclass(frozen=True)
-class Recorder:
+class Recorder(FromContrast):
     """CWoLa that asks for simulation and keeps what it gets."""
 
     name: str = "recorder"

@@ -17,14 +17,14 @@ from analysis.compute import Backend
 from analysis.config import ClassifierConfig
 from analysis.diagnostics import ScoredWindow
 from analysis.diagnostics.ensemble import ensemble, jaccard
-from analysis.diagnostics.importance import gain_shares, importance
+from analysis.diagnostics.importance import importance
 from analysis.diagnostics.members import member_scores
 from analysis.diagnostics.performance import performance
 from analysis.diagnostics.samples import event_folds
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, FittedEnsemble
-from analysis.learning.ensemble import without_counts
+from analysis.learning.ensemble import gain_shares, without_counts
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder

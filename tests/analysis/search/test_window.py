@@ -16,7 +16,7 @@ from analysis.events.identity import event_hash, uniform
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL
 from analysis.learning import Samples, TrainingSet, assign_folds
-from analysis.methods import METHODS
+from analysis.methods import METHODS, FromContrast
 from analysis.regions import RegionScan
 from analysis.results.documents import window_document, window_from_document
 from analysis.search import evaluation
@@ -218,7 +218,7 @@ def test_nested_folds_find_the_signal_too() -> None:
 
 
 @dataclass(frozen=True)
-class Needy:
+class Needy(FromContrast):
     """A window of data against a window of simulation, with the simulation as its template."""
 
     name: str = "needy"
@@ -312,7 +312,7 @@ def test_no_event_is_scored_by_a_model_that_saw_it(monkeypatch: pytest.MonkeyPat
         )
         return crossfit
 
-    monkeypatch.setattr(search, "BoostedTrees", lambda *_: SpyLearner())
+    monkeypatch.setattr(search, "configured_learner", lambda *_: SpyLearner())
     monkeypatch.setattr(search, "collect_folds", spy)
     toy = toy_table(6000, random_state=1)
     copies = table_of(toy.mjj, toy.matrix(("x0", "x1")), event_id=np.repeat(toy.event_id[::2], 2))
@@ -478,7 +478,7 @@ def test_keys_do_not_change_with_what_does_not_matter() -> None:
 
 @fast
 def test_windows_that_are_done_are_not_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "BoostedTrees", lambda *_: SpyLearner())
+    monkeypatch.setattr(search, "configured_learner", lambda *_: SpyLearner())
     config = toy_config(scan={"first": 3300.0, "last": 4100.0, "step": 200.0}, learning={"n_folds": 2})
     scan = RegionScan.from_config(config.scan)
     data = SearchData(toy_table(3000, random_state=3))

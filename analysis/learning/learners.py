@@ -1,0 +1,186 @@
+"""Learners by name: how one is trained, stored, read again, and what of its training sample it forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from analysis.config import ClassifierConfig, LearningConfig
+from analysis.core.registry import Registry
+from analysis.errors import ConfigError
+from analysis.learning.ensemble import BoostedTrees, FittedEnsemble, gain_shares, without_counts
+from analysis.learning.protocols import Learner, Model
+from analysis.learning.training_set import TrainingSet
+from analysis.learning.tuning import TunedTrees
+
+__all__ = ["BOOSTED_TREES", "LEARNERS", "LearnerEntry", "configured_learner", "get_learner", "register_learner"]
+
+
+@dataclass(frozen=True)
+class LearnerEntry:
+    """A learner of one kind.
+
+    Attributes
+    ----------
+    name : str
+    settings : type of pydantic.BaseModel
+        Checks `[learning.learner_settings]`.
+    fit : callable
+        (TrainingSet, settings, seed: int) to a model of one member, whose `predict` takes (n_rows, n_features) float32
+        and returns (n_rows,), larger for class 1. It must take NaN.
+    dumps, loads : callable
+        Model to bytes and back; nothing may be unpickled, since results come from others.
+    forget_counts : callable
+        Stored form without what tells how many events were trained on; scores stay as they are. For blinded results.
+    importance : callable, optional
+        (stored form, n_features) to (n_features,) float64 shares, which sum to 1; None where there are none.
+    suffix : str
+        Of the files.
+    ensemble : callable, optional
+        (LearningConfig, settings, number of members) to a `Learner`, for one that trains its members together.
+    restore : callable, optional
+        Stored members to a `Model`, where `loads` of each is not enough.
+    """
+
+    name: str
+    settings: type[BaseModel]
+    fit: Callable[[TrainingSet, Any, int], Any]
+    dumps: Callable[[Any], bytes]
+    loads: Callable[[bytes], Any]
+    forget_counts: Callable[[bytes], bytes]
+    importance: Callable[[bytes, int], NDArray[np.float64] | None] | None = None
+    suffix: str = ".json"
+    ensemble: Callable[[LearningConfig, Any, int], Learner] | None = None
+    restore: Callable[[tuple[bytes, ...]], Model] | None = None
+
+    def load(self, members: tuple[bytes, ...]) -> Model:
+        """Make a model of stored members."""
+        return StoredEnsemble(self, members) if self.restore is None else self.restore(members)
+
+
+@dataclass(frozen=True)
+class StoredEnsemble:
+    """Members of one learner, in their stored form: they score as they will when they are read again."""
+
+    entry: LearnerEntry
+    members: tuple[bytes, ...]
+
+    @cached_property
+    def _models(self) -> tuple[Any, ...]:
+        return tuple(map(self.entry.loads, self.members))
+
+    def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n_rows, n_members) float32: scores."""
+        if not len(X):
+            return np.empty((0, len(self.members)), np.float32)
+        return np.stack([np.asarray(model.predict(X), np.float32) for model in self._models], axis=1)
+
+    def pick(self, member: int) -> StoredEnsemble:
+        """Return one member as a model."""
+        return StoredEnsemble(self.entry, (self.members[member],))
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Trains members of a learner one by one, different in seed."""
+
+    entry: LearnerEntry
+    settings: BaseModel
+    n_members: int
+
+    def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> StoredEnsemble:
+        """Train all members."""
+        seeds = (random_state.generate_state(self.n_members) >> 1).tolist()
+        models = (self.entry.fit(training, self.settings, seed) for seed in seeds)
+        return StoredEnsemble(self.entry, tuple(map(self.entry.dumps, models)))
+
+
+LEARNERS: Registry[LearnerEntry] = Registry("learner")
+"""Learners by name."""
+
+
+def register_learner(entry: LearnerEntry) -> None:
+    """Add a learner under its name, here or in a plugin.
+
+    Raises
+    ------
+    ConfigError
+        If the name is taken.
+    """
+    LEARNERS.add(entry.name, entry, origin=getattr(entry.fit, "__qualname__", ""))
+
+
+def get_learner(name: str) -> LearnerEntry:
+    """Look a learner up.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+    """
+    if name not in LEARNERS:
+        msg = (
+            f"unknown learner '{name}' in learning.learner. Learners: {', '.join(LEARNERS)}. One of a plugin needs "
+            "that with --plugin."
+        )
+        raise ConfigError(msg)
+    return LEARNERS[name]
+
+
+def configured_learner(learning: LearningConfig, n_members: int) -> Learner:
+    """Return the learner of a configuration with its settings.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown, or a setting is wrong or not for this learner.
+    """
+    entry = get_learner(learning.learner)
+    try:
+        settings = entry.settings(**learning.learner_settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        msg = f"learning.learner_settings.{'.'.join(map(str, first['loc']))}: {first['msg']} (learner {entry.name})"
+        raise ConfigError(msg) from error
+    if entry.ensemble is not None:
+        return entry.ensemble(learning, settings, n_members)
+    if learning.tuning.criterion != "none" or learning.bagged_features is not None:
+        msg = f"learning.tuning and learning.bagged_features are for boosted_trees, not for the learner {entry.name}."
+        raise ConfigError(msg)
+    return Ensemble(entry, settings, n_members)
+
+
+class _NoSettings(BaseModel, extra="forbid"):
+    """Settings of the boosted trees are in `[learning.classifier]`."""
+
+
+def _fit_trees(training: TrainingSet, _: BaseModel, seed: int) -> FittedEnsemble:
+    return BoostedTrees(ClassifierConfig(), 1).fit(training, random_state=np.random.SeedSequence(seed))
+
+
+def _trees(learning: LearningConfig, _: BaseModel, n_members: int) -> Learner:
+    trees = BoostedTrees(learning.classifier, n_members, learning.bagged_features)
+    if learning.tuning.criterion == "none":
+        return trees
+    return TunedTrees(trees, learning.tuning, learning.efficiencies if learning.working_point == "argos" else ())
+
+
+BOOSTED_TREES = LearnerEntry(
+    "boosted_trees",
+    _NoSettings,
+    _fit_trees,
+    lambda model: bytes(model.members[0]),
+    lambda document: FittedEnsemble((document,)),
+    without_counts,
+    gain_shares,
+    ".ubj",
+    _trees,
+    FittedEnsemble,
+)
+register_learner(BOOSTED_TREES)

@@ -1,0 +1,106 @@
+"""Methods that need no labels, and methods of plugins that have nothing but a contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from analysis.learning import Learner, Samples, TrainingSet
+from analysis.methods import METHODS, CWoLa, register_method
+from analysis.regions import MassWindow, RegionScan
+from analysis.search.values import SearchData
+from analysis.search.window import run_window
+from tests.builders.toy_tables import WINDOW, toy_config, toy_table
+
+EDGES = np.linspace(-4.0, 4.0, 17)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Density in the window over density beside it, of one feature, in bins."""
+
+    ratio: NDArray[np.float64]
+    members: tuple[bytes, ...] = ()
+
+    def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.ratio[np.clip(np.digitize(X[:, 0], EDGES), 0, len(EDGES))].astype(np.float32)[:, None]
+
+    def pick(self, member: int) -> Ratio:
+        return self
+
+
+@dataclass(frozen=True)
+class DensityRatio:
+    name: str = "density_ratio"
+    uses_truth: bool = False
+    needs_simulation: bool = False
+
+    def fit(
+        self,
+        samples: Samples,
+        window: MassWindow,
+        features: Sequence[str],
+        learner: Learner,
+        random_state: np.random.SeedSequence,
+    ) -> Ratio:
+        inside = window.in_signal(samples.data.mjj)
+        x = np.digitize(samples.data.matrix(features)[:, 0], EDGES)
+        one, zero = (np.bincount(x[rows], minlength=len(EDGES) + 1) + 1.0 for rows in (inside, ~inside))
+        return Ratio((one / one.sum()) / (zero / zero.sum()))
+
+
+@dataclass(frozen=True)
+class OnlyContrast:
+    name: str = "only_contrast"
+    uses_truth: bool = False
+    needs_simulation: bool = False
+
+    def contrast(self, samples: Samples, window: Any, features: Any, *, random_state: Any) -> TrainingSet:
+        return CWoLa().contrast(samples, window, features, random_state=random_state)
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    names = ("density_ratio", "only_contrast")
+    register_method(DensityRatio())
+    register_method(OnlyContrast())
+    yield
+    for name in names:
+        METHODS.remove(name)
+
+
+def test_a_method_without_labels_finds_the_signal() -> None:
+    config = toy_config(learning={"method": "density_ratio", "features": ("x0",), "efficiencies": (0.1,)})
+    table = toy_table(20_000, 300, random_state=5)
+    result = run_window(SearchData(table), WINDOW, RegionScan.from_config(config.scan), config)
+    assert result.reason is None
+    assert result.scores is not None
+    signal = table.column("dataset") == "signal"
+    inside = WINDOW.in_signal(table.mjj)
+    assert result.scores[signal & inside].mean() > 1.1 * result.scores[~signal & inside].mean()
+    inclusive, cut = result.selections
+    assert inclusive.discovery is not None
+    assert cut.discovery is not None
+    assert cut.discovery.z > inclusive.discovery.z + 1
+
+
+def test_labels_are_asked_for_where_restarts_are_chosen() -> None:
+    config = toy_config(learning={"method": "density_ratio", "features": ("x0",), "cross_fitting": "nested"})
+    data = SearchData(toy_table(3000, random_state=5))
+    result = run_window(data, WINDOW, RegionScan.from_config(config.scan), config)
+    assert result.reason is not None
+    assert "has no labels to choose restarts by" in result.reason
+
+
+def test_a_method_with_a_contrast_alone_gives_what_that_contrast_gives() -> None:
+    data = SearchData(toy_table(6000, 100, random_state=5))
+    found = []
+    for method in ("cwola", "only_contrast"):
+        config = toy_config(learning={"method": method, "efficiencies": (0.1,)})
+        found.append(run_window(data, WINDOW, RegionScan.from_config(config.scan), config).models)
+    assert found[0] == found[1]

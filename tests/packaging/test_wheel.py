@@ -144,7 +144,7 @@ def test_the_demo_gives_the_stored_numbers(results: Path) -> None:
 
 
 def test_the_results_fit_the_packaged_schema(results: Path) -> None:
-    schema = json.loads(resources.files("analysis").joinpath("results.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(resources.files("analysis.results").joinpath("results.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(json.loads((results / "results.json").read_text()), schema)
 
 

@@ -40,7 +40,7 @@ from analysis.learning import (
     run_fold,
 )
 from analysis.learning.decorrelation import PercentileScaling
-from analysis.methods import configured_method
+from analysis.methods import FromContrast, configured_method
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.evaluation import evaluate_window
 from analysis.search.non_closure import Corrections
@@ -219,7 +219,9 @@ def _failed(job: WindowEvaluation, error: CwolaError) -> WindowResult:
 def _evaluate(fit: CrossFit, job: WindowEvaluation, data: SearchData) -> WindowResult:
     seed = job.task.training_seed
     passes = working_points(fit, job.window, data.table, job.config)
-    models = tuple(model.members for model in fit.models)
+    # Models that a method makes without the learner are not kept: the learner could neither read nor blind them.
+    kept = isinstance(job.task.method, FromContrast)
+    models = tuple(model.members if kept else () for model in fit.models)
     if data.blinded:
         models = tuple(tuple(map(job.task.entry.forget_counts, members)) for members in models)
     given = (data, job.window, job.edges, passes, models, job.config, job.functions)

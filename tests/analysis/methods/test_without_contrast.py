@@ -51,7 +51,8 @@ class DensityRatio:
         inside = window.in_signal(samples.data.mjj)
         x = np.digitize(samples.data.matrix(features)[:, 0], EDGES)
         one, zero = (np.bincount(x[rows], minlength=len(EDGES) + 1) + 1.0 for rows in (inside, ~inside))
-        return Ratio((one / one.sum()) / (zero / zero.sum()))
+        ratio = (one / one.sum()) / (zero / zero.sum())
+        return Ratio(ratio, (ratio.tobytes(),))
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,16 @@ def test_a_method_without_labels_finds_the_signal() -> None:
     assert inclusive.discovery is not None
     assert cut.discovery is not None
     assert cut.discovery.z > inclusive.discovery.z + 1
+
+
+def test_models_that_the_learner_did_not_make_are_not_kept_and_blinding_leaves_them_alone() -> None:
+    config = toy_config(learning={"method": "density_ratio", "features": ("x0",), "efficiencies": (0.1,)})
+    table, scan = toy_table(6000, 100, random_state=5), RegionScan.from_config(config.scan)
+    for blinded in (False, True):
+        result = run_window(SearchData(table, blinded), WINDOW, scan, config)
+        assert result.reason is None
+        assert not any(result.models)
+        assert (result.selections[1].n_obs is None) == blinded
 
 
 def test_labels_are_asked_for_where_restarts_are_chosen() -> None:

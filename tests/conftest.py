@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from analysis.compute import Backend, DaskWorkers, Serial, open_backend
 from analysis.core.plugins import unload_plugins
@@ -66,3 +68,17 @@ def forgotten_plugins() -> Iterator[None]:
     """What a test loads is gone after it."""
     yield
     unload_plugins()
+
+
+@pytest.fixture
+def memory() -> Iterator[MemoryFileSystem]:
+    """The file system of `memory://`, which a whole process shares: empty before and after the test."""
+    system = fsspec.filesystem("memory")
+    _empty(system)
+    yield system
+    _empty(system)
+
+
+def _empty(system: MemoryFileSystem) -> None:
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import uproot
+from fsspec.implementations.memory import MemoryFileSystem
 
 from processors.runner.content import file_content
 from tests.builders.pages import printed_files
@@ -196,11 +196,11 @@ def test_scoring_reads_a_file_that_was_changed_in_place(cwola: Cwola, search: To
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
 def test_the_content_of_a_large_file_is_sampled_everywhere_and_the_same_at_any_address(
-    tmp_path: Path, share: float
+    tmp_path: Path, memory: MemoryFileSystem, share: float
 ) -> None:
     path = large(tmp_path / "large.root")
     before = file_content(str(path))
-    fsspec.filesystem("memory").pipe("/copy.root", path.read_bytes())
+    memory.pipe("/copy.root", path.read_bytes())
     assert file_content("memory://copy.root") == before
     content = bytearray(path.read_bytes())
     start = int(share * len(content))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 
@@ -12,14 +11,6 @@ from analysis.core.location import RemotePath, parse_location, reading, write_fi
 from analysis.errors import ConfigError, ResultsError
 from tests.builders.running import dataset, run
 from tests.builders.toys import jet, write_nanoaod
-
-
-@pytest.fixture
-def memory():
-    system = fsspec.filesystem("memory")
-    yield system
-    system.store.clear()
-    system.pseudo_dirs[:] = [""]
 
 
 def test_addresses_of_this_machine_are_paths():

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from analysis.core.code_digest import code_digest
 from analysis.core.digests import digest
+from analysis.core.documents import to_json
 from analysis.core.plugins import plugin_digests
 from analysis.core.registry import Registry
 
@@ -73,7 +74,7 @@ def fingerprint(
             "config": None if configured is None else configured.digest(*sections),
             "seed": seed,
             "plugins": plugin_digests(*plugins),
-            "corrections": corrections or None,
+            "corrections": to_json(corrections) or None,
             "upstream": list(upstream),
             "further": further,
         }

@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import outside
 from analysis.compute import Backend, track
 from analysis.diagnostics.ensemble import ensemble
 from analysis.diagnostics.features import features
@@ -20,6 +18,7 @@ from analysis.diagnostics.performance import performance
 from analysis.diagnostics.shapes import sculpting
 from analysis.diagnostics.values import ScoredWindow
 from analysis.regions import Interval
+from analysis.search.blinding import blind_window
 from analysis.search.classifiers import Classifier
 from analysis.search.values import SearchData, WindowResult
 
@@ -87,7 +86,7 @@ def diagnose_windows(
     shared = _Shared(_visible(data, masks), random_state, tuple(masks) if data.blinded else ())
     tasks = [
         _Task(
-            _without(result, masks) if data.blinded else result,
+            blind_window(result, masks) if data.blinded else result,
             None if data.blinded else scores[result.window.name],
             classifiers.get(result.window.name),
         )
@@ -123,13 +122,3 @@ def _visible(data: SearchData, masks: Sequence[Interval]) -> SearchData:
     mjj = data.table.mjj
     beside = np.logical_and.reduce([(mjj < low) | (mjj >= high) for low, high in masks])
     return replace(data, table=data.table.select(np.broadcast_to(beside, mjj.shape)))
-
-
-def _without(result: WindowResult, masks: Sequence[Interval]) -> WindowResult:
-    """Empty the bins of the spectrum that lie in any mask: those of the neighbours are events of this fit."""
-    if result.spectrum is None:
-        return result
-    spectrum: hist.Hist[Any] = result.spectrum.copy()
-    edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
-    spectrum.view(flow=False)[~outside(edges, masks)] = np.zeros((1, 1, 1, 2))
-    return replace(result, spectrum=spectrum)

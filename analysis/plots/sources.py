@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from analysis.diagnostics.sections import DiagnosedWindow
+from analysis.limits.values import LimitsFile
+from analysis.results.values import GainScan, Results
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalSpectra
-from analysis.statistics import GlobalResult
+from analysis.validation.values import WindowVerdict
 
 __all__ = ["FigureSources"]
 
@@ -17,35 +19,25 @@ __all__ = ["FigureSources"]
 class FigureSources:
     """Results on disk, as far as figures need them. Everything may be absent.
 
+    What is blinded is absent too (`analysis.results.blinding`): no figure has a switch for it.
+
     Attributes
     ----------
-    results : mapping
-        `results.json`.
+    results : Results or None
+        None without a scan.
     windows : sequence of WindowResult
-    injections : mapping
-        `limits.json`.
-    diagnostics : sequence of mapping
-        "windows" of `diagnostics.json`.
-    performance : mapping
-        `performance.json`.
+    injections : LimitsFile
+    diagnostics : sequence of DiagnosedWindow
+    performance : sequence of GainScan
     signal_spectra : mapping of dataset to window name to hist.Hist
-        Of "signals" of the results.
-    validation : sequence of mapping
-        "windows" of `validation.json`.
-    blinded : bool
-        Show no data inside the masks, and nothing made of them.
+        Of the signals of the results.
+    validation : sequence of WindowVerdict
     """
 
-    results: Mapping[str, Any] = field(default_factory=dict)
+    results: Results | None = None
     windows: Sequence[WindowResult] = ()
-    injections: Mapping[str, Any] = field(default_factory=dict)
-    diagnostics: Sequence[Mapping[str, Any]] = ()
-    performance: Mapping[str, Any] = field(default_factory=dict)
+    injections: LimitsFile = field(default_factory=LimitsFile)
+    diagnostics: Sequence[DiagnosedWindow] = ()
+    performance: Sequence[GainScan] = ()
     signal_spectra: SignalSpectra = field(default_factory=dict)
-    validation: Sequence[Mapping[str, Any]] = ()
-    blinded: bool = False
-
-    @property
-    def global_result(self) -> GlobalResult | None:
-        """Of the scan."""
-        return GlobalResult(**self.results["global"]) if "global" in self.results else None
+    validation: Sequence[WindowVerdict] = ()

@@ -258,7 +258,7 @@ def _selection_document(selection: SelectionResult) -> dict[str, Any]:
         "p0_averaged": None if found is None else found.p0_averaged,
         "asymptotics_trusted": None if found is None else found.asymptotics_trusted,
         "s_over_sqrt_b": selection.s_over_sqrt_b,
-        "non_closure": None if selection.non_closure is None else selection.non_closure._asdict(),
+        "non_closure": None if selection.non_closure is None else asdict(selection.non_closure),
         "fit": None if selection.fit is None else _fit_document(selection.fit),
         "limit": None if limit is None else {**asdict(limit), "expected_events": list(limit.expected_events)},
         "reason": selection.reason,

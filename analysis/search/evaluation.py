@@ -15,13 +15,12 @@ from analysis.errors import FitError, StatisticsError
 from analysis.histograms.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
 from analysis.learning import PassWeights
 from analysis.regions import MassWindow
+from analysis.search.blinding import blind_window
 from analysis.search.member_spread import MemberSpread, member_spread
 from analysis.search.non_closure import NonClosure
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.statistics import (
-    Counting,
     LimitResult,
-    counting_workspace,
     discovery,
     upper_limit,
 )
@@ -69,26 +68,26 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
     spectrum = fill_spectrum(data.table, edges, passes)
     family = functions or require_functions(config.background.functions, config.background.strategy)
     cut = _Cut(data, window, passes, spectrum, config, family)
-    counts = window_counts(data.table, window, passes)
+    counts = _counts(data, window, passes)
     truth = _truth(data, window, passes)
     first = training_seed == 0
     tested = slice(0 if first else 1, None)
     selections = tuple(
-        _evaluate_selection(cut, i, float(counts[i]), truth[i], with_limit=first and limits)
+        _evaluate_selection(cut, i, counts[i], truth[i], with_limit=first and limits)
         for i in range(len(passes.names))[tested]
     )
-    return WindowResult(
+    result = WindowResult(
         window,
         edges,
         selections,
-        _hide(spectrum, cut.hidden),
+        spectrum,
         models if first else (),
-        None if data.blinded else _compact(passes.values[:, tested]),
+        _compact(passes.values[:, tested]),
         thresholds=passes.thresholds if first else None,
         training_seed=training_seed,
-        hidden=cut.hidden,
         truth=_true_spectrum(data, edges, passes) if first else None,
     )
+    return blind_window(result, data.hidden) if data.blinded else result
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,14 @@ class _Cut:
         return (self.window.mask, *self.data.hidden) if self.data.blinded else ()
 
 
+def _counts(data: SearchData, window: MassWindow, passes: PassWeights) -> list[float | None]:
+    """Observed events of each selection; None while blinded, so that nothing below can use them."""
+    if data.blinded:
+        return [None] * len(passes.names)
+    counts: list[float | None] = window_counts(data.table, window, passes).astype(float).tolist()
+    return counts
+
+
 def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
     """Return weights that are all 0 or 1 as bool: an eighth of the memory."""
     flags = passes.astype(bool)
@@ -115,7 +122,7 @@ def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
 
 
 def _evaluate_selection(
-    cut: _Cut, index: int, count: float, s_over_sqrt_b: float | None, *, with_limit: bool
+    cut: _Cut, index: int, count: float | None, s_over_sqrt_b: float | None, *, with_limit: bool
 ) -> SelectionResult:
     data, window, passes, spectrum, config = cut.data, cut.window, cut.passes, cut.spectrum, cut.config
     name = passes.names[index]
@@ -125,7 +132,7 @@ def _evaluate_selection(
         "features": config.learning.features,
         "efficiency": passes.efficiencies[index],
         "efficiency_achieved": _achieved(cut, index),
-        "n_obs": None if data.blinded else count,
+        "n_obs": count,
         "s_over_sqrt_b": s_over_sqrt_b,
         "non_closure": data.corrections.get(window.name, {}).get(name),
     }
@@ -151,24 +158,15 @@ def _evaluate_selection(
             weight=expected.weight,
             members=_members(cut, index),
         )
-        workspace = _workspace(found, window, Counting(found.n_obs, background, error))
+        workspace = found.counting_workspace(window)
         return replace(
             found,
-            discovery=None if data.blinded else discovery(workspace),
+            discovery=None if count is None else discovery(workspace),
             limit=_limit(cut, workspace, found.weight) if with_limit else None,
             workspace=workspace,
         )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
-
-
-def _workspace(found: SelectionResult, window: MassWindow, counting: Counting) -> dict[str, Any]:
-    return counting_workspace(
-        counting.effective(found.weight),
-        channel=f"window_{window.name}_{found.name}",
-        measurement="search",
-        background_variations=found.background_variations,
-    )
 
 
 def _achieved(cut: _Cut, index: int) -> float:
@@ -221,18 +219,6 @@ def _truth(data: SearchData, window: MassWindow, passes: PassWeights) -> list[fl
 
 
 def _true_spectrum(data: SearchData, edges: NDArray[np.float64], passes: PassWeights) -> hist.Hist[Any] | None:
-    if not data.signal_datasets or data.blinded:
+    if not data.signal_datasets:
         return None
     return fill_spectrum(data.table, edges, passes, of=data.table.in_datasets(data.signal_datasets))
-
-
-def _hide(spectrum: hist.Hist[Any], masks: tuple[tuple[float, float], ...]) -> hist.Hist[Any]:
-    """Empty the bins that a mask touches, so that no file shows them."""
-    if not masks:
-        return spectrum
-    hidden = spectrum.copy()
-    nothing = np.zeros((1, 1, 1, 2))  # broadcast over (mjj, selection, variation); value and variance
-    hidden.view(flow=False)[~outside(hidden.axes["mjj"].edges, masks)] = nothing
-    # Kept as metadata in the file, so that nobody takes the empty bins for a deficit.
-    hidden.blinded = True  # type: ignore[attr-defined]
-    return hidden

@@ -9,22 +9,22 @@ number of events.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
-from typing import NamedTuple
+
+import numpy as np
 
 from analysis.errors import ConfigError
 from analysis.learning import INCLUSIVE
 
-__all__ = ["NON_CLOSURE", "Corrections", "NonClosure", "check_corrections"]
+__all__ = ["NON_CLOSURE", "Corrections", "NonClosure", "check_corrections", "total_error"]
 
 NON_CLOSURE = "non_closure"
 """Name of the nuisance parameter."""
 
-Corrections = Mapping[str, Mapping[str, tuple[float, float] | None]]
-"""Window, such as "3300-3700", to selection to (delta, error); None, or nothing, where it could not be measured."""
 
-
-class NonClosure(NamedTuple):
+@dataclass(frozen=True)
+class NonClosure:
     """Relative non-closure of one selection in one window.
 
     Attributes
@@ -45,6 +45,16 @@ class NonClosure(NamedTuple):
     def events(self, corrected: float) -> float:
         """Error of delta in events, for a background that is corrected already."""
         return corrected / (1.0 + self.delta) * self.error
+
+
+Corrections = Mapping[str, Mapping[str, NonClosure | tuple[float, float] | None]]
+"""Window, such as "3300-3700", to selection to (delta, error); None, or nothing, where it could not be measured."""
+
+
+def total_error(background: float | None, error: float | None, non_closure: NonClosure | None) -> float | None:
+    """Error of a corrected background from the fit and from the correction, events; None without a fit."""
+    correction = 0.0 if non_closure is None else non_closure.events(background or 0.0)
+    return None if error is None else float(np.hypot(error, correction))
 
 
 def check_corrections(
@@ -86,8 +96,8 @@ def check_corrections(
     return checked
 
 
-def _checked(pair: tuple[float, float], window: str, selection: str) -> NonClosure:
-    one = NonClosure(*map(float, pair))
+def _checked(pair: NonClosure | tuple[float, float], window: str, selection: str) -> NonClosure:
+    one = pair if isinstance(pair, NonClosure) else NonClosure(*map(float, pair))
     if not (isfinite(one.delta) and isfinite(one.error) and one.delta > -1 and one.error >= 0):
         msg = (
             f"window {window} GeV, selection {selection}: expected a relative non-closure above -1 and an error of at "

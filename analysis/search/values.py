@@ -17,8 +17,8 @@ from analysis.learning import Choice, Method, Samples
 from analysis.learning.decorrelation import PercentileMap
 from analysis.regions import MassWindow
 from analysis.search.member_spread import MemberSpread
-from analysis.search.non_closure import NON_CLOSURE, NonClosure
-from analysis.statistics import DiscoveryResult, LimitResult
+from analysis.search.non_closure import NON_CLOSURE, NonClosure, total_error
+from analysis.statistics import Counting, DiscoveryResult, LimitResult, counting_workspace
 
 __all__ = ["SearchData", "SelectionResult", "WindowResult"]
 
@@ -148,8 +148,17 @@ class SelectionResult:
     @property
     def total_error(self) -> float | None:
         """Error of the background from the fit and from its correction, events."""
-        error = self.background_error
-        return None if error is None else float(np.hypot(error, self.non_closure_error))
+        return total_error(self.background, self.background_error, self.non_closure)
+
+    def counting_workspace(self, window: MassWindow) -> dict[str, Any]:
+        """Return the pyhf workspace of the counts, in effective events; unobserved where `n_obs` is None."""
+        counting = Counting(self.n_obs, self.background or 0.0, self.background_error or 0.0)
+        return counting_workspace(
+            counting.effective(self.weight),
+            channel=f"window_{window.name}_{self.name}",
+            measurement="search",
+            background_variations=self.background_variations,
+        )
 
     @property
     def background_variations(self) -> dict[str, float]:
@@ -215,19 +224,10 @@ class WindowResult:
     hidden: tuple[tuple[float, float], ...] = ()
     learner: str = "boosted_trees"
 
-    def shown_bins(self, *, blinded: bool) -> NDArray[np.bool_]:
-        """Fit bins whose counts may be shown.
-
-        Parameters
-        ----------
-        blinded : bool
-            Leave out the mask of this window even if the result holds its counts.
-
-        Returns
-        -------
-        (n_bins,) bool
-        """
-        return outside(self.edges, (*self.hidden, self.window.mask) if blinded else self.hidden)
+    @property
+    def shown_bins(self) -> NDArray[np.bool_]:
+        """(n_bins,) bool: fit bins whose counts are there; while blinded those outside of all masks."""
+        return outside(self.edges, self.hidden)
 
     def __repr__(self) -> str:
         found = ", ".join(f"{one.name} z {text_of(one.row['z'])}" for one in self.selections)

@@ -1,0 +1,240 @@
+"""Limits, injections and sensitivities of signal samples, as in `limits.json` and `results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from analysis.regions import Interval, MassWindow
+
+__all__ = [
+    "Expected",
+    "FailedLimit",
+    "FailedSensitivity",
+    "InjectionCandidate",
+    "InjectionLimit",
+    "InjectionScan",
+    "LimitsFile",
+    "MassPlane",
+    "PlaneCounts",
+    "Sensitivity",
+    "SensitivityCurve",
+]
+
+Expected = tuple[float | None, float | None, float | None, float | None, float | None]
+"""At -2, -1, 0, 1, 2 standard deviations."""
+
+Plane = tuple[tuple[float, ...], ...]
+BySampling = tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedLimit:
+    """A signal without a limit by a rule, or by any rule where `rule` is None; `reason` tells why."""
+
+    dataset: str
+    masses: Mapping[str, float]
+    xsec_pb: float | None = None
+    lumi_ifb: float | None = None
+    rule: str | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InjectionLimit:
+    """Limit on a signal sample by one rule, with classifiers trained anew for injected signal.
+
+    Attributes
+    ----------
+    dataset : str
+    masses : mapping of str to float
+        GeV.
+    xsec_pb, lumi_ifb : float or None
+    rule : str
+    window, mask : (low, high)
+        GeV.
+    method : str or None
+        None without a classifier.
+    features : tuple of str
+    selection : str
+    strength : float
+        Injected signal events of the event selection where the limit is read; the expected root for "atlas-2025".
+    level : float
+        One minus the confidence level.
+    observed_selected : float or None
+        Signal events of the event selection; None while blinded, or where there is no limit.
+    expected_selected : (5,) tuple of float or None
+        At -2, -1, 0, 1, 2 standard deviations.
+    spread_selected : float
+        Standard deviation of the expected limit over samplings; part of the band.
+    fb_per_selected : float or None
+        None without luminosity or acceptance, as both limits in fb.
+    observed_fb, expected_fb
+    reason : None
+    """
+
+    dataset: str
+    masses: Mapping[str, float]
+    xsec_pb: float | None = None
+    lumi_ifb: float | None = None
+    rule: str
+    window: Interval
+    mask: Interval
+    method: str | None
+    features: tuple[str, ...]
+    selection: str
+    strength: float
+    level: float
+    observed_selected: float | None
+    expected_selected: Expected
+    spread_selected: float
+    fb_per_selected: float | None
+    reason: None = None
+    observed_fb: float | None
+    expected_fb: Expected | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InjectionCandidate:
+    """One selection against the injected strength; arrays run over strengths, and over samplings inside.
+
+    Attributes
+    ----------
+    method : str
+    features : tuple of str
+    selection : str
+    strengths : tuple of float
+        Selected signal events.
+    efficiency, expected_z, expected, observed : tuple of tuple of float or None
+        Fraction of the selected signal events, Asimov significance, and limits in selected signal events.
+    """
+
+    method: str
+    features: tuple[str, ...]
+    selection: str
+    strengths: tuple[float, ...]
+    efficiency: BySampling
+    expected_z: BySampling = ()
+    expected: BySampling
+    observed: BySampling = ()
+
+
+MassPlane = tuple[tuple[float, ...], tuple[float, ...]]
+"""Bin edges of both jet masses, GeV."""
+
+
+@dataclass(frozen=True)
+class PlaneCounts:
+    """Events of the data and of the signal in the plane of the jet masses, (n_1, n_2) by selection.
+
+    `data` is empty while blinded; `strength` is the injected one.
+    """
+
+    strength: float
+    edges: MassPlane
+    data: Mapping[str, Plane]
+    signal: Mapping[str, Plane]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InjectionScan:
+    """Efficiencies and limits of all selections of one signal against the injected strength."""
+
+    dataset: str
+    signal: Interval
+    lower: Interval
+    upper: Interval
+    mask: Interval
+    fit_range: Interval
+    left_out: tuple[str, ...] = ()
+    candidates: tuple[InjectionCandidate, ...]
+    maps: tuple[PlaneCounts, ...] = ()
+
+    @property
+    def window(self) -> MassWindow:
+        """Window that the signal is searched in."""
+        return MassWindow(self.signal, self.lower, self.upper, self.mask, self.fit_range)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensitivityCurve:
+    """Significance of one selection with and without hidden signal, by sampling.
+
+    Attributes
+    ----------
+    method : str
+    features : tuple of str
+    selection : str
+    efficiency : float or None
+    signal_efficiency : tuple of float
+    z_with_signal, z_without_signal : tuple of float or None
+    z_added : (3,) tuple of float, or None
+        Quantiles 0.16, 0.5 and 0.84 of the difference.
+    expected_z : tuple of float or None
+    """
+
+    method: str
+    features: tuple[str, ...]
+    selection: str
+    efficiency: float | None
+    signal_efficiency: tuple[float, ...] = ()
+    z_with_signal: tuple[float | None, ...]
+    z_without_signal: tuple[float | None, ...]
+    z_added: tuple[float, float, float] | None
+    expected_z: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class FailedSensitivity:
+    """A signal that could not be hidden; `reason` tells why."""
+
+    dataset: str
+    curves: tuple[()]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """Significance of a signal that is hidden at a known inclusive significance.
+
+    Attributes
+    ----------
+    dataset : str
+    masses : mapping of str to float
+    window : (low, high)
+        GeV.
+    strength : float
+        Expected number of hidden events of the event selection.
+    n_injected : tuple of int
+        By sampling.
+    curves : tuple of SensitivityCurve
+    reason : None
+    """
+
+    dataset: str
+    masses: Mapping[str, float]
+    window: Interval
+    strength: float
+    n_injected: tuple[int, ...] = ()
+    curves: tuple[SensitivityCurve, ...]
+    reason: None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitsFile:
+    """Content of `limits.json`.
+
+    Attributes
+    ----------
+    search : str
+        Fingerprint of the search.
+    samples : mapping of str to str
+        Fingerprints of the signal samples.
+    limits, injections, sensitivity
+    """
+
+    search: str = ""
+    samples: Mapping[str, str] | None = None
+    limits: tuple[InjectionLimit | FailedLimit, ...] = ()
+    injections: tuple[InjectionScan, ...] = ()
+    sensitivity: tuple[Sensitivity | FailedSensitivity, ...] = ()

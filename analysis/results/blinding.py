@@ -1,0 +1,126 @@
+"""Blinding of results: whatever follows from events inside the masks is absent afterwards.
+
+Results are blinded where they are made, and again where they are read with a configuration that hides more. Nothing
+behind that has a switch: figures, tables, reports and exports show the values that they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import singledispatch
+from typing import TypeVar
+
+from analysis.diagnostics.sections import DiagnosedWindow
+from analysis.limits.values import InjectionLimit, LimitsFile
+from analysis.results.values import Results, SelectionDocument, WindowDocument
+from analysis.search.blinding import blind_window
+from analysis.search.values import WindowResult
+from analysis.signals.values import SignalResult, SignalSelection
+
+__all__ = ["blind", "blind_diagnostics", "blind_windows"]
+
+T = TypeVar("T")
+
+
+@singledispatch
+def blind(value: T) -> T:
+    """Remove all that follows from events inside the masks; blinded values stay as they are.
+
+    Parameters
+    ----------
+    value : Results, LimitsFile, WindowDocument or SignalResult
+
+    Returns
+    -------
+    same type
+        Counts, significances, observed limits, observed pulls and settings that were chosen on the counts are absent;
+        sensitivities, whose counts hold the events of the windows, are left out.
+    """
+    msg = f"cannot blind {type(value).__name__}"
+    raise TypeError(msg)
+
+
+@blind.register
+def _(value: Results) -> Results:
+    return replace(
+        value,
+        blinded=True,
+        windows=tuple(map(blind, value.windows)),
+        global_=replace(value.global_, z=None, p0=None, interval=None, effective_trials=None),
+        signals=tuple(map(blind, value.signals)),
+        limits=tuple(_blind_limit(limit) if isinstance(limit, InjectionLimit) else limit for limit in value.limits),
+        sensitivity=(),
+    )
+
+
+@blind.register
+def _(value: WindowDocument) -> WindowDocument:
+    return replace(value, selections=tuple(map(_blind_selection, value.selections)), choices=())
+
+
+@blind.register
+def _(value: SignalResult) -> SignalResult:
+    return replace(value, selections=tuple(map(_blind_signal, value.selections)))
+
+
+@blind.register
+def _(value: LimitsFile) -> LimitsFile:
+    return replace(
+        value,
+        limits=tuple(_blind_limit(limit) if isinstance(limit, InjectionLimit) else limit for limit in value.limits),
+        injections=tuple(
+            replace(
+                scan,
+                candidates=tuple(replace(one, observed=_nothing(one.observed)) for one in scan.candidates),
+                maps=tuple(replace(counts, data={}) for counts in scan.maps),
+            )
+            for scan in value.injections
+        ),
+        sensitivity=(),
+    )
+
+
+def blind_windows(results: Sequence[WindowResult]) -> list[WindowResult]:
+    """Blind the windows of a search, each for the masks of all; see `analysis.search.blinding.blind_window`."""
+    masks = [result.window.mask for result in results]
+    return [blind_window(result, masks) for result in results]
+
+
+def blind_diagnostics(windows: Sequence[DiagnosedWindow]) -> list[DiagnosedWindow]:
+    """Keep the diagnostics that were made without events inside the masks; others cannot be blinded afterwards."""
+    return [window for window in windows if window.blinded]
+
+
+def _blind_selection(selection: SelectionDocument) -> SelectionDocument:
+    limit = selection.limit
+    return replace(
+        selection,
+        n_obs=None,
+        z=None,
+        p0=None,
+        p0_toys=None,
+        p0_averaged=None,
+        asymptotics_trusted=None,
+        s_over_sqrt_b=None,
+        limit=None if limit is None else replace(limit, observed_events=None),
+        members=None,
+        seeds={name: spread for name, spread in selection.seeds.items() if name == "background"},
+    )
+
+
+def _blind_signal(selection: SignalSelection) -> SignalSelection:
+    limit, impacts = selection.limit, selection.impacts
+    return replace(
+        selection,
+        limit=None if limit is None else replace(limit, observed_events=None, observed_strength=None, observed_fb=None),
+        impacts=None if impacts is None else replace(impacts, observed=None),
+    )
+
+
+def _blind_limit(limit: InjectionLimit) -> InjectionLimit:
+    return replace(limit, observed_selected=None, observed_fb=None)
+
+
+def _nothing(values: tuple[tuple[float | None, ...], ...]) -> tuple[tuple[None, ...], ...]:
+    return tuple(tuple(None for _ in row) for row in values)

@@ -1,0 +1,462 @@
+"""Values that the files of a results folder hold; `results.json` has a published JSON Schema besides.
+
+`analysis.core.documents` turns them into JSON and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from analysis.background import OrderStep
+from analysis.core.documents import ABSENT
+from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity
+from analysis.regions import Interval, MassWindow
+from analysis.search.member_spread import MemberSpread
+from analysis.search.non_closure import NonClosure, total_error
+from analysis.search.seeds import SeedSpread
+from analysis.signals.values import SignalResult
+from analysis.statistics import GlobalResult, LimitResult
+from analysis.validation.values import WindowValidation
+
+__all__ = [
+    "ChoiceDocument",
+    "Cut",
+    "Cutflow",
+    "FeatureGain",
+    "FitDocument",
+    "FitState",
+    "GainScan",
+    "InputFile",
+    "Manifest",
+    "PerformanceFile",
+    "PluginDocument",
+    "ProcessFile",
+    "ProcessedDataset",
+    "ReadFile",
+    "Results",
+    "SelectionDocument",
+    "SkippedFile",
+    "UnreadFile",
+    "WeightGain",
+    "WindowDocument",
+]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Events and sum of weights that pass."""
+
+    events: int
+    weight: float
+
+
+Cutflow = Mapping[str, Mapping[str, Cut]]
+"""By dataset and cut."""
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One input file of a search."""
+
+    dataset: str
+    kind: str
+    file: str
+    tree: str
+    uuid: str
+    entries: int
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """One file that was left out; `entries` is None where it does not open."""
+
+    dataset: str
+    file: str
+    reason: str
+    entries: int | None
+
+
+@dataclass(frozen=True)
+class PluginDocument:
+    """A module of the user: SHA-256 of its source, and the names that it adds, by kind."""
+
+    name: str
+    sha256: str
+    adds: Mapping[str, tuple[str, ...]]
+    of_events: bool
+
+
+@dataclass(frozen=True)
+class FitState:
+    """Parameters of a background fit, to evaluate it again; see `analysis.background.BackgroundFit`."""
+
+    sqrt_s_gev: float
+    coefficients: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    transform: tuple[tuple[float, ...], ...]
+    cumulants: tuple[tuple[tuple[float, ...], ...], ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitDocument:
+    """Background fit of one selection.
+
+    Attributes
+    ----------
+    function : str
+    chi2 : float
+        Poisson deviance from the saturated model.
+    ndof : int
+    p_value : float or None
+    parameters : mapping of str to float
+    path : tuple of OrderStep
+        How the function was chosen.
+    state : FitState or None
+        In the file of a window only.
+    """
+
+    function: str
+    chi2: float
+    ndof: int
+    p_value: float | None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    path: tuple[OrderStep, ...] = ()
+    state: FitState | None = field(default=None, metadata=ABSENT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionDocument:
+    """One selection of one window; attributes as of `analysis.search.values.SelectionResult`.
+
+    Attributes
+    ----------
+    z, p0, p0_toys, p0_averaged : float or None
+        Of the discovery test; None while blinded.
+    asymptotics_trusted : bool or None
+    seeds : mapping of str to SeedSpread or None
+        "z", "n_obs" and "background" over all trainings; empty for a single one.
+    """
+
+    name: str
+    method: str
+    features: tuple[str, ...]
+    efficiency: float
+    efficiency_achieved: float
+    n_obs: float | None
+    background: float | None
+    background_error: float | None
+    weight: float = 1.0
+    calibrated: bool = True
+    z: float | None
+    p0: float | None
+    p0_toys: float | None = None
+    p0_averaged: float | None = None
+    asymptotics_trusted: bool | None = None
+    s_over_sqrt_b: float | None
+    non_closure: NonClosure | None = None
+    fit: FitDocument | None
+    limit: LimitResult | None
+    reason: str | None = None
+    members: MemberSpread | None = field(default=None, metadata=ABSENT)
+    seeds: Mapping[str, SeedSpread | None] = field(default_factory=dict, metadata=ABSENT)
+
+    @property
+    def total_error(self) -> float | None:
+        """Error of the background from the fit and from its correction, events."""
+        return total_error(self.background, self.background_error, self.non_closure)
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether the background is too small for the formulae of z and p0."""
+        return self.z is not None and not (self.calibrated and self.asymptotics_trusted)
+
+
+@dataclass(frozen=True)
+class ChoiceDocument:
+    """Settings that one fold was trained with, chosen on the others; see `analysis.learning.Choice`."""
+
+    classifier: Mapping[str, Any]
+    value: float
+    working_point: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowDocument:
+    """All selections of one window.
+
+    Attributes
+    ----------
+    signal, lower, upper, mask, fit_range : (low, high)
+        GeV.
+    edges : tuple of float or None
+        Fit bins, GeV; in the file of a window only, as `training_seed` and `hidden`.
+    training_seed : int
+    status : str
+        "ok", "incomplete" or "failed".
+    reason : str or None
+    selections : tuple of SelectionDocument
+    hidden : tuple of (low, high)
+        Masks that are empty in the spectrum, GeV.
+    choices : tuple of ChoiceDocument
+    validation : WindowValidation or None
+    """
+
+    signal: Interval
+    lower: Interval
+    upper: Interval
+    mask: Interval
+    fit_range: Interval
+    edges: tuple[float, ...] | None = field(default=None, metadata=ABSENT)
+    training_seed: int | None = field(default=None, metadata=ABSENT)
+    status: str
+    reason: str | None
+    selections: tuple[SelectionDocument, ...]
+    hidden: tuple[Interval, ...] = field(default=(), metadata=ABSENT)
+    choices: tuple[ChoiceDocument, ...] = field(default=(), metadata=ABSENT)
+    validation: WindowValidation | None = field(default=None, metadata=ABSENT)
+
+    @property
+    def window(self) -> MassWindow:
+        """Signal region, sidebands, mask and fit range."""
+        return MassWindow(self.signal, self.lower, self.upper, self.mask, self.fit_range)
+
+    @property
+    def name(self) -> str:
+        """Name for files and messages, such as `3300-3700`."""
+        return self.window.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Content of `results.json`.
+
+    Attributes
+    ----------
+    schema : int
+    config_digest : str
+    versions : mapping of str to str
+    plugins : tuple of PluginDocument
+    random_state : int
+    inputs : tuple of InputFile
+    skipped_files : tuple of SkippedFile
+    cutflow, n_minus_one : mapping of str to mapping of str to Cut
+        By dataset and cut.
+    trials : mapping of str to int
+    blinded : bool
+        Counts inside the masks are absent.
+    windows : tuple of WindowDocument
+    global_ : GlobalResult
+    signals : tuple of SignalResult
+    limits : tuple of InjectionLimit or FailedLimit
+    sensitivity : tuple of Sensitivity or FailedSensitivity
+    schema_error : str or None
+        First place that does not fit the published JSON Schema.
+    """
+
+    schema: int = 1
+    config_digest: str
+    versions: Mapping[str, str]
+    plugins: tuple[PluginDocument, ...] = ()
+    random_state: int
+    inputs: tuple[InputFile, ...]
+    skipped_files: tuple[SkippedFile, ...] = ()
+    cutflow: Cutflow
+    n_minus_one: Cutflow = field(default_factory=dict)
+    trials: Mapping[str, int]
+    blinded: bool
+    windows: tuple[WindowDocument, ...]
+    global_: Annotated[GlobalResult, Field(alias="global")]
+    signals: tuple[SignalResult, ...] = field(default=(), metadata=ABSENT)
+    limits: tuple[InjectionLimit | FailedLimit, ...] = field(default=(), metadata=ABSENT)
+    sensitivity: tuple[Sensitivity | FailedSensitivity, ...] = field(default=(), metadata=ABSENT)
+    schema_error: str | None = field(default=None, metadata=ABSENT)
+
+    @property
+    def selections(self) -> Iterator[SelectionDocument]:
+        """All selections of all windows."""
+        return (selection for window in self.windows for selection in window.selections)
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """One input file that was read."""
+
+    dataset: str
+    filename: str
+    treename: str
+    uuid: str
+    n_entries: int
+    content: str | None = field(default=None, metadata=ABSENT)
+
+
+@dataclass(frozen=True)
+class UnreadFile:
+    """One input file that was left out; `n_entries` is None where it does not open."""
+
+    dataset: str
+    filename: str
+    reason: str
+    n_entries: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessedDataset:
+    """Selected events of one dataset; see `processors.runner.run.DatasetResult`.
+
+    Attributes
+    ----------
+    parts : tuple of str
+        Names of the parquet files.
+    n_entries : int
+        Events that were read.
+    sum_of_weights : float or None
+    normalisation : str
+    cutflow, n_minus_one : mapping of str to Cut
+    sanity : mapping of str to int
+    files : tuple of ReadFile
+    skipped_files : tuple of UnreadFile
+    systematics : str or None
+    variations : tuple of str
+    varied_sums : mapping of str to float
+    dataset : mapping
+        The entry of the datasets file.
+    """
+
+    parts: tuple[str, ...]
+    n_entries: int
+    sum_of_weights: float | None
+    normalisation: str = ""
+    cutflow: Mapping[str, Cut]
+    n_minus_one: Mapping[str, Cut]
+    sanity: Mapping[str, int]
+    files: tuple[ReadFile, ...]
+    skipped_files: tuple[UnreadFile, ...]
+    systematics: str | None = None
+    variations: tuple[str, ...] = ()
+    varied_sums: Mapping[str, float] = field(default_factory=dict)
+    dataset: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessFile:
+    """Content of `process.json`.
+
+    Attributes
+    ----------
+    digest : str
+        Fingerprint of the selection, which names the folder of the parts.
+    datasets : mapping of str to ProcessedDataset
+    selection : mapping
+        Section [selection] of the configuration.
+    systematics, configured_systematics : tuple of mapping
+    plugins : tuple of mapping
+    parts : str or None
+        Address of the parts; None where they are in the results folder.
+    """
+
+    digest: str
+    systematics: tuple[Mapping[str, Any], ...] = ()
+    datasets: Mapping[str, ProcessedDataset]
+    parts: str | None = None
+    selection: Mapping[str, Any]
+    configured_systematics: tuple[Mapping[str, Any], ...] = ()
+    plugins: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Content of `manifest.json`; a scan that was interrupted after unblinding has written the records of that only.
+
+    Attributes
+    ----------
+    created : str or None
+    versions : mapping of str to str
+    plugins : tuple of mapping
+    config_digest : str or None
+    random_state : int or None
+    inputs : tuple of mapping
+    blinded : bool or None
+    unblinding : tuple of mapping
+        When counts inside windows began to be shown.
+    drawn : str or None
+        Fingerprint of the results that the figures are of.
+    window_keys, seed_keys : tuple of str or None
+    sha256 : mapping of str to str
+        Of the files of the windows.
+    """
+
+    created: str | None = field(default=None, metadata=ABSENT)
+    versions: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
+    plugins: tuple[Mapping[str, Any], ...] | None = field(default=None, metadata=ABSENT)
+    config_digest: str | None = field(default=None, metadata=ABSENT)
+    random_state: int | None = field(default=None, metadata=ABSENT)
+    inputs: tuple[Mapping[str, Any], ...] | None = field(default=None, metadata=ABSENT)
+    blinded: bool | None = field(default=None, metadata=ABSENT)
+    unblinding: tuple[Mapping[str, Any], ...] | None = field(default=None, metadata=ABSENT)
+    drawn: str | None = field(default=None, metadata=ABSENT)
+    window_keys: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
+    seed_keys: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
+    sha256: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightGain:
+    """Classifiers with one weight of the simulation; see `GainScan`."""
+
+    weight: float
+    sic: tuple[tuple[float | None, ...], ...]
+    auc: tuple[float, ...]
+    window_sideband_auc: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureGain:
+    """Classifiers with one feature "alone", "without" it, or all "together"; see `GainScan`."""
+
+    use: str
+    feature: str | None
+    sic: tuple[tuple[float | None, ...], ...]
+    auc: tuple[float, ...]
+    window_sideband_auc: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GainScan:
+    """Gain of each feature and of the weight of the simulation, measured on one signal sample.
+
+    Attributes
+    ----------
+    signal : str
+    window : MassWindow
+    method : str
+    features, labels : tuple of str
+    background_efficiencies : tuple of float
+    trainings, n_held_out : int
+    simulation_weight : tuple of WeightGain
+    subsets : tuple of FeatureGain
+        In both, by training: significance improvement at each background efficiency, and areas under the curves of
+        signal against background and of window against sidebands.
+    """
+
+    signal: str
+    window: MassWindow
+    method: str
+    features: tuple[str, ...]
+    labels: tuple[str, ...]
+    background_efficiencies: tuple[float, ...]
+    trainings: int
+    n_held_out: int
+    simulation_weight: tuple[WeightGain, ...]
+    subsets: tuple[FeatureGain, ...]
+
+
+@dataclass(frozen=True)
+class PerformanceFile:
+    """Content of `performance.json`, with its fingerprint."""
+
+    key: str
+    scans: tuple[GainScan, ...]

@@ -1,0 +1,88 @@
+"""Blinding of a searched window: all that follows from events inside the masks is absent afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import hist
+import numpy as np
+
+from analysis.background import outside
+from analysis.histograms.spectra import selection_counts
+from analysis.learning import INCLUSIVE
+from analysis.regions import Interval, MassWindow
+from analysis.search.values import SelectionResult, WindowResult
+
+__all__ = ["blind_window", "empty_bins"]
+
+
+def blind_window(result: WindowResult, masks: Sequence[Interval]) -> WindowResult:
+    """Remove all that follows from events inside the masks; a blinded window stays as it is.
+
+    Parameters
+    ----------
+    result : WindowResult
+    masks : sequence of (low, high)
+        Of all windows of the search, GeV: sidebands of a neighbour would show the counts of a window.
+
+    Returns
+    -------
+    WindowResult
+        Without counts, significances, observed limits, truth, pass weights, scores, scalings and choices; bins in the
+        masks are empty and listed in `hidden`. Observations of workspaces are the expected background.
+    """
+    if result.hidden:
+        return result
+    hidden = tuple(dict.fromkeys((result.window.mask, *masks)))
+    spectrum = None if result.spectrum is None else empty_bins(result.spectrum, hidden)
+    return replace(
+        result,
+        selections=tuple(_blind_selection(one, result.window, spectrum, hidden) for one in result.selections),
+        spectrum=spectrum,
+        passes=None,
+        scores=None,
+        scalings=(),
+        choices=(),
+        truth=None,
+        hidden=hidden,
+    )
+
+
+def empty_bins(spectrum: hist.Hist[Any], masks: Sequence[Interval]) -> hist.Hist[Any]:
+    """Empty the bins that a mask (GeV) touches, in a copy that is marked as blinded."""
+    hidden: hist.Hist[Any] = spectrum.copy()
+    nothing = np.zeros((1, 1, 1, 2))  # broadcast over (mjj, selection, variation); value and variance
+    hidden.view(flow=False)[~outside(hidden.axes["mjj"].edges, masks)] = nothing
+    # Kept as metadata in the file, so that nobody takes the empty bins for a deficit.
+    hidden.blinded = True  # type: ignore[attr-defined]
+    return hidden
+
+
+def _blind_selection(
+    selection: SelectionResult, window: MassWindow, spectrum: hist.Hist[Any] | None, masks: Sequence[Interval]
+) -> SelectionResult:
+    if selection.n_obs is None:
+        return selection
+    limit = selection.limit
+    blinded = replace(
+        selection,
+        efficiency_achieved=_shown_efficiency(selection, spectrum, masks),
+        n_obs=None,
+        discovery=None,
+        s_over_sqrt_b=None,
+        limit=None if limit is None else replace(limit, observed_events=None),
+        members=None,
+        seeds=tuple(_blind_selection(seed, window, None, masks) for seed in selection.seeds),
+    )
+    return blinded if selection.workspace is None else replace(blinded, workspace=blinded.counting_workspace(window))
+
+
+def _shown_efficiency(selection: SelectionResult, spectrum: hist.Hist[Any] | None, masks: Sequence[Interval]) -> float:
+    """Efficiency in the bins that are shown: over all events it would tell how many are inside the mask."""
+    if spectrum is None:
+        return selection.efficiency
+    shown = outside(spectrum.axes["mjj"].edges, masks)
+    kept, everything = (selection_counts(spectrum, name)[shown].sum() for name in (selection.name, INCLUSIVE))
+    return float(kept / everything) if everything > 0 else 0.0

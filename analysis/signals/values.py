@@ -1,0 +1,140 @@
+"""Yields, limits and impacts of the signal samples, as in "signals" of `results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from analysis.core.documents import ABSENT
+from analysis.regions import Interval
+from analysis.statistics import Impacts
+
+__all__ = ["Modifier", "SignalImpacts", "SignalLimit", "SignalResult", "SignalSelection", "SignalYield"]
+
+
+@dataclass(frozen=True)
+class Modifier:
+    """Factors on the yield, one standard deviation up and down."""
+
+    name: str
+    up: float
+    down: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalYield:
+    """Yield of a signal sample in one selection of one window.
+
+    Attributes
+    ----------
+    window : (low, high)
+        Signal region, GeV.
+    selection : str
+    events, events_error : float
+    acceptance_efficiency : float or None
+        Fraction of the generated events; None where their number is not known.
+    absorbed_fraction : float or None
+        Fraction of the events that the sideband fit takes for background; None where not known.
+    strength_per_mu : float or None
+        Signal strength at mu = 1 of the workspace; None where there is no workspace.
+    modifiers : tuple of Modifier
+    reason : str or None
+        Why there is no limit.
+    """
+
+    window: Interval
+    selection: str
+    events: float
+    events_error: float
+    acceptance_efficiency: float | None
+    absorbed_fraction: float | None = None
+    strength_per_mu: float | None = None
+    modifiers: tuple[Modifier, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalLimit:
+    """Limit on a signal sample in events, in units of its normalisation and, where that is possible, in fb.
+
+    Attributes
+    ----------
+    rule, calculator, construction : str
+    observed_events, observed_strength, observed_fb : float or None
+        None while blinded.
+    expected_events, expected_strength, expected_fb : (5,) tuple of float
+        At -2, -1, 0, 1, 2 standard deviations. Limits in fb are None without cross-section and luminosity.
+    level : float
+    asymptotics_trusted : bool
+    """
+
+    rule: str
+    calculator: str
+    observed_events: float | None
+    expected_events: tuple[float, ...]
+    level: float = 0.05
+    construction: str = "CLs"
+    asymptotics_trusted: bool = True
+    observed_strength: float | None = None
+    expected_strength: tuple[float, ...] | None = None
+    observed_fb: float | None = field(default=None, metadata=ABSENT)
+    expected_fb: tuple[float, ...] | None = field(default=None, metadata=ABSENT)
+
+
+@dataclass(frozen=True)
+class SignalImpacts:
+    """Impacts in units of the signal strength, for the expected limit and, unless blinded, for the data."""
+
+    expected: Impacts
+    observed: Impacts | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalSelection(SignalYield):
+    """Yield of a selection in the window where it has the best expected limit, with limit and impacts.
+
+    Attributes
+    ----------
+    limit : SignalLimit or None
+    impacts : SignalImpacts or None
+    expected_z : float or None
+        Median discovery significance at the normalisation of the sample; None without one.
+    events_3sigma : float or None
+        Events in the window, net of the absorbed fraction, for an expected significance of 3.
+    """
+
+    limit: SignalLimit | None
+    impacts: SignalImpacts | None
+    expected_z: float | None = None
+    events_3sigma: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalResult:
+    """One signal sample, scored by the classifiers of the search.
+
+    Attributes
+    ----------
+    dataset : str
+    masses : mapping of str to float
+        GeV.
+    rule : str
+    normalised : bool
+        To cross-section and luminosity; otherwise strengths count raw weights.
+    xsec_pb, lumi_ifb : float or None
+    selections : tuple of SignalSelection
+    yields : tuple of SignalYield
+        Every selection of every window.
+    reason : str or None
+        Why the sample was not evaluated.
+    """
+
+    dataset: str
+    masses: Mapping[str, float]
+    rule: str
+    normalised: bool
+    xsec_pb: float | None = None
+    lumi_ifb: float | None = None
+    selections: tuple[SignalSelection, ...]
+    yields: tuple[SignalYield, ...]
+    reason: str | None

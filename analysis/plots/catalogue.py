@@ -57,8 +57,8 @@ for _name, _family in {
     "diagnostics": lambda of: diagnostic_figures(of.diagnostics, blinded=of.blinded),
     "fits": lambda of: fit_quality_figures(of.results.get("windows", ())),
     "validation": lambda of: validation_figures(of.validation),
-    "impacts": lambda of: impact_figures(of.results.get("signals", ()), blinded=of.blinded),
-    "injections": lambda of: injection_figures(of.injections, blinded=of.blinded),
+    "impacts": lambda of: impact_figures(() if of.results is None else of.results.signals),
+    "injections": lambda of: injection_figures(of.injections),
     "performance": lambda of: performance_scan_figures({} if of.blinded else of.performance),
 }.items():
     register_figures(_name, _family)

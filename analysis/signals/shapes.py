@@ -36,7 +36,7 @@ class SignalShape:
     scale : float
         Strength in units of the sample's normalisation.
     origin : str
-        What the scale is: "observed limit", "expected limit" or "its cross-section".
+        Of the scale: "observed limit", "expected limit" or "its cross-section".
     """
 
     dataset: str
@@ -53,7 +53,7 @@ def signal_shapes(
 ) -> tuple[SignalShape, ...]:
     """Return the signal samples that a spectrum is shown with: at most two, those in the middle of the window first.
 
-    Each is scaled to its observed limit with these classifiers, in this selection; where there is none, as while
+    Each is scaled to its observed limit with these classifiers, in this selection; without one, as while
     blinded, to the median expected one, and without a limit to the cross-section of the sample.
 
     Parameters
@@ -66,7 +66,7 @@ def signal_shapes(
     Returns
     -------
     tuple of SignalShape
-        Without samples whose mass (that of particle A, or else the fullest bin of all their events) lies outside the
+        Without samples whose mass (of particle A, or else the fullest bin of all their events) lies outside the
         window, and without those that have neither a limit nor a cross-section, or no events in the selection.
     """
     found = []
@@ -89,7 +89,7 @@ def most_sensitive(signal: SignalResult) -> SignalSelection | None:
 
 
 def true_counts(truth: hist.Hist[Any] | None, selection: str) -> NDArray[np.float64] | None:
-    """Return the hidden signal (n_bins,) in a selection, from `WindowResult.truth`; None where there is none."""
+    """Return the hidden signal (n_bins,) in a selection, from `WindowResult.truth`; None without truth."""
     if truth is None or not (counts := selection_counts(truth, selection)).any():
         return None
     return counts

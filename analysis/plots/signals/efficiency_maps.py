@@ -37,7 +37,7 @@ class MapArtists:
     mesh : matplotlib.collections.QuadMesh
         Its array is (n_2, n_1), masked where there are no events.
     contours : matplotlib.contour.QuadContourSet or None
-        None where there is no signal.
+        None without signal.
     """
 
     mesh: QuadMesh
@@ -94,7 +94,7 @@ def draw_plane(
     Returns
     -------
     matplotlib.collections.QuadMesh
-        Its array is (n_2, n_1), masked where there is nothing.
+        Its array is (n_2, n_1), masked where values are NaN.
     """
     ax.set(xlabel=mass_label("j_1"), ylabel=mass_label("j_2"))
     return ax.pcolormesh(*edges, np.ma.masked_invalid(values.T), norm=norm, cmap=cmap)

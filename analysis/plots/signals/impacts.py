@@ -1,4 +1,4 @@
-"""Pulls of the nuisance parameters of a signal, and what each does to the fitted signal strength."""
+"""Pulls of the nuisance parameters of a signal, and their impacts on the fitted signal strength."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ImpactArtists:
     pulls : matplotlib.container.ErrorbarContainer
         Fitted values and widths.
     up, down : matplotlib.container.BarContainer
-        Impacts: observed, or expected where there is nothing observed.
+        Impacts: observed, or expected where the observed ones are absent.
     expected : tuple of matplotlib.container.BarContainer
         Outlines of the expected impacts up and down, beside observed ones.
     legend : matplotlib.legend.Legend

@@ -24,9 +24,9 @@ class Limit:
     Attributes
     ----------
     expected : (5,) float64
-        At -2 ... 2 standard deviations; NaN where there is none.
+        At -2 ... 2 standard deviations; NaN where a limit is absent.
     observed : float
-        NaN while blinded, or where there is none.
+        NaN while blinded, and where the limit is absent.
     """
 
     expected: Array
@@ -98,7 +98,7 @@ class LimitSet:
         Returns
         -------
         (n_signals,) float64
-            NaN where there is none.
+            NaN where it is absent.
         """
         limits: list[Limit | None] = [getattr(one, name) for one in self.signals]
         values = [np.nan if one is None else one.observed if part is None else one.expected[part] for one in limits]

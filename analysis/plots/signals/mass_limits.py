@@ -52,7 +52,7 @@ class MassLimitArtists:
         None while blinded.
     expected : matplotlib.lines.Line2D
     one_sigma, two_sigma : matplotlib.collections.Collection
-        Bands, or bars where there is one mass only.
+        Bands; bars for a single mass.
     inclusive, naive : matplotlib.lines.Line2D or None
         Expected limits.
     legend : matplotlib.legend.Legend
@@ -180,8 +180,8 @@ def draw_limit_plane(
         At one m_A. Of several samples with the same masses the first is drawn.
     rule : str
     quantity : {"expected", "observed", "ratio", "efficiency"}
-        The ratio is that of the expected limit to the one of the inclusive search. The efficiency is that of the
-        selection for the signal, at the injected strength that the limit is read at.
+        The ratio is the expected limit over the one of the inclusive search. The efficiency is the fraction of the
+        signal that the selection keeps, at the injected strength that the limit is read at.
     ax : matplotlib.axes.Axes
     scans : sequence of InjectionScan
         For the efficiency.

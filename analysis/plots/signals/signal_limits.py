@@ -98,7 +98,7 @@ def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) ->
 
 
 def _draw_band(rows: Array, shown: LimitSet, sigma: int, ax: Axes) -> BarContainer:
-    """Draw bars; what the spread over samplings takes below zero ends at the axis."""
+    """Draw bars; those that the spread over samplings takes below zero end at the axis."""
     low, high = shown.column("limit", 2 - sigma), shown.column("limit", 2 + sigma)
     left = np.where(low > 0, low, _range(shown)[0])
     return ax.barh(

@@ -48,7 +48,7 @@ class StrengthArtists:
     spreads : tuple of matplotlib.collections.LineCollection
         Bars from the lowest to the highest of the samplings, a collection a selection but the inclusive one.
     diagonal : matplotlib.lines.Line2D or None
-        Where the limit is what was injected.
+        Where the limit is the injected strength.
     limits : dict of str to matplotlib.lines.Line2D
         By rule, a point at the expected limit.
     """

@@ -8,12 +8,13 @@ from functools import partial
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from analysis.limits import limit_rules, rule_text
 from analysis.limits.values import InjectionScan, LimitsFile, Sensitivity
 from analysis.plots.figure import ResultFigure
 from analysis.plots.signals.efficiency_maps import draw_efficiency_map, map_alt, map_rows, tightest
-from analysis.plots.signals.limit_values import Array, EitherLimit, along_mass_a, in_planes, sort_limits
+from analysis.plots.signals.limit_values import EitherLimit, along_mass_a, in_planes, sort_limits
 from analysis.plots.signals.mass_limits import Quantity, draw_limit_plane, draw_mass_limits
 from analysis.plots.signals.sensitivity import draw_sensitivity, sensitivity_alt, sensitivity_rows
 from analysis.plots.signals.signal_limits import draw_signal_limits, signal_limit_rows, signal_limits_alt
@@ -30,6 +31,7 @@ from analysis.results.words import selection_text
 
 __all__ = ["injection_figures"]
 
+Array = NDArray[np.float64]
 Limits = Sequence[EitherLimit]
 Draw = Callable[[], tuple[Figure, Axes]]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.limits import INCLUSIVE_RULE, NAIVE
 from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan
 
-__all__ = ["Array", "EitherLimit", "Limit", "LimitSet", "SignalLimits", "along_mass_a", "in_planes", "sort_limits"]
+__all__ = ["EitherLimit", "Limit", "LimitSet", "SignalLimits", "along_mass_a", "in_planes", "sort_limits"]
 
 Array = NDArray[np.float64]
 EitherLimit = InjectionLimit | FailedLimit

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from analysis.core.documents import to_json
-from analysis.plots.signals.impacts import draw_impacts, impact_figures, impact_rows
+from analysis.plots.signals.impacts import draw_impacts, impact_alt, impact_figures, impact_rows
 from analysis.plots.style import figure_style
 from analysis.plots.validation import draw_validation_pulls, draw_validation_shifts, validation_figures, validation_rows
 from analysis.plots.windows.fit_quality import draw_fit_quality, fit_quality_figures
@@ -305,6 +305,8 @@ def test_blinded_impacts_are_the_expected_ones_without_pulls(made: SignalImpacts
     assert set(artists.pulls.lines[0].get_xdata()) == {0.0}
     assert "Observed" not in " ".join(text.get_text() for text in artists.legend.get_texts())
     assert artists.expected == ()
+    assert [row[0] for row in impact_rows(selection.impacts)] == ["fit", *["expected"] * 3]
+    assert "observed" not in impact_alt("point", selection.impacts)
 
 
 def test_impacts_are_those_of_the_selection_with_the_lowest_expected_limit() -> None:

@@ -31,6 +31,8 @@ from analysis.plots import (
     save_figures,
     save_injection_figures,
 )
+from analysis.plots.signals.signal_limits import signal_limit_rows, signal_limits_alt
+from analysis.plots.signals.strengths import strength_rows
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind
 from analysis.stages.figures import plot
@@ -114,6 +116,22 @@ def test_nothing_observed_is_drawn_while_blinded() -> None:
     assert draw_signal_limits(limits, RULE, ax=lower).observed is None
     assert draw_limit_plane(limits, RULE, "observed", ax=axes()) is None
     assert all("Observed" not in text for ax in (upper, lower) for text in legend_of(ax))
+
+
+def test_nothing_observed_is_tabulated_while_blinded() -> None:
+    seen = signal("a", 40.0, masses(3000.0), observed=1.2)
+    scan = scan_of()
+    scan = replace(scan, candidates=tuple(replace(one, observed=one.expected) for one in scan.candidates))
+    blinded = blind(LimitsFile(limits=tuple(seen), injections=(scan,)))
+    for kept, limits, of in ((True, seen, scan), (False, blinded.limits, blinded.injections[0])):
+        header, *rows = signal_limit_rows(limits, RULE)
+        assert len(rows) == 3
+        for column in ("observed [selected events]", "observed [fb]"):
+            assert all((row[header.index(column)] is not None) == kept for row in rows)
+        assert ("observed" in signal_limits_alt(limits, RULE)) == kept
+        header, *rows = strength_rows(of)
+        assert len(rows) == 13
+        assert any(row[header.index("observed limit [selected events]")] is not None for row in rows) == kept
 
 
 def test_one_mass_is_a_marker_with_bars() -> None:

@@ -58,6 +58,7 @@ def performance(window: ScoredWindow) -> PerformanceSection | None:
     n_background = int(background.sum())
     grid = np.geomspace(1 / max(n_background, 2), 1.0, N_POINTS)
     values, spread = _measured(folds, grid), _bootstrap(folds, grid, _seed(window))
+    low, area, high = rounded([spread.low[0], values[0], spread.high[0]])
     floor = _floor(positive_weights(background_weight, "background"))
     return PerformanceSection(
         n_signal=int(signal.sum()),
@@ -66,9 +67,9 @@ def performance(window: ScoredWindow) -> PerformanceSection | None:
         signal_efficiency=listed(values[1:]),
         low=listed(spread.low[1:]),
         high=listed(spread.high[1:]),
-        auc=listed([spread.low[0], values[0], spread.high[0]]),
+        auc=(low, area, high),
         floor=floor,
-        max_sic=None if floor is None else listed(mean_roc([fold.curve() for fold in folds]).max_sic(floor)),
+        max_sic=None if floor is None else _max_sic(folds, floor),
         selections=tuple(
             SelectedEfficiency(
                 name=selection.name,
@@ -150,6 +151,11 @@ def _floor(background_weight: Array) -> float | None:
         return background_floor(background_weight)
     except TableError:
         return None
+
+
+def _max_sic(folds: list[_Fold], floor: float) -> tuple[float, float]:
+    sic, efficiency = rounded(mean_roc([fold.curve() for fold in folds]).max_sic(floor))
+    return sic, efficiency
 
 
 def _efficiency(passes: NDArray[Any], weight: Array) -> float | None:

@@ -408,7 +408,7 @@ class WeightGain:
     """Classifiers with one weight of the simulation; see `GainScan`."""
 
     weight: float
-    sic: tuple[tuple[float | None, ...], ...]
+    sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
     window_sideband_auc: tuple[float, ...]
 
@@ -419,7 +419,7 @@ class FeatureGain:
 
     use: str
     feature: str | None
-    sic: tuple[tuple[float | None, ...], ...]
+    sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
     window_sideband_auc: tuple[float, ...]
 

@@ -198,7 +198,7 @@ def _map_alt(section: MassesSection) -> str:
     score, i, j = max(((score, i, j) for score, i, j in cells if score is not None), default=(None, 0, 0))
     if score is None:
         return text
-    first, second = (interval(edges[k : k + 2]) for edges, k in zip(section.edges, (i, j), strict=True))
+    first, second = (interval((edges[k], edges[k + 1])) for edges, k in zip(section.edges, (i, j), strict=True))
     return f"{text} The highest mean score is {number(score)}, at m_1 of {first} GeV and m_2 of {second} GeV."
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -262,7 +261,7 @@ def _features(scan: GainScan) -> tuple[Figure, Axes]:
     draw_subsets(scan, min(scan.background_efficiencies), ax=left)
     drawn = draw_subsets(scan, ax=right)
     left.set_xlim(left=0)
-    handles: Sequence[Any] = [drawn.together, *drawn.points.values()]
+    handles = [drawn.together, *drawn.points.values()]
     right.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), title=_bars(scan), title_fontsize="small"
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, final
 
 from pydantic import Field
 
@@ -184,6 +184,7 @@ class ChoiceDocument:
     working_point: int | None
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class WindowDocument:
     """All selections of one window.
@@ -230,6 +231,7 @@ class WindowDocument:
         return self.window.name
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Results:
     """Content of `results.json`.
@@ -375,10 +377,10 @@ class Manifest:
     ----------
     created : str or None
     versions : mapping of str to str
-    plugins : tuple of mapping
+    plugins : tuple of PluginDocument
     config_digest : str or None
     random_state : int or None
-    inputs : tuple of mapping
+    inputs : tuple of InputFile
     blinded : bool or None
     unblinding : tuple of mapping
         When counts inside windows began to be shown.
@@ -391,10 +393,10 @@ class Manifest:
 
     created: str | None = field(default=None, metadata=ABSENT)
     versions: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
-    plugins: tuple[Mapping[str, Any], ...] | None = field(default=None, metadata=ABSENT)
+    plugins: tuple[PluginDocument, ...] | None = field(default=None, metadata=ABSENT)
     config_digest: str | None = field(default=None, metadata=ABSENT)
     random_state: int | None = field(default=None, metadata=ABSENT)
-    inputs: tuple[Mapping[str, Any], ...] | None = field(default=None, metadata=ABSENT)
+    inputs: tuple[InputFile, ...] | None = field(default=None, metadata=ABSENT)
     blinded: bool | None = field(default=None, metadata=ABSENT)
     unblinding: tuple[Mapping[str, Any], ...] | None = field(default=None, metadata=ABSENT)
     drawn: str | None = field(default=None, metadata=ABSENT)

@@ -40,12 +40,12 @@ def diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
     """
     folder = inputs.folder
     manifest = folder.load_manifest()
-    windows = manifest["window_keys"]
+    window_keys = manifest.window_keys or ()
     key = fingerprint(
         code=["analysis.diagnostics.engine"],
         events=inputs.searched,
         seed=inputs.config.random_state,
-        upstream=[*windows, *manifest.get("seed_keys", [])],
+        upstream=[*window_keys, *(manifest.seed_keys or ())],
     )
     known = folder.load_diagnostics(key)
     if known is not None:
@@ -58,7 +58,7 @@ def diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
             kept = "left out" if before is None else "those of before"
             _log.warning("diagnose: figures of features, masses and classifiers are %s: %s", kept, error)
             return before or []
-        folder.save_diagnostics(key, windows, diagnosed)
+        folder.save_diagnostics(key, window_keys, diagnosed)
     return diagnosed
 
 

@@ -245,10 +245,13 @@ def test_validation():
 
 def diagnosed(kind: str, *, blinded: bool = False) -> Picture:
     """The figure of this kind of one window of `diagnostics.json`."""
-    section = {"performance": classifier.curve(), "ensemble": classifier.members(blinded=blinded)}
-    window = diagnostics.window(blinded=blinded) | section | {"importance": classifier.shares("mj1", "x_1")}
-    low, high = window["window"]["signal"]
-    return picture(f"{kind}_{low:g}-{high:g}", FigureSources(diagnostics=[window], blinded=blinded))
+    window = replace(
+        diagnostics.window(blinded=blinded),
+        performance=classifier.curve(),
+        ensemble=classifier.members(blinded=blinded),
+        importance=classifier.shares("mj1", "x_1"),
+    )
+    return picture(f"{kind}_{window.window.name}", FigureSources(diagnostics=[window]))
 
 
 @image

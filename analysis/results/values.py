@@ -375,10 +375,10 @@ class Manifest:
     ----------
     created : str or None
     versions : mapping of str to str
-    plugins : tuple of mapping
+    plugins : tuple of PluginDocument
     config_digest : str or None
     random_state : int or None
-    inputs : tuple of mapping
+    inputs : tuple of InputFile
     blinded : bool or None
     unblinding : tuple of mapping
         When counts inside windows began to be shown.
@@ -391,10 +391,10 @@ class Manifest:
 
     created: str | None = field(default=None, metadata=ABSENT)
     versions: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
-    plugins: tuple[Mapping[str, Any], ...] | None = field(default=None, metadata=ABSENT)
+    plugins: tuple[PluginDocument, ...] | None = field(default=None, metadata=ABSENT)
     config_digest: str | None = field(default=None, metadata=ABSENT)
     random_state: int | None = field(default=None, metadata=ABSENT)
-    inputs: tuple[Mapping[str, Any], ...] | None = field(default=None, metadata=ABSENT)
+    inputs: tuple[InputFile, ...] | None = field(default=None, metadata=ABSENT)
     blinded: bool | None = field(default=None, metadata=ABSENT)
     unblinding: tuple[Mapping[str, Any], ...] | None = field(default=None, metadata=ABSENT)
     drawn: str | None = field(default=None, metadata=ABSENT)

@@ -237,8 +237,8 @@ def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> Non
 def _print_skipped(events: ProcessedEvents) -> None:
     """List the files that were left out, each on one line of its own."""
     for file in events.skipped_files:
-        entries = "number of events unknown" if file["entries"] is None else f"{file['entries']} events"
-        click.echo(f"skipped {file['file']} (dataset {file['dataset']}, {entries}): {file['reason']}")
+        entries = "number of events unknown" if file.entries is None else f"{file.entries} events"
+        click.echo(f"skipped {file.file} (dataset {file.dataset}, {entries}): {file.reason}")
 
 
 def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig) -> None:
@@ -250,15 +250,15 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     from analysis.results.notes import blinding_note
 
     console = open_console()
-    console.print(scan_table(summary.results, blinded=summary.blinded))
-    console.print(headline(summary.results, summary.global_result))
-    if summary.blinded and (note := blinding_note(config)):
+    console.print(scan_table(summary.document))
+    console.print(headline(summary.document))
+    if summary.document.blinded and (note := blinding_note(config)):
         console.print(note, markup=False)
     for line in verdict_lines(summary.validation, len(summary.results)):
         console.print(line, markup=False, highlight=False)
-    if summary.signals:
-        console.print(signal_table(summary.signals))
-        for note in signal_notes(summary.signals):
+    if signals := summary.document.signals:
+        console.print(signal_table(signals))
+        for note in signal_notes(signals):
             console.print(note, markup=False)
     for note in summary.notes:
         console.print(note, markup=False)

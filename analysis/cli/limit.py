@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analysis.cli.shared import open_results, options, resolve_config
+
+if TYPE_CHECKING:
+    from analysis.limits.values import FailedLimit, InjectionLimit
 
 __all__ = ["inject", "limit", "print_limits"]
 
@@ -41,7 +45,7 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
     folder.require_schema()
 
 
-def print_limits(found: list[dict[str, Any]]) -> None:
+def print_limits(found: Sequence[InjectionLimit | FailedLimit]) -> None:
     """Print the limits by all rules, and why there are none."""
     from analysis.cli.console import open_console
     from analysis.cli.tables.limits import limit_notes, limit_table

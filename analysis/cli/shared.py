@@ -110,10 +110,10 @@ def resolve_config(
 ) -> SearchConfig:
     """Resolve the options; without any, take the configuration that the results folder was made with."""
     from analysis.config import load_config
-    from analysis.results.layouts import read_object
+    from analysis.results import ResultsFolder
 
     if preset is None and config is None and fallback is not None and fallback.exists():
-        read_object(fallback, f"Delete it, or name a configuration with --config; `{fallback.parent}` stays.")
+        ResultsFolder(fallback.parent).require_config()
         config = fallback
     overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
     if seeds is not None:

@@ -32,10 +32,10 @@ def impacts(signal: str | None, selection: str | None, output: Path) -> None:
     from analysis.cli.tables.signals import impact_tables, signal_notes, signal_table
     from analysis.results import ResultsFolder
 
-    found = ResultsFolder(output).load_results()[0].get("signals", [])
-    chosen = [one for one in found if signal in (None, one["dataset"])]
+    found = ResultsFolder(output).load_results()[0].signals
+    chosen = [one for one in found if signal in (None, one.dataset)]
     if not chosen:
-        known = ", ".join(one["dataset"] for one in found) or "none"
+        known = ", ".join(one.dataset for one in found) or "none"
         msg = (
             f"{output} holds no results of {'a signal' if signal is None else signal}. Signals: {known}. Add a dataset "
             "of kind signal to the datasets file, and run `cwola run` again."

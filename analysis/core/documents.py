@@ -10,7 +10,7 @@ import json
 from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -48,7 +48,7 @@ def parse_json(kind: type[T], text: str | bytes) -> T:
         If the text is no JSON, or a field is missing or of another type. The message names the first such place.
     """
     try:
-        value: T = _adapter(kind).validate_json(text, strict=True)
+        value: T = _adapter(cast("Hashable", kind)).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = "/".join(str(part) for part in first["loc"])
@@ -63,7 +63,7 @@ def from_json(kind: type[T], document: Any) -> T:
 
 
 @cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

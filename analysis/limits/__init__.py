@@ -7,7 +7,7 @@ that the counts are those of the data, scored by models that expect the signal. 
 that were not injected. For the display of sensitivity they stay, and are searched like data.
 """
 
-from analysis.limits.documents import failed_document, limit_documents, scan_document
+from analysis.limits.documents import failed_limit, injection_limits, injection_scan
 from analysis.limits.injection import InjectionData, inject
 from analysis.limits.injection_values import EfficiencyMap, InjectedSelection, Injection, InjectionResult
 from analysis.limits.points import LimitPoint, prepare_point, strength_of_significance
@@ -27,7 +27,7 @@ from analysis.limits.rules import (
     rule_text,
 )
 from analysis.limits.scans import Candidate, FinalTask, candidates, naive_selection, with_uncertainties
-from analysis.limits.sensitivity import sensitivity_document
+from analysis.limits.sensitivity import search_sensitivity
 from analysis.limits.signal_events import add_signal, draw_signal, held_out
 
 __all__ = [
@@ -52,17 +52,17 @@ __all__ = [
     "atlas_2025",
     "candidates",
     "draw_signal",
-    "failed_document",
+    "failed_limit",
     "held_out",
     "inject",
-    "limit_documents",
+    "injection_limits",
+    "injection_scan",
     "limit_rules",
     "naive_selection",
     "prepare_point",
     "register_limit_rule",
     "rule_text",
-    "scan_document",
-    "sensitivity_document",
+    "search_sensitivity",
     "strength_of_significance",
     "with_uncertainties",
 ]

@@ -15,9 +15,10 @@ from analysis.limits.injection_values import InjectedSelection, InjectionResult
 from analysis.limits.points import LimitPoint
 from analysis.limits.rules import RULES, LimitRule, RuleLimit, atlas_2025
 from analysis.limits.scans import Candidate, FinalTask, candidates, candidates_of
+from analysis.limits.values import FailedLimit, InjectionCandidate, InjectionLimit, InjectionScan, PlaneCounts
 from analysis.signals.yields import SignalSample
 
-__all__ = ["failed_document", "limit_documents", "scan_document"]
+__all__ = ["failed_limit", "injection_limits", "injection_scan"]
 
 Finish = Callable[[Sequence[FinalTask]], list[InjectedSelection]]
 
@@ -37,9 +38,9 @@ class _Signal:
         return generated / (selected * self.sample.lumi_ifb)
 
 
-def limit_documents(
+def injection_limits(
     point: LimitPoint, sample: SignalSample, results: Sequence[InjectionResult], *, blinded: bool, finish: Finish
-) -> list[dict[str, Any]]:
+) -> list[InjectionLimit | FailedLimit]:
     """Apply all rules to the injections of one signal.
 
     Which selection and strength a limit comes from is decided by the expected limits without uncertainties of the
@@ -56,69 +57,70 @@ def limit_documents(
 
     Returns
     -------
-    list of dict
-        JSON-ready items of "limits".
+    list of InjectionLimit or FailedLimit
+        By rule.
     """
     signal, found = _Signal(point, sample, blinded), candidates(results)
     return [_by_rule(signal, rule, found, finish) for rule in RULES.values()]
 
 
-def failed_document(sample: SignalSample, reason: str) -> dict[str, Any]:
-    """Say why a signal has no limit."""
-    return {**_identity(sample), "rule": None, "reason": reason}
+def failed_limit(sample: SignalSample, reason: str, rule: str | None = None) -> FailedLimit:
+    """Return the reason why a signal has no limit."""
+    return FailedLimit(**_identity(sample), rule=rule, reason=reason)
 
 
-def scan_document(point: LimitPoint, results: Sequence[InjectionResult]) -> dict[str, Any]:
+def injection_scan(point: LimitPoint, results: Sequence[InjectionResult]) -> InjectionScan:
     """Tabulate efficiencies and limits of every selection against the injected strength, for figures.
 
-    Returns
-    -------
-    dict
-        JSON-ready; lists run over strengths, and over samplings inside. "maps" counts data and held-out signal of the
-        window in the plane of the jet masses by selection, without injection and near the limit.
+    The maps count data and held-out signal of the window in the plane of the jet masses by selection, without injection
+    and near the limit.
     """
-    return {
-        "dataset": point.signal,
-        **point.window.to_json(),
-        "left_out": list(point.left_out),
-        "candidates": [
-            {
-                "method": one.method,
-                "features": list(one.features),
-                "selection": one.selection,
-                "strengths": list(one.found),
-                "efficiency": [[_or_none(s, "signal") for s in of] for of in one.found.values()],
-                "expected_z": [[_or_none(s, "expected_z") for s in of] for of in one.found.values()],
-                "expected": [[_median(s) for s in of] for of in one.found.values()],
-                "observed": [[_or_none(s, "observed") for s in of] for of in one.found.values()],
-            }
+    window = point.window
+    return InjectionScan(
+        dataset=point.signal,
+        signal=window.signal,
+        lower=window.lower,
+        upper=window.upper,
+        mask=window.mask,
+        fit_range=window.fit_range,
+        left_out=tuple(point.left_out),
+        candidates=tuple(
+            InjectionCandidate(
+                method=one.method,
+                features=tuple(one.features),
+                selection=one.selection,
+                strengths=tuple(one.found),
+                efficiency=_tabulated(one, lambda s: s.signal),
+                expected_z=_tabulated(one, lambda s: s.expected_z),
+                expected=_tabulated(one, lambda s: s.expected[2] if s.expected else None),
+                observed=_tabulated(one, lambda s: s.observed),
+            )
             for one in candidates(results)
-        ],
-        "maps": _maps(results),
-    }
+        ),
+        maps=_maps(results),
+    )
 
 
-def _maps(results: Sequence[InjectionResult]) -> list[dict[str, Any]]:
+def _tabulated(
+    candidate: Candidate, value: Callable[[InjectedSelection], float | None]
+) -> tuple[tuple[float | None, ...], ...]:
+    """One value by strength and sampling; None where the window failed."""
+    return tuple(tuple(None if s is None else value(s) for s in of) for of in candidate.found.values())
+
+
+def _maps(results: Sequence[InjectionResult]) -> tuple[PlaneCounts, ...]:
     """Efficiency maps without injection and at the strength that is closest to the expected limit."""
     mapped = {r.injection.strength: r for r in results if r.maps is not None}
     try:
         root = atlas_2025([one.scan(blinded=True) for one in candidates(results)]).expected[2]
     except StatisticsError:
-        return []
+        return ()
     shown = sorted({min(mapped), min(mapped, key=lambda strength: abs(strength - root))}) if mapped else []
-    return [
-        {"strength": strength, "edges": list(maps.edges), "data": maps.data, "signal": maps.signal}
+    return tuple(
+        PlaneCounts(strength, maps.edges, maps.data, maps.signal)
         for strength in shown
         if (maps := mapped[strength].maps) is not None
-    ]
-
-
-def _or_none(selection: InjectedSelection | None, name: str) -> Any:
-    return None if selection is None else getattr(selection, name)
-
-
-def _median(selection: InjectedSelection | None) -> float | None:
-    return None if selection is None or not selection.expected else selection.expected[2]
+    )
 
 
 def _identity(sample: SignalSample) -> dict[str, Any]:
@@ -130,7 +132,9 @@ def _identity(sample: SignalSample) -> dict[str, Any]:
     }
 
 
-def _by_rule(signal: _Signal, rule: LimitRule, found: Sequence[Candidate], finish: Finish) -> dict[str, Any]:
+def _by_rule(
+    signal: _Signal, rule: LimitRule, found: Sequence[Candidate], finish: Finish
+) -> InjectionLimit | FailedLimit:
     try:
         usable = candidates_of(rule, found)
         chosen = usable[rule.reading([one.scan(blinded=True) for one in usable]).scan]
@@ -138,8 +142,8 @@ def _by_rule(signal: _Signal, rule: LimitRule, found: Sequence[Candidate], finis
         _require_own_limit(final)
         limit = rule.reading([final.scan(blinded=signal.blinded)])
     except StatisticsError as error:
-        return failed_document(signal.sample, str(error)) | {"rule": rule.name}
-    return _document(signal, rule.name, chosen, limit)
+        return failed_limit(signal.sample, str(error), rule.name)
+    return _limit(signal, rule.name, chosen, limit)
 
 
 def _require_own_limit(final: Candidate) -> None:
@@ -162,34 +166,41 @@ def _finished(chosen: Candidate, signal: str, finish: Finish) -> Candidate:
     )
 
 
-def _document(signal: _Signal, rule: str, chosen: Candidate, limit: RuleLimit) -> dict[str, Any]:
-    factor = signal.fb_per_event
-    document: dict[str, Any] = {
+def _limit(signal: _Signal, rule: str, chosen: Candidate, limit: RuleLimit) -> InjectionLimit:
+    factor, inclusive = signal.fb_per_event, chosen.selection == INCLUSIVE
+    observed = _finite(limit.observed)
+    low2, low, median, high, high2 = map(_finite, limit.expected)
+    expected = (low2, low, median, high, high2)
+    return InjectionLimit(
         **_identity(signal.sample),
-        "rule": rule,
-        "window": list(signal.point.window.signal),
-        "mask": list(signal.point.window.mask),
-        "method": None if chosen.selection == INCLUSIVE else chosen.method,
-        "features": [] if chosen.selection == INCLUSIVE else list(chosen.features),
-        "selection": chosen.selection,
-        "strength": limit.strength,
-        "level": signal.point.inclusive.level,
-        "observed_selected": _finite(limit.observed),
-        "expected_selected": [_finite(value) for value in limit.expected],
-        "spread_selected": limit.spread,
-        "fb_per_selected": factor,
-        "reason": None,
-    }
-    for name in ("observed", "expected"):
-        document[f"{name}_fb"] = _times(document[f"{name}_selected"], factor)
-    return document
+        rule=rule,
+        window=signal.point.window.signal,
+        mask=signal.point.window.mask,
+        method=None if inclusive else chosen.method,
+        features=() if inclusive else tuple(chosen.features),
+        selection=chosen.selection,
+        strength=limit.strength,
+        level=signal.point.inclusive.level,
+        observed_selected=observed,
+        expected_selected=expected,
+        spread_selected=limit.spread,
+        fb_per_selected=factor,
+        observed_fb=_times(observed, factor),
+        expected_fb=None
+        if factor is None
+        else (
+            _times(low2, factor),
+            _times(low, factor),
+            _times(median, factor),
+            _times(high, factor),
+            _times(high2, factor),
+        ),
+    )
 
 
 def _finite(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def _times(value: Any, factor: float | None) -> Any:
-    if value is None or factor is None:
-        return None
-    return [_times(one, factor) for one in value] if isinstance(value, list) else value * factor
+def _times(value: float | None, factor: float | None) -> float | None:
+    return None if value is None or factor is None else value * factor

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from analysis.events.table import EventTable
-from analysis.histograms.mass_plane import fill_plane, has_masses, plane_edges
+from analysis.histograms.mass_plane import Edges, fill_plane, has_masses, plane_edges
 from analysis.learning import PassWeights
 from analysis.limits.injection_values import EfficiencyMap
+from analysis.limits.values import Plane
 
 __all__ = ["efficiency_map"]
 
@@ -32,14 +33,14 @@ def efficiency_map(
     if not has_masses(data) or not len(signal):
         return None
     edges = plane_edges((data, signal))
-    tables = {"data": (data, data_passes), "signal": (signal, signal_passes)}
-    found = {
-        kind: {}
-        if kind == "data" and blinded
-        else {
-            name: fill_plane(table, table.weight * passes.values[:, index], edges).round(6).tolist()
-            for index, name in enumerate(passes.names)
-        }
-        for kind, (table, passes) in tables.items()
+    first, second = (tuple(map(float, one)) for one in edges)
+    observed = {} if blinded else _planes(data, data_passes, edges)
+    return EfficiencyMap((first, second), observed, _planes(signal, signal_passes, edges))
+
+
+def _planes(table: EventTable, passes: PassWeights, edges: Edges) -> dict[str, Plane]:
+    planes = {
+        name: fill_plane(table, table.weight * passes.values[:, index], edges)
+        for index, name in enumerate(passes.names)
     }
-    return EfficiencyMap((edges[0].tolist(), edges[1].tolist()), found["data"], found["signal"])
+    return {name: tuple(map(tuple, plane.round(6).tolist())) for name, plane in planes.items()}

@@ -15,7 +15,13 @@ from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL, selection_counts, window_counts
 from analysis.learning import CrossFit, PassWeights
 from analysis.limits.efficiency_maps import efficiency_map
-from analysis.limits.injection_values import EfficiencyMap, InjectedSelection, Injection, InjectionResult
+from analysis.limits.injection_values import (
+    EfficiencyMap,
+    InjectedSelection,
+    Injection,
+    InjectionResult,
+    StoredSystematic,
+)
 from analysis.limits.signal_events import add_signal, draw_signal, held_out
 from analysis.regions import RegionScan
 from analysis.search.classifiers import Classifier, score_events
@@ -184,7 +190,8 @@ class _Counted:
         if found.reason is not None:
             return found
         try:
-            modifiers = tuple(signal_modifiers(self.yields, found.name, self.rest.systematics))
+            systematics = signal_modifiers(self.yields, found.name, self.rest.systematics)
+            modifiers = tuple(map(StoredSystematic.of, systematics))
             observed = self._observed(counting, found)
         except StatisticsError as error:
             return replace(found, reason=str(error))

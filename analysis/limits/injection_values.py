@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from analysis.limits.values import MassPlane, Plane
 from analysis.regions import MassWindow
 from analysis.statistics import SignalSystematic
 
-__all__ = ["EfficiencyMap", "InjectedSelection", "Injection", "InjectionResult"]
+__all__ = ["EfficiencyMap", "InjectedSelection", "Injection", "InjectionResult", "StoredSystematic"]
 
 
 @dataclass(frozen=True)
@@ -39,30 +39,26 @@ class Injection:
     features: tuple[str, ...]
     counted: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready record."""
-        return {
-            "dataset": self.signal,
-            "window": self.window.to_json(),
-            "strength": self.strength,
-            "sampling": self.sampling,
-            "method": self.method,
-            "features": list(self.features),
-            "counted": self.counted,
-        }
+
+@dataclass(frozen=True)
+class StoredSystematic:
+    """Uncertainty of the yield in one selection; see `analysis.statistics.SignalSystematic`."""
+
+    name: str
+    kind: str
+    up: float
+    down: float | None
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Injection:
-        """Read what `to_json` wrote."""
-        return cls(
-            document["dataset"],
-            MassWindow.from_json(document["window"]),
-            document["strength"],
-            document["sampling"],
-            document["method"],
-            tuple(document["features"]),
-            document["counted"],
-        )
+    def of(cls, systematic: SignalSystematic) -> StoredSystematic:
+        """Take the factors, which must not be templates."""
+        down = None if systematic.down is None else float(systematic.down)
+        return cls(systematic.name, systematic.kind, float(systematic.up), down)
+
+    @property
+    def systematic(self) -> SignalSystematic:
+        """For a workspace."""
+        return SignalSystematic(self.name, self.kind, self.up, self.down)
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class InjectedSelection:
         Limit in units of `Injection.strength`, without uncertainties of the signal; None while blinded.
     expected : tuple of float
         The same at -2 ... 2 standard deviations of the background; empty where there is none.
-    modifiers : tuple of SignalSystematic
+    modifiers : tuple of StoredSystematic
         Uncertainties of the signal.
     reason : str or None
         Why there is no limit.
@@ -112,25 +108,13 @@ class InjectedSelection:
     expected_z: float | None = None
     observed: float | None = None
     expected: tuple[float, ...] = ()
-    modifiers: tuple[SignalSystematic, ...] = ()
+    modifiers: tuple[StoredSystematic, ...] = ()
     reason: str | None = None
 
     @property
     def net(self) -> float:
         """Fraction of the selected signal events that stands out over the fitted background."""
         return self.signal * (1.0 - (self.absorbed or 0.0))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready record."""
-        document = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        modifiers = [{"name": m.name, "kind": m.kind, "up": m.up, "down": m.down} for m in self.modifiers]
-        return document | {"expected": list(self.expected), "modifiers": modifiers}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> InjectedSelection:
-        """Read what `to_json` wrote."""
-        modifiers = tuple(SignalSystematic(**one) for one in document["modifiers"])
-        return cls(**{**document, "expected": tuple(document["expected"]), "modifiers": modifiers})
 
 
 @dataclass(frozen=True)
@@ -139,15 +123,15 @@ class EfficiencyMap:
 
     Attributes
     ----------
-    edges : tuple of two lists of float
+    edges : tuple of two tuples of float
         Of m_1 and m_2, GeV.
-    data, signal : dict of str to list
+    data, signal : mapping of str to tuple
         Events of each selection by name, (n_1, n_2); data are absent while blinded.
     """
 
-    edges: tuple[list[float], list[float]]
-    data: dict[str, list[list[float]]]
-    signal: dict[str, list[list[float]]]
+    edges: MassPlane
+    data: Mapping[str, Plane]
+    signal: Mapping[str, Plane]
 
 
 @dataclass(frozen=True)
@@ -176,28 +160,3 @@ class InjectionResult:
     def selection(self, name: str) -> InjectedSelection | None:
         """Return the selection of a name, or None."""
         return next((one for one in self.selections if one.name == name), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready record."""
-        maps = self.maps
-        return {
-            **self.injection.to_json(),
-            "n_injected": self.n_injected,
-            "selections": [one.to_json() for one in self.selections],
-            "maps": None
-            if maps is None
-            else {"edges": list(maps.edges), "data": dict(maps.data), "signal": dict(maps.signal)},
-            "reason": self.reason,
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> InjectionResult:
-        """Read what `to_json` wrote."""
-        maps = document["maps"]
-        return cls(
-            Injection.from_json(document),
-            document["n_injected"],
-            tuple(InjectedSelection.from_json(one) for one in document["selections"]),
-            None if maps is None else EfficiencyMap((maps["edges"][0], maps["edges"][1]), maps["data"], maps["signal"]),
-            document["reason"],
-        )

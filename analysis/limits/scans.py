@@ -186,9 +186,15 @@ def with_uncertainties(task: FinalTask, settings: StatisticsConfig) -> InjectedS
 
 def _limit(task: FinalTask, settings: StatisticsConfig, n_obs: float | None) -> LimitResult:
     one = task.selection
+    systematics = [stored.systematic for stored in one.modifiers]
     counting = Counting(n_obs, one.background or 0.0, one.background_error or 0.0).effective(one.weight)
     return upper_limit(
-        counting_workspace(counting, channel=one.name, measurement=task.signal, signal_systematics=one.modifiers),
+        counting_workspace(
+            counting,
+            channel=one.name,
+            measurement=task.signal,
+            signal_systematics=systematics,
+        ),
         level=settings.cls_level,
         calculator=settings.calculator,
         n_toys=_TOYS,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import final
 
+from analysis.core.documents import ABSENT
 from analysis.regions import Interval, MassWindow
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "InjectionScan",
     "LimitsFile",
     "MassPlane",
+    "Plane",
     "PlaneCounts",
     "Sensitivity",
     "SensitivityCurve",
@@ -146,7 +149,7 @@ class InjectionScan:
     upper: Interval
     mask: Interval
     fit_range: Interval
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[float, ...] = ()
     candidates: tuple[InjectionCandidate, ...]
     maps: tuple[PlaneCounts, ...] = ()
 
@@ -220,6 +223,7 @@ class Sensitivity:
     reason: None = None
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class LimitsFile:
     """Content of `limits.json`.
@@ -235,6 +239,6 @@ class LimitsFile:
 
     search: str = ""
     samples: Mapping[str, str] | None = None
-    limits: tuple[InjectionLimit | FailedLimit, ...] = ()
-    injections: tuple[InjectionScan, ...] = ()
-    sensitivity: tuple[Sensitivity | FailedSensitivity, ...] = ()
+    limits: tuple[InjectionLimit | FailedLimit, ...] = field(default=(), metadata=ABSENT)
+    injections: tuple[InjectionScan, ...] = field(default=(), metadata=ABSENT)
+    sensitivity: tuple[Sensitivity | FailedSensitivity, ...] = field(default=(), metadata=ABSENT)

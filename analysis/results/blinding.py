@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import singledispatch
 from typing import TypeVar
 
 from analysis.diagnostics.sections import DiagnosedWindow
-from analysis.limits.values import InjectionLimit, LimitsFile
+from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan, LimitsFile
 from analysis.results.values import Results, SelectionDocument, WindowDocument
 from analysis.search.blinding import blind_window
 from analysis.search.values import WindowResult
@@ -20,10 +19,9 @@ from analysis.signals.values import SignalResult, SignalSelection
 
 __all__ = ["blind", "blind_diagnostics", "blind_windows"]
 
-T = TypeVar("T")
+T = TypeVar("T", Results, LimitsFile, WindowDocument, SignalResult)
 
 
-@singledispatch
 def blind(value: T) -> T:
     """Remove all that follows from events inside the masks; blinded values stay as they are.
 
@@ -37,48 +35,22 @@ def blind(value: T) -> T:
         Counts, significances, observed limits, observed pulls and settings that were chosen on the counts are absent;
         sensitivities, whose counts hold the events of the windows, are left out.
     """
-    msg = f"cannot blind {type(value).__name__}"
-    raise TypeError(msg)
-
-
-@blind.register
-def _(value: Results) -> Results:
-    return replace(
-        value,
-        blinded=True,
-        windows=tuple(map(blind, value.windows)),
-        global_=replace(value.global_, z=None, p0=None, interval=None, effective_trials=None),
-        signals=tuple(map(blind, value.signals)),
-        limits=tuple(_blind_limit(limit) if isinstance(limit, InjectionLimit) else limit for limit in value.limits),
-        sensitivity=(),
-    )
-
-
-@blind.register
-def _(value: WindowDocument) -> WindowDocument:
-    return replace(value, selections=tuple(map(_blind_selection, value.selections)), choices=())
-
-
-@blind.register
-def _(value: SignalResult) -> SignalResult:
+    if isinstance(value, Results):
+        return replace(
+            value,
+            blinded=True,
+            windows=tuple(map(blind, value.windows)),
+            global_=replace(value.global_, z=None, p0=None, interval=None, effective_trials=None),
+            signals=tuple(map(blind, value.signals)),
+            limits=tuple(map(_blind_limit, value.limits)),
+            sensitivity=(),
+        )
+    if isinstance(value, LimitsFile):
+        scans = tuple(map(_blind_scan, value.injections))
+        return replace(value, limits=tuple(map(_blind_limit, value.limits)), injections=scans, sensitivity=())
+    if isinstance(value, WindowDocument):
+        return replace(value, selections=tuple(map(_blind_selection, value.selections)), choices=())
     return replace(value, selections=tuple(map(_blind_signal, value.selections)))
-
-
-@blind.register
-def _(value: LimitsFile) -> LimitsFile:
-    return replace(
-        value,
-        limits=tuple(_blind_limit(limit) if isinstance(limit, InjectionLimit) else limit for limit in value.limits),
-        injections=tuple(
-            replace(
-                scan,
-                candidates=tuple(replace(one, observed=_nothing(one.observed)) for one in scan.candidates),
-                maps=tuple(replace(counts, data={}) for counts in scan.maps),
-            )
-            for scan in value.injections
-        ),
-        sensitivity=(),
-    )
 
 
 def blind_windows(results: Sequence[WindowResult]) -> list[WindowResult]:
@@ -118,9 +90,12 @@ def _blind_signal(selection: SignalSelection) -> SignalSelection:
     )
 
 
-def _blind_limit(limit: InjectionLimit) -> InjectionLimit:
-    return replace(limit, observed_selected=None, observed_fb=None)
+def _blind_limit(limit: InjectionLimit | FailedLimit) -> InjectionLimit | FailedLimit:
+    return limit if isinstance(limit, FailedLimit) else replace(limit, observed_selected=None, observed_fb=None)
 
 
-def _nothing(values: tuple[tuple[float | None, ...], ...]) -> tuple[tuple[None, ...], ...]:
-    return tuple(tuple(None for _ in row) for row in values)
+def _blind_scan(scan: InjectionScan) -> InjectionScan:
+    unobserved = tuple(
+        replace(one, observed=tuple(tuple(None for _ in row) for row in one.observed)) for one in scan.candidates
+    )
+    return replace(scan, candidates=unobserved, maps=tuple(replace(counts, data={}) for counts in scan.maps))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import metadata, resources
 from platform import python_version
@@ -16,25 +16,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import __version__
-from analysis.background import FUNCTIONS, BackgroundFit, OrderStep
+from analysis.background import FUNCTIONS, BackgroundFit
 from analysis.config import ClassifierConfig
+from analysis.core.documents import from_json, to_json
 from analysis.core.plugins import plugin_records
 from analysis.errors import ResultsError
 from analysis.learning import Choice
 from analysis.limits.rules import RULES
-from analysis.regions import MassWindow
-from analysis.search.member_spread import MemberSpread
-from analysis.search.non_closure import NonClosure
+from analysis.results.values import (
+    ChoiceDocument,
+    FitDocument,
+    FitState,
+    PluginDocument,
+    Results,
+    SelectionDocument,
+    WindowDocument,
+)
 from analysis.search.seeds import seed_spread
 from analysis.search.values import SelectionResult, WindowResult
-from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
+from analysis.statistics import DiscoveryResult
 
 __all__ = [
     "SCHEMA",
     "check_results",
     "cut_order",
     "marked",
-    "results_document",
+    "plugin_documents",
+    "reported_window",
     "schema_error",
     "software_versions",
     "window_document",
@@ -44,6 +52,25 @@ __all__ = [
 _LONGEST_REASON = 300
 SCHEMA = 1
 """Number of the layout of `results.json`; additive changes keep it."""
+
+_SAME = (
+    "name",
+    "method",
+    "features",
+    "efficiency",
+    "efficiency_achieved",
+    "n_obs",
+    "background",
+    "background_error",
+    "weight",
+    "calibrated",
+    "s_over_sqrt_b",
+    "non_closure",
+    "limit",
+    "reason",
+    "members",
+)
+"""Fields that a selection and its document have in common."""
 
 _LIBRARIES = (
     "awkward",
@@ -72,61 +99,9 @@ def software_versions() -> dict[str, str]:
     return found
 
 
-def results_document(
-    results: Sequence[WindowResult],
-    *,
-    config_digest: str,
-    random_state: int,
-    processed: Mapping[str, Any],
-    trials: Mapping[str, int],
-    blinded: bool,
-    global_result: GlobalResult,
-) -> dict[str, Any]:
-    """Assemble `results.json`.
-
-    Parameters
-    ----------
-    results : sequence of WindowResult
-        One per window, with its seeds joined.
-    config_digest : str
-    random_state : int
-    processed : mapping
-        Of the processing stage: "inputs", one mapping per input file; "cutflow" and "n_minus_one", dataset to cut to
-        events and weight.
-    trials : mapping
-        Numbers of windows, selections, training seeds and looks in total.
-    blinded : bool
-    global_result : GlobalResult
-
-    Returns
-    -------
-    dict
-        JSON-ready, in the layout of `results.schema.json`.
-    """
-    windows = [window_document(result) for result in results]
-    for window in windows:
-        del window["edges"], window["training_seed"]
-        window.pop("hidden", None)
-        for selection in window["selections"]:
-            if selection["fit"] is not None:
-                del selection["fit"]["state"]
-    return {
-        "schema": SCHEMA,
-        "config_digest": config_digest,
-        "versions": software_versions(),
-        "plugins": plugin_records(),
-        "random_state": random_state,
-        **processed,
-        "trials": dict(trials),
-        "blinded": blinded,
-        "windows": windows,
-        "global": _global_document(global_result),
-    }
-
-
-def _global_document(result: GlobalResult) -> dict[str, Any]:
-    document = asdict(result)
-    return document | {"interval": None if result.interval is None else list(result.interval)}
+def plugin_documents() -> tuple[PluginDocument, ...]:
+    """Plugins in use, for `results.json`."""
+    return tuple(from_json(PluginDocument, plugin) for plugin in plugin_records())
 
 
 def check_results(document: Mapping[str, Any]) -> None:
@@ -148,14 +123,13 @@ def schema_error(document: Mapping[str, Any]) -> str | None:
     return None if error is None else f"at {error.json_path}: {error.message[:_LONGEST_REASON]}"
 
 
-def marked(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Mark a document that does not fit its schema with "schema_error", so that it is kept and nobody overlooks it."""
-    checked = {name: value for name, value in document.items() if name != "schema_error"}
-    error = schema_error(checked)
-    return checked if error is None else {**checked, "schema_error": error}
+def marked(results: Results) -> Results:
+    """Mark results that do not fit the schema with `schema_error`, so that they are kept and nobody overlooks it."""
+    unmarked = replace(results, schema_error=None)
+    return replace(unmarked, schema_error=schema_error(to_json(unmarked)))
 
 
-def cut_order(cutflow: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def cut_order(cutflow: Mapping[str, Mapping[str, object]]) -> list[str]:
     """Bring the cuts of several datasets in one order.
 
     Parameters
@@ -178,22 +152,40 @@ def cut_order(cutflow: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return order
 
 
-def window_document(result: WindowResult) -> dict[str, Any]:
-    """Everything of a window but its spectrum, workspaces and models."""
-    return {
-        **result.window.to_json(),
-        "edges": result.edges.tolist(),
-        "training_seed": result.training_seed,
-        "status": result.status,
-        "reason": result.reason,
-        "selections": [_selection_document(selection) for selection in result.selections],
-        **({"hidden": [list(mask) for mask in result.hidden]} if result.hidden else {}),
-        **({"choices": [_choice_document(choice) for choice in result.choices]} if result.choices else {}),
-    }
+def window_document(result: WindowResult) -> WindowDocument:
+    """Everything of a window but its spectrum, workspaces and models, as its file in the results folder holds it."""
+    document = reported_window(result)
+    selections = zip(document.selections, result.selections, strict=True)
+    return replace(
+        document,
+        edges=tuple(result.edges.tolist()),
+        training_seed=result.training_seed,
+        hidden=result.hidden,
+        selections=tuple(replace(one, fit=_with_state(one.fit, selection.fit)) for one, selection in selections),
+    )
+
+
+def reported_window(result: WindowResult) -> WindowDocument:
+    """Window as in `results.json`."""
+    window = result.window
+    return WindowDocument(
+        signal=window.signal,
+        lower=window.lower,
+        upper=window.upper,
+        mask=window.mask,
+        fit_range=window.fit_range,
+        status=result.status,
+        reason=result.reason,
+        selections=tuple(_selection_document(selection) for selection in result.selections),
+        choices=tuple(
+            ChoiceDocument(choice.classifier.model_dump(mode="json"), choice.value, choice.working_point)
+            for choice in result.choices
+        ),
+    )
 
 
 def window_from_document(
-    document: Mapping[str, Any],
+    document: WindowDocument,
     spectrum: hist.Hist[Any] | None,
     workspaces: Mapping[str, dict[str, Any]],
     passes: NDArray[Any] | None,
@@ -202,135 +194,107 @@ def window_from_document(
 
     Parameters
     ----------
-    document : mapping
+    document : WindowDocument
     spectrum : hist.Hist or None
     workspaces : mapping of selection name to dict
     passes : (n_events, n_selections) array or None
-
-    Returns
-    -------
-    WindowResult
     """
     return WindowResult(
-        window=MassWindow.from_json(document),
-        edges=np.array(document["edges"]),
+        window=document.window,
+        edges=np.array(document.edges),
         selections=tuple(
-            _selection_from_document(selection, workspaces.get(selection["name"]))
-            for selection in document["selections"]
+            _selection_from_document(selection, workspaces.get(selection.name)) for selection in document.selections
         ),
         spectrum=spectrum,
         passes=passes,
-        reason=document["reason"],
-        choices=tuple(_choice_from_document(choice) for choice in document.get("choices", ())),
-        training_seed=document["training_seed"],
-        hidden=tuple((low, high) for low, high in document.get("hidden", ())),
-    )
-
-
-def _choice_document(choice: Choice) -> dict[str, Any]:
-    return {
-        "classifier": choice.classifier.model_dump(mode="json"),
-        "value": choice.value,
-        "working_point": choice.working_point,
-    }
-
-
-def _choice_from_document(document: Mapping[str, Any]) -> Choice:
-    return Choice(ClassifierConfig(**document["classifier"]), document["value"], document["working_point"])
-
-
-def _selection_document(selection: SelectionResult) -> dict[str, Any]:
-    found, limit = selection.discovery, selection.limit
-    return {
-        "name": selection.name,
-        "method": selection.method,
-        "features": list(selection.features),
-        "efficiency": selection.efficiency,
-        "efficiency_achieved": selection.efficiency_achieved,
-        "n_obs": selection.n_obs,
-        "background": selection.background,
-        "background_error": selection.background_error,
-        "weight": selection.weight,
-        "calibrated": selection.calibrated,
-        "z": None if found is None else found.z,
-        "p0": None if found is None else found.p0,
-        "p0_toys": None if found is None else found.p0_toys,
-        "p0_averaged": None if found is None else found.p0_averaged,
-        "asymptotics_trusted": None if found is None else found.asymptotics_trusted,
-        "s_over_sqrt_b": selection.s_over_sqrt_b,
-        "non_closure": None if selection.non_closure is None else asdict(selection.non_closure),
-        "fit": None if selection.fit is None else _fit_document(selection.fit),
-        "limit": None if limit is None else {**asdict(limit), "expected_events": list(limit.expected_events)},
-        "reason": selection.reason,
-        **({} if selection.members is None else {"members": asdict(selection.members)}),
-        **({} if not selection.seeds else {"seeds": _seeds_document(selection)}),
-    }
-
-
-def _seeds_document(selection: SelectionResult) -> dict[str, Any]:
-    spreads = {
-        "z": seed_spread(selection, "z"),
-        "n_obs": seed_spread(selection, "n_obs"),
-        "background": seed_spread(selection, "background"),
-    }
-    return {name: None if one is None else {**asdict(one), "values": list(one.values)} for name, one in spreads.items()}
-
-
-def _selection_from_document(document: Mapping[str, Any], workspace: dict[str, Any] | None) -> SelectionResult:
-    limit, z, non_closure = document["limit"], document["z"], document.get("non_closure")
-    same = ("name", "method", "efficiency", "efficiency_achieved", "n_obs", "background", "background_error")
-    return SelectionResult(
-        **{key: document[key] for key in (*same, "weight", "calibrated", "s_over_sqrt_b", "reason")},
-        features=tuple(document["features"]),
-        discovery=None
-        if z is None
-        else DiscoveryResult(
-            z, document["p0"], document["asymptotics_trusted"], document["p0_toys"], document["p0_averaged"]
+        reason=document.reason,
+        choices=tuple(
+            Choice(ClassifierConfig(**choice.classifier), choice.value, choice.working_point)
+            for choice in document.choices
         ),
-        fit=None if document["fit"] is None else _fit_from_document(document["fit"]),
-        limit=None if limit is None else LimitResult(**{**limit, "expected_events": tuple(limit["expected_events"])}),
-        workspace=workspace,
-        members=None if document.get("members") is None else MemberSpread(**document["members"]),
-        non_closure=None if non_closure is None else NonClosure(**non_closure),
+        training_seed=document.training_seed or 0,
+        hidden=document.hidden,
     )
 
 
-def _fit_document(fit: BackgroundFit) -> dict[str, Any]:
-    return {
-        "function": fit.function.name,
-        "chi2": fit.deviance,
-        "ndof": fit.ndof,
-        "p_value": fit.p_value,
-        "parameters": fit.parameters,
-        "path": [asdict(step) for step in fit.path],
-        "state": {
-            "sqrt_s_gev": fit.sqrt_s_gev,
-            "coefficients": fit.coefficients.tolist(),
-            "covariance": fit.covariance.tolist(),
-            "transform": fit.transform.tolist(),
-            "cumulants": None if fit.cumulants is None else fit.cumulants.tolist(),
-        },
-    }
+def _selection_document(selection: SelectionResult) -> SelectionDocument:
+    test = selection.discovery
+    return SelectionDocument(
+        **{name: getattr(selection, name) for name in _SAME},
+        z=None if test is None else test.z,
+        p0=None if test is None else test.p0,
+        p0_toys=None if test is None else test.p0_toys,
+        p0_averaged=None if test is None else test.p0_averaged,
+        asymptotics_trusted=None if test is None else test.asymptotics_trusted,
+        fit=None if selection.fit is None else _fit_document(selection.fit),
+        seeds={
+            "z": seed_spread(selection, "z"),
+            "n_obs": seed_spread(selection, "n_obs"),
+            "background": seed_spread(selection, "background"),
+        }
+        if selection.seeds
+        else {},
+    )
 
 
-def _fit_from_document(document: Mapping[str, Any]) -> BackgroundFit:
-    state = document["state"]
-    if document["function"] not in FUNCTIONS:
+def _selection_from_document(document: SelectionDocument, workspace: dict[str, Any] | None) -> SelectionResult:
+    test = None
+    if document.z is not None and document.p0 is not None:
+        trusted = document.asymptotics_trusted
+        test = DiscoveryResult(document.z, document.p0, bool(trusted), document.p0_toys, document.p0_averaged)
+    return SelectionResult(
+        **{name: getattr(document, name) for name in _SAME},
+        discovery=test,
+        fit=None if document.fit is None else _fit_from_document(document.fit),
+        workspace=workspace,
+    )
+
+
+def _fit_document(fit: BackgroundFit) -> FitDocument:
+    return FitDocument(
+        function=fit.function.name,
+        chi2=fit.deviance,
+        ndof=fit.ndof,
+        p_value=fit.p_value,
+        parameters=fit.parameters,
+        path=tuple(fit.path),
+    )
+
+
+def _with_state(document: FitDocument | None, fit: BackgroundFit | None) -> FitDocument | None:
+    if document is None or fit is None:
+        return None
+    state = FitState(
+        sqrt_s_gev=fit.sqrt_s_gev,
+        coefficients=fit.coefficients.tolist(),
+        covariance=fit.covariance.tolist(),
+        transform=fit.transform.tolist(),
+        cumulants=None if fit.cumulants is None else fit.cumulants.tolist(),
+    )
+    return replace(document, state=state)
+
+
+def _fit_from_document(document: FitDocument) -> BackgroundFit:
+    state = document.state
+    if state is None:
+        msg = "a background fit without its state cannot be evaluated: read it from the file of its window."
+        raise ResultsError(msg)
+    if document.function not in FUNCTIONS:
         msg = (
-            f"the results were fitted with the background function '{document['function']}', which is not known: it "
+            f"the results were fitted with the background function '{document.function}', which is not known: it "
             "came from a plugin. Name that with --plugin, or in `plugins` of the configuration."
         )
         raise ResultsError(msg)
     return BackgroundFit(
-        function=FUNCTIONS[document["function"]],
-        sqrt_s_gev=state["sqrt_s_gev"],
-        coefficients=np.array(state["coefficients"]),
-        covariance=np.array(state["covariance"]),
-        transform=np.array(state["transform"]),
-        deviance=document["chi2"],
-        ndof=document["ndof"],
-        path=tuple(OrderStep(**step) for step in document["path"]),
-        cumulants=None if state["cumulants"] is None else np.array(state["cumulants"]),
+        function=FUNCTIONS[document.function],
+        sqrt_s_gev=state.sqrt_s_gev,
+        coefficients=np.array(state.coefficients),
+        covariance=np.array(state.covariance),
+        transform=np.array(state.transform),
+        deviance=document.chi2,
+        ndof=document.ndof,
+        path=tuple(document.path),
+        cumulants=None if state.cumulants is None else np.array(state.cumulants),
     )
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,32 @@ from numpy.typing import NDArray
 
 from analysis.config import SearchConfig, load_config
 from analysis.core.digests import digest
+from analysis.core.documents import parse_json, to_json
 from analysis.core.notebook import facts
 from analysis.errors import ResultsError, writing
 from analysis.results.documents import software_versions
 from analysis.results.files import read_spectrum, replacing, write_json, write_spectrum, write_text
-from analysis.results.layouts import read_object
 from analysis.results.record_folder import RecordFolder
 from analysis.results.unblinding import unblinding_records
+from analysis.results.values import Manifest, ProcessFile, Results
 from analysis.results.windows import fill_window, read_window
 from analysis.search.seeds import join_seeds
 from analysis.search.values import WindowResult
+from analysis.signals.values import SignalResult
 from analysis.statistics import GlobalResult
 
 __all__ = ["ResultsFolder"]
+
+_SECTIONS = {"scan", "learning", "background", "statistics", "selection", "random_state"}
+"""Sections without which a stored configuration would silently be another one."""
+
+
+@dataclass(frozen=True)
+class _SignalsFile:
+    """Content of `signals/signals.json`."""
+
+    key: str
+    signals: tuple[SignalResult, ...]
 
 
 class ResultsFolder(RecordFolder):
@@ -97,15 +110,15 @@ class ResultsFolder(RecordFolder):
         """Write the record of the processing stage."""
         write_json(self.path / "process.json", document)
 
-    def load_process(self) -> dict[str, Any]:
+    def load_process(self) -> ProcessFile:
         """Read the record of the processing stage.
 
         Raises
         ------
         ResultsError
-            If the stage has not run.
+            If the stage has not run, or the file is damaged.
         """
-        return self.read_json("process.json", "process")
+        return self.read(ProcessFile, "process.json", "process")
 
     def save_window(self, key: str, result: WindowResult, *, inputs: str = "") -> None:
         """Write one training of a window, replacing what was there of it.
@@ -151,9 +164,9 @@ class ResultsFolder(RecordFolder):
         found: dict[str, WindowResult] = {}
         for path in self._window_files():
             with suppress(OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError, BadZipFile):
-                document = json.loads(path.read_text(encoding="utf-8"))
-                if document["key"] in keys:
-                    found[document["key"]] = read_window(path.parent, document)
+                key = json.loads(path.read_text(encoding="utf-8"))["key"]
+                if key in keys:
+                    found[key] = read_window(path.parent)
         return {key: found[key] for key in keys if key in found}
 
     def load_scores(self, name: str, *, inputs: str) -> NDArray[np.float32]:
@@ -189,7 +202,7 @@ class ResultsFolder(RecordFolder):
     def save_signals(
         self,
         key: str,
-        documents: Sequence[Mapping[str, Any]],
+        signals: Sequence[SignalResult],
         workspaces: Mapping[str, Mapping[str, Any]] | None = None,
         spectra: Mapping[str, Mapping[str, hist.Hist[Any]]] | None = None,
     ) -> None:
@@ -199,8 +212,7 @@ class ResultsFolder(RecordFolder):
         ----------
         key : str
             Digest of all that it depends on.
-        documents : sequence of mapping
-            "signals" of `results.json`.
+        signals : sequence of SignalResult
         workspaces : mapping of dataset to name to dict, optional
             pyhf workspaces.
         spectra : mapping of dataset to window name to hist.Hist, optional
@@ -214,15 +226,14 @@ class ResultsFolder(RecordFolder):
             for dataset, by_window in (spectra or {}).items():
                 for window, spectrum in by_window.items():
                     write_spectrum(folder / dataset / f"spectrum_{window}.json", spectrum)
-            write_json(folder / "signals.json", {"key": key, "signals": list(documents)})
+            write_json(folder / "signals.json", to_json(_SignalsFile(key, tuple(signals))))
 
-    def load_signals(self, key: str) -> list[dict[str, Any]] | None:
-        """Read what was found of signal samples; None where there is nothing, or of other events or settings."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            document = json.loads((self.path / "signals" / "signals.json").read_text(encoding="utf-8"))
-            if document["key"] == key:
-                found: list[dict[str, Any]] = document["signals"]
-                return found
+    def load_signals(self, key: str) -> tuple[SignalResult, ...] | None:
+        """Read the results of the signal samples; None where none are stored, or of other events or settings."""
+        with suppress(OSError, ValueError):
+            stored = parse_json(_SignalsFile, (self.path / "signals" / "signals.json").read_bytes())
+            if stored.key == key:
+                return stored.signals
         return None
 
     def has_window(self, name: str) -> bool:
@@ -237,7 +248,7 @@ class ResultsFolder(RecordFolder):
         ResultsError
             If there is none.
         """
-        return self.read_json(f"signals/{dataset}/workspace_{name}.json", "scan")
+        return self.read(dict[str, Any], f"signals/{dataset}/workspace_{name}.json", "scan")
 
     def load_signal_spectra(self) -> dict[str, dict[str, hist.Hist[Any]]]:
         """Read the m_jj spectra of the signal samples, by dataset and window; empty in a folder of an older version."""
@@ -260,41 +271,41 @@ class ResultsFolder(RecordFolder):
         write_text(path, text)
         return path
 
-    def save_results(self, document: Mapping[str, Any], keys: Sequence[str], seed_keys: Sequence[str] = ()) -> None:
+    def save_results(self, results: Results, keys: Sequence[str], seed_keys: Sequence[str] = ()) -> None:
         """Check and write `results.json` and the manifest, and remove windows that are not part of them.
 
         Parameters
         ----------
-        document : mapping
-            From `analysis.results.documents.results_document`.
+        results : Results
         keys : sequence of str
             Keys of the windows in it.
         seed_keys : sequence of str
             Keys of their further trainings.
 
-        A document that does not follow the schema is written all the same and marked with "schema_error".
+        Results that do not follow the schema are written all the same and marked with "schema_error".
         """
         self._prune({*keys, *seed_keys})
-        self.write_results(document)
+        self.write_results(results)
         before = self._manifest()
-        manifest: dict[str, Any] = {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": software_versions(),
-            "plugins": document.get("plugins", []),
-            "config_digest": document["config_digest"],
-            "random_state": document["random_state"],
-            "inputs": document["inputs"],
-            "blinded": document["blinded"],
-            **{name: before[name] for name in ("unblinding", "drawn") if name in before},
-            "window_keys": list(keys),
-            "seed_keys": list(seed_keys),
-            "sha256": {
+        manifest = Manifest(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=software_versions(),
+            plugins=results.plugins,
+            config_digest=results.config_digest,
+            random_state=results.random_state,
+            inputs=results.inputs,
+            blinded=results.blinded,
+            unblinding=before.unblinding,
+            drawn=before.drawn,
+            window_keys=tuple(keys),
+            seed_keys=tuple(seed_keys),
+            sha256={
                 path.relative_to(self.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in sorted([*self._windows.rglob("*"), *self._seeds.rglob("*")])
                 if path.is_file()
             },
-        }
-        write_json(self.path / "manifest.json", manifest)
+        )
+        self._save_manifest(manifest)
 
     def record_unblinding(self, windows: Sequence[str], *, config_digest: str, setting: str) -> None:
         """Append to the manifest that counts inside windows are shown from now on, unless they were before.
@@ -303,9 +314,9 @@ class ResultsFolder(RecordFolder):
         """
         manifest = self._manifest()
         records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)
-        write_json(self.path / "manifest.json", {**manifest, "blinded": False, "unblinding": records})
+        self._save_manifest(replace(manifest, blinded=False, unblinding=records))
 
-    def load_manifest(self) -> dict[str, Any]:
+    def load_manifest(self) -> Manifest:
         """Read the manifest.
 
         Raises
@@ -313,8 +324,8 @@ class ResultsFolder(RecordFolder):
         ResultsError
             If the search has not run, or was interrupted before it was complete.
         """
-        manifest = self.read_json("manifest.json", "scan")
-        if "window_keys" not in manifest:
+        manifest = self.read(Manifest, "manifest.json", "scan")
+        if manifest.window_keys is None:
             msg = (
                 f"{self.path / 'manifest.json'} names no windows: the scan was interrupted, or the file is "
                 f"damaged. Run `cwola scan --output {self.path}` to go on."
@@ -330,13 +341,28 @@ class ResultsFolder(RecordFolder):
         ConfigError, ResultsError
             If it cannot be read, or is damaged.
         """
-        self.read_json("config.json", "run")
+        self.require_config()
         return load_config(path=self.config)
+
+    def require_config(self) -> None:
+        """Make sure that the resolved configuration holds all sections: defaults would silently be another search.
+
+        Raises
+        ------
+        ResultsError
+        """
+        stored = self.read(dict[str, Any], "config.json", "run")
+        if missing := _SECTIONS - stored.keys():
+            msg = (
+                f"{self.config} is damaged: it lacks {', '.join(sorted(missing))}. Delete it, or name a configuration "
+                "with --config."
+            )
+            raise ResultsError(msg)
 
     def record_figures(self) -> None:
         """Write to the manifest which results the figures in `plots` are of."""
         manifest = self.load_manifest()
-        write_json(self.path / "manifest.json", {**manifest, "drawn": self._drawn(manifest)})
+        self._save_manifest(replace(manifest, drawn=self._drawn(manifest)))
 
     def require_figures(self) -> None:
         """Make sure that the figures in `plots` are of the results on disk: others may show what is blinded now.
@@ -347,28 +373,30 @@ class ResultsFolder(RecordFolder):
             If they were not drawn, or of other results.
         """
         manifest = self.load_manifest()
-        if manifest.get("drawn") != self._drawn(manifest):
-            state = "are of other results" if "drawn" in manifest else "have not been drawn"
+        if manifest.drawn != self._drawn(manifest):
+            state = "have not been drawn" if manifest.drawn is None else "are of other results"
             msg = f"the figures in {self.plots} {state}. Run `cwola plot --output {self.path}`."
             raise ResultsError(msg)
 
-    def _drawn(self, manifest: Mapping[str, Any]) -> str:
+    def _drawn(self, manifest: Manifest) -> str:
         """Digest of everything that the figures of a search show."""
-        results = self.read_json("results.json", "scan")
-        shown = [results.get(name) for name in ("blinded", "global", "cutflow", "n_minus_one", "signals")]
-        return digest([manifest["window_keys"], manifest.get("seed_keys", []), self.diagnostics_key, *shown])
+        results = self.read_results()
+        shown = (results.blinded, results.global_, results.cutflow, results.n_minus_one, results.signals)
+        return digest([manifest.window_keys, manifest.seed_keys, self.diagnostics_key, *map(to_json, shown)])
 
-    def _manifest(self) -> dict[str, Any]:
+    def _manifest(self) -> Manifest:
         """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""
         if not (self.path / "manifest.json").exists():
-            return {}
-        manifest = self.read_json("manifest.json", "scan")
-        if "blinded" not in manifest and (self.path / "results.json").exists():
-            results = read_object(self.path / "results.json", f"Run `cwola scan --output {self.path}` again.")
-            manifest["blinded"] = bool(results.get("blinded", False))
+            return Manifest()
+        manifest = self.read(Manifest, "manifest.json", "scan")
+        if manifest.blinded is None and self.has_results:
+            return replace(manifest, blinded=self.read_results().blinded)
         return manifest
 
-    def load_results(self) -> tuple[dict[str, Any], list[WindowResult]]:
+    def _save_manifest(self, manifest: Manifest) -> None:
+        write_json(self.path / "manifest.json", to_json(manifest))
+
+    def load_results(self) -> tuple[Results, list[WindowResult]]:
         """Read `results.json` and the windows it was assembled from, with their seeds joined.
 
         Raises
@@ -376,14 +404,13 @@ class ResultsFolder(RecordFolder):
         ResultsError
             If the search has not run, or a window is missing.
         """
-        document = self.read_json("results.json", "scan")
-        manifest = self.load_manifest()
-        keys = manifest["window_keys"] + manifest.get("seed_keys", [])
+        results, manifest = self.read_results(), self.load_manifest()
+        keys = [*(manifest.window_keys or ()), *(manifest.seed_keys or ())]
         windows = self.load_windows(keys)
         if len(windows) < len(keys):
             msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
             raise ResultsError(msg)
-        return document, join_seeds(windows.values())
+        return results, join_seeds(windows.values())
 
     def require_schema(self) -> None:
         """Make sure that `results.json` follows its schema.
@@ -393,7 +420,7 @@ class ResultsFolder(RecordFolder):
         ResultsError
             If it is marked: all of it is on disk, but a value is not allowed.
         """
-        error = self.read_json("results.json", "scan").get("schema_error") if self.has_results else None
+        error = self.read_results().schema_error if self.has_results else None
         if error is not None:
             msg = (
                 f"{self.path / 'results.json'} is complete, but does not follow its schema {error}. It is marked with "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
@@ -11,6 +10,7 @@ from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.results.folder import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, load_events
+from analysis.results.values import GainScan
 
 __all__ = ["load_performance", "performance_fingerprint"]
 
@@ -37,7 +37,7 @@ def performance_fingerprint(events: ProcessedEvents, config: SearchConfig) -> st
     )
 
 
-def load_performance(folder: ResultsFolder, config: SearchConfig) -> dict[str, Any]:
+def load_performance(folder: ResultsFolder, config: SearchConfig) -> tuple[GainScan, ...]:
     """Read `performance.json`; empty where it is not there, or not what would be measured now.
 
     Parameters
@@ -51,7 +51,7 @@ def load_performance(folder: ResultsFolder, config: SearchConfig) -> dict[str, A
         If the file, or the record of the selected events, is damaged.
     """
     if not folder.has_performance:
-        return {}
+        return ()
     found = folder.load_performance(performance_fingerprint(load_events(folder), config))
     if not found:
         _log.warning(

@@ -1,8 +1,8 @@
-"""What the processing stage left in a results folder, for the stages after it."""
+"""Selected events of a results folder, for the stages after the processing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,12 +11,13 @@ from analysis.core.digests import digest
 from analysis.core.location import Location, parse_location
 from analysis.core.notebook import grid
 from analysis.core.plugins import require_same_plugins
-from analysis.errors import ConfigError, ResultsError
+from analysis.errors import ConfigError
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import background_datasets, exclude_datasets, observed_datasets
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.events.table import EventTable
 from analysis.results import ResultsFolder
+from analysis.results.values import Cutflow, InputFile, ProcessedDataset, SkippedFile
 
 __all__ = ["ProcessedEvents", "is_blinded", "load_events", "unblinding_setting"]
 
@@ -28,7 +29,7 @@ class ProcessedEvents:
     Attributes
     ----------
     datasets : dict of str to Dataset
-    records : dict of str to dict
+    records : mapping of str to ProcessedDataset
         Parts, sum of weights, cutflow, files and sanity counters of each dataset.
     digest : str
         Selection and code that the parts were made with; names their folder.
@@ -45,7 +46,7 @@ class ProcessedEvents:
     """
 
     datasets: dict[str, Dataset]
-    records: dict[str, dict[str, Any]]
+    records: Mapping[str, ProcessedDataset]
     digest: str
     selection: dict[str, Any]
     systematics: list[dict[str, Any]] = field(default_factory=list)
@@ -59,53 +60,36 @@ class ProcessedEvents:
     def _repr_html_(self) -> str:
         cutflow = self.cutflow
         cuts = dict.fromkeys(cut for passed in cutflow.values() for cut in passed)
-        rows = [[cut, *(passed.get(cut, {}).get("events") for passed in cutflow.values())] for cut in cuts]
+        rows = [[cut, *(passed[cut].events if cut in passed else None for passed in cutflow.values())] for cut in cuts]
         return grid("Events that are left after each cut", ["Cut", *cutflow], rows)
 
     @property
-    def skipped_files(self) -> list[dict[str, Any]]:
-        """One record per file that was left out: dataset, file, reason, and events where they are known."""
-        return [
-            {"dataset": name, "file": file["filename"], "reason": file["reason"], "entries": file["n_entries"]}
+    def skipped_files(self) -> tuple[SkippedFile, ...]:
+        """Files that were left out."""
+        return tuple(
+            SkippedFile(name, file.filename, file.reason, file.n_entries)
             for name, record in self.records.items()
-            for file in record["skipped_files"]
-        ]
+            for file in record.skipped_files
+        )
 
     @property
-    def cutflow(self) -> dict[str, Any]:
-        """Cutflow by dataset: cut to events and weight."""
-        return {name: record["cutflow"] for name, record in self.records.items()}
+    def cutflow(self) -> Cutflow:
+        """Events and weights left after each cut, by dataset."""
+        return {name: record.cutflow for name, record in self.records.items()}
 
     @property
-    def n_minus_one(self) -> dict[str, Any]:
-        """Events that pass all cuts but one, by dataset: cut to events and weight."""
-        return {name: record["n_minus_one"] for name, record in self.records.items()}
+    def n_minus_one(self) -> Cutflow:
+        """Events and weights that pass all other cuts, by dataset and cut."""
+        return {name: record.n_minus_one for name, record in self.records.items()}
 
     @property
-    def document(self) -> dict[str, Any]:
-        """What `results.json` says of the processing stage."""
-        return {
-            "inputs": self.inputs,
-            "skipped_files": self.skipped_files,
-            "cutflow": self.cutflow,
-            "n_minus_one": self.n_minus_one,
-        }
-
-    @property
-    def inputs(self) -> list[dict[str, Any]]:
-        """One record per input file."""
-        return [
-            {
-                "dataset": name,
-                "kind": self.datasets[name].kind,
-                "file": file["filename"],
-                "tree": file["treename"],
-                "uuid": file["uuid"],
-                "entries": file["n_entries"],
-            }
+    def inputs(self) -> tuple[InputFile, ...]:
+        """Files that were read."""
+        return tuple(
+            InputFile(name, self.datasets[name].kind, file.filename, file.treename, file.uuid, file.n_entries)
             for name, record in self.records.items()
-            for file in record["files"]
-        ]
+            for file in record.files
+        )
 
     def parts_folder(self, folder: ResultsFolder) -> Location:
         """Where the parts are: in the results folder, unless they were put elsewhere."""
@@ -114,16 +98,16 @@ class ProcessedEvents:
     def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Location, ...]:
         """Parts of one dataset."""
         top = self.parts_folder(folder)
-        return tuple(top / self.digest / f"dataset={name}" / part for part in self.records[name]["parts"])
+        return tuple(top / self.digest / f"dataset={name}" / part for part in self.records[name].parts)
 
     def scale(self, name: str) -> float:
         """Factor that normalises the weights of one dataset."""
-        return self.datasets[name].scale(self.records[name]["sum_of_weights"])
+        return self.datasets[name].scale(self.records[name].sum_of_weights)
 
     def content(self, name: str) -> list[Any]:
         """Return what the selected events of one dataset are: their parts, and the content of the files read."""
         record = self.records[name]
-        return [record["parts"], [file.get("content") for file in record["files"]]]
+        return [record.parts, [file.content for file in record.files]]
 
     def identity(self, *, blinded: bool) -> str:
         """Digest of what the searched events are, wherever their files lie."""
@@ -154,13 +138,13 @@ class ProcessedEvents:
         A varied weight that keeps the sum before cuts is divided by the ratio of the sums.
         """
         table = EventTable.from_parts(self.part_paths(name, folder), {name: self.scale(name)}, weights=weights)
-        ratios = self.records[name].get("varied_sums", {})
+        ratios = self.records[name].varied_sums
         return table.reweighted({one: 1.0 / ratios[one] for one in weights if one in ratios}).in_region(SEARCH_REGION)
 
     def read_variation(self, name: str, variation: str, folder: ResultsFolder) -> EventTable:
         """Read the events of one dataset with varied jets, in the search region and normalised."""
         parts = self.parts_folder(folder) / self.digest / f"variation={variation}" / f"dataset={name}"
-        paths = [parts / part for part in self.records[name]["parts"]]
+        paths = [parts / part for part in self.records[name].parts]
         return EventTable.from_parts(paths, {name: self.scale(name)})
 
     def systematics_of(self, name: str) -> list[dict[str, Any]]:
@@ -209,20 +193,16 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
     ResultsError
         If the stage has not run, or ran in an earlier version.
     """
-    document = folder.load_process()
-    records = document["datasets"]
-    if any(not record.keys() >= {"n_minus_one", "skipped_files"} for record in records.values()):
-        msg = f"{folder.path} was processed by an earlier version. Run `cwola process --output {folder.path}` again."
-        raise ResultsError(msg)
+    stored = folder.load_process()
     return ProcessedEvents(
-        datasets={name: Dataset.from_json(record.pop("dataset")) for name, record in records.items()},
-        records=records,
-        digest=document["digest"],
-        selection=document["selection"],
-        systematics=document.get("systematics", []),
-        configured_systematics=document.get("configured_systematics", []),
-        plugins=tuple(document.get("plugins", ())),
-        location=document.get("parts"),
+        datasets={name: Dataset.from_json(record.dataset) for name, record in stored.datasets.items()},
+        records=stored.datasets,
+        digest=stored.digest,
+        selection=dict(stored.selection),
+        systematics=[dict(one) for one in stored.systematics],
+        configured_systematics=[dict(one) for one in stored.configured_systematics],
+        plugins=tuple(dict(plugin) for plugin in stored.plugins),
+        location=stored.parts,
     )
 
 

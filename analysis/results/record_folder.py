@@ -6,18 +6,45 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from analysis.core.documents import parse_json, to_json
+from analysis.diagnostics.sections import DiagnosedWindow, DiagnosticsFile
 from analysis.errors import ResultsError, writing
-from analysis.regions import window_name
+from analysis.limits.values import LimitsFile
 from analysis.results.documents import marked, schema_error
 from analysis.results.files import write_json, write_text
-from analysis.results.layouts import read_object
+from analysis.results.values import GainScan, Manifest, PerformanceFile, Results, WindowDocument
+from analysis.validation.values import WindowVerdict
 
 __all__ = ["RecordFolder"]
 
 _log = logging.getLogger("cwola")
+
+
+class _OfDataset(Protocol):
+    @property
+    def dataset(self) -> str: ...
+
+
+T = TypeVar("T")
+D = TypeVar("D", bound=_OfDataset)
+
+
+@dataclass(frozen=True)
+class _ValidationFile:
+    """Content of `validation.json`."""
+
+    windows: tuple[WindowVerdict, ...]
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """Fingerprint of the events that a window was searched with, in its file."""
+
+    inputs: str = ""
 
 
 class RecordFolder:
@@ -35,77 +62,93 @@ class RecordFolder:
     def _validation(self) -> Path:
         return self.path / "validation"
 
-    def save_record(self, kind: str, key: str, document: Mapping[str, Any]) -> None:
-        """Write one record of many, such as an injection, by the digest of all that it depends on."""
+    def save_record(self, kind: str, key: str, record: object) -> None:
+        """Write one record (a dataclass) of many, such as an injection, by its fingerprint."""
         path = self.path / kind / f"{key}.json"
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, document)
+        write_json(path, to_json(record))
 
-    def load_records(self, kind: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Read those of the records that are there, by key."""
-        found: dict[str, dict[str, Any]] = {}
+    def load_records(self, type_: type[T], kind: str, keys: Iterable[str]) -> dict[str, T]:
+        """Read the records that are stored, by key; damaged ones are left out, to be made again."""
+        found: dict[str, T] = {}
         for key in keys:
             with suppress(OSError, ValueError):
-                found[key] = json.loads((self.path / kind / f"{key}.json").read_text(encoding="utf-8"))
+                found[key] = parse_json(type_, (self.path / kind / f"{key}.json").read_bytes())
         return found
 
-    def save_limits(
-        self, search: str, samples: Mapping[str, str], found: Mapping[str, Sequence[Mapping[str, Any]]]
-    ) -> None:
-        """Write what injections gave, beside what is there of the same search, and into `results.json` if that exists.
+    def save_limits(self, search: str, samples: Mapping[str, str], found: LimitsFile) -> None:
+        """Write results of injections beside those of the same search, and into `results.json` if that exists.
 
         Parameters
         ----------
         search : str
-            Fingerprint of the search; what is there of another one is dropped.
+            Fingerprint of the search; results of another one are dropped.
         samples : mapping of str to str
-            Fingerprints of the signal samples; what is there of another sample of the same name is dropped.
-        found : mapping
-            "limits" and "sensitivity" of `results.json`, and "injections", which stay in `limits.json`: lists of items
-            with a "dataset". Those of other datasets are kept.
+            Fingerprints of the signal samples; results of another sample of the same name are dropped.
+        found : LimitsFile
+            Lists that are empty leave those on disk as they are; else items of the same datasets are replaced.
         """
-        document = self._injected(search, samples)
-        for name, items in found.items():
-            new = {item["dataset"] for item in items}
-            document[name] = [item for item in document.get(name, []) if item["dataset"] not in new] + list(items)
-        write_json(self.path / "limits.json", {"search": search, "samples": dict(samples), **document})
+        before = self._injected(search, samples)
+        joined = LimitsFile(
+            search=search,
+            samples=dict(samples),
+            limits=_joined(before.limits, found.limits),
+            injections=_joined(before.injections, found.injections),
+            sensitivity=_joined(before.sensitivity, found.sensitivity),
+        )
+        write_json(self.path / "limits.json", to_json(joined))
         if (self.path / "results.json").exists():
-            before = self.read_json("results.json", "scan")
-            results = {name: value for name, value in before.items() if name not in ("limits", "sensitivity")}
-            self.write_results(results | self.load_limits(search, samples))
+            known = self.load_limits(search, samples)
+            self.write_results(replace(self.read_results(), limits=known.limits, sensitivity=known.sensitivity))
 
-    def write_results(self, document: Mapping[str, Any]) -> None:
-        """Write `results.json`; a document that does not fit its schema is marked with "schema_error", never lost."""
-        found = marked(document)
-        if (error := found.get("schema_error")) is not None:
-            _log.error("results.json is written, but does not follow its schema %s. Please report this.", error)
-        write_json(self.path / "results.json", found)
+    def read_results(self) -> Results:
+        """Read `results.json`.
 
-    def load_limits(self, search: str, samples: Mapping[str, str]) -> dict[str, Any]:
-        """Read what `results.json` holds of injections; nothing of another search or signal sample."""
-        return {key: value for key, value in self._injected(search, samples).items() if key != "injections"}
+        Raises
+        ------
+        ResultsError
+            If the search has not run, or the file is damaged.
+        """
+        results = self.read(Results, "results.json", "scan")
+        if results.schema_error is None and (error := schema_error(to_json(results))) is not None:
+            msg = f"{self.path / 'results.json'} is damaged {error}. {self._remedy('scan')}"
+            raise ResultsError(msg)
+        return results
 
-    def load_injections(self) -> dict[str, Any]:
-        """Read all results of injections: "limits", "injections" and "sensitivity"; empty without `limits.json`.
+    def write_results(self, results: Results) -> None:
+        """Write `results.json`; results that do not fit the schema are marked with `schema_error`, never lost."""
+        found = marked(results)
+        if found.schema_error is not None:
+            _log.error(
+                "results.json is written, but does not follow its schema %s. Please report this.", found.schema_error
+            )
+        write_json(self.path / "results.json", to_json(found))
+
+    def load_limits(self, search: str, samples: Mapping[str, str]) -> LimitsFile:
+        """Read the limits and sensitivities of a search; nothing of another search or signal sample."""
+        return replace(self._injected(search, samples), injections=())
+
+    def load_injections(self) -> LimitsFile:
+        """Read all results of injections; empty without `limits.json`.
 
         Raises
         ------
         ResultsError
             If the file is damaged.
         """
-        return self._read_optional("limits.json", "limit") or {}
+        return self._read_optional(LimitsFile, "limits.json", "limit") or LimitsFile()
 
     @property
     def has_performance(self) -> bool:
         """Whether `performance.json` is there."""
         return (self.path / "performance.json").exists()
 
-    def save_performance(self, key: str, document: Mapping[str, Any]) -> None:
+    def save_performance(self, key: str, scans: Sequence[GainScan]) -> None:
         """Write `performance.json`: gain of each feature and of the weight of the simulation, with its fingerprint."""
-        write_json(self.path / "performance.json", {"key": key, **document})
+        write_json(self.path / "performance.json", to_json(PerformanceFile(key, tuple(scans))))
 
-    def load_performance(self, key: str) -> dict[str, Any]:
+    def load_performance(self, key: str) -> tuple[GainScan, ...]:
         """Read `performance.json`; empty without it, or if it has another fingerprint.
 
         Raises
@@ -113,17 +156,21 @@ class RecordFolder:
         ResultsError
             If the file is damaged.
         """
-        document = self._read_optional("performance.json", "performance") or {}
-        return document if document.get("key") == key else {}
+        stored = self._read_optional(PerformanceFile, "performance.json", "performance")
+        return stored.scans if stored is not None and stored.key == key else ()
 
-    def _injected(self, search: str, samples: Mapping[str, str]) -> dict[str, Any]:
-        document = self.load_injections()
-        if document.pop("search", None) != search:
-            return {}
-        made = document.pop("samples", {})
+    def _injected(self, search: str, samples: Mapping[str, str]) -> LimitsFile:
+        stored = self.load_injections()
+        if stored.search != search:
+            return LimitsFile()
+        made = stored.samples or {}
         changed = {name for name in samples if name in made and made[name] != samples[name]}
-        kept = {key: [one for one in items if one["dataset"] not in changed] for key, items in document.items()}
-        return {key: items for key, items in kept.items() if items}
+        return replace(
+            stored,
+            limits=tuple(limit for limit in stored.limits if limit.dataset not in changed),
+            injections=tuple(scan for scan in stored.injections if scan.dataset not in changed),
+            sensitivity=tuple(one for one in stored.sensitivity if one.dataset not in changed),
+        )
 
     def save_validation(self, name: str, key: str, record: Mapping[str, Any]) -> None:
         """Write the record of one signal-free sample, replacing what was there of it."""
@@ -146,74 +193,74 @@ class RecordFolder:
         found = [self.load_validation(f"{prefix}_{number}", key(number)) for number in numbers]
         return [record for record in found if record is not None]
 
-    def save_verdicts(self, documents: Sequence[Mapping[str, Any]]) -> None:
-        """Write `validation.json`: what the signal-free samples say of each window."""
-        write_json(self.path / "validation.json", {"windows": list(documents)})
+    def save_verdicts(self, verdicts: Sequence[WindowVerdict]) -> None:
+        """Write `validation.json`: verdicts on the windows from signal-free samples."""
+        write_json(self.path / "validation.json", to_json(_ValidationFile(tuple(verdicts))))
 
-    def load_shown_verdicts(self, windows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def load_shown_verdicts(self, windows: Sequence[WindowDocument]) -> list[WindowVerdict]:
         """Read from `validation.json` what belongs to the verdicts of a search.
 
         Parameters
         ----------
-        windows : sequence of mapping
-            "windows" of `results.json`.
+        windows : sequence of WindowDocument
+            Of the results.
 
         Returns
         -------
-        list of dict
+        list of WindowVerdict
             Without windows of which the results hold no verdict, or another one: those are of other settings.
         """
-        shown = {window_name(one["signal"]): one.get("validation") for one in windows}
-        document = self._read_optional("validation.json", "validate") or {}
-        found: list[dict[str, Any]] = document.get("windows", [])
-        return [one for one in found if (known := shown.get(one["window"])) and known["combined"] == one["combined"]]
+        shown = {window.name: window.validation for window in windows}
+        stored = self._read_optional(_ValidationFile, "validation.json", "validate")
+        verdicts = () if stored is None else stored.windows
+        return [one for one in verdicts if (known := shown.get(one.window)) and known.combined == one.combined]
 
-    def save_diagnostics(self, key: str, windows: Sequence[str], documents: Sequence[Mapping[str, Any]]) -> None:
+    def save_diagnostics(self, key: str, window_keys: Sequence[str], windows: Sequence[DiagnosedWindow]) -> None:
         """Write `diagnostics.json`.
 
         Parameters
         ----------
         key : str
-            Digest of all that it depends on.
-        windows : sequence of str
+            Fingerprint.
+        window_keys : sequence of str
             Keys of the windows that it is of.
-        documents : sequence of mapping
-            One per window.
+        windows : sequence of DiagnosedWindow
         """
-        document = {"key": key, "window_keys": list(windows), "windows": list(documents)}
+        document = to_json(DiagnosticsFile(key, tuple(window_keys), tuple(windows)))
         # One line: an indented list of numbers has one in each.
         write_text(self.path / "diagnostics.json", json.dumps(document, allow_nan=False) + "\n")
 
-    def load_diagnostics(self, key: str | None = None) -> list[dict[str, Any]] | None:
-        """Read what is there of diagnostics.
+    def load_diagnostics(self, key: str | None = None) -> list[DiagnosedWindow] | None:
+        """Read the diagnostics of the windows.
 
         Parameters
         ----------
         key : str, optional
-            What they must depend on. Without it they must be of the windows that the manifest names.
+            Fingerprint that they must have. Without it they must be of the windows that the manifest names.
 
         Returns
         -------
-        list of dict or None
-            None where there are none, or others.
+        list of DiagnosedWindow or None
+            None where none are stored, or others.
         """
         if key is None:
-            if (document := self._read_optional("diagnostics.json", "scan")) is None:
+            if (stored := self._read_optional(DiagnosticsFile, "diagnostics.json", "scan")) is None:
                 return None
-            current = document["window_keys"] == self.read_json("manifest.json", "scan").get("window_keys")
+            current = stored.window_keys == self.read(Manifest, "manifest.json", "scan").window_keys
         else:
+            stored = None
             with suppress(ResultsError):  # a damaged file is made again
-                document = self._read_optional("diagnostics.json", "scan")
-            if not document:
+                stored = self._read_optional(DiagnosticsFile, "diagnostics.json", "scan")
+            if stored is None:
                 return None
-            current = document["key"] == key
-        return list(document["windows"]) if current else None
+            current = stored.key == key
+        return list(stored.windows) if current else None
 
     @property
     def diagnostics_key(self) -> str | None:
-        """What `diagnostics.json` depends on; None where there is none."""
-        document = self._read_optional("diagnostics.json", "scan")
-        return None if document is None else document["key"]
+        """Fingerprint of `diagnostics.json`; None without it."""
+        stored = self._read_optional(DiagnosticsFile, "diagnostics.json", "scan")
+        return None if stored is None else stored.key
 
     def require_inputs(self, name: str, inputs: str) -> None:
         """Make sure that a window was searched with some events.
@@ -230,19 +277,21 @@ class RecordFolder:
         ResultsError
             If it was searched with others.
         """
-        document = self.read_json(f"windows/{name}/window.json", "scan")
-        if document.get("inputs") != inputs:
+        stored = self.read(_Searched, f"windows/{name}/window.json", "scan")
+        if stored.inputs != inputs:
             msg = (
                 f"window {name} GeV in {self.path} was searched with other events than those on disk now. Run `cwola "
                 f"scan --output {self.path}` again."
             )
             raise ResultsError(msg)
 
-    def read_json(self, name: str, stage: str) -> dict[str, Any]:
-        """Read a document of the folder.
+    def read(self, kind: type[T], name: str, stage: str) -> T:
+        """Read a file of the folder.
 
         Parameters
         ----------
+        kind : type
+            Dataclass that the file holds.
         name : str
             Of the file.
         stage : str
@@ -253,21 +302,32 @@ class RecordFolder:
         ResultsError
             If it is not there, cannot be read, or is damaged.
         """
-        path = self.path / name
-        document = self._read_optional(name, stage)
-        if document is None:
+        value = self._read_optional(kind, name, stage)
+        if value is None:
+            path = self.path / name
             msg = f"{path} is not there: the stage `{stage}` has not run. Run `cwola {stage} --output {self.path}`."
             raise ResultsError(msg)
-        return document
+        return value
 
-    def _read_optional(self, name: str, stage: str) -> dict[str, Any] | None:
-        """Read and check a document of the folder; None if the file does not exist."""
-        path, remedy = self.path / name, f"Delete it and run `cwola {stage} --output {self.path}`."
+    def _read_optional(self, kind: type[T], name: str, stage: str) -> T | None:
+        """Read and check a file of the folder; None if it does not exist."""
+        path = self.path / name
         try:
-            document = read_object(path, remedy)
+            return parse_json(kind, path.read_bytes())
         except FileNotFoundError:
             return None
-        if name == "results.json" and "schema_error" not in document and (error := schema_error(document)) is not None:
-            msg = f"{path} is damaged {error}. {remedy}"
-            raise ResultsError(msg)
-        return document
+        except OSError as error:
+            msg = f"cannot read {path}: {error}. {self._remedy(stage)}"
+            raise ResultsError(msg) from error
+        except ValueError as error:
+            msg = f"{path} is damaged {error}. {self._remedy(stage)}"
+            raise ResultsError(msg) from error
+
+    def _remedy(self, stage: str) -> str:
+        return f"Delete it and run `cwola {stage} --output {self.path}`."
+
+
+def _joined(before: tuple[D, ...], new: tuple[D, ...]) -> tuple[D, ...]:
+    """Replace items of the same datasets."""
+    names = {item.dataset for item in new}
+    return (*(item for item in before if item.dataset not in names), *new)

@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from analysis.results.values import Manifest
+
 __all__ = ["unblinding_records"]
 
 
 def unblinding_records(
-    manifest: Mapping[str, Any], windows: Sequence[str], *, config_digest: str, setting: str
-) -> list[dict[str, Any]]:
+    manifest: Manifest, windows: Sequence[str], *, config_digest: str, setting: str
+) -> tuple[Mapping[str, Any], ...]:
     """Append to the records of a manifest that counts are shown from now on, unless they were before.
 
     Parameters
     ----------
-    manifest : mapping
-        As it is before the scan: "blinded", "unblinding" and "config_digest" are looked at; empty where there is none.
+    manifest : Manifest
+        As it is before the scan; empty without one.
     windows : sequence of str
         Names of the windows.
     config_digest : str
@@ -27,19 +29,18 @@ def unblinding_records(
 
     Returns
     -------
-    list of dict
-        The records that there were, and maybe a new one.
+    tuple of mapping
+        The records so far, and a new one where the search was blinded before or has none.
     """
-    records: list[dict[str, Any]] = list(manifest.get("unblinding", []))
-    blinded = manifest.get("blinded", False)
+    records, blinded = manifest.unblinding or (), bool(manifest.blinded)
     if records and not blinded:
         return records
-    first = "unblinded before this was recorded" if "created" in manifest else "unblinded from the first scan"
+    first = "unblinded from the first scan" if manifest.created is None else "unblinded before this was recorded"
     record = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "event": "unblinded after a blinded scan" if blinded else first,
         "windows": list(windows),
-        "config_digest": {"before": manifest.get("config_digest"), "after": config_digest},
+        "config_digest": {"before": manifest.config_digest, "after": config_digest},
         "setting": setting,
     }
-    return [*records, record]
+    return (*records, record)

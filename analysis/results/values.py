@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, final
 
 from pydantic import Field
 
@@ -184,6 +184,7 @@ class ChoiceDocument:
     working_point: int | None
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class WindowDocument:
     """All selections of one window.
@@ -230,6 +231,7 @@ class WindowDocument:
         return self.window.name
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Results:
     """Content of `results.json`.

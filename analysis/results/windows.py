@@ -12,9 +12,11 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.documents import parse_json, to_json
 from analysis.learning import get_learner
 from analysis.results.documents import window_document, window_from_document
 from analysis.results.files import read_spectrum, write_json, write_spectrum
+from analysis.results.values import WindowDocument
 from analysis.search.classifiers import save_classifier
 from analysis.search.values import WindowResult
 
@@ -41,11 +43,18 @@ def fill_window(folder: Path, keys: Mapping[str, str], result: WindowResult) -> 
         np.savez_compressed(folder / "passes.npz", passes=result.passes)
     if result.scores is not None:
         np.savez_compressed(folder / "scores.npz", scores=result.scores)
-    write_json(folder / "window.json", {**keys, **window_document(result)})
+    write_json(folder / "window.json", {**keys, **to_json(window_document(result))})
 
 
-def read_window(folder: Path, document: Mapping[str, Any]) -> WindowResult:
-    """Read what `fill_window` wrote, but the models; `document` is its `window.json`."""
+def read_window(folder: Path) -> WindowResult:
+    """Read what `fill_window` wrote, but the models.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file is missing or damaged.
+    """
+    document = parse_json(WindowDocument, (folder / "window.json").read_bytes())
     workspaces = {
         path.stem.removeprefix("workspace_"): json.loads(path.read_text(encoding="utf-8"))
         for path in folder.glob("workspace_*.json")

@@ -7,7 +7,7 @@ as much signal as the limit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import hist
@@ -21,6 +21,7 @@ from analysis.regions import MassWindow
 from analysis.search.classifiers import Classifier
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.template import net_yield
+from analysis.signals.values import Modifier, SignalImpacts, SignalLimit, SignalResult, SignalSelection, SignalYield
 from analysis.signals.window import approximate_limit
 from analysis.signals.yields import SignalSample, SignalYields, signal_modifiers, signal_yields
 from analysis.statistics import (
@@ -56,14 +57,12 @@ class PointTask:
     windows : tuple of WindowResult
         In the same order.
     config : SearchConfig
-    blinded : bool
     """
 
     sample: SignalSample
     classifiers: tuple[Classifier, ...]
     windows: tuple[WindowResult, ...]
     config: SearchConfig
-    blinded: bool
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,7 @@ class PointResult:
 
     Attributes
     ----------
-    document : dict
-        JSON-ready, as an item of "signals" in `results.schema.json`.
+    result : SignalResult
     workspaces : dict of str to dict
         pyhf workspaces by the name "<window>_<selection>", for every selection of every window with signal events.
     spectra : dict of str to hist.Hist
@@ -81,7 +79,7 @@ class PointResult:
         `selection`, `variation`.
     """
 
-    document: dict[str, Any]
+    result: SignalResult
     workspaces: dict[str, dict[str, Any]]
     spectra: dict[str, hist.Hist[Any]]
 
@@ -106,19 +104,19 @@ def evaluate_point(task: PointTask) -> PointResult:
         for one in _count(sample, found, window, task.config.background.sqrt_s_gev)
     ]
     ranked = [one for one in counts if one.rank() is not None]
-    document = {
-        "dataset": sample.name,
-        "masses": dict(sample.masses),
-        "rule": RULE,
-        "normalised": sample.normalised,
-        "xsec_pb": sample.xsec_pb,
-        "lumi_ifb": sample.lumi_ifb,
-        "selections": [_limit(one, task) for one in _most_sensitive(ranked)],
-        "yields": [one.to_json() for one in counts],
-        "reason": None,
-    }
+    result = SignalResult(
+        dataset=sample.name,
+        masses=dict(sample.masses),
+        rule=RULE,
+        normalised=sample.normalised,
+        xsec_pb=sample.xsec_pb,
+        lumi_ifb=sample.lumi_ifb,
+        selections=tuple(_limit(one, task) for one in _most_sensitive(ranked)),
+        yields=tuple(SignalYield(**one.fields()) for one in counts),
+        reason=None,
+    )
     workspaces = {f"{one.window.name}_{one.selection.name}": one.workspace() for one in ranked}
-    return PointResult(document, workspaces, {found.window.name: found.spectrum for found in yields})
+    return PointResult(result, workspaces, {found.window.name: found.spectrum for found in yields})
 
 
 def _most_sensitive(counts: Sequence[_Count]) -> list[_Count]:
@@ -178,25 +176,26 @@ class _Count:
         generated = self.sample.generated
         return None if not generated else self.events / generated
 
-    def to_json(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
+        """Attributes of the `SignalYield`."""
         return {
-            "window": list(self.window.signal),
+            "window": self.window.signal,
             "selection": self.selection.name,
             "events": self.events,
             "events_error": self.error,
             "acceptance_efficiency": self.efficiency,
             "absorbed_fraction": self.absorbed,
             "strength_per_mu": None if self.rank() is None else self.strength_per_mu(self.workspace()),
-            "modifiers": [_factors(one) for one in self.modifiers],
+            "modifiers": tuple(_factors(one) for one in self.modifiers),
             "reason": self.reason,
         }
 
 
-def _factors(one: SignalSystematic) -> dict[str, Any]:
+def _factors(one: SignalSystematic) -> Modifier:
     up = float(one.up)
     if one.kind == "lumi":
-        return {"name": one.name, "up": 1.0 + up, "down": 1.0 - up}
-    return {"name": one.name, "up": up, "down": 1.0 / up if one.down is None else float(one.down)}
+        return Modifier(one.name, 1.0 + up, 1.0 - up)
+    return Modifier(one.name, up, 1.0 / up if one.down is None else float(one.down))
 
 
 def _count(sample: SignalSample, yields: SignalYields, window: WindowResult, sqrt_s_gev: float) -> list[_Count]:
@@ -229,33 +228,34 @@ def _count(sample: SignalSample, yields: SignalYields, window: WindowResult, sqr
     return counts
 
 
-def _limit(one: _Count, task: PointTask) -> dict[str, Any]:
+def _limit(one: _Count, task: PointTask) -> SignalSelection:
     workspace, settings, weight = one.workspace(), task.config.statistics, one.selection.weight
-    document, per_mu = one.to_json(), one.strength_per_mu(workspace)
+    fields, per_mu = one.fields(), one.strength_per_mu(workspace)
     try:
         limit = upper_limit(
             workspace,
             level=settings.cls_level,
-            blinded=task.blinded,
+            blinded=one.selection.n_obs is None,
             calculator=settings.calculator,
             n_toys=_TOYS,
             random_state=task.config.random_state,
         ).scaled(weight)
         median = limit.expected_events[2] / (_signal_events(workspace) * weight)
-        sensitivity = _sensitivity(one, workspace)
-        ranked: dict[str, Any] = {"expected": _impacts(impacts(workspace, strength=median), per_mu)}
-        ranked["observed"] = None if task.blinded else _impacts(impacts(workspace), per_mu)
+        expected_z, events_3sigma = _sensitivity(one, workspace)
+        expected = _impacts(impacts(workspace, strength=median), per_mu)
+        observed = None if one.selection.n_obs is None else _impacts(impacts(workspace), per_mu)
     except StatisticsError as error:
-        nothing = dict.fromkeys(("limit", "impacts", "expected_z", "events_3sigma"))
-        return document | nothing | {"reason": str(error)}
-    return document | {"limit": _limit_document(one, limit), "impacts": ranked, **sensitivity}
+        return SignalSelection(**{**fields, "reason": str(error)}, limit=None, impacts=None)
+    ranked = SignalImpacts(expected, observed)
+    further = {"expected_z": expected_z, "events_3sigma": events_3sigma}
+    return SignalSelection(**{**fields, **further}, limit=_signal_limit(one, limit), impacts=ranked)
 
 
-def _sensitivity(one: _Count, workspace: dict[str, Any]) -> dict[str, float | None]:
+def _sensitivity(one: _Count, workspace: dict[str, Any]) -> tuple[float | None, float]:
     """Return the expected z of the net signal, and the net signal for a z of 3; no observed count enters."""
     z = expected_discovery(workspace, one.net / one.selection.weight) if one.sample.normalised else None
     needed = discovery_events(workspace, _NEEDED_Z) * one.selection.weight
-    return {"expected_z": z, "events_3sigma": needed}
+    return z, needed
 
 
 def _signal_events(workspace: Mapping[str, Any]) -> float:
@@ -263,18 +263,18 @@ def _signal_events(workspace: Mapping[str, Any]) -> float:
     return float(sum(signal["data"]))
 
 
-def _limit_document(one: _Count, limit: LimitResult) -> dict[str, Any]:
+def _signal_limit(one: _Count, limit: LimitResult) -> SignalLimit:
     """Limits in events, in units of the sample's normalisation and, where that is possible, in fb."""
     generated, lumi = one.sample.generated, one.sample.lumi_ifb
     factors = {"strength": 1.0 / one.net}
     if generated and lumi:
         factors["fb"] = generated / (one.net * lumi)
-    document: dict[str, Any] = {**asdict(limit), "rule": RULE, "expected_events": list(limit.expected_events)}
+    further: dict[str, Any] = {}
     for unit, factor in factors.items():
         observed = limit.observed_events
-        document[f"observed_{unit}"] = None if observed is None else observed * factor
-        document[f"expected_{unit}"] = [value * factor for value in limit.expected_events]
-    return document
+        further[f"observed_{unit}"] = None if observed is None else observed * factor
+        further[f"expected_{unit}"] = tuple(value * factor for value in limit.expected_events)
+    return SignalLimit(**{**asdict(limit), "rule": RULE}, **further)
 
 
 def absorbed_fraction(
@@ -299,9 +299,9 @@ def absorbed_fraction(
     return found.absorbed_fraction
 
 
-def _impacts(found: Impacts, per_mu: float) -> dict[str, Any]:
-    return {
-        "strength": found.strength * per_mu,
-        "strength_error": found.strength_error * per_mu,
-        "parameters": [asdict(one) | {"up": one.up * per_mu, "down": one.down * per_mu} for one in found.parameters],
-    }
+def _impacts(found: Impacts, per_mu: float) -> Impacts:
+    return Impacts(
+        found.strength * per_mu,
+        found.strength_error * per_mu,
+        tuple(replace(one, up=one.up * per_mu, down=one.down * per_mu) for one in found.parameters),
+    )

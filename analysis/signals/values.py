@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import final
 
 from analysis.core.documents import ABSENT
 from analysis.regions import Interval
@@ -109,6 +110,7 @@ class SignalSelection(SignalYield):
     events_3sigma: float | None = None
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class SignalResult:
     """One signal sample, scored by the classifiers of the search.

@@ -157,17 +157,17 @@ def select_events(
     ResultsError
         If the results are blinded, or not of the events on disk.
     """
-    document, windows = folder.load_results()
+    results, windows = folder.load_results()
     result = _find(windows, window, selection, folder)
     path = output or folder.path / "selected" / f"{result.window.name}_{selection}.csv"
     require_format(path)
-    searched = {item["dataset"] for item in document["inputs"]}
+    searched = {file.dataset for file in results.inputs}
     events = load_events(folder)
     if lost := searched - set(events.datasets):
         msg = f"{folder.path} was searched with {', '.join(sorted(lost))}, which is not processed now. Scan again."
         raise ResultsError(msg)
     events = events.without(set(events.datasets) - searched)
-    if document["blinded"] or is_blinded(events, folder.load_config()):
+    if results.blinded or is_blinded(events, folder.load_config()):
         msg = (
             f"{folder.path} is blinded: the events inside a window are not listed, and nothing was written. If you may "
             "look, set unblind = true for real data, and blind = false, in [statistics] of the configuration, run "

@@ -11,7 +11,9 @@ from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.plugins import active_plugins
 from analysis.export.tables import DataTable, rows_table
+from analysis.limits.values import LimitsFile
 from analysis.results import ResultsFolder
+from analysis.results.blinding import blind, blind_diagnostics, blind_windows
 from analysis.results.comparison import ComparedSearch, distinct_labels, require_common_windows
 from analysis.results.performance import load_performance
 from analysis.stages.inputs import stage
@@ -96,10 +98,12 @@ def compare(
     with stage("compare"):
         searches = []
         for folder, label in zip(folders, distinct_labels([one.path for one in folders]), strict=True):
-            diagnostics = folder.load_diagnostics() or ()
-            parts = *folder.load_results(), folder.load_config()
-            search = ComparedSearch.of(label, *parts, diagnostics=diagnostics)
-            searches.append(replace(search, blinded=search.blinded or config.statistics.blind))
+            results, windows = folder.load_results()
+            diagnostics = folder.load_diagnostics() or []
+            if results.blinded or config.statistics.blind:
+                results, windows = blind(results), blind_windows(windows)
+                diagnostics = blind_diagnostics(diagnostics)
+            searches.append(ComparedSearch.of(label, results, windows, folder.load_config(), diagnostics=diagnostics))
         require_common_windows(searches)
         return save_comparison(searches, to, config.plots, only=only, backend=backend.here)
 
@@ -140,7 +144,10 @@ def plot_injections(folder: ResultsFolder, config: SearchConfig, backend: Backen
     """
     from analysis.plots import save_injection_figures
 
-    sources = replace(figure_sources(folder, config), injections=folder.load_injections())
+    injections = folder.load_injections()
+    if config.statistics.blind:
+        injections = blind(injections)
+    sources = replace(figure_sources(folder, config), injections=injections)
     return save_injection_figures(sources, folder.plots, config.plots, backend=backend.here)
 
 
@@ -166,22 +173,34 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
     """
     from analysis.plots import FigureSources
 
-    found, blinded = folder.load_injections(), config.statistics.blind
-    performance = load_performance(folder, config)
-    if not folder.has_results and (found or performance):
-        return FigureSources(injections=found, performance=performance, blinded=blinded)
+    injections, performance = folder.load_injections(), load_performance(folder, config)
+    if not folder.has_results and (injections.search or performance):
+        if config.statistics.blind:
+            injections, performance = blind(injections), ()
+        return FigureSources(injections=injections, performance=performance)
     results, windows = folder.load_results()
-    if any(results.get(key) != found[key] for key in ("limits", "sensitivity") if key in found):
-        found = {}
-    return FigureSources(
+    if (results.limits, results.sensitivity) != (injections.limits, injections.sensitivity):
+        injections = LimitsFile()
+    sources = FigureSources(
         results=results,
         windows=windows,
-        injections=found,
+        injections=injections,
         diagnostics=folder.load_diagnostics() or (),
         performance=performance,
         signal_spectra=folder.load_signal_spectra(),
-        validation=folder.load_shown_verdicts(results.get("windows", ())),
-        blinded=blinded or results["blinded"],
+        validation=folder.load_shown_verdicts(results.windows),
+    )
+    return _blinded(sources) if results.blinded or config.statistics.blind else sources
+
+
+def _blinded(sources: FigureSources) -> FigureSources:
+    return replace(
+        sources,
+        results=None if sources.results is None else blind(sources.results),
+        windows=blind_windows(sources.windows),
+        injections=blind(sources.injections),
+        diagnostics=blind_diagnostics(sources.diagnostics),
+        performance=(),
     )
 
 

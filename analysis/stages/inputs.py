@@ -124,7 +124,7 @@ class SearchInputs:
 
     def sample(self, name: str) -> list[Any]:
         """Return what a signal sample is: normalisation, events and variations."""
-        return [self.events.scale(name), self.events.content(name), self.events.records[name].get("systematics")]
+        return [self.events.scale(name), self.events.content(name), self.events.records[name].systematics]
 
     def limits_fingerprint(self, corrections: Mapping[str, Mapping[str, NonClosure]]) -> str:
         """Fingerprint of what injections depend on, but for the signal samples, which have their own.

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from analysis.background import FUNCTIONS
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
+from analysis.core.documents import to_json
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError, CwolaError
 from analysis.learning import LEARNERS
@@ -19,16 +19,17 @@ from analysis.limits import (
     LimitPoint,
     apply_rule,
     candidates,
-    failed_document,
-    limit_documents,
+    failed_limit,
+    injection_limits,
+    injection_scan,
     prepare_point,
-    scan_document,
-    sensitivity_document,
+    search_sensitivity,
     strength_of_significance,
     with_uncertainties,
 )
 from analysis.limits.injection import InjectionData, inject
 from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult
+from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, LimitsFile, Sensitivity
 from analysis.methods import METHODS, configured_method
 from analysis.search.non_closure import NonClosure
 from analysis.search.requirements import measured_corrections, require_known, require_samples
@@ -46,7 +47,9 @@ _SAME = 0.1
 """Strengths closer than that are one to the refinement."""
 
 
-def limit(inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()) -> list[dict[str, Any]]:
+def limit(
+    inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()
+) -> tuple[InjectionLimit | FailedLimit, ...]:
     """Set limits on the signal samples by all rules, and write them; injections that are on disk are not made again.
 
     Parameters
@@ -58,8 +61,7 @@ def limit(inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()
 
     Returns
     -------
-    list of dict
-        "limits" of `results.json`.
+    tuple of InjectionLimit or FailedLimit
     """
     job = _Job.of(inputs, backend, signals)
     config = inputs.config
@@ -68,18 +70,23 @@ def limit(inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()
         found = job.run([task for point in points for task in job.tasks(point, point.strengths)])
         for _ in range(config.limits.refinements):
             found += job.run([task for point in points for task in job.tasks(point, _roots(point, found))])
-        documents, scans = [failed_document(job.shared.samples[name], reason) for name, reason in failed.items()], []
+        limits: list[InjectionLimit | FailedLimit] = [
+            failed_limit(job.shared.samples[name], reason) for name, reason in failed.items()
+        ]
+        scans = []
         finish = partial(_finish, job)
         for point in points:
             results = _of(point, found)
             blinded, sample = job.shared.search.blinded, job.shared.samples[point.signal]
-            documents += limit_documents(point, sample, results, blinded=blinded, finish=finish)
-            scans.append(scan_document(point, results))
-        job.save({"limits": documents, "injections": scans})
-    return documents
+            limits += injection_limits(point, sample, results, blinded=blinded, finish=finish)
+            scans.append(injection_scan(point, results))
+        job.save(LimitsFile(limits=tuple(limits), injections=tuple(scans)))
+    return tuple(limits)
 
 
-def sensitivity(inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()) -> list[dict[str, Any]]:
+def sensitivity(
+    inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()
+) -> tuple[Sensitivity | FailedSensitivity, ...]:
     """Search for signals that are hidden at a given inclusive significance, and compare with the search without them.
 
     Parameters
@@ -89,8 +96,7 @@ def sensitivity(inputs: SearchInputs, backend: Backend, *, signals: Sequence[str
 
     Returns
     -------
-    list of dict
-        "sensitivity" of `results.json`.
+    tuple of Sensitivity or FailedSensitivity
 
     Raises
     ------
@@ -111,12 +117,12 @@ def sensitivity(inputs: SearchInputs, backend: Backend, *, signals: Sequence[str
             strength = float(f"{strength_of_significance(point, inputs.config.limits.display_significance):.4g}")
             tasks += job.tasks(point, (0.0, strength), counted=True)
         found = job.run(tasks)
-        documents = [{"dataset": name, "curves": [], "reason": reason} for name, reason in failed.items()]
-        documents += [
-            sensitivity_document(point, _of(point, found), job.shared.samples[point.signal]) for point in points
-        ]
-        job.save({"sensitivity": documents})
-    return documents
+        sensitivities: tuple[Sensitivity | FailedSensitivity, ...] = (
+            *(FailedSensitivity(name, (), reason) for name, reason in failed.items()),
+            *(search_sensitivity(point, _of(point, found), job.shared.samples[point.signal]) for point in points),
+        )
+        job.save(LimitsFile(sensitivity=sensitivities))
+    return sensitivities
 
 
 @dataclass(frozen=True)
@@ -182,11 +188,10 @@ class _Job:
     def run(self, tasks: Sequence[Injection]) -> list[InjectionResult]:
         """Make the injections that are not on disk, and return all of them in order."""
         keys = [self.key(task) for task in tasks]
-        known = self.inputs.folder.load_records(_KIND, keys)
-        found = {key: InjectionResult.from_json(document) for key, document in known.items()}
+        found = self.inputs.folder.load_records(InjectionResult, _KIND, keys)
         left = [(key, task) for key, task in zip(keys, tasks, strict=True) if key not in found]
         for key, result in self._inject(left):
-            self.inputs.folder.save_record(_KIND, key, result.to_json())
+            self.inputs.folder.save_record(_KIND, key, result)
             found[key] = result
         return [found[key] for key in keys]
 
@@ -212,11 +217,11 @@ class _Job:
                 (FUNCTIONS, config.background.functions),
             ],
             corrections=self.shared.search.corrections.get(task.window.name),
-            task=task.to_json(),
+            task=to_json(task),
             bin_width=config.scan.bin_width,
         )
 
-    def save(self, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    def save(self, found: LimitsFile) -> None:
         """Write what was found beside what is there of the same search."""
         search = self.inputs.limits_fingerprint(self.shared.search.corrections)
         self.inputs.folder.save_limits(search, self.inputs.samples_fingerprints(), found)

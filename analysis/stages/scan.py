@@ -9,8 +9,10 @@ from typing import Any
 
 from analysis.compute import Backend
 from analysis.core.notebook import grid
-from analysis.results.documents import results_document
+from analysis.limits.values import LimitsFile
+from analysis.results.documents import plugin_documents, reported_window, software_versions
 from analysis.results.processed_events import unblinding_setting
+from analysis.results.values import Results
 from analysis.search.look_elsewhere import global_key, global_result
 from analysis.search.non_closure import Corrections, NonClosure
 from analysis.search.requirements import measured_corrections, require_samples
@@ -19,8 +21,9 @@ from analysis.search.seeds import join_seeds
 from analysis.search.values import WindowResult
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.signals import evaluate_signals
-from analysis.stages.validate import load_verdicts, with_verdicts
+from analysis.stages.validate import load_verdicts
 from analysis.statistics import GlobalResult
+from analysis.validation.values import WindowVerdict
 from analysis.validation.verdicts import corrections as measured_non_closure
 
 __all__ = ["ScanSummary", "scan"]
@@ -31,38 +34,38 @@ _log = logging.getLogger("cwola")
 
 @dataclass(frozen=True)
 class ScanSummary:
-    """What the scan found.
+    """Results of a scan.
 
     Attributes
     ----------
     results : tuple of WindowResult
         One per window, with its seeds joined.
-    global_result : GlobalResult
-    blinded : bool
-    trials : dict of str to int
-    signals : tuple of dict
-        What is left of the datasets of kind signal, as in `results.json`.
-    validation : tuple of dict
-        What signal-free samples say of the windows; without those that were not tested.
+    document : Results
+        As in `results.json`.
+    validation : tuple of WindowVerdict
+        Without windows that were not tested.
     notes : tuple of str
-        What is left out of the results, and how to get it back.
+        Limits that are left out of the results, and how to make them again.
     """
 
     results: tuple[WindowResult, ...]
-    global_result: GlobalResult
-    blinded: bool
-    trials: dict[str, int]
-    signals: tuple[dict[str, Any], ...] = ()
-    validation: tuple[dict[str, Any], ...] = ()
+    document: Results
+    validation: tuple[WindowVerdict, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def global_result(self) -> GlobalResult:
+        """Global p-value of the largest excess."""
+        return self.document.global_
+
     def __repr__(self) -> str:
-        return f"ScanSummary({len(self.results)} windows{', blinded' if self.blinded else ''}, {self.global_result})"
+        blinded = ", blinded" if self.document.blinded else ""
+        return f"ScanSummary({len(self.results)} windows{blinded}, {self.global_result})"
 
     def _repr_html_(self) -> str:
         names = list(dict.fromkeys(selection.name for result in self.results for selection in result.selections))
         rows = [[result.window.name, *_significances(result, names)] for result in self.results]
-        title = f"Significance z of {len(self.results)} windows{', blinded' if self.blinded else ''}"
+        title = f"Significance z of {len(self.results)} windows{', blinded' if self.document.blinded else ''}"
         return grid(title, ["Window [GeV]", *names], rows) + self.global_result._repr_html_()
 
 
@@ -107,25 +110,17 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
             )
         folder.save_config(config)
         results = _run_windows(inputs, backend, measured)
-        summary = _summarise(inputs, results, _global_result(inputs, backend, results))
-        document = results_document(
-            summary.results,
-            config_digest=config.digest(),
-            random_state=config.random_state,
-            processed=events.document,
-            trials=summary.trials,
-            blinded=summary.blinded,
-            global_result=summary.global_result,
-        )
-        document["windows"] = with_verdicts(document["windows"], verdicts)
+        joined = tuple(join_seeds(results.values()))
+        document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results))
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)
     with stage("signals"):
         signals = evaluate_signals(inputs, backend, {key: results[key] for key in keys})
-        limits, notes = _load_limits(inputs, measured)
-        folder.save_results({**document, "signals": signals, **limits}, keys, further)
-    return replace(summary, signals=tuple(signals), validation=tuple(verdicts), notes=notes)
+        known, notes = _load_limits(inputs, measured)
+        document = replace(document, signals=signals, limits=known.limits, sensitivity=known.sensitivity)
+        folder.save_results(document, keys, further)
+    return ScanSummary(joined, document, tuple(verdicts), notes)
 
 
 def _significances(result: WindowResult, names: Sequence[str]) -> list[float | None]:
@@ -135,14 +130,16 @@ def _significances(result: WindowResult, names: Sequence[str]) -> list[float | N
 
 def _load_limits(
     inputs: SearchInputs, corrections: Mapping[str, Mapping[str, NonClosure]]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Read limits that belong to this search, and say which others are left out of the results."""
+) -> tuple[LimitsFile, tuple[str, ...]]:
+    """Read limits that belong to this search, and name the others, which are left out of the results."""
     folder = inputs.folder
     found = folder.load_limits(inputs.limits_fingerprint(corrections), inputs.samples_fingerprints())
     known, notes = folder.load_injections(), []
-    for name, command in {"limits": "limit", "sensitivity": "inject"}.items():
-        stale = {item["dataset"] for item in known.get(name, [])} - {item["dataset"] for item in found.get(name, [])}
-        if stale:
+    for command, (stored, kept) in {
+        "limit": (known.limits, found.limits),
+        "inject": (known.sensitivity, found.sensitivity),
+    }.items():
+        if stale := {item.dataset for item in stored} - {item.dataset for item in kept}:
             notes.append(
                 f"What `cwola {command}` found for {', '.join(sorted(stale))} is of other events, settings, plugins, "
                 "corrections or code than this search, and is left out of results.json. Make it again: "
@@ -181,11 +178,31 @@ def _global_result(inputs: SearchInputs, backend: Backend, results: Mapping[str,
     return found
 
 
-def _summarise(inputs: SearchInputs, results: Mapping[str, WindowResult], total: GlobalResult) -> ScanSummary:
-    trials = {
-        "windows": len(inputs.regions.windows),
-        "selections": inputs.config.learning.n_selections,
-        "seeds": inputs.config.learning.n_seeds,
-        "total": n_trials(inputs.regions, inputs.config),
-    }
-    return ScanSummary(tuple(join_seeds(results.values())), total, inputs.blinded, trials)
+def _assemble(
+    inputs: SearchInputs,
+    windows: Sequence[WindowResult],
+    verdicts: Sequence[WindowVerdict],
+    total: GlobalResult,
+) -> Results:
+    """Assemble the content of `results.json`."""
+    events, config = inputs.events, inputs.config
+    judged = {verdict.window: verdict.summary for verdict in verdicts}
+    return Results(
+        config_digest=config.digest(),
+        versions=software_versions(),
+        plugins=plugin_documents(),
+        random_state=config.random_state,
+        inputs=events.inputs,
+        skipped_files=events.skipped_files,
+        cutflow=events.cutflow,
+        n_minus_one=events.n_minus_one,
+        trials={
+            "windows": len(inputs.regions.windows),
+            "selections": config.learning.n_selections,
+            "seeds": config.learning.n_seeds,
+            "total": n_trials(inputs.regions, config),
+        },
+        blinded=inputs.blinded,
+        windows=tuple(replace(reported_window(one), validation=judged.get(one.window.name)) for one in windows),
+        global_=total,
+    )

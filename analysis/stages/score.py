@@ -145,8 +145,8 @@ def _summarise(
     scored: Sequence[ScoredEvents],
 ) -> ScoreSummary:
     record = events.records[_NAME]
-    recorded = record["sum_of_weights"] is not None
-    generated = float(record["sum_of_weights"] if recorded else record["cutflow"]["all"]["weight"])
+    recorded = record.sum_of_weights is not None
+    generated = record.cutflow["all"].weight if record.sum_of_weights is None else record.sum_of_weights
     selections: list[ScoredSelection] = []
     for classifier, one in zip(classifiers, scored, strict=True):
         counts = window_counts(table, classifier.window, one.passes)
@@ -171,9 +171,9 @@ def _require_untrained(events: ProcessedEvents, models: Path) -> None:
     inputs: list[dict[str, Any]] = manifest.get("inputs", [])
     trained = {item["uuid"]: item for item in inputs if item["kind"] != "signal"}
     for file in events.inputs:
-        if (item := trained.get(file["uuid"])) is not None:
+        if (item := trained.get(file.uuid)) is not None:
             msg = (
-                f"{file['file']} was used in the search itself, as dataset {item['dataset']} of kind {item['kind']}: "
+                f"{file.file} was used in the search itself, as dataset {item['dataset']} of kind {item['kind']}: "
                 f"models that saw an event must not score it. Its out-of-fold scores are in {models}; `cwola select` "
                 "lists them."
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from analysis.compute import Backend, track
 from analysis.core.fingerprint import fingerprint
@@ -15,6 +14,7 @@ from analysis.results.processed_events import ProcessedEvents
 from analysis.search.classifiers import Classifier, load_classifiers
 from analysis.search.values import WindowResult
 from analysis.signals.points import RULE, PointResult, PointTask, evaluate_point
+from analysis.signals.values import SignalResult
 from analysis.signals.yields import SignalSample, weight_columns
 from analysis.stages.inputs import SearchInputs
 
@@ -23,7 +23,7 @@ __all__ = ["evaluate_signals", "searched_too", "signal_sample"]
 
 def evaluate_signals(
     inputs: SearchInputs, backend: Backend, windows: Mapping[str, WindowResult]
-) -> list[dict[str, Any]]:
+) -> tuple[SignalResult, ...]:
     """Count and limit all datasets of kind signal, and write their workspaces and spectra.
 
     Parameters
@@ -36,8 +36,7 @@ def evaluate_signals(
 
     Returns
     -------
-    list of dict
-        "signals" of `results.json`.
+    tuple of SignalResult
     """
     folder, signals = inputs.folder, inputs.signals
     key = _key(inputs, list(windows))
@@ -47,40 +46,40 @@ def evaluate_signals(
     try:
         classifiers = load_classifiers(folder.path)[1] if signals else []
     except ResultsError as error:
-        documents = [_failed(dataset, str(error)) for dataset in signals.values()]
-        folder.save_signals(key, documents)
-        return documents
-    documents, found = _evaluate(inputs, backend, windows, classifiers)
+        failed = tuple(_failed(dataset, str(error)) for dataset in signals.values())
+        folder.save_signals(key, failed)
+        return failed
+    results, found = _evaluate(inputs, backend, windows, classifiers)
     workspaces = {name: point.workspaces for name, point in found.items()}
-    folder.save_signals(key, documents, workspaces, {name: point.spectra for name, point in found.items()})
-    return documents
+    folder.save_signals(key, results, workspaces, {name: point.spectra for name, point in found.items()})
+    return results
 
 
 def _evaluate(
     inputs: SearchInputs, backend: Backend, windows: Mapping[str, WindowResult], classifiers: list[Classifier]
-) -> tuple[list[dict[str, Any]], dict[str, PointResult]]:
+) -> tuple[tuple[SignalResult, ...], dict[str, PointResult]]:
     events, signals = inputs.events, inputs.signals
     results = {result.window.name: result for result in windows.values()}
-    documents, tasks = {}, []
+    evaluated, tasks = {}, []
     for name, dataset in signals.items():
         if (reason := searched_too(events, name)) is not None:
-            documents[name] = _failed(dataset, reason)
+            evaluated[name] = _failed(dataset, reason)
             continue
         sample = signal_sample(inputs, name)
         chosen = tuple(results[one.window.name] for one in classifiers)
-        tasks.append(PointTask(sample, tuple(classifiers), chosen, inputs.config, inputs.blinded))
+        tasks.append(PointTask(sample, tuple(classifiers), chosen, inputs.config))
     scored = backend.map(evaluate_point, tasks)
     found = {}
     for index, point in track(scored, total=len(tasks), description="Scoring signals"):
         name = tasks[index].sample.name
-        documents[name], found[name] = point.document, point
-    return [documents[name] for name in signals], found
+        evaluated[name], found[name] = point.result, point
+    return tuple(evaluated[name] for name in signals), found
 
 
 def searched_too(events: ProcessedEvents, name: str) -> str | None:
     """Say why a signal sample cannot be used where one of its files is searched as well; None where none is."""
-    trained = {file["uuid"]: file["dataset"] for file in events.inputs if events.datasets[file["dataset"]].is_observed}
-    shared = [trained[file["uuid"]] for file in events.records[name]["files"] if file["uuid"] in trained]
+    trained = {file.uuid: file.dataset for file in events.inputs if events.datasets[file.dataset].is_observed}
+    shared = [trained[file.uuid] for file in events.records[name].files if file.uuid in trained]
     if not shared:
         return None
     return f"its file is searched as dataset {shared[0]}: models that saw an event must not score it."
@@ -91,9 +90,9 @@ def signal_sample(inputs: SearchInputs, name: str) -> SignalSample:
     events, folder, dataset = inputs.events, inputs.folder, inputs.signals[name]
     systematics = events.systematics_of(name)
     tables: dict[str, EventTable] = {NOMINAL: events.read_signal(name, folder, weight_columns(systematics))}
-    for variation in events.records[name].get("variations", []):
+    for variation in events.records[name].variations:
         tables[variation] = events.read_variation(name, variation, folder)
-    total = events.records[name]["sum_of_weights"]
+    total = events.records[name].sum_of_weights
     return SignalSample(
         name,
         dataset.masses,
@@ -106,18 +105,18 @@ def signal_sample(inputs: SearchInputs, name: str) -> SignalSample:
     )
 
 
-def _failed(dataset: Dataset, reason: str) -> dict[str, Any]:
-    return {
-        "dataset": dataset.name,
-        "masses": dict(dataset.masses),
-        "rule": RULE,
-        "normalised": dataset.is_normalised,
-        "xsec_pb": dataset.xsec_pb,
-        "lumi_ifb": dataset.lumi_ifb,
-        "selections": [],
-        "yields": [],
-        "reason": reason,
-    }
+def _failed(dataset: Dataset, reason: str) -> SignalResult:
+    return SignalResult(
+        dataset=dataset.name,
+        masses=dict(dataset.masses),
+        rule=RULE,
+        normalised=dataset.is_normalised,
+        xsec_pb=dataset.xsec_pb,
+        lumi_ifb=dataset.lumi_ifb,
+        selections=(),
+        yields=(),
+        reason=reason,
+    )
 
 
 def _key(inputs: SearchInputs, windows: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,16 +19,15 @@ from analysis.search.requirements import require_known
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.validation import SOURCES, Draw, Pools, Source, find_sources, plan_draws, run_draws
 from analysis.validation.rapidity import band_limit
-from analysis.validation.verdicts import window_verdict
+from analysis.validation.values import WindowVerdict
+from analysis.validation.verdicts import AFTER, BEFORE, window_verdict
 
-__all__ = ["load_verdicts", "run_validation", "summarised", "validate", "with_verdicts"]
+__all__ = ["load_verdicts", "run_validation", "validate"]
 
 _log = logging.getLogger("cwola")
 
-BEFORE, AFTER = "before-scan", "after-scan"
 
-
-def validate(inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] | None = None) -> list[dict[str, Any]]:
+def validate(inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] | None = None) -> list[WindowVerdict]:
     """Test all windows on signal-free samples; see `analysis.stages.validate.run_validation`.
 
     Raises
@@ -44,7 +43,7 @@ def validate(inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] |
 
 def run_validation(
     inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
+) -> list[WindowVerdict]:
     """Search the samples that are not on disk yet, and judge all windows.
 
     Parameters
@@ -57,8 +56,8 @@ def run_validation(
 
     Returns
     -------
-    list of dict
-        One verdict a window, of all records that are there; see `analysis.validation.verdicts`.
+    list of WindowVerdict
+        One per window, from all records on disk; see `analysis.validation.verdicts`.
 
     Raises
     ------
@@ -79,22 +78,22 @@ def run_validation(
             record["decided"] = decided[draw.window.name]
             folder.save_validation(_file(draw), keys[_file(draw)], record)
             _log.info("%s, draw %d, window %s: %s", draw.source.name, draw.number, draw.window.name, record["status"])
-    documents = load_verdicts(inputs)
-    folder.save_verdicts(documents)
-    return documents
+    verdicts = load_verdicts(inputs)
+    folder.save_verdicts(verdicts)
+    return verdicts
 
 
-def load_verdicts(inputs: SearchInputs) -> list[dict[str, Any]]:
+def load_verdicts(inputs: SearchInputs) -> list[WindowVerdict]:
     """Judge the windows by the records on disk that belong to these events, this configuration and this code.
 
     Returns
     -------
-    list of dict
-        As `run_validation`; without the windows of which there is no record.
+    list of WindowVerdict
+        As `run_validation`; without windows that have no record.
     """
     key = _keys(inputs)
     drift = [source.name for source in SOURCES if source.keeps_drift]
-    documents = []
+    verdicts = []
     for window in inputs.regions.windows:
         records = [
             record
@@ -103,25 +102,9 @@ def load_verdicts(inputs: SearchInputs) -> list[dict[str, Any]]:
         ]
         if records:
             before = all(record["decided"] == BEFORE for record in records)
-            verdict = window_verdict(window.name, records, drift, inputs.config.validation)
-            documents.append(verdict | {"decided": BEFORE if before else AFTER})
-    return documents
-
-
-def with_verdicts(windows: Sequence[Mapping[str, Any]], verdicts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Put verdicts into "windows" of `results.json`; windows without one stay as they are."""
-    known = {one["window"]: summarised(one) for one in verdicts}
-    names = [f"{window['signal'][0]:g}-{window['signal'][1]:g}" for window in windows]
-    return [
-        {**window, **({"validation": known[name]} if name in known else {})}
-        for name, window in zip(names, windows, strict=True)
-    ]
-
-
-def summarised(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the numbers of single sources, which are in `validation.json`."""
-    sources = {one["source"]: one["verdict"] for one in verdict["sources"]}
-    return {key: verdict[key] for key in ("verdict", "reason", "flags", "decided", "combined")} | {"sources": sources}
+            decided = BEFORE if before else AFTER
+            verdicts.append(window_verdict(window.name, records, drift, inputs.config.validation, decided=decided))
+    return verdicts
 
 
 def _require_band(config: SearchConfig) -> None:

@@ -11,17 +11,23 @@ all sources where one alone decides (Bonferroni).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from analysis.config.validation import ValidationConfig
+from analysis.search.non_closure import NonClosure
 from analysis.statistics.averages import combine
+from analysis.validation.values import CombinedShift, Flatness, SourceSelection, SourceVerdict, WindowVerdict
 
-__all__ = ["NOT_TESTABLE", "NOT_VALID", "VALID", "corrections", "window_verdict"]
+__all__ = ["AFTER", "BEFORE", "NOT_TESTABLE", "NOT_VALID", "VALID", "corrections", "window_verdict"]
 
 VALID, NOT_VALID, NOT_TESTABLE = "valid", "not valid", "not testable"
+
+BEFORE, AFTER = "before-scan", "after-scan"
+"""Whether a verdict was reached before the window was searched."""
 
 Record = Mapping[str, Any]
 
@@ -36,8 +42,8 @@ _FLAT = 0.01
 
 
 def window_verdict(
-    window: str, records: Sequence[Record], drift: Iterable[str], settings: ValidationConfig
-) -> dict[str, Any]:
+    window: str, records: Sequence[Record], drift: Iterable[str], settings: ValidationConfig, *, decided: str = BEFORE
+) -> WindowVerdict:
     """Judge one window.
 
     Parameters
@@ -48,99 +54,99 @@ def window_verdict(
     drift : iterable of str
         Sources whose features depend on m_jj as in real background.
     settings : ValidationConfig
+    decided : str
+        "before-scan" or "after-scan".
 
     Returns
     -------
-    dict
-        "verdict", "reason", "flags", "combined" (non-closure and shift of each selection over the sources that keep the
-        drift), "sources" (verdict, reason, flags and selections of each) and "max_shift", as it was set; JSON-ready.
+    WindowVerdict
     """
     drift = set(drift)
     names = dict.fromkeys(record["source"] for record in records)
-    sources = [
+    judged = [
         _source(name, [one for one in records if one["source"] == name], name in drift, settings) for name in names
     ]
-    tested = [one for one in sources if one["keeps_drift"] and one["verdict"] != NOT_TESTABLE]
+    sources = [one.verdict for one in judged]
+    tested = [source for source in sources if source.keeps_drift and source.verdict != NOT_TESTABLE]
     combined = _combined(tested)
     wrong, flags = _judge_shifts(combined, settings)
     flags += _alone(tested, settings, of_sources=1) if not wrong else []
     # What one source alone has established decides, unless the others outweigh it.
-    if not wrong and any(one["shift"] is not None and abs(one["shift"]) > settings.max_shift for one in combined):
+    if not wrong and any(one.shift is not None and abs(one.shift) > settings.max_shift for one in combined):
         wrong = _alone(tested, settings, of_sources=len(tested))
-    flags += [f"{one['source']}: {text}" for one in sources for text in one.pop("notable")]
-    wrong += [f"{one['source']}: {text}" for one in sources for text in one.pop("broken")]
+    flags += [f"{one.verdict.source}: {text}" for one in judged for text in one.notable]
+    wrong += [f"{one.verdict.source}: {text}" for one in judged for text in one.broken]
     verdict, reason = VALID, "no shift is established, and the chain works"
     if wrong:
         verdict, reason = NOT_VALID, "; ".join(wrong)
     elif not tested:
-        verdict, reason = NOT_TESTABLE, "; ".join(f"{one['source']}: {one['reason']}" for one in sources)
-    return {
-        "window": window,
-        "verdict": verdict,
-        "reason": reason,
-        "flags": flags,
-        "combined": combined,
-        "sources": sources,
-        "max_shift": settings.max_shift,
-    }
+        verdict, reason = NOT_TESTABLE, "; ".join(f"{source.source}: {source.reason}" for source in sources)
+    return WindowVerdict(
+        window=window,
+        verdict=verdict,
+        reason=reason,
+        flags=tuple(flags),
+        combined=tuple(combined),
+        sources=tuple(sources),
+        max_shift=settings.max_shift,
+        decided=decided,
+    )
 
 
-def corrections(documents: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, tuple[float, float]]]:
-    """Collect the measured non-closure, for what corrects with it.
+def corrections(verdicts: Iterable[WindowVerdict]) -> dict[str, dict[str, NonClosure]]:
+    """Collect the measured non-closure by window and selection, combined over sources.
 
-    Parameters
-    ----------
-    documents : iterable of mapping
-        From `window_verdict`, as in `validation.json`.
-
-    Returns
-    -------
-    dict of window name to dict of selection name to (delta, error)
-        Relative to the background, combined over sources; windows that were not tested are empty.
+    Windows that were not tested are empty.
     """
     return {
-        one["window"]: {item["name"]: (item["delta"], item["delta_error"]) for item in one["combined"]}
-        for one in documents
+        verdict.window: {shift.name: NonClosure(shift.delta, shift.delta_error) for shift in verdict.combined}
+        for verdict in verdicts
     }
 
 
-def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: ValidationConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Judged:
+    """Verdict of a source, with the texts that decide, and that flag, the window."""
+
+    verdict: SourceVerdict
+    broken: tuple[str, ...] = ()
+    notable: tuple[str, ...] = ()
+
+
+def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: ValidationConfig) -> _Judged:
     tested = [one for one in records if one["status"] == "tested"]
-    document: dict[str, Any] = {
-        "source": name,
-        "keeps_drift": keeps_drift,
-        "verdict": NOT_TESTABLE,
-        "reason": next((one["reason"] for one in records if one["reason"]), None),
-        "flags": [],
-        "broken": [],
-        "notable": [],
-        "draws": len(tested),
-        "notes": list(dict.fromkeys(note for one in tested[:1] for note in one["notes"])),
-        "fit_range": tested[0]["fit_range"] if tested else None,
-        "selections": [],
-    }
     failed = [one for one in records if one["status"] == "failed"]
+    untested = SourceVerdict(
+        source=name,
+        keeps_drift=keeps_drift,
+        verdict=NOT_TESTABLE,
+        reason=next((one["reason"] for one in records if one["reason"]), None),
+        draws=len(tested),
+        notes=tuple(dict.fromkeys(note for one in tested[:1] for note in one["notes"])),
+        fit_range=tuple(tested[0]["fit_range"]) if tested else None,
+        selections=(),
+    )
     if not tested:
         if failed and not _is_small(failed[0]):
-            document |= {"verdict": NOT_VALID, "broken": [f"the search fails: {failed[0]['reason']}"]}
-        return document
+            broken = (f"the search fails: {failed[0]['reason']}",)
+            return _Judged(replace(untested, verdict=NOT_VALID), broken)
+        return _Judged(untested)
     names = dict.fromkeys(one["name"] for record in tested for one in record["selections"])
     found = [_selection(selection, tested) for selection in names]
-    broken, flags = _judge_fits(found, tested[0], settings)
+    broken_fits, flags = _judge_fits(found, tested[0], settings)
     flags += _flat_flags(found)
     if not keeps_drift:
-        broken += _judge_null(found)
+        broken_fits += _judge_null(found)
     shifted, unclear = _judge_shifts(found, settings) if keeps_drift else ([], [])
-    wrong = broken + shifted
-    document |= {
-        "verdict": NOT_VALID if wrong else VALID,
-        "reason": "; ".join(wrong) or None,
-        "flags": unclear + flags,
-        "broken": broken,
-        "notable": flags,
-        "selections": found,
-    }
-    return document
+    wrong = broken_fits + shifted
+    verdict = replace(
+        untested,
+        verdict=NOT_VALID if wrong else VALID,
+        reason="; ".join(wrong) or None,
+        flags=(*unclear, *flags),
+        selections=tuple(found),
+    )
+    return _Judged(verdict, tuple(broken_fits), tuple(flags))
 
 
 def _is_small(record: Record) -> bool:
@@ -148,36 +154,44 @@ def _is_small(record: Record) -> bool:
     return events is not None and needed is not None and events < _FEW * needed
 
 
-def _selection(name: str, records: Sequence[Record]) -> dict[str, Any]:
+def _selection(name: str, records: Sequence[Record]) -> SourceSelection:
     """Average one selection over the draws."""
     all_draws = [one for record in records for one in record["selections"] if one["name"] == name]
     found = [one for one in all_draws if one["delta"] is not None]
-    document: dict[str, Any] = {
-        "name": name,
-        "draws": len(found),
-        "failures": [one["reason"] for one in all_draws if one["delta"] is None],
-        "calibrated": all(one["calibrated"] for one in found),
-        **dict.fromkeys(("z", "z_error", "z_width", "delta", "delta_error", "shift", "shift_error")),
-        **dict.fromkeys(
-            ("search_background", "search_error", "search_spread", "background", "fit_p", "flatness", "non_closure")
-        ),
-    }
+    average = SourceSelection(
+        name=name,
+        draws=len(found),
+        failures=tuple(one["reason"] for one in all_draws if one["delta"] is None),
+        calibrated=all(one["calibrated"] for one in found),
+        z=None,
+        z_error=None,
+    )
     if not found:
-        return document
+        return average
     overlap = float(records[0]["overlap"])
     own, shared = _mean(found, "own_variance"), _mean(found, "shared_variance")
     _, delta_error = _averaged([one["delta"] for one in found], own, shared, overlap)
     # Not the mean of the ratios, which is biased where backgrounds are small.
     delta = _mean(found, "n") / _mean(found, "background") - 1
-    document |= {"delta": delta, "delta_error": delta_error, "background": _mean(found, "background")}
+    further: dict[str, Any] = {}
     z = [one["z"] for one in found if one["z"] is not None]
     if z:
-        document["z"], document["z_error"] = _averaged(z, 1.0, shared / own, overlap)
-        document["z_width"] = float(np.std(z, ddof=1)) if len(z) > 1 else None
+        further["z"], further["z_error"] = _averaged(z, 1.0, shared / own, overlap)
+        further["z_width"] = float(np.std(z, ddof=1)) if len(z) > 1 else None
     fits = [one["fit_p"] for one in found if one["fit_p"] is not None]
-    document["fit_p"] = _combined_p(fits)
-    document |= _searched(found, delta, delta_error) | _flatness(found)
-    return document
+    known = [one for one in found if one["search_background"] is not None]
+    if known:
+        size = _Size(*(_mean(known, f"search_{key}") for key in ("background", "error", "spread")))
+        further |= _at_size(size, delta, delta_error)
+    return replace(
+        average,
+        delta=delta,
+        delta_error=delta_error,
+        background=_mean(found, "background"),
+        fit_p=_combined_p(fits),
+        **further,
+        **_flatness(found),
+    )
 
 
 def _mean(found: Sequence[Record], key: str) -> float:
@@ -200,16 +214,22 @@ def _combined_p(values: Sequence[float]) -> float | None:
     return float(values[0]) if len(values) == 1 else min(1.0, 2 * float(np.median(values)))
 
 
-def _searched(found: Sequence[Record], delta: float, delta_error: float) -> dict[str, Any]:
-    known = [one for one in found if one["search_background"] is not None]
-    if not known:
-        return {}
-    b, spread = _mean(known, "search_background"), _mean(known, "search_spread")
-    scale = b / spread
+@dataclass(frozen=True)
+class _Size:
+    """Background of the search, its error, and the standard deviation of n - b, events."""
+
+    background: float
+    error: float
+    spread: float
+
+
+def _at_size(size: _Size, delta: float, delta_error: float) -> dict[str, Any]:
+    """Return the attributes of a shift at the size of the search."""
+    scale = size.background / size.spread
     return {
-        "search_background": b,
-        "search_error": _mean(known, "search_error"),
-        "search_spread": spread,
+        "search_background": size.background,
+        "search_error": size.error,
+        "search_spread": size.spread,
         "shift": delta * scale,
         "shift_error": delta_error * scale,
     }
@@ -218,57 +238,66 @@ def _searched(found: Sequence[Record], delta: float, delta_error: float) -> dict
 def _flatness(found: Sequence[Record]) -> dict[str, Any]:
     flat = [one["flatness"] for one in found if one["flatness"] is not None]
     closures = [one["efficiency_non_closure"] for one in found if one["efficiency_non_closure"] is not None]
-    document: dict[str, Any] = {}
+    further: dict[str, Any] = {}
     if flat:
         chi2, ndof = (float(np.mean([one[key] for one in flat])) for key in ("chi2", "ndof"))
         p = _combined_p([float(stats.chi2.sf(one["chi2"], one["ndof"])) if one["ndof"] else 1.0 for one in flat])
-        document["flatness"] = {"chi2": chi2, "ndof": ndof, "p": p}
+        further["flatness"] = Flatness(chi2, ndof, 1.0 if p is None else p)
     if closures:
-        document["non_closure"] = [float(value) for value in np.mean(closures, axis=0)]
-    return document
+        further["non_closure"] = tuple(float(value) for value in np.mean(closures, axis=0))
+    return further
 
 
-def _combined(sources: Sequence[Record]) -> list[dict[str, Any]]:
+def _combined(sources: Sequence[SourceVerdict]) -> list[CombinedShift]:
     """Average the non-closure of each selection over sources."""
-    names = dict.fromkeys(one["name"] for source in sources for one in source["selections"])
-    combined = []
-    for name in names:
-        found = [
-            one
-            for source in sources
-            for one in source["selections"]
-            if one["name"] == name and one["delta"] is not None and one["delta_error"] > 0
-        ]
-        if not found:
-            continue
-        mean = combine([one["delta"] for one in found], [one["delta_error"] for one in found])
-        document: dict[str, Any] = {
-            "name": name,
-            "delta": mean.value,
-            "delta_error": mean.error,
-            "chi2": mean.chi2,
-            "n_sources": len(found),
-            **dict.fromkeys(("search_background", "search_error", "search_spread", "shift", "shift_error")),
-        }
-        combined.append(document | _searched(found, mean.value, mean.error))
-    return combined
+    names = dict.fromkeys(selection.name for source in sources for selection in source.selections)
+    return [shift for name in names if (shift := _combined_shift(name, sources)) is not None]
 
 
-def _alone(sources: Sequence[Record], settings: ValidationConfig, *, of_sources: int) -> list[str]:
-    """Say which shifts single sources establish, if so many are looked at."""
-    found = {one["source"]: _judge_shifts(one["selections"], settings, of_sources)[0] for one in sources}
+def _combined_shift(name: str, sources: Sequence[SourceVerdict]) -> CombinedShift | None:
+    found = [
+        (selection, selection.delta, selection.delta_error)
+        for source in sources
+        for selection in source.selections
+        if selection.name == name
+        and selection.delta is not None
+        and selection.delta_error is not None
+        and selection.delta_error > 0
+    ]
+    if not found:
+        return None
+    mean = combine([delta for _, delta, _ in found], [error for *_, error in found])
+    sizes = [
+        (one.search_background, one.search_error, one.search_spread)
+        for one, *_ in found
+        if one.search_background is not None
+    ]
+    further: dict[str, Any] = {"shift": None, "shift_error": None}
+    if sizes:
+        size = _Size(*(float(np.mean(column)) for column in zip(*sizes, strict=True)))
+        further = _at_size(size, mean.value, mean.error)
+    return CombinedShift(
+        name=name, delta=mean.value, delta_error=mean.error, chi2=mean.chi2, n_sources=len(found), **further
+    )
+
+
+def _alone(sources: Sequence[SourceVerdict], settings: ValidationConfig, *, of_sources: int) -> list[str]:
+    """Name the shifts that single sources establish, if so many are looked at."""
+    found = {source.source: _judge_shifts(source.selections, settings, of_sources)[0] for source in sources}
     return [f"{source}: {text}" for source, texts in found.items() for text in texts]
 
 
 def _judge_shifts(
-    found: Sequence[Record], settings: ValidationConfig, of_sources: int = 1
+    found: Sequence[SourceSelection | CombinedShift], settings: ValidationConfig, of_sources: int = 1
 ) -> tuple[list[str], list[str]]:
     """Say which shifts are too large: those that are established, and those that are not."""
-    known = [one for one in found if one["shift"] is not None]
+    known = [
+        (one.name, one.shift, one.shift_error) for one in found if one.shift is not None and one.shift_error is not None
+    ]
     limit = _sigmas(settings.established, len(known) * of_sources)
-    large = [one for one in known if abs(one["shift"]) > settings.max_shift]
-    texts = [f"{one['name']} {one['shift']:+.1f} ± {one['shift_error']:.1f}" for one in large]
-    is_sure = [abs(one["shift"]) > limit * one["shift_error"] for one in large]
+    large = [one for one in known if abs(one[1]) > settings.max_shift]
+    texts = [f"{name} {shift:+.1f} ± {error:.1f}" for name, shift, error in large]
+    is_sure = [abs(shift) > limit * error for _, shift, error in large]
     sure = ", ".join(text for text, established in zip(texts, is_sure, strict=True) if established)
     unsure = ", ".join(text for text, established in zip(texts, is_sure, strict=True) if not established)
     wrong = [f"shift of z larger than {settings.max_shift:g}: {sure}"] if sure else []
@@ -281,14 +310,16 @@ def _sigmas(one: float, looks: int) -> float:
     return float(stats.norm.isf(stats.norm.sf(one) / max(looks, 1)))
 
 
-def _judge_fits(found: Sequence[Record], record: Record, settings: ValidationConfig) -> tuple[list[str], list[str]]:
+def _judge_fits(
+    found: Sequence[SourceSelection], record: Record, settings: ValidationConfig
+) -> tuple[list[str], list[str]]:
     broken: list[str] = []
     flags: list[str] = []
     for one in found:
-        if one["failures"]:
-            text = f"{one['name']}: {len(one['failures'])} fits fail: {one['failures'][0]}"
-            (flags if one["draws"] or _is_small(record) else broken).append(text)
-    known = {one["name"]: one["fit_p"] for one in found if one["fit_p"] is not None}
+        if one.failures:
+            text = f"{one.name}: {len(one.failures)} fits fail: {one.failures[0]}"
+            (flags if one.draws or _is_small(record) else broken).append(text)
+    known = {one.name: one.fit_p for one in found if one.fit_p is not None}
     if known:
         worst = min(known, key=lambda name: known[name])
         p = min(1.0, known[worst] * len(known))
@@ -297,23 +328,23 @@ def _judge_fits(found: Sequence[Record], record: Record, settings: ValidationCon
     return broken, flags
 
 
-def _judge_null(found: Sequence[Record]) -> list[str]:
-    """Say where z is no unit Gaussian, at three standard deviations for all selections together."""
-    usable = [one for one in found if one["z"] is not None and one["calibrated"]]
+def _judge_null(found: Sequence[SourceSelection]) -> list[str]:
+    """Name selections whose z is not standard normal, at three standard deviations for all of them together."""
+    usable = [(one, one.z) for one in found if one.z is not None and one.calibrated]
     if not usable:
         return []
     limit = _sigmas(_NULL_SIGMAS, len(usable))
     p = stats.norm.sf(limit)
     wrong = []
-    for one in usable:
-        n = one["draws"]
-        if abs(one["z"]) > limit / n**0.5:
-            wrong.append(f"{one['name']}: mean z {one['z']:+.2f} ± {n**-0.5:.2f} where it must be 0")
-        if n > 1 and not stats.chi2.isf(1 - p, n - 1) <= one["z_width"] ** 2 * (n - 1) <= stats.chi2.isf(p, n - 1):
-            wrong.append(f"{one['name']}: width of z {one['z_width']:.2f} ± {(2 * (n - 1)) ** -0.5:.2f}, not 1")
+    for one, z in usable:
+        n, width = one.draws, one.z_width
+        if abs(z) > limit / n**0.5:
+            wrong.append(f"{one.name}: mean z {z:+.2f} ± {n**-0.5:.2f} where it must be 0")
+        if width is not None and not stats.chi2.isf(1 - p, n - 1) <= width**2 * (n - 1) <= stats.chi2.isf(p, n - 1):
+            wrong.append(f"{one.name}: width of z {width:.2f} ± {(2 * (n - 1)) ** -0.5:.2f}, not 1")
     return wrong
 
 
-def _flat_flags(found: Sequence[Record]) -> list[str]:
-    names = [one["name"] for one in found if one["flatness"] is not None and one["flatness"]["p"] < _FLAT]
+def _flat_flags(found: Sequence[SourceSelection]) -> list[str]:
+    names = [one.name for one in found if one.flatness is not None and one.flatness.p < _FLAT]
     return [f"the efficiency depends on m_jj: {', '.join(names)}"] if names else []

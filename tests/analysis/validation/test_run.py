@@ -317,5 +317,5 @@ def test_a_drift_makes_cwola_not_valid_and_leaves_salad_valid() -> None:
     assert "shift of z" in verdicts["cwola"].reason
     assert verdicts["salad"].verdict == VALID
     measured = {method: corrections([one])["3300-3700"]["eff_0.2"] for method, one in verdicts.items()}
-    assert measured["cwola"][0] > 4 * measured["cwola"][1]
-    assert abs(measured["salad"][0]) < 3 * measured["salad"][1]
+    assert measured["cwola"].delta > 4 * measured["cwola"].error
+    assert abs(measured["salad"].delta) < 3 * measured["salad"].error

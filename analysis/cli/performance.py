@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analysis.cli.fit import parse_interval
 from analysis.cli.shared import open_results, options, resolve_config
+
+if TYPE_CHECKING:
+    from analysis.results.values import FeatureGain, GainScan, WeightGain
 
 __all__ = ["performance"]
 
@@ -75,32 +77,36 @@ def performance(
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
         inputs = SearchInputs(load_events(folder), config, folder)
-        document = measure_performance(inputs, backend, wanted, signals=signals)
-        figures = plot(folder, config, backend, only=figure_kinds(document))
-    for one in document["scans"]:
-        _print(one)
+        gains = measure_performance(inputs, backend, wanted, signals=signals)
+        figures = plot(folder, config, backend, only=figure_kinds(gains))
+    for scan in gains:
+        _print(scan)
     click.echo(f"Numbers in {output / 'performance.json'}, {len(figures)} files in {folder.plots}")
 
 
-def _print(one: Mapping[str, Any]) -> None:
+def _print(scan: GainScan) -> None:
     from rich import box
     from rich.table import Table
 
     from analysis.cli.console import open_console
 
-    low, high = one["window"]["signal"]
-    trainings = "one training" if one["trainings"] == 1 else f"mean of {one['trainings']} trainings"
-    title = f"{one['signal']} in {low:g}-{high:g} GeV, {trainings}"
+    low, high = scan.window.signal
+    trainings = "one training" if scan.trainings == 1 else f"mean of {scan.trainings} trainings"
+    title = f"{scan.signal} in {low:g}-{high:g} GeV, {trainings}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Classifier")
-    for efficiency in one["background_efficiencies"]:
+    for efficiency in scan.background_efficiencies:
         table.add_column(f"SIC at {efficiency:g}", justify="right")
     table.add_column("AUC", justify="right")
     table.add_column("Window against sidebands", justify="right")
-    named = [(f"sa_cwola, λ = {item['weight']:g}", item) for item in one["simulation_weight"]]
-    named += [(" ".join(filter(None, (item["use"], item["feature"]))), item) for item in one["subsets"]]
-    for name, item in named:
-        sic = [f"{sum(column) / len(column):.2f}" for column in zip(*item["sic"], strict=True)]
-        areas = [f"{sum(item[key]) / len(item[key]):.3f}" for key in ("auc", "window_sideband_auc")]
-        table.add_row(name, *sic, *areas)
+    for weighed in scan.simulation_weight:
+        table.add_row(f"sa_cwola, λ = {weighed.weight:g}", *_means(weighed))
+    for subset in scan.subsets:
+        table.add_row(" ".join(filter(None, (subset.use, subset.feature))), *_means(subset))
     open_console().print(table)
+
+
+def _means(gain: WeightGain | FeatureGain) -> list[str]:
+    sic = [f"{sum(column) / len(column):.2f}" for column in zip(*gain.sic, strict=True)]
+    areas = [f"{sum(column) / len(column):.3f}" for column in (gain.auc, gain.window_sideband_auc)]
+    return [*sic, *areas]

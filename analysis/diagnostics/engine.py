@@ -1,4 +1,7 @@
-"""All diagnostics of all windows, one task a window. To add a section, write its function and name it in `SECTIONS`."""
+"""All diagnostics of all windows, one task a window.
+
+To add a section, write its function, name it in `SECTIONS`, and add a field of that name to `DiagnosedWindow`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,15 @@ from analysis.diagnostics.features import features
 from analysis.diagnostics.importance import importance
 from analysis.diagnostics.masses import masses
 from analysis.diagnostics.performance import performance
+from analysis.diagnostics.sections import (
+    DiagnosedWindow,
+    EnsembleSection,
+    FeaturesSection,
+    ImportanceSection,
+    MassesSection,
+    PerformanceSection,
+    SculptingSection,
+)
 from analysis.diagnostics.shapes import sculpting
 from analysis.diagnostics.values import ScoredWindow
 from analysis.regions import Interval
@@ -24,7 +36,9 @@ from analysis.search.values import SearchData, WindowResult
 
 __all__ = ["SECTIONS", "diagnose_window", "diagnose_windows"]
 
-SECTIONS: dict[str, Callable[[ScoredWindow], dict[str, Any] | None]] = {
+Section = FeaturesSection | MassesSection | SculptingSection | PerformanceSection | EnsembleSection | ImportanceSection
+
+SECTIONS: dict[str, Callable[[ScoredWindow], Section | None]] = {
     "features": features,
     "masses": masses,
     "sculpting": sculpting,
@@ -32,7 +46,7 @@ SECTIONS: dict[str, Callable[[ScoredWindow], dict[str, Any] | None]] = {
     "ensemble": ensemble,
     "importance": importance,
 }
-"""Each gives a JSON-ready document of a window, or None where there is nothing to say."""
+"""By field of `DiagnosedWindow`; each returns None where it has no content."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,7 @@ def diagnose_windows(
     backend: Backend,
     *,
     random_state: int,
-) -> list[dict[str, Any]]:
+) -> list[DiagnosedWindow]:
     """Run all sections over all windows that were searched.
 
     While blinded no section is given an event, or a bin of a spectrum, inside the mask of any window.
@@ -79,7 +93,7 @@ def diagnose_windows(
 
     Returns
     -------
-    list of dict
+    list of DiagnosedWindow
         As of `diagnose_window`, in the order of the results.
     """
     masks = [result.window.mask for result in results]
@@ -97,20 +111,13 @@ def diagnose_windows(
     return [found[index] for index in range(len(tasks))]
 
 
-def diagnose_window(window: ScoredWindow) -> dict[str, Any]:
-    """Run all sections over one window.
-
-    Returns
-    -------
-    dict
-        "window" with its intervals, "blinded", and every section that has something to say, by name.
-    """
-    documents = {name: section(window) for name, section in SECTIONS.items()}
-    shown = {name: document for name, document in documents.items() if document is not None}
-    return {"window": window.result.window.to_json(), "blinded": window.blinded, **shown}
+def diagnose_window(window: ScoredWindow) -> DiagnosedWindow:
+    """Run all sections over one window."""
+    sections: dict[str, Any] = {name: section(window) for name, section in SECTIONS.items()}
+    return DiagnosedWindow(window=window.result.window, blinded=window.blinded, **sections)
 
 
-def _run(task: _Task, shared: _Shared) -> dict[str, Any]:
+def _run(task: _Task, shared: _Shared) -> DiagnosedWindow:
     data = shared.data
     parts = task.result, data.table, task.scores, task.classifier, data.signal_datasets
     return diagnose_window(ScoredWindow(*parts, random_state=shared.random_state, hidden=shared.hidden))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from analysis.diagnostics.members import MAX_EVENTS, MemberScores, listed, member_scores
+from analysis.diagnostics.members import MAX_EVENTS, MemberScores, listed, member_scores, rounded
+from analysis.diagnostics.sections import (
+    EnsembleSection,
+    MemberBand,
+    MemberCounts,
+    MemberSelection,
+    PairCorrelation,
+    ScoreDistributions,
+    SeedSignificances,
+    SpreadProfile,
+)
 from analysis.diagnostics.values import ScoredWindow
 from analysis.events.identity import uniform
 from analysis.learning import INCLUSIVE
@@ -21,10 +32,17 @@ PROFILE = (0.0, 0.01, 0.05, *np.linspace(0.1, 0.9, 9).tolist(), 0.95, 0.98, 0.99
 """Quantiles of the mean score between which the spread is averaged; finer where one cuts."""
 
 Array = NDArray[np.float64]
-Regions = dict[str, NDArray[np.bool_]]
 
 
-def ensemble(window: ScoredWindow, *, max_events: int = MAX_EVENTS) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class _Regions:
+    """(n_used,) bool: events of the window, None while blinded, and of its sidebands."""
+
+    window: NDArray[np.bool_] | None
+    sidebands: NDArray[np.bool_]
+
+
+def ensemble(window: ScoredWindow, *, max_events: int = MAX_EVENTS) -> EnsembleSection | None:
     """Compare the members of the classifiers of a window.
 
     Every event is scored by the members of its own fold, which have not seen it; member m of all folds counts as one.
@@ -33,15 +51,13 @@ def ensemble(window: ScoredWindow, *, max_events: int = MAX_EVENTS) -> dict[str,
     Parameters
     ----------
     window : ScoredWindow
-        While blinded, its events outside the mask alone are used.
     max_events : int
         Where the fit range holds more, a part of them is used, chosen by a hash of their identity.
 
     Returns
     -------
-    dict or None
-        "n_members", "n_events" (used), "fraction" (of the events that it is); "scores", "profile", "rank_correlation",
-        "selections" and "seeds" as the functions below have them. None where the window failed.
+    EnsembleSection or None
+        None where the window failed.
     """
     classifier = window.classifier
     if classifier is None:
@@ -50,39 +66,44 @@ def ensemble(window: ScoredWindow, *, max_events: int = MAX_EVENTS) -> dict[str,
     if not len(scores.rows):
         return None
     regions = _regions(window, scores)
-    return {
-        "n_members": scores.values.shape[1],
-        "n_events": len(scores.rows),
-        "fraction": scores.fraction,
-        "scores": _distribution(scores, regions, window.table.weight[scores.rows]),
-        "profile": _profile(scores, regions),
-        "rank_correlation": _rank_correlation(scores),
-        "selections": _selections(window, classifier, scores, regions),
-        "seeds": _seeds(window),
-    }
+    return EnsembleSection(
+        n_members=scores.values.shape[1],
+        n_events=len(scores.rows),
+        fraction=scores.fraction,
+        scores=_distributions(scores, regions, window.table.weight[scores.rows]),
+        profile=_profile(scores, regions),
+        rank_correlation=_rank_correlation(scores),
+        selections=_selections(window, classifier, scores, regions),
+        seeds=_seeds(window),
+    )
 
 
-def _regions(window: ScoredWindow, scores: MemberScores) -> Regions:
+def _regions(window: ScoredWindow, scores: MemberScores) -> _Regions:
     mjj, one = window.table.mjj[scores.rows], window.result.window
-    inside = {} if window.blinded else {"window": one.in_signal(mjj)}
-    return inside | {"sidebands": one.in_lower(mjj) | one.in_upper(mjj)}
+    return _Regions(None if window.blinded else one.in_signal(mjj), one.in_lower(mjj) | one.in_upper(mjj))
 
 
-def _distribution(scores: MemberScores, regions: Regions, weight: Array) -> dict[str, Any]:
-    """Part of the events of a region in each bin of the score: of the mean, and 16 and 84 % over single members."""
+def _distributions(scores: MemberScores, regions: _Regions, weight: Array) -> ScoreDistributions:
     edges = np.linspace(float(scores.values.min()), float(np.nextafter(scores.values.max(), 2.0)), N_BINS + 1)
-    document: dict[str, Any] = {"edges": listed(edges, 9)}
-    for name, rows in regions.items():
-        total = weight[rows].sum()
-        columns = [scores.mean()[rows], *scores.values[rows].T]
-        parts = np.array([np.histogram(one, edges, weights=weight[rows])[0] for one in columns])
-        low, high = np.quantile(parts[1:], [0.16, 0.84], axis=0)
-        found = {"mean": parts[0], "low": low, "high": high}
-        document[name] = {key: listed(value / total) for key, value in found.items()} if total > 0 else None
-    return document
+    return ScoreDistributions(
+        edges=rounded(edges, 9),
+        window=None if regions.window is None else _band(scores, regions.window, weight, edges),
+        sidebands=_band(scores, regions.sidebands, weight, edges),
+    )
 
 
-def _profile(scores: MemberScores, regions: Regions) -> dict[str, Any] | None:
+def _band(scores: MemberScores, rows: NDArray[np.bool_], weight: Array, edges: Array) -> MemberBand | None:
+    """Fraction of the events of a region in each bin of the score: of the mean, and 16 and 84 % over single members."""
+    total = weight[rows].sum()
+    if total <= 0:
+        return None
+    columns = [scores.mean()[rows], *scores.values[rows].T]
+    sums = np.array([np.histogram(column, edges, weights=weight[rows])[0] for column in columns])
+    low, high = np.quantile(sums[1:], [0.16, 0.84], axis=0)
+    return MemberBand(listed(sums[0] / total), listed(low / total), listed(high / total))
+
+
+def _profile(scores: MemberScores, regions: _Regions) -> SpreadProfile | None:
     """Average the standard deviation over the members in bins of the mean score."""
     if scores.values.shape[1] == 1:
         return None
@@ -91,8 +112,11 @@ def _profile(scores: MemberScores, regions: Regions) -> dict[str, Any] | None:
     if len(edges) < 2:
         return None
     bins = np.clip(np.searchsorted(edges, mean, side="right") - 1, 0, len(edges) - 2)
-    found = {name: _averages(spread[rows], bins[rows], len(edges) - 1) for name, rows in regions.items()}
-    return {"edges": listed(edges)} | {name: listed(values) for name, values in found.items()}
+    window, sidebands = (
+        None if rows is None else listed(_averages(spread[rows], bins[rows], len(edges) - 1))
+        for rows in (regions.window, regions.sidebands)
+    )
+    return SpreadProfile(rounded(edges), window, sidebands)
 
 
 def _averages(values: Array, bins: NDArray[np.int64], n_bins: int) -> Array:
@@ -101,7 +125,7 @@ def _averages(values: Array, bins: NDArray[np.int64], n_bins: int) -> Array:
     return np.asarray(np.divide(sums, counts, out=np.full(n_bins, np.nan), where=counts > 0))
 
 
-def _rank_correlation(scores: MemberScores) -> dict[str, Any] | None:
+def _rank_correlation(scores: MemberScores) -> PairCorrelation | None:
     """Spearman's correlation of pairs of members, averaged over the folds: mean, smallest and largest pair."""
     n_members, found = scores.values.shape[1], []
     for fold in np.unique(scores.fold):
@@ -111,45 +135,36 @@ def _rank_correlation(scores: MemberScores) -> dict[str, Any] | None:
     if not found:
         return None
     pairs = np.mean(found, axis=0)
-    return dict(zip(("mean", "low", "high"), listed([pairs.mean(), pairs.min(), pairs.max()]), strict=True))
+    return PairCorrelation(*rounded([pairs.mean(), pairs.min(), pairs.max()]))
 
 
 def _selections(
-    window: ScoredWindow, classifier: Classifier, scores: MemberScores, regions: Regions
-) -> list[dict[str, Any]]:
-    """Measure what ensemble and members select: sums of weights in the regions, and overlaps of the sets.
-
-    "jaccard_members" are mean, smallest and largest of the pairs, "jaccard_ensemble" one a member; over the used events
-    of the fit range.
-    """
+    window: ScoredWindow, classifier: Classifier, scores: MemberScores, regions: _Regions
+) -> tuple[MemberSelection, ...]:
+    """Measure the selections of ensemble and members; overlaps are over the used events of the fit range."""
     weight = window.table.weight[scores.rows]
     together, alone = _passing(window, classifier, scores, weight)
-    document = []
+    selections = []
     for index, name in enumerate(classifier.selections):
         if name == INCLUSIVE:
             continue
-        one, each = together[:, index], alone[:, :, index]
-        counts = {key: {"ensemble": one, "members": each} for key in regions}
-        pairs = jaccard(each.T, each.T, weight)[np.triu_indices(each.shape[1], 1)]
-        document.append(
-            {
-                "name": name,
-                "efficiency": classifier.efficiencies[index],
-                "window": None,
-                **{
-                    region: {key: _counted(passing, rows, weight) for key, passing in counts[region].items()}
-                    for region, rows in regions.items()
-                },
-                "jaccard_members": listed([pairs.mean(), pairs.min(), pairs.max()]) if pairs.size else None,
-                "jaccard_ensemble": listed(jaccard(one[None], each.T, weight)),
-            }
+        ensemble, members = together[:, index], alone[:, :, index]
+        pairs = jaccard(members.T, members.T, weight)[np.triu_indices(members.shape[1], 1)]
+        selections.append(
+            MemberSelection(
+                name=name,
+                efficiency=classifier.efficiencies[index],
+                window=None if regions.window is None else _counts(ensemble, members, regions.window, weight),
+                sidebands=_counts(ensemble, members, regions.sidebands, weight),
+                jaccard_members=listed([pairs.mean(), pairs.min(), pairs.max()]) if pairs.size else None,
+                jaccard_ensemble=listed(jaccard(ensemble[None], members.T, weight)),
+            )
         )
-    return document
+    return tuple(selections)
 
 
-def _counted(passing: NDArray[Any], rows: NDArray[np.bool_], weight: Array) -> float | list[float | None] | None:
-    sums = listed(weight[rows] @ passing[rows])
-    return sums[0] if passing.ndim == 1 else sums
+def _counts(ensemble: Array, members: NDArray[np.bool_], rows: NDArray[np.bool_], weight: Array) -> MemberCounts:
+    return MemberCounts(listed(weight[rows] @ ensemble[rows])[0], listed(weight[rows] @ members[rows]))
 
 
 def _passing(
@@ -205,13 +220,13 @@ def jaccard(first: NDArray[Any], second: NDArray[Any], weight: Array) -> Array:
     return np.asarray(np.divide(both, either, out=np.full(both.shape, np.nan), where=either > 0))
 
 
-def _seeds(window: ScoredWindow) -> list[dict[str, Any]]:
+def _seeds(window: ScoredWindow) -> tuple[SeedSignificances, ...]:
     """Significance of each selection by training seed, that of the result first; empty where there is one training."""
-    return [
-        {
-            "name": one.name,
-            "z": [None if seed.discovery is None else seed.discovery.z for seed in (one, *one.seeds)],
-        }
-        for one in window.result.selections
-        if one.seeds and not window.blinded
-    ]
+    return tuple(
+        SeedSignificances(
+            selection.name,
+            tuple(None if seed.discovery is None else seed.discovery.z for seed in (selection, *selection.seeds)),
+        )
+        for selection in window.result.selections
+        if selection.seeds and not window.blinded
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import hist
 import numpy as np
@@ -20,6 +19,7 @@ from analysis.diagnostics.samples import (
     selected_samples,
     side_scales,
 )
+from analysis.diagnostics.sections import FeatureShapes, FeaturesSection, RegionHistogram, ShapesByRegion, ShapeTest
 from analysis.diagnostics.values import ScoredWindow
 from analysis.events.schema import FeatureSpec
 from analysis.histograms.mass_plane import MASSES
@@ -35,7 +35,7 @@ _MAX_BINS = 60
 _RANK_BINS = 20
 
 
-def features(window: ScoredWindow) -> dict[str, Any] | None:
+def features(window: ScoredWindow) -> FeaturesSection | None:
     """Histogram the features of the training, and the jet masses.
 
     Parameters
@@ -44,14 +44,9 @@ def features(window: ScoredWindow) -> dict[str, Any] | None:
 
     Returns
     -------
-    dict or None
-        "features": one item a feature with "name", "label", "unit", whether it is "trained" on, "original", and
-        "scaled": the same of percentiles in bins of m_jj, each event by the map of the fold that scores it; null where
-        the search is not decorrelated, and while blinded. Both have "edges", "regions" and "selections": histograms of
-        the window (not while blinded) and of its sidebands, and of the window after each selection, by name, with
-        "values", "variances" and "outside" (undefined, or beyond the edges). "difference" tests whether the window has
-        the shape that the sidebands predict, see `analysis.statistics.homogeneity`; null where it cannot be
-        tested. None where there are no events.
+    FeaturesSection or None
+        Percentiles of each event are those of the fold that scores it; they and all histograms of the window are absent
+        while blinded. For the test of shapes see `analysis.statistics.homogeneity`. None without events.
     """
     regions = region_samples(window)
     if not any(len(sample.rows) for sample in regions.values()):
@@ -63,21 +58,21 @@ def features(window: ScoredWindow) -> dict[str, Any] | None:
     original = {name: window.table.column(name) for name in names}
     scaled = _scaled(window)
     one = window.result.window
-    return {
-        "features": [
-            {
-                "name": name,
-                "label": specs[name].label,
-                "unit": specs[name].unit,
-                "trained": name in trained,
-                "original": _shapes(original[name], _axis(specs[name]), regions, selections, one),
-                "scaled": _shapes(scaled[name], (_RANK_BINS, 0.0, 1.0), regions, selections, one)
+    return FeaturesSection(
+        tuple(
+            FeatureShapes(
+                name=name,
+                label=specs[name].label,
+                unit=specs[name].unit,
+                trained=name in trained,
+                original=_shapes(original[name], _axis(specs[name]), regions, selections, one),
+                scaled=_shapes(scaled[name], (_RANK_BINS, 0.0, 1.0), regions, selections, one)
                 if name in scaled
                 else None,
-            }
+            )
             for name in names
-        ]
-    }
+        )
+    )
 
 
 def _axis(spec: FeatureSpec) -> tuple[int, float, float]:
@@ -105,29 +100,31 @@ def _shapes(
     regions: Mapping[str, Sample],
     selections: Mapping[str, Sample],
     window: MassWindow,
-) -> dict[str, Any]:
-    found = {name: _histogram(column, axis, sample) for name, sample in regions.items()}
-    return {
-        "edges": np.linspace(axis[1], axis[2], axis[0] + 1).tolist(),
-        "regions": found,
-        "selections": {name: _histogram(column, axis, sample) for name, sample in selections.items()},
-        "difference": _difference(found, window),
-    }
+) -> ShapesByRegion:
+    histograms = {name: _histogram(column, axis, sample) for name, sample in regions.items()}
+    return ShapesByRegion(
+        edges=tuple(np.linspace(axis[1], axis[2], axis[0] + 1).tolist()),
+        regions=histograms,
+        selections={name: _histogram(column, axis, sample) for name, sample in selections.items()},
+        difference=_difference(histograms, window),
+    )
 
 
-def _histogram(column: NDArray[np.float32], axis: tuple[int, float, float], sample: Sample) -> dict[str, Any]:
+def _histogram(column: NDArray[np.float32], axis: tuple[int, float, float], sample: Sample) -> RegionHistogram:
     one = hist.Hist(hist.axis.Regular(*axis), storage=hist.storage.Weight())
     one.fill(column[sample.rows], weight=sample.weight)
     values, variances = np.asarray(one.values(flow=True)), np.asarray(one.variances())
-    inside = values[1:-1].tolist()
-    return {"values": inside, "variances": variances.tolist(), "outside": float(values[0] + values[-1])}
+    outside = float(values[0] + values[-1])
+    return RegionHistogram(tuple(values[1:-1].tolist()), tuple(variances.tolist()), outside)
 
 
-def _difference(found: Mapping[str, Mapping[str, Any]], window: MassWindow) -> dict[str, Any] | None:
-    arrays = {name: (np.array(one["values"]), np.array(one["variances"])) for name, one in found.items()}
+def _difference(histograms: Mapping[str, RegionHistogram], window: MassWindow) -> ShapeTest | None:
+    arrays = {
+        name: (np.array(histogram.values), np.array(histogram.variances)) for name, histogram in histograms.items()
+    }
     if len(arrays) < 3 or any(values.sum() <= 0 for values, _ in arrays.values()):
         return None
     lower, upper = arrays[LOWER], arrays[UPPER]
     predicted = combine(lower, upper, side_scales(window, float(lower[0].sum()), float(upper[0].sum()), 1.0))
     test = compare_shapes(*arrays[WINDOW], *predicted)
-    return None if test is None else {"chi2": test.chi2, "ndof": test.ndof, "p_value": test.p_value}
+    return None if test is None else ShapeTest(test.chi2, test.ndof, test.p_value)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from analysis.diagnostics.members import listed
+from analysis.diagnostics.sections import ImportanceSection
 from analysis.diagnostics.values import ScoredWindow
 from analysis.learning import get_learner
 
 __all__ = ["importance"]
 
 
-def importance(window: ScoredWindow) -> dict[str, Any] | None:
+def importance(window: ScoredWindow) -> ImportanceSection | None:
     """Measure the part of each feature in what the splits of the trees gain.
 
     The gain of a split is the fall of the training loss (arXiv:1603.02754, eq. 7). Without signal all features of as
@@ -25,11 +24,10 @@ def importance(window: ScoredWindow) -> dict[str, Any] | None:
 
     Returns
     -------
-    dict or None
-        "features", in the order of the search, and their "labels" in mathtext; "mean" and "std" over folds and members
-        of the shares, which sum to 1 in each member, std null for a single one; "n_models". None where the window
-        failed or no tree has a split, and while blinded: what the trees split on tells what is inside the mask, and
-        gains are not kept.
+    ImportanceSection or None
+        Features in the order of the search, with labels in mathtext. The shares sum to 1 in each member; the standard
+        deviation is None for a single one. None where the window failed or no tree has a split, and while blinded:
+        the splits of the trees depend on the events inside the mask, and gains are not kept.
     """
     if window.blinded or window.classifier is None:
         return None
@@ -38,15 +36,15 @@ def importance(window: ScoredWindow) -> dict[str, Any] | None:
     measure = get_learner(window.classifier.learner).importance
     if measure is None:
         return None
-    documents = [document for model in window.classifier.models for document in model.members]
-    shares = np.array([found for found in (measure(one, len(names)) for one in documents) if found is not None])
+    members = [member for model in window.classifier.models for member in model.members]
+    shares = np.array([gains for gains in (measure(member, len(names)) for member in members) if gains is not None])
     if not shares.size:
         return None
     spread = shares.std(axis=0, ddof=1) if len(shares) > 1 else np.full(len(names), np.nan)
-    return {
-        "features": list(names),
-        "labels": [labels[name] for name in names],
-        "mean": listed(shares.mean(axis=0)),
-        "std": listed(spread),
-        "n_models": len(shares),
-    }
+    return ImportanceSection(
+        features=names,
+        labels=tuple(labels[name] for name in names),
+        mean=listed(shares.mean(axis=0)),
+        std=listed(spread),
+        n_models=len(shares),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from analysis.diagnostics.samples import (
     selected_samples,
     side_scales,
 )
+from analysis.diagnostics.sections import MassesSection
 from analysis.diagnostics.values import ScoredWindow
 from analysis.events.table import EventTable
 from analysis.histograms.mass_plane import MASSES, Edges, fill_plane, has_masses, plane_edges
@@ -44,7 +44,7 @@ class _Plane:
         return self.squares / self.total if self.total > 0 else 0.0
 
 
-def masses(window: ScoredWindow) -> dict[str, Any] | None:
+def masses(window: ScoredWindow) -> MassesSection | None:
     """Histogram the two jet masses.
 
     Parameters
@@ -53,12 +53,9 @@ def masses(window: ScoredWindow) -> dict[str, Any] | None:
 
     Returns
     -------
-    dict or None
-        "edges" of both axes in GeV, and arrays (n_1, n_2), null where nothing is defined. "regions": sums of weights in
-        the window (not while blinded) and in its sidebands; "combined": what both sidebands predict for the window, in
-        all the "expected" events, which are the background of the inclusive selection; "pull" of the window against
-        it, see `plane_pulls`; "score": mean in the window; "passing": part of the window that each selection keeps, by
-        name. None where the events have no masses of jets, or there are none.
+    MassesSection or None
+        Everything of the window is absent while blinded; for the pull see `plane_pulls`. None where the events have no
+        masses of jets, or no region has an event.
     """
     if not has_masses(window.table):
         return None
@@ -72,15 +69,16 @@ def masses(window: ScoredWindow) -> dict[str, Any] | None:
     expected = expected_events(window)
     combined = None if expected is None else _combined(planes[LOWER], planes[UPPER], window.result.window, expected)
     inside = planes.get(WINDOW)
-    return {
-        "edges": [one.tolist() for one in edges],
-        "regions": {name: _listed(planes[name].values) for name in regions},
-        "expected": expected,
-        "combined": None if combined is None else _listed(combined.values),
-        "pull": None if combined is None or inside is None else _listed(_pulls(inside, combined)),
-        "score": None if inside is None else _listed(_mean_score(window, regions[WINDOW], tables[WINDOW], edges)),
-        "passing": {} if inside is None else {name: _listed(_ratio(planes[name], inside)) for name in selections},
-    }
+    score = None if inside is None else _mean_score(window, regions[WINDOW], tables[WINDOW], edges)
+    return MassesSection(
+        edges=(tuple(edges[0].tolist()), tuple(edges[1].tolist())),
+        regions={name: _listed(planes[name].values) for name in regions},
+        expected=expected,
+        combined=None if combined is None else _listed(combined.values),
+        pull=None if combined is None or inside is None else _listed(_pulls(inside, combined)),
+        score=None if score is None else _listed(score),
+        passing={} if inside is None else {name: _listed(_ratio(planes[name], inside)) for name in selections},
+    )
 
 
 def _take(table: EventTable, sample: Sample) -> EventTable:
@@ -150,8 +148,6 @@ def _divide(above: Array, below: Array, where: NDArray[np.bool_]) -> Array:
     return found
 
 
-def _listed(plane: Array | None) -> list[list[float | None]] | None:
-    """Six digits behind the point; null for NaN."""
-    if plane is None:
-        return None
-    return [[None if np.isnan(value) else value for value in row] for row in plane.round(6).tolist()]
+def _listed(plane: Array) -> tuple[tuple[float | None, ...], ...]:
+    """Six digits behind the point; None for NaN."""
+    return tuple(tuple(None if np.isnan(value) else value for value in row) for row in plane.round(6).tolist())

@@ -13,7 +13,7 @@ from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.search.classifiers import Classifier
 
-__all__ = ["MAX_EVENTS", "MemberScores", "listed", "member_scores"]
+__all__ = ["MAX_EVENTS", "MemberScores", "listed", "member_scores", "rounded"]
 
 MAX_EVENTS = 200_000
 """So many events are scored by all members at most; ten members of 60 trees take a second for them."""
@@ -45,7 +45,7 @@ class MemberScores:
 
 
 def member_scores(window: ScoredWindow, classifier: Classifier, *, max_events: int = MAX_EVENTS) -> MemberScores:
-    """Score the events of the fit range, while blinded those outside the mask, with every member of their fold.
+    """Score the events of the fit range with every member of their fold.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def member_scores(window: ScoredWindow, classifier: Classifier, *, max_events: i
     -------
     MemberScores
     """
-    rows = np.flatnonzero(_shown(window))
+    rows = np.flatnonzero(window.result.window.in_fit_range(window.table.mjj))
     fraction = min(1.0, max_events / max(len(rows), 1))
     if fraction < 1:
         rows = rows[uniform(window.table.event_id[rows], window.random_state, "member scores") < fraction]
@@ -71,14 +71,6 @@ def member_scores(window: ScoredWindow, classifier: Classifier, *, max_events: i
     return MemberScores(rows, fold, values, fraction)
 
 
-def _shown(window: ScoredWindow) -> NDArray[np.bool_]:
-    """(n_events,) bool: in the fit range, and while blinded outside the mask, whatever the table holds."""
-    mjj = window.table.mjj
-    shown = window.result.window.in_fit_range(mjj)
-    low, high = window.result.window.mask
-    return shown & ((mjj < low) | (mjj >= high)) if window.blinded else shown
-
-
 def _score(table: EventTable, classifier: Classifier, fold: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     events = EventTable(table.table.take(rows), table.features)
     if classifier.scalings:
@@ -86,7 +78,11 @@ def _score(table: EventTable, classifier: Classifier, fold: int, rows: NDArray[n
     return classifier.models[fold].predict(events.matrix(classifier.features))
 
 
-def listed(values: ArrayLike, digits: int = 6) -> list[float | None]:
-    """Return numbers for JSON, with so many significant digits; null where there is none."""
-    numbers = np.asarray(values, np.float64).ravel().tolist()
-    return [float(f"{value:.{digits}g}") if np.isfinite(value) else None for value in numbers]
+def rounded(values: ArrayLike, digits: int = 6) -> tuple[float, ...]:
+    """Round numbers to so many significant digits."""
+    return tuple(float(f"{value:.{digits}g}") for value in np.asarray(values, np.float64).ravel().tolist())
+
+
+def listed(values: ArrayLike, digits: int = 6) -> tuple[float | None, ...]:
+    """Round numbers to so many significant digits; None where a number is not finite."""
+    return tuple(value if np.isfinite(value) else None for value in rounded(values, digits))

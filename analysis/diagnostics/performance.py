@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.diagnostics.members import listed
+from analysis.diagnostics.members import listed, rounded
 from analysis.diagnostics.samples import event_folds
+from analysis.diagnostics.sections import PerformanceSection, SelectedEfficiency
 from analysis.diagnostics.values import ScoredWindow
 from analysis.errors import TableError
 from analysis.events.identity import string_hash
-from analysis.learning.metrics import RocCurve, background_floor, band, mean_roc, roc_curve
+from analysis.learning.metrics import Band, RocCurve, background_floor, band, mean_roc, roc_curve
 from analysis.learning.training_set import positive_weights
 
 __all__ = ["performance"]
@@ -27,12 +28,12 @@ N_POINTS = 120
 Array = NDArray[np.float64]
 
 
-def performance(window: ScoredWindow) -> dict[str, Any] | None:
+def performance(window: ScoredWindow) -> PerformanceSection | None:
     """Measure signal against background efficiency of the out-of-fold scores of the events in the window.
 
     Each fold is cut at its own quantile, as in the search. The band is the central 68 % of a Poisson bootstrap of the
-    events (Efron, Ann. Stat. 7 (1979) 1): what so few signal and background events leave open, for the classifiers as
-    they were trained. What another training would give is for the section "ensemble".
+    events (Efron, Ann. Stat. 7 (1979) 1): the uncertainty from the numbers of signal and background events, for the
+    classifiers as they were trained. The variation between trainings is in the section "ensemble".
 
     Parameters
     ----------
@@ -40,12 +41,9 @@ def performance(window: ScoredWindow) -> dict[str, Any] | None:
 
     Returns
     -------
-    dict or None
-        "n_signal", "n_background" (events); "background_efficiency", and at each of these "signal_efficiency" with its
-        band "low" and "high"; "auc" as [low, value, high]; "floor", the background efficiency below which its own
-        error exceeds 20 %, and "max_sic" as [ε_S/√ε_B, ε_B] above it, null where there are too few events; "selections"
-        with their "signal_efficiency" and "background_efficiency". None while blinded, where the truth is not known,
-        where the window failed, and where fewer than 10 signal events are in it.
+    PerformanceSection or None
+        None while blinded, where the truth is not known, where the window failed, and where fewer than 10 signal events
+        are in it.
     """
     passes = window.result.passes
     if window.signal_datasets is None or window.scores is None or window.classifier is None or passes is None:
@@ -55,22 +53,32 @@ def performance(window: ScoredWindow) -> dict[str, Any] | None:
     signal, background = inside & is_signal, inside & ~is_signal
     if signal.sum() < MIN_SIGNAL or not background.any():
         return None
-    weights = {"signal": window.table.weight[signal], "background": window.table.weight[background]}
+    signal_weight, background_weight = window.table.weight[signal], window.table.weight[background]
     folds = _folds(window, event_folds(window, window.classifier), signal, background)
-    return {
-        "n_signal": int(signal.sum()),
-        "n_background": int(background.sum()),
-        **_curve(folds, int(background.sum()), _seed(window)),
-        **_best(folds, positive_weights(weights["background"], "background")),
-        "selections": [
-            {
-                "name": selection.name,
-                "signal_efficiency": _efficiency(passes[signal, index], weights["signal"]),
-                "background_efficiency": _efficiency(passes[background, index], weights["background"]),
-            }
+    n_background = int(background.sum())
+    grid = np.geomspace(1 / max(n_background, 2), 1.0, N_POINTS)
+    values, spread = _measured(folds, grid), _bootstrap(folds, grid, _seed(window))
+    low, area, high = rounded([spread.low[0], values[0], spread.high[0]])
+    floor = _floor(positive_weights(background_weight, "background"))
+    return PerformanceSection(
+        n_signal=int(signal.sum()),
+        n_background=n_background,
+        background_efficiency=rounded(grid),
+        signal_efficiency=listed(values[1:]),
+        low=listed(spread.low[1:]),
+        high=listed(spread.high[1:]),
+        auc=(low, area, high),
+        floor=floor,
+        max_sic=None if floor is None else _max_sic(folds, floor),
+        selections=tuple(
+            SelectedEfficiency(
+                name=selection.name,
+                signal_efficiency=_efficiency(passes[signal, index], signal_weight),
+                background_efficiency=_efficiency(passes[background, index], background_weight),
+            )
             for index, selection in enumerate(window.result.selections)
-        ],
-    }
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -121,21 +129,14 @@ def _seed(window: ScoredWindow) -> np.random.SeedSequence:
     return np.random.SeedSequence(window.random_state, spawn_key=key)
 
 
-def _curve(folds: list[_Fold], n_background: int, seed: np.random.SeedSequence) -> dict[str, Any]:
-    grid = np.geomspace(1 / max(n_background, 2), 1.0, N_POINTS)
+def _bootstrap(folds: list[_Fold], grid: Array, seed: np.random.SeedSequence) -> Band:
+    """Repeat `_measured` on Poisson replicas of the events."""
     rng, replicas = np.random.default_rng(seed), []
     for _ in range(N_REPLICAS):
         drawn = [one for one in (fold.drawn(rng) for fold in folds) if one.filled]
         if drawn:
             replicas.append(_measured(drawn, grid))
-    values, spread = _measured(folds, grid), band(replicas)
-    return {
-        "background_efficiency": listed(grid),
-        "signal_efficiency": listed(values[1:]),
-        "low": listed(spread.low[1:]),
-        "high": listed(spread.high[1:]),
-        "auc": listed([spread.low[0], values[0], spread.high[0]]),
-    }
+    return band(replicas)
 
 
 def _measured(folds: list[_Fold], grid: Array) -> Array:
@@ -145,12 +146,16 @@ def _measured(folds: list[_Fold], grid: Array) -> Array:
     return found
 
 
-def _best(folds: list[_Fold], background_weight: Array) -> dict[str, Any]:
+def _floor(background_weight: Array) -> float | None:
     try:
-        floor = background_floor(background_weight)
+        return background_floor(background_weight)
     except TableError:
-        return {"floor": None, "max_sic": None}
-    return {"floor": floor, "max_sic": listed(mean_roc([fold.curve() for fold in folds]).max_sic(floor))}
+        return None
+
+
+def _max_sic(folds: list[_Fold], floor: float) -> tuple[float, float]:
+    sic, efficiency = rounded(mean_roc([fold.curve() for fold in folds]).max_sic(floor))
+    return sic, efficiency
 
 
 def _efficiency(passes: NDArray[Any], weight: Array) -> float | None:

@@ -53,13 +53,11 @@ def region_samples(window: ScoredWindow) -> dict[str, Sample]:
     Returns
     -------
     dict of str to Sample
-        "window", "lower" and "upper"; while blinded without the window, and without what a mask covers of the others.
+        "window", "lower" and "upper"; without the window while blinded.
     """
     one, mjj, weight = window.result.window, window.table.mjj, window.table.weight
-    inside = {WINDOW: one.in_signal(mjj), LOWER: one.in_lower(mjj), UPPER: one.in_upper(mjj)}
-    if window.blinded:
-        beside = (mjj < one.mask[0]) | (mjj >= one.mask[1])
-        inside = {name: mask & beside for name, mask in inside.items() if name != WINDOW}
+    inside = {} if window.blinded else {WINDOW: one.in_signal(mjj)}
+    inside |= {LOWER: one.in_lower(mjj), UPPER: one.in_upper(mjj)}
     rows = {name: np.flatnonzero(mask) for name, mask in inside.items()}
     return {name: Sample(found, weight[found]) for name, found in rows.items()}
 

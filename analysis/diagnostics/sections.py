@@ -179,11 +179,11 @@ class PerformanceSection:
         Events.
     background_efficiency, signal_efficiency, low, high : tuple of float or None
         The curve with its 68 % band.
-    auc : (3,) tuple of float or None
+    auc : (3,) tuple of float
         Lower end of the band, value, upper end.
     floor : float or None
         Background efficiency below which its own error exceeds 20 %.
-    max_sic : (2,) tuple of float or None, or None
+    max_sic : (2,) tuple of float, or None
         Largest ε_S/√ε_B above the floor, and its ε_B.
     selections : tuple of SelectedEfficiency
     """
@@ -194,9 +194,9 @@ class PerformanceSection:
     signal_efficiency: Values
     low: Values
     high: Values
-    auc: Values
+    auc: tuple[float, float, float]
     floor: float | None
-    max_sic: Values | None
+    max_sic: tuple[float, float] | None
     selections: tuple[SelectedEfficiency, ...]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.background import outside
+from analysis.diagnostics.sections import SculptingSection, SelectionSculpting
 from analysis.diagnostics.values import ScoredWindow
 from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
@@ -24,11 +25,11 @@ _MIN_EVENTS = 10.0
 """Bins that are shown are joined until so many effective events are expected to pass."""
 
 
-def sculpting(window: ScoredWindow) -> dict[str, Any] | None:
+def sculpting(window: ScoredWindow) -> SculptingSection | None:
     """Measure the efficiency of each selection over the fit range.
 
     Signal in the window raises the efficiency there, so that the test of flatness leaves the mask out. It takes all
-    numbers from the spectrum of the window, which does not hold the masked bins while blinded.
+    numbers from the spectrum of the window, whose masked bins are empty while blinded.
 
     Parameters
     ----------
@@ -36,22 +37,20 @@ def sculpting(window: ScoredWindow) -> dict[str, Any] | None:
 
     Returns
     -------
-    dict or None
-        "hidden": masks of all windows while blinded, GeV. "selections": one item each but the inclusive one, with
-        "name"; "edges" in GeV, "efficiency" and "error" in bins of the fit, neighbours joined until enough events are
-        expected to pass, null in empty bins and in what is hidden; "average", "chi2", "ndof" and "p_value" of the bins
-        beside the mask, see `analysis.validation.sculpting`; the last one is null without degrees of freedom. None
-        where there is no spectrum, or no such selection.
+    SculptingSection or None
+        Efficiency and error are in bins of the fit, neighbours joined until enough events are expected to pass, and
+        None in empty bins, such as the masked ones while blinded. Average and test are of the bins beside the mask, see
+        `analysis.validation.sculpting`. None where the window has no spectrum, or no selection but the inclusive one.
     """
     spectrum = window.result.spectrum
-    names = [one.name for one in window.result.selections if one.name != INCLUSIVE]
+    names = [selection.name for selection in window.result.selections if selection.name != INCLUSIVE]
     if spectrum is None or not names:
         return None
     edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
     beside = outside(edges, [window.result.window.mask, *window.hidden])
-    shown = _Fit(edges, beside, _content(spectrum, INCLUSIVE), window.blinded)
-    hidden = [list(mask) for mask in window.hidden]
-    return {"hidden": hidden, "selections": [_selection(name, shown, _content(spectrum, name)) for name in names]}
+    fit = _Fit(edges, beside, _content(spectrum, INCLUSIVE))
+    selections = tuple(_selection(name, fit, _content(spectrum, name)) for name in names)
+    return SculptingSection(window.hidden, selections)
 
 
 @dataclass(frozen=True)
@@ -61,18 +60,14 @@ class _Fit:
     edges: Array
     beside: NDArray[np.bool_]
     everything: Spectrum
-    blinded: bool
 
     def joined(self, average: float) -> NDArray[np.int64]:
-        """Where groups of bins start: in the mask, below and above it for itself, whatever passes in them."""
+        """Where groups of bins start: in the masks and beside them for itself, whatever passes in them."""
         weight, squared = self.everything
         changes = np.flatnonzero(np.diff(self.beside)) + 1
         parts = np.split(np.arange(len(self.beside)), changes)
         starts: list[int] = []
         for part in parts:
-            if self.blinded and not self.beside[part[0]]:
-                starts.append(int(part[0]))
-                continue
             events = average * weight[part].cumsum() ** 2 / np.maximum(squared[part].cumsum(), 1e-300)
             starts += _starts(events, int(part[0]))
         return np.array(starts, np.int64)
@@ -93,27 +88,26 @@ def _content(spectrum: hist.Hist[Any], name: str) -> Spectrum:
     return counts, counts if variances is None else variances
 
 
-def _selection(name: str, fit: _Fit, passing: Spectrum) -> dict[str, Any]:
-    flat = [(fit.beside * values, fit.beside * squares) for values, squares in (fit.everything, passing)]
-    found = spectrum_sculpting(name, fit.edges, *flat)
+def _selection(name: str, fit: _Fit, passing: Spectrum) -> SelectionSculpting:
+    spectra = fit.everything, passing
+    found = spectrum_sculpting(
+        name, fit.edges, *((fit.beside * values, fit.beside * squares) for values, squares in spectra)
+    )
     starts = fit.joined(found.average)
     edges = np.append(fit.edges[starts], fit.edges[-1])
-    joined = [
-        (np.add.reduceat(values, starts), np.add.reduceat(squares, starts))
-        for values, squares in (flat if fit.blinded else (fit.everything, passing))
-    ]
+    joined = [(np.add.reduceat(values, starts), np.add.reduceat(squares, starts)) for values, squares in spectra]
     shown = spectrum_sculpting(name, edges, *joined)
-    return {
-        "name": name,
-        "edges": edges.tolist(),
-        "efficiency": _listed(shown.efficiency),
-        "error": _listed(shown.error),
-        "average": found.average,
-        "chi2": found.chi2,
-        "ndof": found.ndof,
-        "p_value": found.p_value if found.ndof else None,
-    }
+    return SelectionSculpting(
+        name=name,
+        edges=tuple(edges.tolist()),
+        efficiency=_listed(shown.efficiency),
+        error=_listed(shown.error),
+        average=found.average,
+        chi2=found.chi2,
+        ndof=found.ndof,
+        p_value=found.p_value if found.ndof else None,
+    )
 
 
-def _listed(values: Array) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+def _listed(values: Array) -> tuple[float | None, ...]:
+    return tuple(float(value) if np.isfinite(value) else None for value in values)

@@ -50,16 +50,16 @@ def register_figures(name: str, family: FigureFamily) -> None:
 
 
 for _name, _family in {
-    "cutflow": lambda of: cutflow_figures(of.results.get("cutflow", {}), of.results.get("n_minus_one", {})),
+    "cutflow": lambda of: () if of.results is None else cutflow_figures(of.results.cutflow, of.results.n_minus_one),
     "search": search_figures,
-    "stitched": lambda of: stitched_figures(of.windows, blinded=of.blinded),
-    "significance": lambda of: significance_figures(of.results, blinded=of.blinded),
-    "diagnostics": lambda of: diagnostic_figures(of.diagnostics, blinded=of.blinded),
-    "fits": lambda of: fit_quality_figures(of.results.get("windows", ())),
+    "stitched": lambda of: stitched_figures(of.windows),
+    "significance": lambda of: () if of.results is None else significance_figures(of.results),
+    "diagnostics": lambda of: diagnostic_figures(of.diagnostics),
+    "fits": lambda of: () if of.results is None else fit_quality_figures(of.results.windows),
     "validation": lambda of: validation_figures(of.validation),
-    "impacts": lambda of: impact_figures(of.results.get("signals", ()), blinded=of.blinded),
-    "injections": lambda of: injection_figures(of.injections, blinded=of.blinded),
-    "performance": lambda of: performance_scan_figures({} if of.blinded else of.performance),
+    "impacts": lambda of: () if of.results is None else impact_figures(of.results.signals),
+    "injections": lambda of: injection_figures(of.injections),
+    "performance": lambda of: performance_scan_figures(of.performance),
 }.items():
     register_figures(_name, _family)
 

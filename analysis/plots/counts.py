@@ -15,15 +15,13 @@ __all__ = ["shown_counts"]
 Array = NDArray[np.float64]
 
 
-def shown_counts(result: WindowResult, selection: str, *, hidden: bool) -> tuple[Array, Array]:
+def shown_counts(result: WindowResult, selection: str) -> tuple[Array, Array]:
     """Return the counts of a selection in the fit bins.
 
     Parameters
     ----------
     result : WindowResult
     selection : str
-    hidden : bool
-        Show nothing of the bins that the mask overlaps.
 
     Returns
     -------
@@ -40,7 +38,7 @@ def shown_counts(result: WindowResult, selection: str, *, hidden: bool) -> tuple
     if result.spectrum is None:
         msg = f"window {result.window.name} GeV has no spectrum: {result.reason}"
         raise WindowError(msg)
-    shown = result.shown_bins(blinded=hidden)
+    shown = result.shown_bins
     counts = np.where(shown, selection_counts(result.spectrum, selection), np.nan)
     variances = selection_variances(result.spectrum, selection)
     low, high = poisson_interval(counts, None if variances is None else np.where(shown, variances, np.nan))

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["SIGMAS", "Place", "ResultFigure", "Row", "Sketch", "all_windows", "csv_text"]
+
+T = TypeVar("T")
 
 Row = Sequence[object]
 
@@ -95,9 +97,7 @@ def _undefined(value: object) -> bool:
     return value is None or (isinstance(value, float) and bool(np.isnan(value)))
 
 
-def all_windows(
-    rows: Callable[[Mapping[str, Any]], Iterator[Row]], sections: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Row]:
+def all_windows(rows: Callable[[T], Iterator[Row]], sections: Mapping[str, T]) -> Iterator[Row]:
     """Put the rows of several windows below one another, with the window in front."""
     for index, (window, section) in enumerate(sections.items()):
         found = rows(section)

@@ -410,7 +410,7 @@ class WeightGain:
     """Classifiers with one weight of the simulation; see `GainScan`."""
 
     weight: float
-    sic: tuple[tuple[float | None, ...], ...]
+    sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
     window_sideband_auc: tuple[float, ...]
 
@@ -421,7 +421,7 @@ class FeatureGain:
 
     use: str
     feature: str | None
-    sic: tuple[tuple[float | None, ...], ...]
+    sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
     window_sideband_auc: tuple[float, ...]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import pyarrow as pa
 
 from analysis.compute import Backend
 from analysis.core.fingerprint import fingerprint
 from analysis.diagnostics import diagnose_windows
+from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.errors import CwolaError, ResultsError
 from analysis.results import ResultsFolder
 from analysis.search.classifiers import Classifier, load_classifiers
@@ -21,7 +21,7 @@ __all__ = ["diagnose"]
 _log = logging.getLogger("cwola")
 
 
-def diagnose(inputs: SearchInputs, backend: Backend) -> list[dict[str, Any]]:
+def diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
     """Make `diagnostics.json` of the results on disk; it is not made again where nothing of it would change.
 
     Nothing that enters a result depends on it. So events that cannot be read, or are not those of the search, are no
@@ -35,34 +35,34 @@ def diagnose(inputs: SearchInputs, backend: Backend) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict
-        One per window that was searched, see `analysis.diagnostics.diagnose_window`.
+    list of DiagnosedWindow
+        One per window that was searched.
     """
     folder = inputs.folder
     manifest = folder.load_manifest()
-    windows = manifest["window_keys"]
+    window_keys = manifest.window_keys or ()
     key = fingerprint(
         code=["analysis.diagnostics.engine"],
         events=inputs.searched,
         seed=inputs.config.random_state,
-        upstream=[*windows, *manifest.get("seed_keys", [])],
+        upstream=[*window_keys, *(manifest.seed_keys or ())],
     )
     known = folder.load_diagnostics(key)
     if known is not None:
         return known
     with stage("diagnose"):
         try:
-            documents = _diagnose(inputs, backend)
+            diagnosed = _diagnose(inputs, backend)
         except (CwolaError, OSError, pa.ArrowException) as error:
             before = folder.load_diagnostics()
             kept = "left out" if before is None else "those of before"
             _log.warning("diagnose: figures of features, masses and classifiers are %s: %s", kept, error)
             return before or []
-        folder.save_diagnostics(key, windows, documents)
-    return documents
+        folder.save_diagnostics(key, window_keys, diagnosed)
+    return diagnosed
 
 
-def _diagnose(inputs: SearchInputs, backend: Backend) -> list[dict[str, Any]]:
+def _diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
     folder, searched = inputs.folder, inputs.searched
     results = [result for result in folder.load_results()[1] if result.status != "failed"]
     if not results:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypedDict
 
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
@@ -14,6 +14,7 @@ from analysis.events.table import EventTable
 from analysis.learning import FoldTask, Samples
 from analysis.regions import MassWindow, RegionScan
 from analysis.results.performance import performance_fingerprint
+from analysis.results.values import FeatureGain, GainScan, WeightGain
 from analysis.search.values import SearchData
 from analysis.search.window import fold_tasks
 from analysis.stages.inputs import SearchInputs, stage
@@ -47,7 +48,7 @@ class PerformanceSettings:
 
 def measure_performance(
     inputs: SearchInputs, backend: Backend, settings: PerformanceSettings, *, signals: Sequence[str] = ()
-) -> dict[str, Any]:
+) -> tuple[GainScan, ...]:
     """Train classifiers on the pseudodata, measure them on signal samples, and write `performance.json`.
 
     The method, trees and features are those of the configuration; the scan of λ replaces the method.
@@ -62,8 +63,8 @@ def measure_performance(
 
     Returns
     -------
-    dict
-        What was written: "scans", a list by signal.
+    tuple of GainScan
+        By signal, as they were written.
 
     Raises
     ------
@@ -86,15 +87,18 @@ def measure_performance(
     with stage("performance"):
         data = inputs.read(simulation=simulation)
         jobs = [_Job.of(data, events.read_signal(name, folder), name, config, settings) for name in names]
-        document = {"scans": [job.document(settings, backend) for job in jobs]}
-        folder.save_performance(performance_fingerprint(events, config), document)
-    return document
+        scans = tuple(job.scan(settings, backend) for job in jobs)
+        folder.save_performance(performance_fingerprint(events, config), scans)
+    return scans
 
 
-def figure_kinds(document: Mapping[str, Any]) -> list[str]:
-    """Return the kinds of figures that there are of `performance.json`, as `cwola plot --only` takes them."""
-    kinds = {"lambda": "simulation_weight", "subsets": "subsets"}
-    return [kind for kind, name in kinds.items() if any(scan[name] for scan in document["scans"])]
+def figure_kinds(scans: Sequence[GainScan]) -> list[str]:
+    """Return the kinds of figures of `performance.json`, as `cwola plot --only` takes them."""
+    measured = {
+        "lambda": any(scan.simulation_weight for scan in scans),
+        "subsets": any(scan.subsets for scan in scans),
+    }
+    return [kind for kind, drawn in measured.items() if drawn]
 
 
 def _signals(known: list[str], wanted: Sequence[str]) -> list[str]:
@@ -115,6 +119,14 @@ def _require_truth(inputs: SearchInputs) -> None:
             "datasets of kind pseudodata, with hidden signal or without."
         )
         raise ConfigError(msg)
+
+
+class _Measured(TypedDict):
+    """By training; common to `WeightGain` and `FeatureGain`."""
+
+    sic: tuple[tuple[float, ...], ...]
+    auc: tuple[float, ...]
+    window_sideband_auc: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -150,45 +162,45 @@ class _Job:
             n_held_out,
         )
 
-    def document(self, settings: PerformanceSettings, backend: Backend) -> dict[str, Any]:
+    def scan(self, settings: PerformanceSettings, backend: Backend) -> GainScan:
         labels = {spec.name: spec.label for spec in self.benchmark.samples.data.features}
         task = self.tasks[0]
         weighed = SIMULATION_WEIGHT in settings.scans and self.benchmark.samples.simulation is not None
-        return {
-            "signal": self.signal,
-            "window": self.window.to_json(),
-            "method": task.method.name,
-            "features": list(task.features),
-            "labels": [labels[name] for name in task.features],
-            "background_efficiencies": list(self.efficiencies),
-            "trainings": len(self.tasks),
-            "n_held_out": self.n_held_out,
-            "simulation_weight": list(self._weights(settings.weights, backend)) if weighed else [],
-            "subsets": list(self._features(backend)) if FEATURES in settings.scans else [],
-        }
+        return GainScan(
+            signal=self.signal,
+            window=self.window,
+            method=task.method.name,
+            features=tuple(task.features),
+            labels=tuple(labels[name] for name in task.features),
+            background_efficiencies=self.efficiencies,
+            trainings=len(self.tasks),
+            n_held_out=self.n_held_out,
+            simulation_weight=tuple(self._weights(settings.weights, backend)) if weighed else (),
+            subsets=tuple(self._features(backend)) if FEATURES in settings.scans else (),
+        )
 
-    def _weights(self, weights: Sequence[float], backend: Backend) -> Iterator[dict[str, Any]]:
-        found = [scan_simulation_weight(task, weights, self.benchmark, backend) for task in self._each("λ on")]
+    def _weights(self, weights: Sequence[float], backend: Backend) -> Iterator[WeightGain]:
+        scans = [scan_simulation_weight(task, weights, self.benchmark, backend) for task in self._each("λ on")]
         for weight in weights:
-            yield {"weight": weight, **self._measured([one[weight] for one in found])}
+            yield WeightGain(weight=weight, **self._measured([scan[weight] for scan in scans]))
 
-    def _features(self, backend: Backend) -> Iterator[dict[str, Any]]:
-        found = [scan_features(task, self.benchmark, backend) for task in self._each("features on")]
-        yield {"use": "together", "feature": None, **self._measured([one.together for one in found])}
-        for name in found[0].alone:
-            yield {"use": "alone", "feature": name, **self._measured([one.alone[name] for one in found])}
-        for name in found[0].without:
-            yield {"use": "without", "feature": name, **self._measured([one.without[name] for one in found])}
+    def _features(self, backend: Backend) -> Iterator[FeatureGain]:
+        scans = [scan_features(task, self.benchmark, backend) for task in self._each("features on")]
+        together = self._measured([scan.together for scan in scans])
+        yield FeatureGain(use="together", feature=None, **together)
+        for name in scans[0].alone:
+            yield FeatureGain(use="alone", feature=name, **self._measured([scan.alone[name] for scan in scans]))
+        for name in scans[0].without:
+            yield FeatureGain(use="without", feature=name, **self._measured([scan.without[name] for scan in scans]))
 
     def _each(self, what: str) -> Iterator[FoldTask]:
         return track(iter(self.tasks), total=len(self.tasks), description=f"Trainings, {what} {self.signal}")
 
-    def _measured(self, separations: Sequence[Separation]) -> Mapping[str, Any]:
-        """By training: "sic" at each background efficiency, and the areas of signal and of window against sidebands."""
+    def _measured(self, separations: Sequence[Separation]) -> _Measured:
         return {
-            "sic": [[one.signal.sic(efficiency) for efficiency in self.efficiencies] for one in separations],
-            "auc": [one.signal.auc for one in separations],
-            "window_sideband_auc": [one.sculpting.auc for one in separations],
+            "sic": tuple(tuple(one.signal.sic(efficiency) for efficiency in self.efficiencies) for one in separations),
+            "auc": tuple(one.signal.auc for one in separations),
+            "window_sideband_auc": tuple(one.sculpting.auc for one in separations),
         }
 
 

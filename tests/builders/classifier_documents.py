@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from analysis.core.documents import from_json
+from analysis.diagnostics.sections import EnsembleSection, ImportanceSection, PerformanceSection
+
 Document = dict[str, Any]
 
 BACKGROUND = np.array([1e-3, 1e-2, 1e-1, 1.0])
@@ -13,8 +16,8 @@ BACKGROUND = np.array([1e-3, 1e-2, 1e-1, 1.0])
 SIGNAL = np.array([0.1, 0.3, 0.7, 1.0])
 
 
-def curve(shift: float = 0.0, n_signal: int = 100) -> Document:
-    return {
+def curve(shift: float = 0.0, n_signal: int = 100) -> PerformanceSection:
+    document = {
         "n_signal": n_signal,
         "n_background": 5000,
         "background_efficiency": BACKGROUND.tolist(),
@@ -30,13 +33,14 @@ def curve(shift: float = 0.0, n_signal: int = 100) -> Document:
             {"name": "eff_0.001", "signal_efficiency": 0.0, "background_efficiency": 0.0},
         ],
     }
+    return from_json(PerformanceSection, document)
 
 
-def members(*, blinded: bool = False, n_members: int = 3) -> Document:
+def members(*, blinded: bool = False, n_members: int = 3) -> EnsembleSection:
     regions = ("sidebands",) if blinded else ("window", "sidebands")
     histogram = {"mean": [0.5, 0.5, 0.0], "low": [0.4, 0.4, 0.0], "high": [0.6, 0.6, 0.2]}
     several = n_members > 1
-    return {
+    document: Document = {
         "n_members": n_members,
         "n_events": 600,
         "fraction": 1.0,
@@ -63,8 +67,12 @@ def members(*, blinded: bool = False, n_members: int = 3) -> Document:
         ],
         "seeds": [] if blinded else [{"name": "eff_0.1", "z": [1.0, 3.0, None, 2.5]}],
     }
+    return from_json(EnsembleSection, document)
 
 
-def shares(*names: str, mean: tuple[float, ...] = (0.6, 0.4), std: tuple[float | None, ...] = (0.1, 0.05)) -> Document:
+def shares(
+    *names: str, mean: tuple[float, ...] = (0.6, 0.4), std: tuple[float | None, ...] = (0.1, 0.05)
+) -> ImportanceSection:
     labels = ["$m_{j_1}$" if name == "mj1" else "" for name in names]
-    return {"features": list(names), "labels": labels, "mean": list(mean), "std": list(std), "n_models": 6}
+    document = {"features": list(names), "labels": labels, "mean": list(mean), "std": list(std), "n_models": 6}
+    return from_json(ImportanceSection, document)

@@ -12,6 +12,7 @@ import pytest
 
 from analysis.compute import Backend
 from analysis.config import load_config
+from analysis.core.documents import to_json
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import load_events
 from analysis.stages.diagnose import diagnose
@@ -30,7 +31,9 @@ def copied(finished: Path, tmp_path: Path) -> ResultsFolder:
 
 
 def run(folder: ResultsFolder, backend: Backend) -> list[dict[str, Any]]:
-    return diagnose(SearchInputs(load_events(folder), load_config(path=folder.config), folder), backend)
+    """The windows as the documents that `diagnostics.json` holds."""
+    found = diagnose(SearchInputs(load_events(folder), load_config(path=folder.config), folder), backend)
+    return [to_json(window) for window in found]
 
 
 def test_a_run_counts_the_events_of_its_results(finished: Path) -> None:

@@ -122,15 +122,15 @@ def test_one_scan_in_one_window(cwola: Cwola, output: Path, tmp_path: Path) -> N
     assert read(copy)["subsets"] == []
     assert {path.name for path in (copy / "plots").iterdir()} == {"lambda_point.png"}
     folder, config = ResultsFolder(copy), load_config(path=output.parent / "search.toml")
-    assert load_performance(folder, config)["scans"]
+    assert load_performance(folder, config)
     for change in ({"random_state": 5}, {"learning": {"n_folds": 4}}, {"learning": {"method": "supervised"}}):
         other = load_config(path=output.parent / "search.toml", overrides=change)
-        assert load_performance(folder, other) == {}
+        assert load_performance(folder, other) == ()
     process = json.loads((copy / "process.json").read_text())
     for file in process["datasets"]["point"]["files"]:
         file["content"] = "changed in place"
     (copy / "process.json").write_text(json.dumps(process))
-    assert load_performance(folder, config) == {}  # of other events
+    assert load_performance(folder, config) == ()  # of other events
     shutil.rmtree(copy / "plots")
     done = cwola("plot", *options[:-2])
     assert not (copy / "plots" / "lambda_point.png").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
+from analysis.diagnostics.sections import EnsembleSection
 from analysis.plots.style import PALETTE, SelectionStyle, selection_label, selection_styles
 
 __all__ = [
@@ -46,7 +46,7 @@ class ScoreArtists:
     Attributes
     ----------
     lines : dict of str to matplotlib.patches.StepPatch
-        By "window", which is missing while blinded, and "sidebands".
+        By "window", which is absent while blinded, and "sidebands".
     bands : dict of str to matplotlib.patches.StepPatch
         Of single members; none of the spread.
     """
@@ -106,29 +106,31 @@ class SeedArtists:
     results: dict[str, Line2D]
 
 
-def draw_scores(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
+def draw_scores(section: EnsembleSection, *, ax: Axes) -> ScoreArtists:
     """Draw the distribution of the mean score in each region, and the band of those of single members.
 
     Parameters
     ----------
-    section : mapping
-        "ensemble" of a window of `diagnostics.json`.
+    section : EnsembleSection
     ax : matplotlib.axes.Axes
 
     Returns
     -------
     ScoreArtists
     """
-    scores, lines, bands = section["scores"], {}, {}
-    edges = np.array(scores["edges"])
-    for name, (color, dash, _) in _REGIONS.items():
-        if not scores.get(name):
-            continue
-        mean, low, high = (np.array(scores[name][key], np.float64) for key in ("mean", "low", "high"))
-        if section["n_members"] > 1:
+    scores, lines, bands = section.scores, {}, {}
+    edges = np.array(scores.edges)
+    distributions = {
+        name: found for name, found in (("window", scores.window), ("sidebands", scores.sidebands)) if found is not None
+    }
+    means = {name: np.array(found.mean, np.float64) for name, found in distributions.items()}
+    for name, found in distributions.items():
+        color, dash, _ = _REGIONS[name]
+        low, high = np.array(found.low, np.float64), np.array(found.high, np.float64)
+        if section.n_members > 1:
             bands[name] = ax.stairs(high, edges, baseline=low, fill=True, color=color, alpha=0.25, linewidth=0)
         lines[name] = ax.stairs(
-            np.maximum(mean, _NOTHING),
+            np.maximum(means[name], _NOTHING),
             edges,
             baseline=None,
             color=color,
@@ -136,7 +138,7 @@ def draw_scores(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
             linewidth=2.2,
             label=_region(section, name),
         )
-    shown = np.concatenate([np.array(scores[name]["mean"]) for name in lines]) if lines else np.ones(1)
+    shown = np.concatenate(list(means.values())) if means else np.ones(1)
     ax.set(yscale="log", xlim=(edges[0], edges[-1]), xlabel="Score", ylabel="Part of the events per bin")
     ax.set_ylim(0.5 * shown[shown > 0].min(), 20 * shown.max())
     handles = [*lines.values()]
@@ -148,20 +150,20 @@ def draw_scores(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
     return ScoreArtists(lines, bands)
 
 
-def _region(section: Mapping[str, Any], name: str) -> str:
-    """Return the label of a region; while blinded the window is missing, and the mask cuts into the sidebands."""
+def _region(section: EnsembleSection, name: str) -> str:
+    """Return the label of a region; while blinded the window is absent, and the mask cuts into the sidebands."""
     if name == "window":
         return "Window"
-    return "Sidebands" if "window" in section["scores"] else "Sidebands outside the mask"
+    return "Sidebands" if section.scores.window is not None else "Sidebands outside the mask"
 
 
-def draw_score_spread(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
+def draw_score_spread(section: EnsembleSection, *, ax: Axes) -> ScoreArtists:
     """Draw the standard deviation over the members against their mean, averaged over events.
 
     Parameters
     ----------
-    section : mapping
-        "ensemble" of a window of `diagnostics.json`, with several members.
+    section : EnsembleSection
+        With several members.
     ax : matplotlib.axes.Axes
 
     Returns
@@ -169,11 +171,15 @@ def draw_score_spread(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
     ScoreArtists
         Without bands.
     """
-    profile, lines, highest = section["profile"], {}, 0.0
-    edges = np.array(profile["edges"])
+    profile, lines, highest = section.profile, {}, 0.0
+    if profile is None:
+        msg = "the spread is that of several members with different scores"
+        raise ValueError(msg)
+    edges = np.array(profile.edges)
+    profiles = {"window": profile.window, "sidebands": profile.sidebands}
     for name, (color, dash, _) in _REGIONS.items():
-        if name in profile:
-            values = np.array(profile[name], np.float64)
+        if profiles[name] is not None:
+            values = np.array(profiles[name], np.float64)
             lines[name] = ax.stairs(
                 values, edges, baseline=None, color=color, linestyle=dash, linewidth=2.2, label=_region(section, name)
             )
@@ -182,20 +188,18 @@ def draw_score_spread(section: Mapping[str, Any], *, ax: Axes) -> ScoreArtists:
     ax.set_ylabel("Std. dev. over the members")
     ax.minorticks_off()
     ax.legend(loc="upper right")
-    if section["rank_correlation"]:
-        found = section["rank_correlation"]
-        text = f"Rank correlation of two members\n{found['mean']:.2f} (pairs {found['low']:.2f}–{found['high']:.2f})"
+    if (pairs := section.rank_correlation) is not None:
+        text = f"Rank correlation of two members\n{pairs.mean:.2f} (pairs {pairs.low:.2f}–{pairs.high:.2f})"
         ax.text(0.05, 0.05, text, transform=ax.transAxes, va="bottom", fontsize=14)
     return ScoreArtists(lines, {})
 
 
-def draw_member_counts(section: Mapping[str, Any], *, ax: Axes) -> CountArtists:
+def draw_member_counts(section: EnsembleSection, *, ax: Axes) -> CountArtists:
     """Draw how many events each member selects, over the number that the ensemble selects.
 
     Parameters
     ----------
-    section : mapping
-        "ensemble" of a window of `diagnostics.json`.
+    section : EnsembleSection
     ax : matplotlib.axes.Axes
 
     Returns
@@ -203,14 +207,14 @@ def draw_member_counts(section: Mapping[str, Any], *, ax: Axes) -> CountArtists:
     CountArtists
     """
     points, spreads = {}, {}
-    for place, one in enumerate(section["selections"]):
-        for region, shift in (("window", -0.2), ("sidebands", 0.2)):
-            if one.get(region) is None or not one[region]["ensemble"]:
+    for place, selection in enumerate(section.selections):
+        for region, counts, shift in (("window", selection.window, -0.2), ("sidebands", selection.sidebands, 0.2)):
+            if counts is None or not counts.ensemble:
                 continue
             color, _, marker = _REGIONS[region]
-            ratio = np.array(one[region]["members"], np.float64) / one[region]["ensemble"]
+            ratio = np.array(counts.members, np.float64) / counts.ensemble
             x = place + shift + np.linspace(-0.12, 0.12, len(ratio)) if len(ratio) > 1 else np.array([place + shift])
-            (points[one["name"], region],) = ax.plot(
+            (points[selection.name, region],) = ax.plot(
                 *(x, ratio, marker), color=color, markersize=6, alpha=0.75, linestyle="none"
             )
             if len(ratio) > 1:
@@ -218,7 +222,7 @@ def draw_member_counts(section: Mapping[str, Any], *, ax: Axes) -> CountArtists:
                 drawn = ax.errorbar(
                     place + shift, mean, error, fmt="_", color="black", markersize=18, capsize=5, zorder=4
                 )
-                spreads[one["name"], region] = drawn.lines[0]
+                spreads[selection.name, region] = drawn.lines[0]
     ax.axhline(1, color="0.45", linestyle=(0, (1, 1.5)), zorder=1)
     _set_selections(section, ax)
     ax.set_ylabel("Events of a member / of ensemble")
@@ -235,13 +239,12 @@ def draw_member_counts(section: Mapping[str, Any], *, ax: Axes) -> CountArtists:
     return CountArtists(points, spreads)
 
 
-def draw_overlaps(section: Mapping[str, Any], *, ax: Axes) -> OverlapArtists:
+def draw_overlaps(section: EnsembleSection, *, ax: Axes) -> OverlapArtists:
     """Draw the overlap of the events that members select, with one another and with those of the ensemble.
 
     Parameters
     ----------
-    section : mapping
-        "ensemble" of a window of `diagnostics.json`.
+    section : EnsembleSection
     ax : matplotlib.axes.Axes
 
     Returns
@@ -249,18 +252,21 @@ def draw_overlaps(section: Mapping[str, Any], *, ax: Axes) -> OverlapArtists:
     OverlapArtists
     """
     members, ensemble, ranges = {}, {}, None
-    found = [(place, one, one["jaccard_members"]) for place, one in enumerate(section["selections"])]
-    paired = [(place, one) for place, one, overlaps in found if overlaps and overlaps[0] is not None]
+    found = [(place, one.name, one.jaccard_members) for place, one in enumerate(section.selections)]
+    paired = {
+        name: np.array([place - 0.2, *pairs], np.float64)
+        for place, name, pairs in found
+        if pairs and pairs[0] is not None
+    }
     if paired:
-        ends = [(place - 0.2, *one["jaccard_members"][1:]) for place, one in paired]
-        x, low, high = np.array(ends, np.float64).T
+        x, _, low, high = np.array(list(paired.values())).T
         ranges = ax.vlines(x, low, high, color=PALETTE[3], linewidth=2)
-    for place, one in paired:
-        (members[one["name"]],) = ax.plot(place - 0.2, one["jaccard_members"][0], "D", color=PALETTE[3], markersize=9)
-    for place, one in enumerate(section["selections"]):
-        overlaps = np.array(one["jaccard_ensemble"], np.float64)
+    for name, (middle, mean, *_) in paired.items():
+        (members[name],) = ax.plot(middle, mean, "D", color=PALETTE[3], markersize=9)
+    for place, selection in enumerate(section.selections):
+        overlaps = np.array(selection.jaccard_ensemble, np.float64)
         x = place + 0.2 + (np.linspace(-0.12, 0.12, len(overlaps)) if len(overlaps) > 1 else np.zeros(1))
-        ensemble[one["name"]] = ax.scatter(x, overlaps, marker="o", s=36, color=PALETTE[1], alpha=0.8)
+        ensemble[selection.name] = ax.scatter(x, overlaps, marker="o", s=36, color=PALETTE[1], alpha=0.8)
     _set_selections(section, ax)
     ax.set(ylim=(0, 1.25), yticks=np.linspace(0, 1, 6), ylabel="Jaccard overlap")
     handles = [
@@ -271,31 +277,31 @@ def draw_overlaps(section: Mapping[str, Any], *, ax: Axes) -> OverlapArtists:
     return OverlapArtists(members, ranges, ensemble)
 
 
-def draw_seeds(section: Mapping[str, Any], *, ax: Axes) -> SeedArtists:
+def draw_seeds(section: EnsembleSection, *, ax: Axes) -> SeedArtists:
     """Draw the significance of each selection by training seed.
 
     Parameters
     ----------
-    section : mapping
-        "ensemble" of a window of `diagnostics.json`, with "seeds".
+    section : EnsembleSection
+        With several trainings.
     ax : matplotlib.axes.Axes
 
     Returns
     -------
     SeedArtists
     """
-    styles = selection_styles(one["name"] for one in section["seeds"])
-    points, results, n_drawn = {}, {}, len(section["seeds"])
-    for index, one in enumerate(section["seeds"]):
-        z, style = np.array(one["z"], np.float64), styles[one["name"]]
+    styles = selection_styles(trained.name for trained in section.seeds)
+    points, results, n_drawn = {}, {}, len(section.seeds)
+    for index, trained in enumerate(section.seeds):
+        z, style = np.array(trained.z, np.float64), styles[trained.name]
         x = np.arange(len(z)) + (0.5 * (index - (n_drawn - 1) / 2) / max(n_drawn, 1))
-        label = selection_label(one["name"])
+        label = selection_label(trained.name)
         marked: dict[str, Any] = {"color": style.color, "marker": style.marker, "linestyle": "none"}
-        (points[one["name"]],) = ax.plot(x[1:], z[1:], markersize=9, label=label, **marked)
-        (results[one["name"]],) = ax.plot(x[:1], z[:1], markersize=12, markeredgecolor="black", **marked)
+        (points[trained.name],) = ax.plot(x[1:], z[1:], markersize=9, label=label, **marked)
+        (results[trained.name],) = ax.plot(x[:1], z[:1], markersize=12, markeredgecolor="black", **marked)
         if np.isfinite(z).any():
             _draw_median(float(np.nanmedian(z)), style, ax)
-    n_seeds = max(len(one["z"]) for one in section["seeds"])
+    n_seeds = max(len(trained.z) for trained in section.seeds)
     ax.axvspan(-0.5, 0.5, color="0.93", zorder=0)
     ax.set_xticks(range(n_seeds), ["0 (result)", *(str(seed) for seed in range(1, n_seeds))])
     ax.minorticks_off()
@@ -320,8 +326,8 @@ def _draw_median(median: float, style: SelectionStyle, ax: Axes) -> None:
     )
 
 
-def _set_selections(section: Mapping[str, Any], ax: Axes) -> None:
-    names = [selection_label(one["name"]).removeprefix("efficiency ") for one in section["selections"]]
+def _set_selections(section: EnsembleSection, ax: Axes) -> None:
+    names = [selection_label(selection.name).removeprefix("efficiency ") for selection in section.selections]
     ax.set_xticks(range(len(names)), names)
     ax.tick_params(axis="x", which="both", length=0)
     ax.minorticks_off()  # they take a third of the time

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.diagnostics.sections import DiagnosedWindow, EnsembleSection
 from analysis.plots.classifiers.ensemble import (
     draw_member_counts,
     draw_overlaps,
@@ -17,31 +17,25 @@ from analysis.plots.classifiers.ensemble import (
     draw_seeds,
 )
 from analysis.plots.figure import ResultFigure, Row
-from analysis.regions import window_name
 from analysis.results.numbers import interval, number
 from analysis.results.words import selection_text
 
 __all__ = ["ensemble_figures"]
 
 
-def ensemble_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
-    """List the figures of `diagnostics.json`.
-
-    Parameters
-    ----------
-    windows : sequence of mapping
-        "windows" of the document.
+def ensemble_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
+    """List the figures of the members of an ensemble, and of several trainings.
 
     Yields
     ------
     ResultFigure
         `ensemble_<window>`, and `seeds_<window>` where a window was trained several times.
     """
-    for one in windows:
-        section, (low, high) = one.get("ensemble"), one["window"]["signal"]
-        if section:
+    for diagnosed in windows:
+        section, (low, high) = diagnosed.ensemble, diagnosed.window.signal
+        if section is not None:
             title = f"{low:g}–{high:g} GeV"
-            name, where = window_name((low, high)), f"{interval((low, high))} GeV"
+            name, where = diagnosed.window.name, f"{interval((low, high))} GeV"
             yield ResultFigure(
                 f"ensemble_{name}",
                 partial(_ensemble, section, title),
@@ -51,7 +45,7 @@ def ensemble_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFig
                 "diagnostics",
                 name,
             )
-            if section["seeds"]:
+            if section.seeds:
                 yield ResultFigure(
                     f"seeds_{name}",
                     partial(_seeds, section, title),
@@ -63,27 +57,27 @@ def ensemble_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFig
                 )
 
 
-def _ensemble(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
-    several = section["n_members"] > 1
+def _ensemble(section: EnsembleSection, title: str) -> tuple[Figure, Axes]:
+    several = section.n_members > 1
     figure = Figure(figsize=(15.0, 11.5) if several else (8.5, 6.5))
     panels = figure.subplots(*((2, 2) if several else (1, 1)), squeeze=False).ravel()
     left, bottom = (0.075, 0.07) if several else (0.13, 0.13)
     figure.subplots_adjust(left, bottom, 0.98, 0.955 if several else 0.93, wspace=0.2, hspace=0.2)
     draw_scores(section, ax=panels[0])
     if several:
-        if section["profile"] is None:  # all events have the same score
+        if section.profile is None:  # all events have the same score
             panels[1].set_axis_off()
         else:
             draw_score_spread(section, ax=panels[1])
         draw_member_counts(section, ax=panels[2])
         draw_overlaps(section, ax=panels[3])
-    members = f"{section['n_members']} members" if several else "one member"
-    part = "" if section["fraction"] == 1 else f", {100 * section['fraction']:.2g}% of the events"
+    members = f"{section.n_members} members" if several else "one member"
+    part = "" if section.fraction == 1 else f", {100 * section.fraction:.2g}% of the events"
     panels[1 if several else 0].set_title(f"{title}, {members}{part}", loc="right")
     return figure, panels[0]
 
 
-def _seeds(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
+def _seeds(section: EnsembleSection, title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(11.5, 6.5), layout="constrained")
     ax = figure.subplots()
     draw_seeds(section, ax=ax)
@@ -91,29 +85,29 @@ def _seeds(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def _ensemble_alt(section: Mapping[str, Any]) -> str:
-    correlation = section["rank_correlation"]
-    agree = f" Mean rank correlation of two: {number(correlation['mean'], 2)}." if correlation else ""
-    return f"Scores of {section['n_members']} members, and the events that each of them selects.{agree}"
+def _ensemble_alt(section: EnsembleSection) -> str:
+    pairs = section.rank_correlation
+    agree = "" if pairs is None else f" Mean rank correlation of two: {number(pairs.mean, 2)}."
+    return f"Scores of {section.n_members} members, and the events that each of them selects.{agree}"
 
 
-def _seeds_alt(section: Mapping[str, Any]) -> str:
-    found = [f"{selection_text(one['name'])} {len(one['z'])}" for one in section["seeds"]]
+def _seeds_alt(section: EnsembleSection) -> str:
+    found = [f"{selection_text(trained.name)} {len(trained.z)}" for trained in section.seeds]
     return f"Local z of several trainings. Trainings: {', '.join(found)}."
 
 
-def ensemble_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+def ensemble_rows(section: EnsembleSection) -> Iterator[Row]:
     """Rows of the events that each member selects, one per selection and region."""
-    yield "selection", "events", "ensemble", *(f"member {i}" for i in range(section["n_members"]))
-    for one in section["selections"]:
-        for region in ("window", "sidebands"):
-            if (counts := one.get(region)) is not None:
-                yield one["name"], region, counts["ensemble"], *counts["members"]
+    yield "selection", "events", "ensemble", *(f"member {i}" for i in range(section.n_members))
+    for selection in section.selections:
+        for region, counts in (("window", selection.window), ("sidebands", selection.sidebands)):
+            if counts is not None:
+                yield selection.name, region, counts.ensemble, *counts.members
 
 
-def seed_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+def seed_rows(section: EnsembleSection) -> Iterator[Row]:
     """Rows of z of each selection, one per training."""
     yield "selection", "training seed", "z"
-    for one in section["seeds"]:
-        for seed, z in enumerate(one["z"]):
-            yield one["name"], seed, z
+    for trained in section.seeds:
+        for seed, z in enumerate(trained.z):
+            yield trained.name, seed, z

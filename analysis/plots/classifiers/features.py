@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -15,13 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
+from analysis.diagnostics.sections import DiagnosedWindow, FeatureShapes, FeaturesSection, RegionHistogram
 from analysis.events.schema import FeatureSpec
 from analysis.histograms.control import axis_label
 from analysis.plots.events.control import italic
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import add_heading, add_panels, simplify_ticks, window_title
 from analysis.plots.style import PALETTE, format_p_value, selection_label
-from analysis.regions import window_name
 from analysis.results.numbers import interval, p_value
 
 __all__ = ["FeatureArtists", "draw_feature", "feature_figures", "usable_selection"]
@@ -64,16 +63,15 @@ class FeatureArtists:
     cut: ErrorbarContainer | None
 
 
-def feature_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
-    """List `features_<window>`, from the documents of `diagnostics.json`."""
-    for one in windows:
-        if section := one.get("features"):
-            low, high = one["window"]["signal"]
-            name = window_name((low, high))
+def feature_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
+    """List `features_<window>`."""
+    for diagnosed in windows:
+        if (section := diagnosed.features) is not None:
+            name = diagnosed.window.name
             yield ResultFigure(
                 f"features_{name}",
-                partial(_figure, section["features"], (low, high), one["blinded"]),
-                f"{interval((low, high))} GeV: features in window and sidebands, and after a cut",
+                partial(_figure, section.features, diagnosed),
+                f"{interval(diagnosed.window.signal)} GeV: features in window and sidebands, and after a cut",
                 partial(_features_alt, section),
                 partial(feature_rows, section),
                 "diagnostics",
@@ -82,14 +80,13 @@ def feature_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigu
 
 
 def draw_feature(
-    feature: Mapping[str, Any], selection: str | None = None, *, ax: Axes, scaled: bool = False
+    feature: FeatureShapes, selection: str | None = None, *, ax: Axes, scaled: bool = False
 ) -> FeatureArtists:
     """Draw one feature.
 
     Parameters
     ----------
-    feature : mapping
-        Item of "features" of the section "features" of `diagnostics.json`.
+    feature : FeatureShapes
     selection : str, optional
         Draw the window after this one too.
     ax : matplotlib.axes.Axes
@@ -100,9 +97,12 @@ def draw_feature(
     -------
     FeatureArtists
     """
-    content = feature["scaled" if scaled else "original"]
-    edges = np.array(content["edges"])
-    regions = {name: _arrays(content["regions"][name]) for name in _REGIONS if name in content["regions"]}
+    content = feature.scaled if scaled else feature.original
+    if content is None:
+        msg = f"{feature.name} has no percentiles"
+        raise ValueError(msg)
+    edges = np.array(content.edges)
+    regions = {name: _arrays(content.regions[name]) for name in _REGIONS if name in content.regions}
     joined = max((_joined(*one, _EVENTS_PER_STEP) for one in regions.values()), default=1)
     shapes = {name: _shape(values, joined) for name, (values, _) in regions.items()}
     patches = {
@@ -112,32 +112,30 @@ def draw_feature(
         for name, shape in shapes.items()
         if shape.any()
     }
-    cut = None if selection is None else _draw_cut(content["selections"][selection], edges, selection, ax)
-    spec = FeatureSpec(feature["name"], feature["label"], feature["unit"], (1, 0.0, 1.0))
+    cut = None if selection is None else _draw_cut(content.selections[selection], edges, selection, ax)
+    spec = FeatureSpec(feature.name, feature.label, feature.unit, (1, 0.0, 1.0))
     label = italic(axis_label(spec))
     ax.set_xlabel(f"Percentile of {italic(spec.label)}" if scaled else label)
     ax.set_xlim(0.0, 1.0) if scaled else ax.set_xlim(*_occupied(edges[::joined], list(shapes.values())))
     ax.set_ylim(0.0, _HEADROOM * ax.dataLim.y1 if ax.dataLim.y1 > 0 else 1.0)
-    if (test := content["difference"]) is not None:
-        quality = (
-            rf"$\chi^2$/ndof = {test['chi2']:.1f}/{test['ndof']}, $\mathit{{p}} = {format_p_value(test['p_value'])}$"
-        )
+    if (test := content.difference) is not None:
+        quality = rf"$\chi^2$/ndof = {test.chi2:.1f}/{test.ndof}, $\mathit{{p}} = {format_p_value(test.p_value)}$"
         ax.set_title(quality, loc="right", fontsize=_TEST_SIZE)
     return FeatureArtists(patches, cut)
 
 
-def usable_selection(features: Sequence[Mapping[str, Any]]) -> str | None:
+def usable_selection(features: Sequence[FeatureShapes]) -> str | None:
     """Return the tightest selection that leaves enough events in the window for a shape; None where none does."""
     found = {}
-    for name, one in (features[0]["original"]["selections"] if features else {}).items():
-        events = sum(one["values"])
-        if events > 0 and events**2 >= _MIN_EVENTS * sum(one["variances"]):
+    for name, histogram in (features[0].original.selections if features else {}).items():
+        events = sum(histogram.values)
+        if events > 0 and events**2 >= _MIN_EVENTS * sum(histogram.variances):
             found[name] = events
     return min(found, key=lambda name: found[name]) if found else None
 
 
-def _arrays(one: Mapping[str, Any]) -> tuple[Array, Array]:
-    return np.array(one["values"], np.float64), np.array(one["variances"], np.float64)
+def _arrays(histogram: RegionHistogram) -> tuple[Array, Array]:
+    return np.array(histogram.values, np.float64), np.array(histogram.variances, np.float64)
 
 
 def _shape(values: Array, joined: int) -> Array:
@@ -146,8 +144,8 @@ def _shape(values: Array, joined: int) -> Array:
     return steps / steps.sum() / joined if steps.sum() > 0 else np.zeros(steps.shape)
 
 
-def _draw_cut(one: Mapping[str, Any], edges: Array, selection: str, ax: Axes) -> ErrorbarContainer | None:
-    values, variances = _arrays(one)
+def _draw_cut(histogram: RegionHistogram, edges: Array, selection: str, ax: Axes) -> ErrorbarContainer | None:
+    values, variances = _arrays(histogram)
     total = values.sum()
     if total <= 0:
         return None
@@ -188,9 +186,9 @@ def _occupied(edges: Array, shapes: Sequence[Array]) -> tuple[float, float]:
     return float(edges[filled[0]]), float(edges[filled[-1] + 1])
 
 
-def _figure(features: Sequence[Mapping[str, Any]], window: tuple[float, float], blinded: bool) -> tuple[Figure, Axes]:
+def _figure(features: Sequence[FeatureShapes], diagnosed: DiagnosedWindow) -> tuple[Figure, Axes]:
     selection = usable_selection(features)
-    decorrelated = any(one["scaled"] is not None for one in features)
+    decorrelated = any(feature.scaled is not None for feature in features)
     columns = 2 if len(features) <= 4 else 3 if len(features) <= 9 else 4
     blocks = [features[start : start + columns] for start in range(0, len(features), columns)]
     rows = [(block, scaled) for block in blocks for scaled in ((False, True) if decorrelated else (False,))]
@@ -198,26 +196,26 @@ def _figure(features: Sequence[Mapping[str, Any]], window: tuple[float, float], 
     figure, panels = add_panels(_LARGE if len(rows) <= 3 else _SMALL, _MARGINS, spaces, len(rows), 1.15)
     for (block, scaled), line in zip(rows, panels, strict=True):
         for number, ax in enumerate(line):
-            if number >= len(block) or (scaled and block[number]["scaled"] is None):
+            if number >= len(block) or (scaled and block[number].scaled is None):
                 ax.axis("off")
                 continue
             draw_feature(block[number], selection, ax=ax, scaled=scaled)
             simplify_ticks(ax)
             if number == 0 or line[number - 1].axison is False:
                 ax.set_ylabel("Part per bin")
-    heading = add_heading(figure, window_title(window, blinded=blinded), panels[0])
+    heading = add_heading(figure, window_title(diagnosed.window.signal, blinded=diagnosed.blinded), panels[0])
     _legend(figure, panels, features)
     return figure, heading
 
 
-def _legend(figure: Figure, panels: Sequence[Sequence[Axes]], features: Sequence[Mapping[str, Any]]) -> None:
+def _legend(figure: Figure, panels: Sequence[Sequence[Axes]], features: Sequence[FeatureShapes]) -> None:
     found: dict[str, Artist] = {}
     for ax in (ax for line in panels for ax in line):
         found |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     notes = []
-    if any(one["original"]["difference"] is not None for one in features):
+    if any(feature.original.difference is not None for feature in features):
         notes.append("χ²: window against both sidebands")
-    if further := [italic(one["label"]) for one in features if not one["trained"]]:
+    if further := [italic(feature.label) for feature in features if not feature.trained]:
         notes.append(f"not trained on: {', '.join(further)}")
     figure.legend(
         found.values(),
@@ -232,26 +230,24 @@ def _legend(figure: Figure, panels: Sequence[Sequence[Axes]], features: Sequence
     )
 
 
-def _features_alt(section: Mapping[str, Any]) -> str:
+def _features_alt(section: FeaturesSection) -> str:
     tests = [
-        f"{feature['name']} {p_value(feature['original']['difference']['p_value'])}"
-        for feature in section["features"]
-        if feature["original"]["difference"] is not None
+        f"{feature.name} {p_value(test.p_value)}"
+        for feature in section.features
+        if (test := feature.original.difference) is not None
     ]
     compared = f" p-values of window against sidebands: {', '.join(tests)}." if tests else ""
     return f"Distributions of the features in the window, in its sidebands and after a cut.{compared}"
 
 
-def feature_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+def feature_rows(section: FeaturesSection) -> Iterator[Row]:
     """Rows of the distributions of all features: one per feature, region or selection, and bin."""
     yield "feature", "unit", "decorrelated", "events", "bin low", "bin high", "sum of weights", "sum of squared weights"
-    for feature in section["features"]:
-        for scaled, found in ((False, feature["original"]), (True, feature["scaled"])):
-            if found is None:
+    for feature in section.features:
+        for scaled, content in ((False, feature.original), (True, feature.scaled)):
+            if content is None:
                 continue
-            for name, histogram in (found["regions"] | found["selections"]).items():
-                bins = zip(
-                    found["edges"], found["edges"][1:], histogram["values"], histogram["variances"], strict=False
-                )
-                for row in bins:
-                    yield feature["name"], "" if scaled else feature["unit"], scaled, name, *row
+            for name, histogram in {**content.regions, **content.selections}.items():
+                edges = content.edges
+                for row in zip(edges, edges[1:], histogram.values, histogram.variances, strict=False):
+                    yield feature.name, "" if scaled else feature.unit, scaled, name, *row

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
+from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.plots.classifiers.ensemble_figures import ensemble_figures
 from analysis.plots.classifiers.features import feature_figures
 from analysis.plots.classifiers.importance import importance_figures
@@ -15,7 +15,7 @@ from analysis.plots.figure import ResultFigure
 
 __all__ = ["diagnostic_figures"]
 
-_FAMILIES: tuple[Callable[[Sequence[Mapping[str, Any]]], Iterator[ResultFigure]], ...] = (
+_FAMILIES: tuple[Callable[[Sequence[DiagnosedWindow]], Iterator[ResultFigure]], ...] = (
     feature_figures,
     mass_figures,
     sculpting_figures,
@@ -26,17 +26,7 @@ _FAMILIES: tuple[Callable[[Sequence[Mapping[str, Any]]], Iterator[ResultFigure]]
 """One a section."""
 
 
-def diagnostic_figures(windows: Sequence[Mapping[str, Any]], *, blinded: bool = False) -> Iterator[ResultFigure]:
-    """List the figures that there are data for.
-
-    Parameters
-    ----------
-    windows : sequence of mapping
-        "windows" of `diagnostics.json`.
-    blinded : bool
-        Leave out windows that were diagnosed with the events inside the masks: even their sidebands lie in the masks
-        of neighbours.
-    """
-    shown = [one for one in windows if one["blinded"] or not blinded]
+def diagnostic_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
+    """List the figures of all sections that the windows have."""
     for family in _FAMILIES:
-        yield from family(shown)
+        yield from family(windows)

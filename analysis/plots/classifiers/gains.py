@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +18,7 @@ from analysis.plots.classifiers.importance import feature_label
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, plain, selection_styles
 from analysis.results.numbers import interval, number, percent
+from analysis.results.values import FeatureGain, GainScan, WeightGain
 
 __all__ = [
     "SubsetArtists",
@@ -75,13 +75,13 @@ class SubsetArtists:
     together: Line2D
 
 
-def draw_simulation_weight_scan(scan: Mapping[str, Any], *, ax: Axes, ax_sculpting: Axes) -> WeightScanArtists:
+def draw_simulation_weight_scan(scan: GainScan, *, ax: Axes, ax_sculpting: Axes) -> WeightScanArtists:
     """Draw the significance improvement of SA-CWoLa against λ, and what it makes of the mass spectrum.
 
     Parameters
     ----------
-    scan : mapping
-        Item of "scans" of `performance.json`, with "simulation_weight".
+    scan : GainScan
+        With several weights of the simulation.
     ax : matplotlib.axes.Axes
         Significance improvement; bars from the lowest to the highest training.
     ax_sculpting : matplotlib.axes.Axes
@@ -91,21 +91,21 @@ def draw_simulation_weight_scan(scan: Mapping[str, Any], *, ax: Axes, ax_sculpti
     -------
     WeightScanArtists
     """
-    found = sorted(scan["simulation_weight"], key=lambda one: one["weight"])
-    weights = np.array([one["weight"] for one in found])
-    efficiencies = scan["background_efficiencies"]
+    gains = sorted(scan.simulation_weight, key=lambda gain: gain.weight)
+    weights = np.array([gain.weight for gain in gains])
+    efficiencies = scan.background_efficiencies
     styles = list(selection_styles(f"eff_{value:g}" for value in efficiencies).values())[1:]
     lines, best = {}, {}
     for index, (efficiency, style) in enumerate(zip(efficiencies, styles, strict=True)):
         label = rf"$\mathit{{\epsilon}}_{{\mathit{{B}}}}$ = {100 * efficiency:.4g}%"
-        values = np.array([[training[index] for training in one["sic"]] for one in found])
+        values = np.array([[training[index] for training in gain.sic] for gain in gains])
         lines[efficiency] = _draw_medians(weights, values, style.color, style.marker, label, ax)
         y = np.asarray(lines[efficiency].get_ydata())
         top = int(y.argmax())
         (best[efficiency],) = ax.plot(
             *(weights[top], y[top], "*"), color=style.color, markersize=20, markeredgecolor="black", zorder=4
         )
-    values = np.array([one["window_sideband_auc"] for one in found])
+    values = np.array([gain.window_sideband_auc for gain in gains])
     sculpting = _draw_medians(weights, values, "0.2", "o", "Background alone", ax_sculpting)
     ax_sculpting.axhline(0.5, color="0.45", linestyle=(0, (1, 1.5)), zorder=1)
     reach = max(float(np.abs(values - 0.5).max()), 0.01)
@@ -155,13 +155,13 @@ def _set_weights(weights: Array, ax: Axes) -> None:
     ax.set_xticks(weights, texts)
 
 
-def draw_subsets(scan: Mapping[str, Any], efficiency: float | None = None, *, ax: Axes) -> SubsetArtists:
+def draw_subsets(scan: GainScan, efficiency: float | None = None, *, ax: Axes) -> SubsetArtists:
     """Draw how well each feature does alone, and all the others without it.
 
     Parameters
     ----------
-    scan : mapping
-        Item of "scans" of `performance.json`, with "subsets".
+    scan : GainScan
+        With sets of features.
     efficiency : float, optional
         One of its background efficiencies, for the significance improvement there; the area under the ROC curve where
         absent.
@@ -171,8 +171,8 @@ def draw_subsets(scan: Mapping[str, Any], efficiency: float | None = None, *, ax
     -------
     SubsetArtists
     """
-    names, points = scan["features"], {}
-    measured = {(one["use"], one["feature"]): _values(one, scan, efficiency) for one in scan["subsets"]}
+    names, points = scan.features, {}
+    measured = {(gain.use, gain.feature): _values(gain, scan, efficiency) for gain in scan.subsets}
     together = measured["together", None]
     line = ax.axvline(float(np.median(together)), color="black", linestyle="--", label="All features", zorder=2)
     ax.axvspan(together.min(), together.max(), color="0.85", zorder=0)
@@ -194,7 +194,7 @@ def draw_subsets(scan: Mapping[str, Any], efficiency: float | None = None, *, ax
         )
         points[use] = drawn.lines[0]
         points[use].set_label(label)
-    labels = [feature_label(*both) for both in zip(names, scan["labels"], strict=True)]
+    labels = [feature_label(*both) for both in zip(names, scan.labels, strict=True)]
     ax.set_yticks(range(len(names)), labels)
     ax.tick_params(axis="y", which="both", length=0)
     ax.minorticks_off()
@@ -205,20 +205,18 @@ def draw_subsets(scan: Mapping[str, Any], efficiency: float | None = None, *, ax
     return SubsetArtists(points, line)
 
 
-def _values(one: Mapping[str, Any], scan: Mapping[str, Any], efficiency: float | None) -> Array:
+def _values(gain: FeatureGain, scan: GainScan, efficiency: float | None) -> Array:
     if efficiency is None:
-        return np.array(one["auc"], np.float64)
-    index = scan["background_efficiencies"].index(efficiency)
-    return np.array([training[index] for training in one["sic"]], np.float64)
+        return np.array(gain.auc, np.float64)
+    index = scan.background_efficiencies.index(efficiency)
+    return np.array([training[index] for training in gain.sic], np.float64)
 
 
-def _bars(scan: Mapping[str, Any]) -> str:
-    return f"Median and range\nof {scan['trainings']} trainings" if scan["trainings"] > 1 else "One training"
+def _bars(scan: GainScan) -> str:
+    return f"Median and range\nof {scan.trainings} trainings" if scan.trainings > 1 else "One training"
 
 
-def performance_scan_figures(
-    document: Mapping[str, Any],
-) -> Iterator[ResultFigure]:
+def performance_scan_figures(scans: Sequence[GainScan]) -> Iterator[ResultFigure]:
     """List the figures of `performance.json`.
 
     Yields
@@ -226,20 +224,20 @@ def performance_scan_figures(
     ResultFigure
         `lambda_<signal>` and `subsets_<signal>`.
     """
-    for scan in document.get("scans", ()):
-        where = f"{scan['signal']} in {interval(scan['window']['signal'])} GeV"
-        if scan["simulation_weight"]:
+    for scan in scans:
+        where = f"{scan.signal} in {interval(scan.window.signal)} GeV"
+        if scan.simulation_weight:
             yield ResultFigure(
-                f"lambda_{scan['signal']}",
+                f"lambda_{scan.signal}",
                 partial(_weights, scan),
                 f"{where}: gain against the weight λ of the simulation",
                 partial(_weights_alt, scan),
                 partial(weight_rows, scan),
                 "classifiers",
             )
-        if scan["subsets"]:
+        if scan.subsets:
             yield ResultFigure(
-                f"subsets_{scan['signal']}",
+                f"subsets_{scan.signal}",
                 partial(_features, scan),
                 f"{where}: gain from each feature",
                 partial(_subsets_alt, scan),
@@ -248,7 +246,7 @@ def performance_scan_figures(
             )
 
 
-def _weights(scan: Mapping[str, Any]) -> tuple[Figure, Axes]:
+def _weights(scan: GainScan) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(11.5, 9.0), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
     draw_simulation_weight_scan(scan, ax=upper, ax_sculpting=lower)
@@ -257,68 +255,70 @@ def _weights(scan: Mapping[str, Any]) -> tuple[Figure, Axes]:
     return figure, upper
 
 
-def _features(scan: Mapping[str, Any]) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(15.0, 2.8 + 0.55 * len(scan["features"])), layout="constrained")
+def _features(scan: GainScan) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(15.0, 2.8 + 0.55 * len(scan.features)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    draw_subsets(scan, min(scan["background_efficiencies"]), ax=left)
+    draw_subsets(scan, min(scan.background_efficiencies), ax=left)
     drawn = draw_subsets(scan, ax=right)
     left.set_xlim(left=0)
-    handles: Sequence[Any] = [drawn.together, *drawn.points.values()]
+    handles = [drawn.together, *drawn.points.values()]
     right.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), title=_bars(scan), title_fontsize="small"
     )
-    right.set_title(f"{scan['method']}, {_title(scan)}", loc="right")
+    right.set_title(f"{scan.method}, {_title(scan)}", loc="right")
     return figure, left
 
 
-def _title(scan: Mapping[str, Any]) -> str:
-    low, high = scan["window"]["signal"]
-    return f"{plain(scan['signal'])}, {low:g}–{high:g} GeV"
+def _title(scan: GainScan) -> str:
+    low, high = scan.window.signal
+    return f"{plain(scan.signal)}, {low:g}–{high:g} GeV"
 
 
-def _medians(measured: Sequence[Mapping[str, Any]], name: str, column: int, further: str | None = None) -> str:
-    labels = [" ".join(str(one[key]) for key in (name, further) if key and one[key] is not None) for one in measured]
-    values = [number(median(row[column] for row in one["sic"])) for one in measured]
-    return ", ".join(f"{label} {value}" for label, value in zip(labels, values, strict=True))
+def _median(gain: WeightGain | FeatureGain, column: int) -> str:
+    return number(median(training[column] for training in gain.sic))
 
 
-def weight_rows(scan: Mapping[str, Any]) -> Iterator[Row]:
+def weight_rows(scan: GainScan) -> Iterator[Row]:
     """Rows of the scan of λ, one per value and training."""
     yield "weight of the simulation", "training", *_measured_columns(scan)
-    for one in scan["simulation_weight"]:
-        for training, values in enumerate(_measured(one)):
-            yield one["weight"], training, *values
+    for gain in scan.simulation_weight:
+        for training, values in enumerate(_measured(gain)):
+            yield gain.weight, training, *values
 
 
-def subset_rows(scan: Mapping[str, Any]) -> Iterator[Row]:
+def subset_rows(scan: GainScan) -> Iterator[Row]:
     """Rows of what each feature adds, one per set of features and training."""
     yield "features", "feature", "training", *_measured_columns(scan)
-    for one in scan["subsets"]:
-        for training, values in enumerate(_measured(one)):
-            yield one["use"], one["feature"], training, *values
+    for gain in scan.subsets:
+        for training, values in enumerate(_measured(gain)):
+            yield gain.use, gain.feature, training, *values
 
 
-def _measured_columns(scan: Mapping[str, Any]) -> list[str]:
-    cuts = [f"SIC at background efficiency {value:g}" for value in scan["background_efficiencies"]]
+def _measured_columns(scan: GainScan) -> list[str]:
+    cuts = [f"SIC at background efficiency {value:g}" for value in scan.background_efficiencies]
     return [*cuts, "area under the ROC curve", "area, window against sidebands"]
 
 
-def _measured(one: Mapping[str, Any]) -> Iterator[Row]:
-    for sic, auc, flat in zip(one["sic"], one["auc"], one["window_sideband_auc"], strict=True):
+def _measured(gain: WeightGain | FeatureGain) -> Iterator[Row]:
+    for sic, auc, flat in zip(gain.sic, gain.auc, gain.window_sideband_auc, strict=True):
         yield *sic, auc, flat
 
 
-def _weights_alt(scan: Mapping[str, Any]) -> str:
+def _weights_alt(scan: GainScan) -> str:
     found, column = _tightest(scan)
-    return f"Weight and {found}: {_medians(scan['simulation_weight'], 'weight', column)}."
+    medians = ", ".join(f"{gain.weight} {_median(gain, column)}" for gain in scan.simulation_weight)
+    return f"Weight and {found}: {medians}."
 
 
-def _subsets_alt(scan: Mapping[str, Any]) -> str:
+def _subsets_alt(scan: GainScan) -> str:
     found, column = _tightest(scan)
-    return f"Features and {found}: {_medians(scan['subsets'], 'use', column, 'feature')}."
+    medians = ", ".join(
+        " ".join(filter(None, (gain.use, gain.feature, _median(gain, column)))) for gain in scan.subsets
+    )
+    return f"Features and {found}: {medians}."
 
 
-def _tightest(scan: Mapping[str, Any]) -> tuple[str, int]:
-    tight = min(scan["background_efficiencies"])
+def _tightest(scan: GainScan) -> tuple[str, int]:
+    tight = min(scan.background_efficiencies)
     found = f"median significance improvement at {percent(tight)} of the background"
-    return found, scan["background_efficiencies"].index(tight)
+    return found, scan.background_efficiencies.index(tight)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,9 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from analysis.diagnostics.sections import DiagnosedWindow, ImportanceSection
 from analysis.plots.figure import ResultFigure, Row, all_windows
 from analysis.plots.style import PALETTE, plain
-from analysis.regions import window_name
 from analysis.results.numbers import interval, percent
 
 __all__ = [
@@ -71,20 +70,19 @@ class ImportanceMapArtists:
     numbers: tuple[Text, ...]
 
 
-def draw_importance(section: Mapping[str, Any], *, ax: Axes) -> ImportanceArtists:
+def draw_importance(section: ImportanceSection, *, ax: Axes) -> ImportanceArtists:
     """Draw the part of each feature as a bar, with the spread over folds and members.
 
     Parameters
     ----------
-    section : mapping
-        "importance" of a window of `diagnostics.json`.
+    section : ImportanceSection
     ax : matplotlib.axes.Axes
 
     Returns
     -------
     ImportanceArtists
     """
-    mean, std = (np.array(section[name], np.float64) for name in ("mean", "std"))
+    mean, std = (np.array(values, np.float64) for values in (section.mean, section.std))
     places = np.arange(len(mean))
     errors = std if np.isfinite(std).all() else None
     bars = ax.barh(
@@ -94,11 +92,11 @@ def draw_importance(section: Mapping[str, Any], *, ax: Axes) -> ImportanceArtist
         color=PALETTE[0],
         ecolor="black",
         capsize=4,
-        label=f"Mean and std. dev.\nof {section['n_models']} trainings" if errors is not None else "One training",
+        label=f"Mean and std. dev.\nof {section.n_models} trainings" if errors is not None else "One training",
     )
     equal = ax.axvline(1 / len(mean), color=PALETTE[2], linestyle="--", label="All the same")
     ax.set_yticks(
-        places, [feature_label(name, label) for name, label in zip(section["features"], section["labels"], strict=True)]
+        places, [feature_label(name, label) for name, label in zip(section.features, section.labels, strict=True)]
     )
     ax.tick_params(axis="y", which="both", length=0)
     ax.minorticks_off()
@@ -108,13 +106,13 @@ def draw_importance(section: Mapping[str, Any], *, ax: Axes) -> ImportanceArtist
     return ImportanceArtists(bars, equal)
 
 
-def draw_importance_map(sections: Sequence[tuple[str, Mapping[str, Any]]], *, ax: Axes) -> ImportanceMapArtists:
+def draw_importance_map(sections: Sequence[tuple[str, ImportanceSection]], *, ax: Axes) -> ImportanceMapArtists:
     """Draw the parts of all features in all windows as colours.
 
     Parameters
     ----------
-    sections : sequence of (str, mapping)
-        Name of a window and its section "importance" of `diagnostics.json`.
+    sections : sequence of (str, ImportanceSection)
+        Name of each window and its section.
     ax : matplotlib.axes.Axes
 
     Returns
@@ -124,11 +122,11 @@ def draw_importance_map(sections: Sequence[tuple[str, Mapping[str, Any]]], *, ax
     labels = {
         name: feature_label(name, label)
         for _, section in sections
-        for name, label in zip(section["features"], section["labels"], strict=True)
+        for name, label in zip(section.features, section.labels, strict=True)
     }
     parts = np.full((len(labels), len(sections)), np.nan)
     for column, (_, section) in enumerate(sections):
-        for name, mean in zip(section["features"], section["mean"], strict=True):
+        for name, mean in zip(section.features, section.mean, strict=True):
             parts[list(labels).index(name), column] = mean
     mesh = ax.pcolormesh(
         np.ma.masked_invalid(parts), cmap="YlGnBu", vmin=0, vmax=max(float(np.nanmax(parts)), 2 / len(labels))
@@ -159,22 +157,17 @@ def feature_label(name: str, label: str) -> str:
     return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label) if label else plain(name)
 
 
-def importance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
-    """List the figures of `diagnostics.json`, which has none of it while blinded.
-
-    Parameters
-    ----------
-    windows : sequence of mapping
-        "windows" of the document.
+def importance_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
+    """List the figures of windows with this section, which none has while blinded.
 
     Yields
     ------
     ResultFigure
         `importance_<window>`, and `importance` with all windows where there are several.
     """
-    found = [(one["window"]["signal"], one["importance"]) for one in windows if one.get("importance")]
-    for (low, high), section in found:
-        name = window_name((low, high))
+    found = [(diagnosed.window, diagnosed.importance) for diagnosed in windows if diagnosed.importance is not None]
+    for window, section in found:
+        (low, high), name = window.signal, window.name
         yield ResultFigure(
             f"importance_{name}",
             partial(_bars, section, f"{low:g}–{high:g} GeV"),
@@ -185,7 +178,7 @@ def importance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultF
             name,
         )
     if len(found) > 1:
-        sections = {interval(window): section for window, section in found}
+        sections = {interval(window.signal): section for window, section in found}
         yield ResultFigure(
             "importance",
             partial(_map, list(sections.items())),
@@ -196,16 +189,16 @@ def importance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultF
         )
 
 
-def _bars(section: Mapping[str, Any], title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(10.5, 2.6 + 0.5 * len(section["features"])), layout="constrained")
+def _bars(section: ImportanceSection, title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(10.5, 2.6 + 0.5 * len(section.features)), layout="constrained")
     ax = figure.subplots()
     draw_importance(section, ax=ax)
     ax.set_title(title, loc="right")
     return figure, ax
 
 
-def _map(found: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Figure, Axes]:
-    n_features = len({name for _, section in found for name in section["features"]})
+def _map(found: Sequence[tuple[str, ImportanceSection]]) -> tuple[Figure, Axes]:
+    n_features = len({name for _, section in found for name in section.features})
     size = (4.5 + 0.85 * max(len(found), 5), 3.2 + 0.5 * max(n_features, 4))
     figure = Figure(figsize=size, layout="constrained")
     ax = figure.subplots()
@@ -216,23 +209,21 @@ def _map(found: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def _importance_alt(section: Mapping[str, Any]) -> str:
-    return (
-        f"Part of the total gain of each feature, over {section['n_models']} trainings: {', '.join(_ranking(section))}."
-    )
+def _importance_alt(section: ImportanceSection) -> str:
+    return f"Part of the total gain of each feature, over {section.n_models} trainings: {', '.join(_ranking(section))}."
 
 
-def _ranking(section: Mapping[str, Any]) -> list[str]:
-    shares = sorted(zip(section["mean"], section["features"], strict=True), reverse=True)
+def _ranking(section: ImportanceSection) -> list[str]:
+    shares = sorted(zip(section.mean, section.features, strict=True), reverse=True)
     return [f"{name} {percent(share)}" for share, name in shares]
 
 
-def importance_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+def importance_rows(section: ImportanceSection) -> Iterator[Row]:
     """Rows of the part of the total gain, one per feature."""
     yield "feature", "part of the total gain", "standard deviation over trainings"
-    yield from zip(section["features"], section["mean"], section["std"], strict=True)
+    yield from zip(section.features, section.mean, section.std, strict=True)
 
 
-def _largest_alt(sections: Mapping[str, Mapping[str, Any]]) -> str:
+def _largest_alt(sections: Mapping[str, ImportanceSection]) -> str:
     first = [f"{window} GeV {_ranking(one)[0]}" for window, one in sections.items()]
     return f"Part of the total gain of each feature. The largest by window: {', '.join(first)}."

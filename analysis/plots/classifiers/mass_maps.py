@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,11 +12,12 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.diagnostics.sections import DiagnosedWindow, MassesSection, Plane
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import add_heading, add_panels, draw_scale, simplify_ticks, window_title
 from analysis.plots.signals.efficiency_maps import draw_plane, efficiency_norm
 from analysis.plots.style import selection_label
-from analysis.regions import window_name
+from analysis.regions import MassWindow
 from analysis.results.numbers import count, interval, number
 from analysis.results.words import selection_text
 
@@ -39,26 +39,25 @@ _PULL_RANGE = (3.0, 5.0)
 """The end of the colours of pulls is between these."""
 
 
-def mass_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
-    """List `masses_<window>` and `classifier_map_<window>`, from the documents of `diagnostics.json`."""
-    for one in windows:
-        if "masses" in one and any(_filled(one["masses"], name) for name in one["masses"]["regions"]):
-            low, high = one["window"]["signal"]
-            name = window_name((low, high))
-            section, where = one["masses"], f"{interval((low, high))} GeV"
+def mass_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
+    """List `masses_<window>` and `classifier_map_<window>`."""
+    for diagnosed in windows:
+        section = diagnosed.masses
+        if section is not None and any(_filled(section, name) for name in section.regions):
+            name, where = diagnosed.window.name, f"{interval(diagnosed.window.signal)} GeV"
             yield ResultFigure(
                 f"masses_{name}",
-                partial(_masses, section, (low, high), one["blinded"]),
+                partial(_masses, section, diagnosed),
                 f"{where}: jet masses in window and sidebands",
                 partial(_masses_alt, section),
                 partial(mass_rows, section),
                 "diagnostics",
                 name,
             )
-            if section["score"] is not None:
+            if section.score is not None:
                 yield ResultFigure(
                     f"classifier_map_{name}",
-                    partial(_classifier_map, section, (low, high)),
+                    partial(_classifier_map, section, diagnosed.window),
                     f"{where}: what passes, by jet masses",
                     partial(_map_alt, section),
                     partial(classifier_map_rows, section),
@@ -67,13 +66,12 @@ def mass_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]
                 )
 
 
-def draw_density(masses: Mapping[str, Any], name: str, norm: Normalize, *, ax: Axes) -> QuadMesh:
+def draw_density(masses: MassesSection, name: str, norm: Normalize, *, ax: Axes) -> QuadMesh:
     """Draw how the events are distributed over the plane.
 
     Parameters
     ----------
-    masses : mapping
-        Section "masses" of `diagnostics.json`.
+    masses : MassesSection
     name : str
         "window", "lower", "upper" or "combined", which must be there.
     norm : matplotlib.colors.Normalize
@@ -84,38 +82,38 @@ def draw_density(masses: Mapping[str, Any], name: str, norm: Normalize, *, ax: A
     matplotlib.collections.QuadMesh
         Parts of the events in each cell, masked where there are none.
     """
-    return draw_plane(masses["edges"], _density(_plane(masses, name)), norm, ax=ax)
+    return draw_plane(masses.edges, _density(_plane(masses, name)), norm, ax=ax)
 
 
-def draw_pull(masses: Mapping[str, Any], *, ax: Axes) -> QuadMesh:
+def draw_pull(masses: MassesSection, *, ax: Axes) -> QuadMesh:
     """Draw the window against what both sidebands predict, in units of the error; see `draw_density`."""
-    pull = _array(masses["pull"])
+    pull = _array(masses.pull)
     reach = float(np.clip(np.nanmax(np.abs(pull), initial=0.0), *_PULL_RANGE))
-    return draw_plane(masses["edges"], pull, Normalize(-reach, reach), ax=ax, cmap="RdBu_r")
+    return draw_plane(masses.edges, pull, Normalize(-reach, reach), ax=ax, cmap="RdBu_r")
 
 
-def draw_score(masses: Mapping[str, Any], *, ax: Axes) -> QuadMesh:
+def draw_score(masses: MassesSection, *, ax: Axes) -> QuadMesh:
     """Draw the mean score of the events in the window; see `draw_density`."""
-    score = _array(masses["score"])
-    return draw_plane(masses["edges"], score, Normalize(np.nanmin(score), np.nanmax(score)), ax=ax, cmap="cividis")
+    score = _array(masses.score)
+    return draw_plane(masses.edges, score, Normalize(np.nanmin(score), np.nanmax(score)), ax=ax, cmap="cividis")
 
 
-def draw_passing(masses: Mapping[str, Any], selection: str, *, ax: Axes) -> QuadMesh:
+def draw_passing(masses: MassesSection, selection: str, *, ax: Axes) -> QuadMesh:
     """Draw the part of the window that a selection keeps; see `draw_density`."""
-    return draw_plane(masses["edges"], _array(masses["passing"][selection]), efficiency_norm(), ax=ax)
+    return draw_plane(masses.edges, _array(masses.passing[selection]), efficiency_norm(), ax=ax)
 
 
-def _array(plane: Any) -> Array:
-    """With NaN for null."""
+def _array(plane: Plane | None) -> Array:
+    """With NaN for None."""
     return np.array(plane, np.float64)
 
 
-def _plane(masses: Mapping[str, Any], name: str) -> Array:
-    return _array(masses["combined"] if name == "combined" else masses["regions"][name])
+def _plane(masses: MassesSection, name: str) -> Array:
+    return _array(masses.combined if name == "combined" else masses.regions[name])
 
 
-def _filled(masses: Mapping[str, Any], name: str) -> bool:
-    return name in masses["regions"] and bool((_plane(masses, name) > 0).any())
+def _filled(masses: MassesSection, name: str) -> bool:
+    return name in masses.regions and bool((_plane(masses, name) > 0).any())
 
 
 def _density(plane: Array) -> Array:
@@ -123,13 +121,13 @@ def _density(plane: Array) -> Array:
     return np.where(plane > 0, plane / total if total > 0 else np.nan, np.nan)
 
 
-def _masses(masses: Mapping[str, Any], window: tuple[float, float], blinded: bool) -> tuple[Figure, Axes]:
+def _masses(masses: MassesSection, diagnosed: DiagnosedWindow) -> tuple[Figure, Axes]:
     titles = {"lower": "Lower sideband", "window": "Window", "upper": "Upper sideband"}
     shown = {name: title for name, title in titles.items() if _filled(masses, name)}
-    if masses["combined"] is not None:
-        shown["combined"] = f"Both, {masses['expected']:.4g} expected"
+    if masses.combined is not None:
+        shown["combined"] = f"Both, {masses.expected:.4g} expected"
     norm = _common_norm([_density(_plane(masses, name)) for name in shown])
-    number = len(shown) + (masses["pull"] is not None)
+    number = len(shown) + (masses.pull is not None)
     spaces = [0.0, *[_SPACE] * (min(number, 3) - 1)]
     figure, grid = add_panels(_SIZE if number > 1 else _ALONE, _MARGINS, spaces, (number + 2) // 3, 0.5)
     panels = [ax for line in grid for ax in line]
@@ -137,14 +135,14 @@ def _masses(masses: Mapping[str, Any], window: tuple[float, float], blinded: boo
         mesh = draw_density(masses, name, norm, ax=ax)
         ax.set_title(title, loc="right", fontsize=_TITLE_SIZE)
     draw_scale(mesh, "Part per cell", ax=grid[0][-1])
-    if masses["pull"] is not None:
+    if masses.pull is not None:
         draw_scale(draw_pull(masses, ax=panels[number - 1]), _PULL, ax=panels[number - 1], extend="both")
         panels[number - 1].set_title("Window − both sidebands", loc="right", fontsize=_TITLE_SIZE)
     _finish(panels, number)
-    return figure, add_heading(figure, window_title(window, blinded=blinded), grid[0])
+    return figure, add_heading(figure, window_title(diagnosed.window.signal, blinded=diagnosed.blinded), grid[0])
 
 
-def _classifier_map(masses: Mapping[str, Any], window: tuple[float, float]) -> tuple[Figure, Axes]:
+def _classifier_map(masses: MassesSection, window: MassWindow) -> tuple[Figure, Axes]:
     names = _tightest(masses)
     spaces = [0.0, _MARGINS[1], _SPACE][: 1 + len(names)]
     figure, (panels,) = add_panels(_SIZE, _MARGINS, spaces, 1)
@@ -156,12 +154,12 @@ def _classifier_map(masses: Mapping[str, Any], window: tuple[float, float]) -> t
     if names:
         draw_scale(passing, "Part that passes", ax=panels[-1])
     _finish(panels, len(panels))
-    return figure, add_heading(figure, window_title(window, blinded=False), panels)
+    return figure, add_heading(figure, window_title(window.signal, blinded=False), panels)
 
 
-def _tightest(masses: Mapping[str, Any]) -> list[str]:
+def _tightest(masses: MassesSection) -> list[str]:
     events = _plane(masses, "window")
-    kept = {name: float(np.nansum(_array(plane) * events)) for name, plane in masses["passing"].items()}
+    kept = {name: float(np.nansum(_array(plane) * events)) for name, plane in masses.passing.items()}
     return sorted(kept, key=lambda name: kept[name])[:_MAPPED][::-1]
 
 
@@ -184,49 +182,49 @@ def _common_norm(planes: Sequence[Array]) -> LogNorm:
     return LogNorm(lowest, max(highest, 1.1 * lowest))
 
 
-def _masses_alt(section: Mapping[str, Any]) -> str:
-    expected = section["expected"]
-    ranges = " and ".join(interval((edges[0], edges[-1])) for edges in section["edges"])
+def _masses_alt(section: MassesSection) -> str:
+    expected = section.expected
+    ranges = " and ".join(interval((edges[0], edges[-1])) for edges in section.edges)
     text = (
         f"Densities in the plane of the jet masses, {ranges} GeV, in the sidebands and what they expect of the window"
     )
     return f"{text}." if expected is None else f"{text}: {count(round(expected))} events."
 
 
-def _map_alt(section: Mapping[str, Any]) -> str:
-    names = ", ".join(map(selection_text, section["passing"]))
+def _map_alt(section: MassesSection) -> str:
+    names = ", ".join(map(selection_text, section.passing))
     text = f"Mean score of the events in the window, and the part of them that passes, by jet masses: {names}."
-    cells = [(score, i, j) for i, row in enumerate(section["score"] or []) for j, score in enumerate(row)]
+    cells = [(score, i, j) for i, row in enumerate(section.score or []) for j, score in enumerate(row)]
     score, i, j = max(((score, i, j) for score, i, j in cells if score is not None), default=(None, 0, 0))
     if score is None:
         return text
-    first, second = (interval(edges[k : k + 2]) for edges, k in zip(section["edges"], (i, j), strict=True))
+    first, second = (interval((edges[k], edges[k + 1])) for edges, k in zip(section.edges, (i, j), strict=True))
     return f"{text} The highest mean score is {number(score)}, at m_1 of {first} GeV and m_2 of {second} GeV."
 
 
-def mass_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+def mass_rows(section: MassesSection) -> Iterator[Row]:
     """Rows of the densities in the plane of the jet masses, one per cell."""
-    names = list(section["regions"])
+    names = list(section.regions)
     yield (
         *("m_1 low [GeV]", "m_1 high [GeV]", "m_2 low [GeV]", "m_2 high [GeV]"),
         *(f"{name} [sum of weights]" for name in names),
         *("expected from both sidebands [events]", "window minus expected, over its error"),
     )
-    grids = [*(section["regions"][name] for name in names), section["combined"], section["pull"]]
-    yield from _cells(section["edges"], grids)
+    grids = [*(section.regions[name] for name in names), section.combined, section.pull]
+    yield from _cells(section.edges, grids)
 
 
-def classifier_map_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+def classifier_map_rows(section: MassesSection) -> Iterator[Row]:
     """Rows of mean score and part that passes in the plane of the jet masses, one per cell."""
-    names = list(section["passing"])
+    names = list(section.passing)
     yield (
         *("m_1 low [GeV]", "m_1 high [GeV]", "m_2 low [GeV]", "m_2 high [GeV]", "mean score"),
         *(f"part that passes {name}" for name in names),
     )
-    yield from _cells(section["edges"], [section["score"], *(section["passing"][name] for name in names)])
+    yield from _cells(section.edges, [section.score, *(section.passing[name] for name in names)])
 
 
-def _cells(edges: Sequence[Sequence[float]], grids: Sequence[Any]) -> Iterator[Row]:
+def _cells(edges: Sequence[Sequence[float]], grids: Sequence[Plane | None]) -> Iterator[Row]:
     first, second = edges
     for i in range(len(first) - 1):
         for j in range(len(second) - 1):

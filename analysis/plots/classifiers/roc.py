@@ -15,18 +15,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from analysis.diagnostics.sections import DiagnosedWindow, PerformanceSection
 from analysis.learning import INCLUSIVE
 from analysis.plots.figure import ResultFigure, Row, all_windows
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label, selection_styles
-from analysis.regions import window_name
 from analysis.results.numbers import interval, number, percent
 from analysis.results.words import selection_text
 
 __all__ = ["PerformanceArtists", "compare_performance", "draw_roc", "draw_sic", "performance_figures"]
 
 Array = NDArray[np.float64]
-Curves = Sequence[tuple[str, Mapping[str, Any]]]
-"""Label and section "performance" of a window of `diagnostics.json`."""
+Curves = Sequence[tuple[str, PerformanceSection]]
+"""Label and section of a window."""
 
 _SIC = r"$\mathit{\epsilon}_{\mathit{S}}$ / √$\mathit{\epsilon}_{\mathit{B}}$"
 
@@ -69,10 +69,10 @@ class _Curve:
     known: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> _Curve:
-        names = ("background_efficiency", "signal_efficiency", "low", "high")
-        background, signal, low, high = (np.array(document[name], np.float64) for name in names)
-        floor = 1.0 if document["floor"] is None else document["floor"]
+    def of(cls, section: PerformanceSection) -> _Curve:
+        columns = (section.background_efficiency, section.signal_efficiency, section.low, section.high)
+        background, signal, low, high = (np.array(values, np.float64) for values in columns)
+        floor = 1.0 if section.floor is None else section.floor
         return cls(background, signal, low, high, background >= floor)
 
 
@@ -81,8 +81,8 @@ def draw_roc(curves: Curves, *, ax: Axes) -> PerformanceArtists:
 
     Parameters
     ----------
-    curves : sequence of (str, mapping)
-        Label and section "performance" of `diagnostics.json`; several windows or several results.
+    curves : sequence of (str, PerformanceSection)
+        With labels; of several windows or several results.
     ax : matplotlib.axes.Axes
 
     Returns
@@ -90,8 +90,8 @@ def draw_roc(curves: Curves, *, ax: Axes) -> PerformanceArtists:
     PerformanceArtists
     """
     lines, faint, bands = [], [], []
-    for index, (label, document) in enumerate(curves):
-        one, color = _Curve.of(document), PALETTE[index % len(PALETTE)]
+    for index, (label, section) in enumerate(curves):
+        one, color = _Curve.of(section), PALETTE[index % len(PALETTE)]
         pieces = _pieces(one, one.signal, 1 / one.background, label, index, ax)
         lines.append(pieces[0])
         faint.append(pieces[1])
@@ -101,7 +101,7 @@ def draw_roc(curves: Curves, *, ax: Axes) -> PerformanceArtists:
     path = np.geomspace(1e-6, 1, 200)
     (random,) = ax.plot(path, 1 / path, color="0.45", linestyle=(0, (1, 1.5)), label="Random")
     points = _draw_points(curves, lambda signal, background: (signal, 1 / background), ax)
-    highest = max(float(1 / _Curve.of(document).background[0]) for _, document in curves)
+    highest = max(float(1 / _Curve.of(section).background[0]) for _, section in curves)
     ax.set(xlim=(0, 1), yscale="log", ylim=(1, 1.5 * highest))
     label_logarithmic(ax.yaxis)
     ax.set(xlabel=r"Signal efficiency $\mathit{\epsilon}_{\mathit{S}}$")
@@ -114,7 +114,7 @@ def draw_sic(curves: Curves, *, ax: Axes) -> PerformanceArtists:
 
     Parameters
     ----------
-    curves : sequence of (str, mapping)
+    curves : sequence of (str, PerformanceSection)
         As `draw_roc` takes them.
     ax : matplotlib.axes.Axes
 
@@ -123,8 +123,8 @@ def draw_sic(curves: Curves, *, ax: Axes) -> PerformanceArtists:
     PerformanceArtists
     """
     lines, faint, bands, tops = [], [], [], [1.0]
-    for index, (label, document) in enumerate(curves):
-        one, color = _Curve.of(document), PALETTE[index % len(PALETTE)]
+    for index, (label, section) in enumerate(curves):
+        one, color = _Curve.of(section), PALETTE[index % len(PALETTE)]
         root = np.sqrt(one.background)
         pieces = _pieces(one, one.background, one.signal / root, label, index, ax)
         lines.append(pieces[0])
@@ -140,7 +140,7 @@ def draw_sic(curves: Curves, *, ax: Axes) -> PerformanceArtists:
         )
         reached = (one.high / root)[one.known] if one.known.any() else one.high / root
         tops.append(float(np.max(reached)))
-    lowest = min(_Curve.of(document).background[0] for _, document in curves)
+    lowest = min(_Curve.of(section).background[0] for _, section in curves)
     path = np.geomspace(lowest, 1, 200)
     (random,) = ax.plot(path, np.sqrt(path), color="0.45", linestyle=(0, (1, 1.5)), label="Random")
     points = _draw_points(curves, lambda signal, background: (background, signal / np.sqrt(background)), ax)
@@ -176,16 +176,16 @@ def _draw_points(
     curves: Curves, place: Callable[[float, float], tuple[float, float]], ax: Axes
 ) -> dict[tuple[int, str], Line2D]:
     points = {}
-    for index, (_, document) in enumerate(curves):
-        styles = selection_styles(one["name"] for one in document["selections"])
-        for one in document["selections"]:
-            signal, background = one["signal_efficiency"], one["background_efficiency"]
-            if one["name"] == INCLUSIVE or not signal or not background:
+    for index, (_, section) in enumerate(curves):
+        styles = selection_styles(selection.name for selection in section.selections)
+        for selection in section.selections:
+            signal, background = selection.signal_efficiency, selection.background_efficiency
+            if selection.name == INCLUSIVE or not signal or not background:
                 continue
-            style = styles[one["name"]]
+            style = styles[selection.name]
             color = style.color if len(curves) == 1 else PALETTE[index % len(PALETTE)]
             x, y = place(signal, background)
-            (points[index, one["name"]],) = ax.plot(
+            (points[index, selection.name],) = ax.plot(
                 *([x], [y], style.marker),
                 color=color,
                 markeredgecolor="black",
@@ -205,7 +205,7 @@ def _handles(curves: Curves, drawn: PerformanceArtists) -> list[Artist]:
         handles.append(Line2D([], [], color=drawn.faint[0].get_color(), linewidth=1.2, label=label))
     handles.append(drawn.random)
     names = list(dict.fromkeys(name for _, name in drawn.points))
-    styles = selection_styles(one["name"] for one in curves[0][1]["selections"])
+    styles = selection_styles(selection.name for selection in curves[0][1].selections)
     styles = selection_styles(names) | styles
     for name in names:
         color = styles[name].color if len(curves) == 1 else "0.6"
@@ -228,7 +228,7 @@ def compare_performance(curves: Curves, title: str = "") -> tuple[Figure, Axes]:
 
     Parameters
     ----------
-    curves : sequence of (str, mapping)
+    curves : sequence of (str, PerformanceSection)
         As `draw_roc` takes them.
     title : str
 
@@ -238,7 +238,7 @@ def compare_performance(curves: Curves, title: str = "") -> tuple[Figure, Axes]:
     ax : matplotlib.axes.Axes
         Left one.
     """
-    shown = [(_with_area(label, document), document) for label, document in curves]
+    shown = [(_with_area(label, section), section) for label, section in curves]
     figure = Figure(figsize=(15.5, 6.3), layout="constrained")
     left, right = figure.subplots(1, 2)
     draw_roc(shown, ax=left)
@@ -248,28 +248,23 @@ def compare_performance(curves: Curves, title: str = "") -> tuple[Figure, Axes]:
     return figure, left
 
 
-def _with_area(label: str, document: Mapping[str, Any]) -> str:
-    low, area, high = document["auc"]
+def _with_area(label: str, section: PerformanceSection) -> str:
+    low, area, high = section.auc
     return f"{label}\nAUC {area:.3f} $\\pm$ {(high - low) / 2:.3f}"
 
 
-def performance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
-    """List the figures of `diagnostics.json`, which has none of it while blinded or where the truth is not known.
-
-    Parameters
-    ----------
-    windows : sequence of mapping
-        "windows" of the document.
+def performance_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
+    """List the figures of windows with this section, which none has while blinded or where the truth is not known.
 
     Yields
     ------
     ResultFigure
         `performance_<window>`, and `performance` with all windows, the six with most signal where there are more.
     """
-    found = [(one["window"]["signal"], one["performance"]) for one in windows if one.get("performance")]
-    for (low, high), section in found:
-        title = f"{low:g}–{high:g} GeV: {section['n_signal']} signal and {section['n_background']} background events"
-        name = window_name((low, high))
+    found = [(diagnosed.window, diagnosed.performance) for diagnosed in windows if diagnosed.performance is not None]
+    for window, section in found:
+        (low, high), name = window.signal, window.name
+        title = f"{low:g}–{high:g} GeV: {section.n_signal} signal and {section.n_background} background events"
         yield ResultFigure(
             f"performance_{name}",
             partial(compare_performance, [("Out-of-fold scores", section)], title),
@@ -280,10 +275,10 @@ def performance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Result
             name,
         )
     if len(found) > 1:
-        most = sorted(section["n_signal"] for _, section in found)[-len(PALETTE) :]
-        chosen = [one for one in found if one[1]["n_signal"] >= most[0]][: len(PALETTE)]
-        curves = [(f"{low:g}–{high:g} GeV", section) for (low, high), section in chosen]
-        sections = {interval(window): section for window, section in found}
+        most = sorted(section.n_signal for _, section in found)[-len(PALETTE) :]
+        chosen = [(window, section) for window, section in found if section.n_signal >= most[0]][: len(PALETTE)]
+        curves = [(f"{window.signal[0]:g}–{window.signal[1]:g} GeV", section) for window, section in chosen]
+        sections = {interval(window.signal): section for window, section in found}
         yield ResultFigure(
             "performance",
             partial(compare_performance, curves),
@@ -294,26 +289,26 @@ def performance_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[Result
         )
 
 
-def _performance_alt(section: Mapping[str, Any]) -> str:
-    low, auc, high = section["auc"]
+def _performance_alt(section: PerformanceSection) -> str:
+    low, auc, high = section.auc
     points = [
-        f"{selection_text(one['name'])} keeps {percent(one['signal_efficiency'])} of the signal"
-        for one in section["selections"]
-        if one["name"] != "inclusive" and one["signal_efficiency"] is not None
+        f"{selection_text(selection.name)} keeps {percent(selection.signal_efficiency)} of the signal"
+        for selection in section.selections
+        if selection.name != INCLUSIVE and selection.signal_efficiency is not None
     ]
     return (
-        f"ROC curve and significance improvement for {section['n_signal']} hidden signal events: area {number(auc, 3)} "
+        f"ROC curve and significance improvement for {section.n_signal} hidden signal events: area {number(auc, 3)} "
         f"({number(low, 3)} to {number(high, 3)}); {', '.join(points)}."
     )
 
 
-def performance_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+def performance_rows(section: PerformanceSection) -> Iterator[Row]:
     """Rows of the ROC curve, one per background efficiency."""
     yield "background efficiency", "signal efficiency", "low (16 %)", "high (84 %)"
-    columns = (section[key] for key in ("background_efficiency", "signal_efficiency", "low", "high"))
+    columns = (section.background_efficiency, section.signal_efficiency, section.low, section.high)
     yield from zip(*columns, strict=True)
 
 
-def _areas_alt(sections: Mapping[str, Mapping[str, Any]]) -> str:
-    areas = [f"{window} GeV {number(one['auc'][1], 3)}" for window, one in sections.items()]
+def _areas_alt(sections: Mapping[str, PerformanceSection]) -> str:
+    areas = [f"{window} GeV {number(section.auc[1], 3)}" for window, section in sections.items()]
     return f"ROC curves and significance improvements. Areas under the curves: {', '.join(areas)}."

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -15,11 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from numpy.typing import NDArray
 
+from analysis.diagnostics.sections import DiagnosedWindow, SculptingSection, SelectionSculpting
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import window_title
 from analysis.plots.style import MASS_LABEL, format_p_value, selection_label, selection_styles
 from analysis.plots.windows.spectrum import draw_regions
-from analysis.regions import MassWindow
+from analysis.regions import Interval, MassWindow
 from analysis.results.numbers import interval, p_value
 from analysis.results.words import selection_text
 
@@ -52,29 +52,28 @@ class SculptingArtists:
     legend: Legend
 
 
-def sculpting_figures(windows: Sequence[Mapping[str, Any]]) -> Iterator[ResultFigure]:
-    """List `sculpting_<window>`, from the documents of `diagnostics.json`."""
-    for one in windows:
-        if any(selection["average"] > 0 for selection in one.get("sculpting", {}).get("selections", ())):
-            window = MassWindow.from_json(one["window"])
+def sculpting_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
+    """List `sculpting_<window>`."""
+    for diagnosed in windows:
+        section, window = diagnosed.sculpting, diagnosed.window
+        if section is not None and any(selection.average > 0 for selection in section.selections):
             yield ResultFigure(
                 f"sculpting_{window.name}",
-                partial(_figure, one["sculpting"], window, one["blinded"]),
+                partial(_figure, section, diagnosed),
                 f"{interval(window.signal)} GeV: efficiency against m_jj",
-                partial(_sculpting_alt, one["sculpting"]),
-                partial(sculpting_rows, one["sculpting"]),
+                partial(_sculpting_alt, section),
+                partial(sculpting_rows, section),
                 "diagnostics",
                 window.name,
             )
 
 
-def draw_sculpting(sculpting: Mapping[str, Any], window: MassWindow, *, ax: Axes) -> SculptingArtists:
+def draw_sculpting(sculpting: SculptingSection, window: MassWindow, *, ax: Axes) -> SculptingArtists:
     """Draw the efficiency of all selections, each over its average.
 
     Parameters
     ----------
-    sculpting : mapping
-        Section "sculpting" of `diagnostics.json`.
+    sculpting : SculptingSection
     window : MassWindow
     ax : matplotlib.axes.Axes
 
@@ -82,17 +81,18 @@ def draw_sculpting(sculpting: Mapping[str, Any], window: MassWindow, *, ax: Axes
     -------
     SculptingArtists
     """
-    selections = [one for one in sculpting["selections"] if one["average"] > 0]
-    regions = draw_regions(window, ax) + _draw_hidden(sculpting["hidden"], ax)
+    selections = [selection for selection in sculpting.selections if selection.average > 0]
+    regions = draw_regions(window, ax) + _draw_hidden(sculpting.hidden, ax)
     expected = ax.axhline(1.0, color="black", linewidth=1.2, label="Flat", zorder=1)
     shifts = _SPREAD * (np.arange(len(selections)) + 0.5 - len(selections) / 2) / max(len(selections), 1)
-    styles, points, reach = selection_styles(one["name"] for one in selections), {}, _SMALLEST_REACH
-    for one, shift in zip(selections, shifts, strict=True):
-        edges = np.array(one["edges"])
-        ratio, error = (np.array(one[key], np.float64) / one["average"] for key in ("efficiency", "error"))
-        style = styles[one["name"]]
+    styles, points, reach = selection_styles(selection.name for selection in selections), {}, _SMALLEST_REACH
+    for selection, shift in zip(selections, shifts, strict=True):
+        edges = np.array(selection.edges)
+        ratio = np.array(selection.efficiency, np.float64) / selection.average
+        error = np.array(selection.error, np.float64) / selection.average
+        style = styles[selection.name]
         centre = (edges[1:] + edges[:-1]) / 2 + shift * min(np.diff(edges))
-        points[one["name"]] = ax.errorbar(
+        points[selection.name] = ax.errorbar(
             centre,
             ratio,
             xerr=(centre - edges[:-1], edges[1:] - centre),
@@ -101,7 +101,7 @@ def draw_sculpting(sculpting: Mapping[str, Any], window: MassWindow, *, ax: Axes
             color=style.color,
             markersize=6,
             linewidth=1.2,
-            label=_label(one),
+            label=_label(selection),
             zorder=3,
         )
         reach = max(reach, float(np.nanmax(np.abs(ratio - 1) + error, initial=0.0)))
@@ -118,7 +118,7 @@ def draw_sculpting(sculpting: Mapping[str, Any], window: MassWindow, *, ax: Axes
     return SculptingArtists(points, legend)
 
 
-def _draw_hidden(masks: Sequence[Sequence[float]], ax: Axes) -> list[Artist]:
+def _draw_hidden(masks: Sequence[Interval], ax: Axes) -> list[Artist]:
     """Shade the masks of all windows; return one artist, or none where nothing is hidden."""
     drawn: list[Artist] = [ax.axvspan(*mask, color="0.88", linewidth=0, zorder=-1) for mask in masks]
     for one in drawn[:1]:
@@ -126,32 +126,35 @@ def _draw_hidden(masks: Sequence[Sequence[float]], ax: Axes) -> list[Artist]:
     return drawn[:1]
 
 
-def _label(one: Mapping[str, Any]) -> str:
-    name = selection_label(one["name"]).capitalize()
-    if one["p_value"] is None:
+def _label(selection: SelectionSculpting) -> str:
+    name = selection_label(selection.name).capitalize()
+    if selection.p_value is None:
         return f"{name}: too few events for a test"
-    quality = rf"$\chi^2$/ndof = {one['chi2']:.1f}/{one['ndof']}, $\mathit{{p}} = {format_p_value(one['p_value'])}$"
-    return f"{name}: {quality}"
+    p_text = format_p_value(selection.p_value)
+    return rf"{name}: $\chi^2$/ndof = {selection.chi2:.1f}/{selection.ndof}, $\mathit{{p}} = {p_text}$"
 
 
-def _figure(sculpting: Mapping[str, Any], window: MassWindow, blinded: bool) -> tuple[Figure, Axes]:
+def _figure(sculpting: SculptingSection, diagnosed: DiagnosedWindow) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(10.0, 7.5), layout="constrained")
     ax = figure.subplots()
-    draw_sculpting(sculpting, window, ax=ax)
-    ax.set_title(window_title(window.signal, blinded=blinded), loc="right")
+    draw_sculpting(sculpting, diagnosed.window, ax=ax)
+    ax.set_title(window_title(diagnosed.window.signal, blinded=diagnosed.blinded), loc="right")
     return figure, ax
 
 
-def _sculpting_alt(section: Mapping[str, Any]) -> str:
+def _sculpting_alt(section: SculptingSection) -> str:
     tests = [
-        f"{selection_text(one['name'])} {p_value(one['p_value'])}" for one in section["selections"] if one["ndof"] > 0
+        f"{selection_text(selection.name)} {p_value(selection.p_value)}"
+        for selection in section.selections
+        if selection.ndof > 0
     ]
     return f"Efficiency of the selections against m_jj. p-values of flatness outside the mask: {', '.join(tests)}."
 
 
-def sculpting_rows(section: Mapping[str, Any]) -> Iterator[Row]:
+def sculpting_rows(section: SculptingSection) -> Iterator[Row]:
     """Rows of the efficiency of every selection against m_jj, one per bin."""
     yield "selection", "m_jj low [GeV]", "m_jj high [GeV]", "efficiency", "error if flat", "average efficiency"
-    for one in section["selections"]:
-        for row in zip(one["edges"], one["edges"][1:], one["efficiency"], one["error"], strict=False):
-            yield one["name"], *row, one["average"]
+    for selection in section.selections:
+        edges = selection.edges
+        for row in zip(edges, edges[1:], selection.efficiency, selection.error, strict=False):
+            yield selection.name, *row, selection.average

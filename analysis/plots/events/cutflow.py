@@ -14,10 +14,11 @@ from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE
 from analysis.results.documents import cut_order
 from analysis.results.numbers import count, percent
+from analysis.results.values import Cut
 
 __all__ = ["cutflow_figures", "draw_cutflow", "draw_n_minus_one"]
 
-Cuts = Mapping[str, Mapping[str, float]]
+Cuts = Mapping[str, Cut]
 
 _LOGARITHMIC_BELOW = 0.1
 
@@ -47,7 +48,7 @@ def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
 
     Parameters
     ----------
-    cutflow : mapping of dataset to cut to {"events", "weight"}
+    cutflow : mapping of dataset to cut to Cut
         What is left after each cut, in order; the first row is everything.
     ax : matplotlib.axes.Axes
         Cuts from top to bottom; the part on a logarithmic scale where a dataset keeps less than a tenth.
@@ -60,8 +61,8 @@ def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
     rows = _rows(cutflow)
     lines, smallest = {}, 1.0
     for i, (name, cuts) in enumerate(cutflow.items()):
-        total = next(iter(cuts.values()))["weight"]
-        parts = {cut: left["weight"] / total for cut, left in cuts.items() if total > 0 and left["weight"] > 0}
+        total = next(iter(cuts.values())).weight
+        parts = {cut: left.weight / total for cut, left in cuts.items() if total > 0 and left.weight > 0}
         smallest = min([smallest, *parts.values()])
         positions = [rows[cut] for cut in parts]
         color = PALETTE[i % len(PALETTE)]
@@ -82,7 +83,7 @@ def draw_n_minus_one(
 
     Parameters
     ----------
-    cutflow, n_minus_one : mapping of dataset to cut to {"events", "weight"}
+    cutflow, n_minus_one : mapping of dataset to cut to Cut
         What is left after each cut, and what passes all the others.
     ax : matplotlib.axes.Axes
         The cuts of the cutflow from top to bottom.
@@ -96,8 +97,8 @@ def draw_n_minus_one(
     height = _BARS / max(len(n_minus_one), 1)
     bars = {}
     for i, (name, cuts) in enumerate(n_minus_one.items()):
-        passed = cutflow[name][list(cuts)[-1]]["weight"] if cuts else 0.0
-        rejected = {cut: 1 - passed / left["weight"] for cut, left in cuts.items() if left["weight"] > 0}
+        passed = cutflow[name][list(cuts)[-1]].weight if cuts else 0.0
+        rejected = {cut: 1 - passed / left.weight for cut, left in cuts.items() if left.weight > 0}
         positions = [rows[cut] + height * (i + 0.5) - _BARS / 2 for cut in rejected]
         color = PALETTE[i % len(PALETTE)]
         bars[name] = ax.barh(positions, list(rejected.values()), height, color=color, label=name)
@@ -113,7 +114,7 @@ def cutflow_figures(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]
 
     Parameters
     ----------
-    cutflow, n_minus_one : mapping of dataset to cut to {"events", "weight"}
+    cutflow, n_minus_one : mapping of dataset to cut to Cut
 
     Yields
     ------
@@ -154,8 +155,8 @@ def cutflow_alt(cutflow: Mapping[str, Cuts]) -> str:
     parts = []
     for dataset, cuts in cutflow.items():
         first, *_, last = cuts.values()
-        part = last["weight"] / first["weight"] if first["weight"] else None
-        parts.append(f"{dataset} {percent(part)} of {count(first['events'])} events")
+        part = last.weight / first.weight if first.weight else None
+        parts.append(f"{dataset} {percent(part)} of {count(first.events)} events")
     return f"Part of the events left after each cut, and rejected by each alone. All cuts keep: {', '.join(parts)}."
 
 
@@ -168,5 +169,6 @@ def cutflow_rows(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -
     for dataset, cuts in cutflow.items():
         alone = n_minus_one.get(dataset, {})
         for cut, left in cuts.items():
-            others = alone.get(cut, {})
-            yield dataset, cut, left["events"], left["weight"], others.get("events"), others.get("weight")
+            others = alone.get(cut)
+            passed = (None, None) if others is None else (others.events, others.weight)
+            yield dataset, cut, left.events, left.weight, *passed

@@ -26,7 +26,7 @@ __all__ = ["search_figures"]
 def search_figures(of: FigureSources) -> Iterator[ResultFigure]:
     """List the figures of windows.
 
-    Windows and selections that failed have no figure of their own; the scan marks them. While blinded there is no scan.
+    Windows and selections that failed have no figure of their own; the scan marks them. While blinded no scan is drawn.
 
     Parameters
     ----------
@@ -37,26 +37,26 @@ def search_figures(of: FigureSources) -> Iterator[ResultFigure]:
     ResultFigure
         `spectrum_<window>_<selection>`, `scan` and `limits_<selection>`.
     """
-    results, blinded, windows = of.windows, of.blinded, of.results.get("windows", ())
+    if of.results is None:
+        return
+    results, windows = of.windows, of.results.windows
     selections = [(result, selection) for result in results for selection in result.selections]
     for result, selection in selections:
         if selection.fit is not None:
-            shapes = signal_shapes(
-                result.window, selection.name, of.results.get("signals", ()), of.signal_spectra, blinded=blinded
-            )
+            shapes = signal_shapes(result.window, selection.name, of.results.signals, of.signal_spectra)
             yield ResultFigure(
                 f"spectrum_{result.window.name}_{selection.name}",
-                partial(_spectrum, result, selection.name, blinded, shapes),
+                partial(_spectrum, result, selection.name, shapes),
                 f"{interval(result.window.signal)}{SPACE}GeV, {selection_text(selection.name)}",
-                partial(spectrum_alt, result, selection, shapes, blinded=blinded),
-                partial(spectrum_rows, result, selection.name, blinded=blinded, signals=shapes),
+                partial(spectrum_alt, result, selection, shapes),
+                partial(spectrum_rows, result, selection.name, signals=shapes),
                 "spectrum",
                 result.window.name,
             )
-    if results and not blinded:
+    if results and any(selection.n_obs is not None for _, selection in selections):
         yield ResultFigure(
             "scan",
-            partial(_scan, results, of.global_result),
+            partial(_scan, results, of.results.global_),
             "Local p-values of all windows",
             partial(scan_alt, of.results),
             partial(scan_rows, windows),
@@ -65,7 +65,7 @@ def search_figures(of: FigureSources) -> Iterator[ResultFigure]:
     for name in dict.fromkeys(selection.name for _, selection in selections if selection.limit is not None):
         yield ResultFigure(
             f"limits_{name}",
-            partial(_limits, results, name, blinded),
+            partial(_limits, results, name),
             f"Limits on visible events, {selection_text(name)}",
             partial(limits_alt, windows, name),
             partial(limit_rows, windows, name),
@@ -73,11 +73,9 @@ def search_figures(of: FigureSources) -> Iterator[ResultFigure]:
         )
 
 
-def _spectrum(
-    result: WindowResult, selection: str, blinded: bool, signals: Sequence[SignalShape]
-) -> tuple[Figure, Axes]:
+def _spectrum(result: WindowResult, selection: str, signals: Sequence[SignalShape]) -> tuple[Figure, Axes]:
     figure, ax, ax_pull = stack_panels((8.5, 8.5), 3.2)
-    draw_spectrum(result, selection, ax=ax, ax_pull=ax_pull, blinded=blinded, signals=signals)
+    draw_spectrum(result, selection, ax=ax, ax_pull=ax_pull, signals=signals)
     place_labels(figure, (ax, ax_pull))
     return figure, ax
 
@@ -89,8 +87,8 @@ def _scan(results: Sequence[WindowResult], global_result: GlobalResult | None) -
     return figure, ax
 
 
-def _limits(results: Sequence[WindowResult], selection: str, blinded: bool) -> tuple[Figure, Axes]:
+def _limits(results: Sequence[WindowResult], selection: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(8.5, 7.5), layout="constrained")
     ax = figure.subplots()
-    draw_limits(results, selection, ax=ax, blinded=blinded)
+    draw_limits(results, selection, ax=ax)
     return figure, ax

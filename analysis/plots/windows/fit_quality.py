@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,10 +17,9 @@ from scipy import stats
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import selection_label, selection_styles
 from analysis.results.numbers import number, p_value
+from analysis.results.values import WindowDocument
 
 __all__ = ["FitQualityArtists", "draw_fit_quality", "fit_quality_figures"]
-
-Document = Mapping[str, Any]
 
 _LEAST = 2
 """Windows that a distribution needs."""
@@ -47,7 +45,7 @@ class FitQualityArtists:
     legend: Legend
 
 
-def draw_fit_quality(windows: Sequence[Document], *, ax: Axes) -> FitQualityArtists:
+def draw_fit_quality(windows: Sequence[WindowDocument], *, ax: Axes) -> FitQualityArtists:
     """Draw the p-values of the background fits, in order, against those of perfect fits to as many windows.
 
     The i-th of n uniform p-values follows Beta(i, n + 1 - i): the points should lie about the diagonal, 95 % of them in
@@ -55,8 +53,7 @@ def draw_fit_quality(windows: Sequence[Document], *, ax: Axes) -> FitQualityArti
 
     Parameters
     ----------
-    windows : sequence of mapping
-        "windows" of `results.json`.
+    windows : sequence of WindowDocument
     ax : matplotlib.axes.Axes
 
     Returns
@@ -93,13 +90,13 @@ def draw_fit_quality(windows: Sequence[Document], *, ax: Axes) -> FitQualityArti
     return FitQualityArtists(points, band, legend)
 
 
-def fit_quality_figures(windows: Sequence[Document]) -> Iterator[ResultFigure]:
+def fit_quality_figures(windows: Sequence[WindowDocument]) -> Iterator[ResultFigure]:
     """List the figure `fits`, where two windows or more have a fit.
 
     Parameters
     ----------
-    windows : sequence of mapping
-        "windows" of `results.json`. The fits see nothing inside the masks.
+    windows : sequence of WindowDocument
+        The fits see nothing inside the masks.
 
     Yields
     ------
@@ -116,19 +113,19 @@ def fit_quality_figures(windows: Sequence[Document]) -> Iterator[ResultFigure]:
         )
 
 
-def _fits(windows: Sequence[Document]) -> tuple[Figure, Axes]:
+def _fits(windows: Sequence[WindowDocument]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(10.0, 6.5), layout="constrained")
     ax = figure.subplots()
     draw_fit_quality(windows, ax=ax)
     return figure, ax
 
 
-def _p_values(windows: Sequence[Document]) -> dict[str, list[float]]:
+def _p_values(windows: Sequence[WindowDocument]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for window in windows:
-        for one in window["selections"]:
-            if one["fit"] is not None and one["fit"]["p_value"] is not None:
-                found.setdefault(one["name"], []).append(float(one["fit"]["p_value"]))
+        for one in window.selections:
+            if one.fit is not None and one.fit.p_value is not None:
+                found.setdefault(one.name, []).append(one.fit.p_value)
     return found
 
 
@@ -136,9 +133,9 @@ _LOW_P = 0.05
 """Fits below are counted in the text."""
 
 
-def fits_alt(windows: Sequence[Mapping[str, Any]]) -> str:
+def fits_alt(windows: Sequence[WindowDocument]) -> str:
     """Describe the quality of all background fits."""
-    found = [one["fit"]["p_value"] for window in windows for one in window["selections"] if one["fit"] is not None]
+    found = [p for values in _p_values(windows).values() for p in values]
     if not found:
         return "No background fit succeeded."
     low = sum(p < _LOW_P for p in found)
@@ -148,10 +145,10 @@ def fits_alt(windows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def fit_rows(windows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+def fit_rows(windows: Iterable[WindowDocument]) -> Iterator[Row]:
     """Rows of the background fits: window, selection, function and quality."""
     yield "window low [GeV]", "window high [GeV]", "selection", "function", "chi2", "ndof", "p"
     for window in windows:
-        for one in window["selections"]:
-            if (fit := one["fit"]) is not None:
-                yield *window["signal"], one["name"], fit["function"], fit["chi2"], fit["ndof"], fit["p_value"]
+        for one in window.selections:
+            if (fit := one.fit) is not None:
+                yield *window.signal, one.name, fit.function, fit.chi2, fit.ndof, fit.p_value

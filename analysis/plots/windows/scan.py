@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, log10
 from typing import Any
@@ -21,6 +21,7 @@ from analysis.plots.figure import Row
 from analysis.plots.style import MASS_LABEL, SelectionStyle, format_p_value, selection_label, selection_styles
 from analysis.regions import MassWindow
 from analysis.results.numbers import z_value
+from analysis.results.values import Results, WindowDocument
 from analysis.results.words import global_text, largest_excess, selection_text, window_text
 from analysis.search.seeds import n_seeds
 from analysis.search.values import WindowResult
@@ -214,24 +215,24 @@ def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
     return rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${of}{z}, {result.method_text}"
 
 
-def scan_alt(results: Mapping[str, Any]) -> str:
+def scan_alt(results: Results) -> str:
     """Describe the scan of local p-values."""
-    windows, largest = results["windows"], largest_excess(results["windows"])
-    names = {one["name"] for window in windows for one in window["selections"]}
+    windows, largest = results.windows, largest_excess(results.windows)
+    names = {one.name for window in windows for one in window.selections}
     text = f"Local p-values of {len(windows)} windows in {len(names)} selections"
     if largest is None:
         return f"{text}; none has a result."
-    where = f"{window_text(largest.window)}, {selection_text(largest.selection['name'])}"
+    where = f"{window_text(largest.window)}, {selection_text(largest.selection.name)}"
     return f"{text}. The largest local z is {z_value(largest.z)} in {where}. {global_text(results)}"
 
 
-def scan_rows(windows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+def scan_rows(windows: Iterable[WindowDocument]) -> Iterator[Row]:
     """Rows of the scan: window, selection, counts and p-value."""
     yield (
         *("window low [GeV]", "window high [GeV]", "selection", "observed [events]", "background [events]"),
         *("background error [events]", "local z", "local p0", "p0 averaged"),
     )
-    keys = ("name", "n_obs", "background", "background_error", "z", "p0", "p0_averaged")
     for window in windows:
-        for selection in window["selections"]:
-            yield (*window["signal"], *(selection.get(key) for key in keys))
+        for one in window.selections:
+            counts = (one.n_obs, one.background, one.background_error)
+            yield (*window.signal, one.name, *counts, one.z, one.p0, one.p0_averaged)

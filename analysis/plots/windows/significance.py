@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -20,8 +19,8 @@ from numpy.typing import NDArray
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label
 from analysis.plots.windows.scan import scan_alt, scan_rows
-from analysis.regions import window_name
 from analysis.results.numbers import percent, z_value
+from analysis.results.values import Results, SelectionDocument, WindowDocument
 from analysis.results.words import window_text
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-Document = Mapping[str, Any]
 
 _COLOR, _TRUTH_COLOR = PALETTE[0], PALETTE[2]
 _COLORED = 5.0
@@ -92,7 +90,7 @@ class SignificanceMapArtists:
     numbers: dict[tuple[str, str], Text]
 
 
-def draw_significance(window: Document, *, ax: Axes) -> SignificanceArtists:
+def draw_significance(window: WindowDocument, *, ax: Axes) -> SignificanceArtists:
     """Draw the local significance of all selections of a window against their efficiency; the inclusive one is at 1.
 
     Where pseudodata tell which events are signal, S / √B is drawn too. It knows nothing of the error of the background,
@@ -100,20 +98,21 @@ def draw_significance(window: Document, *, ax: Axes) -> SignificanceArtists:
 
     Parameters
     ----------
-    window : mapping
-        Item of "windows" of `results.json`, not blinded.
+    window : WindowDocument
     ax : matplotlib.axes.Axes
 
     Returns
     -------
     SignificanceArtists
     """
-    found = sorted((one for one in window["selections"] if one["z"] is not None), key=lambda one: one["efficiency"])
-    efficiency = [one["efficiency"] for one in found]
-    (points,) = ax.plot(efficiency, [one["z"] for one in found], "o-", color=_COLOR, label="Observed", zorder=4)
-    uncalibrated = _draw_uncalibrated([one for one in found if not one["calibrated"]], ax)
-    median, band = _draw_trainings([one for one in found if (one.get("seeds") or {}).get("z")], ax)
-    truth = _draw_truth([one for one in found if one["s_over_sqrt_b"]], ax)
+    found = sorted((one for one in window.selections if one.z is not None), key=lambda one: one.efficiency)
+    efficiency = [one.efficiency for one in found]
+    (points,) = ax.plot(
+        efficiency, np.array([one.z for one in found], np.float64), "o-", color=_COLOR, label="Observed", zorder=4
+    )
+    uncalibrated = _draw_uncalibrated([one for one in found if not one.calibrated], ax)
+    median, band = _draw_trainings(found, ax)
+    truth = _draw_truth([one for one in found if one.s_over_sqrt_b], ax)
     ax.axhline(0, color="0.6", linewidth=1, zorder=0)
     ax.set_xscale("log")
     ax.set_xlim(0.75 * min(efficiency, default=0.01), 1.33)
@@ -126,13 +125,12 @@ def draw_significance(window: Document, *, ax: Axes) -> SignificanceArtists:
     return SignificanceArtists(points, uncalibrated, median, band, truth, legend)
 
 
-def draw_significance_map(windows: Sequence[Document], *, ax: Axes) -> SignificanceMapArtists:
+def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> SignificanceMapArtists:
     """Draw the local significance of every selection in every window as a colour and a number.
 
     Parameters
     ----------
-    windows : sequence of mapping
-        "windows" of `results.json`, not blinded.
+    windows : sequence of WindowDocument
     ax : matplotlib.axes.Axes
         Windows from left to right, selections from top to bottom. What has no result is left empty.
 
@@ -140,12 +138,12 @@ def draw_significance_map(windows: Sequence[Document], *, ax: Axes) -> Significa
     -------
     SignificanceMapArtists
     """
-    names = list(dict.fromkeys(one["name"] for window in windows for one in window["selections"]))
+    names = list(dict.fromkeys(one.name for window in windows for one in window.selections))
     values = np.full((len(names), len(windows)), np.nan)
     for column, window in enumerate(windows):
-        for one in window["selections"]:
-            if one["z"] is not None:
-                values[names.index(one["name"]), column] = one["z"]
+        for one in window.selections:
+            if one.z is not None:
+                values[names.index(one.name), column] = one.z
     mesh = ax.pcolormesh(
         *(np.arange(len(windows) + 1) - 0.5, np.arange(len(names) + 1) - 0.5, np.ma.masked_invalid(values)),
         cmap="RdBu_r",
@@ -154,7 +152,7 @@ def draw_significance_map(windows: Sequence[Document], *, ax: Axes) -> Significa
         edgecolors="white",
         linewidth=1.5,
     )
-    labels = [f"{window['signal'][0]:g}–{window['signal'][1]:g}" for window in windows]
+    labels = [f"{window.signal[0]:g}–{window.signal[1]:g}" for window in windows]
     numbers = {
         (labels[column], names[row]): _write(values[row, column], column, row, ax, small=len(windows) >= _MANY)
         for row, column in np.argwhere(np.isfinite(values)).tolist()
@@ -169,25 +167,21 @@ def draw_significance_map(windows: Sequence[Document], *, ax: Axes) -> Significa
     return SignificanceMapArtists(mesh, numbers)
 
 
-def significance_figures(results: Document, *, blinded: bool = False) -> Iterator[ResultFigure]:
+def significance_figures(results: Results) -> Iterator[ResultFigure]:
     """List the figures of significances.
 
     Parameters
     ----------
-    results : mapping
-        `results.json`.
-    blinded : bool
-        There are none then.
+    results : Results
+        Selections without a significance, as while blinded, have no point.
 
     Yields
     ------
     ResultFigure
         `significance`, all windows in one, and `significance_<window>`, where there are two selections or more.
     """
-    if blinded:
-        return
-    windows = results.get("windows", ())
-    counts = [sum(one["z"] is not None for one in window["selections"]) for window in windows]
+    windows = results.windows
+    counts = [sum(one.z is not None for one in window.selections) for window in windows]
     if any(counts):
         yield ResultFigure(
             "significance",
@@ -199,7 +193,7 @@ def significance_figures(results: Document, *, blinded: bool = False) -> Iterato
         )
     for window, count in zip(windows, counts, strict=True):
         if count > 1:
-            name = window_name(window["signal"])
+            name = window.name
             yield ResultFigure(
                 f"significance_{name}",
                 partial(_window, window),
@@ -211,16 +205,16 @@ def significance_figures(results: Document, *, blinded: bool = False) -> Iterato
             )
 
 
-def _window(window: Document) -> tuple[Figure, Axes]:
+def _window(window: WindowDocument) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(8.5, 6.5), layout="constrained")
     ax = figure.subplots()
     draw_significance(window, ax=ax)
-    ax.set_title("Window {:g}–{:g} GeV".format(*window["signal"]), loc="right")
+    ax.set_title("Window {:g}–{:g} GeV".format(*window.signal), loc="right")
     return figure, ax
 
 
-def _map(windows: Sequence[Document]) -> tuple[Figure, Axes]:
-    rows = len({one["name"] for window in windows for one in window["selections"]})
+def _map(windows: Sequence[WindowDocument]) -> tuple[Figure, Axes]:
+    rows = len({one.name for window in windows for one in window.selections})
     figure = Figure(figsize=(max(8.5, 4.0 + 0.7 * len(windows)), 2.8 + 0.7 * rows), layout="constrained")
     ax = figure.subplots()
     colorbar = figure.colorbar(draw_significance_map(windows, ax=ax).mesh, ax=ax, pad=0.02, extend="both")
@@ -228,33 +222,34 @@ def _map(windows: Sequence[Document]) -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def _draw_trainings(found: Sequence[Document], ax: Axes) -> tuple[Line2D | None, PolyCollection | None]:
+def _draw_trainings(found: Sequence[SelectionDocument], ax: Axes) -> tuple[Line2D | None, PolyCollection | None]:
     """Draw median and band over the trainings, of selections that have several."""
-    if not found:
+    spreads = [(one.efficiency, spread) for one in found if (spread := one.seeds.get("z")) is not None]
+    if not spreads:
         return None, None
-    efficiency, spreads = [one["efficiency"] for one in found], [one["seeds"]["z"] for one in found]
-    count = max(len(one["values"]) for one in spreads)
+    efficiency = [one for one, _ in spreads]
+    count = max(len(spread.values) for _, spread in spreads)
     (median,) = ax.plot(
         efficiency,
-        [one["median"] for one in spreads],
+        [spread.median for _, spread in spreads],
         ":",
         color="0.3",
         linewidth=2,
         label=f"Median of {count} trainings",
     )
-    low, high = ([one[end] for one in spreads] for end in ("low", "high"))
+    low, high = [spread.low for _, spread in spreads], [spread.high for _, spread in spreads]
     band = ax.fill_between(
         efficiency, low, high, color=_COLOR, alpha=0.25, linewidth=0, label="16–84% of them", zorder=1
     )
     return median, band
 
 
-def _draw_uncalibrated(found: Sequence[Document], ax: Axes) -> Line2D | None:
+def _draw_uncalibrated(found: Sequence[SelectionDocument], ax: Axes) -> Line2D | None:
     if not found:
         return None
     (points,) = ax.plot(
-        [one["efficiency"] for one in found],
-        [one["z"] for one in found],
+        [one.efficiency for one in found],
+        np.array([one.z for one in found], np.float64),
         "o",
         color=_COLOR,
         mfc="white",
@@ -264,12 +259,12 @@ def _draw_uncalibrated(found: Sequence[Document], ax: Axes) -> Line2D | None:
     return points
 
 
-def _draw_truth(found: Sequence[Document], ax: Axes) -> Line2D | None:
+def _draw_truth(found: Sequence[SelectionDocument], ax: Axes) -> Line2D | None:
     if not found:
         return None
     (line,) = ax.plot(
-        [one["efficiency"] for one in found],
-        [one["s_over_sqrt_b"] for one in found],
+        [one.efficiency for one in found],
+        np.array([one.s_over_sqrt_b for one in found], np.float64),
         "D--",
         color=_TRUTH_COLOR,
         label=r"Hidden signal: $\mathit{S}$ / √$\mathit{B}$ (truth)",
@@ -288,21 +283,19 @@ def _write(value: float, column: int, row: int, ax: Axes, *, small: bool) -> Tex
     )
 
 
-def significance_alt(window: Mapping[str, Any]) -> str:
+def significance_alt(window: WindowDocument) -> str:
     """Describe the significance of one window against the efficiency."""
-    found = [
-        f"{percent(one['efficiency'])} {z_value(one['z'])}" for one in window["selections"] if one["z"] is not None
-    ]
+    found = [f"{percent(one.efficiency)} {z_value(one.z)}" for one in window.selections if one.z is not None]
     return f"Local z of {window_text(window)} by efficiency of the selection: {', '.join(found)}."
 
 
-def significance_rows(window: Mapping[str, Any]) -> Iterator[Row]:
+def significance_rows(window: WindowDocument) -> Iterator[Row]:
     """Rows of the significance of one window: selection, efficiency, z, that of all trainings, and the truth."""
     yield (
         *("selection", "efficiency", "local z", "calibrated", "median of trainings", "16 %", "84 %"),
         "S / sqrt(B) of hidden signal",
     )
-    for one in window["selections"]:
-        spread = (one.get("seeds") or {}).get("z") or {}
-        trainings = (spread.get(key) for key in ("median", "low", "high"))
-        yield one["name"], one["efficiency"], one["z"], one["calibrated"], *trainings, one["s_over_sqrt_b"]
+    for one in window.selections:
+        spread = one.seeds.get("z")
+        trainings = (None, None, None) if spread is None else (spread.median, spread.low, spread.high)
+        yield one.name, one.efficiency, one.z, one.calibrated, *trainings, one.s_over_sqrt_b

@@ -107,7 +107,6 @@ class _Content:
     window: MassWindow
     selected: SelectionResult
     fit: BackgroundFit
-    hidden: bool
     truth: Array | None
 
 
@@ -117,7 +116,6 @@ def draw_spectrum(
     *,
     ax: Axes,
     ax_pull: Axes,
-    blinded: bool = False,
     signals: Sequence[SignalShape] = (),
 ) -> SpectrumArtists:
     """Draw the spectrum of one selection, the fit to it, and the pulls below.
@@ -131,9 +129,6 @@ def draw_spectrum(
         Name of a selection that has a fit.
     ax, ax_pull : matplotlib.axes.Axes
         For the spectrum, and for the pulls (n - b) / sqrt(w b), w the mean weight. They should share the x axis.
-    blinded : bool
-        Show no data inside the mask, no count, no significance and no hidden signal. A result that was made blinded is
-        always drawn so.
     signals : sequence of SignalShape
         Samples that are drawn as lines.
 
@@ -146,7 +141,7 @@ def draw_spectrum(
     WindowError
         If the window has no such selection, or that has no fit.
     """
-    content = _content(result, selection, blinded=blinded)
+    content = _content(result, selection)
     regions = draw_regions(content.window, ax, ax_pull)
     curve, band = _draw_fit(content, ax)
     data = _draw_data(content, ax)
@@ -164,16 +159,15 @@ def draw_spectrum(
     return SpectrumArtists(data, curve, band, pulls, pull_band, text, legend, hidden, shapes)
 
 
-def _content(result: WindowResult, name: str, *, blinded: bool) -> _Content:
+def _content(result: WindowResult, name: str) -> _Content:
     selected = {selection.name: selection for selection in result.selections}.get(name)
     if selected is None or selected.fit is None or result.spectrum is None:
         reason = result.reason or (selected.reason if selected else f"it has no selection '{name}'")
         msg = f"window {result.window.name} GeV, selection {name}: there is no fit to draw: {reason}"
         raise WindowError(msg)
-    hidden = blinded or selected.n_obs is None
-    counts, errors = shown_counts(result, name, hidden=hidden)
-    truth = None if hidden else true_counts(result.truth, name)
-    return _Content(result.edges, counts, errors, result.window, selected, selected.fit, hidden, truth)
+    counts, errors = shown_counts(result, name)
+    truth = true_counts(result.truth, name)
+    return _Content(result.edges, counts, errors, result.window, selected, selected.fit, truth)
 
 
 def draw_regions(window: MassWindow, ax: Axes, *below: Axes) -> list[Artist]:
@@ -311,13 +305,13 @@ def _set_range(content: _Content, signals: Sequence[SignalShape], foot: float, a
 
 def _summary(content: _Content) -> str:
     selected, lines = content.selected, []
-    if content.hidden or selected.n_obs is None:
+    if selected.n_obs is None:
         lines.append("Blinded")
     else:
         lines.append(f"$\\mathit{{n}} = {format_count(selected.n_obs)}$")
     if selected.background is not None and selected.total_error is not None:
         lines.append(f"$\\mathit{{b}}$ = {format_with_error(selected.background, selected.total_error)}")
-    if selected.discovery is not None and not content.hidden:
+    if selected.discovery is not None:
         lines.append(f"$\\mathit{{z}} = {round(selected.discovery.z, 1) + 0.0:.1f}$")
     return "\n".join(lines)
 
@@ -326,9 +320,7 @@ def _range(interval: tuple[float, float]) -> str:
     return f"{interval[0]:g}–{interval[1]:g} GeV"
 
 
-def spectrum_alt(
-    result: WindowResult, selection: SelectionResult, signals: Sequence[SignalShape] = (), *, blinded: bool
-) -> str:
+def spectrum_alt(result: WindowResult, selection: SelectionResult, signals: Sequence[SignalShape] = ()) -> str:
     """Describe the spectrum of one selection with a fit, and the signals in it."""
     fit, window = selection.fit, result.window
     assert fit is not None
@@ -340,15 +332,13 @@ def spectrum_alt(
         f"{interval(window.signal)}{SPACE}GeV {background} background events are expected"
     )
     shapes = "".join(f" Signal {one.dataset} is drawn {number(one.scale, 2)} times ({one.origin})." for one in signals)
-    if blinded or selection.n_obs is None:
+    if selection.n_obs is None:
         return f"{text}; what is observed there is withheld.{shapes}"
     z = None if selection.discovery is None else selection.discovery.z
     return f"{text} and {count(selection.n_obs)} are observed: z = {z_value(z)}.{shapes}"
 
 
-def spectrum_rows(
-    result: WindowResult, name: str, *, blinded: bool, signals: Sequence[SignalShape] = ()
-) -> Iterator[Row]:
+def spectrum_rows(result: WindowResult, name: str, *, signals: Sequence[SignalShape] = ()) -> Iterator[Row]:
     """Rows of the spectrum of one selection: fit bins with counts, fit and pulls.
 
     Parameters
@@ -356,8 +346,6 @@ def spectrum_rows(
     result : WindowResult
     name : str
         Of a selection with a fit.
-    blinded : bool
-        Leave the counts of masked bins and the hidden signal out. Those of a result that was made blinded always are.
     signals : sequence of SignalShape
         Samples that are drawn too.
 
@@ -371,11 +359,10 @@ def spectrum_rows(
         return
     low, high = result.edges[:-1], result.edges[1:]
     counts = selection_counts(result.spectrum, name)
-    hidden = blinded or selection.n_obs is None
-    counts = np.where(result.shown_bins(blinded=hidden), counts, np.nan)
+    counts = np.where(result.shown_bins, counts, np.nan)
     expected, covariance = selection.fit.expected(result.edges)
     error, pulls = np.sqrt(np.diag(covariance)), (counts - expected) / np.sqrt(selection.weight * expected)
-    truth = None if hidden else true_counts(result.truth, name)
+    truth = true_counts(result.truth, name)
     columns = [low, high, counts, expected, error, pulls, np.full(len(low), np.nan) if truth is None else truth]
     yield (
         *("m_jj low [GeV]", "m_jj high [GeV]", "observed [events]", "fit [events]", "fit error [events]", "pull"),

@@ -168,22 +168,19 @@ def draw_stitched(
     )
 
 
-def stitched_figures(results: Sequence[WindowResult], *, blinded: bool = False) -> Iterator[ResultFigure]:
+def stitched_figures(results: Sequence[WindowResult]) -> Iterator[ResultFigure]:
     """List the figures of windows side by side: for each selection, one a layer of windows that do not overlap.
 
     Parameters
     ----------
     results : sequence of WindowResult
-    blinded : bool
-        There are none then: all bins are inside masks.
+        Those without counts, as while blinded, are left out.
 
     Yields
     ------
     ResultFigure
         `spectrum_stitched_<selection>`, with the number of the layer behind it where there are several.
     """
-    if blinded:
-        return
     layers = [layer for layer in window_layers([one for one in results if one.spectrum is not None]) if len(layer) > 1]
     for name in dict.fromkeys(selection.name for result in results for selection in result.selections):
         for number, layer in enumerate(layers, 1):
@@ -375,7 +372,7 @@ def stitched_rows(results: Iterable[WindowResult], name: str) -> Iterator[Row]:
     header = False
     for result in results:
         if any(one.name == name and one.n_obs is not None for one in result.selections):
-            for number, row in enumerate(spectrum_rows(result, name, blinded=False)):
+            for number, row in enumerate(spectrum_rows(result, name)):
                 if number == 0 and not header:
                     yield "window", *row
                     header = True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from analysis.plots.figure import SIGMAS, Row
 from analysis.plots.style import BAND_COLORS, MASS_LABEL, selection_label
 from analysis.results.numbers import number
+from analysis.results.values import WindowDocument
 from analysis.results.words import selection_text
 from analysis.search.values import WindowResult
 from analysis.statistics import LimitResult
@@ -35,7 +35,7 @@ class LimitArtists:
     Attributes
     ----------
     observed : matplotlib.lines.Line2D or None
-        None while blinded.
+        None where all are withheld.
     expected : matplotlib.lines.Line2D
     one_sigma, two_sigma : matplotlib.collections.PolyCollection
     legend : matplotlib.legend.Legend
@@ -62,7 +62,7 @@ class _Outline:
     centres: list[int]
 
 
-def draw_limits(results: Sequence[WindowResult], selection: str, *, ax: Axes, blinded: bool = False) -> LimitArtists:
+def draw_limits(results: Sequence[WindowResult], selection: str, *, ax: Axes) -> LimitArtists:
     """Draw observed and expected limits of one selection at the window centres.
 
     The limits are on visible events at fixed selection: no credit is given for what the classifier would learn from
@@ -75,8 +75,6 @@ def draw_limits(results: Sequence[WindowResult], selection: str, *, ax: Axes, bl
     selection : str
         Name of the selection.
     ax : matplotlib.axes.Axes
-    blinded : bool
-        Draw expected limits only.
 
     Returns
     -------
@@ -98,7 +96,7 @@ def draw_limits(results: Sequence[WindowResult], selection: str, *, ax: Axes, bl
     (expected,) = ax.plot(
         outline.mass, outline.expected[2], color="black", linestyle="--", linewidth=1.8, label="Expected"
     )
-    observed = None if blinded else _draw_observed(outline, ax)
+    observed = _draw_observed(outline, ax)
     _set_range(results, outline, ax)
     ax.set_title(selection_label(selection), loc="right")
     legend = ax.legend(
@@ -164,13 +162,13 @@ def _set_range(results: Sequence[WindowResult], outline: _Outline, ax: Axes) -> 
         ax.set_ylim(low, high * (high / low) ** _HEADROOM)
 
 
-def limits_alt(windows: Sequence[Mapping[str, Any]], name: str) -> str:
+def limits_alt(windows: Sequence[WindowDocument], name: str) -> str:
     """Describe the limits of one selection."""
-    limits = [one["limit"] for window in windows for one in window["selections"] if one["name"] == name]
-    limits = [limit for limit in limits if limit is not None]
-    expected = _range([limit["expected_events"][2] for limit in limits])
+    selections = (one for window in windows for one in window.selections if one.name == name)
+    limits = [one.limit for one in selections if one.limit is not None]
+    expected = _range([limit.expected_events[2] for limit in limits])
     text = f"Upper limits on visible events of {len(limits)} windows, {selection_text(name)}: expected {expected}"
-    observed = [limit["observed_events"] for limit in limits if limit["observed_events"] is not None]
+    observed = [limit.observed_events for limit in limits if limit.observed_events is not None]
     return f"{text}, observed {_range(observed)}." if observed else f"{text}."
 
 
@@ -181,11 +179,11 @@ def _range(values: Sequence[float]) -> str:
     return f"{low} events" if low == high else f"{low} to {high} events"
 
 
-def limit_rows(windows: Iterable[Mapping[str, Any]], name: str) -> Iterator[Row]:
+def limit_rows(windows: Iterable[WindowDocument], name: str) -> Iterator[Row]:
     """Rows of the limits of one selection, window by window."""
     expected = (f"expected {sigma} sigma [visible events]" for sigma in SIGMAS)
     yield "window low [GeV]", "window high [GeV]", "observed [visible events]", *expected
     for window in windows:
-        for selection in window["selections"]:
-            if selection["name"] == name and (limit := selection["limit"]) is not None:
-                yield (*window["signal"], limit["observed_events"], *limit["expected_events"])
+        for selection in window.selections:
+            if selection.name == name and (limit := selection.limit) is not None:
+                yield (*window.signal, limit.observed_events, *limit.expected_events)

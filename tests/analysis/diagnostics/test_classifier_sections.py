@@ -15,12 +15,14 @@ from scipy.stats import norm
 
 from analysis.compute import Backend
 from analysis.config import ClassifierConfig
+from analysis.core.documents import to_json
 from analysis.diagnostics import ScoredWindow
 from analysis.diagnostics.ensemble import ensemble, jaccard
 from analysis.diagnostics.importance import importance
 from analysis.diagnostics.members import member_scores
 from analysis.diagnostics.performance import performance
 from analysis.diagnostics.samples import event_folds
+from analysis.diagnostics.sections import ImportanceSection, SeedSignificances
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, FittedEnsemble
@@ -113,7 +115,8 @@ class TestPerformance:
         found = performance(window)
         assert found is not None
         background, signal, low, high = (
-            np.array(found[name]) for name in ("background_efficiency", "signal_efficiency", "low", "high")
+            np.array(values, float)
+            for values in (found.background_efficiency, found.signal_efficiency, found.low, found.high)
         )
         assert len(background) <= 200
         tail = norm.ppf(background[:-1])
@@ -127,21 +130,23 @@ class TestPerformance:
         width = ((high - low)[:-1] / 2 / np.sqrt(variance))[known]
         assert width.mean() == pytest.approx(1, abs=0.15)
         area = norm.cdf(self.SHIFT / 2**0.5)
-        assert found["auc"][1] == pytest.approx(area, abs=0.01)
-        assert found["auc"][0] < found["auc"][1] < found["auc"][2]
-        assert found["floor"] == pytest.approx(25 / 30_000)
-        best = (exact / np.sqrt(background))[background > found["floor"]].max()
-        assert found["max_sic"][0] == pytest.approx(best, rel=0.15)
-        assert (found["n_signal"], found["n_background"]) == (3000, 30_000)
+        assert found.auc[1] == pytest.approx(area, abs=0.01)
+        assert found.auc[0] < found.auc[1] < found.auc[2]
+        assert found.floor is not None
+        assert found.max_sic is not None
+        assert found.floor == pytest.approx(25 / 30_000)
+        best = (exact / np.sqrt(background))[background > found.floor].max()
+        assert found.max_sic[0] == pytest.approx(best, rel=0.15)
+        assert (found.n_signal, found.n_background) == (3000, 30_000)
 
     def test_working_points_are_what_passed(self):
         window = self.window()
         found = performance(window)
         assert found is not None
-        inclusive, cut = found["selections"]
-        assert (inclusive["signal_efficiency"], inclusive["background_efficiency"]) == (1.0, 1.0)
-        assert cut["background_efficiency"] == pytest.approx(norm.sf(1.0), abs=0.0065)
-        assert cut["signal_efficiency"] == pytest.approx(norm.sf(1.0 - self.SHIFT), abs=0.03)
+        inclusive, cut = found.selections
+        assert (inclusive.signal_efficiency, inclusive.background_efficiency) == (1.0, 1.0)
+        assert cut.background_efficiency == pytest.approx(norm.sf(1.0), abs=0.0065)
+        assert cut.signal_efficiency == pytest.approx(norm.sf(1.0 - self.SHIFT), abs=0.03)
 
     def test_weights_count(self):
         """All weight on one half of the background, which scores like signal: nothing is told apart."""
@@ -158,7 +163,7 @@ class TestPerformance:
         table = table_of(window.table.mjj, X, dataset=window.table.column("dataset"), weight=weight)
         found = performance(replace(window, table=table, scores=scores))
         assert found is not None
-        assert found["auc"][1] == pytest.approx(0.5, abs=0.03)
+        assert found.auc[1] == pytest.approx(0.5, abs=0.03)
 
     def test_does_not_depend_on_chance(self):
         assert performance(self.window(300, 500)) == performance(self.window(300, 500))
@@ -174,9 +179,9 @@ class TestPerformance:
     def test_too_few_background_events_have_no_best_cut(self):
         found = performance(self.window(50, 20))
         assert found is not None
-        assert found["floor"] is None
-        assert found["max_sic"] is None
-        json.dumps(found, allow_nan=False)
+        assert found.floor is None
+        assert found.max_sic is None
+        json.dumps(to_json(found), allow_nan=False)
 
 
 class TestEnsemble:
@@ -192,26 +197,33 @@ class TestEnsemble:
         assert found is not None
         # The folds, which differ by 10, are taken one by one.
         spearman = 6 / np.pi * np.arcsin(self.RHO / 2)
-        assert found["rank_correlation"]["mean"] == pytest.approx(spearman, abs=0.015)
+        assert found.rank_correlation is not None
+        assert found.rank_correlation.mean == pytest.approx(spearman, abs=0.015)
         # Mean and difference of two Gaussians of the same variance are independent.
         flat = np.sqrt(1 - self.RHO) * np.sqrt(2 / np.pi)
-        for region in ("window", "sidebands"):
-            values = np.array([value for value in found["profile"][region] if value is not None])
+        assert found.profile is not None
+        for profile, band in (
+            (found.profile.window, found.scores.window),
+            (found.profile.sidebands, found.scores.sidebands),
+        ):
+            assert profile is not None
+            assert band is not None
+            values = np.array([value for value in profile if value is not None])
             assert_allclose(values[2:-2], flat, rtol=0.25)
             assert values.mean() == pytest.approx(flat, rel=0.05)
-            assert sum(found["scores"][region]["mean"]) == pytest.approx(1, abs=1e-5)
-        assert (found["n_members"], found["n_events"], found["fraction"]) == (2, 24_000, 1.0)
+            assert np.sum(np.array(band.mean, float)) == pytest.approx(1, abs=1e-5)
+        assert (found.n_members, found.n_events, found.fraction) == (2, 24_000, 1.0)
 
     def test_members_are_cut_where_they_keep_as_much_of_each_fold(self):
         table, model = self.table(3000), classifier(2, thresholds(1.0, 1.5), (1.0, 0.1, 0.05))
         window = scored(table, model)
         found = ensemble(window)
         assert found is not None
-        assert [one["name"] for one in found["selections"]] == ["eff_0.1", "eff_0.05"]
+        assert [selected.name for selected in found.selections] == ["eff_0.1", "eff_0.05"]
         fold, tie = event_folds(window, model), uniform(table.event_id, SEED, "tie-break")
         X = table.matrix(feature_names(2))
         mean = X.mean(axis=1, dtype=np.float64).astype(np.float32)
-        for cut, one in zip((1.0, 1.5), found["selections"], strict=True):
+        for cut, selected in zip((1.0, 1.5), found.selections, strict=True):
             kept = {
                 "ensemble": np.zeros(len(table), bool),
                 0: np.zeros(len(table), bool),
@@ -225,12 +237,16 @@ class TestEnsemble:
                     order = sorted(rows, key=lambda row, m=member: (X[row, m], tie[row]))
                     kept[member][order[len(order) - n_kept :]] = True
             inside = WINDOW.in_signal(table.mjj)
-            assert one["window"]["ensemble"] == pytest.approx((kept["ensemble"] & inside).sum(), abs=2)
-            assert_allclose(one["window"]["members"], [(kept[m] & inside).sum() for m in (0, 1)], atol=2)
+            assert selected.window is not None
+            assert selected.window.ensemble == pytest.approx((kept["ensemble"] & inside).sum(), abs=2)
+            assert_allclose(
+                np.array(selected.window.members, float), [(kept[m] & inside).sum() for m in (0, 1)], atol=2
+            )
             overlap = (kept[0] & kept[1]).sum() / (kept[0] | kept[1]).sum()
-            assert one["jaccard_members"][0] == pytest.approx(overlap, abs=0.02)
+            assert selected.jaccard_members is not None
+            assert selected.jaccard_members[0] == pytest.approx(overlap, abs=0.02)
             both = [(kept[m] & kept["ensemble"]).sum() / (kept[m] | kept["ensemble"]).sum() for m in (0, 1)]
-            assert_allclose(one["jaccard_ensemble"], both, atol=0.02)
+            assert_allclose(np.array(selected.jaccard_ensemble, float), both, atol=0.02)
 
     def test_jaccard_by_hand(self):
         first = np.array([[1, 1, 1, 0, 0], [0, 0, 0, 0, 0]], bool)
@@ -239,18 +255,21 @@ class TestEnsemble:
         assert_allclose(found, [[3 / 8, 0], [0, np.nan]])
         assert_allclose(jaccard(np.array([[0.5, 1.0]]), np.array([[True, False]]), np.ones(2)), [[0.5 / 2.0]])
 
-    def test_blinded_it_sees_nothing_inside_the_mask(self):
+    def test_blinded_nothing_of_the_window_is_there(self):
         table, model = self.table(4000), classifier(2, thresholds(1.0))
         low, high = WINDOW.mask
         beside = table.select((table.mjj < low) | (table.mjj >= high))
-        assert len(beside) < len(table)
-        found, hidden = (ensemble(scored(one, model, scores=None)) for one in (table, beside))
-        assert found == hidden
+        found = ensemble(scored(beside, model, scores=None))
         assert found is not None
-        assert "window" not in found["scores"]
-        assert "window" not in found["profile"]
-        assert [one["window"] for one in found["selections"]] == [None]
-        assert found["selections"][0]["sidebands"]["ensemble"] > 0
+        assert found.n_events == len(beside) < len(table)
+        assert found.scores.window is None
+        assert found.scores.sidebands is not None
+        assert found.profile is not None
+        assert found.profile.window is None
+        (selected,) = found.selections
+        assert selected.window is None
+        assert selected.sidebands is not None
+        assert selected.sidebands.ensemble
 
     def test_seeds_are_those_of_the_selections_and_none_while_blinded(self):
         z = [1.5, 0.5, 2.5]
@@ -263,8 +282,8 @@ class TestEnsemble:
         shown, hidden = ensemble(window), ensemble(replace(window, scores=None))
         assert shown is not None
         assert hidden is not None
-        assert shown["seeds"] == [{"name": "eff_0.1", "z": [1.5, 0.5, None]}]
-        assert hidden["seeds"] == []
+        assert shown.seeds == (SeedSignificances("eff_0.1", (1.5, 0.5, None)),)
+        assert hidden.seeds == ()
 
     def test_a_part_of_many_events_is_chosen_by_identity_alone(self):
         table, model = self.table(6000), classifier(2, thresholds(1.0))
@@ -279,17 +298,18 @@ class TestEnsemble:
         assert len(used[0]) == pytest.approx(2000, abs=5 * 2000**0.5)
         summary = ensemble(scored(table, model), max_events=2000)
         assert summary is not None
-        assert summary["n_events"] == len(used[0])
+        assert summary.n_events == len(used[0])
 
     def test_one_member_and_no_model(self):
         found = ensemble(scored(self.table(500), classifier(1, thresholds(1.0))))
         assert found is not None
-        assert found["profile"] is None
-        assert found["rank_correlation"] is None
-        (one,) = found["selections"]
-        assert one["jaccard_members"] is None
-        assert one["jaccard_ensemble"] == [1.0]
-        assert one["window"]["members"] == [one["window"]["ensemble"]]
+        assert found.profile is None
+        assert found.rank_correlation is None
+        (one,) = found.selections
+        assert one.jaccard_members is None
+        assert one.jaccard_ensemble == (1.0,)
+        assert one.window is not None
+        assert one.window.members == (one.window.ensemble,)
         assert ensemble(scored(self.table(500), None)) is None
 
 
@@ -320,21 +340,24 @@ def test_members_of_a_search_give_its_scores_and_counts(
     assert_array_equal(scores.mean(), result.scores[scores.rows])
     found = ensemble(window)
     assert found is not None
-    for counted, one in zip(result.selections[1:], found["selections"], strict=True):
-        assert counted.name == one["name"]
-        assert one["window"]["ensemble"] == pytest.approx(counted.n_obs, rel=1e-5)
+    for counted, selected in zip(result.selections[1:], found.selections, strict=True):
+        assert counted.name == selected.name
+        assert selected.window is not None
+        assert selected.window.ensemble == pytest.approx(counted.n_obs, rel=1e-5)
         if config.learning.ensemble == "mean-count":
-            assert np.mean(one["window"]["members"]) == pytest.approx(counted.n_obs, rel=1e-5)
+            assert np.mean(np.array(selected.window.members, float)) == pytest.approx(counted.n_obs, rel=1e-5)
     curve = performance(window)
     assert curve is not None
-    for counted, one in zip(result.selections[1:], curve["selections"][1:], strict=True):
-        n_signal = curve["n_signal"] * one["signal_efficiency"]
-        n_background = curve["n_background"] * one["background_efficiency"]
+    for counted, passing in zip(result.selections[1:], curve.selections[1:], strict=True):
+        assert passing.signal_efficiency is not None
+        assert passing.background_efficiency is not None
+        n_signal = curve.n_signal * passing.signal_efficiency
+        n_background = curve.n_background * passing.background_efficiency
         assert n_signal + n_background == pytest.approx(counted.n_obs)
     shares = importance(window)
     assert shares is not None
-    assert shares["n_models"] == sum(len(fold) for fold in result.models)
-    assert shares["features"] == list(config.learning.features)
+    assert shares.n_models == sum(len(fold) for fold in result.models)
+    assert shares.features == config.learning.features
     assert importance(replace(window, scores=None)) is None
     assert importance(replace(window, classifier=None)) is None
 
@@ -348,12 +371,12 @@ class TestImportance:
         trees = BoostedTrees(ClassifierConfig(n_estimators=20, max_depth=3, min_child_weight=40.0), 3)
         return trees.fit(training, random_state=np.random.SeedSequence(1))
 
-    def section(self, shift: tuple[float, ...], n_draws: int = 1) -> dict[str, Any]:
+    def section(self, shift: tuple[float, ...], n_draws: int = 1) -> ImportanceSection:
         models = tuple(self.trained(shift, 2000, seed) for seed in range(n_draws))
         one = replace(classifier(len(shift), thresholds(0.0)), models=models)
         found = importance(scored(table_of(np.full(3, 3500.0), np.zeros((3, len(shift)))), one))
         assert found is not None
-        assert sum(found["mean"]) == pytest.approx(1)
+        assert np.sum(np.array(found.mean, float)) == pytest.approx(1)
         return found
 
     def test_is_the_gain_that_the_trees_themselves_record(self):
@@ -369,12 +392,13 @@ class TestImportance:
     def test_features_of_pure_noise_share_equally_and_the_only_one_that_tells_has_most(self):
         noise = self.section((0.0, 0.0, 0.0, 0.0), n_draws=16)
         # Members of one draw share its fluctuations: 16 shares, which vary by about 0.07.
-        assert_allclose(noise["mean"], 0.25, atol=4 * max(noise["std"]) / 4)
-        assert max(noise["std"]) < 0.1
-        assert noise["n_models"] == 48
-        found = self.section((0.0, 1.0, 0.0, 0.0))
-        assert found["mean"][1] > 0.9
-        assert max(found["mean"][i] for i in (0, 2, 3)) < 0.05
+        std = np.array(noise.std, float)
+        assert_allclose(np.array(noise.mean, float), 0.25, atol=4 * std.max() / 4)
+        assert std.max() < 0.1
+        assert noise.n_models == 48
+        mean = np.array(self.section((0.0, 1.0, 0.0, 0.0)).mean, float)
+        assert mean[1] > 0.9
+        assert mean[[0, 2, 3]].max() < 0.05
 
     def test_models_without_counts_have_no_gain(self):
         (document, *_) = self.trained((0.5, 0.0)).members

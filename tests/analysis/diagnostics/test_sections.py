@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.compute import Backend
+from analysis.core.documents import parse_json, to_json
 from analysis.diagnostics import ScoredWindow, diagnose_window, diagnose_windows
 from analysis.diagnostics.features import features
 from analysis.diagnostics.masses import masses, plane_pulls
 from analysis.diagnostics.samples import combine, event_folds, side_scales
+from analysis.diagnostics.sections import MassesSection
 from analysis.diagnostics.shapes import sculpting
 from analysis.events.schema import FeatureSpec
 from analysis.events.table import EventTable
@@ -93,19 +95,19 @@ def blinded(window: ScoredWindow) -> ScoredWindow:
 def test_histograms_of_features_are_those_of_a_loop_over_events() -> None:
     table = events(400, weight=np.random.default_rng(3).uniform(0.5, 2, 400))
     passes = random_passes(400, votes=4)
-    document = features(window_of(table, passes))
-    assert document is not None
-    names = [one["name"] for one in document["features"]]
+    section = features(window_of(table, passes))
+    assert section is not None
+    names = [feature.name for feature in section.features]
     assert names == ["x0", "x1", "mj1", "mj2"]
-    assert [one["trained"] for one in document["features"]] == [True, True, False, False]
-    assert [len(one["original"]["edges"]) for one in document["features"]] == [21, 21, 61, 51]
+    assert [feature.trained for feature in section.features] == [True, True, False, False]
+    assert [len(feature.original.edges) for feature in section.features] == [21, 21, 61, 51]
     rows: list[dict[str, Any]] = table.table.to_pylist()
     inside = {"window": WINDOW.signal, "lower": WINDOW.lower, "upper": WINDOW.upper}
-    for one in document["features"]:
-        original, edges = one["original"], one["original"]["edges"]
+    for feature in section.features:
+        original, edges = feature.original, feature.original.edges
         expected = {name: np.zeros((len(edges), 2)) for name in (*inside, *NAMES[1:])}
         for row, kept in zip(rows, passes, strict=True):
-            value = row[one["name"]]
+            value = row[feature.name]
             place = [i for i in range(len(edges) - 1) if edges[i] <= value < edges[i + 1]] or [-1]
             for name, (low, high) in inside.items():
                 if low <= row["mjj"] < high:
@@ -113,11 +115,11 @@ def test_histograms_of_features_are_those_of_a_loop_over_events() -> None:
                     for number in (1, 2) if name == "window" else ():
                         weight = row["weight"] * kept[number]
                         expected[NAMES[number]][place[0]] += weight, weight**2
-        for name, found in (original["regions"] | original["selections"]).items():
-            np.testing.assert_allclose(found["values"], expected[name][:-1, 0], atol=1e-9)
-            np.testing.assert_allclose(found["variances"], expected[name][:-1, 1], atol=1e-9)
-            assert found["outside"] == pytest.approx(expected[name][-1, 0])
-    assert all(one["scaled"] is None for one in document["features"])
+        for name, histogram in {**original.regions, **original.selections}.items():
+            np.testing.assert_allclose(histogram.values, expected[name][:-1, 0], atol=1e-9)
+            np.testing.assert_allclose(histogram.variances, expected[name][:-1, 1], atol=1e-9)
+            assert histogram.outside == pytest.approx(expected[name][-1, 0])
+    assert all(feature.scaled is None for feature in section.features)
 
 
 def classifier_of(table: EventTable, n_folds: int, *, nested: bool = False, scaled: bool = True) -> Classifier:
@@ -152,24 +154,25 @@ def test_percentiles_are_those_of_the_fold_that_scores_the_event() -> None:
     table = events(3000)
     classifier = classifier_of(table, 3)
     window = window_of(table, random_passes(3000), classifier=classifier)
-    document = features(window)
-    assert document is not None
+    section = features(window)
+    assert section is not None
     fold = event_folds(window, classifier)
     expected = np.zeros(20)
     for row in np.flatnonzero(WINDOW.in_signal(table.mjj)):
         one = slice(row, row + 1)
         (rank,) = classifier.scalings[fold[row]].transform(table.mjj[one], table.matrix(FEATURES)[one])[:, 0]
         expected[int(rank * 20)] += 1
-    scaled = document["features"][0]["scaled"]
-    assert scaled["regions"]["window"]["values"] == expected.tolist()
-    assert scaled["regions"]["window"]["outside"] == 0
+    scaled, lacking = section.features[0].scaled, section.features[1].scaled
+    assert scaled is not None
+    assert lacking is not None
+    assert scaled.regions["window"].values == tuple(expected)
+    assert scaled.regions["window"].outside == 0
     # ranks among nearly the same events are more uniform than independent numbers, for which this is 19 in the mean
-    for region in scaled["regions"].values():
-        values = np.array(region["values"])
+    for region in scaled.regions.values():
+        values = np.array(region.values)
         assert ((values - values.mean()) ** 2 / values.mean()).sum() < 15
-    assert [one["scaled"] is None for one in document["features"]] == [False, False, True, True]
-    lacking = document["features"][1]["scaled"]["regions"]["window"]
-    assert lacking["outside"] == np.isnan(table.column("x1")[WINDOW.in_signal(table.mjj)]).sum()
+    assert [feature.scaled is None for feature in section.features] == [False, False, True, True]
+    assert lacking.regions["window"].outside == np.isnan(table.column("x1")[WINDOW.in_signal(table.mjj)]).sum()
 
 
 def test_sidebands_predict_a_shape_that_changes_along_a_line_however_many_events_they_hold() -> None:
@@ -178,11 +181,12 @@ def test_sidebands_predict_a_shape_that_changes_along_a_line_however_many_events
     mjj = np.concatenate([np.full(sum(pair), mass) for mass, pair in counts.items()])
     x = np.concatenate([np.repeat([-1.0, 1.0], pair) for pair in counts.values()])
     table = table_of(mjj, np.stack([x, x], axis=1).astype(np.float32))
-    document = features(window_of(table, np.ones((len(mjj), 3))))
-    assert document is not None
-    difference = document["features"][0]["original"]["difference"]
-    assert difference["ndof"] == 1
-    assert difference["chi2"] == pytest.approx(0, abs=1e-9)
+    section = features(window_of(table, np.ones((len(mjj), 3))))
+    assert section is not None
+    test = section.features[0].original.difference
+    assert test is not None
+    assert test.ndof == 1
+    assert test.chi2 == pytest.approx(0, abs=1e-9)
     lopsided = replace(WINDOW, lower=(2900.0, 3300.0))
     scales = side_scales(lopsided, 400, 80, 1000)
     # the centres are 400 below and 300 above that of the window
@@ -196,9 +200,11 @@ def test_sidebands_predict_a_shape_that_changes_along_a_line_however_many_events
 def test_the_test_of_shapes_is_calibrated_where_window_and_sidebands_agree() -> None:
     p_values = []
     for seed in range(60):
-        document = features(window_of(events(2500, seed), np.ones((2500, 3))))
-        assert document is not None
-        p_values.append(document["features"][0]["original"]["difference"]["p_value"])
+        section = features(window_of(events(2500, seed), np.ones((2500, 3))))
+        assert section is not None
+        test = section.features[0].original.difference
+        assert test is not None
+        p_values.append(test.p_value)
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
 
 
@@ -206,10 +212,10 @@ def test_planes_are_those_of_a_loop_over_events() -> None:
     table = events(600, weight=np.random.default_rng(3).uniform(0.5, 2, 600))
     passes = random_passes(600)
     window = window_of(table, passes)
-    document = masses(window)
-    assert document is not None
+    section = masses(window)
+    assert section is not None
     assert window.scores is not None
-    first, second = (np.array(edges) for edges in document["edges"])
+    first, second = (np.array(edges) for edges in section.edges)
     sums: dict[str, NDArray[np.float64]] = {
         name: np.zeros((20, 20)) for name in ("window", "lower", "upper", "squares", "score", *NAMES[1:])
     }
@@ -225,9 +231,9 @@ def test_planes_are_those_of_a_loop_over_events() -> None:
             for number in (1, 2):
                 sums[NAMES[number]][place] += row["weight"] * kept[number]
     for name in ("window", "lower", "upper"):
-        np.testing.assert_allclose(document["regions"][name], sums[name], atol=1e-6)
+        np.testing.assert_allclose(section.regions[name], sums[name], atol=1e-6)
     filled = sums["window"] > 0
-    for name, found in (*document["passing"].items(), ("score", document["score"])):
+    for name, found in (*section.passing.items(), ("score", section.score)):
         values = np.array(found, float)
         np.testing.assert_allclose(values[filled], (sums[name] / np.maximum(sums["window"], 1e-9))[filled], atol=1e-5)
         assert np.isnan(values[~filled]).all()
@@ -235,8 +241,8 @@ def test_planes_are_those_of_a_loop_over_events() -> None:
     sides = {"lower": WINDOW.in_lower, "upper": WINDOW.in_upper}
     totals = {name: table.weight[inside(table.mjj)].sum() for name, inside in sides.items()}
     expected = 500 / 2 * sum(sums[name] / totals[name] for name in totals)
-    np.testing.assert_allclose(np.array(document["combined"], float), expected, atol=1e-5)
-    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    np.testing.assert_allclose(np.array(section.combined, float), expected, atol=1e-5)
+    assert parse_json(MassesSection, json.dumps(to_json(section), allow_nan=False)) == section
 
 
 def test_pulls_have_unit_width_where_the_sidebands_predict_the_window() -> None:
@@ -244,9 +250,9 @@ def test_pulls_have_unit_width_where_the_sidebands_predict_the_window() -> None:
     count = 60_000
     mjj = rng.uniform(3100, 3900, count)
     table = with_masses(table_of(mjj, np.zeros((count, 2))), rng.uniform(0, 200, count), rng.uniform(0, 200, count))
-    document = masses(window_of(table, np.ones((count, 3)), background=count / 2))
-    assert document is not None
-    pulls = np.array(document["pull"], float)
+    section = masses(window_of(table, np.ones((count, 3)), background=count / 2))
+    assert section is not None
+    pulls = np.array(section.pull, float)
     # 400 cells: the standard deviation is known to 3.5 %
     assert pulls.std() == pytest.approx(1, abs=0.12)
     assert pulls.mean() == pytest.approx(0, abs=0.15)
@@ -262,11 +268,11 @@ def test_without_jet_masses_or_a_fit_there_is_less_to_show() -> None:
     table = events(500)
     plain = table_of(table.mjj, table.matrix(FEATURES))
     assert masses(window_of(plain, np.ones((500, 3)))) is None
-    document = masses(window_of(table, np.ones((500, 3)), background=None))
-    assert document is not None
-    assert document["combined"] is None
-    assert document["pull"] is None
-    assert document["expected"] is None
+    section = masses(window_of(table, np.ones((500, 3)), background=None))
+    assert section is not None
+    assert section.combined is None
+    assert section.pull is None
+    assert section.expected is None
 
 
 @pytest.mark.parametrize(("votes", "weight"), [(1, 1.0), (4, 1.0), (1, 0.3)])
@@ -277,67 +283,68 @@ def test_the_test_of_sculpting_from_the_spectrum_is_that_of_the_events_beside_th
     passes = random_passes(6000, votes=votes)
     passes[WINDOW.in_signal(table.mjj), 1:] = 1.0
     window = window_of(table, passes)
-    document = sculpting(window)
-    assert document is not None
+    section = sculpting(window)
+    assert section is not None
     beside = (table.mjj < WINDOW.mask[0]) | (table.mjj >= WINDOW.mask[1])
     weights = PassWeights((1.0, 0.2, 0.05), (1.0, 0.2, 0.05), passes[beside], np.zeros((1, 1, 3, 2)))
     for found, expected in zip(
-        document["selections"], sculpting_of_events(table.select(beside), weights, EDGES), strict=True
+        section.selections, sculpting_of_events(table.select(beside), weights, EDGES), strict=True
     ):
-        assert found["name"] == expected.selection
-        assert found["average"] == pytest.approx(expected.average)
-        assert found["chi2"] == pytest.approx(expected.chi2)
-        assert found["ndof"] == expected.ndof > 2
-        assert found["p_value"] == pytest.approx(expected.p_value)
+        assert found.name == expected.selection
+        assert found.average == pytest.approx(expected.average)
+        assert found.chi2 == pytest.approx(expected.chi2)
+        assert found.ndof == expected.ndof > 2
+        assert found.p_value == pytest.approx(expected.p_value)
 
 
 def test_efficiencies_are_joined_beside_and_in_the_mask_apart() -> None:
     table, passes = events(6000), random_passes(6000)
-    document = sculpting(window_of(table, passes))
-    assert document is not None
-    for index, one in enumerate(document["selections"], 1):
-        edges = one["edges"]
+    section = sculpting(window_of(table, passes))
+    assert section is not None
+    for index, selection in enumerate(section.selections, 1):
+        edges = selection.edges
         assert set(edges) <= set(EDGES)
         assert {FIT_RANGE[0], *WINDOW.mask, FIT_RANGE[1]} <= set(edges)
-        for low, high, efficiency in zip(edges[:-1], edges[1:], one["efficiency"], strict=True):
+        for low, high, efficiency in zip(edges[:-1], edges[1:], selection.efficiency, strict=True):
             inside = (table.mjj >= low) & (table.mjj < high)
             assert efficiency == pytest.approx(passes[inside, index].mean())
-            assert one["average"] * inside.sum() >= 10
-    loose, tight = (one["edges"] for one in document["selections"])
+            assert selection.average * inside.sum() >= 10
+    loose, tight = (selection.edges for selection in section.selections)
     assert len(loose) > len(tight)
 
 
 def test_blinding_hides_the_window_and_changes_nothing_beside_it() -> None:
     table, passes = events(6000), random_passes(6000)
     shown = window_of(table, passes)
-    documents = [diagnose_window(one) for one in (shown, blinded(shown))]
-    assert [one["blinded"] for one in documents] == [False, True]
-    seen, hidden = documents
-    for one, other in zip(seen["sculpting"]["selections"], hidden["sculpting"]["selections"], strict=True):
-        assert {key: one[key] for key in ("average", "chi2", "ndof", "p_value")} == {
-            key: other[key] for key in ("average", "chi2", "ndof", "p_value")
-        }
-        mask = other["edges"].index(WINDOW.mask[0])
-        assert other["edges"][mask + 1] == WINDOW.mask[1]
-        assert other["efficiency"][mask] is None
-        assert sum(value is None for value in other["efficiency"]) == 1
-    assert set(hidden["features"]["features"][0]["original"]["regions"]) == {"lower", "upper"}
-    assert hidden["features"]["features"][0]["original"]["selections"] == {}
-    assert hidden["masses"]["passing"] == {}
-    assert hidden["masses"]["score"] is hidden["masses"]["pull"] is None
+    seen, hidden = diagnose_window(shown), diagnose_window(blinded(shown))
+    assert (seen.blinded, hidden.blinded) == (False, True)
+    assert seen.sculpting is not None
+    assert hidden.sculpting is not None
+    for one, other in zip(seen.sculpting.selections, hidden.sculpting.selections, strict=True):
+        assert (one.average, one.chi2, one.ndof, one.p_value) == (other.average, other.chi2, other.ndof, other.p_value)
+        mask = other.edges.index(WINDOW.mask[0])
+        assert other.edges[mask + 1] == WINDOW.mask[1]
+        assert other.efficiency[mask] is None
+        assert sum(value is None for value in other.efficiency) == 1
+    assert hidden.features is not None
+    assert set(hidden.features.features[0].original.regions) == {"lower", "upper"}
+    assert hidden.features.features[0].original.selections == {}
+    assert hidden.masses is not None
+    assert hidden.masses.passing == {}
+    assert hidden.masses.score is hidden.masses.pull is None
 
 
 def results_of(table: EventTable, passes: NDArray[Any]) -> list[WindowResult]:
     return [window_of(table, passes, window=window).result for window in (WINDOW, NEIGHBOUR)]
 
 
-def test_a_blinded_document_holds_nothing_of_the_events_in_any_mask(serial: Backend) -> None:
+def test_blinded_sections_hold_nothing_of_the_events_in_any_mask(serial: Backend) -> None:
     """Events that lie in the mask of a neighbour are in the spectrum of a window."""
     table, passes = events(6000), random_passes(6000)
     low, high = np.array([WINDOW.mask, NEIGHBOUR.mask]).T
     masked = np.logical_or.reduce([(table.mjj >= a) & (table.mjj < b) for a, b in zip(low, high, strict=True)])
     fewer = ~masked | (np.random.default_rng(8).random(6000) < 0.2)
-    documents = [
+    found = [
         diagnose_windows(
             SearchData(table.select(kept), blinded=True),
             [replace(one, passes=None) for one in results_of(table.select(kept), passes[kept])],
@@ -348,9 +355,9 @@ def test_a_blinded_document_holds_nothing_of_the_events_in_any_mask(serial: Back
         )
         for kept in (np.ones(6000, bool), fewer)
     ]
-    assert documents[0] == documents[1]
-    assert [one["window"]["signal"] for one in documents[0]] == [list(WINDOW.signal), list(NEIGHBOUR.signal)]
-    assert {"features", "masses", "sculpting"} <= documents[0][0].keys()
+    assert found[0] == found[1]
+    assert [diagnosed.window for diagnosed in found[0]] == [WINDOW, NEIGHBOUR]
+    assert all(one is not None for one in (found[0][0].features, found[0][0].masses, found[0][0].sculpting))
 
 
 def test_windows_that_failed_are_left_out_and_workers_make_no_difference(

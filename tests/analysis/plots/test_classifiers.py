@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,8 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from analysis.config import PlotConfig, SearchConfig
+from analysis.core.documents import from_json
+from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.plots import (
     compare_performance,
     draw_importance,
@@ -36,6 +37,7 @@ from analysis.plots.classifiers.gains import performance_scan_figures
 from analysis.plots.classifiers.importance import importance_figures
 from analysis.plots.classifiers.roc import performance_figures
 from analysis.results.comparison import ComparedSearch
+from analysis.results.values import GainScan
 from analysis.search.values import WindowResult
 from tests.builders.classifier_documents import BACKGROUND, SIGNAL, Document, curve, members, shares
 from tests.builders.toy_tables import WINDOW
@@ -51,10 +53,11 @@ def axes(rows: int = 1) -> Any:
     return Figure(figsize=(8, 8)).subplots(rows, 1)
 
 
-def document(*sections: Document) -> Document:
-    windows = [{"window": {"signal": [3300.0 + 400 * i, 3700.0 + 400 * i]}, **one} for i, one in enumerate(sections)]
-    found: Document = json.loads(json.dumps({"key": "", "windows": windows}, allow_nan=False))
-    return found
+def windows_with(*sections: Mapping[str, Any]) -> list[DiagnosedWindow]:
+    """Windows of 400 GeV beside one another, with the sections by name."""
+    signals = [(3300.0 + 400 * i, 3700.0 + 400 * i) for i in range(len(sections))]
+    windows = [replace(WINDOW, signal=signal) for signal in signals]
+    return [DiagnosedWindow(window=window, blinded=False, **one) for window, one in zip(windows, sections, strict=True)]
 
 
 class TestPerformance:
@@ -81,7 +84,7 @@ class TestPerformance:
         assert_allclose(sic.points[0, "eff_0.1"].get_xydata(), [[0.16, 0.64 / 0.4]])
 
     def test_without_a_floor_all_is_faint(self):
-        roc = draw_roc([("one", curve() | {"floor": None, "max_sic": None})], ax=axes())
+        roc = draw_roc([("one", replace(curve(), floor=None, max_sic=None))], ax=axes())
         assert_allclose(roc.faint[0].get_xdata(), SIGNAL)
 
     def test_several_differ_in_colour_and_dashes_and_are_named_with_their_area(self):
@@ -98,16 +101,16 @@ class TestPerformance:
 
     def test_figures_are_those_of_windows_that_have_the_section(self):
         sections = [{"performance": curve()}, {"performance": None}, {}, {"performance": curve(n_signal=20)}]
-        stems = [one.stem for one in performance_figures(document(*sections)["windows"])]
+        stems = [one.stem for one in performance_figures(windows_with(*sections))]
         assert stems == ["performance_3300-3700", "performance_4500-4900", "performance"]
-        assert not list(performance_figures(document({"performance": None}, {})["windows"]))
+        assert not list(performance_figures(windows_with({"performance": None}, {})))
 
     def test_of_many_windows_those_with_most_signal_are_laid_over_one_another(self):
-        many = document(*({"performance": curve(n_signal=10 + i)} for i in range(9)))
-        *_, last = performance_figures(many["windows"])
+        many = windows_with(*({"performance": curve(n_signal=10 + i)} for i in range(9)))
+        *_, last = performance_figures(many)
         assert last.stem == "performance"
         assert isinstance(last.draw, partial)
-        assert [section["n_signal"] for _, section in last.draw.args[0]] == [13, 14, 15, 16, 17, 18]
+        assert [section.n_signal for _, section in last.draw.args[0]] == [13, 14, 15, 16, 17, 18]
         assert isinstance(last.draw()[0], Figure)
 
     def test_searches_are_laid_over_one_another_where_they_have_the_window_and_are_not_blinded(self, tmp_path: Path):
@@ -161,8 +164,8 @@ class TestEnsemble:
     @pytest.mark.parametrize("blinded", [False, True])
     @pytest.mark.parametrize("n_members", [1, 3])
     def test_figures(self, blinded: bool, n_members: int):
-        sections = document({"ensemble": members(blinded=blinded, n_members=n_members)}, {"ensemble": None}, {})
-        found = {one.stem: one.draw()[0] for one in ensemble_figures(sections["windows"])}
+        windows = windows_with({"ensemble": members(blinded=blinded, n_members=n_members)}, {"ensemble": None}, {})
+        found = {one.stem: one.draw()[0] for one in ensemble_figures(windows)}
         assert set(found) == {"ensemble_3300-3700"} | (set() if blinded else {"seeds_3300-3700"})
         texts = {
             text.get_text()
@@ -203,13 +206,13 @@ class TestImportance:
 
     def test_figures(self):
         sections = [{"importance": shares("mj1", "x_1")}, {"importance": None}, {"importance": shares("mj1", "x_1")}]
-        found = list(importance_figures(document(*sections)["windows"]))
+        found = list(importance_figures(windows_with(*sections)))
         assert [one.stem for one in found] == ["importance_3300-3700", "importance_4100-4500", "importance"]
         assert all(isinstance(one.draw()[0], Figure) for one in found)
-        assert not list(importance_figures(document({"importance": None})["windows"]))
+        assert not list(importance_figures(windows_with({"importance": None})))
 
 
-def scan() -> Document:
+def scan() -> GainScan:
     def measured(value: float) -> Document:
         return {
             "sic": [[value, 2 * value], [value + 1, 2 * value + 1], [value - 1, 2 * value - 1]],
@@ -217,9 +220,9 @@ def scan() -> Document:
             "window_sideband_auc": [0.49, 0.5, 0.52],
         }
 
-    return {
+    document = {
         "signal": "a_b",
-        "window": {"signal": [3300.0, 3700.0]},
+        "window": WINDOW.to_json(),
         "method": "cwola",
         "features": ["x0", "x1"],
         "labels": ["x0", "x1"],
@@ -233,6 +236,7 @@ def scan() -> Document:
             *({"use": "without", "feature": name, **measured(4)} for name in ("x0", "x1")),
         ],
     }
+    return from_json(GainScan, document)
 
 
 class TestScans:
@@ -254,12 +258,11 @@ class TestScans:
         assert_allclose(draw_subsets(scan(), ax=axes()).together.get_xdata(), [0.8, 0.8])
 
     def test_one_feature_alone_has_no_others(self):
-        one = copy.deepcopy(scan())
-        one["subsets"] = [item for item in one["subsets"] if item["use"] != "without"]
+        one = replace(scan(), subsets=tuple(gain for gain in scan().subsets if gain.use != "without"))
         assert set(draw_subsets(one, ax=axes()).points) == {"alone"}
 
     def test_figures_are_those_of_the_scans_that_were_made(self):
-        stems = {one.stem for one in performance_scan_figures({"scans": [scan()]}) if one.draw()}
+        stems = {one.stem for one in performance_scan_figures([scan()]) if one.draw()}
         assert stems == {"lambda_a_b", "subsets_a_b"}
-        (stem,) = [one.stem for one in performance_scan_figures({"scans": [scan() | {"simulation_weight": []}]})]
+        (stem,) = [one.stem for one in performance_scan_figures([replace(scan(), simulation_weight=())])]
         assert stem == "subsets_a_b"

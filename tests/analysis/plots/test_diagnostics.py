@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from analysis.config import PlotConfig
+from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.plots.classifiers.features import draw_feature, usable_selection
 from analysis.plots.classifiers.figures import diagnostic_figures
 from analysis.plots.classifiers.mass_maps import draw_density, draw_passing, draw_pull, draw_score
 from analysis.plots.classifiers.sculpting import draw_sculpting
 from analysis.plots.drawing import draw_all
 from analysis.plots.style import figure_style
+from analysis.results.blinding import blind_diagnostics
 from tests.builders.diagnostic_documents import WINDOW, feature, histogram, masses, sculpting, window
 
 
@@ -52,13 +55,14 @@ def test_percentiles_have_their_own_axis() -> None:
 
 
 def test_few_events_are_joined_to_points() -> None:
-    one = feature()
-    one["original"]["selections"]["eff_0.1"] = histogram(2, 2, 2, 2)
+    shapes = feature().original
+    one = replace(feature(), original=replace(shapes, selections={"eff_0.1": histogram(2, 2, 2, 2)}))
     drawn = draw_feature(one, "eff_0.1", ax=axes())
     assert drawn.cut is not None
     # two bins make a point, which shows what is in each of them
     np.testing.assert_allclose(drawn.cut.lines[0].get_xydata(), [[100, 0.25], [300, 0.25]])
-    one["original"]["regions"]["upper"] = histogram(3, 12, 15, 0)
+    regions = {**shapes.regions, "upper": histogram(3, 12, 15, 0)}
+    one = replace(one, original=replace(shapes, regions=regions))
     patches = draw_feature(one, ax=axes()).regions
     # all steps are as wide as the sparsest sample needs
     for name, values in {"lower": [0.25, 0.25], "upper": [0.25, 0.25], "window": [0.375, 0.125]}.items():
@@ -68,9 +72,8 @@ def test_few_events_are_joined_to_points() -> None:
 
 def test_the_tightest_selection_with_enough_events_is_shown() -> None:
     assert usable_selection([feature()]) == "eff_0.1"
-    heavy = feature()
-    heavy["original"]["selections"] = {"eff_0.1": histogram(20, 20, scale=10.0)}
-    assert usable_selection([heavy]) is None
+    few = replace(feature().original, selections={"eff_0.1": histogram(20, 20, scale=10.0)})
+    assert usable_selection([replace(feature(), original=few)]) is None
     assert usable_selection([feature(blinded=True)]) is None
     assert usable_selection([]) is None
 
@@ -114,13 +117,14 @@ def test_figures_are_listed_where_there_are_data_and_none_of_the_window_while_bl
     stems = [sketch.stem for sketch in diagnostic_figures([window()])]
     kinds = ["features", "masses", "classifier_map", "sculpting"]
     assert stems == [f"{kind}_3300-3700" for kind in kinds]
-    assert list(diagnostic_figures([window()], blinded=True)) == []
-    blinded = [sketch.stem for sketch in diagnostic_figures([window(blinded=True)], blinded=True)]
+    assert list(diagnostic_figures(blind_diagnostics([window()]))) == []
+    blinded = [sketch.stem for sketch in diagnostic_figures(blind_diagnostics([window(blinded=True)]))]
     assert blinded == ["features_3300-3700", "masses_3300-3700", "sculpting_3300-3700"]
-    empty = window(blinded=True)
-    empty["masses"]["regions"] = {"lower": [[0.0, 0.0]] * 2, "upper": [[0.0, 0.0]] * 2}
-    assert "masses_3300-3700" not in [sketch.stem for sketch in diagnostic_figures([empty])]
-    assert list(diagnostic_figures([{"window": WINDOW.to_json(), "blinded": False}])) == []
+    nothing = ((0.0, 0.0), (0.0, 0.0))
+    empty = replace(masses(blinded=True), regions={"lower": nothing, "upper": nothing})
+    stems = [sketch.stem for sketch in diagnostic_figures([replace(window(blinded=True), masses=empty)])]
+    assert "masses_3300-3700" not in stems
+    assert list(diagnostic_figures([DiagnosedWindow(window=WINDOW, blinded=False)])) == []
 
 
 @pytest.mark.parametrize(("number", "scaled", "panels"), [(2, False, 2), (5, False, 5), (3, True, 6), (12, True, 24)])

@@ -18,6 +18,7 @@ import xgboost as xgb
 from analysis import cli
 from analysis.cli.tables.signals import signal_table
 from analysis.config import load_config
+from analysis.core.documents import from_json
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import selection_counts
@@ -26,6 +27,7 @@ from analysis.results.documents import check_results
 from analysis.search.classifiers import load_classifiers
 from analysis.search.non_closure import NonClosure
 from analysis.signals.points import PointTask, evaluate_point
+from analysis.signals.values import SignalResult
 from analysis.signals.yields import SignalSample
 from tests.builders import plain
 from tests.builders.closed_forms import signed_z
@@ -288,13 +290,15 @@ def test_the_expected_significance_is_the_closed_form(finished: Path, point: dic
 
 
 def test_significances_are_printed_where_there_are_any(point: dict[str, Any]):
-    def headings(signals: list[dict[str, Any]]) -> list[str]:
-        return [str(column.header) for column in signal_table(signals).columns]
+    def headings(signal: SignalResult) -> list[str]:
+        return [str(column.header) for column in signal_table([signal]).columns]
 
-    assert headings([point])[-2:] == ["Expected z", "Net events for 3σ"]
-    older = [{key: value for key, value in one.items() if "sigma" not in key} for one in point["selections"]]
-    assert headings([{**point, "selections": older}])[-1] == "Expected z"
-    assert headings([{**point, "selections": [{**one, "expected_z": None} for one in older]}])[-1] == "fb"
+    signal = from_json(SignalResult, point)
+    assert headings(signal)[-2:] == ["Expected z", "Net events for 3σ"]
+    older = replace(signal, selections=tuple(replace(one, events_3sigma=None) for one in signal.selections))
+    assert headings(older)[-1] == "Expected z"
+    older = replace(older, selections=tuple(replace(one, expected_z=None) for one in older.selections))
+    assert headings(older)[-1] == "fb"
 
 
 def test_the_correction_of_the_background_is_in_the_workspaces_of_signals(finished: Path, point: dict[str, Any]):

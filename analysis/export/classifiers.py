@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from analysis.config import SearchConfig
+from analysis.core.documents import ABSENT, to_json
 from analysis.errors import ResultsError, writing
 from analysis.export.target import new_folder, write_json
 from analysis.results import ResultsFolder
+from analysis.results.values import Manifest, PluginDocument
 from analysis.search.classifiers import load_classifiers
 
 __all__ = ["export_classifiers"]
@@ -17,8 +20,28 @@ __all__ = ["export_classifiers"]
 _NEEDED = ("classifier.json", "decorrelation.npz", "models")
 """Of a window's folder."""
 
-_KEPT = ("created", "versions", "plugins", "config_digest", "random_state", "blinded")
-_IDENTITY = ("dataset", "kind", "uuid")
+
+@dataclass(frozen=True)
+class _TrainedOn:
+    """Identity of an input file, to recognise events that the classifiers were trained on."""
+
+    dataset: str
+    kind: str
+    uuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Exported:
+    """Manifest of the export: the part of the manifest of the search that applying classifiers needs."""
+
+    created: str | None = field(default=None, metadata=ABSENT)
+    versions: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
+    plugins: tuple[PluginDocument, ...] | None = field(default=None, metadata=ABSENT)
+    config_digest: str | None = field(default=None, metadata=ABSENT)
+    random_state: int | None = field(default=None, metadata=ABSENT)
+    blinded: bool | None = field(default=None, metadata=ABSENT)
+    inputs: tuple[_TrainedOn, ...]
+    sha256: Mapping[str, str]
 
 
 def export_classifiers(folder: ResultsFolder, target: Path) -> int:
@@ -43,13 +66,13 @@ def export_classifiers(folder: ResultsFolder, target: Path) -> int:
     """
     config, _ = load_classifiers(folder.path)
     manifest = folder.load_manifest()
-    needed = {path: digest for path, digest in manifest["sha256"].items() if _is_needed(path)}
+    needed = {path: digest for path, digest in (manifest.sha256 or {}).items() if _is_needed(path)}
     with new_folder(target) as staged:
         for path in needed:
             (staged / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder.path / path, staged / path)
         _write_config(staged, config)
-        write_json(staged / "manifest.json", _manifest(manifest, needed))
+        write_json(staged / "manifest.json", to_json(_exported(manifest, needed)))
         (staged / "README.md").write_text(_readme(manifest), encoding="utf-8")
         exported = load_classifiers(staged)[1]
     return len(exported)
@@ -72,22 +95,29 @@ def _write_config(staged: Path, config: SearchConfig) -> None:
             copy.write_bytes(file.data)
 
 
-def _manifest(manifest: dict[str, Any], needed: dict[str, str]) -> dict[str, Any]:
-    """Keep what applying needs; of the inputs only what tells whether a file was trained on."""
-    kept = {key: manifest[key] for key in _KEPT if key in manifest}
-    inputs = [{key: one[key] for key in _IDENTITY} for one in manifest.get("inputs", [])]
-    return {**kept, "inputs": inputs, "sha256": needed}
-
-
-def _readme(manifest: dict[str, Any]) -> str:
-    plugins = "".join(
-        f"- plugin {one['name']}, SHA-256 {one['sha256']}: name it with --plugin\n"
-        for one in manifest.get("plugins", [])
-        if one["of_events"]
+def _exported(manifest: Manifest, needed: Mapping[str, str]) -> _Exported:
+    return _Exported(
+        created=manifest.created,
+        versions=manifest.versions,
+        plugins=manifest.plugins,
+        config_digest=manifest.config_digest,
+        random_state=manifest.random_state,
+        blinded=manifest.blinded,
+        inputs=tuple(_TrainedOn(file.dataset, file.kind, file.uuid) for file in manifest.inputs or ()),
+        sha256=needed,
     )
+
+
+def _readme(manifest: Manifest) -> str:
+    plugins = "".join(
+        f"- plugin {plugin.name}, SHA-256 {plugin.sha256}: name it with --plugin\n"
+        for plugin in manifest.plugins or ()
+        if plugin.of_events
+    )
+    version = (manifest.versions or {})["cwola-dijet"]
     return f"""# Classifiers
 
-With cwola-dijet {manifest["versions"]["cwola-dijet"]}, score simulated events of a signal of your own, in CMS NanoAOD,
+With cwola-dijet {version}, score simulated events of a signal of your own, in CMS NanoAOD,
 Delphes or ATLAS PHYSLITE files:
 
 ```

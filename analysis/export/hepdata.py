@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,10 @@ from analysis.export.signal_tables import (
 )
 from analysis.export.tables import Axis, Column, DataTable
 from analysis.export.target import new_folder
+from analysis.limits.values import LimitsFile
 from analysis.results import ResultsFolder
+from analysis.results.blinding import blind, blind_windows
+from analysis.results.values import Results
 from analysis.search.values import WindowResult
 
 __all__ = ["collect_tables", "export_hepdata"]
@@ -74,11 +77,13 @@ def export_hepdata(
         If there are no results, the target is not empty, or the submission is not valid.
     """
     _require_library()
-    document, windows = folder.load_results()
-    tables = collect_tables(document, windows, folder.load_injections(), level=config.statistics.cls_level)
+    results, windows = folder.load_results()
+    if results.blinded:
+        results, windows = blind(results), blind_windows(windows)
+    tables = collect_tables(results, windows, folder.load_injections(), level=config.statistics.cls_level)
     tables.extend(further)
-    common = [("SQRT(S)", config.background.sqrt_s_gev, "GeV"), *_luminosity(document)]
-    text = _comment(document) if abstract is None else abstract
+    common = [("SQRT(S)", config.background.sqrt_s_gev, "GeV"), *_luminosity(results)]
+    text = _comment(results) if abstract is None else abstract
     with new_folder(target) as staged:
         _write(staged, tables, common, text)
         _validate(staged / SUBMISSION)
@@ -86,17 +91,16 @@ def export_hepdata(
 
 
 def collect_tables(
-    document: Mapping[str, Any], windows: Sequence[WindowResult], injected: Mapping[str, Any], *, level: float
+    results: Results, windows: Sequence[WindowResult], injected: LimitsFile, *, level: float
 ) -> list[DataTable]:
     """Make all tables that the results have numbers for.
 
     Parameters
     ----------
-    document : mapping
-        `results.json`.
+    results : Results
     windows : sequence of WindowResult
-    injected : mapping
-        `limits.json`; left out where it belongs to another search.
+    injected : LimitsFile
+        Left out where it belongs to another search.
     level : float
         One minus the confidence level of the limits.
 
@@ -104,37 +108,35 @@ def collect_tables(
     -------
     list of DataTable
     """
-    limits = document.get("limits", [])
-    injections = injected.get("injections", []) if injected.get("limits") == limits else []
-    signals = document.get("signals", [])
+    injections = injected.injections if injected.limits == results.limits else ()
     tables = [
-        *window_tables(windows, document["global"]),
-        *limit_tables(limits, level),
-        fixed_limit_table(signals),
-        efficiency_table(signals),
+        *window_tables(windows, results.global_),
+        *limit_tables(results.limits, level),
+        fixed_limit_table(results.signals),
+        efficiency_table(results.signals),
         *strength_tables(injections),
         *map_tables(injections),
-        cutflow_table(document["cutflow"]),
-        *spectrum_tables(windows, blinded=document["blinded"]),
+        cutflow_table(results.cutflow),
+        *spectrum_tables(windows),
     ]
-    return [one for one in tables if one is not None]
+    return [table for table in tables if table is not None]
 
 
-def _luminosity(document: Mapping[str, Any]) -> list[tuple[str, float, str]]:
+def _luminosity(results: Results) -> list[tuple[str, float, str]]:
     """Luminosity, where the signal samples agree on one."""
-    known = {one["lumi_ifb"] for key in ("signals", "limits") for one in document.get(key, []) if one.get("lumi_ifb")}
+    known = {sample.lumi_ifb for sample in (*results.signals, *results.limits) if sample.lumi_ifb}
     return [("LUMINOSITY", known.pop(), "fb$^{-1}$")] if len(known) == 1 else []
 
 
-def _comment(document: Mapping[str, Any]) -> str:
-    names = ", ".join(f"{low:g}-{high:g}" for low, high in (one["signal"] for one in document["windows"]))
-    versions = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
+def _comment(results: Results) -> str:
+    names = ", ".join(window.name for window in results.windows)
+    versions = ", ".join(f"{name} {number}" for name, number in results.versions.items())
     blinded = "The search is blinded: nothing that follows from counts inside the windows is given. "
     return (
         "Weakly supervised search for resonances in the dijet mass spectrum. Classifiers tell the events of a mass "
         f"window from those of its sidebands, without a signal model. Windows: {names} GeV. "
-        f"{blinded if document['blinded'] else ''}Masses in GeV. Undefined values are '-'. "
-        f"Configuration {document['config_digest']}, random state {document['random_state']}. Made with {versions}."
+        f"{blinded if results.blinded else ''}Masses in GeV. Undefined values are '-'. "
+        f"Configuration {results.config_digest}, random state {results.random_state}. Made with {versions}."
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from hist.intervals import poisson_interval
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit
+from analysis.background import BackgroundFit, outside
 from analysis.export.tables import (
     EVENTS,
     GEV,
@@ -20,14 +19,16 @@ from analysis.export.tables import (
     Column,
     DataTable,
     Value,
-    band_errors,
     defined,
+    limit_columns,
     window_axis,
 )
 from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
 from analysis.results.documents import cut_order
+from analysis.results.values import Cut, Cutflow
 from analysis.search.values import SelectionResult, WindowResult
+from analysis.statistics import DiscoveryResult, GlobalResult
 
 __all__ = ["cutflow_table", "spectrum_tables", "window_tables"]
 
@@ -36,14 +37,13 @@ Array = NDArray[np.float64]
 _MARKS = "Region: the window, the rest of the mask, which the fit leaves out too, or fitted."
 
 
-def spectrum_tables(windows: Sequence[WindowResult], *, blinded: bool) -> list[DataTable]:
+def spectrum_tables(windows: Sequence[WindowResult]) -> list[DataTable]:
     """Tabulate every spectrum with its background fit, in the bins of the fit.
 
     Parameters
     ----------
     windows : sequence of WindowResult
-    blinded : bool
-        Give no count inside the masks. A selection that was searched blinded is always given so.
+        Hidden bins have no count.
 
     Returns
     -------
@@ -51,24 +51,18 @@ def spectrum_tables(windows: Sequence[WindowResult], *, blinded: bool) -> list[D
         One for each window and selection with a fit.
     """
     return [
-        _spectrum_table(window, selection, selection.fit, _counts(window.spectrum, selection, hidden), hidden)
+        _spectrum_table(window, selection, selection.fit, window.spectrum)
         for window in windows
         for selection in window.selections
         if selection.fit is not None and window.spectrum is not None
-        for hidden in [~window.shown_bins(blinded=blinded or selection.n_obs is None)]
     ]
 
 
-def _masked(window: WindowResult) -> NDArray[np.bool_]:
-    """Fit bins (n_bins,) that the mask touches."""
-    low, high = window.window.mask
-    return (window.edges[1:] > low) & (window.edges[:-1] < high)
-
-
 def _spectrum_table(
-    window: WindowResult, selection: SelectionResult, fit: BackgroundFit, counts: Counts, hidden: NDArray[np.bool_]
+    window: WindowResult, selection: SelectionResult, fit: BackgroundFit, spectrum: hist.Hist[Any]
 ) -> DataTable:
-    edges, (low, high) = window.edges, window.window.mask
+    edges, shown, (low, high) = window.edges, window.shown_bins, window.window.mask
+    counts, statistical = _counts(spectrum, selection, shown)
     expected, covariance = fit.expected(edges)
     same = {"Window [GeV]": window.window.name, **_names(selection)}
     errors = {"fit": tuple(np.sqrt(np.diag(covariance)).tolist())}
@@ -79,10 +73,10 @@ def _spectrum_table(
     )
     return DataTable(
         f"Spectrum {window.window.name} {selection.name}",
-        text + (" The search is blinded: no data inside the mask." if hidden.any() else ""),
+        text + ("" if shown.all() else " The search is blinded: no data inside the mask."),
         (Axis("$m_{jj}$", tuple(pairwise(edges.tolist())), GEV),),
         (
-            Column("Data", counts[0], EVENTS, same, {"stat": counts[1]}),
+            Column("Data", counts, EVENTS, same, {"stat": statistical}),
             Column("Background fit", tuple(expected.tolist()), EVENTS, same, errors),
             Column("Region", _regions(window), qualifiers=same),
         ),
@@ -93,47 +87,47 @@ def _spectrum_table(
 Counts = tuple[tuple[Value, ...], tuple[tuple[float, float] | None, ...]]
 
 
-def _counts(spectrum: hist.Hist[Any], selection: SelectionResult, hidden: NDArray[np.bool_]) -> Counts:
+def _counts(spectrum: hist.Hist[Any], selection: SelectionResult, shown: NDArray[np.bool_]) -> Counts:
     """Return counts with central 68 % intervals (Garwood); None where hidden, and no error where undefined."""
     counts, variances = selection_counts(spectrum, selection.name), selection_variances(spectrum, selection.name)
     low, high = poisson_interval(counts, variances)
     errors = [(float(a), float(b)) for a, b in zip(low - counts, high - counts, strict=True)]
     return (
-        tuple(None if hide else _whole(count) for count, hide in zip(counts.tolist(), hidden, strict=True)),
-        tuple(None if hide or not np.isfinite(one).all() else one for one, hide in zip(errors, hidden, strict=True)),
+        tuple(_whole(count) if show else None for count, show in zip(counts.tolist(), shown, strict=True)),
+        tuple(pair if show and np.isfinite(pair).all() else None for pair, show in zip(errors, shown, strict=True)),
     )
 
 
 def _regions(window: WindowResult) -> tuple[str, ...]:
     low, high = window.window.signal
     inside = (window.edges[:-1] >= low) & (window.edges[1:] <= high)
-    return tuple(np.where(inside, "window", np.where(_masked(window), "mask", "fitted")).tolist())
+    fitted = outside(window.edges, window.window.mask)
+    return tuple(np.where(inside, "window", np.where(fitted, "fitted", "mask")).tolist())
 
 
-def window_tables(windows: Sequence[WindowResult], found: Mapping[str, Any]) -> list[DataTable]:
+def window_tables(windows: Sequence[WindowResult], global_result: GlobalResult) -> list[DataTable]:
     """Tabulate counts, p-values and limits on visible events against the window.
 
     Parameters
     ----------
     windows : sequence of WindowResult
-    found : mapping
-        "global" of `results.json`.
+    global_result : GlobalResult
 
     Returns
     -------
     list of DataTable
         Without those that have no value, such as p-values while blinded.
     """
-    axis = window_axis([one.window.signal for one in windows])
+    axis = window_axis([result.window.signal for result in windows])
     names = dict.fromkeys(selection.name for window in windows for selection in window.selections)
     by_name = {
-        name: [next((one for one in window.selections if one.name == name), None) for window in windows]
+        name: [next((found for found in window.selections if found.name == name), None) for window in windows]
         for name in names
     }
     tables = []
     for name, text, make, observable in (
         ("Events in windows", _COUNTS, _count_columns, "N"),
-        ("p-values", f"{_P_VALUES} {_global_text(found)}", _p_value_columns, "P-VALUE"),
+        ("p-values", f"{_P_VALUES} {_global_text(global_result)}", _p_value_columns, "P-VALUE"),
         ("Limits on visible events", _VISIBLE, _limit_columns, "N"),
     ):
         columns = defined([column for rows in by_name.values() for column in make(rows)])
@@ -161,11 +155,11 @@ Rows = Sequence[SelectionResult | None]
 
 
 def _each(rows: Rows, value: Callable[[SelectionResult], Value]) -> tuple[Value, ...]:
-    return tuple(None if one is None else value(one) for one in rows)
+    return tuple(None if selection is None else value(selection) for selection in rows)
 
 
 def _qualifiers(rows: Rows) -> dict[str, str | float]:
-    first = next(one for one in rows if one is not None)
+    first = next(selection for selection in rows if selection is not None)
     return {**_names(first), "Nominal efficiency": first.efficiency}
 
 
@@ -177,81 +171,75 @@ def _names(selection: SelectionResult) -> dict[str, str]:
 def _count_columns(rows: Rows) -> list[Column]:
     same = _qualifiers(rows)
     errors: dict[str, tuple[float | None, ...]] = {
-        "fit": tuple(None if one is None else one.background_error for one in rows)
+        "fit": tuple(None if selection is None else selection.background_error for selection in rows)
     }
-    correction = tuple(None if one is None else (one.non_closure_error or None) for one in rows)
+    correction = tuple(None if selection is None else (selection.non_closure_error or None) for selection in rows)
     if any(correction):
         errors["non-closure"] = correction
     return [
-        Column("Observed", _each(rows, lambda one: _whole(one.n_obs)), EVENTS, same),
-        Column("Expected background", _each(rows, lambda one: one.background), EVENTS, same, errors),
-        Column("Efficiency achieved", _each(rows, lambda one: one.efficiency_achieved), "", same),
+        Column("Observed", _each(rows, lambda selection: _whole(selection.n_obs)), EVENTS, same),
+        Column("Expected background", _each(rows, lambda selection: selection.background), EVENTS, same, errors),
+        Column("Efficiency achieved", _each(rows, lambda selection: selection.efficiency_achieved), "", same),
     ]
 
 
 def _p_value_columns(rows: Rows) -> list[Column]:
     same = _qualifiers(rows)
-    names = {
-        "z": "Local significance",
-        "p0": "Local p-value",
-        "p0_toys": "Local p-value, toys",
-        "p0_averaged": "Local p-value, averaged",
+    tests = [None if selection is None else selection.discovery for selection in rows]
+    numbers: dict[str, Callable[[DiscoveryResult], float | None]] = {
+        "Local significance": lambda test: test.z,
+        "Local p-value": lambda test: test.p0,
+        "Local p-value, toys": lambda test: test.p0_toys,
+        "Local p-value, averaged": lambda test: test.p0_averaged,
     }
-    return [Column(name, _each(rows, partial(_of_test, key)), qualifiers=same) for key, name in names.items()]
-
-
-def _of_test(key: str, selection: SelectionResult) -> Value:
-    value: float | None = getattr(selection.discovery, key, None)  # None without a test
-    return value
+    return [
+        Column(name, tuple(None if test is None else number(test) for test in tests), qualifiers=same)
+        for name, number in numbers.items()
+    ]
 
 
 def _limit_columns(rows: Rows) -> list[Column]:
     same = _qualifiers(rows)
-    limits = [None if one is None else one.limit for one in rows]
-    first = next((one for one in limits if one is not None), None)
+    limits = [None if selection is None else selection.limit for selection in rows]
+    first = next((limit for limit in limits if limit is not None), None)
     if first is None:
         return []
     same |= {"Construction": first.construction, "Confidence level": 1.0 - first.level}
-    expected = [None if one is None else one.expected_events for one in limits]
+    observed = [None if limit is None else limit.observed_events for limit in limits]
+    expected = [None if limit is None else limit.expected_events for limit in limits]
+    calculators = tuple(None if limit is None else limit.calculator for limit in limits)
     return [
-        Column("Observed limit", tuple(None if one is None else one.observed_events for one in limits), EVENTS, same),
-        Column(
-            "Expected limit",
-            tuple(None if one is None else one[2] for one in expected),
-            EVENTS,
-            same,
-            band_errors(expected),
-        ),
-        Column("Calculator", tuple(None if one is None else one.calculator for one in limits), qualifiers=same),
+        *limit_columns("limit", observed, expected, EVENTS, same),
+        Column("Calculator", calculators, qualifiers=same),
     ]
 
 
-def _global_text(found: Mapping[str, Any]) -> str:
-    if found.get("p0") is None:
+def _global_text(result: GlobalResult) -> str:
+    if result.p0 is None:
         return ""
-    bound = "at most " if found["method"].endswith("bound") else ""
-    text = f"Global p-value of the largest excess: {bound}{found['p0']:.4g} (z = {found['z']:.3g}), {found['method']}"
-    if found.get("n_trials") is not None:
-        text += f", {found['n_trials']} looks"
-    if found.get("interval") is not None:
-        low, high = found["interval"]
-        text += f"; 95 % interval {low:.4g} to {high:.4g} from {found['n_toys']} pseudo-experiments"
+    bound = "at most " if result.method.endswith("bound") else ""
+    z = "" if result.z is None else f" (z = {result.z:.3g})"
+    text = f"Global p-value of the largest excess: {bound}{result.p0:.4g}{z}, {result.method}"
+    if result.n_trials is not None:
+        text += f", {result.n_trials} looks"
+    if result.interval is not None:
+        low, high = result.interval
+        text += f"; 95 % interval {low:.4g} to {high:.4g} from {result.n_toys} pseudo-experiments"
     return text + "."
 
 
-def cutflow_table(cutflow: Mapping[str, Mapping[str, Mapping[str, float]]]) -> DataTable:
+def cutflow_table(cutflow: Cutflow) -> DataTable:
     """Tabulate events and sums of generator weights that are left after each cut, for every dataset."""
     cuts = cut_order(cutflow)
-    columns = [
-        Column(
-            name,
-            tuple(None if cut not in found else found[cut][key] for cut in cuts),
-            units,
-            {"Dataset": dataset},
-        )
-        for dataset, found in cutflow.items()
-        for name, key, units in (("Events", "events", EVENTS), ("Sum of weights", "weight", ""))
-    ]
+    columns: list[Column] = []
+    for dataset, passed in cutflow.items():
+        counts: list[Cut | None] = [passed.get(cut) for cut in cuts]
+        events = tuple(None if count is None else count.events for count in counts)
+        weights = tuple(None if count is None else count.weight for count in counts)
+        columns += [
+            Column("Events", events, EVENTS, {"Dataset": dataset}),
+            Column("Sum of weights", weights, "", {"Dataset": dataset}),
+        ]
     text = "Events, and sums of generator weights, that pass each cut and all before it. A dataset may lack a cut."
     return DataTable("Cutflow", text, (Axis("Cut", tuple(cuts)),), defined(columns), ("N",))
 

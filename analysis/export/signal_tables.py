@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,61 +15,55 @@ from analysis.export.tables import (
     Axis,
     Column,
     DataTable,
-    Value,
-    band_errors,
     defined,
+    limit_columns,
     mass_axes,
     window_axis,
 )
 from analysis.learning import INCLUSIVE
 from analysis.limits import RULES
+from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan, PlaneCounts
+from analysis.regions import Interval
+from analysis.signals.values import Modifier, SignalResult, SignalSelection, SignalYield
 
 __all__ = ["efficiency_table", "fixed_limit_table", "limit_tables", "map_tables", "strength_tables"]
 
 Array = NDArray[np.float64]
-Item = Mapping[str, Any]
+Errors = tuple[float | tuple[float, float] | None, ...]
 
 _BANDS = "Errors of the expected limits are bands; one with an undefined end is left out."
 _NOT_EFFICIENCY = ("lumi", "signal_statistics")
 """Modifiers that are no systematic error of an efficiency; the second is the statistical one."""
 
 
-def limit_tables(limits: Sequence[Item], level: float) -> list[DataTable]:
+def limit_tables(limits: Sequence[InjectionLimit | FailedLimit], level: float) -> list[DataTable]:
     """Tabulate limits that account for what the classifiers learn, against the masses, one table a rule.
 
     Parameters
     ----------
-    limits : sequence of mapping
-        "limits" of `results.json`.
+    limits : sequence of InjectionLimit or FailedLimit
     level : float
         One minus the confidence level.
     """
-    rules = dict.fromkeys(one["rule"] for one in limits if one["reason"] is None)
-    return [_limit_table(rule, [one for one in limits if one["rule"] in (rule, None)], level) for rule in rules]
+    rules = dict.fromkeys(limit.rule for limit in limits if isinstance(limit, InjectionLimit))
+    return [_limit_table(rule, [limit for limit in limits if limit.rule in (rule, None)], level) for rule in rules]
 
 
-def _limit_table(rule: str, limits: Sequence[Item], level: float) -> DataTable:
-    found = [one for one in limits if one["reason"] is None]
+def _limit_table(rule: str, limits: Sequence[InjectionLimit | FailedLimit], level: float) -> DataTable:
+    known = [limit for limit in limits if isinstance(limit, InjectionLimit)]
     same: dict[str, str | float] = {"Rule": rule, "Construction": "CLs", "Confidence level": 1.0 - level}
-    columns = []
-    for name, key, units in (
-        ("limit on the cross-section", "fb", FB),
-        ("limit on selected signal events", "selected", EVENTS),
-    ):
-        expected = [one[f"expected_{key}"] for one in found]
-        median = tuple(None if one is None else one[2] for one in expected)
-        columns += [
-            Column(f"Observed {name}", tuple(one[f"observed_{key}"] for one in found), units, same),
-            Column(f"Expected {name}", median, units, same, band_errors(expected)),
-        ]
-    columns += [
-        Column("Injected signal events", tuple(one["strength"] for one in found), EVENTS, same),
-        Column("Selection", tuple(one["selection"] for one in found), "", same),
-        Column("Method", tuple(one["method"] for one in found), "", same),
-        Column("Lower edge of the window", tuple(one["window"][0] for one in found), GEV, same),
-        Column("Upper edge of the window", tuple(one["window"][1] for one in found), GEV, same),
+    in_fb = [limit.observed_fb for limit in known], [limit.expected_fb for limit in known]
+    selected = [limit.observed_selected for limit in known], [limit.expected_selected for limit in known]
+    columns = [
+        *limit_columns("limit on the cross-section", *in_fb, FB, same),
+        *limit_columns("limit on selected signal events", *selected, EVENTS, same),
+        Column("Injected signal events", tuple(limit.strength for limit in known), EVENTS, same),
+        Column("Selection", tuple(limit.selection for limit in known), "", same),
+        Column("Method", tuple(limit.method for limit in known), "", same),
+        Column("Lower edge of the window", tuple(limit.window[0] for limit in known), GEV, same),
+        Column("Upper edge of the window", tuple(limit.window[1] for limit in known), GEV, same),
     ]
-    missing = ", ".join(one["dataset"] for one in limits if one["reason"] is not None)
+    missing = ", ".join(limit.dataset for limit in limits if isinstance(limit, FailedLimit))
     description = f"{RULES[rule].description} " if rule in RULES else ""
     text = (
         f"Upper limits on signal samples by the rule {rule}. {description}Selected events are those that the event "
@@ -80,26 +73,20 @@ def _limit_table(rule: str, limits: Sequence[Item], level: float) -> DataTable:
     return DataTable(
         f"Limits {rule}",
         text + (f" No limit: {missing}." if missing else ""),
-        mass_axes([one["masses"] for one in found], [one["dataset"] for one in found]),
+        mass_axes([limit.masses for limit in known], [limit.dataset for limit in known]),
         defined(columns),
         ("SIG", "N"),
     )
 
 
-def fixed_limit_table(signals: Sequence[Item]) -> DataTable | None:
-    """Tabulate limits at the efficiency of the classifiers of the search; None where there are none.
-
-    Parameters
-    ----------
-    signals : sequence of mapping
-        "signals" of `results.json`.
-    """
-    found = [one for one in signals if any(item["limit"] for item in one["selections"])]
-    names = dict.fromkeys(item["selection"] for one in found for item in one["selections"])
+def fixed_limit_table(signals: Sequence[SignalResult]) -> DataTable | None:
+    """Tabulate limits at the efficiency of the classifiers of the search; None where there are none."""
+    limited = [signal for signal in signals if any(selection.limit for selection in signal.selections)]
+    names = dict.fromkeys(selection.selection for signal in limited for selection in signal.selections)
     columns: list[Column] = []
     for name in names:
-        rows = [next((item for item in one["selections"] if item["selection"] == name), None) for one in found]
-        columns += _fixed_columns(name, rows, [one["normalised"] for one in found])
+        rows = [next((one for one in signal.selections if one.selection == name), None) for signal in limited]
+        columns += _fixed_columns(name, rows, [signal.normalised for signal in limited])
     if not columns:
         return None
     text = (
@@ -107,46 +94,43 @@ def fixed_limit_table(signals: Sequence[Item]) -> DataTable | None:
         "uncertainties: without credit for what classifiers would learn from as much signal. Each selection in the "
         f"window with its best expected limit. Events are those in the window, net of what the fit absorbs. {_BANDS}"
     )
-    axes = mass_axes([one["masses"] for one in found], [one["dataset"] for one in found])
+    axes = mass_axes([signal.masses for signal in limited], [signal.dataset for signal in limited])
     return DataTable("Limits with the classifiers of the search", text, axes, defined(columns), ("SIG", "N"))
 
 
-def _fixed_columns(name: str, rows: Sequence[Item | None], normalised: Sequence[bool]) -> Iterator[Column]:
-    limits = [None if one is None else one["limit"] for one in rows]
-    first = next((one for one in limits if one is not None), None)
+def _fixed_columns(name: str, rows: Sequence[SignalSelection | None], normalised: Sequence[bool]) -> Iterator[Column]:
+    limits = [None if selection is None else selection.limit for selection in rows]
+    first = next((limit for limit in limits if limit is not None), None)
     if first is None:
         return
-    same = {"Selection": name, "Construction": first["construction"], "Confidence level": 1.0 - first["level"]}
-    kept = [one if scaled else None for one, scaled in zip(limits, normalised, strict=True)]
-    for label, key, units, of in (
-        ("limit on the cross-section", "fb", FB, limits),
-        ("limit on the signal strength", "strength", "", kept),
-        ("limit on signal events", "events", EVENTS, limits),
-    ):
-        expected = [None if one is None else one.get(f"expected_{key}") for one in of]
-        median = tuple(None if one is None else one[2] for one in expected)
-        observed = tuple(None if one is None else one.get(f"observed_{key}") for one in of)
-        yield Column(f"Observed {label}", observed, units, same)
-        yield Column(f"Expected {label}", median, units, same, band_errors(expected))
+    same: dict[str, str | float] = {
+        "Selection": name,
+        "Construction": first.construction,
+        "Confidence level": 1.0 - first.level,
+    }
+    scaled = [limit if known else None for limit, known in zip(limits, normalised, strict=True)]
+    observed = [None if limit is None else limit.observed_fb for limit in limits]
+    expected = [None if limit is None else limit.expected_fb for limit in limits]
+    yield from limit_columns("limit on the cross-section", observed, expected, FB, same)
+    observed = [None if limit is None else limit.observed_strength for limit in scaled]
+    expected = [None if limit is None else limit.expected_strength for limit in scaled]
+    yield from limit_columns("limit on the signal strength", observed, expected, "", same)
+    observed = [None if limit is None else limit.observed_events for limit in limits]
+    expected = [None if limit is None else limit.expected_events for limit in limits]
+    yield from limit_columns("limit on signal events", observed, expected, EVENTS, same)
     for label, index in (("Lower", 0), ("Upper", 1)):
-        edges = tuple(None if one is None else one["window"][index] for one in rows)
+        edges = tuple(None if selection is None else selection.window[index] for selection in rows)
         yield Column(f"{label} edge of the window", edges, GEV, same)
 
 
-def efficiency_table(signals: Sequence[Item]) -> DataTable | None:
-    """Tabulate acceptance times efficiency of every selection in every window; None where there is no signal.
-
-    Parameters
-    ----------
-    signals : sequence of mapping
-        "signals" of `results.json`.
-    """
-    rows = [(one, window) for one in signals for window in dict.fromkeys(tuple(y["window"]) for y in one["yields"])]
-    names = dict.fromkeys(found["selection"] for one in signals for found in one["yields"])
+def efficiency_table(signals: Sequence[SignalResult]) -> DataTable | None:
+    """Tabulate acceptance times efficiency of every selection in every window; None where there is no signal."""
+    rows = [(signal, window) for signal in signals for window in dict.fromkeys(one.window for one in signal.yields)]
+    names = dict.fromkeys(selected.selection for signal in signals for selected in signal.yields)
     columns = []
     for name in names:
-        found = [_yield(one, window, name) for one, window in rows]
-        columns += _efficiency_columns(name, found, [one["normalised"] for one, _ in rows])
+        yields = [_yield(signal, window, name) for signal, window in rows]
+        columns += _efficiency_columns(name, yields, [signal.normalised for signal, _ in rows])
     if not (kept := defined(columns)):
         return None
     text = (
@@ -154,78 +138,76 @@ def efficiency_table(signals: Sequence[Item]) -> DataTable | None:
         "were generated, for the classifiers of the search; and the fraction of them that the fit to the sidebands "
         "takes for background."
     )
-    axes = mass_axes([one["masses"] for one, _ in rows], [one["dataset"] for one, _ in rows])
+    axes = mass_axes([signal.masses for signal, _ in rows], [signal.dataset for signal, _ in rows])
     windows = window_axis([window for _, window in rows])
     return DataTable("Acceptance times efficiency", text, (*axes, windows), kept, ("ACC", "EFF"))
 
 
-def _yield(signal: Item, window: tuple[float, float], selection: str) -> Item | None:
-    found = (one for one in signal["yields"] if tuple(one["window"]) == window and one["selection"] == selection)
-    return next(found, None)
+def _yield(signal: SignalResult, window: Interval, selection: str) -> SignalYield | None:
+    return next((one for one in signal.yields if one.window == window and one.selection == selection), None)
 
 
-def _efficiency_columns(name: str, rows: Sequence[Item | None], normalised: Sequence[bool]) -> list[Column]:
+def _efficiency_columns(name: str, rows: Sequence[SignalYield | None], normalised: Sequence[bool]) -> list[Column]:
     same = {"Selection": name}
-    modifiers = [{} if one is None else {m["name"]: m for m in one["modifiers"]} for one in rows]
-    systematics = dict.fromkeys(key for one in modifiers for key in one if key not in _NOT_EFFICIENCY)
-    central: list[float | None] = [None if one is None else one["acceptance_efficiency"] for one in rows]
-    errors: dict[str, tuple[Any, ...]] = {"stat": tuple(map(_statistical, rows))}
+    modifiers: list[dict[str, Modifier]] = [
+        {} if selected is None else {modifier.name: modifier for modifier in selected.modifiers} for selected in rows
+    ]
+    systematics = dict.fromkeys(key for by_name in modifiers for key in by_name if key not in _NOT_EFFICIENCY)
+    central = tuple(None if selected is None else selected.acceptance_efficiency for selected in rows)
+    errors: dict[str, Errors] = {"stat": tuple(map(_statistical, rows))}
     for key in systematics:
         errors[f"sys, {key}"] = tuple(
-            None if value is None or key not in one else ((one[key]["down"] - 1) * value, (one[key]["up"] - 1) * value)
-            for value, one in zip(central, modifiers, strict=True)
+            _systematic(value, by_name.get(key)) for value, by_name in zip(central, modifiers, strict=True)
         )
     events = tuple(
-        None if one is None or not known else one["events"] for one, known in zip(rows, normalised, strict=True)
+        None if selected is None or not known else selected.events
+        for selected, known in zip(rows, normalised, strict=True)
     )
-    absorbed: tuple[Value, ...] = tuple(None if one is None else one["absorbed_fraction"] for one in rows)
+    absorbed = tuple(None if selected is None else selected.absorbed_fraction for selected in rows)
     return [
-        Column("Acceptance times efficiency", tuple(central), "", same, errors),
+        Column("Acceptance times efficiency", central, "", same, errors),
         Column("Expected signal events", events, EVENTS, same),
         Column("Fraction absorbed by the fit", absorbed, "", same),
     ]
 
 
-def _statistical(row: Item | None) -> float | None:
-    if row is None or not row["acceptance_efficiency"]:
+def _systematic(value: float | None, modifier: Modifier | None) -> tuple[float, float] | None:
+    return None if value is None or modifier is None else ((modifier.down - 1) * value, (modifier.up - 1) * value)
+
+
+def _statistical(selected: SignalYield | None) -> float | None:
+    if selected is None or not selected.acceptance_efficiency:
         return None
-    return float(row["acceptance_efficiency"] * row["events_error"] / row["events"])
+    return selected.acceptance_efficiency * selected.events_error / selected.events
 
 
-def strength_tables(injections: Sequence[Item]) -> list[DataTable]:
-    """Tabulate efficiencies against the injected strength, one table a signal.
-
-    Parameters
-    ----------
-    injections : sequence of mapping
-        "injections" of `limits.json`.
-    """
-    return [_strength_table(one) for one in injections if one["candidates"]]
+def strength_tables(injections: Sequence[InjectionScan]) -> list[DataTable]:
+    """Tabulate efficiencies against the injected strength, one table a signal."""
+    return [_strength_table(scan) for scan in injections if scan.candidates]
 
 
-def _strength_table(signal: Item) -> DataTable:
-    strengths = sorted({strength for one in signal["candidates"] for strength in one["strengths"]})
-    low, high = signal["signal"]
+def _strength_table(scan: InjectionScan) -> DataTable:
+    strengths = sorted({strength for candidate in scan.candidates for strength in candidate.strengths})
     columns = []
-    for one in signal["candidates"]:
-        same = {"Selection": one["selection"], "Window [GeV]": f"{low:g}-{high:g}"}
-        if one["selection"] != INCLUSIVE:
-            same |= {"Method": one["method"], "Features": ", ".join(one["features"])}
-        for name, key, units in (
-            ("Efficiency", "efficiency", ""),
-            ("Expected limit on selected signal events", "expected", EVENTS),
+    for candidate in scan.candidates:
+        same = {"Selection": candidate.selection, "Window [GeV]": scan.window.name}
+        if candidate.selection != INCLUSIVE:
+            same |= {"Method": candidate.method, "Features": ", ".join(candidate.features)}
+        for name, by_strength, units in (
+            ("Efficiency", candidate.efficiency, ""),
+            ("Expected limit on selected signal events", candidate.expected, EVENTS),
         ):
-            found = dict(zip(one["strengths"], one[key], strict=True))
-            values, spreads = zip(*(_over_samplings(found.get(strength, ())) for strength in strengths), strict=True)
+            known = dict(zip(candidate.strengths, by_strength, strict=True))
+            values, spreads = zip(*(_over_samplings(known.get(strength, ())) for strength in strengths), strict=True)
             columns.append(Column(name, values, units, same, {"spread over samplings": spreads}))
     text = (
-        f"Fraction of the selected events of the signal sample {signal['dataset']} that each selection keeps in the "
+        f"Fraction of the selected events of the signal sample {scan.dataset} that each selection keeps in the "
         "window, and the expected limit with it, against the number of signal events injected into the training: "
         "median over random choices of the injected events, and their standard deviation. The inclusive selection does "
         "not depend on what is injected."
     )
     axis = Axis("Injected signal events", tuple(strengths), EVENTS)
-    return DataTable(f"Efficiency and strength {signal['dataset']}", text, (axis,), defined(columns), ("EFF",))
+    return DataTable(f"Efficiency and strength {scan.dataset}", text, (axis,), defined(columns), ("EFF",))
 
 
 def _over_samplings(values: Sequence[float | None]) -> tuple[float | None, float | None]:
@@ -235,45 +217,38 @@ def _over_samplings(values: Sequence[float | None]) -> tuple[float | None, float
     return float(np.median(known)), float(np.std(known, ddof=1)) if len(known) > 1 else None
 
 
-def map_tables(injections: Sequence[Item]) -> list[DataTable]:
-    """Tabulate where in the plane of the jet masses the selections select, one table a signal and strength.
-
-    Parameters
-    ----------
-    injections : sequence of mapping
-        "injections" of `limits.json`.
-    """
-    return [_map_table(one, found) for one in injections for found in one["maps"]]
+def map_tables(injections: Sequence[InjectionScan]) -> list[DataTable]:
+    """Tabulate where in the plane of the jet masses the selections select, one table a signal and strength."""
+    return [_map_table(scan, counts) for scan in injections for counts in scan.maps]
 
 
-def _map_table(signal: Item, found: Item) -> DataTable:
-    counts = {kind: {name: np.asarray(one, np.float64) for name, one in found[kind].items()} for kind in _KINDS}
-    total = np.stack([of[INCLUSIVE] for of in counts.values() if of]).sum(axis=0)
+def _map_table(scan: InjectionScan, counts: PlaneCounts) -> DataTable:
+    planes = {
+        kind: {name: np.asarray(plane, np.float64) for name, plane in by_selection.items()}
+        for kind, by_selection in (("held-out signal", counts.signal), ("data", counts.data))
+    }
+    total = np.stack([by_selection[INCLUSIVE] for by_selection in planes.values() if by_selection]).sum(axis=0)
     filled = np.argwhere(total > 0)
-    first, second = (list(pairwise(edges)) for edges in found["edges"])
-    low, high = signal["signal"]
+    first, second = (list(pairwise(edges)) for edges in counts.edges)
     columns = []
-    for kind, of in counts.items():
-        for name, values in of.items():
-            same = {"Selection": name, "Events": _KINDS[kind], "Window [GeV]": f"{low:g}-{high:g}"}
+    for kind, by_selection in planes.items():
+        for name, values in by_selection.items():
+            same = {"Selection": name, "Events": kind, "Window [GeV]": scan.window.name}
             if name == INCLUSIVE:
                 columns.append(Column("Before the classifier", _at(values, filled), EVENTS, same))
             else:
-                columns.append(Column("Efficiency", _ratios(values, of[INCLUSIVE], filled), "", same))
+                columns.append(Column("Efficiency", _ratios(values, by_selection[INCLUSIVE], filled), "", same))
     text = (
         f"Efficiency of the selections in the plane of the two jet masses, for classifiers trained with "
-        f"{found['strength']:g} injected events of the signal sample {signal['dataset']}; and the events in the window "
+        f"{counts.strength:g} injected events of the signal sample {scan.dataset}; and the events in the window "
         "before the classifier. Signal events are held out from the training. Bins without events are left out."
     )
     axes = (
         Axis("$m_{1}$", tuple(first[i] for i, _ in filled), GEV),
         Axis("$m_{2}$", tuple(second[j] for _, j in filled), GEV),
     )
-    name = f"Efficiency map {signal['dataset']} at {found['strength']:g}"
+    name = f"Efficiency map {scan.dataset} at {counts.strength:g}"
     return DataTable(name, text, axes, defined(columns), ("EFF",))
-
-
-_KINDS = {"signal": "held-out signal", "data": "data"}
 
 
 def _at(values: Array, places: NDArray[np.int64]) -> tuple[float, ...]:

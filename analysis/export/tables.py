@@ -17,6 +17,7 @@ __all__ = [
     "Value",
     "band_errors",
     "defined",
+    "limit_columns",
     "mass_axes",
     "rows_table",
     "window_axis",
@@ -98,7 +99,7 @@ class DataTable:
 
 def defined(columns: Sequence[Column]) -> tuple[Column, ...]:
     """Leave out the columns without any value."""
-    return tuple(one for one in columns if any(value is not None for value in one.values))
+    return tuple(column for column in columns if any(value is not None for value in column.values))
 
 
 def window_axis(windows: Sequence[Sequence[float]]) -> Axis:
@@ -108,10 +109,37 @@ def window_axis(windows: Sequence[Sequence[float]]) -> Axis:
 
 def mass_axes(masses: Sequence[Mapping[str, float]], names: Sequence[str]) -> tuple[Axis, ...]:
     """Return one axis for each particle whose mass a signal sample states, then that of the samples' names."""
-    known = {name for one in masses for name in one}
+    known = {name for sample in masses for name in sample}
     particles = [*(name for name in _MASSES if name in known), *sorted(known - set(_MASSES))]
-    axes = [Axis(f"$m_{{{name}}}$", tuple(one.get(name, "-") for one in masses), GEV) for name in particles]
+    axes = [Axis(f"$m_{{{name}}}$", tuple(sample.get(name, "-") for sample in masses), GEV) for name in particles]
     return (*axes, Axis("Signal sample", tuple(names)))
+
+
+def limit_columns(
+    label: str,
+    observed: Sequence[float | None],
+    expected: Sequence[Sequence[float | None] | None],
+    units: str,
+    qualifiers: Mapping[str, str | float],
+) -> tuple[Column, Column]:
+    """Return the column of observed limits, and that of the medians of expected ones with their bands.
+
+    Parameters
+    ----------
+    label : str
+        Rest of the names of both columns.
+    observed : sequence of float or None
+        One a row.
+    expected : sequence of five numbers, or None
+        At -2 ... 2 standard deviations, one a row.
+    units : str
+    qualifiers : mapping of str to str or float
+    """
+    median = tuple(None if limit is None else limit[2] for limit in expected)
+    return (
+        Column(f"Observed {label}", tuple(observed), units, qualifiers),
+        Column(f"Expected {label}", median, units, qualifiers, band_errors(expected)),
+    )
 
 
 def band_errors(expected: Sequence[Sequence[float | None] | None]) -> dict[str, tuple[Error, ...]]:
@@ -122,7 +150,7 @@ def band_errors(expected: Sequence[Sequence[float | None] | None]) -> dict[str, 
     expected : sequence of five numbers, or None
         At -2 ... 2 standard deviations, one a row. A band with an undefined end is left out.
     """
-    return {label: tuple(_band(one, reach) for one in expected) for reach, label in ((1, "1 s.d."), (2, "2 s.d."))}
+    return {label: tuple(_band(limit, reach) for limit in expected) for reach, label in ((1, "1 s.d."), (2, "2 s.d."))}
 
 
 def _band(expected: Sequence[float | None] | None, reach: int) -> Error:

@@ -11,7 +11,10 @@ from typing import Any
 from analysis.errors import ConfigError, ResultsError
 from analysis.export.target import new_folder, write_json
 from analysis.results import ResultsFolder
+from analysis.results.blinding import blind, blind_windows
+from analysis.results.values import Results
 from analysis.search.values import SelectionResult, WindowResult
+from analysis.signals.values import SignalResult, SignalYield
 from analysis.statistics import PatchedSignal, background_only, patch_set
 
 __all__ = ["export_workspaces"]
@@ -26,12 +29,9 @@ _PARTICLES = ("A", "B", "C")
 class _Point:
     """A signal sample in one selection of one window."""
 
-    signal: Mapping[str, Any]
-    found: Mapping[str, Any]
-
-    @property
-    def masses(self) -> dict[str, float]:
-        return dict(self.signal["masses"])
+    signal: SignalResult
+    selected: SignalYield
+    strength_per_mu: float
 
 
 def export_workspaces(folder: ResultsFolder, target: Path, *, hepdata: str = PLACEHOLDER) -> int:
@@ -64,30 +64,37 @@ def export_workspaces(folder: ResultsFolder, target: Path, *, hepdata: str = PLA
     if not re.fullmatch(r"ins[0-9]{7}", hepdata):
         msg = f"--hepdata: expected `ins` and seven digits, such as ins1234567, found '{hepdata}'."
         raise ConfigError(msg)
-    document, windows = folder.load_results()
-    cells = [(window, one) for window in windows for one in window.selections if one.workspace is not None]
+    results, windows = folder.load_results()
+    if results.blinded:
+        results, windows = blind(results), blind_windows(windows)
+    cells = [
+        (window, selection, selection.workspace)
+        for window in windows
+        for selection in window.selections
+        if selection.workspace is not None
+    ]
     if not cells:
         msg = f"{folder.path} has no workspace: no selection has a background. See `reason` in its results.json."
         raise ResultsError(msg)
     with new_folder(target) as staged:
-        for window, selection in cells:
+        for window, selection, workspace in cells:
             place = staged / f"{window.window.name}_{selection.name}"
-            background = background_only(selection.workspace or {})
+            background = background_only(workspace)
             write_json(place / "BkgOnly.json", background)
-            points = list(_points(document.get("signals", []), window, selection))
+            points = list(_points(results.signals, window, selection))
             if points:
-                found = _patch_set(folder, background, points, window, selection, hepdata)
-                write_json(place / "patchset.json", found)
-        (staged / "README.md").write_text(_readme(blinded=document["blinded"]), encoding="utf-8")
+                patches = _patch_set(folder, background, points, window, selection, hepdata)
+                write_json(place / "patchset.json", patches)
+        (staged / "README.md").write_text(_readme(results), encoding="utf-8")
     return len(cells)
 
 
-def _points(signals: Sequence[Mapping[str, Any]], window: WindowResult, selection: SelectionResult) -> Iterator[_Point]:
+def _points(signals: Sequence[SignalResult], window: WindowResult, selection: SelectionResult) -> Iterator[_Point]:
     for signal in signals:
-        for found in signal["yields"]:
-            here = tuple(found["window"]) == window.window.signal and found["selection"] == selection.name
-            if here and found.get("strength_per_mu") is not None:
-                yield _Point(signal, found)
+        for selected in signal.yields:
+            here = selected.window == window.window.signal and selected.selection == selection.name
+            if here and selected.strength_per_mu is not None:
+                yield _Point(signal, selected, selected.strength_per_mu)
 
 
 def _patch_set(
@@ -99,10 +106,10 @@ def _patch_set(
     hepdata: str,
 ) -> dict[str, Any]:
     labels, values = _grid(points)
-    names = _names([one.signal["dataset"] for one in points])
+    names = _names([point.signal.dataset for point in points])
     signals = []
     for point, name, place in zip(points, names, values, strict=True):
-        workspace = folder.load_signal_workspace(point.signal["dataset"], f"{window.window.name}_{selection.name}")
+        workspace = folder.load_signal_workspace(point.signal.dataset, f"{window.window.name}_{selection.name}")
         signals.append(PatchedSignal(name, place, workspace, _notes(point, workspace, selection.weight)))
     description = (
         f"Signal samples in the selection {selection.name} of the window {window.window.name} GeV, at the efficiency "
@@ -113,12 +120,12 @@ def _patch_set(
 
 def _grid(points: Sequence[_Point]) -> tuple[list[str], list[tuple[float | str, ...]]]:
     """Label the points by the masses that all of them state, and by their names where that leaves two alike."""
-    known = [name for name in _PARTICLES if all(name in one.masses for one in points)]
-    values: list[tuple[float | str, ...]] = [tuple(one.masses[name] for name in known) for one in points]
+    known = [name for name in _PARTICLES if all(name in point.signal.masses for point in points)]
+    values: list[tuple[float | str, ...]] = [tuple(point.signal.masses[name] for name in known) for point in points]
     labels = [f"m_{name}" for name in known]
     if not labels or len(set(values)) < len(values):
         labels.append("dataset")
-        values = [(*of, one.signal["dataset"]) for of, one in zip(values, points, strict=True)]
+        values = [(*place, point.signal.dataset) for place, point in zip(values, points, strict=True)]
     return labels, values
 
 
@@ -134,23 +141,25 @@ def _names(datasets: Sequence[str]) -> list[str]:
 
 
 def _notes(point: _Point, workspace: Mapping[str, Any], weight: float) -> dict[str, Any]:
-    """Say what mu = 1 is."""
-    found, signal = point.found, point.signal
-    (sample,) = [one for one in workspace["channels"][0]["samples"] if one["name"] == "signal"]
+    """Normalisation at mu = 1."""
+    selected, signal = point.selected, point.signal
+    (sample,) = [sample for sample in workspace["channels"][0]["samples"] if sample["name"] == "signal"]
     notes = {
-        "dataset": signal["dataset"],
+        "dataset": signal.dataset,
         "events_per_mu": float(sum(sample["data"])) * weight,
-        "strength_per_mu": found["strength_per_mu"],
+        "strength_per_mu": point.strength_per_mu,
     }
-    if found["acceptance_efficiency"] and signal["lumi_ifb"]:
-        generated = found["events"] / found["acceptance_efficiency"]
-        notes["fb_per_mu"] = found["strength_per_mu"] * generated / signal["lumi_ifb"]
+    if selected.acceptance_efficiency and signal.lumi_ifb:
+        generated = selected.events / selected.acceptance_efficiency
+        notes["fb_per_mu"] = point.strength_per_mu * generated / signal.lumi_ifb
     return notes
 
 
-def _readme(*, blinded: bool) -> str:
+def _readme(results: Results) -> str:
     observed = (
-        "The search is blinded: the observation of every workspace is its expected background.\n" if blinded else ""
+        "The search is blinded: the observation of every workspace is its expected background.\n"
+        if results.blinded
+        else ""
     )
     return f"""# Workspaces
 

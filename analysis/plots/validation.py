@@ -1,11 +1,10 @@
-"""What signal-free samples say of the search: how z is distributed, and the shift of z by window."""
+"""Tests of the search on signal-free samples: how z is distributed, and the shift of z by window."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,6 +20,7 @@ from scipy import stats
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, selection_label, selection_styles, series_line
 from analysis.results.numbers import z_value
+from analysis.validation.values import WindowVerdict
 
 __all__ = [
     "PullArtists",
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-Document = Mapping[str, Any]
 
 _EDGES = np.arange(-4.0, 4.01, 0.5)
 _SPREAD = 0.62
@@ -44,7 +43,7 @@ _LEAST_FOR_WIDTH = 2
 
 @dataclass(frozen=True)
 class PullArtists:
-    """What `draw_validation_pulls` drew.
+    """Artists of `draw_validation_pulls`.
 
     Attributes
     ----------
@@ -62,7 +61,7 @@ class PullArtists:
 
 @dataclass(frozen=True)
 class ShiftArtists:
-    """What `draw_validation_shifts` drew.
+    """Artists of `draw_validation_shifts`.
 
     Attributes
     ----------
@@ -78,13 +77,13 @@ class ShiftArtists:
     legend: Legend
 
 
-def standardised(windows: Sequence[Document]) -> dict[str, list[float]]:
+def standardised(verdicts: Sequence[WindowVerdict]) -> dict[str, list[float]]:
     """Collect the mean z of every window and selection over its error, by source.
 
     Parameters
     ----------
-    windows : sequence of mapping
-        "windows" of `validation.json`. Selections with so few events that z is no Gaussian are left out.
+    verdicts : sequence of WindowVerdict
+        Selections with so few events that z is no Gaussian are left out.
 
     Returns
     -------
@@ -92,15 +91,15 @@ def standardised(windows: Sequence[Document]) -> dict[str, list[float]]:
         Without sources that tested nothing.
     """
     found: dict[str, list[float]] = {}
-    for window in windows:
-        for source in window["sources"]:
-            for one in source["selections"]:
-                if one["z"] is not None and one["z_error"] and one["calibrated"]:
-                    found.setdefault(source["source"], []).append(one["z"] / one["z_error"])
+    for verdict in verdicts:
+        for source in verdict.sources:
+            for selection in source.selections:
+                if selection.z is not None and selection.z_error and selection.calibrated:
+                    found.setdefault(source.source, []).append(selection.z / selection.z_error)
     return found
 
 
-def draw_validation_pulls(windows: Sequence[Document], *, ax: Axes) -> PullArtists:
+def draw_validation_pulls(verdicts: Sequence[WindowVerdict], *, ax: Axes) -> PullArtists:
     """Draw how z of all windows and selections is distributed in each source, beside the unit Gaussian.
 
     Where a source has several draws it is their mean over its error. Selections of a window share events, and so do
@@ -108,22 +107,21 @@ def draw_validation_pulls(windows: Sequence[Document], *, ax: Axes) -> PullArtis
 
     Parameters
     ----------
-    windows : sequence of mapping
-        "windows" of `validation.json`.
+    verdicts : sequence of WindowVerdict
     ax : matplotlib.axes.Axes
-        What lies outside is in the first and last bin.
+        Values outside are in the first and last bin.
 
     Returns
     -------
     PullArtists
     """
-    found = standardised(windows)
+    found = standardised(verdicts)
     histograms = {
         name: _draw_histogram(name, np.array(values), index, ax) for index, (name, values) in enumerate(found.items())
     }
     x = np.linspace(_EDGES[0], _EDGES[-1], 201)
     (gaussian,) = ax.plot(x, stats.norm.pdf(x), color="black", linewidth=1.6, label="Unit Gaussian", zorder=1)
-    highest = max([0.4, *(float(np.max(one.get_data()[0])) for one in histograms.values())])
+    highest = max([0.4, *(float(np.max(histogram.get_data()[0])) for histogram in histograms.values())])
     ax.set(
         xlim=(_EDGES[0], _EDGES[-1]),
         ylim=(0, highest * (1.15 + 0.11 * (1 + len(histograms)))),
@@ -134,13 +132,12 @@ def draw_validation_pulls(windows: Sequence[Document], *, ax: Axes) -> PullArtis
     return PullArtists(histograms, gaussian, legend)
 
 
-def draw_validation_shifts(windows: Sequence[Document], *, ax: Axes) -> ShiftArtists:
+def draw_validation_shifts(verdicts: Sequence[WindowVerdict], *, ax: Axes) -> ShiftArtists:
     """Draw the shift of z that the non-closure makes at the size of the search, combined over the sources.
 
     Parameters
     ----------
-    windows : sequence of mapping
-        "windows" of `validation.json`.
+    verdicts : sequence of WindowVerdict
     ax : matplotlib.axes.Axes
         A row a window, with its verdict as colour and in words; the shift that is allowed is shaded.
 
@@ -148,28 +145,29 @@ def draw_validation_shifts(windows: Sequence[Document], *, ax: Axes) -> ShiftArt
     -------
     ShiftArtists
     """
-    styles = selection_styles(one["name"] for window in windows for one in window["combined"])
-    names = [name for name in styles if any(one["name"] == name for window in windows for one in window["combined"])]
+    combined = {selection.name for verdict in verdicts for selection in verdict.combined}
+    styles = selection_styles(selection.name for verdict in verdicts for selection in verdict.combined)
+    names = [name for name in styles if name in combined]
     offsets = dict(
         zip(names, _SPREAD * (np.arange(len(names)) - (len(names) - 1) / 2) / max(len(names), 1), strict=True)
     )
     points = {}
-    for row, window in enumerate(windows):
-        for one in window["combined"]:
-            if one["shift"] is not None:
-                points[window["window"], one["name"]] = ax.errorbar(
-                    [one["shift"]],
-                    [row + offsets[one["name"]]],
-                    xerr=[one["shift_error"]],
-                    color=_COLORS[window["verdict"]],
-                    marker=styles[one["name"]].marker,
+    for row, verdict in enumerate(verdicts):
+        for selection in verdict.combined:
+            if selection.shift is not None:
+                points[verdict.window, selection.name] = ax.errorbar(
+                    [selection.shift],
+                    [row + offsets[selection.name]],
+                    xerr=np.array([selection.shift_error], np.float64),
+                    color=_COLORS[verdict.verdict],
+                    marker=styles[selection.name].marker,
                     markersize=7,
                     linestyle="none",
                     elinewidth=1.4,
                     zorder=3,
                 )
-    _set_rows(windows, ax)
-    allowed = {window["max_shift"] for window in windows if window.get("max_shift") is not None}
+    _set_rows(verdicts, ax)
+    allowed = {verdict.max_shift for verdict in verdicts}
     if len(allowed) == 1:
         ax.axvspan(-(limit := allowed.pop()), limit, color="0.88", linewidth=0, zorder=0)
     ax.axvline(0, color="0.5", linewidth=1, zorder=1)
@@ -179,37 +177,37 @@ def draw_validation_shifts(windows: Sequence[Document], *, ax: Axes) -> ShiftArt
         for name in names
     ]
     legend = ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, columnspacing=0.9)
-    return ShiftArtists(points, _write_verdicts(windows, ax), legend)
+    return ShiftArtists(points, _write_verdicts(verdicts, ax), legend)
 
 
-def validation_figures(windows: Sequence[Document]) -> Iterator[ResultFigure]:
+def validation_figures(verdicts: Sequence[WindowVerdict]) -> Iterator[ResultFigure]:
     """List the figure `validation`, where anything was tested.
 
     Parameters
     ----------
-    windows : sequence of mapping
-        "windows" of `validation.json`; nothing of them is made of counts inside the masks.
+    verdicts : sequence of WindowVerdict
+        Nothing of them is made of counts inside the masks.
 
     Yields
     ------
     ResultFigure
     """
-    if standardised(windows) or any(window["combined"] for window in windows):
+    if standardised(verdicts) or any(verdict.combined for verdict in verdicts):
         yield ResultFigure(
             "validation",
-            partial(_validation, windows),
+            partial(_validation, verdicts),
             "Signal-free samples: z, and its shift by window",
-            partial(validation_alt, windows),
-            partial(validation_rows, windows),
+            partial(validation_alt, verdicts),
+            partial(validation_rows, verdicts),
             "validation",
         )
 
 
-def _validation(windows: Sequence[Document]) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(13.0, max(6.5, 2.8 + 0.5 * len(windows))), layout="constrained")
+def _validation(verdicts: Sequence[WindowVerdict]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(13.0, max(6.5, 2.8 + 0.5 * len(verdicts))), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
-    draw_validation_pulls(windows, ax=left)
-    draw_validation_shifts(windows, ax=right)
+    draw_validation_pulls(verdicts, ax=left)
+    draw_validation_shifts(verdicts, ax=right)
     return figure, left
 
 
@@ -225,56 +223,60 @@ def _draw_histogram(name: str, values: Array, index: int, ax: Axes) -> StepPatch
     )
 
 
-def _set_rows(windows: Sequence[Document], ax: Axes) -> None:
-    ax.set_yticks(range(len(windows)), [window["window"].replace("-", "–") for window in windows])
-    ax.set_ylim(len(windows) - 0.5, -0.5)
+def _set_rows(verdicts: Sequence[WindowVerdict], ax: Axes) -> None:
+    ax.set_yticks(range(len(verdicts)), [verdict.window.replace("-", "–") for verdict in verdicts])
+    ax.set_ylim(len(verdicts) - 0.5, -0.5)
     ax.set_ylabel("Window [GeV]")
     ax.tick_params(axis="y", which="both", length=0)
     ax.minorticks_off()
-    for row in range(1, len(windows)):
+    for row in range(1, len(verdicts)):
         ax.axhline(row - 0.5, color="0.85", linewidth=0.8, zorder=0)
 
 
-def _write_verdicts(windows: Sequence[Document], ax: Axes) -> dict[str, Text]:
+def _write_verdicts(verdicts: Sequence[WindowVerdict], ax: Axes) -> dict[str, Text]:
     return {
-        window["window"]: ax.text(
-            *(1.015, row, window["verdict"] + (",\nflagged" if window["flags"] else "")),
+        verdict.window: ax.text(
+            *(1.015, row, verdict.verdict + (",\nflagged" if verdict.flags else "")),
             transform=ax.get_yaxis_transform(),
             va="center",
-            color=_COLORS[window["verdict"]],
+            color=_COLORS[verdict.verdict],
             fontsize="small",
         )
-        for row, window in enumerate(windows)
+        for row, verdict in enumerate(verdicts)
     }
 
 
-def validation_alt(verdicts: Sequence[Mapping[str, Any]]) -> str:
+def validation_alt(verdicts: Sequence[WindowVerdict]) -> str:
     """Describe the tests on signal-free samples."""
     sources: dict[str, list[float]] = {}
-    for window in verdicts:
-        for source in window["sources"]:
-            known = [one["z"] for one in source["selections"] if one["z"] is not None]
-            sources.setdefault(source["source"], []).extend(known)
+    for verdict in verdicts:
+        for source in verdict.sources:
+            known = [selection.z for selection in source.selections if selection.z is not None]
+            sources.setdefault(source.source, []).extend(known)
     tests = [
         f"{name} {len(values)} tests, mean z {z_value(sum(values) / len(values))}"
         for name, values in sources.items()
         if values
     ]
-    judged = [f"{one['window'].replace('-', '–')} GeV {one['verdict']}" for one in verdicts]
+    judged = [f"{verdict.window.replace('-', '–')} GeV {verdict.verdict}" for verdict in verdicts]
     return (
         f"Distribution of z on signal-free samples beside the unit Gaussian: {'; '.join(tests)}. Shift of z in each "
         f"window with its verdict: {', '.join(judged)}."
     )
 
 
-def validation_rows(verdicts: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+def validation_rows(verdicts: Iterable[WindowVerdict]) -> Iterator[Row]:
     """Rows of the signal-free tests: by window, source and selection; the source "all" is their combination."""
-    keys = ("z", "z_error", "delta", "delta_error", "shift", "shift_error")
-    yield "window", "verdict", "source", "selection", *keys
-    for window in verdicts:
-        for name, found in [
-            *((one["source"], one["selections"]) for one in window["sources"]),
-            ("all", window["combined"]),
-        ]:
-            for one in found:
-                yield window["window"], window["verdict"], name, one["name"], *(one.get(key) for key in keys)
+    yield "window", "verdict", "source", "selection", "z", "z_error", "delta", "delta_error", "shift", "shift_error"
+    for verdict in verdicts:
+        for source in verdict.sources:
+            for test in source.selections:
+                yield (
+                    *(verdict.window, verdict.verdict, source.source, test.name, test.z, test.z_error),
+                    *(test.delta, test.delta_error, test.shift, test.shift_error),
+                )
+        for mean in verdict.combined:
+            yield (
+                *(verdict.window, verdict.verdict, "all", mean.name, None, None),
+                *(mean.delta, mean.delta_error, mean.shift, mean.shift_error),
+            )

@@ -1,72 +1,77 @@
-"""What the page says, as plain values, from what is in a results folder."""
+"""Texts, tables and figures of the page, as plain values, from a results folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.config import SearchConfig
+from analysis.diagnostics.sections import DiagnosedWindow
+from analysis.limits.values import LimitsFile
 from analysis.report import settings, signal_tables, tables
 from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table
-from analysis.report.words import DECIDED, search_verdict
 from analysis.results import ResultsFolder
+from analysis.results.blinding import blind, blind_diagnostics, blind_windows
 from analysis.results.notes import blinding_note, selection_notes
 from analysis.results.numbers import interval, percent
 from analysis.results.performance import load_performance
+from analysis.results.values import GainScan, Manifest, ProcessFile, Results, WindowDocument
+from analysis.results.verdict import DECIDED, search_verdict
 from analysis.results.words import window_text
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalSpectra
+from analysis.validation.values import WindowVerdict
 
 if TYPE_CHECKING:
     from analysis.plots.figure import Place, ResultFigure
 
 __all__ = ["ReportSources", "report_context"]
 
-Document = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class ReportSources:
-    """What a report is made of.
+    """Values that a report is made of, without those that are blinded.
 
     Attributes
     ----------
-    results, process, manifest, injections : dict
-        The documents `results.json`, `process.json`, `manifest.json` and `limits.json`; the last is empty where there
-        is none.
+    results : Results
+    process : ProcessFile
     config : SearchConfig
+    manifest : Manifest
+    injections : LimitsFile
+        Empty where there is none.
     windows : tuple of WindowResult
     plots : pathlib.Path
         Folder of the figures.
     signal_spectra : mapping of dataset to window name to hist.Hist
         Of the signal samples.
-    verdicts : list of dict
-        "windows" of `validation.json`, as far as they belong to the results.
-    diagnostics : list of dict
-        "windows" of `diagnostics.json`; while blinded only those that were made blinded.
-    performance : list of dict
-        "scans" of `performance.json`; empty while blinded.
+    verdicts : tuple of WindowVerdict
+        As far as they belong to the results.
+    diagnostics : tuple of DiagnosedWindow
+        While blinded only those that were made blinded.
+    performance : tuple of GainScan
+        Empty while blinded.
     """
 
-    results: Document
-    process: Document
+    results: Results
+    process: ProcessFile
     config: SearchConfig
-    manifest: Document
-    injections: Document
+    manifest: Manifest
+    injections: LimitsFile
     windows: tuple[WindowResult, ...]
     plots: Path
     signal_spectra: SignalSpectra
-    verdicts: Sequence[Document]
-    diagnostics: Sequence[Document]
-    performance: Sequence[Document]
+    verdicts: tuple[WindowVerdict, ...]
+    diagnostics: tuple[DiagnosedWindow, ...]
+    performance: tuple[GainScan, ...]
 
     @classmethod
     def read(cls, folder: ResultsFolder) -> ReportSources:
-        """Read a results folder.
+        """Read a results folder; results that are blinded are blinded in all other files too.
 
         Raises
         ------
@@ -75,28 +80,34 @@ class ReportSources:
         ConfigError
             If the configuration in the folder cannot be read.
         """
-        document, windows = folder.load_results()
+        results, windows = folder.load_results()
         folder.require_figures()
         config = folder.load_config()
-        results, injections = _without_observed(document, folder.load_injections())
-        return cls(
+        sources = cls(
             results,
             folder.load_process(),
             config,
             folder.load_manifest(),
-            injections,
+            folder.load_injections(),
             tuple(windows),
             folder.plots,
             folder.load_signal_spectra(),
-            folder.load_shown_verdicts(results["windows"]),
-            [one for one in folder.load_diagnostics() or [] if one["blinded"] or not results["blinded"]],
-            [] if results["blinded"] else load_performance(folder, config).get("scans", []),
+            tuple(folder.load_shown_verdicts(results.windows)),
+            tuple(folder.load_diagnostics() or ()),
+            () if results.blinded else load_performance(folder, config),
         )
+        return sources.without_counts() if results.blinded else sources
 
-    @property
-    def blinded(self) -> bool:
-        """Whether anything that is observed inside the windows is withheld."""
-        return bool(self.results["blinded"])
+    def without_counts(self) -> ReportSources:
+        """Blind all values; limits of signal samples may be older than the blinding of the search."""
+        return replace(
+            self,
+            results=blind(self.results),
+            injections=blind(self.injections),
+            windows=tuple(blind_windows(self.windows)),
+            diagnostics=tuple(blind_diagnostics(self.diagnostics)),
+            performance=(),
+        )
 
     @cached_property
     def figures(self) -> list[ResultFigure]:
@@ -104,40 +115,28 @@ class ReportSources:
         from analysis.plots.catalogue import result_figures
         from analysis.plots.sources import FigureSources
 
-        limits = self.results.get("limits", [])
-        known = {one["dataset"] for one in limits}
+        known = {limit.dataset for limit in self.results.limits}
         return result_figures(
             FigureSources(
                 results=self.results,
                 windows=self.windows,
-                injections={
-                    "limits": limits,
+                injections=LimitsFile(
+                    limits=self.results.limits,
                     # Those on disk may be of another search.
-                    "injections": [one for one in self.injections.get("injections", []) if one["dataset"] in known],
-                    "sensitivity": self.results.get("sensitivity", []),
-                },
+                    injections=tuple(scan for scan in self.injections.injections if scan.dataset in known),
+                    sensitivity=self.results.sensitivity,
+                ),
                 diagnostics=self.diagnostics,
-                performance={"scans": self.performance},
+                performance=self.performance,
                 signal_spectra=self.signal_spectra,
                 validation=self.verdicts,
-                blinded=self.blinded,
             )
         )
 
     def drawn(self, place: Place, subject: str = "") -> list[Figure]:
         """Return the figures of a section, or of one part of it, as far as they were drawn."""
-        chosen = (one for one in self.figures if (one.place, one.subject) == (place, subject))
-        return [found for one in chosen if (found := load_figure(self.plots, one)) is not None]
-
-
-def _without_observed(results: Document, injections: Document) -> tuple[Document, Document]:
-    """Leave out of a blinded search what was made of its signal samples before it was blinded."""
-    if not results["blinded"]:
-        return results, injections
-    kept = {name: value for name, value in results.items() if name != "sensitivity"}
-    if any(one.get("observed_selected") is not None for one in results.get("limits", [])):
-        return {name: value for name, value in kept.items() if name != "limits"}, {}
-    return kept, injections
+        chosen = (figure for figure in self.figures if (figure.place, figure.subject) == (place, subject))
+        return [found for figure in chosen if (found := load_figure(self.plots, figure)) is not None]
 
 
 def report_context(sources: ReportSources) -> dict[str, Any]:
@@ -154,16 +153,16 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
     """
     results = sources.results
     return {
-        "created": sources.manifest["created"],
-        "version": results["versions"]["cwola-dijet"],
-        "config_digest": results["config_digest"],
-        "random_state": results["random_state"],
+        "created": sources.manifest.created,
+        "version": results.versions["cwola-dijet"],
+        "config_digest": results.config_digest,
+        "random_state": results.random_state,
         "confidence": percent(1.0 - sources.config.statistics.cls_level),
-        "blinded": sources.blinded,
+        "blinded": results.blinded,
         "verdict": search_verdict(results),
         "limit_sentences": signal_tables.headline_limits(results),
-        "failures": _failures(results["windows"]),
-        "validity": _validity(results["windows"]),
+        "failures": _failures(results.windows),
+        "validity": _validity(results.windows),
         "notes": _notes(sources),
         "overview": tables.overview_table(results),
         "scan_figures": sources.drawn("overview"),
@@ -172,7 +171,7 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
         "validation_figures": sources.drawn("validation"),
         "stitched_figures": sources.drawn("stitched"),
         "further_figures": sources.drawn("further"),
-        "windows": [_window(sources, window) for window in results["windows"]],
+        "windows": [_window(sources, window) for window in results.windows],
         "limits": _limits(sources),
         "cutflow": _cutflow(sources),
         "impacts": _impacts(sources),
@@ -181,28 +180,25 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
     }
 
 
-def _failures(windows: Sequence[Document]) -> list[str]:
+def _failures(windows: Sequence[WindowDocument]) -> list[str]:
     """Name windows that failed or are incomplete, with the reasons."""
     return [
-        f"{window_text(window)}: {reason}"
-        for window in windows
-        if window["status"] != "ok"
-        for reason in _reasons(window)
+        f"{window_text(window)}: {reason}" for window in windows if window.status != "ok" for reason in _reasons(window)
     ]
 
 
-def _reasons(window: Document) -> list[str]:
-    found = [window["reason"], *(one.get("reason") for one in window["selections"])]
-    return list(dict.fromkeys(reason for reason in found if reason)) or [window["status"]]
+def _reasons(window: WindowDocument) -> list[str]:
+    reasons = [window.reason, *(selection.reason for selection in window.selections)]
+    return list(dict.fromkeys(reason for reason in reasons if reason)) or [window.status]
 
 
-def _validity(windows: Sequence[Document]) -> list[str]:
+def _validity(windows: Sequence[WindowDocument]) -> list[str]:
     """Count the verdicts of the validation; nothing where windows have none."""
-    found = [window["validation"] for window in windows if "validation" in window]
+    validations = [window.validation for window in windows if window.validation is not None]
     lines = []
     for verdict in ("valid", "not valid", "not testable"):
-        judged = [one for one in found if one["verdict"] == verdict]
-        flagged = sum(bool(one["flags"]) for one in judged)
+        judged = [validation for validation in validations if validation.verdict == verdict]
+        flagged = sum(bool(validation.flags) for validation in judged)
         if judged:
             flags = f" ({flagged} with flags)" if flagged else ""
             lines.append(f"{len(judged)} of {len(windows)} windows {verdict}{flags}")
@@ -210,57 +206,53 @@ def _validity(windows: Sequence[Document]) -> list[str]:
 
 
 def _notes(sources: ReportSources) -> list[str]:
-    """Say what the selection did not do, and what a blinded search tells nevertheless."""
+    """Name cuts that were not made, and what a blinded search reveals nevertheless."""
     process = sources.process
-    kinds = {name: record["dataset"]["kind"] for name, record in process["datasets"].items()}
-    notes = selection_notes(process["selection"], kinds, process["datasets"])
-    note = blinding_note(sources.config) if sources.blinded else None
+    kinds = {name: record.dataset["kind"] for name, record in process.datasets.items()}
+    notes = selection_notes(process.selection, kinds, process.datasets)
+    note = blinding_note(sources.config) if sources.results.blinded else None
     return [*notes, *([note] if note else [])]
 
 
-def _window(sources: ReportSources, window: Document) -> dict[str, Any]:
-    result = next(one for one in sources.windows if tuple(one.window.signal) == tuple(window["signal"]))
+def _window(sources: ReportSources, window: WindowDocument) -> dict[str, Any]:
     regions = {
-        "Signal window": window["signal"],
-        "Training sidebands": (window["lower"], window["upper"]),
-        "Left out of the fit": window["mask"],
-        "Fit range": window["fit_range"],
+        "Signal window": (window.signal,),
+        "Training sidebands": (window.lower, window.upper),
+        "Left out of the fit": (window.mask,),
+        "Fit range": (window.fit_range,),
     }
     return {
-        "id": f"window-{result.window.name}",
+        "id": f"window-{window.name}",
         "title": window_text(window),
-        "status": window["status"],
-        "reasons": _reasons(window) if window["status"] != "ok" else [],
-        "regions": {
-            name: " and ".join(map(interval, ends if isinstance(ends, tuple) else (ends,)))
-            for name, ends in regions.items()
-        },
+        "status": window.status,
+        "reasons": _reasons(window) if window.status != "ok" else [],
+        "regions": {name: " and ".join(map(interval, ranges)) for name, ranges in regions.items()},
         "validation": _validation(window),
-        "table": tables.window_table(window, blinded=sources.blinded) if window["selections"] else None,
-        "signals": tables.yield_table(sources.results.get("signals", []), window),
-        "diagnostics": _drawn(sources, window, result, "diagnostics"),
-        "figures": _drawn(sources, window, result, "significance", "spectrum"),
+        "table": tables.window_table(sources.results, window) if window.selections else None,
+        "signals": tables.yield_table(sources.results.signals, window),
+        "diagnostics": _drawn(sources, window, "diagnostics"),
+        "figures": _drawn(sources, window, "significance", "spectrum"),
     }
 
 
-def _drawn(sources: ReportSources, window: Document, result: WindowResult, *places: Place) -> list[Figure]:
+def _drawn(sources: ReportSources, window: WindowDocument, *places: Place) -> list[Figure]:
     """Return the figures of one window; none of one that failed."""
-    if window["status"] == "failed":
+    if window.status == "failed":
         return []
-    return [figure for place in places for figure in sources.drawn(place, result.window.name)]
+    return [figure for place in places for figure in sources.drawn(place, window.name)]
 
 
-def _validation(window: Document) -> dict[str, Any] | None:
-    found = window.get("validation")
-    if found is None:
+def _validation(window: WindowDocument) -> dict[str, Any] | None:
+    validation = window.validation
+    if validation is None:
         return None
     return {
-        "verdict": found["verdict"],
-        "reason": f"{_capital(found['reason'])}.",
-        "flags": [f"{_capital(flag)}." for flag in found["flags"]],
-        "decided": DECIDED[found["decided"]],
-        "sources": [f"{name}: {verdict}" for name, verdict in found["sources"].items()],
-        "table": tables.validation_table(found) if found["combined"] else None,
+        "verdict": validation.verdict,
+        "reason": f"{_capital(validation.reason)}.",
+        "flags": [f"{_capital(flag)}." for flag in validation.flags],
+        "decided": DECIDED[validation.decided],
+        "sources": [f"{name}: {verdict}" for name, verdict in validation.sources.items()],
+        "table": tables.validation_table(validation) if validation.combined else None,
     }
 
 
@@ -269,22 +261,20 @@ def _capital(text: str) -> str:
 
 
 def _limits(sources: ReportSources) -> dict[str, Any]:
-    results, blinded = sources.results, sources.blinded
-    limits = results.get("limits", [])
+    results = sources.results
     return {
-        "rules": signal_tables.rules_table(limits, blinded=blinded),
+        "rules": signal_tables.rules_table(results.limits),
         "rule_figures": sources.drawn("limits"),
         "signals": sources.drawn("injections"),
-        "sensitivity": signal_tables.sensitivity_table(results.get("sensitivity", [])),
+        "sensitivity": signal_tables.sensitivity_table(results.sensitivity),
         "sensitivity_figures": sources.drawn("sensitivity"),
-        "fixed": signal_tables.fixed_table(results.get("signals", []), blinded=blinded),
+        "fixed": signal_tables.fixed_table(results.signals),
         "visible_figures": sources.drawn("visible"),
     }
 
 
 def _cutflow(sources: ReportSources) -> dict[str, Any]:
-    results = sources.results
-    cutflow, alone = results["cutflow"], results.get("n_minus_one", {})
+    cutflow, alone = sources.results.cutflow, sources.results.n_minus_one
     return {
         "datasets": tables.datasets_table(sources.process),
         "table": tables.cutflow_table(cutflow),
@@ -294,29 +284,25 @@ def _cutflow(sources: ReportSources) -> dict[str, Any]:
 
 
 def _impacts(sources: ReportSources) -> list[dict[str, Any]]:
-    found = [
-        {
-            "dataset": one["dataset"],
-            "tables": signal_tables.impact_tables(one),
-            "figures": sources.drawn("impacts", one["dataset"]),
-        }
-        for one in sources.results.get("signals", [])
+    return [
+        {"dataset": signal.dataset, "tables": contents, "figures": sources.drawn("impacts", signal.dataset)}
+        for signal in sources.results.signals
+        if (contents := signal_tables.impact_tables(signal))
     ]
-    return [one for one in found if one["tables"]]
 
 
-def _configuration(config: Document) -> dict[str, Table]:
+def _configuration(config: dict[str, Any]) -> dict[str, Table]:
     return {"changed": settings.changed_table(config), "all": settings.settings_table(config)}
 
 
 def _provenance(sources: ReportSources) -> dict[str, Any]:
     results, manifest = sources.results, sources.manifest
     return {
-        "versions": settings.versions_table(results["versions"]),
-        "inputs": settings.inputs_table(results["inputs"]),
-        "skipped": settings.skipped_table(results.get("skipped_files", [])),
-        "plugins": settings.plugins_table(results.get("plugins", [])),
-        "unblinding": settings.unblinding_table(manifest.get("unblinding", [])),
-        "window_keys": list(manifest["window_keys"]),
-        "checksums": settings.checksum_table(manifest["sha256"]),
+        "versions": settings.versions_table(results.versions),
+        "inputs": settings.inputs_table(results.inputs),
+        "skipped": settings.skipped_table(results.skipped_files),
+        "plugins": settings.plugins_table(results.plugins),
+        "unblinding": settings.unblinding_table(manifest.unblinding or ()),
+        "window_keys": manifest.window_keys or (),
+        "checksums": settings.checksum_table(manifest.sha256 or {}),
     }

@@ -9,6 +9,7 @@ from typing import Any
 from analysis.config import SearchConfig
 from analysis.report.numbers import Cell, Table
 from analysis.results.numbers import NOTHING, count
+from analysis.results.values import InputFile, PluginDocument, SkippedFile
 
 __all__ = [
     "changed_table",
@@ -21,14 +22,13 @@ __all__ = [
     "versions_table",
 ]
 
-Document = Mapping[str, Any]
-Documents = Sequence[Document]
+Settings = Mapping[str, Any]
 
 _MISSING = object()
 _WORDS = frozenset(range(1, 10))
 
 
-def changed_table(config: Document) -> Table:
+def changed_table(config: Settings) -> Table:
     """Tabulate the settings that are not the defaults of this version."""
     found, defaults = dict(_flat(config)), dict(_flat(SearchConfig().model_dump(mode="json")))
     changed = [key for key, value in found.items() if defaults.get(key, _MISSING) != value]
@@ -38,14 +38,14 @@ def changed_table(config: Document) -> Table:
     )
 
 
-def settings_table(config: Document) -> Table:
+def settings_table(config: Settings) -> Table:
     """Tabulate all settings."""
     rows = tuple((Cell(key), Cell(_text(value))) for key, value in _flat(config))
     return Table("All settings", ("Setting", "Value"), rows, (), _WORDS, breaks=True)
 
 
-def _flat(document: Document, above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in document.items():
+def _flat(settings: Settings, above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{above}{key}.")
         else:
@@ -64,36 +64,36 @@ def versions_table(versions: Mapping[str, str]) -> Table:
     return Table("Software", ("Package", "Version"), rows, (), _WORDS, breaks=True)
 
 
-def inputs_table(inputs: Documents) -> Table:
+def inputs_table(inputs: Sequence[InputFile]) -> Table:
     """Tabulate the input files."""
     rows = tuple(
         (
-            Cell(one["dataset"]),
-            Cell(one["kind"]),
-            Cell(count(one["entries"]), one["entries"]),
-            Cell(one["file"]),
-            Cell(one["tree"]),
-            Cell(one["uuid"]),
+            Cell(file.dataset),
+            Cell(file.kind),
+            Cell(count(file.entries), file.entries),
+            Cell(file.file),
+            Cell(file.tree),
+            Cell(file.uuid),
         )
-        for one in inputs
+        for file in inputs
     )
     columns = ("Dataset", "Kind", "Events", "File", "Tree", "UUID")
     return Table("Input files", columns, rows, (), frozenset({1, 3, 4, 5}), breaks=True)
 
 
-def skipped_table(skipped: Documents) -> Table | None:
+def skipped_table(skipped: Sequence[SkippedFile]) -> Table | None:
     """Tabulate the files that were left out; None where there are none."""
     rows = tuple(
-        (Cell(one["dataset"]), Cell(count(one["entries"]), one["entries"]), Cell(one["file"]), Cell(one["reason"]))
-        for one in skipped
+        (Cell(file.dataset), Cell(count(file.entries), file.entries), Cell(file.file), Cell(file.reason))
+        for file in skipped
     )
     columns = ("Dataset", "Events", "File", "Reason")
     return Table("Files that were left out", columns, rows, (), frozenset({2, 3}), breaks=True) if rows else None
 
 
-def plugins_table(plugins: Documents) -> Table | None:
+def plugins_table(plugins: Sequence[PluginDocument]) -> Table | None:
     """Tabulate the plugins; None where there are none."""
-    rows = tuple((Cell(one["name"]), Cell(_adds(one["adds"])), Cell(one["sha256"])) for one in plugins)
+    rows = tuple((Cell(plugin.name), Cell(_adds(plugin.adds)), Cell(plugin.sha256)) for plugin in plugins)
     return Table("Plugins", ("Plugin", "Adds", "SHA-256"), rows, (), _WORDS, breaks=True) if rows else None
 
 
@@ -101,17 +101,17 @@ def _adds(adds: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in adds.items() if names) or NOTHING
 
 
-def unblinding_table(records: Documents) -> Table | None:
+def unblinding_table(records: Sequence[Mapping[str, Any]]) -> Table | None:
     """Tabulate when results began to show what is inside the windows; None where there is no record."""
     rows = tuple(
         (
-            Cell(one["when"]),
-            Cell(one["event"]),
-            Cell(one["setting"]),
-            Cell(", ".join(one["windows"])),
-            Cell(f"{one['config_digest']['before'] or NOTHING} → {one['config_digest']['after']}"),
+            Cell(record["when"]),
+            Cell(record["event"]),
+            Cell(record["setting"]),
+            Cell(", ".join(record["windows"])),
+            Cell(f"{record['config_digest']['before'] or NOTHING} → {record['config_digest']['after']}"),
         )
-        for one in records
+        for record in records
     )
     columns = ("When (UTC)", "Event", "Setting", "Windows [GeV]", "Configuration before → after")
     return Table("Record of unblinding", columns, rows, (), _WORDS, breaks=True) if rows else None

@@ -1,107 +1,137 @@
-"""Limits on the signal samples and what their uncertainties do, as tables."""
+"""Limits on the signal samples and impacts of their uncertainties, as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 from analysis.limits import limit_rules, rule_text
+from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity, SensitivityCurve
 from analysis.report.numbers import Cell, Table
 from analysis.results.numbers import NOTHING, SPACE, interval, number, percent, with_error
+from analysis.results.values import Results
 from analysis.results.words import selection_text
+from analysis.signals.values import SignalImpacts, SignalResult, SignalSelection
+from analysis.statistics import Impact
 
 __all__ = ["fixed_table", "headline_limits", "impact_tables", "rules_table", "sensitivity_table"]
 
-Document = Mapping[str, Any]
-Documents = Sequence[Document]
 
+def rules_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table | None:
+    """Tabulate limits on signal samples by every rule, with classifiers trained anew; None where there are none.
 
-def rules_table(limits: Documents, *, blinded: bool) -> Table | None:
-    """Tabulate limits on signal samples by every rule, with classifiers trained anew; None where there are none."""
-    found = [one for one in limits if one["reason"] is None]
-    rows = [_rule_row(one, blinded=blinded) for one in found]
-    notes = tuple(dict.fromkeys(f"{one['dataset']}: {one['reason']}" for one in limits if one["reason"] is not None))
-    columns = ("Signal", "Rule", "Window [GeV]", "Selection", "Expected [selected events]", "Expected [fb]")
-    observed = () if blinded else ("Observed [selected events]", "Observed [fb]")
-    if not rows and not notes:
+    Columns of observed limits are left out where no limit has one.
+    """
+    found = [limit for limit in limits if isinstance(limit, InjectionLimit)]
+    notes = tuple(dict.fromkeys(f"{one.dataset}: {one.reason}" for one in limits if isinstance(one, FailedLimit)))
+    if not found and not notes:
         return None
+    columns: tuple[str, ...] = (
+        "Signal",
+        "Rule",
+        "Window [GeV]",
+        "Selection",
+        "Expected [selected events]",
+        "Expected [fb]",
+    )
+    rows = [_rule_row(limit) for limit in found]
+    if any(limit.observed_selected is not None for limit in found):
+        columns += ("Observed [selected events]", "Observed [fb]")
+        observed = [(_value(limit.observed_selected), _value(limit.observed_fb)) for limit in found]
+        rows = [(*row, *cells) for row, cells in zip(rows, observed, strict=True)]
     caption = "CLs upper limits; classifiers are trained again for injected signal"
-    return Table(caption, columns + observed, tuple(rows), notes, frozenset({1, 2, 3}))
+    return Table(caption, columns, tuple(rows), notes, frozenset({1, 2, 3}))
 
 
-def _rule_row(one: Document, *, blinded: bool) -> tuple[Cell, ...]:
-    cells = (
-        Cell(one["dataset"]),
-        Cell(rule_text(one["rule"])),
-        Cell(interval(one["window"])),
-        Cell(selection_text(one["selection"])),
-        _band(one["expected_selected"]),
-        _band(one["expected_fb"]),
+def _rule_row(limit: InjectionLimit) -> tuple[Cell, ...]:
+    return (
+        Cell(limit.dataset),
+        Cell(rule_text(limit.rule)),
+        Cell(interval(limit.window)),
+        Cell(selection_text(limit.selection)),
+        _band(limit.expected_selected),
+        _band(limit.expected_fb),
     )
-    return cells if blinded else (*cells, _value(one["observed_selected"]), _value(one["observed_fb"]))
 
 
-def fixed_table(signals: Documents, *, blinded: bool) -> Table | None:
-    """Tabulate limits at the efficiency of the search as it is, each selection in its most sensitive window."""
-    rows = [_fixed_row(signal, one, blinded=blinded) for signal in signals for one in signal["selections"]]
-    notes = [f"{signal['dataset']}: {signal['reason']}" for signal in signals if signal["reason"] is not None]
+def fixed_table(signals: Sequence[SignalResult]) -> Table | None:
+    """Tabulate limits at the efficiency of the search as it is, each selection in its most sensitive window.
+
+    Columns of observed limits are left out where no limit has one.
+    """
+    found = [(signal, selection) for signal in signals for selection in signal.selections]
+    notes = [f"{signal.dataset}: {signal.reason}" for signal in signals if signal.reason is not None]
     notes += [
-        f"{signal['dataset']} has no cross-section and luminosity: μ is in units of its sum of weights."
+        f"{signal.dataset} has no cross-section and luminosity: μ is in units of its sum of weights."
         for signal in signals
-        if not signal["normalised"] and signal["selections"]
+        if not signal.normalised and signal.selections
     ]
-    if not rows and not notes:
+    if not found and not notes:
         return None
-    columns = ("Signal", "Window [GeV]", "Selection", "Events", "A × ε", "Expected z", "Expected μ", "Expected [fb]")
-    observed = () if blinded else ("Observed μ", "Observed [fb]")
-    caption = "CLs upper limits at the efficiency of these classifiers; μ in units of the sample"
-    return Table(caption, columns + observed, tuple(rows), tuple(notes), frozenset({1, 2}))
-
-
-def _fixed_row(signal: Document, one: Document, *, blinded: bool) -> tuple[Cell, ...]:
-    limit: Document = one["limit"] or {}
-    cells = (
-        Cell(signal["dataset"]),
-        Cell(interval(one["window"])),
-        Cell(selection_text(one["selection"])),
-        Cell(with_error(one["events"], one["events_error"]), one["events"]),
-        Cell(percent(one["acceptance_efficiency"]), one["acceptance_efficiency"]),
-        _value(one.get("expected_z")),
-        _band(limit.get("expected_strength")),
-        _band(limit.get("expected_fb")),
+    columns: tuple[str, ...] = (
+        *("Signal", "Window [GeV]", "Selection", "Events"),
+        *("A × ε", "Expected z", "Expected μ", "Expected [fb]"),
     )
-    return cells if blinded else (*cells, _value(limit.get("observed_strength")), _value(limit.get("observed_fb")))
+    rows = [_fixed_row(signal, selection) for signal, selection in found]
+    limits = [selection.limit for _, selection in found]
+    if any(limit is not None and limit.observed_strength is not None for limit in limits):
+        columns += ("Observed μ", "Observed [fb]")
+        observed = [
+            (_value(None), _value(None))
+            if limit is None
+            else (_value(limit.observed_strength), _value(limit.observed_fb))
+            for limit in limits
+        ]
+        rows = [(*row, *cells) for row, cells in zip(rows, observed, strict=True)]
+    caption = "CLs upper limits at the efficiency of these classifiers; μ in units of the sample"
+    return Table(caption, columns, tuple(rows), tuple(notes), frozenset({1, 2}))
 
 
-def headline_limits(results: Document) -> list[str]:
-    """Say the limits on every signal sample in a sentence: those that account for learning, where they are there."""
-    by_signal: dict[str, Document] = {}
+def _fixed_row(signal: SignalResult, selection: SignalSelection) -> tuple[Cell, ...]:
+    limit = selection.limit
+    return (
+        Cell(signal.dataset),
+        Cell(interval(selection.window)),
+        Cell(selection_text(selection.selection)),
+        Cell(with_error(selection.events, selection.events_error), selection.events),
+        Cell(percent(selection.acceptance_efficiency), selection.acceptance_efficiency),
+        _value(selection.expected_z),
+        _band(None if limit is None else limit.expected_strength),
+        _band(None if limit is None else limit.expected_fb),
+    )
+
+
+def headline_limits(results: Results) -> list[str]:
+    """Put the limits on every signal sample in a sentence: those that account for learning, where they are there."""
+    by_signal: dict[str, InjectionLimit] = {}
     preferred = [rule.name for rule in sorted(limit_rules(), key=lambda rule: -rule.headline)]
-    usable = [one for one in results.get("limits", []) if one["reason"] is None and one["rule"] in preferred]
-    for one in sorted(usable, key=lambda one: preferred.index(one["rule"])):
-        by_signal.setdefault(one["dataset"], one)
-    sentences = [_limit_sentence(one) for one in by_signal.values()]
-    others = [signal for signal in results.get("signals", []) if signal["dataset"] not in by_signal]
+    usable = [limit for limit in results.limits if isinstance(limit, InjectionLimit) and limit.rule in preferred]
+    for limit in sorted(usable, key=lambda limit: preferred.index(limit.rule)):
+        by_signal.setdefault(limit.dataset, limit)
+    sentences = [_limit_sentence(limit) for limit in by_signal.values()]
+    others = [signal for signal in results.signals if signal.dataset not in by_signal]
     return sentences + [text for signal in others if (text := _fixed_sentence(signal))]
 
 
-def _limit_sentence(one: Document) -> str:
-    unit = "fb" if one["expected_fb"] is not None else "selected events"
-    key = "fb" if one["expected_fb"] is not None else "selected"
-    return (
-        f"{one['dataset']}: {_observed_expected(one[f'observed_{key}'], one[f'expected_{key}'], unit)} ({one['rule']})"
-    )
+def _limit_sentence(limit: InjectionLimit) -> str:
+    if limit.expected_fb is not None:
+        text = _observed_expected(limit.observed_fb, limit.expected_fb, "fb")
+    else:
+        text = _observed_expected(limit.observed_selected, limit.expected_selected, "selected events")
+    return f"{limit.dataset}: {text} ({limit.rule})"
 
 
-def _fixed_sentence(signal: Document) -> str | None:
-    limits = [one["limit"] for one in signal["selections"] if one["limit"] is not None]
-    limits = [limit for limit in limits if limit.get("expected_strength") is not None]
+def _fixed_sentence(signal: SignalResult) -> str | None:
+    limits = [
+        (limit.expected_strength, limit.observed_strength)
+        for selection in signal.selections
+        if (limit := selection.limit) is not None and limit.expected_strength is not None
+    ]
     if not limits:
         return None
-    best = min(limits, key=lambda limit: float(limit["expected_strength"][2]))
-    text = _observed_expected(best["observed_strength"], best["expected_strength"], "times the sample")
-    return f"{signal['dataset']}: {text} (with these classifiers: no credit for what more signal would teach)"
+    expected, observed = min(limits, key=lambda limit: limit[0][2])
+    text = _observed_expected(observed, expected, "times the sample")
+    return f"{signal.dataset}: {text} (with these classifiers: no credit for what more signal would teach)"
 
 
 def _observed_expected(observed: float | None, expected: Sequence[float | None], unit: str) -> str:
@@ -109,34 +139,46 @@ def _observed_expected(observed: float | None, expected: Sequence[float | None],
     return f"{seen}expected {number(expected[2])}{SPACE}{unit}"
 
 
-def impact_tables(signal: Document) -> list[Table]:
+def impact_tables(signal: SignalResult) -> list[Table]:
     """Tabulate pulls and impacts of the nuisance parameters, a table per selection."""
-    return [_impact_table(signal, one) for one in signal["selections"] if one["impacts"] is not None]
+    return [
+        _impact_table(signal, selection, selection.impacts)
+        for selection in signal.selections
+        if selection.impacts is not None
+    ]
 
 
-def _impact_table(signal: Document, one: Document) -> Table:
-    expected, observed = one["impacts"]["expected"], one["impacts"]["observed"]
-    seen = {} if observed is None else {item["name"]: item for item in observed["parameters"]}
-    columns = ["Parameter", "Expected width", "Expected Δμ, +1σ", "Expected Δμ, −1σ"]
+def _impact_table(signal: SignalResult, selection: SignalSelection, impacts: SignalImpacts) -> Table:
+    expected, observed = impacts.expected, impacts.observed
+    columns: tuple[str, ...] = ("Parameter", "Expected width", "Expected Δμ, +1σ", "Expected Δμ, −1σ")
+    rows: list[tuple[Cell, ...]] = [
+        (Cell(impact.name), _small(impact.error), _small(impact.up), _small(impact.down))
+        for impact in expected.parameters
+    ]
+    where = f"{selection_text(selection.selection)} in {interval(selection.window)} GeV"
+    fitted = f"expected μ = {with_error(expected.strength, expected.strength_error)}"
     if observed is not None:
-        columns += ["Pull", "Width", "Δμ, +1σ", "Δμ, −1σ"]
-    rows = []
-    for item in expected["parameters"]:
-        cells = [Cell(item["name"]), *_values(item, "error", "up", "down")]
-        if observed is not None:
-            cells += _values(seen.get(item["name"], {}), "pull", "error", "up", "down")
-        rows.append(tuple(cells))
-    where = f"{selection_text(one['selection'])} in {interval(one['window'])} GeV"
-    fitted = f"expected μ = {with_error(expected['strength'], expected['strength_error'])}"
-    if observed is not None:
-        fitted += f", observed μ = {with_error(observed['strength'], observed['strength_error'])}"
-    return Table(f"{signal['dataset']}, {where}: {fitted}", tuple(columns), tuple(rows))
+        columns += ("Pull", "Width", "Δμ, +1σ", "Δμ, −1σ")
+        seen = {impact.name: impact for impact in observed.parameters}
+        rows = [
+            (*row, *_observed_impact(seen.get(impact.name)))
+            for row, impact in zip(rows, expected.parameters, strict=True)
+        ]
+        fitted += f", observed μ = {with_error(observed.strength, observed.strength_error)}"
+    return Table(f"{signal.dataset}, {where}: {fitted}", columns, tuple(rows))
 
 
-def sensitivity_table(found: Documents) -> Table | None:
-    """Tabulate what the search sees of hidden signals, medians over the random choices of events."""
-    rows = [_sensitivity_row(one, curve) for one in found for curve in one["curves"]]
-    notes = tuple(f"{one['dataset']}: {one['reason']}" for one in found if one["reason"] is not None)
+def _observed_impact(impact: Impact | None) -> tuple[Cell, ...]:
+    if impact is None:
+        return (Cell(NOTHING),) * 4
+    return (_small(impact.pull), _small(impact.error), _small(impact.up), _small(impact.down))
+
+
+def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table | None:
+    """Tabulate significances of hidden signals, medians over the random choices of events."""
+    signals = [signal for signal in found if isinstance(signal, Sensitivity)]
+    rows = [_sensitivity_row(signal, curve) for signal in signals for curve in signal.curves]
+    notes = tuple(f"{signal.dataset}: {signal.reason}" for signal in found if isinstance(signal, FailedSensitivity))
     if not rows and not notes:
         return None
     columns = ("Signal", "Hidden events", "Selection", "z without signal", "z with signal", "Difference")
@@ -144,19 +186,19 @@ def sensitivity_table(found: Documents) -> Table | None:
     return Table(caption, columns, tuple(rows), notes, frozenset({2}))
 
 
-def _sensitivity_row(one: Document, curve: Document) -> tuple[Cell, ...]:
-    added = curve["z_added"]
+def _sensitivity_row(signal: Sensitivity, curve: SensitivityCurve) -> tuple[Cell, ...]:
+    added = curve.z_added
     difference = (
         Cell(NOTHING)
         if added is None
         else Cell(number(added[1], 2), added[1], f"{number(added[0], 2)} to {number(added[2], 2)}")
     )
     return (
-        Cell(one["dataset"]),
-        _value(one["strength"]),
-        Cell(selection_text(curve["selection"])),
-        _value(_median(curve["z_without_signal"])),
-        _value(_median(curve["z_with_signal"])),
+        Cell(signal.dataset),
+        _value(signal.strength),
+        Cell(selection_text(curve.selection)),
+        _value(_median(curve.z_without_signal)),
+        _value(_median(curve.z_with_signal)),
         difference,
     )
 
@@ -170,13 +212,9 @@ def _value(value: float | None) -> Cell:
     return Cell(number(value), value)
 
 
-def _values(item: Document, *names: str) -> list[Cell]:
+def _small(value: float) -> Cell:
     # What a minimiser leaves of a zero is written as zero.
-    return [Cell(_small(item.get(name)), item.get(name)) for name in names]
-
-
-def _small(value: float | None) -> str:
-    return number(0.0 if value is not None and abs(value) < 1e-6 else value)
+    return Cell(number(0.0 if abs(value) < 1e-6 else value), value)
 
 
 def _band(values: Sequence[float | None] | None) -> Cell:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from analysis.report.numbers import Cell, Table
-from analysis.report.words import SIGNIFICANT
 from analysis.results.documents import cut_order
 from analysis.results.numbers import NOTHING, count, interval, number, p_value, percent, setting, with_error, z_value
-from analysis.results.words import selection_text, total_error, window_text
+from analysis.results.values import (
+    Cut,
+    Cutflow,
+    FitDocument,
+    ProcessedDataset,
+    ProcessFile,
+    Results,
+    SelectionDocument,
+    WindowDocument,
+)
+from analysis.results.verdict import SIGNIFICANT
+from analysis.results.words import selection_text, window_text
+from analysis.search.seeds import SeedSpread
+from analysis.signals.values import SignalResult
+from analysis.statistics import LimitResult
+from analysis.validation.values import WindowValidation
 
 __all__ = [
     "cutflow_table",
     "datasets_table",
-    "is_approximate",
     "n_minus_one_table",
     "overview_table",
     "validation_table",
@@ -22,66 +34,64 @@ __all__ = [
     "yield_table",
 ]
 
-Document = Mapping[str, Any]
-Column = Callable[[Document], Cell]
+Column = Callable[[SelectionDocument], Cell]
 
 _APPROXIMATE = "*"
 _APPROXIMATE_NOTE = f"{_APPROXIMATE} Few background events: z and p₀ are approximate, p₀ averaged is conservative."
 _BLINDED_NOTE = "Blinded: nothing that is observed inside the window is shown."
 
 
-def is_approximate(selection: Document) -> bool:
-    """Whether the background is too small for the formulae of z and p0."""
-    return selection["z"] is not None and not (selection.get("calibrated", True) and selection["asymptotics_trusted"])
+def overview_table(results: Results) -> Table:
+    """Tabulate all windows (rows) and selections: significance and counts, or the background where there is no count.
 
-
-def overview_table(results: Document) -> Table:
-    """Tabulate all windows (rows) and selections: significance and counts, or the background alone while blinded."""
-    windows, blinded = results["windows"], results["blinded"]
-    names = list(dict.fromkeys(one["name"] for window in windows for one in window["selections"]))
-    judged = any("validation" in window for window in windows)
+    Parameters
+    ----------
+    results : Results
+    """
+    windows = results.windows
+    names = list(dict.fromkeys(selection.name for selection in results.selections))
+    judged = any(window.validation is not None for window in windows)
     columns = ("Window [GeV]", *map(selection_text, names), *(("Validation",) if judged else ()))
-    rows = [_overview_row(window, names, blinded=blinded, judged=judged) for window in windows]
-    notes = [_BLINDED_NOTE.replace("window", "windows")] if blinded else []
-    if any(is_approximate(one) for window in windows for one in window["selections"]):
+    rows = [_overview_row(window, names, judged=judged) for window in windows]
+    notes = [_BLINDED_NOTE.replace("window", "windows")] if results.blinded else []
+    if any(selection.is_approximate for selection in results.selections):
         notes.append(_APPROXIMATE_NOTE)
-    caption = "Expected background [events]" if blinded else "Local significance z; below it observed / expected events"
+    observed = "Local significance z; below it observed / expected events"
+    caption = "Expected background [events]" if results.blinded else observed
     return Table(caption, columns, tuple(rows), tuple(notes), frozenset({len(names) + 1}))
 
 
-def _overview_row(window: Document, names: Sequence[str], *, blinded: bool, judged: bool) -> tuple[Cell, ...]:
-    found = {one["name"]: one for one in window["selections"]}
-    cells = [_overview_cell(found.get(name), blinded=blinded) for name in names]
-    verdict = (window.get("validation") or {}).get("verdict")
-    return (Cell(interval(window["signal"])), *cells, *((Cell(verdict or NOTHING),) if judged else ()))
+def _overview_row(window: WindowDocument, names: Sequence[str], *, judged: bool) -> tuple[Cell, ...]:
+    by_name = {selection.name: selection for selection in window.selections}
+    cells = [_overview_cell(by_name.get(name)) for name in names]
+    verdict = NOTHING if window.validation is None else window.validation.verdict
+    return (Cell(interval(window.signal)), *cells, *((Cell(verdict),) if judged else ()))
 
 
-def _overview_cell(selection: Document | None, *, blinded: bool) -> Cell:
-    if selection is None or selection["background"] is None:
+def _overview_cell(selection: SelectionDocument | None) -> Cell:
+    if selection is None or selection.background is None:
         return Cell("failed", strong=True)
-    background = with_error(selection["background"], total_error(selection))
-    if blinded or selection["n_obs"] is None:
-        return Cell(background, selection["background"])
-    counts = f"{count(selection['n_obs'])} / {background}"
-    return _significance(selection, note=counts)
+    background = with_error(selection.background, selection.total_error)
+    if selection.n_obs is None:
+        return Cell(background, selection.background)
+    return _significance(selection, note=f"{count(selection.n_obs)} / {background}")
 
 
-def _significance(selection: Document, note: str = "") -> Cell:
-    z = selection["z"]
-    mark = _APPROXIMATE if is_approximate(selection) else ""
+def _significance(selection: SelectionDocument, note: str = "") -> Cell:
+    z = selection.z
+    mark = _APPROXIMATE if selection.is_approximate else ""
     return Cell(f"{z_value(z)}{mark}", z, note, strong=z is not None and z >= SIGNIFICANT)
 
 
-def window_table(window: Document, *, blinded: bool) -> Table:
-    """Tabulate everything that is known of the selections of one window, without columns that would be empty."""
-    columns = _window_columns(blinded=blinded)
-    rows = [[make(selection) for make in columns.values()] for selection in window["selections"]]
-    kept = [i for i in range(len(columns)) if i == 0 or any(row[i].text != NOTHING for row in rows)]
-    names = tuple(columns)
-    notes = [_BLINDED_NOTE] if blinded else []
-    if any(is_approximate(one) for one in window["selections"]):
+def window_table(results: Results, window: WindowDocument) -> Table:
+    """Tabulate the numbers of all selections of one window, without columns that would be empty."""
+    rows = [[make(selection) for make in _WINDOW_COLUMNS.values()] for selection in window.selections]
+    names = tuple(_WINDOW_COLUMNS)
+    kept = [i for i in range(len(names)) if i == 0 or any(row[i].text != NOTHING for row in rows)]
+    notes = [_BLINDED_NOTE] if results.blinded else []
+    if any(selection.is_approximate for selection in window.selections):
         notes.append(_APPROXIMATE_NOTE)
-    notes += [f"{selection_text(one['name'])}: {one['reason']}" for one in window["selections"] if one.get("reason")]
+    notes += [f"{selection_text(one.name)}: {one.reason}" for one in window.selections if one.reason]
     return Table(
         f"Selections in {window_text(window)}",
         tuple(names[i] for i in kept),
@@ -91,82 +101,73 @@ def window_table(window: Document, *, blinded: bool) -> Table:
     )
 
 
-def _window_columns(*, blinded: bool) -> dict[str, Column]:
-    shown: dict[str, Column] = {
-        "Selection": lambda one: Cell(selection_text(one["name"])),
-        "Kept": lambda one: Cell(percent(one["efficiency_achieved"]), one["efficiency_achieved"]),
-        "Background [events]": lambda one: Cell(with_error(one["background"], total_error(one)), one["background"]),
-        "Expected limit [events]": lambda one: _expected(one["limit"]),
-        "Fit function": lambda one: Cell(NOTHING if one["fit"] is None else one["fit"]["function"]),
-        "Fit χ²/ndof": lambda one: _goodness(one["fit"]),
-        "Fit p": lambda one: _maybe((one["fit"] or {}).get("p_value"), p_value),
-    }
-    if blinded:
-        return shown
-    observed: dict[str, Column] = {
-        "Selection": shown.pop("Selection"),
-        "Kept": shown.pop("Kept"),
-        "Observed [events]": lambda one: _maybe(one["n_obs"], count),
-        "Background [events]": shown.pop("Background [events]"),
-        "Local z": _significance,
-        "Local p₀": lambda one: _maybe(one["p0"], p_value),
-        "p₀ averaged": lambda one: _maybe(one.get("p0_averaged"), p_value),
-        "z of trainings": lambda one: _spread((one.get("seeds") or {}).get("z")),
-        "S/√B (truth)": lambda one: _maybe(one["s_over_sqrt_b"], number),
-        "Observed limit [events]": lambda one: _maybe((one["limit"] or {}).get("observed_events"), number),
-    }
-    return {**observed, **shown}
-
-
 def _maybe(value: float | None, write: Callable[[float | None], str]) -> Cell:
     return Cell(write(value), value)
 
 
-def _expected(limit: Document | None) -> Cell:
+def _expected(limit: LimitResult | None) -> Cell:
     if limit is None:
         return Cell(NOTHING)
-    low, median, high = limit["expected_events"][1:4]
+    low, median, high = limit.expected_events[1:4]
     return Cell(number(median), median, f"{number(low)} to {number(high)}")
 
 
-def _goodness(fit: Document | None) -> Cell:
-    return Cell(NOTHING) if fit is None else Cell(f"{fit['chi2']:.1f}/{fit['ndof']}", fit["chi2"])
+def _goodness(fit: FitDocument | None) -> Cell:
+    return Cell(NOTHING) if fit is None else Cell(f"{fit.chi2:.1f}/{fit.ndof}", fit.chi2)
 
 
-def _spread(spread: Document | None) -> Cell:
+def _spread(spread: SeedSpread | None) -> Cell:
     if spread is None:
         return Cell(NOTHING)
-    return Cell(z_value(spread["median"]), spread["median"], f"{z_value(spread['low'])} to {z_value(spread['high'])}")
+    return Cell(z_value(spread.median), spread.median, f"{z_value(spread.low)} to {z_value(spread.high)}")
 
 
-def validation_table(found: Document) -> Table:
-    """Tabulate what signal-free samples say of the selections of one window, averaged over the sources."""
+_WINDOW_COLUMNS: Mapping[str, Column] = {
+    "Selection": lambda one: Cell(selection_text(one.name)),
+    "Kept": lambda one: Cell(percent(one.efficiency_achieved), one.efficiency_achieved),
+    "Observed [events]": lambda one: _maybe(one.n_obs, count),
+    "Background [events]": lambda one: Cell(with_error(one.background, one.total_error), one.background),
+    "Local z": _significance,
+    "Local p₀": lambda one: _maybe(one.p0, p_value),
+    "p₀ averaged": lambda one: _maybe(one.p0_averaged, p_value),
+    "z of trainings": lambda one: _spread(one.seeds.get("z")),
+    "S/√B (truth)": lambda one: _maybe(one.s_over_sqrt_b, number),
+    "Observed limit [events]": lambda one: _maybe(None if one.limit is None else one.limit.observed_events, number),
+    "Expected limit [events]": lambda one: _expected(one.limit),
+    "Fit function": lambda one: Cell(NOTHING if one.fit is None else one.fit.function),
+    "Fit χ²/ndof": lambda one: _goodness(one.fit),
+    "Fit p": lambda one: _maybe(None if one.fit is None else one.fit.p_value, p_value),
+}
+
+
+def validation_table(validation: WindowValidation) -> Table:
+    """Tabulate the shifts of the selections of one window without signal, averaged over the sources."""
     rows = [
         (
-            Cell(selection_text(one["name"])),
-            Cell(with_error(100 * one["delta"], 100 * one["delta_error"]), one["delta"]),
-            Cell(with_error(one["shift"], one["shift_error"]), one["shift"]),
-            Cell(count(one["n_sources"]), one["n_sources"]),
+            Cell(selection_text(shift.name)),
+            Cell(with_error(100 * shift.delta, 100 * shift.delta_error), shift.delta),
+            Cell(with_error(shift.shift, shift.shift_error), shift.shift),
+            Cell(count(shift.n_sources), shift.n_sources),
         )
-        for one in found["combined"]
+        for shift in validation.combined
     ]
     columns = ("Selection", "(n − b) / b without signal [%]", "Shift of z at the size of the search", "Sources")
     return Table("Validation with signal-free samples", columns, tuple(rows))
 
 
-def yield_table(signals: Sequence[Document], window: Document) -> Table | None:
-    """Tabulate what the selections of one window keep of the signal samples; None where there are none."""
+def yield_table(signals: Sequence[SignalResult], window: WindowDocument) -> Table | None:
+    """Tabulate yields of the signal samples in the selections of one window; None where there are none."""
     rows = [
         (
-            Cell(signal["dataset"]),
-            Cell(selection_text(one["selection"])),
-            Cell(with_error(one["events"], one["events_error"]), one["events"]),
-            _maybe(one["acceptance_efficiency"], percent),
-            _maybe(one.get("absorbed_fraction"), percent),
+            Cell(signal.dataset),
+            Cell(selection_text(found.selection)),
+            Cell(with_error(found.events, found.events_error), found.events),
+            _maybe(found.acceptance_efficiency, percent),
+            _maybe(found.absorbed_fraction, percent),
         )
         for signal in signals
-        for one in signal["yields"]
-        if list(one["window"]) == list(window["signal"])
+        for found in signal.yields
+        if found.window == window.signal
     ]
     if not rows:
         return None
@@ -174,66 +175,67 @@ def yield_table(signals: Sequence[Document], window: Document) -> Table | None:
     return Table(f"Signal samples in {window_text(window)}", columns, tuple(rows), (), frozenset({1}))
 
 
-def datasets_table(process: Document) -> Table:
-    """Tabulate what the datasets are."""
+def datasets_table(process: ProcessFile) -> Table:
+    """Tabulate kind, masses, events and normalisation of the datasets."""
     columns = ("Dataset", "Kind", "Masses [GeV]", "Events", "σ [pb]", "L [fb⁻¹]", "Normalised by")
-    rows = [_dataset_row(name, record) for name, record in process["datasets"].items()]
+    rows = [_dataset_row(name, record) for name, record in process.datasets.items()]
     return Table("Datasets", columns, tuple(rows), (), frozenset({1, 2, 6}))
 
 
-def _dataset_row(name: str, record: Document) -> tuple[Cell, ...]:
-    described = record["dataset"]
+def _dataset_row(name: str, record: ProcessedDataset) -> tuple[Cell, ...]:
+    described = record.dataset
     masses = ", ".join(f"{particle} {mass:g}" for particle, mass in dict(described.get("masses") or {}).items())
     return (
         Cell(name),
         Cell(described["kind"]),
         Cell(masses or NOTHING),
-        Cell(count(record["n_entries"]), record["n_entries"]),
+        Cell(count(record.n_entries), record.n_entries),
         _maybe(described.get("xsec_pb"), setting),
         _maybe(described.get("lumi_ifb"), setting),
-        Cell(str(record.get("normalisation") or NOTHING)),
+        Cell(record.normalisation or NOTHING),
     )
 
 
-def cutflow_table(cutflow: Mapping[str, Document]) -> Table:
+def cutflow_table(cutflow: Cutflow) -> Table:
     """Tabulate events, with the part of those before the cut below."""
     cells = {name: _left(cuts) for name, cuts in cutflow.items()}
     return _cut_table("Events left after each cut; below them the part of those before it", cells)
 
 
-def n_minus_one_table(cutflow: Mapping[str, Document], n_minus_one: Mapping[str, Document]) -> Table:
+def n_minus_one_table(cutflow: Cutflow, n_minus_one: Cutflow) -> Table:
     """Tabulate events that pass all other cuts, with the part of them that passes this one below."""
     cells = {name: _alone(cutflow[name], cuts) for name, cuts in n_minus_one.items()}
     return _cut_table("Events that pass all other cuts; below them the part that passes this one too", cells)
 
 
 def _cut_table(caption: str, cells: Mapping[str, Mapping[str, Cell]]) -> Table:
-    rows = [(Cell(cut), *(found.get(cut, Cell(NOTHING)) for found in cells.values())) for cut in cut_order(cells)]
+    rows = [(Cell(cut), *(column.get(cut, Cell(NOTHING)) for column in cells.values())) for cut in cut_order(cells)]
     return Table(caption, ("Cut", *cells), tuple(rows), _weights_note(cells))
 
 
 def _weights_note(cells: Mapping[str, Mapping[str, Cell]]) -> tuple[str, ...]:
-    weighted = any("Σw" in cell.note for found in cells.values() for cell in found.values())
+    weighted = any("Σw" in cell.note for column in cells.values() for cell in column.values())
     return ("Σw: sum of weights, where it is not the number of events.",) if weighted else ()
 
 
-def _left(cuts: Document) -> dict[str, Cell]:
-    cells, before = {}, None
-    for cut, left in cuts.items():
-        cells[cut] = _counted(left, None if before is None else _part(left, before))
+def _left(cuts: Mapping[str, Cut]) -> dict[str, Cell]:
+    cells: dict[str, Cell] = {}
+    before: Cut | None = None
+    for name, left in cuts.items():
+        cells[name] = _counted(left, None if before is None else _part(left, before))
         before = left
     return cells
 
 
-def _alone(cutflow: Document, cuts: Document) -> dict[str, Cell]:
-    return {cut: _counted(left, _part(cutflow[list(cuts)[-1]], left)) for cut, left in cuts.items()}
+def _alone(cutflow: Mapping[str, Cut], cuts: Mapping[str, Cut]) -> dict[str, Cell]:
+    return {name: _counted(left, _part(cutflow[list(cuts)[-1]], left)) for name, left in cuts.items()}
 
 
-def _part(left: Document, before: Document) -> float | None:
-    return left["weight"] / before["weight"] if before["weight"] else None
+def _part(left: Cut, before: Cut) -> float | None:
+    return left.weight / before.weight if before.weight else None
 
 
-def _counted(left: Document, part: float | None) -> Cell:
-    weight = "" if left["weight"] == left["events"] else f"Σw {number(left['weight'], 5)}"
+def _counted(left: Cut, part: float | None) -> Cell:
+    weight = "" if left.weight == left.events else f"Σw {number(left.weight, 5)}"
     notes = [text for text in (weight, "" if part is None else f"{100 * part:.1f} %") if text]
-    return Cell(count(left["events"]), left["events"], ", ".join(notes))
+    return Cell(count(left.events), left.events, ", ".join(notes))

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from analysis.config import SearchConfig
+from analysis.diagnostics.sections import DiagnosedWindow, PerformanceSection
 from analysis.errors import ConfigError
-from analysis.regions import MassWindow
+from analysis.limits.values import FailedLimit, InjectionLimit
+from analysis.results.values import Results
 from analysis.search.values import SelectionResult, WindowResult
 
 __all__ = ["ComparedSearch", "Varied", "distinct_labels", "require_common_windows", "varied_setting"]
@@ -20,60 +22,52 @@ _OTHER_SECTIONS = ("plots", "plugins")
 
 @dataclass(frozen=True)
 class ComparedSearch:
-    """One of several searches.
+    """One of several searches. What is blinded in it is absent.
 
     Attributes
     ----------
     label : str
     windows : tuple of WindowResult
-    limits : tuple of dict
-        "limits" of `results.json`.
+    limits : tuple of InjectionLimit or FailedLimit
     settings : dict of str to Any
         Values of the configuration by their full names, such as "learning.method".
-    blinded : bool
-    performance : dict of str to dict
-        Section "performance" of `diagnostics.json`, by name of the window; empty where the truth is not known.
+    performance : dict of str to PerformanceSection
+        By name of the window; empty where the truth is not known.
     """
 
     label: str
     windows: tuple[WindowResult, ...]
-    limits: tuple[dict[str, Any], ...]
+    limits: tuple[InjectionLimit | FailedLimit, ...]
     settings: dict[str, Any]
-    blinded: bool
-    performance: dict[str, dict[str, Any]] = field(default_factory=dict)
+    performance: dict[str, PerformanceSection] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
         label: str,
-        results: Mapping[str, Any],
+        results: Results,
         windows: Sequence[WindowResult],
         config: SearchConfig,
-        *,
-        diagnostics: Sequence[Mapping[str, Any]] = (),
+        diagnostics: Sequence[DiagnosedWindow] = (),
     ) -> Self:
-        """Build one from `results.json`, the windows it was assembled from, their configuration and diagnostics."""
+        """Build one from results, the windows they were assembled from, their configuration and diagnostics."""
         settings = _flat(config.model_dump(mode="json", exclude=set(_OTHER_SECTIONS)))
         performance = {
-            MassWindow.from_json(one["window"]).name: one["performance"]
-            for one in diagnostics
-            if one.get("performance")
+            diagnosed.window.name: diagnosed.performance
+            for diagnosed in diagnostics
+            if diagnosed.performance is not None
         }
-        limits = tuple(results.get("limits", ()))
-        return cls(label, tuple(windows), limits, settings, results["blinded"], performance)
+        return cls(label, tuple(windows), results.limits, settings, performance)
+
+    @property
+    def has_significances(self) -> bool:
+        """Whether a selection was tested for an excess; none is while blinded."""
+        return any(one.discovery is not None for result in self.windows for one in result.selections)
 
     def find(self, window: str, selection: str) -> SelectionResult | None:
         """Return a selection of a window by their names; None where there is none."""
-        return next(
-            (
-                one
-                for result in self.windows
-                if result.window.name == window
-                for one in result.selections
-                if one.name == selection
-            ),
-            None,
-        )
+        found = (one for result in self.windows if result.window.name == window for one in result.selections)
+        return next((one for one in found if one.name == selection), None)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ from typing import Any
 
 from analysis.config import SearchConfig
 from analysis.events.schema import MISSING_TRIGGER
+from analysis.results.values import ProcessedDataset
 
 __all__ = ["blinding_note", "selection_notes"]
 
 
 def selection_notes(
-    selection: Mapping[str, Any], kinds: Mapping[str, str], records: Mapping[str, Mapping[str, Any]]
+    selection: Mapping[str, Any], kinds: Mapping[str, str], records: Mapping[str, ProcessedDataset]
 ) -> list[str]:
-    """Say what the selection did not do, though it could be expected to.
+    """Name cuts that the selection did not make, though readers could expect them.
 
     Parameters
     ----------
@@ -22,8 +23,7 @@ def selection_notes(
         `SelectionConfig`, dumped.
     kinds : mapping of str to str
         Kind of each dataset.
-    records : mapping of str to mapping
-        What processing recorded of each dataset: "n_entries" and "sanity" are looked at.
+    records : mapping of str to ProcessedDataset
 
     Returns
     -------
@@ -32,9 +32,9 @@ def selection_notes(
     """
     notes = []
     for name, record in records.items():
-        for key, events in record["sanity"].items():
+        for key, events in record.sanity.items():
             if key.startswith(MISSING_TRIGGER) and events:
-                where = f"{events} of {record['n_entries']} events"
+                where = f"{events} of {record.n_entries} events"
                 trigger = key.removeprefix(MISSING_TRIGGER)
                 notes.append(f"{name}: {trigger} is not in the files of {where} and counts as not fired there.")
     if data := ", ".join(name for name, kind in kinds.items() if kind == "data"):
@@ -46,7 +46,7 @@ def selection_notes(
 
 
 def blinding_note(config: SearchConfig) -> str | None:
-    """Say what a blinded search tells nevertheless of the counts inside the windows; None where it is nothing.
+    """Warn of thresholds that reveal something of the counts inside the windows of a blinded search.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def blinding_note(config: SearchConfig) -> str | None:
     Returns
     -------
     str or None
-        Plain text.
+        Plain text; None where nothing is revealed.
     """
     if config.learning.threshold_reference != "spectrum":
         return None

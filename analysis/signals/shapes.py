@@ -1,4 +1,4 @@
-"""What of the signals is shown: samples whose mass fits a window, how strong, and where they are limited best."""
+"""Signals that are shown: samples whose mass fits a window, how strong, and where they are limited best."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.histograms.spectra import selection_counts
 from analysis.regions import MassWindow
+from analysis.signals.values import SignalResult, SignalSelection
 
 __all__ = ["SignalShape", "SignalSpectra", "most_sensitive", "signal_shapes", "true_counts"]
 
@@ -35,7 +36,7 @@ class SignalShape:
     scale : float
         Strength in units of the sample's normalisation.
     origin : str
-        What the scale is: "observed limit", "expected limit" or "its cross-section".
+        Of the scale: "observed limit", "expected limit" or "its cross-section".
     """
 
     dataset: str
@@ -47,77 +48,72 @@ class SignalShape:
 def signal_shapes(
     window: MassWindow,
     selection: str,
-    signals: Sequence[Mapping[str, Any]],
+    signals: Sequence[SignalResult],
     spectra: SignalSpectra,
-    *,
-    blinded: bool = False,
 ) -> tuple[SignalShape, ...]:
     """Return the signal samples that a spectrum is shown with: at most two, those in the middle of the window first.
 
-    Each is scaled to its observed limit with these classifiers, in this selection; while blinded to the median expected
-    one, and without a limit to the cross-section of the sample.
+    Each is scaled to its observed limit with these classifiers, in this selection; without one, as while
+    blinded, to the median expected one, and without a limit to the cross-section of the sample.
 
     Parameters
     ----------
     window : MassWindow
     selection : str
-    signals : sequence of mapping
-        "signals" of `results.json`.
+    signals : sequence of SignalResult
     spectra : mapping of dataset to window name to hist.Hist
-    blinded : bool
 
     Returns
     -------
     tuple of SignalShape
-        Without samples whose mass (that of particle A, or else the fullest bin of all their events) lies outside the
+        Without samples whose mass (of particle A, or else the fullest bin of all their events) lies outside the
         window, and without those that have neither a limit nor a cross-section, or no events in the selection.
     """
     found = []
     for signal in signals:
-        spectrum = spectra.get(signal["dataset"], {}).get(window.name)
-        strength = _strength(signal, selection, blinded=blinded)
+        spectrum = spectra.get(signal.dataset, {}).get(window.name)
+        strength = _strength(signal, selection)
         if spectrum is None or strength is None or selection not in spectrum.axes["selection"]:
             continue
         mass, counts = _mass(signal, spectrum), selection_counts(spectrum, selection)
         if window.signal[0] <= mass < window.signal[1] and counts.sum() > 0:
-            shape = SignalShape(signal["dataset"], strength[0] * counts, *strength)
+            shape = SignalShape(signal.dataset, strength[0] * counts, *strength)
             found.append((abs(mass - sum(window.signal) / 2), shape))
-    return tuple(shape for _, shape in sorted(found, key=lambda one: one[0])[:_MOST])
+    return tuple(shape for _, shape in sorted(found, key=lambda place: place[0])[:_MOST])
 
 
-def most_sensitive(signal: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the selection with the lowest expected limit on a signal; None where none has one.
-
-    Parameters
-    ----------
-    signal : mapping
-        Item of "signals" of `results.json`.
-    """
-    limited = [one for one in signal["selections"] if one["limit"] is not None]
-    known = [one for one in limited if one["limit"]["expected_strength"][2] is not None]
-    return min(known, key=lambda one: float(one["limit"]["expected_strength"][2]), default=None)
+def most_sensitive(signal: SignalResult) -> SignalSelection | None:
+    """Return the selection with the lowest expected limit on a signal; None where none has one."""
+    limited = [(limit, selection) for selection in signal.selections if (limit := _expected(selection)) is not None]
+    return min(limited, key=lambda pair: pair[0], default=(None, None))[1]
 
 
 def true_counts(truth: hist.Hist[Any] | None, selection: str) -> NDArray[np.float64] | None:
-    """Return the hidden signal (n_bins,) in a selection, from `WindowResult.truth`; None where there is none."""
+    """Return the hidden signal (n_bins,) in a selection, from `WindowResult.truth`; None without truth."""
     if truth is None or not (counts := selection_counts(truth, selection)).any():
         return None
     return counts
 
 
-def _strength(signal: Mapping[str, Any], selection: str, *, blinded: bool) -> tuple[float, str] | None:
-    for one in signal["selections"]:
-        if one["selection"] == selection and (limit := one["limit"]) is not None:
-            observed = limit["observed_strength"]
-            if observed is not None and not blinded:
-                return float(observed), "observed limit"
-            if limit["expected_strength"][2] is not None:
-                return float(limit["expected_strength"][2]), "expected limit"
-    return (1.0, "its cross-section") if signal["normalised"] else None
+def _strength(signal: SignalResult, name: str) -> tuple[float, str] | None:
+    for selection in signal.selections:
+        if selection.selection == name and selection.limit is not None:
+            if selection.limit.observed_strength is not None:
+                return selection.limit.observed_strength, "observed limit"
+            if (expected := _expected(selection)) is not None:
+                return expected, "expected limit"
+    return (1.0, "its cross-section") if signal.normalised else None
 
 
-def _mass(signal: Mapping[str, Any], spectrum: hist.Hist[Any]) -> float:
-    if _HEAVY in signal["masses"]:
-        return float(signal["masses"][_HEAVY])
+def _expected(selection: SignalSelection) -> float | None:
+    """Median expected limit, in units of the sample."""
+    if selection.limit is None or selection.limit.expected_strength is None:
+        return None
+    return selection.limit.expected_strength[2]
+
+
+def _mass(signal: SignalResult, spectrum: hist.Hist[Any]) -> float:
+    if _HEAVY in signal.masses:
+        return signal.masses[_HEAVY]
     axis = spectrum.axes["mjj"]
     return float(axis.centers[int(np.argmax(selection_counts(spectrum, spectrum.axes["selection"][0])))])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+
+from analysis.core.documents import from_json
+from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan, PlaneCounts, Sensitivity
 
 RULE, OTHER = "atlas-2025", "atlas-2020"
 
@@ -14,13 +15,11 @@ FACTORS = {"inclusive": 8.0, "fixed-efficiency": 0.6, OTHER: 1.25, RULE: 1.0}
 
 FB = 0.25
 
-Document = dict[str, Any]
-
 
 def signal(
     name: str, value: float, masses: dict[str, float] | None = None, *, observed: float | None = None, fb: bool = True
-) -> list[Document]:
-    """Items of "limits" by all rules; the expected limit by RULE is `value`, the observed one `observed` times that."""
+) -> list[InjectionLimit]:
+    """Limits by all rules; the expected limit by RULE is `value`, the observed one `observed` times that."""
     items = []
     for rule, factor in FACTORS.items():
         expected = (factor * value * BAND).tolist()
@@ -30,6 +29,8 @@ def signal(
                 "dataset": name,
                 "masses": masses or {},
                 "rule": rule,
+                "window": [3300.0, 3700.0],
+                "mask": [3200.0, 3800.0],
                 "method": "cwola",
                 "features": ["x"],
                 "selection": "eff_0.1",
@@ -37,28 +38,34 @@ def signal(
                 "level": 0.05,
                 "expected_selected": expected,
                 "observed_selected": seen,
+                "spread_selected": 0.0,
+                "fb_per_selected": FB if fb else None,
                 "expected_fb": [FB * one for one in expected] if fb else None,
                 "observed_fb": FB * seen if fb and seen is not None else None,
                 "reason": None,
             }
         )
-    return items
+    return from_json(list[InjectionLimit], items)
 
 
-def failed(name: str, masses: dict[str, float], rule: str | None = RULE) -> Document:
-    return {"dataset": name, "masses": masses, "rule": rule, "reason": "nothing passes"}
+def failed(name: str, masses: dict[str, float], rule: str | None = RULE) -> FailedLimit:
+    return FailedLimit(dataset=name, masses=masses, rule=rule, reason="nothing passes")
 
 
 def masses(a: float, b: float = 400.0, c: float = 200.0) -> dict[str, float]:
     return {"A": a, "B": b, "C": c}
 
 
-def scan_of(name: str = "s") -> Document:
+def scan_of(name: str = "s") -> InjectionScan:
     """Three strengths and two samplings; one selection failed at one strength."""
     common = {"method": "cwola", "features": ["x"]}
-    return {
+    document = {
         "dataset": name,
         "signal": [3300.0, 3700.0],
+        "lower": [3100.0, 3300.0],
+        "upper": [3700.0, 3900.0],
+        "mask": [3200.0, 3800.0],
+        "fit_range": [3000.0, 6500.0],
         "candidates": [
             {
                 **common,
@@ -84,21 +91,23 @@ def scan_of(name: str = "s") -> Document:
         ],
         "maps": [],
     }
+    return from_json(InjectionScan, document)
 
 
-def map_of(strength: float, *, blinded: bool = False) -> Document:
+def map_of(strength: float) -> PlaneCounts:
     inclusive = [[4.0, 0.0], [10.0, 2.0], [1.0, 5.0]]
     data = {"inclusive": inclusive, "eff_0.1": [[1.0, 0.0], [5.0, 0.0], [1.0, 4.0]], "eff_0.01": [[0.0] * 2] * 3}
     peak = {"inclusive": [[0.0, 0.0], [90.0, 3.0], [5.0, 2.0]], "eff_0.1": [[0.0] * 2, [45.0, 0.0], [0.0] * 2]}
     peak["eff_0.01"] = [[0.0] * 2, [9.0, 0.0], [0.0] * 2]
     edges = [[0.0, 100.0, 200.0, 300.0], [0.0, 100.0, 200.0]]
-    return {"strength": strength, "edges": edges, "data": {} if blinded else data, "signal": peak}
+    return from_json(PlaneCounts, {"strength": strength, "edges": edges, "data": data, "signal": peak})
 
 
-def sensitivity_of(name: str = "s") -> Document:
+def sensitivity_of(name: str = "s") -> Sensitivity:
     curve = {"method": "cwola", "features": ["x"], "selection": "eff_0.01", "efficiency": 0.01}
-    return {
+    document = {
         "dataset": name,
+        "masses": {},
         "window": [3300.0, 3700.0],
         "strength": 240.0,
         "curves": [
@@ -129,3 +138,4 @@ def sensitivity_of(name: str = "s") -> Document:
         ],
         "reason": None,
     }
+    return from_json(Sensitivity, document)

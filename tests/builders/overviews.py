@@ -1,16 +1,17 @@
-"""Evaluated windows with a hidden signal, impacts and validation verdicts."""
+"""Evaluated windows with a hidden signal, signal samples with limits and impacts, and validation verdicts."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.documents import from_json
 from analysis.learning import PassWeights
 from analysis.regions import MassWindow
 from analysis.search.evaluation import evaluate_window
 from analysis.search.values import SearchData, WindowResult
+from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
+from analysis.validation.values import WindowVerdict
 from tests.builders.toy_tables import FIT_RANGE, table_of, toy_config
 
 Array = NDArray[np.float64]
@@ -36,31 +37,74 @@ def evaluated(events: dict[str, Array], low: float, *, blinded: bool = False, re
     return evaluate_window(searched, window_at(low), EDGES, passes, (), toy_config(), limits=False)
 
 
-def impacts(n: int, *, observed: bool = True) -> dict[str, Any]:
+def impacts(n: int, *, observed: bool = True) -> SignalImpacts:
     rng = np.random.default_rng(5)
     parameters = [
         {"name": f"p_{i}", "pull": rng.normal(), "error": 0.9, "up": 0.1 * (i + 1), "down": -0.2 * (i + 1)}
         for i in range(n)
     ]
     expected = {"strength": 1.0, "strength_error": 0.4, "parameters": [one | {"pull": 0.0} for one in parameters]}
-    return {"expected": expected, "observed": {**expected, "parameters": parameters} if observed else None}
+    document = {"expected": expected, "observed": {**expected, "parameters": parameters} if observed else None}
+    return from_json(SignalImpacts, document)
 
 
-def verdict(window: str, z: Array, *, kind: str = "valid", z_error: float = 1.0) -> dict[str, Any]:
+def limited(
+    name: str, median: float | None, found: SignalImpacts | None = None, *, observed: float | None = None
+) -> SignalSelection:
+    """A selection with an expected limit in units of the sample."""
+    band = None if median is None else tuple(median * factor for factor in (0.5, 0.7, 1.0, 1.4, 2.0))
+    limit = SignalLimit(
+        rule="fixed-efficiency",
+        calculator="asymptotics",
+        observed_events=observed,
+        expected_events=(1.0,) * 5,
+        observed_strength=observed,
+        expected_strength=band,
+    )
+    return SignalSelection(
+        window=(3300.0, 3700.0),
+        selection=name,
+        events=1.0,
+        events_error=0.1,
+        acceptance_efficiency=None,
+        modifiers=(),
+        reason=None,
+        limit=None if median is None else limit,
+        impacts=found,
+    )
+
+
+def sample(name: str, mass: float | None, *selections: SignalSelection, normalised: bool = True) -> SignalResult:
+    return SignalResult(
+        dataset=name,
+        masses={} if mass is None else {"A": mass},
+        rule="fixed-efficiency",
+        normalised=normalised,
+        selections=selections,
+        yields=(),
+        reason=None,
+    )
+
+
+def verdict(window: str, z: Array, *, kind: str = "valid", z_error: float = 1.0) -> WindowVerdict:
     tests = [
         {"name": f"eff_{i}", "z": float(value), "z_error": z_error, "calibrated": True} for i, value in enumerate(z)
     ]
     few = {"name": "few", "z": 9.0, "z_error": 1.0, "calibrated": False}
     lost = {"name": "lost", "z": None, "z_error": None, "calibrated": True}
-    shifts = [{"name": f"eff_{i}", "shift": 0.1 * i, "shift_error": 0.5} for i in range(3)]
-    return {
+    mean = {"delta": 0.01, "delta_error": 0.02, "chi2": 0.0, "n_sources": 1}
+    shifts = [{**mean, "name": f"eff_{i}", "shift": 0.1 * i, "shift_error": 0.5} for i in range(3)]
+    shifts.append({**mean, "name": "lost", "shift": None, "shift_error": None})
+    document = {
         "window": window,
         "verdict": kind,
+        "reason": "",
         "flags": [],
-        "combined": [] if kind == "not testable" else [*shifts, {"name": "lost", "shift": None, "shift_error": None}],
+        "combined": [] if kind == "not testable" else shifts,
         "sources": [
-            {"source": "exact-null", "selections": [*tests, few, lost]},
-            {"source": "rapidity", "selections": []},
+            {"source": "exact-null", "verdict": kind, "selections": [*tests, few, lost]},
+            {"source": "rapidity", "verdict": "not testable", "selections": []},
         ],
         "max_shift": 0.5,
     }
+    return from_json(WindowVerdict, document)

@@ -9,8 +9,10 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
+from analysis.core.documents import from_json
 from analysis.core.plugins import load_plugins, unload_plugins
 from analysis.limits import RULES
+from analysis.limits.values import LimitsFile
 from analysis.plots.signals.strengths import draw_strength_limits
 from tests.builders.pages import printed_files
 from tests.builders.toy_search import Cwola, ToySearch
@@ -52,7 +54,8 @@ def test_a_rule_of_a_plugin_is_shown_everywhere(limits: ToySearch, cwola: Cwola,
     unload_plugins()
     assert "weakest" not in RULES
     load_plugins([str(plugin)])
-    drawn = draw_strength_limits(document["injections"][0], document["limits"], ax=(ax := Figure().subplots()))
+    read = from_json(LimitsFile, document)
+    drawn = draw_strength_limits(read.injections[0], read.limits, ax=(ax := Figure().subplots()))
     assert drawn.limits is not None
     assert drawn.limits["weakest"].get_marker() == "^"
     assert drawn.limits["weakest"].get_color() == "#7a21dd"

@@ -22,7 +22,9 @@ from analysis.errors import ConfigError
 from analysis.plots.compared.figures import draw_compared_limits, draw_compared_scan, draw_varied
 from analysis.plots.compared.spectra_overlaid import draw_spectra
 from analysis.results import ResultsFolder
+from analysis.results.blinding import blind_windows
 from analysis.results.comparison import ComparedSearch, Varied, distinct_labels, require_common_windows, varied_setting
+from tests.builders.compared import make_results
 from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch
 
 MEMBERS = (1, 3)
@@ -161,7 +163,7 @@ def test_the_setting_that_differs_is_found_and_drawn_in_order(searches: list[Com
 def test_a_setting_is_only_named_where_it_is_the_only_one() -> None:
     def of(label: str, **learning: object) -> ComparedSearch:
         config = SearchConfig(learning=learning, plots={"style": label})
-        return ComparedSearch.of(label, {"blinded": False}, [], config)
+        return ComparedSearch.of(label, make_results(), [], config)
 
     assert varied_setting([of("cms", n_members=2), of("atlas", n_members=4)]) == Varied("learning.n_members", (2, 4))
     assert varied_setting([of("cms"), of("atlas")]) is None
@@ -171,7 +173,7 @@ def test_a_setting_is_only_named_where_it_is_the_only_one() -> None:
 
 
 def test_spectra_are_densities_and_hidden_where_blinded(searches: list[ComparedSearch]) -> None:
-    pair = [searches[0], replace(searches[1], blinded=True)]
+    pair = [searches[0], replace(searches[1], windows=tuple(blind_windows(searches[1].windows)))]
     ax, ax_ratio = Figure().subplots(2, 1)
     drawn = draw_spectra(pair, WINDOWS[0], "eff_0.1", ax=ax, ax_ratio=ax_ratio)
     result = searches[0].windows[0]
@@ -181,7 +183,9 @@ def test_spectra_are_densities_and_hidden_where_blinded(searches: list[ComparedS
     np.testing.assert_allclose(shown, counts * 100 / np.diff(result.edges))
     hidden = np.isnan(heights(drawn.data[pair[1].label]))
     centres = (result.edges[1:] + result.edges[:-1]) / 2
-    np.testing.assert_array_equal(hidden, (centres > result.window.mask[0]) & (centres < result.window.mask[1]))
+    masks = [one.window.mask for one in searches[1].windows]
+    inside = np.any([(centres > low) & (centres < high) for low, high in masks], axis=0)
+    np.testing.assert_array_equal(hidden, inside)
     np.testing.assert_allclose(drawn.ratios[pair[0].label].get_ydata(), 1)
 
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 from rich import box
 from rich.table import Table
 
+from analysis.cli.tables.plain import plain, plain_number
 from analysis.limits import rule_text
+from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity
+from analysis.results.numbers import interval
 
 __all__ = ["limit_notes", "limit_table", "sensitivity_table"]
 
-_NOTHING = "-"
 
-
-def limit_table(limits: Sequence[Mapping[str, Any]]) -> Table:
+def limit_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table:
     """Tabulate the limits on every signal by every rule.
 
     Parameters
     ----------
-    limits : sequence of mapping
-        "limits" of `results.json`.
+    limits : sequence of InjectionLimit or FailedLimit
 
     Returns
     -------
@@ -33,29 +32,22 @@ def limit_table(limits: Sequence[Mapping[str, Any]]) -> Table:
     table = Table("Signal", "Rule", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for heading in ("Expected", "-1σ", "+1σ", "Observed", "Expected [fb]", "Observed [fb]"):
         table.add_column(heading, justify="right")
-    for one in limits:
-        if one["reason"] is None:
-            low, high = one["window"]
-            expected, fb = one["expected_selected"], one["expected_fb"]
-            numbers = (expected[2], expected[1], expected[3], one["observed_selected"])
-            in_fb = (None if fb is None else fb[2], one["observed_fb"])
-            table.add_row(
-                one["dataset"],
-                rule_text(one["rule"]),
-                f"{low:g}-{high:g}",
-                one["selection"],
-                *(_NOTHING if value is None else f"{value:.3g}" for value in (*numbers, *in_fb)),
-            )
+    for limit in limits:
+        if isinstance(limit, InjectionLimit):
+            _, low, expected, high, _ = limit.expected_selected
+            in_fb = None if limit.expected_fb is None else limit.expected_fb[2]
+            numbers = (expected, low, high, limit.observed_selected, in_fb, limit.observed_fb)
+            window = plain(interval(limit.window))
+            table.add_row(limit.dataset, rule_text(limit.rule), window, limit.selection, *map(plain_number, numbers))
     return table
 
 
-def sensitivity_table(found: Sequence[Mapping[str, Any]]) -> Table:
+def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table:
     """Tabulate the significance of hidden signals.
 
     Parameters
     ----------
-    found : sequence of mapping
-        "sensitivity" of `results.json`.
+    found : sequence of Sensitivity or FailedSensitivity
 
     Returns
     -------
@@ -66,27 +58,28 @@ def sensitivity_table(found: Sequence[Mapping[str, Any]]) -> Table:
     table = Table("Signal", "Events", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title="Hidden signals")
     for heading in ("z without", "z with", "Difference", "16 to 84 %"):
         table.add_column(heading, justify="right")
-    for one in found:
-        for curve in one["curves"]:
-            added = curve["z_added"]
-            table.add_row(
-                one["dataset"],
-                f"{one['strength']:.3g}",
-                curve["selection"],
-                _median(curve["z_without_signal"]),
-                _median(curve["z_with_signal"]),
-                _NOTHING if added is None else f"{added[1]:.2f}",
-                _NOTHING if added is None else f"{added[0]:.2f} to {added[2]:.2f}",
-            )
+    for signal in found:
+        if isinstance(signal, Sensitivity):
+            for curve in signal.curves:
+                low, added, high = (plain_number(value, 2) for value in curve.z_added or (None, None, None))
+                table.add_row(
+                    signal.dataset,
+                    plain_number(signal.strength),
+                    curve.selection,
+                    _median(curve.z_without_signal),
+                    _median(curve.z_with_signal),
+                    added,
+                    low if curve.z_added is None else f"{low} to {high}",
+                )
     return table
 
 
-def limit_notes(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say which signals have no result and why."""
-    notes = [f"{one['dataset']}: {one['reason']}" for one in found if one["reason"] is not None]
+def limit_notes(found: Sequence[InjectionLimit | FailedLimit | Sensitivity | FailedSensitivity]) -> list[str]:
+    """Name the signals without a result, with the reasons."""
+    notes = [f"{one.dataset}: {one.reason}" for one in found if isinstance(one, FailedLimit | FailedSensitivity)]
     return list(dict.fromkeys(notes))
 
 
 def _median(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
-    return f"{median(known):.2f}" if known else _NOTHING
+    return plain_number(median(known) if known else None)

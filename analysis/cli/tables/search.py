@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import floor, log10
+from collections.abc import Mapping
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from analysis.cli.tables.plain import plain, plain_error, plain_number
 from analysis.results.documents import cut_order
-from analysis.search.seeds import n_seeds, seed_spread
-from analysis.search.values import SelectionResult, WindowResult
-from analysis.statistics import DiscoveryResult, GlobalResult
+from analysis.results.numbers import count, p_value, z_value
+from analysis.results.values import Cut, Cutflow, Results, SelectionDocument
+from analysis.results.verdict import SIGNIFICANT, search_verdict
+from analysis.results.words import Excess
+from analysis.search.seeds import SeedSpread
 
 __all__ = ["cutflow_table", "headline", "n_minus_one_table", "scan_table"]
 
-Cuts = Mapping[str, Mapping[str, float]]
-
-_HIGHLIGHT_Z = 3.0
 _NOTHING = "-"
 _CAPTION_WIDTH = 90
 _APPROXIMATE = "*"
 
 
-def cutflow_table(cutflow: Mapping[str, Cuts]) -> Table:
+def cutflow_table(cutflow: Cutflow) -> Table:
     """Tabulate how many events pass the cuts.
 
     Parameters
     ----------
-    cutflow : mapping of dataset to cut to {"events", "weight"}
+    cutflow : mapping of dataset to cut to Cut
         Events and sum of weights that are left after each cut, in order.
 
     Returns
@@ -43,12 +41,12 @@ def cutflow_table(cutflow: Mapping[str, Cuts]) -> Table:
     return _cut_table(title, {name: _cutflow_cells(cuts) for name, cuts in cutflow.items()})
 
 
-def n_minus_one_table(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Table:
+def n_minus_one_table(cutflow: Cutflow, n_minus_one: Cutflow) -> Table:
     """Tabulate how many events pass all cuts but one.
 
     Parameters
     ----------
-    cutflow, n_minus_one : mapping of dataset to cut to {"events", "weight"}
+    cutflow, n_minus_one : mapping of dataset to cut to Cut
         Events and sum of weights that are left after each cut, and that pass all the others.
 
     Returns
@@ -62,26 +60,24 @@ def n_minus_one_table(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cut
     return _cut_table(title, cells)
 
 
-def scan_table(results: Sequence[WindowResult], *, blinded: bool) -> Table:
+def scan_table(results: Results) -> Table:
     """Tabulate counts, background and significance of every window and selection.
 
     Parameters
     ----------
-    results : sequence of WindowResult
-    blinded : bool
-        Show the expected background only. Selections without a count are always shown so.
+    results : Results
 
     Returns
     -------
     rich.table.Table
-        One row per window (GeV), one column per selection: "n / b ± error" and the local z, set off above 3, with an
+        One row per window (GeV), one column per selection: "n / b ± error" and the local z, set off from 3 on, with an
         asterisk where the background is too small for asymptotic formulae; below it, where there are several trainings,
-        the median of z over them and the distances to the quantiles 0.84 and 0.16. Why something failed stands below
-        the table.
+        the median of z over them and the distances to the quantiles 0.84 and 0.16. Selections without a count show the
+        background alone. Reasons of failures stand below the table.
     """
-    failures = _notes(results, blinded=blinded)
+    failures = _notes(results)
     table = Table(
-        title=_title(results, blinded=blinded),
+        title=_title(results),
         box=box.SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
@@ -89,63 +85,51 @@ def scan_table(results: Sequence[WindowResult], *, blinded: bool) -> Table:
         caption=failures,
         caption_justify="left",
     )
-    names = list(dict.fromkeys(selection.name for result in results for selection in result.selections)) or ["result"]
+    names = list(dict.fromkeys(selection.name for selection in results.selections)) or ["result"]
     table.add_column("window", no_wrap=True)
     for name in names:
         table.add_column(Text(name), justify="right", overflow="fold")
-    for result in results:
-        found = {selection.name: selection for selection in result.selections}
-        table.add_row(result.window.name, *(_scan_cell(found.get(name), blinded=blinded) for name in names))
+    for window in results.windows:
+        by_name = {selection.name: selection for selection in window.selections}
+        table.add_row(window.name, *(_scan_cell(by_name.get(name)) for name in names))
     return table
 
 
-@dataclass(frozen=True)
-class _Excess:
-    """One look; the selection is that of the first training."""
-
-    discovery: DiscoveryResult
-    result: WindowResult
-    selection: SelectionResult
-    seed: int
-
-
-def headline(results: Sequence[WindowResult], global_result: GlobalResult | None) -> str:
-    """Say in a line or two what the search found.
+def headline(results: Results) -> str:
+    """Put the result of a search in a few lines.
 
     Parameters
     ----------
-    results : sequence of WindowResult
-        All windows.
-    global_result : GlobalResult or None
+    results : Results
 
     Returns
     -------
     str
-        The largest excess of all windows, selections and training seeds, where it is, its local z and the global
-        p-value. Plain text without markup.
+        The sentences of `search_verdict`, a line each; the trainings of the largest excess, where there are several;
+        and the number of windows that failed. Plain text without markup.
     """
-    found = [
-        _Excess(one.discovery, result, selection, seed)
-        for result in results
-        for selection in result.selections
-        for seed, one in enumerate((selection, *selection.seeds))
-        if one.discovery is not None
-    ]
-    incomplete = sum(result.status != "ok" for result in results)
-    lines = [f"{incomplete} of {len(results)} windows failed or are incomplete."] if incomplete else []
-    if not found:
-        blinded = any(selection.limit is not None for result in results for selection in result.selections)
-        nothing = "Blinded: no counts or p-values inside the windows." if blinded else "No window has a result."
-        return "\n".join([nothing, *lines])
-    largest = max(found, key=lambda excess: excess.discovery.z)
-    return "\n".join([*_excess_lines(largest), *_global_lines(results, global_result), *lines])
+    verdict = search_verdict(results)
+    trainings = [] if verdict.largest is None else _training_lines(verdict.largest)
+    failed = [] if verdict.failed is None else [f"{verdict.failed}."]
+    return plain("\n".join([verdict.headline, *verdict.sentences, *trainings, *failed]))
 
 
-def _title(results: Sequence[WindowResult], *, blinded: bool) -> str:
-    if blinded:
+def _training_lines(largest: Excess) -> list[str]:
+    """Numbers of the training with the largest excess, unless it is the first, and the spread over all of them."""
+    spread = largest.selection.seeds.get("z")
+    if spread is None:
+        return []
+    counts = f"n = {count(largest.n_obs)}, b = {plain_number(largest.background)}, local p₀ = {p_value(largest.p0)}"
+    training = f"Training seed {largest.seed}{f': {counts}' * bool(largest.seed)}"
+    band = f"{z_value(spread.median)} [{z_value(spread.low)}, {z_value(spread.high)}]"
+    return [f"{training}. There z is {band}, median [16 %, 84 %] over {len(spread.values)} trainings."]
+
+
+def _title(results: Results) -> str:
+    if results.blinded:
         return "Expected b (blinded) per window in GeV"
-    seeds = n_seeds(results)
-    below = "" if seeds == 1 else f", and z over {seeds} trainings: median +- to 84 and 16 %"
+    trainings = results.trials.get("seeds", 1)
+    below = "" if trainings == 1 else f", and z over {trainings} trainings: median +- to 84 and 16 %"
     return f"Observed n / expected b and local z per window in GeV{below}"
 
 
@@ -160,138 +144,76 @@ def _cut_table(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table:
     return table
 
 
-def _quantities(cuts: Cuts) -> list[str]:
-    weighted = any(left["weight"] != left["events"] for left in cuts.values())
-    return ["events", "weight"] if weighted else ["events"]
-
-
-def _cutflow_cells(cuts: Cuts) -> dict[str, str]:
+def _cutflow_cells(cuts: Mapping[str, Cut]) -> dict[str, str]:
     """Cells of one dataset by cut."""
-    keys = _quantities(cuts)
-    before: Mapping[str, float] | None = None
-    cells = {}
-    for cut, left in cuts.items():
-        cells[cut] = "\n".join(_share(left[key], None if before is None else before[key]) for key in keys)
+    before: Cut | None = None
+    cells, weighted = {}, _is_weighted(cuts)
+    for name, left in cuts.items():
+        cells[name] = _cut_cell(left, left, before, weighted=weighted)
         before = left
     return cells
 
 
-def _n_minus_one_cells(cutflow: Cuts, cuts: Cuts) -> dict[str, str]:
-    """Cells of one dataset by cut. The last cut leaves what passes all of them."""
-    keys, cells = _quantities(cuts), {}
-    for cut, left in cuts.items():
-        passed = cutflow[list(cuts)[-1]]
-        cells[cut] = "\n".join(f"{_number(left[key])} {_fraction(passed[key], left[key]):>6}" for key in keys)
-    return cells
+def _n_minus_one_cells(cutflow: Mapping[str, Cut], cuts: Mapping[str, Cut]) -> dict[str, str]:
+    """Cells of one dataset by cut. The last cut leaves the events that pass all of them."""
+    weighted = _is_weighted(cuts)
+    return {name: _cut_cell(left, cutflow[list(cuts)[-1]], left, weighted=weighted) for name, left in cuts.items()}
 
 
-def _number(value: float) -> str:
-    return f"{value:.0f}" if value == round(value) else f"{value:.5g}"
+def _is_weighted(cuts: Mapping[str, Cut]) -> bool:
+    return any(left.weight != left.events for left in cuts.values())
 
 
-def _fraction(part: float, whole: float | None) -> str:
-    return f"{part / whole:.1%}" if whole else _NOTHING
+def _cut_cell(shown: Cut, part: Cut, whole: Cut | None, *, weighted: bool) -> str:
+    """Events, with the share that `part` has in `whole`; the same of the weights below."""
+    lines = [_share(shown.events, part.events, None if whole is None else whole.events)]
+    if weighted:
+        lines.append(_share(shown.weight, part.weight, None if whole is None else whole.weight))
+    return "\n".join(lines)
 
 
-def _share(value: float, before: float | None) -> str:
-    return f"{_number(value)} {_fraction(value, before):>6}"
+def _share(shown: float, part: float, whole: float | None) -> str:
+    fraction = f"{part / whole:.1%}" if whole else _NOTHING
+    return f"{plain(count(shown))} {fraction:>6}"
 
 
-def _scan_cell(selection: SelectionResult | None, *, blinded: bool) -> Text:
+def _scan_cell(selection: SelectionDocument | None) -> Text:
     if selection is None or selection.background is None:
         return Text("failed", style="red")
-    if blinded or selection.n_obs is None:
-        return Text(_background(selection))
-    cell = Text(f"{_count(selection.n_obs)} / {_background(selection)}")
-    if selection.discovery is not None:
-        z = selection.discovery.z
-        mark = "" if selection.calibrated and selection.discovery.asymptotics_trusted else _APPROXIMATE
-        cell.append(f"\nz = {_z(z)}{mark}", style="bold red" if z > _HIGHLIGHT_Z else "")
-    if spread := seed_spread(selection, "z"):
-        known = sum(value is not None for value in spread.values)
-        of = "" if known == len(spread.values) else f" ({known} of {len(spread.values)})"
-        cell.append(f"\n{_z(spread.median)} +{_z(spread.high - spread.median)}-{_z(spread.median - spread.low)}{of}")
+    background = plain_error(selection.background, selection.total_error)
+    if selection.n_obs is None:
+        return Text(background)
+    cell = Text(f"{plain(count(selection.n_obs))} / {background}")
+    if selection.z is not None:
+        mark = _APPROXIMATE if selection.is_approximate else ""
+        cell.append(
+            f"\nz = {plain(z_value(selection.z))}{mark}", style="bold red" if selection.z >= SIGNIFICANT else ""
+        )
+    if spread := selection.seeds.get("z"):
+        cell.append(f"\n{_band(spread)}")
     return cell
 
 
-def _notes(results: Sequence[WindowResult], *, blinded: bool) -> Text | None:
+def _band(spread: SeedSpread) -> str:
+    known = sum(value is not None for value in spread.values)
+    of = "" if known == len(spread.values) else f" ({known} of {len(spread.values)})"
+    up, down = spread.high - spread.median, spread.median - spread.low
+    return plain(f"{z_value(spread.median)} +{z_value(up)}-{z_value(down)}{of}")
+
+
+def _notes(results: Results) -> Text | None:
     failures = _failures(results)
-    few = any(
-        not (selection.calibrated and selection.discovery.asymptotics_trusted)
-        for result in results
-        for selection in result.selections
-        if selection.discovery is not None and not blinded
-    )
-    if not few:
+    if not any(selection.is_approximate for selection in results.selections):
         return failures
     note = Text(f"{_APPROXIMATE} few background events, z is approximate: p0_averaged in results.json is conservative.")
     return note if failures is None else Text("\n").join([note, failures])
 
 
-def _failures(results: Sequence[WindowResult]) -> Text | None:
+def _failures(results: Results) -> Text | None:
     """Reasons of all failures, a line each."""
     lines = []
-    for result in results:
-        reasons = [result.reason, *(selection.reason for selection in result.selections)]
-        prefix = f"window {result.window.name} GeV"
+    for window in results.windows:
+        reasons = [window.reason, *(selection.reason for selection in window.selections)]
+        prefix = f"window {window.name} GeV"
         lines += [reason if prefix in reason else f"{prefix}: {reason}" for reason in reasons if reason]
     return Text("\n".join(lines), style="red") if lines else None
-
-
-def _excess_lines(largest: _Excess) -> list[str]:
-    discovery, first = largest.discovery, largest.selection
-    selection = (first, *first.seeds)[largest.seed]
-    seed = f", training seed {largest.seed}" if first.seeds else ""
-    kind = "Largest excess" if discovery.z > 0 else "No excess; the largest"
-    where = f"in {largest.result.window.name} GeV, {first.name}{seed}"
-    counts = f"n = {_count(selection.n_obs)}, b = {_background(selection)}"
-    lines = [f"{kind}: local z = {_z(discovery.z)} (p0 {_p_value(discovery.p0, '=')}) {where}: {counts}."]
-    if spread := seed_spread(first, "z"):
-        z = f"{_z(spread.median)} [{_z(spread.low)}, {_z(spread.high)}]"
-        lines.append(f"There z is {z}, median [16 %, 84 %] over {len(spread.values)} trainings; seed 0 is the result.")
-    return lines
-
-
-def _global_lines(results: Sequence[WindowResult], global_result: GlobalResult | None) -> list[str]:
-    if global_result is None or global_result.p0 is None:
-        return []
-    bound = "upper-bound" in global_result.method
-    at_most, at_least = ("<=", ">=") if bound else ("=", "=")
-    z = "" if global_result.z is None else f" (z {at_least} {global_result.z:.1f})"
-    names = {selection.name for result in results for selection in result.selections}
-    looks = _looks(len(results), len(names), n_seeds(results))
-    lines = [f"Global p0 {_p_value(global_result.p0, at_most)}{z}, {global_result.method_text} for {looks}."]
-    if global_result.effective_trials is not None:
-        lines[0] = f"{lines[0][:-1]}, worth {global_result.effective_trials:.0f} independent ones."
-    return lines
-
-
-def _looks(n_windows: int, n_selections: int, trainings: int) -> str:
-    if trainings == 1:
-        return f"{n_windows} windows x {n_selections} selections = {n_windows * n_selections} looks"
-    n_looks = n_windows * ((n_selections - 1) * trainings + 1)
-    selections = f"{n_selections - 1} selection{'s' * (n_selections != 2)}"
-    return f"{n_windows} windows x ({selections} x {trainings} seeds + inclusive) = {n_looks} looks"
-
-
-def _p_value(p_value: float, relation: str) -> str:
-    return f"{relation} {p_value:.2g}" if p_value > 0 else "< 1e-300"  # too small for a float
-
-
-def _z(z: float) -> str:
-    return f"{round(z, 1) + 0.0:.1f}"  # no "-0.0"
-
-
-def _count(count: float | None) -> str:
-    if count is None:
-        return _NOTHING
-    return f"{count:.0f}" if count == round(count) else f"{count:.1f}"
-
-
-def _background(selection: SelectionResult) -> str:
-    """Background with its error, both to the second digit of the error where that is behind the point."""
-    background, error = selection.background, selection.total_error
-    if background is None or error is None:
-        return _NOTHING
-    decimals = max(0, 1 - floor(log10(error))) if error > 0 else 1
-    return f"{background:.{decimals}f}±{error:.{decimals}f}"

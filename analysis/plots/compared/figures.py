@@ -89,10 +89,10 @@ def save_comparison(
 
 
 def _contents(searches: Sequence[ComparedSearch]) -> Iterator[Sketch]:
-    open_ones = [search for search in searches if not search.blinded]
+    tested = [search for search in searches if search.has_significances]
     for name in _shared_selections(searches):
-        if len(open_ones) > 1:
-            yield Sketch(f"scan_{name}", partial(_one_panel, draw_compared_scan, open_ones, name))
+        if len(tested) > 1:
+            yield Sketch(f"scan_{name}", partial(_one_panel, draw_compared_scan, tested, name))
         if _limited(searches, name):
             yield Sketch(f"limits_{name}", partial(_limits, searches, name))
     for rule in (one.name for one in limit_rules()):
@@ -106,11 +106,11 @@ def _contents(searches: Sequence[ComparedSearch]) -> Iterator[Sketch]:
                 yield Sketch(f"spectrum_{window}_{name}", partial(_spectra, drawn, window, name))
         if varied is not None:
             yield Sketch(f"setting_{window}", partial(_setting, searches, varied, window))
-        yield from _performance(open_ones, window)
+        yield from _performance(searches, window)
 
 
 def _performance(searches: Sequence[ComparedSearch], window: str) -> Iterator[Sketch]:
-    curves = [(plain(one.label), one.performance[window]) for one in searches if window in one.performance]
+    curves = [(plain(search.label), search.performance[window]) for search in searches if window in search.performance]
     if len(curves) > 1:
         yield Sketch(f"performance_{window}", partial(compare_performance, curves, f"{window.replace('-', '–')} GeV"))
 
@@ -142,7 +142,6 @@ def draw_compared_scan(searches: Sequence[ComparedSearch], selection: str, *, ax
     Parameters
     ----------
     searches : sequence of ComparedSearch
-        That are not blinded.
     selection : str
     ax : matplotlib.axes.Axes
 
@@ -249,7 +248,7 @@ def draw_varied(
     window : str
         Name of the window.
     ax, ax_limit : matplotlib.axes.Axes
-        They should share the x axis. Blinded searches have no significance.
+        They should share the x axis. Blinded searches have no significance to draw.
 
     Returns
     -------
@@ -285,7 +284,7 @@ def draw_varied(
 
 def _significance(search: ComparedSearch, window: str, selection: str) -> float:
     found = search.find(window, selection)
-    return np.nan if found is None or found.discovery is None or search.blinded else found.discovery.z
+    return np.nan if found is None or found.discovery is None else found.discovery.z
 
 
 def _expected_limit(search: ComparedSearch, window: str, selection: str) -> float:

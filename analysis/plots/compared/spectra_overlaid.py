@@ -35,7 +35,7 @@ class SpectraArtists:
     Attributes
     ----------
     data : dict of str to matplotlib.container.ErrorbarContainer
-        By search; the masked bins of blinded ones are NaN.
+        By search; NaN in hidden bins.
     fits : dict of str to matplotlib.lines.Line2D
         By search.
     ratios : dict of str to matplotlib.lines.Line2D
@@ -106,8 +106,7 @@ def _content(search: ComparedSearch, result: WindowResult, selection: str) -> _C
         msg = f"window {result.window.name} GeV, selection {selection}: {search.label} has no fit to draw."
         raise WindowError(msg)
     low, high = result.edges[:-1], result.edges[1:]
-    hidden = search.blinded or selected.n_obs is None
-    counts, errors = shown_counts(result, selection, hidden=hidden)
+    counts, errors = shown_counts(result, selection)
     per_unit = _UNIT / (high - low)
     expected, _ = selected.fit.expected(result.edges)
     return _Content(

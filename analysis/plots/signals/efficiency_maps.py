@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,12 +13,13 @@ from matplotlib.contour import QuadContourSet
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.learning import INCLUSIVE
+from analysis.limits.values import InjectionScan, PlaneCounts
 from analysis.plots.figure import Row
 from analysis.plots.style import PALETTE, mass_label
 from analysis.results.numbers import number, percent
 from analysis.results.words import selection_text
 
-__all__ = ["MapArtists", "draw_efficiency_map", "draw_plane", "efficiency_norm", "mapped_kind", "tightest"]
+__all__ = ["MapArtists", "draw_efficiency_map", "draw_plane", "efficiency_norm", "mapped_events", "tightest"]
 
 Array = NDArray[np.float64]
 
@@ -30,30 +30,29 @@ _HELD = (0.9, 0.5)
 
 @dataclass(frozen=True)
 class MapArtists:
-    """What `draw_efficiency_map` drew.
+    """Artists of `draw_efficiency_map`.
 
     Attributes
     ----------
     mesh : matplotlib.collections.QuadMesh
         Its array is (n_2, n_1), masked where there are no events.
     contours : matplotlib.contour.QuadContourSet or None
-        None where there is no signal.
+        None without signal.
     """
 
     mesh: QuadMesh
     contours: QuadContourSet | None
 
 
-def draw_efficiency_map(one: Mapping[str, Any], selection: str, *, ax: Axes, highest: float = 1.0) -> MapArtists:
-    """Draw the part of the events in the window that a selection keeps, against the two jet masses.
+def draw_efficiency_map(counts: PlaneCounts, selection: str, *, ax: Axes, highest: float = 1.0) -> MapArtists:
+    """Draw the fraction of the events in the window that a selection keeps, against the two jet masses.
 
-    The events are those of the data, or those of the signal while the search is blinded. The contours hold 50 and 90 %
-    of the signal in the window before the selection.
+    The events are those of the data, or those of the signal where there are no data, as while blinded. The contours
+    hold 50 and 90 % of the signal in the window before the selection.
 
     Parameters
     ----------
-    one : mapping
-        Item of "maps" of "injections" of `limits.json`.
+    counts : PlaneCounts
     selection : str
         Name of the selection.
     ax : matplotlib.axes.Axes
@@ -64,16 +63,16 @@ def draw_efficiency_map(one: Mapping[str, Any], selection: str, *, ax: Axes, hig
     -------
     MapArtists
     """
-    events = one[mapped_kind(one)]
+    events = mapped_events(counts)
     passed, inclusive = (np.array(events[name], np.float64) for name in (selection, INCLUSIVE))
     efficiency = np.divide(passed, inclusive, out=np.full(passed.shape, np.nan), where=inclusive > 0)
-    first, second = (np.array(edges) for edges in one["edges"])
+    first, second = (np.array(edges) for edges in counts.edges)
     mesh = draw_plane((first, second), efficiency, efficiency_norm(highest), ax=ax)
-    contours = _draw_signal(first, second, np.array(one["signal"].get(INCLUSIVE, np.zeros(passed.shape))), ax)
+    contours = _draw_signal(first, second, np.array(counts.signal.get(INCLUSIVE, np.zeros(passed.shape))), ax)
     if contours is not None:
         held = " and ".join(f"{100 * part:.0f}" for part in sorted(_HELD))
         ax.set_title(f"Contours: {held}% of the signal", loc="right", color=_SIGNAL)
-    ax.set_title("No injection" if not one["strength"] else f"{one['strength']:.3g} injected events", loc="left")
+    ax.set_title("No injection" if not counts.strength else f"{counts.strength:.3g} injected events", loc="left")
     return MapArtists(mesh, contours)
 
 
@@ -95,7 +94,7 @@ def draw_plane(
     Returns
     -------
     matplotlib.collections.QuadMesh
-        Its array is (n_2, n_1), masked where there is nothing.
+        Its array is (n_2, n_1), masked where values are NaN.
     """
     ax.set(xlabel=mass_label("j_1"), ylabel=mass_label("j_2"))
     return ax.pcolormesh(*edges, np.ma.masked_invalid(values.T), norm=norm, cmap=cmap)
@@ -106,18 +105,18 @@ def efficiency_norm(highest: float = 1.0) -> Normalize:
     return PowerNorm(0.5, 0.0, highest)
 
 
-def mapped_kind(one: Mapping[str, Any]) -> str:
-    """Return whose efficiency a map shows: that of "data", or of "signal" while the data are blinded."""
-    return "data" if one["data"] else "signal"
+def mapped_events(counts: PlaneCounts) -> Mapping[str, Sequence[Sequence[float]]]:
+    """Return the events whose efficiency a map shows, by selection: the data, or the signal without data."""
+    return counts.data or counts.signal
 
 
-def tightest(maps: list[Mapping[str, Any]], number: int) -> list[str]:
+def tightest(maps: Sequence[PlaneCounts], number: int) -> list[str]:
     """Return the names of so many selections, those that keep the fewest events without injection."""
     if not maps:
         return []
-    events = maps[0][mapped_kind(maps[0])]
+    events = mapped_events(maps[0])
     kept = {name: float(np.sum(values)) for name, values in events.items() if name != INCLUSIVE}
-    everywhere = [name for name in kept if all(name in one[mapped_kind(one)] for one in maps)]
+    everywhere = [name for name in kept if all(name in mapped_events(counts) for counts in maps)]
     return sorted(everywhere, key=lambda name: kept[name])[:number][::-1]
 
 
@@ -146,18 +145,18 @@ def _levels(density: Array) -> list[float]:
     return sorted({(float(ordered[place]) + low) / 2 for place, low in zip(places, below, strict=True)})
 
 
-def map_alt(scan: Mapping[str, Any], name: str) -> str:
+def map_alt(scan: InjectionScan, name: str) -> str:
     """Describe the efficiency maps of one selection."""
-    strengths = " and ".join(number(one["strength"]) for one in scan["maps"])
+    strengths = " and ".join(number(counts.strength) for counts in scan.maps)
     parts = []
-    for one in scan["maps"]:
-        selected, everything = (_total(one["signal"].get(of)) for of in (name, "inclusive"))
+    for counts in scan.maps:
+        selected, everything = (_total(counts.signal.get(of)) for of in (name, INCLUSIVE))
         if selected is not None and everything:
             parts.append(percent(selected / everything))
     kept = f" {' and '.join(parts)} of the signal in the window pass." if parts else ""
     return (
         f"Part of the events in the window that pass {selection_text(name)}, against the two jet masses, with "
-        f"{strengths} selected events of {scan['dataset']} injected.{kept}"
+        f"{strengths} selected events of {scan.dataset} injected.{kept}"
     )
 
 
@@ -165,16 +164,16 @@ def _total(grid: Sequence[Sequence[float]] | None) -> float | None:
     return None if grid is None else sum(map(sum, grid))
 
 
-def map_rows(scan: Mapping[str, Any], name: str) -> Iterator[Row]:
+def map_rows(scan: InjectionScan, name: str) -> Iterator[Row]:
     """Rows of the efficiency maps of one selection in the plane of the jet masses; data are empty while blinded."""
     yield (
         *("injected [selected events]", "m_1 low [GeV]", "m_1 high [GeV]", "m_2 low [GeV]", "m_2 high [GeV]"),
         *("selected signal [events]", "signal [events]", "selected data [events]", "data [events]"),
     )
-    for one in scan["maps"]:
-        first, second = one["edges"]
-        grids = [one[kind].get(of) for kind in ("signal", "data") for of in (name, "inclusive")]
+    for counts in scan.maps:
+        first, second = counts.edges
+        grids = [events.get(of) for events in (counts.signal, counts.data) for of in (name, INCLUSIVE)]
         for i in range(len(first) - 1):
             for j in range(len(second) - 1):
                 values = (None if grid is None else grid[i][j] for grid in grids)
-                yield one["strength"], *first[i : i + 2], *second[j : j + 2], *values
+                yield counts.strength, *first[i : i + 2], *second[j : j + 2], *values

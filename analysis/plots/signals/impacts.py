@@ -1,12 +1,12 @@
-"""Pulls of the nuisance parameters of a signal, and what each does to the fitted signal strength."""
+"""Pulls of the nuisance parameters of a signal, and their impacts on the fitted signal strength."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from textwrap import fill
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,11 +21,15 @@ from analysis.plots.style import PALETTE, format_with_error, plain, selection_la
 from analysis.results.numbers import interval, number, with_error
 from analysis.results.words import selection_text
 from analysis.signals.shapes import most_sensitive
+from analysis.signals.values import SignalImpacts, SignalResult, SignalSelection
+from analysis.statistics import Impact, Impacts
 
 __all__ = ["ImpactArtists", "draw_impacts", "impact_figures"]
 
 Array = NDArray[np.float64]
-Document = Mapping[str, Any]
+Side = Literal["up", "down"]
+
+_SIDES: tuple[Side, Side] = ("up", "down")
 
 _MOST = 20
 """Parameters that are drawn."""
@@ -47,7 +51,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class ImpactArtists:
-    """What `draw_impacts` drew.
+    """Artists of `draw_impacts`.
 
     Attributes
     ----------
@@ -56,7 +60,7 @@ class ImpactArtists:
     pulls : matplotlib.container.ErrorbarContainer
         Fitted values and widths.
     up, down : matplotlib.container.BarContainer
-        Impacts: observed, or expected where there is nothing observed.
+        Impacts: observed, or expected where the observed ones are absent.
     expected : tuple of matplotlib.container.BarContainer
         Outlines of the expected impacts up and down, beside observed ones.
     legend : matplotlib.legend.Legend
@@ -70,42 +74,36 @@ class ImpactArtists:
     legend: Legend
 
 
-def draw_impacts(
-    impacts: Mapping[str, Document | None], *, ax: Axes, ax_impact: Axes, blinded: bool = False
-) -> ImpactArtists:
+def draw_impacts(impacts: SignalImpacts, *, ax: Axes, ax_impact: Axes) -> ImpactArtists:
     """Draw pulls and impacts of the nuisance parameters, at most the twenty with the largest impact.
 
     Parameters
     ----------
-    impacts : mapping
-        "impacts" of a selection of a signal of `results.json`: "expected" at the median expected limit, and "observed",
-        which may be None.
+    impacts : SignalImpacts
+        Expected at the median expected limit. Without observed ones the pulls are zero.
     ax : matplotlib.axes.Axes
         Pulls in units of the width before the fit, which is shaded; bars are the widths after it.
     ax_impact : matplotlib.axes.Axes
         Shifts of the signal strength in units of the sample. They should share the y axis.
-    blinded : bool
-        Draw the expected impacts alone: then the pulls are zero.
 
     Returns
     -------
     ImpactArtists
     """
-    expected, observed = impacts["expected"], None if blinded else impacts["observed"]
-    shown = observed or expected or {"parameters": []}
-    parameters = sorted(shown["parameters"], key=_size, reverse=True)[:_MOST]
+    observed = impacts.observed is not None
+    parameters = sorted(_shown(impacts).parameters, key=lambda impact: impact.size, reverse=True)[:_MOST]
     rows = np.arange(len(parameters), dtype=float)
     pulls = _draw_pulls(parameters, rows, ax)
-    up, down = (_draw_bars(parameters, side, rows, ax_impact, observed is not None) for side in ("up", "down"))
-    other = {one["name"]: one for one in (expected or {"parameters": []})["parameters"]} if observed else {}
-    known = [(row, other[one["name"]]) for row, one in zip(rows, parameters, strict=True) if one["name"] in other]
+    up, down = (_draw_bars(parameters, side, rows, ax_impact, observed) for side in _SIDES)
+    other = {impact.name: impact for impact in impacts.expected.parameters} if observed else {}
+    known = [(row, other[impact.name]) for row, impact in zip(rows, parameters, strict=True) if impact.name in other]
     outlines = _draw_outlines(known, ax_impact) if known else ()
-    ax.set_yticks(rows, [_label(one["name"]) for one in parameters])
+    ax.set_yticks(rows, [_label(impact.name) for impact in parameters])
     ax.set_ylim(len(rows) - 0.5, -0.5 - _HEADROOM)
     for axes in (ax, ax_impact):
         axes.tick_params(axis="y", which="both", length=0)
         axes.axvline(0, color="0.4", linewidth=1, zorder=1)
-    reach = 1.15 * max([1e-12, *(_size(one) for one in parameters), *(_size(one) for _, one in known)])
+    reach = 1.15 * max([1e-12, *(impact.size for impact in (*parameters, *(impact for _, impact in known)))])
     ax_impact.set(xlim=(-reach, reach), xlabel=r"Impact on the strength $\mathit{\Delta\mu}$")
     ax.set_xlabel("Pull: (fitted − nominal) / width before")
     ax_impact.xaxis.set_major_locator(MaxNLocator(6, symmetric=True))
@@ -119,18 +117,15 @@ def draw_impacts(
         framealpha=1.0,
         edgecolor="none",
     )
-    return ImpactArtists(tuple(one["name"] for one in parameters), pulls, up, down, outlines, legend)
+    return ImpactArtists(tuple(impact.name for impact in parameters), pulls, up, down, outlines, legend)
 
 
-def impact_figures(signals: Sequence[Document], *, blinded: bool = False) -> Iterator[ResultFigure]:
+def impact_figures(signals: Sequence[SignalResult]) -> Iterator[ResultFigure]:
     """List the figures of impacts: one a signal, in the selection with the lowest expected limit.
 
     Parameters
     ----------
-    signals : sequence of mapping
-        "signals" of `results.json`.
-    blinded : bool
-        Expected impacts alone.
+    signals : sequence of SignalResult
 
     Yields
     ------
@@ -138,55 +133,54 @@ def impact_figures(signals: Sequence[Document], *, blinded: bool = False) -> Ite
         `impacts_<signal>`.
     """
     for signal in signals:
-        one = most_sensitive(signal)
-        if one is not None and one["impacts"] is not None and one["impacts"]["expected"]["parameters"]:
-            where = f"{selection_text(one['selection'])} in {interval(one['window'])} GeV"
+        selection = most_sensitive(signal)
+        if selection is not None and selection.impacts is not None and selection.impacts.expected.parameters:
+            where = f"{selection_text(selection.selection)} in {interval(selection.window)} GeV"
             yield ResultFigure(
-                f"impacts_{signal['dataset']}",
-                partial(_impacts, signal["dataset"], one, blinded),
-                f"{signal['dataset']}: pulls and impacts, {where}",
-                partial(impact_alt, signal, one),
-                partial(impact_rows, one),
+                f"impacts_{signal.dataset}",
+                partial(_impacts, signal.dataset, selection, selection.impacts),
+                f"{signal.dataset}: pulls and impacts, {where}",
+                partial(impact_alt, signal.dataset, selection.impacts),
+                partial(impact_rows, selection.impacts),
                 "impacts",
-                signal["dataset"],
+                signal.dataset,
             )
 
 
-def _impacts(dataset: str, one: Document, blinded: bool) -> tuple[Figure, Axes]:
-    rows = min(_MOST, len(one["impacts"]["expected"]["parameters"]))
+def _impacts(dataset: str, selection: SignalSelection, impacts: SignalImpacts) -> tuple[Figure, Axes]:
+    rows = min(_MOST, len(impacts.expected.parameters))
     figure = Figure(figsize=(12.5, 2.9 + 0.5 * (rows + _HEADROOM)), layout="constrained")
     ax, ax_impact = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.5))
-    draw_impacts(one["impacts"], ax=ax, ax_impact=ax_impact, blinded=blinded)
-    observed = None if blinded else one["impacts"]["observed"]
-    shown = observed or one["impacts"]["expected"]
-    fitted = format_with_error(shown["strength"], shown["strength_error"])
-    where = "{}, {}, {:g}–{:g} GeV".format(plain(dataset), selection_label(one["selection"]), *one["window"])
-    kind = "observed" if observed else "expected at the median limit"
+    draw_impacts(impacts, ax=ax, ax_impact=ax_impact)
+    shown = _shown(impacts)
+    fitted = format_with_error(shown.strength, shown.strength_error)
+    where = "{}, {}, {:g}–{:g} GeV".format(plain(dataset), selection_label(selection.selection), *selection.window)
+    kind = "expected at the median limit" if impacts.observed is None else "observed"
     ax_impact.set_title(f"{where}\n$\\mathit{{\\mu}}$ = {fitted} ({kind})", loc="right")
     return figure, ax
 
 
-def _size(one: Document) -> float:
-    return max(abs(float(one["up"])), abs(float(one["down"])))
+def _shown(impacts: SignalImpacts) -> Impacts:
+    return impacts.expected if impacts.observed is None else impacts.observed
 
 
 def _label(name: str) -> str:
     return _NAMES.get(name, fill(plain(name.replace("_", " ")), _WIDTH))
 
 
-def _draw_pulls(parameters: Sequence[Document], rows: Array, ax: Axes) -> ErrorbarContainer:
+def _draw_pulls(parameters: Sequence[Impact], rows: Array, ax: Axes) -> ErrorbarContainer:
     ax.axvspan(-1, 1, color="0.9", linewidth=0, zorder=0)
-    pulls, widths = ([one[key] for one in parameters] for key in ("pull", "error"))
+    pulls, widths = [impact.pull for impact in parameters], [impact.error for impact in parameters]
     reach = max([2.0, *(1.1 * (abs(pull) + width) for pull, width in zip(pulls, widths, strict=True))])
     ax.set_xlim(-reach, reach)
     return ax.errorbar(pulls, rows, xerr=widths, color="black", marker="o", linestyle="none", elinewidth=1.8)
 
 
-def _draw_bars(parameters: Sequence[Document], side: str, rows: Array, ax: Axes, observed: bool) -> BarContainer:
+def _draw_bars(parameters: Sequence[Impact], side: Side, rows: Array, ax: Axes, observed: bool) -> BarContainer:
     kind = "Observed" if observed else "Expected"
     return ax.barh(
         rows,
-        [one[side] for one in parameters],
+        _shifts(parameters, side),
         0.62,
         color=_UP if side == "up" else _DOWN,
         hatch="" if side == "up" else "///",
@@ -197,12 +191,12 @@ def _draw_bars(parameters: Sequence[Document], side: str, rows: Array, ax: Axes,
     )
 
 
-def _draw_outlines(known: Sequence[tuple[float, Document]], ax: Axes) -> tuple[BarContainer, ...]:
+def _draw_outlines(known: Sequence[tuple[float, Impact]], ax: Axes) -> tuple[BarContainer, ...]:
     rows = [row for row, _ in known]
     return tuple(
         ax.barh(
             rows,
-            [one[side] for _, one in known],
+            _shifts([impact for _, impact in known], side),
             0.8,
             facecolor="none",
             edgecolor="0.25",
@@ -211,25 +205,28 @@ def _draw_outlines(known: Sequence[tuple[float, Document]], ax: Axes) -> tuple[B
             label="Expected",
             zorder=3,
         )
-        for side in ("up", "down")
+        for side in _SIDES
     )
 
 
-def impact_alt(signal: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+def _shifts(parameters: Sequence[Impact], side: Side) -> list[float]:
+    return [impact.up if side == "up" else impact.down for impact in parameters]
+
+
+def impact_alt(dataset: str, impacts: SignalImpacts) -> str:
     """Describe pulls and impacts of a signal."""
-    observed = one["impacts"]["observed"]
-    shown = observed or one["impacts"]["expected"]
-    largest = [f"{item['name']} {number(max(abs(item['up']), abs(item['down'])))}" for item in shown["parameters"][:3]]
+    shown, kind = _shown(impacts), "expected" if impacts.observed is None else "observed"
+    largest = [f"{impact.name} {number(impact.size)}" for impact in shown.parameters[:3]]
     return (
-        f"Pulls and impacts on the strength of {signal['dataset']}, {'observed' if observed else 'expected'}: μ = "
-        f"{with_error(shown['strength'], shown['strength_error'])}. Largest of {len(shown['parameters'])} impacts: "
+        f"Pulls and impacts on the strength of {dataset}, {kind}: μ = "
+        f"{with_error(shown.strength, shown.strength_error)}. Largest of {len(shown.parameters)} impacts: "
         f"{', '.join(largest)}."
     )
 
 
-def impact_rows(one: Mapping[str, Any]) -> Iterator[Row]:
+def impact_rows(impacts: SignalImpacts) -> Iterator[Row]:
     """Rows of pulls and impacts of one selection of a signal, expected and observed."""
     yield "fit", "parameter", "pull", "width after over before", "impact of +1 sigma on mu", "impact of -1 sigma on mu"
-    for kind in ("expected", "observed"):
-        for item in (one["impacts"][kind] or {"parameters": []})["parameters"]:
-            yield kind, item["name"], item["pull"], item["error"], item["up"], item["down"]
+    for kind, fit in (("expected", impacts.expected), ("observed", impacts.observed)):
+        for impact in () if fit is None else fit.parameters:
+            yield kind, impact.name, impact.pull, impact.error, impact.up, impact.down

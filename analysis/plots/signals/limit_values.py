@@ -1,20 +1,20 @@
-"""Limits on signal samples, taken from `results.json` and sorted into what one figure shows."""
+"""Limits on signal samples, sorted by figure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.limits import INCLUSIVE_RULE, NAIVE
+from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan
 
-__all__ = ["Limit", "LimitSet", "SignalLimits", "along_mass_a", "in_planes", "sort_limits"]
+__all__ = ["EitherLimit", "Limit", "LimitSet", "SignalLimits", "along_mass_a", "in_planes", "sort_limits"]
 
 Array = NDArray[np.float64]
-Item = Mapping[str, Any]
+EitherLimit = InjectionLimit | FailedLimit
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Limit:
     Attributes
     ----------
     expected : (5,) float64
-        At -2 ... 2 standard deviations; NaN where there is none.
+        At -2 ... 2 standard deviations; NaN where a limit is absent.
     observed : float
-        NaN while blinded, or where there is none.
+        NaN while blinded, and where the limit is absent.
     """
 
     expected: Array
@@ -83,13 +83,13 @@ class LimitSet:
 
     @property
     def quantity(self) -> str:
-        """What is limited, with the unit."""
+        """Limited quantity, with the unit."""
         return r"on $\mathit{\sigma}$ [fb]" if self.in_fb else "[selected signal events]"
 
     def distinct(self) -> LimitSet:
         """Keep the first of the signals with the same masses."""
-        masses = [one.masses for one in self.signals]
-        kept = tuple(one for index, one in enumerate(self.signals) if masses.index(one.masses) == index)
+        masses = [signal.masses for signal in self.signals]
+        kept = tuple(signal for index, signal in enumerate(self.signals) if masses.index(signal.masses) == index)
         return replace(self, signals=kept)
 
     def column(self, name: str, part: int | None = None) -> Array:
@@ -98,38 +98,38 @@ class LimitSet:
         Returns
         -------
         (n_signals,) float64
-            NaN where there is none.
+            NaN where it is absent.
         """
         limits: list[Limit | None] = [getattr(one, name) for one in self.signals]
         values = [np.nan if one is None else one.observed if part is None else one.expected[part] for one in limits]
         return np.array(values, np.float64)
 
 
-def sort_limits(limits: Sequence[Item], rule: str, scans: Sequence[Item] = ()) -> LimitSet:
-    """Take what a figure of one rule shows from "limits" of `results.json`.
+def sort_limits(limits: Sequence[EitherLimit], rule: str, scans: Sequence[InjectionScan] = ()) -> LimitSet:
+    """Take the limits that a figure of one rule shows.
 
     Parameters
     ----------
-    limits : sequence of mapping
+    limits : sequence of InjectionLimit or FailedLimit
     rule : str
         Name in `analysis.limits.RULES`.
-    scans : sequence of mapping
-        "injections" of `limits.json`, for the efficiencies.
+    scans : sequence of InjectionScan
+        For the efficiencies.
 
     Returns
     -------
     LimitSet
     """
-    found = {(one["dataset"], one["rule"]): one for one in limits if _usable(one)}
+    found = {(limit.dataset, limit.rule): limit for limit in _usable(limits)}
     names = [name for name, using in found if using == rule]
     compared = {rule, INCLUSIVE_RULE, NAIVE}
-    shown = [one for (name, using), one in found.items() if name in names and using in compared]
-    in_fb = all(one.get("expected_fb") is not None for one in shown)
-    levels = {one.get("level") for one in shown}
+    shown = [limit for (name, using), limit in found.items() if name in names and using in compared]
+    in_fb = all(limit.expected_fb is not None for limit in shown)
+    levels = {limit.level for limit in shown}
     signals = [
         SignalLimits(
             name,
-            dict(found[name, rule]["masses"]),
+            dict(found[name, rule].masses),
             _limit(found[name, rule], in_fb),
             _compared(found, (name, INCLUSIVE_RULE), in_fb),
             _compared(found, (name, NAIVE), in_fb),
@@ -137,62 +137,63 @@ def sort_limits(limits: Sequence[Item], rule: str, scans: Sequence[Item] = ()) -
         )
         for name in names
     ]
-    ordered = sorted(signals, key=lambda one: (sorted(one.masses.items()), one.dataset))
+    ordered = sorted(signals, key=lambda signal: (sorted(signal.masses.items()), signal.dataset))
     return LimitSet(tuple(ordered), in_fb, levels.pop() if len(levels) == 1 else None)
 
 
-def along_mass_a(limits: Sequence[Item], rule: str) -> dict[str, list[Item]]:
+def along_mass_a(limits: Sequence[EitherLimit], rule: str) -> dict[str, list[EitherLimit]]:
     """Group signals that differ in m_A alone.
 
     Returns
     -------
-    dict of str to list of mapping
-        By the other masses, such as "B500_C100"; items of all rules, of groups with limits at two m_A or more.
+    dict of str to list of InjectionLimit or FailedLimit
+        By the other masses, such as "B500_C100"; limits by all rules, of groups with limits at two m_A or more.
     """
     return _grouped(limits, rule, varied=("A",))
 
 
-def in_planes(limits: Sequence[Item], rule: str) -> dict[str, list[Item]]:
+def in_planes(limits: Sequence[EitherLimit], rule: str) -> dict[str, list[EitherLimit]]:
     """Group signals of the same m_A, such as "A3700", that have two or more pairs of m_B and m_C."""
-    return _grouped([one for one in limits if "A" in one["masses"]], rule, varied=("B", "C"))
+    return _grouped([limit for limit in limits if "A" in limit.masses], rule, varied=("B", "C"))
 
 
-def _grouped(limits: Sequence[Item], rule: str, varied: tuple[str, ...]) -> dict[str, list[Item]]:
-    groups: dict[str, list[Item]] = {}
-    for one in limits:
-        if set(varied) <= set(one["masses"]):
-            fixed = sorted((name, mass) for name, mass in one["masses"].items() if name not in varied)
-            groups.setdefault("_".join(f"{name}{mass:g}" for name, mass in fixed), []).append(one)
+def _grouped(limits: Sequence[EitherLimit], rule: str, varied: tuple[str, ...]) -> dict[str, list[EitherLimit]]:
+    groups: dict[str, list[EitherLimit]] = {}
+    for limit in limits:
+        if set(varied) <= set(limit.masses):
+            fixed = sorted((name, mass) for name, mass in limit.masses.items() if name not in varied)
+            groups.setdefault("_".join(f"{name}{mass:g}" for name, mass in fixed), []).append(limit)
     places = {
-        name: {tuple(one["masses"][mass] for mass in varied) for one in group if one["rule"] == rule and _usable(one)}
+        name: {tuple(limit.masses[mass] for mass in varied) for limit in _usable(group) if limit.rule == rule}
         for name, group in groups.items()
     }
     return {name: group for name, group in groups.items() if len(places[name]) > 1}
 
 
-def _usable(one: Item) -> bool:
-    return one["rule"] is not None and one["reason"] is None and one["expected_selected"][2] is not None
+def _usable(limits: Sequence[EitherLimit]) -> list[InjectionLimit]:
+    found = (limit for limit in limits if isinstance(limit, InjectionLimit))
+    return [limit for limit in found if limit.expected_selected[2] is not None]
 
 
-def _limit(one: Item, in_fb: bool) -> Limit:
-    unit = "fb" if in_fb else "selected"
-    observed = one[f"observed_{unit}"]
-    return Limit(np.array(one[f"expected_{unit}"], np.float64), np.nan if observed is None else float(observed))
+def _limit(limit: InjectionLimit, in_fb: bool) -> Limit:
+    expected = limit.expected_fb if in_fb else limit.expected_selected
+    observed = limit.observed_fb if in_fb else limit.observed_selected
+    return Limit(np.array(expected, np.float64), np.nan if observed is None else observed)
 
 
-def _compared(found: Mapping[tuple[str, str], Item], key: tuple[str, str], in_fb: bool) -> Limit | None:
+def _compared(found: Mapping[tuple[str, str], InjectionLimit], key: tuple[str, str], in_fb: bool) -> Limit | None:
     return _limit(found[key], in_fb) if key in found else None
 
 
-def _efficiency(limit: Item, scans: Sequence[Item]) -> float:
+def _efficiency(limit: InjectionLimit, scans: Sequence[InjectionScan]) -> float:
     """Median efficiency over the samplings, between the injected strengths on a line."""
-    keys = ("method", "features", "selection")
+    wanted = (limit.method, limit.features, limit.selection)
     for scan in scans:
-        for one in scan["candidates"] if scan["dataset"] == limit["dataset"] else ():
-            if all(one[key] == limit[key] for key in keys) and limit["strength"] is not None:
-                values = np.array([[np.nan if e is None else e for e in row] for row in one["efficiency"]], np.float64)
+        for candidate in scan.candidates if scan.dataset == limit.dataset else ():
+            if (candidate.method, candidate.features, candidate.selection) == wanted:
+                values = np.array(candidate.efficiency, np.float64)
                 known = np.isfinite(values).any(axis=1)
-                strengths = np.array(one["strengths"], np.float64)[known]
+                strengths = np.array(candidate.strengths, np.float64)[known]
                 if known.any():
-                    return float(np.interp(limit["strength"], strengths, np.nanmedian(values[known], axis=1)))
+                    return float(np.interp(limit.strength, strengths, np.nanmedian(values[known], axis=1)))
     return np.nan

@@ -17,7 +17,8 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from analysis.limits import INCLUSIVE_RULE, NAIVE, RULES, LimitRule
-from analysis.plots.signals.limit_values import LimitSet, sort_limits
+from analysis.limits.values import InjectionScan
+from analysis.plots.signals.limit_values import EitherLimit, LimitSet, sort_limits
 from analysis.plots.style import BAND_COLORS, label_logarithmic, mass_label
 
 __all__ = ["MassLimitArtists", "PlaneArtists", "Quantity", "draw_limit_plane", "draw_mass_limits"]
@@ -43,7 +44,7 @@ _TEXT_POINTS = 30.0
 
 @dataclass(frozen=True)
 class MassLimitArtists:
-    """What `draw_mass_limits` drew.
+    """Artists of `draw_mass_limits`.
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class MassLimitArtists:
         None while blinded.
     expected : matplotlib.lines.Line2D
     one_sigma, two_sigma : matplotlib.collections.Collection
-        Bands, or bars where there is one mass only.
+        Bands; bars for a single mass.
     inclusive, naive : matplotlib.lines.Line2D or None
         Expected limits.
     legend : matplotlib.legend.Legend
@@ -66,14 +67,13 @@ class MassLimitArtists:
     legend: Legend
 
 
-def draw_mass_limits(limits: Sequence[Mapping[str, Any]], rule: str, *, ax: Axes) -> MassLimitArtists:
+def draw_mass_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) -> MassLimitArtists:
     """Draw limits against m_A: expected with bands, observed, and the expected inclusive and naive ones.
 
     Parameters
     ----------
-    limits : sequence of mapping
-        Items of "limits" of `results.json` that differ in m_A alone. Of several samples with the same masses the first
-        is drawn.
+    limits : sequence of InjectionLimit or FailedLimit
+        They differ in m_A alone. Of several samples with the same masses the first is drawn.
     rule : str
     ax : matplotlib.axes.Axes
 
@@ -148,7 +148,7 @@ def _parts(name: str) -> tuple[int | None, ...]:
 
 @dataclass(frozen=True)
 class PlaneArtists:
-    """What `draw_limit_plane` drew.
+    """Artists of `draw_limit_plane`.
 
     Attributes
     ----------
@@ -165,26 +165,26 @@ class PlaneArtists:
 
 
 def draw_limit_plane(
-    limits: Sequence[Mapping[str, Any]],
+    limits: Sequence[EitherLimit],
     rule: str,
     quantity: Quantity = "expected",
     *,
     ax: Axes,
-    scans: Sequence[Mapping[str, Any]] = (),
+    scans: Sequence[InjectionScan] = (),
 ) -> PlaneArtists | None:
     """Draw limits, or the efficiency behind them, in the plane of m_B and m_C.
 
     Parameters
     ----------
-    limits : sequence of mapping
-        Items of "limits" of `results.json` with one m_A. Of several samples with the same masses the first is drawn.
+    limits : sequence of InjectionLimit or FailedLimit
+        At one m_A. Of several samples with the same masses the first is drawn.
     rule : str
     quantity : {"expected", "observed", "ratio", "efficiency"}
-        The ratio is that of the expected limit to the one of the inclusive search. The efficiency is that of the
-        selection for the signal, at the injected strength that the limit is read at.
+        The ratio is the expected limit over the one of the inclusive search. The efficiency is the fraction of the
+        signal that the selection keeps, at the injected strength that the limit is read at.
     ax : matplotlib.axes.Axes
-    scans : sequence of mapping
-        "injections" of `limits.json`, for the efficiency.
+    scans : sequence of InjectionScan
+        For the efficiency.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""What the search sees of a hidden signal."""
+"""Significance of a hidden signal in the search."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE
+from analysis.limits.values import Sensitivity, SensitivityCurve
 from analysis.plots.figure import Row
 from analysis.plots.style import PALETTE, classifier_labels, label_logarithmic
 from analysis.results.numbers import number
@@ -22,13 +23,12 @@ from analysis.results.words import selection_text
 __all__ = ["SensitivityArtists", "draw_sensitivity"]
 
 Array = NDArray[np.float64]
-Curve = Mapping[str, Any]
 Group = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class SensitivityArtists:
-    """What `draw_sensitivity` drew.
+    """Artists of `draw_sensitivity`.
 
     Attributes
     ----------
@@ -49,13 +49,12 @@ class SensitivityArtists:
     inclusive: tuple[Line2D, ...]
 
 
-def draw_sensitivity(one: Mapping[str, Any], *, ax: Axes, ax_added: Axes) -> SensitivityArtists:
+def draw_sensitivity(sensitivity: Sensitivity, *, ax: Axes, ax_added: Axes) -> SensitivityArtists:
     """Draw the significance with and without hidden signal against the efficiency, and the difference.
 
     Parameters
     ----------
-    one : mapping
-        Item of "sensitivity" of `results.json`.
+    sensitivity : Sensitivity
     ax : matplotlib.axes.Axes
         Significances.
     ax_added : matplotlib.axes.Axes
@@ -65,13 +64,17 @@ def draw_sensitivity(one: Mapping[str, Any], *, ax: Axes, ax_added: Axes) -> Sen
     -------
     SensitivityArtists
     """
-    curves = [curve for curve in one["curves"] if curve["selection"] != INCLUSIVE and curve["efficiency"] is not None]
-    groups = list(dict.fromkeys(_group(curve) for curve in curves))
+    curves = [
+        (curve.efficiency, curve)
+        for curve in sensitivity.curves
+        if curve.selection != INCLUSIVE and curve.efficiency is not None
+    ]
+    groups = list(dict.fromkeys(_group(curve) for _, curve in curves))
     labels = classifier_labels(groups)
-    ordered = sorted(curves, key=lambda curve: curve["efficiency"])
+    ordered = sorted(curves, key=lambda pair: pair[0])
     drawn = {
         group: _draw_group(
-            [curve for curve in ordered if _group(curve) == group],
+            [pair for pair in ordered if _group(pair[1]) == group],
             labels[group],
             PALETTE[index % len(PALETTE)],
             ax,
@@ -90,37 +93,35 @@ def draw_sensitivity(one: Mapping[str, Any], *, ax: Axes, ax_added: Axes) -> Sen
         {group: found[1] for group, found in drawn.items()},
         {group: found[2] for group, found in drawn.items()},
         {group: found[3] for group, found in drawn.items()},
-        _draw_inclusive(one["curves"], ax, ax_added),
+        _draw_inclusive(sensitivity.curves, ax, ax_added),
     )
     ax.legend(handles=_handles(artists), loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return artists
 
 
 def _draw_group(
-    curves: Sequence[Curve], label: str, color: str, ax: Axes, ax_added: Axes
+    pairs: Sequence[tuple[float, SensitivityCurve]], label: str, color: str, ax: Axes, ax_added: Axes
 ) -> tuple[Line2D, Line2D, Line2D, PolyCollection]:
-    efficiency = [curve["efficiency"] for curve in curves]
-    (with_signal,) = ax.plot(efficiency, _medians(curves, "z_with_signal"), "o-", color=color, label=label)
-    (without,) = ax.plot(efficiency, _medians(curves, "z_without_signal"), "o--", color=color, mfc="white")
-    for curve in curves:
-        for name, filled in (("z_with_signal", True), ("z_without_signal", False)):
-            known = [value for value in curve[name] if value is not None]
+    efficiencies, curves = [efficiency for efficiency, _ in pairs], [curve for _, curve in pairs]
+    medians = np.array([(_median(curve.z_with_signal), _median(curve.z_without_signal)) for curve in curves])
+    (with_signal,) = ax.plot(efficiencies, medians[:, 0], "o-", color=color, label=label)
+    (without,) = ax.plot(efficiencies, medians[:, 1], "o--", color=color, mfc="white")
+    for efficiency, curve in pairs:
+        for values, line in ((curve.z_with_signal, "-"), (curve.z_without_signal, (0, (1, 1)))):
+            known = [z for z in values if z is not None]
             if len(known) > 1:
-                line = "-" if filled else (0, (1, 1))
-                ax.vlines(
-                    curve["efficiency"], min(known), max(known), color=color, linestyle=line, linewidth=1.4, zorder=1.5
-                )
-    added = np.array([curve["z_added"] or (np.nan,) * 3 for curve in curves], np.float64).reshape(-1, 3).T
-    (median,) = ax_added.plot(efficiency, added[1], "o-", color=color)
-    band = ax_added.fill_between(efficiency, added[0], added[2], color=color, alpha=0.3, linewidth=0)
+                ax.vlines(efficiency, min(known), max(known), color=color, linestyle=line, linewidth=1.4, zorder=1.5)
+    added = np.array([curve.z_added or (np.nan,) * 3 for curve in curves], np.float64).reshape(-1, 3).T
+    (median,) = ax_added.plot(efficiencies, added[1], "o-", color=color)
+    band = ax_added.fill_between(efficiencies, added[0], added[2], color=color, alpha=0.3, linewidth=0)
     return with_signal, without, median, band
 
 
-def _draw_inclusive(curves: Sequence[Curve], ax: Axes, ax_added: Axes) -> tuple[Line2D, ...]:
+def _draw_inclusive(curves: Sequence[SensitivityCurve], ax: Axes, ax_added: Axes) -> tuple[Line2D, ...]:
     lines = []
     for curve in curves:
-        if curve["selection"] == INCLUSIVE and curve["z_added"] is not None:
-            levels = (float(_medians([curve], "z_with_signal")[0]), curve["z_added"][1])
+        if curve.selection == INCLUSIVE and curve.z_added is not None:
+            levels = (_median(curve.z_with_signal), curve.z_added[1])
             for axes, level in zip((ax, ax_added), levels, strict=True):
                 lines.append(axes.axhline(level, color="black", linestyle="-.", label="Inclusive, with signal"))
     return tuple(lines)
@@ -141,34 +142,34 @@ def _handles(artists: SensitivityArtists) -> list[Artist]:
     ]
 
 
-def _medians(curves: Sequence[Curve], name: str) -> Array:
-    known = [[value for value in curve[name] if value is not None] for curve in curves]
-    return np.array([np.median(values) if values else np.nan for values in known], np.float64)
+def _median(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else np.nan
 
 
-def _group(curve: Curve) -> Group:
-    return curve["method"], tuple(curve["features"])
+def _group(curve: SensitivityCurve) -> Group:
+    return curve.method, curve.features
 
 
-def sensitivity_alt(found: Mapping[str, Any]) -> str:
-    """Describe what the search sees of hidden signal."""
-    curves = [one for one in found["curves"] if one["z_added"] is not None]
+def sensitivity_alt(sensitivity: Sensitivity) -> str:
+    """Describe the significance of hidden signal."""
+    added = [(curve.z_added, curve.selection) for curve in sensitivity.curves if curve.z_added is not None]
     text = (
-        f"Significance of {number(found['strength'])} hidden events of {found['dataset']} in {len(curves)} selections"
+        f"Significance of {number(sensitivity.strength)} hidden events of {sensitivity.dataset} in {len(added)} "
+        "selections"
     )
-    if not curves:
+    if not added:
         return f"{text}."
-    best = max(curves, key=lambda one: float(one["z_added"][1]))
-    low, median, high = best["z_added"]
+    (low, median, high), best = max(added, key=lambda pair: pair[0][1])
     band = f"{number(low, 2)} to {number(high, 2)}"
-    return f"{text}. It adds most at {selection_text(best['selection'])}: z by {number(median, 2)} ({band})."
+    return f"{text}. It adds most at {selection_text(best)}: z by {number(median, 2)} ({band})."
 
 
-def sensitivity_rows(found: Mapping[str, Any]) -> Iterator[Row]:
+def sensitivity_rows(sensitivity: Sensitivity) -> Iterator[Row]:
     """Rows of the significance of hidden signal, one per selection and random choice of events."""
     yield "method", "features", "selection", "choice", "efficiency", "z without signal", "z with signal"
-    for curve in found["curves"]:
-        pairs = zip(curve["z_without_signal"], curve["z_with_signal"], strict=False)
+    for curve in sensitivity.curves:
+        pairs = zip(curve.z_without_signal, curve.z_with_signal, strict=False)
         for choice, (without, with_signal) in enumerate(pairs):
-            features = " ".join(curve["features"])
-            yield curve["method"], features, curve["selection"], choice, curve["efficiency"], without, with_signal
+            features = " ".join(curve.features)
+            yield curve.method, features, curve.selection, choice, curve.efficiency, without, with_signal

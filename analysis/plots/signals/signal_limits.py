@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.limits import INCLUSIVE_RULE, NAIVE, RULES, rule_text
+from analysis.limits.values import InjectionLimit
 from analysis.plots.figure import SIGMAS, Row
-from analysis.plots.signals.limit_values import LimitSet, sort_limits
+from analysis.plots.signals.limit_values import EitherLimit, LimitSet, sort_limits
 from analysis.plots.style import BAND_COLORS, label_logarithmic, plain
 from analysis.results.numbers import number
 
@@ -29,7 +30,7 @@ _HEIGHT = 0.62
 
 @dataclass(frozen=True)
 class SignalLimitArtists:
-    """What `draw_signal_limits` drew.
+    """Artists of `draw_signal_limits`.
 
     Attributes
     ----------
@@ -51,13 +52,12 @@ class SignalLimitArtists:
     legend: Legend
 
 
-def draw_signal_limits(limits: Sequence[Mapping[str, Any]], rule: str, *, ax: Axes) -> SignalLimitArtists:
+def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) -> SignalLimitArtists:
     """Draw the limits on every signal that has one, from top to bottom by masses and name.
 
     Parameters
     ----------
-    limits : sequence of mapping
-        "limits" of `results.json`.
+    limits : sequence of InjectionLimit or FailedLimit
     rule : str
     ax : matplotlib.axes.Axes
 
@@ -88,7 +88,7 @@ def draw_signal_limits(limits: Sequence[Mapping[str, Any]], rule: str, *, ax: Ax
         for name, other in (("inclusive", RULES[INCLUSIVE_RULE]), ("naive", RULES[NAIVE]))
     )
     ax.set(xscale="log", xlabel=shown.label, xlim=_range(shown))
-    ax.set_yticks(rows, [plain(one.dataset) for one in shown.signals], fontsize=14)
+    ax.set_yticks(rows, [plain(signal.dataset) for signal in shown.signals], fontsize=14)
     ax.tick_params(axis="y", which="both", length=0)
     ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     label_logarithmic(ax.xaxis)
@@ -98,7 +98,7 @@ def draw_signal_limits(limits: Sequence[Mapping[str, Any]], rule: str, *, ax: Ax
 
 
 def _draw_band(rows: Array, shown: LimitSet, sigma: int, ax: Axes) -> BarContainer:
-    """Draw bars; what the spread over samplings takes below zero ends at the axis."""
+    """Draw bars; those that the spread over samplings takes below zero end at the axis."""
     low, high = shown.column("limit", 2 - sigma), shown.column("limit", 2 + sigma)
     left = np.where(low > 0, low, _range(shown)[0])
     return ax.barh(
@@ -126,31 +126,32 @@ def _range(shown: LimitSet) -> tuple[float, float]:
     return (drawn.min() / 1.4, drawn.max() * 1.4) if drawn.size else (0.1, 10.0)
 
 
-def signal_limits_alt(limits: Sequence[Mapping[str, Any]], rule: str) -> str:
+def signal_limits_alt(limits: Sequence[EitherLimit], rule: str) -> str:
     """Describe the limits on signal samples by one rule."""
-    found = [one for one in limits if one["rule"] == rule and one["reason"] is None]
     texts = []
-    for one in found:
-        key, unit = ("fb", "fb") if one["expected_fb"] is not None else ("selected", "selected events")
-        observed = one[f"observed_{key}"]
-        seen = "" if observed is None else f", observed {number(observed)}"
-        texts.append(f"{one['dataset']} expected {number(one[f'expected_{key}'][2])}{seen} {unit}")
+    for limit in limits:
+        if isinstance(limit, InjectionLimit) and limit.rule == rule:
+            expected, observed, unit = limit.expected_selected, limit.observed_selected, "selected events"
+            if limit.expected_fb is not None:
+                expected, observed, unit = limit.expected_fb, limit.observed_fb, "fb"
+            seen = "" if observed is None else f", observed {number(observed)}"
+            texts.append(f"{limit.dataset} expected {number(expected[2])}{seen} {unit}")
     return f"Upper limits on signal samples, {rule_text(rule)}: {'; '.join(texts)}."
 
 
-def signal_limit_rows(limits: Iterable[Mapping[str, Any]], rule: str) -> Iterator[Row]:
+def signal_limit_rows(limits: Iterable[EitherLimit], rule: str) -> Iterator[Row]:
     """Rows of the limits on signal samples by one rule, and of those that it is compared with."""
-    shown = {rule, *(name for name, one in RULES.items() if one.reference)}
-    found = [one for one in limits if one["reason"] is None and one["rule"] in shown]
-    particles = sorted({particle for one in found for particle in one["masses"]})
+    shown = {rule, *(name for name, known in RULES.items() if known.reference)}
+    found = [limit for limit in limits if isinstance(limit, InjectionLimit) and limit.rule in shown]
+    particles = sorted({particle for limit in found for particle in limit.masses})
     yield (
         *("signal", *(f"m_{particle} [GeV]" for particle in particles), "rule", "selection"),
         *("observed [selected events]", *(f"expected {sigma} sigma [selected events]" for sigma in SIGMAS)),
         *("observed [fb]", *(f"expected {sigma} sigma [fb]" for sigma in SIGMAS)),
     )
-    for one in found:
+    for limit in found:
         yield (
-            *(one["dataset"], *(one["masses"].get(particle) for particle in particles), one["rule"], one["selection"]),
-            *(one["observed_selected"], *one["expected_selected"]),
-            *(one["observed_fb"], *(one["expected_fb"] or [None] * len(SIGMAS))),
+            *(limit.dataset, *(limit.masses.get(particle) for particle in particles), limit.rule, limit.selection),
+            *(limit.observed_selected, *limit.expected_selected),
+            *(limit.observed_fb, *(limit.expected_fb or [None] * len(SIGMAS))),
         )

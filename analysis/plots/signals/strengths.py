@@ -1,4 +1,4 @@
-"""What more signal among the training events does to the efficiency and to the expected limit."""
+"""Efficiency and expected limit against the signal among the training events."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE
 from analysis.limits import limit_rules
+from analysis.limits.values import InjectionCandidate, InjectionLimit, InjectionScan
 from analysis.plots.figure import Row
-from analysis.plots.signals.limit_values import sort_limits
+from analysis.plots.signals.limit_values import EitherLimit
 from analysis.plots.style import classifier_labels, label_logarithmic, selection_label, selection_styles
 from analysis.results.numbers import number, percent
 
-__all__ = ["StrengthArtists", "draw_strength_efficiencies", "draw_strength_limits"]
+__all__ = ["StrengthArtists", "draw_strength_efficiencies", "draw_strength_limits", "efficiencies"]
 
 Array = NDArray[np.float64]
 
@@ -38,7 +39,7 @@ _LARGEST, _SMALLER, _SMALLEST = 17, 4, 5
 
 @dataclass(frozen=True)
 class StrengthArtists:
-    """What was drawn against the injected strength.
+    """Artists of a figure against the injected strength.
 
     Attributes
     ----------
@@ -47,7 +48,7 @@ class StrengthArtists:
     spreads : tuple of matplotlib.collections.LineCollection
         Bars from the lowest to the highest of the samplings, a collection a selection but the inclusive one.
     diagonal : matplotlib.lines.Line2D or None
-        Where the limit is what was injected.
+        Where the limit is the injected strength.
     limits : dict of str to matplotlib.lines.Line2D
         By rule, a point at the expected limit.
     """
@@ -58,57 +59,53 @@ class StrengthArtists:
     limits: Mapping[str, Line2D] | None = None
 
 
-def draw_strength_efficiencies(scan: Mapping[str, Any], *, ax: Axes) -> StrengthArtists:
+def draw_strength_efficiencies(scan: InjectionScan, *, ax: Axes) -> StrengthArtists:
     """Draw the efficiency of the signal that was not injected, for every selection.
 
     Parameters
     ----------
-    scan : mapping
-        Item of "injections" of `limits.json`.
+    scan : InjectionScan
     ax : matplotlib.axes.Axes
 
     Returns
     -------
     StrengthArtists
     """
-    lines, spreads = _draw_candidates(scan, "efficiency", ax)
+    lines, spreads = _draw_candidates(scan, [candidate.efficiency for candidate in scan.candidates], ax)
     _set_strengths(_strengths(scan), ax)
-    found = [value for one in scan["candidates"] for of in one["efficiency"] for value in of if value]
-    highest = max(found, default=1.0)
+    highest = max((value for value in efficiencies(scan) if value), default=1.0)
     ax.set(ylabel=r"Signal efficiency $\mathit{\epsilon}$", ylim=(0, 1.1 * highest))
     _set_legend(scan, lines, ax)
     return StrengthArtists(lines, spreads)
 
 
-def draw_strength_limits(
-    scan: Mapping[str, Any], limits: Sequence[Mapping[str, Any]] = (), *, ax: Axes
-) -> StrengthArtists:
+def draw_strength_limits(scan: InjectionScan, limits: Sequence[EitherLimit] = (), *, ax: Axes) -> StrengthArtists:
     """Draw the expected limit of every selection, and where the rules read it.
 
     Parameters
     ----------
-    scan : mapping
-        Item of "injections" of `limits.json`; its limits are without uncertainties of the signal.
-    limits : sequence of mapping
-        "limits" of `limits.json`, which hold them, and may therefore lie beside the lines.
+    scan : InjectionScan
+        Its limits are without uncertainties of the signal.
+    limits : sequence of InjectionLimit or FailedLimit
+        With these uncertainties: they may therefore lie beside the lines.
     ax : matplotlib.axes.Axes
 
     Returns
     -------
     StrengthArtists
     """
-    lines, spreads = _draw_candidates(scan, "expected", ax)
+    lines, spreads = _draw_candidates(scan, [candidate.expected for candidate in scan.candidates], ax)
     read = _draw_rules(scan, limits, ax)
     strengths, reach = _strengths(scan), [float(np.asarray(line.get_xdata())[0]) for line in read.values()]
     diagonal = _draw_diagonal(strengths, max(reach, default=0.0), ax)
-    limited = [value for one in scan["candidates"] for of in one["expected"] for value in of if value is not None]
+    limited = [limit for candidate in scan.candidates for of in candidate.expected for limit in of if limit is not None]
     known = np.array([*limited, *reach, *strengths[strengths > 0]])
     ax.set(yscale="log", ylabel="Expected limit [selected events]", xlabel="Injected signal [selected events]")
     if (known > 0).any():
         ax.set_ylim(known[known > 0].min() / 1.6, known.max() * 1.6)
         label_logarithmic(ax.yaxis)
     _set_strengths(strengths, ax, reach=max(reach, default=0.0))
-    handles = [one for one in (diagonal, *read.values()) if one is not None]
+    handles = [line for line in (diagonal, *read.values()) if line is not None]
     if handles:
         ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), title="Limits", title_fontsize="small")
     return StrengthArtists(lines, spreads, diagonal, read)
@@ -124,21 +121,22 @@ def _draw_diagonal(strengths: Array, reach: float, ax: Axes) -> Line2D | None:
 
 
 def _draw_candidates(
-    scan: Mapping[str, Any], name: str, ax: Axes
+    scan: InjectionScan, quantities: Sequence[Sequence[Sequence[float | None]]], ax: Axes
 ) -> tuple[tuple[Line2D, ...], tuple[LineCollection, ...]]:
-    styles = selection_styles(one["selection"] for one in scan["candidates"])
-    dashes = dict(zip(_groups(scan), _DASHES * len(scan["candidates"]), strict=False))
-    lines, spreads, n_drawn = [], [], len(scan["candidates"])
-    for index, one in enumerate(scan["candidates"]):
-        low, middle, high = np.array([_spread(values) for values in one[name]]).reshape(-1, 3).T
-        style, dash = styles[one["selection"]], dashes[_group(one)]
-        label = selection_label(one["selection"])
-        if one["selection"] == INCLUSIVE:
+    """Draw a quantity of every candidate, given by candidate, strength and sampling."""
+    styles = selection_styles(candidate.selection for candidate in scan.candidates)
+    dashes = dict(zip(_groups(scan), _DASHES * len(scan.candidates), strict=False))
+    lines, spreads, n_drawn = [], [], len(scan.candidates)
+    for index, (candidate, quantity) in enumerate(zip(scan.candidates, quantities, strict=True)):
+        low, middle, high = np.array([_spread(values) for values in quantity]).reshape(-1, 3).T
+        style, dash = styles[candidate.selection], dashes[_group(candidate)]
+        label = selection_label(candidate.selection)
+        if candidate.selection == INCLUSIVE:
             if np.isfinite(middle[:1]).any():
                 lines.append(ax.axhline(middle[0], color="black", linestyle=(0, (1, 1.5)), label=label))
             continue
         line, _, (spread,) = ax.errorbar(
-            *(one["strengths"], middle, (middle - low, high - middle)),
+            *(candidate.strengths, middle, (middle - low, high - middle)),
             color=style.color,
             marker=style.marker,
             linestyle=dash,
@@ -161,33 +159,33 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float, float]:
     return (min(known), float(np.median(known)), max(known)) if known else (np.nan, np.nan, np.nan)
 
 
-def _draw_rules(scan: Mapping[str, Any], limits: Sequence[Mapping[str, Any]], ax: Axes) -> dict[str, Line2D]:
+def _draw_rules(scan: InjectionScan, limits: Sequence[EitherLimit], ax: Axes) -> dict[str, Line2D]:
     read = {}
+    found = [limit for limit in limits if isinstance(limit, InjectionLimit) and limit.dataset == scan.dataset]
     for index, rule in enumerate(limit_rules()):
-        for one in limits:
-            usable = one["dataset"] == scan["dataset"] and one["rule"] == rule.name and one["reason"] is None
-            if usable and sort_limits([one], rule.name).signals:
+        for limit in found:
+            if limit.rule == rule.name and (expected := limit.expected_selected[2]) is not None:
                 (read[rule.name],) = ax.plot(
-                    *([one["strength"]], [one["expected_selected"][2]], rule.marker),
+                    *([limit.strength], [expected], rule.marker),
                     color=rule.color,
                     markeredgecolor="black",
                     markersize=max(_LARGEST - _SMALLER * index, _SMALLEST),
-                    label=f"{rule.name}, {selection_label(one['selection'])}:\n{rule.legend}",
+                    label=f"{rule.name}, {selection_label(limit.selection)}:\n{rule.legend}",
                     zorder=4 + index,
                 )
     return read
 
 
-def _group(one: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    return one["method"], tuple(one["features"])
+def _group(candidate: InjectionCandidate) -> tuple[str, tuple[str, ...]]:
+    return candidate.method, candidate.features
 
 
-def _groups(scan: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
-    return list(dict.fromkeys(_group(one) for one in scan["candidates"]))
+def _groups(scan: InjectionScan) -> list[tuple[str, tuple[str, ...]]]:
+    return list(dict.fromkeys(_group(candidate) for candidate in scan.candidates))
 
 
-def _strengths(scan: Mapping[str, Any]) -> Array:
-    return np.unique(np.array([strength for one in scan["candidates"] for strength in one["strengths"]], np.float64))
+def _strengths(scan: InjectionScan) -> Array:
+    return np.unique(np.array([strength for candidate in scan.candidates for strength in candidate.strengths]))
 
 
 def _set_strengths(strengths: Array, ax: Axes, *, reach: float = 0.0) -> None:
@@ -202,7 +200,7 @@ def _set_strengths(strengths: Array, ax: Axes, *, reach: float = 0.0) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
 
 
-def _set_legend(scan: Mapping[str, Any], lines: Sequence[Line2D], ax: Axes) -> None:
+def _set_legend(scan: InjectionScan, lines: Sequence[Line2D], ax: Axes) -> None:
     """Name every selection once and, where there are several, every method with its features."""
     handles = list({line.get_label(): line for line in reversed(lines)}.values())[::-1]
     groups = _groups(scan)
@@ -221,29 +219,33 @@ def _set_legend(scan: Mapping[str, Any], lines: Sequence[Line2D], ax: Axes) -> N
     )
 
 
-def strength_alt(scan: Mapping[str, Any]) -> str:
+def strength_alt(scan: InjectionScan) -> str:
     """Describe efficiencies and limits against the injected strength."""
-    strengths = sorted({strength for one in scan["candidates"] for strength in one["strengths"]})
-    largest = max((value for value in _efficiencies(scan) if value is not None), default=None)
+    strengths = _strengths(scan).tolist()
+    largest = max((value for value in efficiencies(scan) if value is not None), default=None)
     return (
-        f"Signal efficiency and expected limit of {scan['dataset']} for {len(strengths)} injected strengths up to "
-        f"{number(max(strengths, default=0.0))} selected events, in {len(scan['candidates'])} selections. The largest "
+        f"Signal efficiency and expected limit of {scan.dataset} for {len(strengths)} injected strengths up to "
+        f"{number(max(strengths, default=0.0))} selected events, in {len(scan.candidates)} selections. The largest "
         f"efficiency is {percent(largest)}."
     )
 
 
-def _efficiencies(scan: Mapping[str, Any]) -> list[float | None]:
-    return [value for one in scan["candidates"] for of in one["efficiency"] for value in of]
+def efficiencies(scan: InjectionScan) -> list[float | None]:
+    """Return the signal efficiencies of all candidates, strengths and samplings; None where a selection failed."""
+    return [value for candidate in scan.candidates for of in candidate.efficiency for value in of]
 
 
-def strength_rows(scan: Mapping[str, Any]) -> Iterator[Row]:
+def strength_rows(scan: InjectionScan) -> Iterator[Row]:
     """Rows of efficiency and limit against the injected strength, one per sampling."""
     yield (
         *("method", "features", "selection", "injected [selected events]", "sampling", "signal efficiency"),
         *("expected limit [selected events]", "observed limit [selected events]", "expected z"),
     )
-    for one in scan["candidates"]:
-        for i, strength in enumerate(one["strengths"]):
-            columns = [one[key][i] for key in ("efficiency", "expected", "observed", "expected_z")]
-            for sampling, values in enumerate(zip(*columns, strict=True)):
-                yield one["method"], " ".join(one["features"]), one["selection"], strength, sampling, *values
+    for candidate in scan.candidates:
+        method, features, selection = candidate.method, " ".join(candidate.features), candidate.selection
+        for i, strength in enumerate(candidate.strengths):
+            lacking = (None,) * len(candidate.efficiency[i])
+            observed, expected_z = (of[i] if of else lacking for of in (candidate.observed, candidate.expected_z))
+            columns = zip(candidate.efficiency[i], candidate.expected[i], observed, expected_z, strict=True)
+            for sampling, values in enumerate(columns):
+                yield method, features, selection, strength, sampling, *values

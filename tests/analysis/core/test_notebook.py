@@ -17,11 +17,13 @@ from analysis.learning import collect_folds, run_fold
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents
+from analysis.results.values import Cut, ProcessedDataset
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import fold_tasks, run_window
 from analysis.stages.scan import ScanSummary
 from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
 from tests.builders.html_page import Element, parse_page
+from tests.builders.results import results_of
 from tests.builders.toy_tables import dijet_masses, table_of
 
 CONFIG = SearchConfig(
@@ -115,7 +117,7 @@ def test_a_window_that_failed_shows_why():
 def test_nothing_of_the_counts_is_shown_while_blinded(data, opened, blinded):
     inside = int(opened.selections[0].n_obs)
     assert inside > 100
-    summary = ScanSummary((blinded,), GlobalResult(None, None, "bonferroni-upper-bound"), True, {})
+    summary = ScanSummary((blinded,), results_of(blinded=True))
     limits = [selection.limit for selection in blinded.selections]
     for value in (blinded, *blinded.selections, summary, *limits):
         for text in (shown(value).text, repr(value)):
@@ -157,11 +159,11 @@ def test_windows_of_a_scan():
 
 def test_a_scan_shows_significances_by_window_and_selection(opened):
     found = GlobalResult(2.5, 0.0062, "bonferroni-upper-bound", n_trials=2)
-    head, row, *below = cells(ScanSummary((opened,), found, False, {}))
+    head, row, *below = cells(ScanSummary((opened,), results_of(global_=found)))
     assert head == ["Window [GeV]", "inclusive", "eff_0.1"]
     assert row == ["3300-3700", *(text_of(one.discovery.z) for one in opened.selections)]
     assert ["p0", "0.0062"] in below
-    assert "blinded" in repr(ScanSummary((), found, True, {}))
+    assert "blinded" in repr(ScanSummary((), results_of(global_=found, blinded=True)))
 
 
 def test_a_configuration_shows_what_is_not_the_default():
@@ -197,10 +199,21 @@ def test_results_of_tests_and_fits():
 
 
 def test_a_cutflow_is_shown_by_dataset():
-    def cuts(**events: int) -> dict[str, dict[str, int]]:
-        return {name: {"events": one} for name, one in events.items()}
+    def processed(**events: int) -> ProcessedDataset:
+        cuts = {name: Cut(one, float(one)) for name, one in events.items()}
+        return ProcessedDataset(
+            parts=(),
+            n_entries=10,
+            sum_of_weights=None,
+            cutflow=cuts,
+            n_minus_one={},
+            sanity={},
+            files=(),
+            skipped_files=(),
+            dataset={},
+        )
 
-    records = {"a": {"cutflow": cuts(all=10, jet_pt=5)}, "b": {"cutflow": cuts(all=7, trigger=3)}}
+    records = {"a": processed(all=10, jet_pt=5), "b": processed(all=7, trigger=3)}
     events = ProcessedEvents({name: Dataset(name, "data", "nanoaod", ()) for name in records}, records, "", {})
     assert cells(events) == [["Cut", "a", "b"], ["all", "10", "7"], ["jet_pt", "5", "–"], ["trigger", "–", "3"]]
     assert repr(events) == "ProcessedEvents(a, b)"

@@ -6,15 +6,23 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from analysis.core.documents import from_json
 from analysis.errors import ResultsError
 from analysis.export.hepdata import _unique_names, _validate, _write
-from analysis.export.search_tables import _global_text
+from analysis.export.search_tables import _global_text, spectrum_tables, window_tables
 from analysis.export.signal_tables import efficiency_table, limit_tables, map_tables
 from analysis.export.tables import Axis, Column, DataTable, band_errors, mass_axes, rows_table
 from analysis.export.target import new_folder
+from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan
+from analysis.results.blinding import blind_windows
+from analysis.signals.values import SignalResult
+from analysis.statistics import GlobalResult
+from tests.builders.toy_tables import WINDOW
+from tests.builders.windows import EDGES, EFFICIENCIES, make_result
 
 COMMON = [("SQRT(S)", 13000.0, "GeV")]
 
@@ -27,11 +35,13 @@ def written(folder: Path, *tables: DataTable) -> list[dict[str, Any]]:
     return [yaml.safe_load((folder / "submission" / one["data_file"]).read_text()) for one in documents]
 
 
-def limit(dataset: str, masses: dict[str, float], **changes: Any) -> dict[str, Any]:
+def limit(dataset: str, masses: dict[str, float]) -> InjectionLimit:
     numbers = {"observed_selected": None, "expected_selected": [1.0, 2.0, 4.0, 7.0, None], "strength": 3.0}
-    chosen = {"selection": "eff_0.1", "method": "cwola", "window": [3300, 3700], "reason": None}
-    fb = {"observed_fb": None, "expected_fb": None}
-    return {"dataset": dataset, "masses": masses, "rule": "atlas-2025", **numbers, **chosen, **fb, **changes}
+    chosen = {"selection": "eff_0.1", "method": "cwola", "features": ["x"], "window": [3300, 3700]}
+    others = {"mask": [3200, 3800], "level": 0.05, "spread_selected": 0.5, "reason": None}
+    fb = {"observed_fb": None, "expected_fb": None, "fb_per_selected": None}
+    document = {"dataset": dataset, "masses": masses, "rule": "atlas-2025", **numbers, **chosen, **others, **fb}
+    return from_json(InjectionLimit, document)
 
 
 def test_a_band_without_an_end_is_left_out_and_columns_without_numbers_too(tmp_path: Path) -> None:
@@ -45,7 +55,7 @@ def test_a_band_without_an_end_is_left_out_and_columns_without_numbers_too(tmp_p
 
 
 def test_signals_without_a_limit_are_named_and_unknown_masses_are_dashes(tmp_path: Path) -> None:
-    failed = {"dataset": "bad", "masses": {}, "rule": None, "reason": "no window"}
+    failed = FailedLimit(dataset="bad", masses={}, rule=None, reason="no window")
     points = [limit("one", {"A": 3000.0}), limit("two", {"A": 4000.0, "B": 200.0}), failed]
     (table,) = limit_tables(points, 0.05)
     assert table.description.endswith("No limit: bad.")
@@ -74,7 +84,7 @@ def test_the_factors_of_systematics_become_signed_errors_of_the_efficiency() -> 
         {"name": "lumi", "up": 1.02, "down": 0.98},
         {"name": "signal_statistics", "up": 1.1, "down": 1 / 1.1},
     ]
-    found = {
+    selected = {
         "window": [3300, 3700],
         "selection": "eff_0.1",
         "events": 40.0,
@@ -82,9 +92,10 @@ def test_the_factors_of_systematics_become_signed_errors_of_the_efficiency() -> 
         "acceptance_efficiency": 0.5,
         "absorbed_fraction": 0.1,
         "modifiers": modifiers,
+        "reason": None,
     }
-    signal = {"dataset": "one", "masses": {"A": 3500.0}, "normalised": False, "yields": [found]}
-    table = efficiency_table([signal])
+    signal = {"dataset": "one", "masses": {"A": 3500.0}, "rule": "", "normalised": False, "selections": []}
+    table = efficiency_table([from_json(SignalResult, {**signal, "yields": [selected], "reason": None})])
     assert table is not None
     first, absorbed = table.columns  # no expected events without a normalisation
     assert dict(first.errors) == {"stat": (0.05,), "sys, jes": (pytest.approx((0.1, -0.05)),)}
@@ -93,8 +104,9 @@ def test_the_factors_of_systematics_become_signed_errors_of_the_efficiency() -> 
 
 def test_maps_of_a_blinded_search_hold_signal_alone() -> None:
     counts = {"inclusive": [[4.0, 0.0], [0.0, 1.0]], "eff_0.1": [[1.0, 0.0], [0.0, 1.0]]}
-    one = {"strength": 2.0, "edges": [[0, 100, 200], [0, 50, 100]], "data": {}, "signal": counts}
-    (table,) = map_tables([{"dataset": "one", "signal": [3300, 3700], "maps": [one]}])
+    plane = {"strength": 2.0, "edges": [[0, 100, 200], [0, 50, 100]], "data": {}, "signal": counts}
+    scan = {"dataset": "one", **WINDOW.to_json(), "candidates": [], "maps": [plane]}
+    (table,) = map_tables([from_json(InjectionScan, scan)])
     assert [axis.values for axis in table.axes] == [((0, 100), (100, 200)), ((0, 50), (50, 100))]
     assert [column.values for column in table.columns] == [(4.0, 1.0), (0.25, 1.0)]
     assert {column.qualifiers["Events"] for column in table.columns} == {"held-out signal"}
@@ -129,12 +141,16 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_bound_on_the_global_p_value_is_called_one() -> None:
-    found = {"z": 0.5, "p0": 0.31, "method": "bonferroni-upper-bound", "n_trials": 6, "n_toys": None, "interval": None}
-    assert "at most 0.31 " in _global_text(found)
-    toys = {"z": 1.0, "p0": 0.16, "method": "toys", "n_trials": 6, "n_toys": 100, "interval": [0.1, 0.25]}
-    assert "largest excess: 0.16 " in _global_text(toys)
+    assert "at most 0.31 (z = 0.5)" in _global_text(GlobalResult(0.5, 0.31, "bonferroni-upper-bound", 6))
+    toys = GlobalResult(1.0, 0.16, "toys", 6, 100, (0.1, 0.25))
+    assert "largest excess: 0.16 (z = 1)" in _global_text(toys)
     assert "95 % interval 0.1 to 0.25 from 100 pseudo-experiments" in _global_text(toys)
-    assert not _global_text({"z": None, "p0": None, "method": "none"})
+    assert not _global_text(GlobalResult(None, None, "none"))
+
+
+def test_a_global_p_value_without_a_significance_is_written_alone() -> None:
+    text = _global_text(GlobalResult(None, 1.0, "bonferroni-upper-bound", 6))
+    assert text == "Global p-value of the largest excess: at most 1, bonferroni-upper-bound, 6 looks."
 
 
 def test_an_undefined_pair_is_no_error_of_zero(tmp_path: Path) -> None:
@@ -162,3 +178,35 @@ def test_rows_of_a_figure_become_a_table_with_units_and_gaps(tmp_path: Path) -> 
     assert [one["value"] for one in observed["values"]] == [7, "-", "-"]
     assert [one["value"] for one in names["values"]] == ["a", "b", "c"]
     assert rows_table("Empty", "", rows[:1]) is None
+
+
+def test_a_spectrum_of_a_blinded_search_has_no_counts_in_the_masks_of_all_windows(tmp_path: Path) -> None:
+    counts = {name: np.arange(100, 100 - len(EDGES) + 1, -1) for name in EFFICIENCIES}
+    window, neighbour = make_result(counts), make_result(counts, low=3900.0)
+    (open_one, *_) = spectrum_tables([window])
+    assert open_one.columns[0].values == tuple(counts["inclusive"])
+    assert set(open_one.columns[2].values[2:8]) == {"mask", "window"}
+    assert "blinded" not in open_one.description
+    blinded, _ = blind_windows([window, neighbour])
+    for table in spectrum_tables([blinded]):
+        data, fit, _ = table.columns
+        hidden = [3200 <= low < 4400 for low in EDGES[:-1]]
+        assert [value is None for value in data.values] == [error is None for error in data.errors["stat"]] == hidden
+        assert None not in fit.values
+        assert table.description.endswith("The search is blinded: no data inside the mask.")
+    written(tmp_path / "out", *spectrum_tables([blinded]))
+
+
+def test_tables_of_a_blinded_search_have_no_observation() -> None:
+    counts = {name: np.full(len(EDGES) - 1, 100) for name in EFFICIENCIES}
+    results, nothing = [make_result(counts)], GlobalResult(None, None, "none")
+    tables = {table.name: {column.name for column in table.columns} for table in window_tables(results, nothing)}
+    blinded = {
+        table.name: {column.name for column in table.columns}
+        for table in window_tables(blind_windows(results), nothing)
+    }
+    assert set(tables) == {"Events in windows", "p-values", "Limits on visible events"}
+    assert blinded == {
+        "Events in windows": tables["Events in windows"] - {"Observed"},
+        "Limits on visible events": tables["Limits on visible events"] - {"Observed limit"},
+    }

@@ -11,6 +11,7 @@ import xgboost as xgb
 from scipy import stats
 
 from analysis.config import SearchConfig
+from analysis.core.documents import parse_json, to_json
 from analysis.errors import TableError
 from analysis.events.identity import event_hash, uniform
 from analysis.events.table import EventTable
@@ -247,4 +248,4 @@ def test_a_window_without_events_is_a_reason_not_an_exception() -> None:
 def test_results_survive_being_written() -> None:
     config = config_of()
     found = inject(task_of(config, 80.0), shared_of(config))
-    assert InjectionResult.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False))) == found
+    assert parse_json(InjectionResult, json.dumps(to_json(found), allow_nan=False)) == found

@@ -16,18 +16,18 @@ from analysis.limits import (
     FinalTask,
     LimitPoint,
     candidates,
-    limit_documents,
+    injection_limits,
     naive_selection,
     prepare_point,
     strength_of_significance,
     with_uncertainties,
 )
 from analysis.limits.injection import InjectionData
-from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult
+from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult, StoredSystematic
 from analysis.regions import MassWindow
 from analysis.search.values import SearchData
 from analysis.signals.yields import SignalSample
-from analysis.statistics import Counting, LimitResult, SignalSystematic, counting_workspace, discovery, upper_limit
+from analysis.statistics import Counting, LimitResult, counting_workspace, discovery, upper_limit
 from tests.builders.toy_tables import dijet_masses, table_of, toy_config
 
 WINDOW = MassWindow((3400.0, 3600.0), (3200.0, 3400.0), (3600.0, 3800.0), (3300.0, 3700.0), (3000.0, 6500.0))
@@ -136,23 +136,23 @@ def test_all_rules_from_one_set_of_injections() -> None:
     results = results_of({0.0: [0.1, 0.1, 0.1], 40.0: [0.25, 0.25, 0.25], 100.0: [0.5, 0.5, 0.5]})
     sample = sample_of()
     found = {
-        one["rule"]: one
-        for one in limit_documents(
+        one.rule: one
+        for one in injection_limits(
             point(), sample, results, blinded=False, finish=lambda tasks: [t.selection for t in tasks]
         )
     }
-    assert found["inclusive"]["expected_selected"] == pytest.approx([100, 140, 200, 280, 380])
-    assert found["atlas-2020"]["expected_selected"][2] == pytest.approx(80.0)
-    assert found["atlas-2020"]["strength"] == 40.0
-    assert found["atlas-2020"]["observed_selected"] == pytest.approx(96.0)
+    assert found["inclusive"].expected_selected == pytest.approx([100, 140, 200, 280, 380])
+    assert found["atlas-2020"].expected_selected[2] == pytest.approx(80.0)
+    assert found["atlas-2020"].strength == 40.0
+    assert found["atlas-2020"].observed_selected == pytest.approx(96.0)
     x = np.log([40.0, 100.0])
     y = np.log([80.0, 40.0])
     t = (y[0] - x[0]) / ((y[0] - x[0]) - (y[1] - x[1]))
-    assert found["atlas-2025"]["expected_selected"][2] == pytest.approx(np.exp(x[0] + t * (x[1] - x[0])))
-    assert found["fixed-efficiency"]["expected_selected"][2] == pytest.approx(20.0 / 0.5)
+    assert found["atlas-2025"].expected_selected[2] == pytest.approx(np.exp(x[0] + t * (x[1] - x[0])))
+    assert found["fixed-efficiency"].expected_selected[2] == pytest.approx(20.0 / 0.5)
     per_event = 2.0 * 4000 / (4000 * 30.0)
-    assert all(one["fb_per_selected"] == pytest.approx(per_event) for one in found.values())
-    assert found["atlas-2020"]["observed_fb"] == pytest.approx(96.0 * per_event)
+    assert all(one.fb_per_selected == pytest.approx(per_event) for one in found.values())
+    assert found["atlas-2020"].observed_fb == pytest.approx(96.0 * per_event)
 
 
 def test_one_failed_training_does_not_hide_the_others() -> None:
@@ -170,23 +170,26 @@ def test_nothing_to_limit_is_said_for_every_rule() -> None:
     failed = [
         replace(one, selections=(), reason="no events in the window") for one in results_of({0.0: [0.1], 40.0: [0.2]})
     ]
-    found = limit_documents(
+    found = injection_limits(
         point(), sample_of(), failed, blinded=True, finish=lambda tasks: [t.selection for t in tasks]
     )
-    assert [one["rule"] for one in found] == ["inclusive", "fixed-efficiency", "atlas-2020", "atlas-2025"]
-    assert all(one["reason"] for one in found)
+    assert [one.rule for one in found] == ["inclusive", "fixed-efficiency", "atlas-2020", "atlas-2025"]
+    assert all(one.reason for one in found)
 
 
 def test_uncertainties_of_the_signal_enter_the_final_limit() -> None:
     one = replace(
         selection("eff_0.1", 0.4, (1.0,) * 5, n_obs=112.0),
-        modifiers=(SignalSystematic("jms", "normsys", 1.3, 0.75), SignalSystematic("lumi", "lumi", 0.02)),
+        modifiers=(StoredSystematic("jms", "normsys", 1.3, 0.75), StoredSystematic("lumi", "lumi", 0.02, None)),
     )
     settings = config_of().statistics
     found = with_uncertainties(FinalTask("toy", one), settings)
     plain = with_uncertainties(FinalTask("toy", replace(one, modifiers=())), settings)
     workspace = counting_workspace(
-        Counting(112.0, 100.0, 5.0), channel="c", measurement="m", signal_systematics=one.modifiers
+        Counting(112.0, 100.0, 5.0),
+        channel="c",
+        measurement="m",
+        signal_systematics=[stored.systematic for stored in one.modifiers],
     )
     expected = upper_limit(workspace, calculator="asymptotics").observed_events
     assert found.observed == pytest.approx((expected or 0.0) / 0.4, rel=1e-3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.limits import candidates, sensitivity_document
+from analysis.limits import candidates, search_sensitivity
 from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult
 from analysis.limits.points import LimitPoint
 from analysis.regions import MassWindow
@@ -42,7 +42,7 @@ def test_the_inclusive_search_is_there_for_every_strength_where_injected_events_
 
 def test_the_difference_is_that_of_the_same_choice_of_events() -> None:
     sample = SignalSample("s", (), {}, None, None, None, False, ())
-    document = sensitivity_document(POINT, results_of(counted=True), sample)
-    for curve, added in zip(document["curves"], ([2.7, 2.9], [5.0, 6.0]), strict=True):
-        assert curve["z_with_signal"] == Z[curve["selection"], 60.0]
-        assert curve["z_added"] == pytest.approx(np.interp([0.16, 0.5, 0.84], [0, 1], added))
+    found = search_sensitivity(POINT, results_of(counted=True), sample)
+    for curve, added in zip(found.curves, ([2.7, 2.9], [5.0, 6.0]), strict=True):
+        assert list(curve.z_with_signal) == Z[curve.selection, 60.0]
+        assert curve.z_added == pytest.approx(np.interp([0.16, 0.5, 0.84], [0, 1], added))

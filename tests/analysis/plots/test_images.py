@@ -25,11 +25,13 @@ from analysis.config import PlotConfig, StyleName
 from analysis.events.table import write_part
 from analysis.histograms.control import ControlSample, fill_control
 from analysis.histograms.control_comparison import compare
+from analysis.limits.values import InjectionLimit, LimitsFile
 from analysis.plots import FigureSources, draw_experiment_label, figure_style
 from analysis.plots.catalogue import result_figures
 from analysis.plots.events.control import control_sketch
 from analysis.plots.figure import Sketch
 from analysis.plots.style import PALETTE
+from analysis.results.blinding import blind
 from analysis.results.documents import window_document
 from analysis.search.values import WindowResult
 from analysis.statistics import GlobalResult
@@ -38,7 +40,8 @@ from tests.builders import diagnostic_documents as diagnostics
 from tests.builders import overviews
 from tests.builders.control import X0, events, plan
 from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE
-from tests.builders.limit_documents import RULE, Document, map_of, masses, scan_of, sensitivity_of, signal
+from tests.builders.limit_documents import RULE, map_of, masses, scan_of, sensitivity_of, signal
+from tests.builders.results import results_of
 from tests.builders.toy_tables import dijet_masses
 from tests.builders.windows import EDGES, EFFICIENCIES, failed, make_result
 
@@ -90,16 +93,16 @@ def windows(counts: dict[str, Any]) -> FigureSources:
     return FigureSources(results, [*found, failed(3700.0)])
 
 
-def injections(**document: Any) -> FigureSources:
-    return FigureSources(injections=document)
+def injections(**lists: Any) -> FigureSources:
+    return FigureSources(injections=LimitsFile(**lists))
 
 
-def limits_of(places: Iterable[tuple[float, float, float]]) -> list[Document]:
-    return [
-        one
+def limits_of(places: Iterable[tuple[float, float, float]]) -> tuple[InjectionLimit, ...]:
+    return tuple(
+        limit
         for a, b, c in places
-        for one in signal(f"wprime_{a:g}_{b:g}_{c:g}", 60e3 / a + b / 50, masses(a, b, c), observed=1.2)
-    ]
+        for limit in signal(f"wprime_{a:g}_{b:g}_{c:g}", 60e3 / a + b / 50, masses(a, b, c), observed=1.2)
+    )
 
 
 @image
@@ -157,30 +160,30 @@ def test_mass_limits():
 def test_limit_plane():
     places = [(3500.0, b, c) for b in (80.0, 200.0, 400.0) for c in (80.0, 200.0, 400.0) if c <= b]
     limits = limits_of(places)
-    scans = [scan_of(one["dataset"]) for one in limits if one["rule"] == RULE]
+    scans = tuple(scan_of(limit.dataset) for limit in limits if limit.rule == RULE)
     return picture(f"limits_plane_A3500_{RULE}", injections(limits=limits, injections=scans))
 
 
 @image
 def test_strengths():
-    return picture("efficiency_s", injections(injections=[scan_of()], limits=signal("s", 120.0)))
+    return picture("efficiency_s", injections(injections=(scan_of(),), limits=tuple(signal("s", 120.0))))
 
 
 @image
 def test_maps():
-    scan = scan_of() | {"maps": [map_of(0.0), map_of(78.0)]}
-    return picture("map_s_eff_0.1", injections(injections=[scan]))
+    scan = replace(scan_of(), maps=(map_of(0.0), map_of(78.0)))
+    return picture("map_s_eff_0.1", injections(injections=(scan,)))
 
 
 @image
 def test_maps_blinded():
-    scan = scan_of() | {"maps": [map_of(0.0, blinded=True), map_of(78.0, blinded=True)]}
-    return picture("map_s_eff_0.1", replace(injections(injections=[scan]), blinded=True))
+    scan = replace(scan_of(), maps=(map_of(0.0), map_of(78.0)))
+    return picture("map_s_eff_0.1", FigureSources(injections=blind(LimitsFile(injections=(scan,)))))
 
 
 @image
 def test_sensitivity():
-    return picture("sensitivity_s", injections(sensitivity=[sensitivity_of()]))
+    return picture("sensitivity_s", injections(sensitivity=(sensitivity_of(),)))
 
 
 @image
@@ -229,9 +232,8 @@ def test_overview(searched, name):
 
 @image
 def test_impacts():
-    found = {"selection": "eff_0.1", "limit": {"expected_strength": [0.5, 0.7, 1.0, 1.4, 1.9]}, "window": [3300, 3700]}
-    signal = {"dataset": "point", "selections": [{**found, "impacts": overviews.impacts(6)}]}
-    return picture("impacts_point", FigureSources({"signals": [signal]}))
+    point = overviews.sample("point", None, overviews.limited("eff_0.1", 1.0, overviews.impacts(6)))
+    return picture("impacts_point", FigureSources(results_of(signals=[point])))
 
 
 @image

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.plots.signals.impacts import draw_impacts, impact_figures, impact_rows
+from analysis.core.documents import to_json
+from analysis.plots.signals.impacts import draw_impacts, impact_alt, impact_figures, impact_rows
 from analysis.plots.style import figure_style
 from analysis.plots.validation import draw_validation_pulls, draw_validation_shifts, validation_figures, validation_rows
 from analysis.plots.windows.fit_quality import draw_fit_quality, fit_quality_figures
@@ -21,10 +22,23 @@ from analysis.plots.windows.significance import draw_significance, draw_signific
 from analysis.plots.windows.spectrum import draw_spectrum, spectrum_rows
 from analysis.plots.windows.stitched import draw_stitched, stitched_figures, stitched_rows, window_layers
 from analysis.results import ResultsFolder
+from analysis.results.blinding import blind
 from analysis.results.documents import window_document
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalShape, most_sensitive, signal_shapes
-from tests.builders.overviews import EDGES, EFFICIENCY, N_SIGNAL, Array, evaluated, impacts, verdict, window_at
+from analysis.signals.values import SignalImpacts
+from tests.builders.overviews import (
+    EDGES,
+    EFFICIENCY,
+    N_SIGNAL,
+    Array,
+    evaluated,
+    impacts,
+    limited,
+    sample,
+    verdict,
+    window_at,
+)
 from tests.builders.toy_tables import dijet_masses
 
 SELECTION = "eff_0.1"
@@ -115,27 +129,19 @@ def test_the_legend_lies_on_nothing(windows: Any, n_signals: int, mass: float) -
     assert [one.get_data()[0].max() for one in artists.signals] == [one.counts.max() for one in shapes]
 
 
-def sample(name: str, mass: float | None, *, strength: float | None = 2.0, normalised: bool = True) -> dict[str, Any]:
-    limit = {"expected_strength": [0.5, 0.7, 1.0, 1.4, 2.0], "observed_strength": strength}
-    return {
-        "dataset": name,
-        "masses": {} if mass is None else {"A": mass},
-        "normalised": normalised,
-        "selections": [{"selection": SELECTION, "limit": limit}],
-    }
-
-
 def test_samples_are_those_whose_mass_fits_scaled_to_their_limit(windows: Any) -> None:
     result = windows[0]
     names = ("edge", "centre", "near", "far", "massless")
     spectra = {name: {result.window.name: result.truth} for name in names}
-    signals = [sample("edge", 3300.0), sample("centre", 3500.0), sample("near", 3550.0), sample("far", 3700.0)]
-    signals.append(sample("massless", None))  # its fullest bin is 3400-3500 or 3500-3600
+    limit = limited(SELECTION, 1.0, observed=2.0)
+    places = {"edge": 3300.0, "centre": 3500.0, "near": 3550.0, "far": 3700.0}
+    signals = [sample(name, mass, limit) for name, mass in places.items()]
+    signals.append(sample("massless", None, limit))  # its fullest bin is 3400-3500 or 3500-3600
     shapes = signal_shapes(result.window, SELECTION, signals, spectra)
     assert [one.dataset for one in shapes] == ["centre", "near"]
     assert {(one.scale, one.origin) for one in shapes} == {(2.0, "observed limit")}
     assert shapes[0].counts.sum() == 2 * N_SIGNAL
-    (only,) = signal_shapes(result.window, SELECTION, signals[4:], spectra, blinded=True)
+    (only,) = signal_shapes(result.window, SELECTION, [blind(signals[4])], spectra)
     assert (only.scale, only.origin) == (1.0, "expected limit")
     # the window at 3.3 TeV does not hold 3.7 TeV, half-open as windows are
     assert signal_shapes(result.window, SELECTION, signals[3:4], spectra) == ()
@@ -152,7 +158,8 @@ def test_what_is_drawn_comes_back_from_disk(windows: Any, tmp_path: Path) -> Non
 
 
 def test_verdicts_are_shown_with_the_results_that_hold_them(tmp_path: Path) -> None:
-    folder, found = ResultsFolder(tmp_path), [verdict("3300-3700", np.zeros(2)), verdict("3700-4100", np.zeros(2))]
+    names = ("3300-3700", "3700-4100")
+    folder, found = ResultsFolder(tmp_path), [to_json(verdict(name, np.zeros(2))) for name in names]
     windows = [
         {"signal": [3300.0, 3700.0], "validation": {"combined": found[0]["combined"]}},
         {"signal": [3700.0, 4100.0], "validation": {"combined": []}},
@@ -166,11 +173,11 @@ def test_verdicts_are_shown_with_the_results_that_hold_them(tmp_path: Path) -> N
 def test_samples_without_a_limit_are_shown_at_their_cross_section_or_not_at_all(windows: Any) -> None:
     result = windows[0]
     spectra = {"one": {result.window.name: result.truth}}
-    unlimited = sample("one", 3500.0) | {"selections": []}
+    unlimited = sample("one", 3500.0)
     (shape,) = signal_shapes(result.window, SELECTION, [unlimited], spectra)
     assert (shape.scale, shape.origin) == (1.0, "its cross-section")
-    assert signal_shapes(result.window, SELECTION, [unlimited | {"normalised": False}], spectra) == ()
-    assert signal_shapes(result.window, SELECTION, [sample("other", 3500.0)], spectra) == ()
+    assert signal_shapes(result.window, SELECTION, [replace(unlimited, normalised=False)], spectra) == ()
+    assert signal_shapes(result.window, SELECTION, [sample("other", 3500.0, limited(SELECTION, 1.0))], spectra) == ()
 
 
 def test_windows_are_dealt_to_the_fewest_layers_without_overlap(windows: Any) -> None:
@@ -281,36 +288,38 @@ def test_the_largest_impacts_are_on_top_and_no_more_than_twenty() -> None:
     artists = draw_impacts(found, ax=ax, ax_impact=ax_impact)
     assert artists.names == tuple(f"p_{i}" for i in range(24, 4, -1))
     assert [bar.get_width() for bar in artists.down] == pytest.approx([-0.2 * (i + 1) for i in range(24, 4, -1)])
-    pulls = {one["name"]: one["pull"] for one in found["observed"]["parameters"]}
+    assert found.observed is not None
+    pulls = {impact.name: impact.pull for impact in found.observed.parameters}
     np.testing.assert_array_equal(artists.pulls.lines[0].get_xdata(), [pulls[name] for name in artists.names])
     low, high = ax.get_ylim()
     assert low > high  # the first row is the highest
     assert len(artists.expected) == 2
 
 
-@pytest.mark.parametrize("found", [impacts(3), impacts(3, observed=False)], ids=["blinded", "made blinded"])
-def test_blinded_impacts_are_the_expected_ones_without_pulls(found: dict[str, Any]) -> None:
+@pytest.mark.parametrize("made", [impacts(3), impacts(3, observed=False)], ids=["blinded", "made blinded"])
+def test_blinded_impacts_are_the_expected_ones_without_pulls(made: SignalImpacts) -> None:
     ax, ax_impact = Figure().subplots(1, 2, sharey=True)
-    artists = draw_impacts(found, ax=ax, ax_impact=ax_impact, blinded=True)
+    (selection,) = blind(sample("point", None, limited("a", 1.0, made))).selections
+    assert selection.impacts is not None
+    artists = draw_impacts(selection.impacts, ax=ax, ax_impact=ax_impact)
     assert set(artists.pulls.lines[0].get_xdata()) == {0.0}
     assert "Observed" not in " ".join(text.get_text() for text in artists.legend.get_texts())
     assert artists.expected == ()
+    assert [row[0] for row in impact_rows(selection.impacts)] == ["fit", *["expected"] * 3]
+    assert "observed" not in impact_alt("point", selection.impacts)
 
 
 def test_impacts_are_those_of_the_selection_with_the_lowest_expected_limit() -> None:
-    def selection(name: str, median: float | None, found: Any) -> dict[str, Any]:
-        limit = None if median is None else {"expected_strength": [0, 0, median, 9, 9]}
-        return {"selection": name, "limit": limit, "impacts": found, "window": [3300, 3700]}
-
-    loose, tight, none = selection("a", 2.0, impacts(1)), selection("b", 1.5, impacts(2)), selection("c", None, None)
-    signal = {"dataset": "point", "selections": [loose, tight, none]}
+    found = impacts(2)
+    loose, tight, none = limited("a", 2.0, impacts(1)), limited("b", 1.5, found), limited("c", None)
+    signal = sample("point", None, loose, tight, none)
     assert most_sensitive(signal) is tight
-    (sketch,) = impact_figures([signal, {"dataset": "failed", "selections": [none]}], blinded=True)
+    (sketch,) = impact_figures([blind(signal), sample("failed", None, none)])
     assert sketch.stem == "impacts_point"
     figure, _ = sketch.draw()
     shown = " ".join(text.get_text() for ax in figure.axes for text in (ax.title, ax._right_title))  # type: ignore[attr-defined]
     assert "expected at the median limit" in shown
-    rows = list(impact_rows(tight))
+    rows = list(impact_rows(found))
     assert [row[1] for row in rows[1:]] == ["p_0", "p_1", "p_0", "p_1"]
 
 

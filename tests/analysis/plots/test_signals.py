@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from matplotlib.figure import Figure
 
 from analysis.compute import Serial
 from analysis.config import PlotConfig, SearchConfig
+from analysis.core.documents import to_json
+from analysis.limits.values import FailedSensitivity, InjectionLimit, LimitsFile, PlaneCounts
 from analysis.plots import (
     FigureSources,
     draw_efficiency_map,
@@ -28,13 +31,15 @@ from analysis.plots import (
     save_figures,
     save_injection_figures,
 )
+from analysis.plots.signals.signal_limits import signal_limit_rows, signal_limits_alt
+from analysis.plots.signals.strengths import strength_rows
 from analysis.results import ResultsFolder
+from analysis.results.blinding import blind
 from analysis.stages.figures import plot
 from tests.builders.limit_documents import (
     FB,
     OTHER,
     RULE,
-    Document,
     failed,
     map_of,
     masses,
@@ -42,6 +47,7 @@ from tests.builders.limit_documents import (
     sensitivity_of,
     signal,
 )
+from tests.builders.results import results_of
 
 PNG = PlotConfig(formats=("png",))
 CUTFLOW = {"data": {"all": {"events": 2, "weight": 2.0}}}
@@ -72,7 +78,7 @@ def heights(band: Collection) -> tuple[float, float]:
     return float(vertices[:, 1].min()), float(vertices[:, 1].max())
 
 
-def test_limits_against_m_a_are_those_of_the_documents_in_rising_mass() -> None:
+def test_limits_against_m_a_are_those_of_the_file_in_rising_mass() -> None:
     values = {3000.0: 40.0, 3500.0: 30.0, 4000.0: 20.0}
     limits = [one for a in (3500.0, 3000.0, 4000.0) for one in signal(f"s{a}", values[a], masses(a), observed=1.2)]
     ax = axes()
@@ -112,6 +118,22 @@ def test_nothing_observed_is_drawn_while_blinded() -> None:
     assert all("Observed" not in text for ax in (upper, lower) for text in legend_of(ax))
 
 
+def test_nothing_observed_is_tabulated_while_blinded() -> None:
+    seen = signal("a", 40.0, masses(3000.0), observed=1.2)
+    scan = scan_of()
+    scan = replace(scan, candidates=tuple(replace(one, observed=one.expected) for one in scan.candidates))
+    blinded = blind(LimitsFile(limits=tuple(seen), injections=(scan,)))
+    for kept, limits, of in ((True, seen, scan), (False, blinded.limits, blinded.injections[0])):
+        header, *rows = signal_limit_rows(limits, RULE)
+        assert len(rows) == 3
+        for column in ("observed [selected events]", "observed [fb]"):
+            assert all((row[header.index(column)] is not None) == kept for row in rows)
+        assert ("observed" in signal_limits_alt(limits, RULE)) == kept
+        header, *rows = strength_rows(of)
+        assert len(rows) == 13
+        assert any(row[header.index("observed limit [selected events]")] is not None for row in rows) == kept
+
+
 def test_one_mass_is_a_marker_with_bars() -> None:
     drawn = draw_mass_limits(signal("a", 40.0, masses(3000.0), observed=1.0), RULE, ax=axes())
     assert drawn.expected.get_marker() not in (None, "None", "")
@@ -120,13 +142,23 @@ def test_one_mass_is_a_marker_with_bars() -> None:
     assert np.ptp(np.concatenate([path.vertices for path in drawn.one_sigma.get_paths()])[:, 0]) == 0
 
 
+def changed(limit: InjectionLimit, part: int, selected: float | None) -> InjectionLimit:
+    """The same limit with another part of the expected one."""
+    fb = None if selected is None else FB * selected
+    new: list[Any] = [
+        (*band[:part], value, *band[part + 1 :])
+        for band, value in ((limit.expected_selected, selected), (limit.expected_fb, fb))
+        if band is not None
+    ]
+    return replace(limit, expected_selected=new[0], expected_fb=new[1])
+
+
 def test_signals_without_a_limit_are_left_out_and_holes_in_bands_stay_holes() -> None:
-    good, hole = signal("good", 40.0, masses(3000.0)), signal("hole", 30.0, masses(3500.0))
-    for one in hole:
-        one["expected_fb"][4] = one["expected_selected"][4] = None
-    limits = [*good, *hole, failed("bad", masses(4000.0)), failed("worse", masses(4500.0), None)]
-    limits += [{**one, "expected_selected": [None] * 5, "expected_fb": [None] * 5} for one in signal("no", 1.0)]
-    drawn = draw_mass_limits([one for one in limits if "A" in one["masses"]], RULE, ax=axes())
+    limits = [*signal("good", 40.0, masses(3000.0)), failed("bad", masses(4000.0)), failed("w", masses(4500.0), None)]
+    limits += [changed(limit, 4, None) for limit in signal("hole", 30.0, masses(3500.0))]
+    nothing = (None,) * 5
+    limits += [replace(limit, expected_selected=nothing, expected_fb=nothing) for limit in signal("no", 1.0)]
+    drawn = draw_mass_limits([limit for limit in limits if "A" in limit.masses], RULE, ax=axes())
     np.testing.assert_allclose(drawn.expected.get_xdata(), [3000, 3500])
     np.testing.assert_allclose(heights(drawn.one_sigma), (0.7 * 30 * FB, 1.4 * 40 * FB))
     rows = draw_signal_limits(limits, RULE, ax=axes())
@@ -135,7 +167,7 @@ def test_signals_without_a_limit_are_left_out_and_holes_in_bands_stay_holes() ->
 
 
 def test_a_failed_comparison_is_left_out_alone() -> None:
-    limits = [one for one in signal("a", 40.0, masses(3000.0)) if one["rule"] != "inclusive"]
+    limits = [limit for limit in signal("a", 40.0, masses(3000.0)) if limit.rule != "inclusive"]
     limits.append(failed("a", masses(3000.0), "inclusive"))
     drawn = draw_mass_limits(limits, RULE, ax=axes())
     assert drawn.inclusive is None
@@ -164,9 +196,7 @@ def test_every_signal_has_a_row_with_its_numbers() -> None:
 
 
 def test_a_band_that_reaches_below_zero_ends_at_the_axis() -> None:
-    limits = signal("a", 40.0)
-    for one in limits:
-        one["expected_selected"][0], one["expected_fb"][0] = -3.0, -3.0 * FB
+    limits = [changed(limit, 0, -3.0) for limit in signal("a", 40.0)]
     ax = axes()
     (bar,) = draw_signal_limits(limits, RULE, ax=ax).two_sigma
     assert bar.get_x() == pytest.approx(ax.get_xlim()[0])
@@ -190,9 +220,9 @@ def test_the_plane_shows_the_efficiency_at_the_limit_where_it_was_measured() -> 
 def test_the_plane_shows_values_where_the_masses_are(quantity: Any, factor: float | None) -> None:
     places = {(100.0, 80.0): 10.0, (400.0, 80.0): 30.0, (400.0, 400.0): 300.0}
     limits = [
-        one
+        limit
         for (b, c), value in places.items()
-        for one in signal(f"s_{b}_{c}", value, masses(3700.0, b, c), observed=1.5)
+        for limit in signal(f"s_{b}_{c}", value, masses(3700.0, b, c), observed=1.5)
     ]
     limits.append(failed("bad", masses(3700.0, 800.0, 800.0)))
     drawn = draw_limit_plane(limits, RULE, quantity, ax=axes())
@@ -240,7 +270,8 @@ def test_limits_against_the_strength_meet_the_diagonal_where_the_rules_read_them
 
 def test_a_selection_has_one_colour_and_several_methods_have_lines_of_their_own() -> None:
     scan = scan_of()
-    scan["candidates"] += [{**one, "features": ["x", "y"]} for one in scan["candidates"][1:]]
+    more = tuple(replace(candidate, features=("x", "y")) for candidate in scan.candidates[1:])
+    scan = replace(scan, candidates=scan.candidates + more)
     ax = axes()
     drawn = draw_strength_efficiencies(scan, ax=ax)
     first, second = drawn.lines[1], drawn.lines[3]
@@ -257,26 +288,27 @@ def test_maps_show_what_passes_of_the_data_and_of_the_signal_while_blinded() -> 
     shown = np.ma.filled(np.ma.asarray(values, float), np.nan).reshape(2, 3)
     np.testing.assert_allclose(shown, [[0.25, 0.5, 1.0], [np.nan, 0.0, 0.8]])
     assert ax.get_title(loc="left") == "No injection"
-    blinded = draw_efficiency_map(map_of(78.0, blinded=True), "eff_0.1", ax=axes()).mesh.get_array()
+    blinded = draw_efficiency_map(replace(map_of(78.0), data={}), "eff_0.1", ax=axes()).mesh.get_array()
     assert blinded is not None
     np.testing.assert_allclose(np.ma.asarray(blinded, float).reshape(2, 3).compressed(), [0.5, 0, 0, 0])
 
 
 def test_contours_hold_the_given_parts_of_the_signal() -> None:
-    one = map_of(10.0)
     rng = np.random.default_rng(3)
     sample = rng.normal([400.0, 200.0], [60.0, 40.0], (100_000, 2))
-    edges = [np.linspace(0, 800, 81), np.linspace(0, 400, 81)]
-    density = np.histogram2d(*sample.T, bins=edges)[0]
-    one |= {"edges": [e.tolist() for e in edges], "data": {}, "signal": {"inclusive": density, "eff_0.1": density}}
-    contours = draw_efficiency_map(one, "eff_0.1", ax=axes()).contours
+    edges = (np.linspace(0, 800, 81), np.linspace(0, 400, 81))
+    density = np.histogram2d(*sample.T, bins=edges)[0].tolist()
+    first, second = (tuple(of.tolist()) for of in edges)
+    counts = PlaneCounts(10.0, (first, second), {}, {"inclusive": density, "eff_0.1": density})
+    contours = draw_efficiency_map(counts, "eff_0.1", ax=axes()).contours
     assert contours is not None
     outer, inner = (np.concatenate(path.to_polygons()) for path in contours.get_paths())
     # of a Gaussian, ellipses of radius sqrt(-2 ln(1 - p)) hold a part p
     for polygon, part in ((outer, 0.9), (inner, 0.5)):
         radius = np.hypot((polygon[:, 0] - 400) / 60, (polygon[:, 1] - 200) / 40)
         assert np.median(radius) == pytest.approx(np.sqrt(-2 * np.log(1 - part)), rel=0.04)
-    empty = one | {"signal": {"inclusive": np.zeros((80, 80)), "eff_0.1": np.zeros((80, 80))}}
+    nothing = ((0.0,) * 80,) * 80
+    empty = replace(counts, signal={"inclusive": nothing, "eff_0.1": nothing})
     assert draw_efficiency_map(empty, "eff_0.1", ax=axes()).contours is None
 
 
@@ -296,18 +328,21 @@ def test_sensitivities_with_and_without_signal_and_their_difference() -> None:
     assert "Inclusive, with signal" in legend_of(ax)
 
 
-def document() -> Document:
+def document() -> LimitsFile:
     limits = [
-        one
+        limit
         for a in (3000.0, 3700.0)
         for b in (400.0, 500.0)
         if (a, b) != (3000.0, 500.0)
-        for one in signal(f"s_{a:g}_{b:g}", a / 100, masses(a, b))
+        for limit in signal(f"s_{a:g}_{b:g}", a / 100, masses(a, b))
     ]
-    limits += [failed("lost", masses(4000.0, 500.0), None), failed("late", masses(3000.0, 500.0)), *signal("top", 9.0)]
-    scan = scan_of("s_3000_400") | {"maps": [map_of(0.0), map_of(30.0)]}
-    empty = {"dataset": "e", "curves": [], "reason": "nothing"}
-    return {"limits": limits, "injections": [scan], "sensitivity": [sensitivity_of(), empty]}
+    lost = (failed("lost", masses(4000.0, 500.0), None), failed("late", masses(3000.0, 500.0)))
+    scan = replace(scan_of("s_3000_400"), maps=(map_of(0.0), map_of(30.0)))
+    return LimitsFile(
+        limits=(*limits, *lost, *signal("top", 9.0)),
+        injections=(scan,),
+        sensitivity=(sensitivity_of(), FailedSensitivity("e", (), "nothing")),
+    )
 
 
 STEMS = {
@@ -321,26 +356,25 @@ def test_figures_follow_the_masses_and_old_ones_go(tmp_path: Path) -> None:
     for name in (*old, "cutflow.png"):
         (tmp_path / name).touch()
     (tmp_path / "control").mkdir()
-    of_search = FigureSources({"cutflow": CUTFLOW}, injections=document())
+    of_search = FigureSources(results_of(cutflow=CUTFLOW), injections=document())
     paths = save_injection_figures(of_search, tmp_path, PNG)
     assert {path.stem for path in paths} == STEMS
     assert {path.read_bytes()[:4] for path in paths} == {b"\x89PNG"}
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths} | {"cutflow.png", "control"}
-    hidden = FigureSources(injections={"sensitivity": [sensitivity_of()]}, blinded=True)
+    hidden = FigureSources(injections=blind(LimitsFile(sensitivity=(sensitivity_of(),))))
     assert save_figures(hidden, tmp_path, PNG) == []
     assert [path.name for path in tmp_path.iterdir()] == ["control"]
 
 
-def test_a_blinded_figure_is_that_of_a_document_without_counts(tmp_path: Path) -> None:
-    masses_of = masses(3700.0)
-    scan = {**scan_of("a"), "candidates": [], "maps": [map_of(0.0)]}
-    seen = {"limits": signal("a", 30.0, masses_of, observed=3.0), "injections": [scan]}
-    unseen = {
-        "limits": signal("a", 30.0, masses_of),
-        "injections": [{**scan, "maps": [map_of(0.0, blinded=True)]}],
-    }
+def test_a_blinded_figure_is_that_of_limits_without_counts(tmp_path: Path) -> None:
+    masses_of, plane = masses(3700.0), map_of(0.0)
+    scan = replace(scan_of("a"), candidates=(), maps=(plane,))
+    seen = LimitsFile(limits=tuple(signal("a", 30.0, masses_of, observed=3.0)), injections=(scan,))
+    unseen = LimitsFile(
+        limits=tuple(signal("a", 30.0, masses_of)), injections=(replace(scan, maps=(replace(plane, data={}),)),)
+    )
     config = PlotConfig(formats=("svg",))
-    drawn = save_injection_figures(FigureSources(injections=seen, blinded=True), tmp_path / "seen", config)
+    drawn = save_injection_figures(FigureSources(injections=blind(seen)), tmp_path / "seen", config)
     wanted = save_injection_figures(FigureSources(injections=unseen), tmp_path / "unseen", config)
     assert len(drawn) == 4
     assert [path.read_bytes() for path in drawn] == [path.read_bytes() for path in wanted]
@@ -349,7 +383,8 @@ def test_a_blinded_figure_is_that_of_a_document_without_counts(tmp_path: Path) -
 @pytest.fixture
 def folder(tmp_path: Path) -> ResultsFolder:
     """With limits.json that makes one figure."""
-    (tmp_path / "limits.json").write_text(json.dumps({"search": "x", "sensitivity": [sensitivity_of()]}))
+    limits = LimitsFile(search="x", sensitivity=(sensitivity_of(),))
+    (tmp_path / "limits.json").write_text(json.dumps(to_json(limits)))
     return ResultsFolder(tmp_path)
 
 
@@ -362,13 +397,8 @@ def test_plot_draws_limits_without_a_scan(folder: ResultsFolder) -> None:
 def test_plot_draws_limits_of_the_search_that_it_draws(
     folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch, same: bool
 ) -> None:
-    found = {"sensitivity": [sensitivity_of()]} if same else {}
-    cutflow = {"data": {"all": {"events": 5, "weight": 5.0}}}
-    total = {"p0": None, "z": None, "method": "toys"}
-    results = {"cutflow": cutflow, "n_minus_one": {}, "blinded": False, "global": total, **found}
-    searched = {"schema": 1, "config_digest": "", "versions": {}, "random_state": 0, "inputs": [], "windows": []}
-    written = {**searched, **results, "trials": {"windows": 1, "selections": 1, "total": 1}}
-    (folder.path / "results.json").write_text(json.dumps(written))
+    results = results_of(cutflow=CUTFLOW, sensitivity=[sensitivity_of()] if same else [])
+    (folder.path / "results.json").write_text(json.dumps(to_json(results)))
     (folder.path / "manifest.json").write_text('{"window_keys": []}')
     monkeypatch.setattr(ResultsFolder, "load_results", lambda _: (results, []))
     folder.plots.mkdir()

@@ -13,9 +13,11 @@ from scipy import stats
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig
+from analysis.core.documents import from_json, to_json
 from analysis.errors import ConfigError
 from analysis.regions import RegionScan
 from analysis.results.documents import window_document, window_from_document
+from analysis.results.values import WindowDocument
 from analysis.search.look_elsewhere import _add_correction_errors, _correction_error, global_result
 from analysis.search.non_closure import NonClosure, check_corrections
 from analysis.search.scan import run_scan, window_key
@@ -56,7 +58,7 @@ def pairs(plain: WindowResult, corrected: WindowResult) -> list[tuple[SelectionR
 def test_background_and_errors_are_those_written_down(plain: WindowResult, corrected: WindowResult) -> None:
     for before, after in pairs(plain, corrected)[1:]:
         delta, error = MEASURED[NAME][after.name]
-        assert after.non_closure == (delta, error)
+        assert after.non_closure == NonClosure(delta, error)
         assert after.n_obs == before.n_obs
         assert before.background is not None
         assert before.background_error is not None
@@ -102,10 +104,10 @@ def test_the_inclusive_selection_is_corrected_only_where_it_was_measured(
 
 
 def test_it_is_in_the_results_and_comes_back(corrected: WindowResult) -> None:
-    document = json.loads(json.dumps(window_document(corrected), allow_nan=False))
+    document = json.loads(json.dumps(to_json(window_document(corrected)), allow_nan=False))
     found = [one["non_closure"] for one in document["selections"]]
     assert found == [None, {"delta": 0.2, "error": 0.05}, {"delta": -0.3, "error": 0.1}]
-    again = window_from_document(document, corrected.spectrum, {}, corrected.passes)
+    again = window_from_document(from_json(WindowDocument, document), corrected.spectrum, {}, corrected.passes)
     assert [one.total_error for one in again.selections] == [one.total_error for one in corrected.selections]
 
 

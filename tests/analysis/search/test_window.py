@@ -11,6 +11,7 @@ import xgboost as xgb
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig
+from analysis.core.documents import from_json, to_json
 from analysis.errors import ConfigError
 from analysis.events.identity import event_hash, uniform
 from analysis.events.table import EventTable
@@ -19,6 +20,7 @@ from analysis.learning import Samples, TrainingSet, assign_folds
 from analysis.methods import METHODS, FromContrast
 from analysis.regions import RegionScan
 from analysis.results.documents import window_document, window_from_document
+from analysis.results.values import WindowDocument
 from analysis.search import evaluation
 from analysis.search import window as search
 from analysis.search.scan import n_trials, run_scan, window_key
@@ -188,8 +190,8 @@ def test_averaged_counts_through_the_whole_search() -> None:
     assert cut.background is not None
     assert cut.members.mean == pytest.approx((cut.n_obs or 0) - cut.background, abs=0.1 * cut.background)
     assert 0 < cut.members.spread < cut.background
-    document = json.loads(json.dumps(window_document(result)))
-    again = window_from_document(document, result.spectrum, {}, result.passes)
+    document = json.loads(json.dumps(to_json(window_document(result))))
+    again = window_from_document(from_json(WindowDocument, document), result.spectrum, {}, result.passes)
     assert [selection.members for selection in again.selections] == [None, cut.members]
 
 
@@ -526,7 +528,7 @@ def test_one_selection_whose_working_points_are_chosen_without_labels() -> None:
     assert chosen.efficiency_achieved == pytest.approx(np.mean(kept), rel=0.03)
     assert result.passes is not None
     assert result.passes[:, 1].sum() == pytest.approx(chosen.efficiency_achieved * len(SIGNAL_TOY.table), rel=1e-6)
-    restored = window_from_document(json.loads(json.dumps(window_document(result))), None, {}, None)
+    restored = window_from_document(from_json(WindowDocument, to_json(window_document(result))), None, {}, None)
     assert restored.choices == result.choices
     blinded = run_window(replace(SIGNAL_TOY, blinded=True), WINDOW, SCAN, TUNED)
     assert not blinded.choices  # their values tell how large the excess is

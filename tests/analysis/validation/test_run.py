@@ -201,7 +201,7 @@ def test_the_events_inside_the_mask_do_not_matter(source: str) -> None:
     assert found[1:] == [found[0], found[0]]
     verdicts = [window_verdict("3300-3700", one, DRIFT, config.validation) for one in found]
     assert verdicts[1:] == [verdicts[0], verdicts[0]]
-    assert source == "exact-null" or "shift" in str(verdicts[0]["combined"])
+    assert source == "exact-null" or "shift" in str(verdicts[0].combined)
 
 
 def _crowded(table: EventTable) -> EventTable:
@@ -313,9 +313,9 @@ def test_a_drift_makes_cwola_not_valid_and_leaves_salad_valid() -> None:
         config = toy_config(learning={"method": method, **learning})
         found = records(pools, config, "rapidity", "simulation")
         verdicts[method] = window_verdict("3300-3700", found, DRIFT, config.validation)
-    assert verdicts["cwola"]["verdict"] == NOT_VALID
-    assert "shift of z" in verdicts["cwola"]["reason"]
-    assert verdicts["salad"]["verdict"] == VALID
+    assert verdicts["cwola"].verdict == NOT_VALID
+    assert "shift of z" in verdicts["cwola"].reason
+    assert verdicts["salad"].verdict == VALID
     measured = {method: corrections([one])["3300-3700"]["eff_0.2"] for method, one in verdicts.items()}
-    assert measured["cwola"][0] > 4 * measured["cwola"][1]
-    assert abs(measured["salad"][0]) < 3 * measured["salad"][1]
+    assert measured["cwola"].delta > 4 * measured["cwola"].error
+    assert abs(measured["salad"].delta) < 3 * measured["salad"].error

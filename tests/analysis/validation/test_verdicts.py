@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from scipy import stats
 
 from analysis.cli.tables.validation import validation_notes, validation_table, verdict_lines
 from analysis.config import ValidationConfig
+from analysis.search.non_closure import NonClosure
+from analysis.validation.values import WindowVerdict
 from analysis.validation.verdicts import NOT_TESTABLE, NOT_VALID, VALID, corrections, window_verdict
 
 DRIFT = ("rapidity", "simulation", "up-down-sampling")
@@ -57,7 +60,7 @@ def record(source: str, *selections: dict[str, Any], draw: int = 0, **changes: A
     }
 
 
-def judge(*records: dict[str, Any], **settings: Any) -> dict[str, Any]:
+def judge(*records: dict[str, Any], **settings: Any) -> WindowVerdict:
     return window_verdict("3300-3700", records, DRIFT, ValidationConfig(**settings))
 
 
@@ -76,26 +79,26 @@ def not_testable(source: str, reason: str = "there is nothing.") -> dict[str, An
 )
 def test_a_shift_must_be_large_and_established(delta: float, error: float, verdict: str, flagged: bool) -> None:
     found = judge(record("simulation", selection(delta, error**2)))
-    (combined,) = found["combined"]
-    assert found["verdict"] == verdict
-    assert (combined["shift"], combined["shift_error"]) == pytest.approx((8 * delta, 8 * error))
-    assert bool(found["flags"]) == flagged
+    (combined,) = found.combined
+    assert found.verdict == verdict
+    assert (combined.shift, combined.shift_error) == pytest.approx((8 * delta, 8 * error))
+    assert bool(found.flags) == flagged
     if flagged:
-        assert "neither established nor excluded: eff_0.1 +0.8 ± 0.5" in found["flags"][0]
+        assert "neither established nor excluded: eff_0.1 +0.8 ± 0.5" in found.flags[0]
 
 
 def test_limits_are_those_of_the_configuration() -> None:
     shifted = record("simulation", selection(0.10, 0.04**2))
-    assert judge(shifted, max_shift=1.0)["verdict"] == VALID
-    assert judge(shifted, established=3.0)["verdict"] == VALID
+    assert judge(shifted, max_shift=1.0).verdict == VALID
+    assert judge(shifted, established=3.0).verdict == VALID
 
 
 def test_several_selections_are_several_looks() -> None:
     # 2.2 errors: established for one selection, not for ten (each then needs 2.84).
     one = selection(0.11, 0.05**2)
     many = [selection(0.0, 0.05**2, name=f"other_{i}") for i in range(9)]
-    assert judge(record("simulation", one))["verdict"] == NOT_VALID
-    assert judge(record("simulation", one, *many))["verdict"] == VALID
+    assert judge(record("simulation", one)).verdict == NOT_VALID
+    assert judge(record("simulation", one, *many)).verdict == VALID
 
 
 def test_sources_are_averaged_by_their_errors_and_exact_null_is_not() -> None:
@@ -104,94 +107,94 @@ def test_sources_are_averaged_by_their_errors_and_exact_null_is_not() -> None:
         record("simulation", selection(0.0, 0.01)),
         record("exact-null", selection(5.0, 1e-4, z=0.0)),
     )
-    (combined,) = found["combined"]
-    assert combined["delta"] == pytest.approx((0.1 / 0.04) / (1 / 0.04 + 1 / 0.01))
-    assert combined["delta_error"] == pytest.approx((1 / 0.04 + 1 / 0.01) ** -0.5)
-    assert combined["n_sources"] == 2
-    assert corrections([found]) == {"3300-3700": {"eff_0.1": (combined["delta"], combined["delta_error"])}}
+    (combined,) = found.combined
+    assert combined.delta == pytest.approx((0.1 / 0.04) / (1 / 0.04 + 1 / 0.01))
+    assert combined.delta_error == pytest.approx((1 / 0.04 + 1 / 0.01) ** -0.5)
+    assert combined.n_sources == 2
+    assert corrections([found]) == {"3300-3700": {"eff_0.1": NonClosure(combined.delta, combined.delta_error)}}
 
 
 def test_what_one_source_establishes_counts_unless_the_others_outweigh_it() -> None:
     alone = record("rapidity", selection(0.4, 0.01))
     against = record("simulation", selection(-0.02, 0.0004))
     outweighed = judge(alone, against)
-    assert outweighed["verdict"] == VALID
-    assert any("rapidity: shift of z larger than 0.5: eff_0.1 +3.2" in flag for flag in outweighed["flags"])
+    assert outweighed.verdict == VALID
+    assert any("rapidity: shift of z larger than 0.5: eff_0.1 +3.2" in flag for flag in outweighed.flags)
     # Alike in error they disagree: the combined error grows, but the combined shift stays large.
     disagreeing = judge(alone, record("simulation", selection(0.0, 0.01)))
-    assert disagreeing["combined"][0]["chi2"] == pytest.approx(8.0)
-    assert disagreeing["verdict"] == NOT_VALID
-    assert "rapidity" in disagreeing["reason"]
+    assert disagreeing.combined[0].chi2 == pytest.approx(8.0)
+    assert disagreeing.verdict == NOT_VALID
+    assert "rapidity" in disagreeing.reason
 
 
 def test_draws_that_share_parents_average_out_only_so_far() -> None:
     draws = [
         record("up-down-sampling", selection(0.0, 0.01, shared_variance=0.02), draw=i, overlap=0.5) for i in range(4)
     ]
-    (combined,) = judge(*draws)["combined"]
-    assert combined["delta_error"] == pytest.approx((0.01 / 4 + 0.02 * (1 / 4 + 3 / 4 * 0.5)) ** 0.5)
+    (combined,) = judge(*draws).combined
+    assert combined.delta_error == pytest.approx((0.01 / 4 + 0.02 * (1 / 4 + 3 / 4 * 0.5)) ** 0.5)
 
 
 def test_draws_that_scatter_more_than_their_errors_say_have_a_larger_error() -> None:
     draws = [record("up-down-sampling", selection(value, 0.0001), draw=i) for i, value in enumerate((-0.3, 0.0, 0.3))]
-    (combined,) = judge(*draws)["combined"]
-    assert combined["delta_error"] == pytest.approx(0.3 / 3**0.5)
+    (combined,) = judge(*draws).combined
+    assert combined.delta_error == pytest.approx(0.3 / 3**0.5)
 
 
 def test_the_exact_null_must_give_a_unit_gaussian() -> None:
-    def null(values: list[float]) -> dict[str, Any]:
+    def null(values: list[float]) -> WindowVerdict:
         draws = [record("exact-null", selection(0.0, z=z), draw=i) for i, z in enumerate(values)]
         return judge(record("simulation", selection(0.0)), *draws)
 
-    assert null([-1.2, 0.3, 0.8, -0.4])["verdict"] == VALID
+    assert null([-1.2, 0.3, 0.8, -0.4]).verdict == VALID
     biased = null([1.2, 2.3, 1.8, 1.4])  # mean 1.7, three errors are 1.5
-    assert biased["verdict"] == NOT_VALID
-    assert "exact-null: eff_0.1: mean z +1.67 ± 0.50" in biased["reason"]
+    assert biased.verdict == NOT_VALID
+    assert "exact-null: eff_0.1: mean z +1.67 ± 0.50" in biased.reason
     wide = null([-4.0, 4.0, -3.0, 3.0])
-    assert wide["verdict"] == NOT_VALID
-    assert "width of z 4.08" in wide["reason"]
+    assert wide.verdict == NOT_VALID
+    assert "width of z 4.08" in wide.reason
 
 
 @pytest.mark.parametrize(("p_value", "verdict"), [(0.004, NOT_VALID), (0.02, VALID)])
 def test_the_background_must_be_fitted(p_value: float, verdict: str) -> None:
-    assert judge(record("simulation", selection(0.0, fit_p=p_value)))["verdict"] == verdict
+    assert judge(record("simulation", selection(0.0, fit_p=p_value))).verdict == verdict
     # One of five selections may well be as low as that.
     others = [selection(0.0, name=f"other_{i}") for i in range(4)]
-    assert judge(record("simulation", selection(0.0, fit_p=p_value), *others))["verdict"] == VALID
+    assert judge(record("simulation", selection(0.0, fit_p=p_value), *others)).verdict == VALID
 
 
 def test_p_values_of_draws_combine_to_twice_their_median() -> None:
     draws = [record("up-down-sampling", selection(0.0, fit_p=p), draw=i) for i, p in enumerate((0.001, 0.004, 0.9))]
-    assert judge(*draws)["verdict"] == NOT_VALID
-    assert judge(*draws)["sources"][0]["selections"][0]["fit_p"] == pytest.approx(0.008)
+    assert judge(*draws).verdict == NOT_VALID
+    assert judge(*draws).sources[0].selections[0].fit_p == pytest.approx(0.008)
 
 
 def test_failing_fits_count_where_the_sample_is_not_small() -> None:
     failed = selection(0.0) | dict.fromkeys(("delta", "z", "fit_p", "background", "n")) | {"reason": "no minimum"}
     fine = selection(0.0, name="inclusive")
-    assert judge(record("simulation", fine, failed))["verdict"] == NOT_VALID
+    assert judge(record("simulation", fine, failed)).verdict == NOT_VALID
     small = judge(record("simulation", fine, failed, events=400))
-    assert small["verdict"] == VALID
-    assert "eff_0.1: 1 fits fail: no minimum" in str(small["flags"])
+    assert small.verdict == VALID
+    assert "eff_0.1: 1 fits fail: no minimum" in str(small.flags)
     whole = record("simulation", status="failed", reason="no events to train on")
-    assert judge(whole)["verdict"] == NOT_VALID
-    assert judge(whole | {"events": 10})["verdict"] == NOT_TESTABLE
+    assert judge(whole).verdict == NOT_VALID
+    assert judge(whole | {"events": 10}).verdict == NOT_TESTABLE
 
 
 def test_flatness_alone_is_a_flag() -> None:
     sloped = {"chi2": float(stats.chi2.isf(1e-6, 10)), "ndof": 10}
     found = judge(record("simulation", selection(0.0, flatness=sloped)))
-    assert found["verdict"] == VALID
-    assert found["flags"] == ["simulation: the efficiency depends on m_jj: eff_0.1"]
+    assert found.verdict == VALID
+    assert found.flags == ("simulation: the efficiency depends on m_jj: eff_0.1",)
 
 
 def test_a_window_that_no_source_with_drift_tests_is_not_testable() -> None:
     null = [record("exact-null", selection(0.0, z=z), draw=i) for i, z in enumerate((0.4, -0.5))]
     found = judge(not_testable("rapidity", "no events."), *null)
-    assert found["verdict"] == NOT_TESTABLE
-    assert "rapidity: no events." in found["reason"]
+    assert found.verdict == NOT_TESTABLE
+    assert "rapidity: no events." in found.reason
     assert corrections([found]) == {"3300-3700": {}}
-    assert judge(not_testable("rapidity"), record("simulation", selection(0.0)))["verdict"] == VALID
+    assert judge(not_testable("rapidity"), record("simulation", selection(0.0))).verdict == VALID
 
 
 def test_the_terminal_shows_what_was_found() -> None:
@@ -199,7 +202,10 @@ def test_the_terminal_shows_what_was_found() -> None:
 
     shifted = judge(record("rapidity", selection(0.4, 0.01)), not_testable("simulation", "there is none."))
     flagged = judge(record("rapidity", selection(0.1, 0.04)))
-    verdicts = [shifted | {"decided": "before-scan"}, flagged | {"decided": "after-scan", "window": "3500-3900"}]
+    verdicts = [
+        replace(shifted, decided="before-scan"),
+        replace(flagged, decided="after-scan", window="3500-3900"),
+    ]
     console = Console(width=120, record=True)
     console.print(validation_table(verdicts))
     text = console.export_text()

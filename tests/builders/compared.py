@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.config import SearchConfig
+from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.limits.values import FailedLimit, InjectionLimit
 from analysis.results.comparison import ComparedSearch
 from analysis.results.values import Results
@@ -28,6 +29,8 @@ def make_results(limits: Sequence[InjectionLimit | FailedLimit] = ()) -> Results
     )
 
 
-def make_search(label: str, windows: Sequence[WindowResult]) -> ComparedSearch:
+def make_search(
+    label: str, windows: Sequence[WindowResult], diagnostics: Sequence[DiagnosedWindow] = ()
+) -> ComparedSearch:
     """Search of the default configuration with these windows."""
-    return ComparedSearch.of(label, make_results(), windows, SearchConfig())
+    return ComparedSearch.of(label, make_results(), windows, SearchConfig(), diagnostics)

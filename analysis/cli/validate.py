@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
+    from analysis.validation.values import WindowVerdict
 
 __all__ = ["print_validation", "validation_options", "with_draws"]
 
@@ -31,7 +32,7 @@ def with_draws(config: SearchConfig, draws: int | None) -> SearchConfig:
     return config.model_copy(update={"validation": config.validation.model_copy(update={"draws": draws})})
 
 
-def print_validation(verdicts: Sequence[Mapping[str, Any]]) -> None:
+def print_validation(verdicts: Sequence[WindowVerdict]) -> None:
     """Print the table, and in words what it does not hold."""
     from analysis.cli.console import open_console
     from analysis.cli.tables.validation import validation_notes, validation_table

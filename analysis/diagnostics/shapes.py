@@ -29,7 +29,7 @@ def sculpting(window: ScoredWindow) -> SculptingSection | None:
     """Measure the efficiency of each selection over the fit range.
 
     Signal in the window raises the efficiency there, so that the test of flatness leaves the mask out. It takes all
-    numbers from the spectrum of the window, whose masked bins are empty while blinded.
+    numbers from the spectrum of the window, without the bins in the masks that are hidden.
 
     Parameters
     ----------
@@ -48,8 +48,9 @@ def sculpting(window: ScoredWindow) -> SculptingSection | None:
         return None
     edges = np.asarray(spectrum.axes["mjj"].edges, np.float64)
     beside = outside(edges, [window.result.window.mask, *window.hidden])
-    fit = _Fit(edges, beside, _content(spectrum, INCLUSIVE))
-    selections = tuple(_selection(name, fit, _content(spectrum, name)) for name in names)
+    shown = outside(edges, window.hidden)
+    fit = _Fit(edges, beside, _content(spectrum, INCLUSIVE, shown))
+    selections = tuple(_selection(name, fit, _content(spectrum, name, shown)) for name in names)
     return SculptingSection(window.hidden, selections)
 
 
@@ -83,9 +84,10 @@ def _starts(events: Array, first: int) -> list[int]:
     return starts
 
 
-def _content(spectrum: hist.Hist[Any], name: str) -> Spectrum:
+def _content(spectrum: hist.Hist[Any], name: str, shown: NDArray[np.bool_]) -> Spectrum:
+    """Return sums of weights and of squared weights, 0 in bins that are not shown, whatever the spectrum holds."""
     counts, variances = selection_counts(spectrum, name), selection_variances(spectrum, name)
-    return counts, counts if variances is None else variances
+    return shown * counts, shown * (counts if variances is None else variances)
 
 
 def _selection(name: str, fit: _Fit, passing: Spectrum) -> SelectionSculpting:

@@ -19,7 +19,7 @@ __all__ = ["blind_window", "empty_bins"]
 
 
 def blind_window(result: WindowResult, masks: Sequence[Interval]) -> WindowResult:
-    """Remove all that follows from events inside the masks; a blinded window stays as it is.
+    """Remove all that follows from events inside the masks; a window that hides them already stays as it is.
 
     Parameters
     ----------
@@ -33,9 +33,10 @@ def blind_window(result: WindowResult, masks: Sequence[Interval]) -> WindowResul
         Without counts, significances, observed limits, truth, pass weights, scores, scalings and choices; bins in the
         masks are empty and listed in `hidden`. Observations of workspaces are the expected background.
     """
-    if result.hidden:
-        return result
     hidden = tuple(dict.fromkeys((result.window.mask, *masks)))
+    if set(hidden) <= set(result.hidden):
+        return result
+    hidden = tuple(dict.fromkeys((*result.hidden, *hidden)))
     spectrum = None if result.spectrum is None else empty_bins(result.spectrum, hidden)
     return replace(
         result,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.config import SearchConfig
-from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.limits.values import FailedLimit, InjectionLimit
 from analysis.results.comparison import ComparedSearch
 from analysis.results.values import Results
@@ -29,8 +28,6 @@ def make_results(limits: Sequence[InjectionLimit | FailedLimit] = ()) -> Results
     )
 
 
-def make_search(
-    label: str, windows: Sequence[WindowResult], diagnostics: Sequence[DiagnosedWindow] = ()
-) -> ComparedSearch:
+def make_search(label: str, windows: Sequence[WindowResult]) -> ComparedSearch:
     """Search of the default configuration with these windows."""
-    return ComparedSearch.of(label, make_results(), windows, SearchConfig(), diagnostics)
+    return ComparedSearch.of(label, make_results(), windows, SearchConfig())

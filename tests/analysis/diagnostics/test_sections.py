@@ -26,6 +26,7 @@ from analysis.learning import FoldTask, Nested, PassWeights
 from analysis.learning.decorrelation import PercentileScaling
 from analysis.methods import get_method
 from analysis.regions import MassWindow
+from analysis.search.blinding import blind_window
 from analysis.search.classifiers import Classifier
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.validation.sculpting import sculpting as sculpting_of_events
@@ -338,8 +339,9 @@ def results_of(table: EventTable, passes: NDArray[Any]) -> list[WindowResult]:
     return [window_of(table, passes, window=window).result for window in (WINDOW, NEIGHBOUR)]
 
 
-def test_blinded_sections_hold_nothing_of_the_events_in_any_mask(serial: Backend) -> None:
-    """Events that lie in the mask of a neighbour are in the spectrum of a window."""
+@pytest.mark.parametrize("alone", [False, True], ids=["shown", "blinded alone"])
+def test_blinded_sections_hold_nothing_of_the_events_in_any_mask(serial: Backend, *, alone: bool) -> None:
+    """Events that lie in the mask of a neighbour are in the spectrum of a window, also where it was blinded alone."""
     table, passes = events(6000), random_passes(6000)
     low, high = np.array([WINDOW.mask, NEIGHBOUR.mask]).T
     masked = np.logical_or.reduce([(table.mjj >= a) & (table.mjj < b) for a, b in zip(low, high, strict=True)])
@@ -347,7 +349,10 @@ def test_blinded_sections_hold_nothing_of_the_events_in_any_mask(serial: Backend
     found = [
         diagnose_windows(
             SearchData(table.select(kept), blinded=True),
-            [replace(one, passes=None) for one in results_of(table.select(kept), passes[kept])],
+            [
+                blind_window(one, ()) if alone else replace(one, passes=None)
+                for one in results_of(table.select(kept), passes[kept])
+            ],
             {},
             {},
             serial,

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from analysis.config import PlotConfig
+from analysis.config import PlotConfig, SearchConfig
 from analysis.core.documents import from_json
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.plots import (
@@ -36,12 +36,12 @@ from analysis.plots.classifiers.ensemble_figures import ensemble_figures
 from analysis.plots.classifiers.gains import performance_scan_figures
 from analysis.plots.classifiers.importance import importance_figures
 from analysis.plots.classifiers.roc import performance_figures
-from analysis.results.blinding import blind_diagnostics, blind_windows
+from analysis.results.blinding import blind_diagnostics
 from analysis.results.comparison import ComparedSearch
 from analysis.results.values import GainScan
 from analysis.search.values import WindowResult
 from tests.builders.classifier_documents import BACKGROUND, SIGNAL, Document, curve, members, shares
-from tests.builders.compared import make_search
+from tests.builders.compared import make_results
 from tests.builders.toy_tables import WINDOW
 
 
@@ -118,15 +118,19 @@ class TestPerformance:
     def test_searches_are_laid_over_one_another_where_they_have_the_window_and_are_not_blinded(self, tmp_path: Path):
         windows = [WindowResult(WINDOW, np.linspace(3000, 6500, 36))]
         diagnosed = [DiagnosedWindow(window=WINDOW, blinded=False, performance=curve(0.05 * i)) for i in range(3)]
-        searches = [make_search(f"a_{i}", windows, [window]) for i, window in enumerate(diagnosed)]
+        searches = [
+            ComparedSearch.of(f"a_{i}", make_results(), windows, SearchConfig(), [one])
+            for i, one in enumerate(diagnosed)
+        ]
+        blinded = ComparedSearch.of("b", make_results(), windows, SearchConfig(), blind_diagnostics(diagnosed))
         config = PlotConfig(formats=("png",))
 
         def drawn(*of: ComparedSearch) -> list[str]:
             return [path.name for path in save_comparison(of, tmp_path, config)]
 
         assert drawn(*searches) == ["performance_3300-3700.png"]
-        assert drawn(searches[0], make_search("b", blind_windows(windows), blind_diagnostics(diagnosed))) == []
-        assert drawn(searches[0], make_search("b", windows)) == []
+        assert drawn(searches[0], blinded) == []
+        assert drawn(searches[0], ComparedSearch.of("b", make_results(), windows, SearchConfig())) == []
 
 
 class TestEnsemble:

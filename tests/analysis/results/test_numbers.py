@@ -1,4 +1,4 @@
-"""Numbers of the report against what a hand would write, and against themselves when read back."""
+"""Numbers for readers against what a hand would write, and against themselves when read back."""
 
 from __future__ import annotations
 

@@ -1,0 +1,156 @@
+"""The verdict: what a physicist would say of these numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from analysis.core.documents import from_json
+from analysis.results.blinding import blind
+from analysis.results.numbers import SPACE
+from analysis.results.values import Results, SelectionDocument
+from analysis.results.verdict import search_verdict
+from analysis.results.words import largest_excess
+from analysis.search.non_closure import NonClosure
+from analysis.search.values import SelectionResult
+from tests.builders.results import results_of
+
+PSEUDO = {
+    "method": "pseudo-experiments",
+    "n_trials": 4,
+    "n_toys": 1000,
+    "interval": [0.1, 0.3],
+    "effective_trials": 11.0,
+}
+BOUND = {"method": "bonferroni-upper-bound", "n_trials": 4, "n_toys": 1000}
+
+
+def selection(name: str, z: float | None, **more: Any) -> dict[str, Any]:
+    settings = {"method": "cwola", "features": [], "efficiency": 0.1, "efficiency_achieved": 0.1}
+    counts = {"n_obs": 110.0, "background": 100.0, "background_error": 10.0, "s_over_sqrt_b": None}
+    tested = {"z": z, "p0": None if z is None else float(stats.norm.sf(z))}
+    return {"name": name, **settings, **counts, **tested, "fit": None, "limit": None, **more}
+
+
+def window(low: float, *selections: dict[str, Any], **more: Any) -> dict[str, Any]:
+    regions = {
+        "signal": [low, low + 400],
+        "lower": [low - 200, low],
+        "upper": [low + 400, low + 600],
+        "mask": [low - 100, low + 500],
+        "fit_range": [3000.0, 6500.0],
+    }
+    return {**regions, "status": "ok", "reason": None, "selections": list(selections), **more}
+
+
+def search(*windows: dict[str, Any], total: dict[str, Any], z: float | None) -> Results:
+    p0 = None if z is None else float(stats.norm.sf(z))
+    trials = {"windows": len(windows), "selections": 2, "seeds": 1, "total": 4}
+    return results_of(windows=list(windows), global_={"z": z, "p0": p0, **total}, trials=trials)
+
+
+def headline(results: Results) -> str:
+    return search_verdict(results).headline.replace(SPACE, " ")
+
+
+def test_the_largest_local_significance_and_the_global_one() -> None:
+    windows = (
+        window(3300, selection("inclusive", 0.4), selection("eff_0.01", 2.1)),
+        window(3700, selection("inclusive", -2.5), selection("eff_0.01", 1.9)),
+    )
+    results = search(*windows, total=PSEUDO, z=0.8)
+    assert headline(results) == (
+        "No significant excess: largest local z = 2.1 in 3300–3700 GeV at efficiency 1 %, global z = 0.8 "
+        "(1000 pseudo-experiments)."
+    )
+    found = search_verdict(results)
+    assert found.kind == "none"
+    text = " ".join(found.sentences).replace(SPACE, " ")
+    assert "110 events are observed and 100 ± 10 expected" in text
+    assert "global p₀ = 0.21 accounts for 4 looks (2 windows, 2 selections), worth 11 independent ones." in text
+
+
+@pytest.mark.parametrize(
+    ("local", "total", "z", "kind", "begin"),
+    [
+        (8.1, BOUND, 7.7, "excess", "Significant excess: largest local z = 8.1"),
+        (4.5, PSEUDO, 3.2, "excess", "Significant excess"),
+        (4.5, PSEUDO, 2.9, "none", "No significant excess"),
+        (4.5, {**PSEUDO, "method": "pseudo-experiments-upper-bound"}, 2.9, "excess", "Excess whose global"),
+        (2.0, BOUND, 0.1, "none", "No significant excess"),
+        (-0.3, PSEUDO, -2.0, "none", "No excess: largest local z = −0.3"),
+        (3.4, {"method": "none"}, None, "excess", "Excess whose global significance is not known well"),
+    ],
+)
+def test_what_is_called_significant(
+    local: float, total: dict[str, Any], z: float | None, kind: str, begin: str
+) -> None:
+    results = search(window(3300, selection("eff_0.1", local)), total=total, z=z)
+    assert search_verdict(results).kind == kind
+    assert headline(results).startswith(begin)
+    assert ("z ≥" in headline(results)) == ("bound" in total["method"])
+
+
+def test_a_p_value_too_small_for_a_significance_is_significant() -> None:
+    results = search(window(3300, selection("eff_0.1", 39.0)), total={**BOUND, "p0": 0.0}, z=None)
+    assert headline(results).startswith("Significant excess")
+
+
+def judged(verdict: str) -> Results:
+    validation = {
+        "verdict": verdict,
+        "reason": "shift of z 3.1 ± 0.9",
+        "flags": [],
+        "decided": "after-scan",
+        "combined": [],
+        "sources": {},
+    }
+    return search(window(3300, selection("eff_0.1", 5.0), validation=validation), total=PSEUDO, z=4.0)
+
+
+def test_an_excess_in_a_window_that_is_not_valid_says_so_first() -> None:
+    results = judged("not valid")
+    assert headline(results).startswith("Significant excess in a window that is not valid:")
+    assert "The window is not valid, decided after it had been searched: shift of z 3.1 ± 0.9." in (
+        search_verdict(results).sentences
+    )
+    assert headline(judged("valid")).startswith("Significant excess: ")
+
+
+def test_the_largest_is_looked_for_among_all_trainings() -> None:
+    seeds = {
+        "z": {"values": [1.0, None, 2.6], "median": 1.8, "low": 1.0, "high": 2.6},
+        "n_obs": {"values": [110.0, None, 130.0], "median": 120.0, "low": 110.0, "high": 130.0},
+        "background": {"values": [100.0, None, 101.0], "median": 100.5, "low": 100.0, "high": 101.0},
+    }
+    windows = [window(3300, selection("inclusive", 2.0), selection("eff_0.1", 1.0, seeds=seeds))]
+    results = search(*windows, total=PSEUDO, z=1)
+    largest = largest_excess(results.windows)
+    assert largest is not None
+    assert (largest.z, largest.seed, largest.selection.name) == (2.6, 2, "eff_0.1")
+    assert (largest.n_obs, largest.background, largest.p0) == (130.0, 101.0, pytest.approx(stats.norm.sf(2.6)))
+    found = search_verdict(results)
+    assert "training seed 2" in found.sentences[0]
+    assert found.largest == largest
+
+
+def test_blinded_failed_and_empty_searches() -> None:
+    failed = window(3700, reason="no events", status="failed")
+    found = search_verdict(blind(search(window(3300, selection("eff_0.1", 5.0)), failed, total=PSEUDO, z=4.0)))
+    assert (found.kind, found.sentences, found.largest) == ("blinded", (), None)
+    assert "z =" not in found.headline
+    assert found.failed == "1 of 2 windows failed or are incomplete"
+    empty = search_verdict(search(failed, total={"method": "none"}, z=None))
+    assert (empty.kind, empty.headline) == ("empty", "No window has a result.")
+    assert search_verdict(search(window(3300), total=PSEUDO, z=None)).failed is None
+
+
+def test_the_error_of_a_corrected_background_is_that_of_the_search() -> None:
+    values = {"background": 105.0, "background_error": 8.0}
+    result = SelectionResult("eff_0.1", "cwola", (), 0.1, 0.1, 100.0, **values, non_closure=NonClosure(0.05, 0.1))
+    corrected = selection("eff_0.1", 1.0, **values, non_closure={"delta": 0.05, "error": 0.1})
+    assert from_json(SelectionDocument, corrected).total_error == result.total_error
+    assert result.total_error == pytest.approx((8.0**2 + (0.1 * 100.0) ** 2) ** 0.5)
+    assert from_json(SelectionDocument, selection("eff_0.1", 1.0, **values)).total_error == 8.0

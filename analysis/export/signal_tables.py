@@ -80,7 +80,7 @@ def _limit_table(rule: str, limits: Sequence[InjectionLimit | FailedLimit], leve
 
 
 def fixed_limit_table(signals: Sequence[SignalResult]) -> DataTable | None:
-    """Tabulate limits at the efficiency of the classifiers of the search; None where there are none."""
+    """Tabulate limits at the efficiency of the classifiers of the search; None without any limit."""
     limited = [signal for signal in signals if any(selection.limit for selection in signal.selections)]
     names = dict.fromkeys(selection.selection for signal in limited for selection in signal.selections)
     columns: list[Column] = []
@@ -124,7 +124,7 @@ def _fixed_columns(name: str, rows: Sequence[SignalSelection | None], normalised
 
 
 def efficiency_table(signals: Sequence[SignalResult]) -> DataTable | None:
-    """Tabulate acceptance times efficiency of every selection in every window; None where there is no signal."""
+    """Tabulate acceptance times efficiency of every selection in every window; None without signal samples."""
     rows = [(signal, window) for signal in signals for window in dict.fromkeys(one.window for one in signal.yields)]
     names = dict.fromkeys(selected.selection for signal in signals for selected in signal.yields)
     columns = []

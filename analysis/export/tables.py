@@ -122,7 +122,7 @@ def limit_columns(
     units: str,
     qualifiers: Mapping[str, str | float],
 ) -> tuple[Column, Column]:
-    """Return the column of observed limits, and that of the medians of expected ones with their bands.
+    """Return a column of observed limits, and one of the medians of expected limits with their bands.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from analysis.limits.rules import (
     register_limit_rule,
     rule_text,
 )
-from analysis.limits.scans import Candidate, FinalTask, candidates, naive_selection, with_uncertainties
+from analysis.limits.scans import Candidate, FinalTask, candidates, candidates_of, naive_selection, with_uncertainties
 from analysis.limits.sensitivity import search_sensitivity
 from analysis.limits.signal_events import add_signal, draw_signal, held_out
 
@@ -51,6 +51,7 @@ __all__ = [
     "atlas_2020",
     "atlas_2025",
     "candidates",
+    "candidates_of",
     "draw_signal",
     "failed_limit",
     "held_out",

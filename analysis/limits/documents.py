@@ -27,7 +27,6 @@ Finish = Callable[[Sequence[FinalTask]], list[InjectedSelection]]
 class _Signal:
     point: LimitPoint
     sample: SignalSample
-    blinded: bool
 
     @property
     def fb_per_event(self) -> float | None:
@@ -39,7 +38,7 @@ class _Signal:
 
 
 def injection_limits(
-    point: LimitPoint, sample: SignalSample, results: Sequence[InjectionResult], *, blinded: bool, finish: Finish
+    point: LimitPoint, sample: SignalSample, results: Sequence[InjectionResult], *, finish: Finish
 ) -> list[InjectionLimit | FailedLimit]:
     """Apply all rules to the injections of one signal.
 
@@ -51,7 +50,6 @@ def injection_limits(
     point : LimitPoint
     sample : SignalSample
     results : sequence of InjectionResult
-    blinded : bool
     finish : callable
         From tasks to selections whose limits hold the uncertainties of the signal, in the same order.
 
@@ -60,7 +58,7 @@ def injection_limits(
     list of InjectionLimit or FailedLimit
         By rule.
     """
-    signal, found = _Signal(point, sample, blinded), candidates(results)
+    signal, found = _Signal(point, sample), candidates(results)
     return [_by_rule(signal, rule, found, finish) for rule in RULES.values()]
 
 
@@ -112,7 +110,7 @@ def _maps(results: Sequence[InjectionResult]) -> tuple[PlaneCounts, ...]:
     """Efficiency maps without injection and at the strength that is closest to the expected limit."""
     mapped = {r.injection.strength: r for r in results if r.maps is not None}
     try:
-        root = atlas_2025([one.scan(blinded=True) for one in candidates(results)]).expected[2]
+        root = atlas_2025([one.expected_scan for one in candidates(results)]).expected[2]
     except StatisticsError:
         return ()
     shown = sorted({min(mapped), min(mapped, key=lambda strength: abs(strength - root))}) if mapped else []
@@ -137,10 +135,10 @@ def _by_rule(
 ) -> InjectionLimit | FailedLimit:
     try:
         usable = candidates_of(rule, found)
-        chosen = usable[rule.reading([one.scan(blinded=True) for one in usable]).scan]
+        chosen = usable[rule.reading([one.expected_scan for one in usable]).scan]
         final = _finished(chosen, signal.point.signal, finish)
         _require_own_limit(final)
-        limit = rule.reading([final.scan(blinded=signal.blinded)])
+        limit = rule.reading([final.scan])
     except StatisticsError as error:
         return failed_limit(signal.sample, str(error), rule.name)
     return _limit(signal, rule.name, chosen, limit)

@@ -12,7 +12,7 @@ __all__ = ["efficiency_map"]
 
 
 def efficiency_map(
-    data: EventTable, data_passes: PassWeights, signal: EventTable, signal_passes: PassWeights, *, blinded: bool
+    data: EventTable, data_passes: PassWeights, signal: EventTable, signal_passes: PassWeights
 ) -> EfficiencyMap | None:
     """Histogram selected events against the two jet masses.
 
@@ -22,8 +22,6 @@ def efficiency_map(
         Events of the window.
     data_passes, signal_passes : PassWeights
         With as many rows as their tables.
-    blinded : bool
-        Leave the data out.
 
     Returns
     -------
@@ -34,8 +32,7 @@ def efficiency_map(
         return None
     edges = plane_edges((data, signal))
     first, second = (tuple(map(float, one)) for one in edges)
-    observed = {} if blinded else _planes(data, data_passes, edges)
-    return EfficiencyMap((first, second), observed, _planes(signal, signal_passes, edges))
+    return EfficiencyMap((first, second), _planes(data, data_passes, edges), _planes(signal, signal_passes, edges))
 
 
 def _planes(table: EventTable, passes: PassWeights, edges: Edges) -> dict[str, Plane]:

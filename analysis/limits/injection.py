@@ -224,4 +224,5 @@ def _maps(trained: _Trained, rest: SignalSample, classifier: Classifier) -> Effi
     passes = replace(trained.passes, values=trained.passes.values[inside], members=None)
     signal = nominal.select(classifier.window.in_signal(nominal.mjj))
     selected = score_events(signal, classifier).passes
-    return efficiency_map(data.table.select(inside), passes, signal, selected, blinded=data.blinded)
+    counted = efficiency_map(data.table.select(inside), passes, signal, selected)
+    return replace(counted, data={}) if counted is not None and data.blinded else counted

@@ -43,18 +43,27 @@ class Candidate:
         """Name for messages."""
         return f"{self.method}, {' '.join(self.features)}, {self.selection}"
 
-    def scan(self, *, blinded: bool) -> StrengthScan:
-        """Return the limits for the rules."""
+    @property
+    def expected_scan(self) -> StrengthScan:
+        """Expected limits for the rules, which choose by them."""
         return StrengthScan(
             self.label,
             tuple(
-                StrengthLimits(
-                    strength,
-                    np.array([_expected(one) for one in of_strength]),
-                    None if blinded else np.array([_observed(one) for one in of_strength]),
-                )
+                StrengthLimits(strength, np.array([_expected(one) for one in of_strength]), None)
                 for strength, of_strength in self.found.items()
             ),
+        )
+
+    @property
+    def scan(self) -> StrengthScan:
+        """Expected and observed limits for the rules; only expected ones without counts, as while blinded."""
+        counted = any(one is not None and one.n_obs is not None for of in self.found.values() for one in of)
+        if not counted:
+            return self.expected_scan
+        points = self.expected_scan.points
+        observed = [np.array([_observed(one) for one in of_strength]) for of_strength in self.found.values()]
+        return StrengthScan(
+            self.label, tuple(replace(point, observed=seen) for point, seen in zip(points, observed, strict=True))
         )
 
 

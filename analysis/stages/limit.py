@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,13 +13,14 @@ from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.core.documents import to_json
 from analysis.core.fingerprint import fingerprint
-from analysis.errors import ConfigError, CwolaError
+from analysis.errors import ConfigError, CwolaError, StatisticsError
 from analysis.learning import LEARNERS
 from analysis.limits import (
+    RULES,
     FinalTask,
     LimitPoint,
-    apply_rule,
     candidates,
+    candidates_of,
     failed_limit,
     injection_limits,
     injection_scan,
@@ -77,8 +79,7 @@ def limit(
         finish = partial(_finish, job)
         for point in points:
             results = _of(point, found)
-            blinded, sample = job.shared.search.blinded, job.shared.samples[point.signal]
-            limits += injection_limits(point, sample, results, blinded=blinded, finish=finish)
+            limits += injection_limits(point, job.shared.samples[point.signal], results, finish=finish)
             scans.append(injection_scan(point, results))
         job.save(LimitsFile(limits=tuple(limits), injections=tuple(scans)))
     return tuple(limits)
@@ -260,15 +261,17 @@ def _of(point: LimitPoint, found: Iterable[InjectionResult]) -> list[InjectionRe
 
 
 def _roots(point: LimitPoint, found: Sequence[InjectionResult]) -> list[float]:
-    """Where the expected limit meets the injected strength, if that has not been tried nearby."""
+    """Strengths at which rules read their expected limits, where none was tried nearby."""
     results = _of(point, found)
-    scans = [one.scan(blinded=True) for one in candidates(results)]
-    tried = {result.injection.strength for result in results}
-    try:
-        root = float(f"{apply_rule('atlas-2025', scans).expected[2]:.4g}")
-    except CwolaError:
-        return []
-    return [] if any(abs(root - strength) <= _SAME * root for strength in tried) else [root]
+    tried = [result.injection.strength for result in results]
+    wanted: list[float] = []
+    for rule in RULES.values():
+        with suppress(StatisticsError):
+            usable = [one.expected_scan for one in candidates_of(rule, candidates(results))]
+            strength = float(f"{rule.reading(usable).strength:.4g}")
+            if all(abs(strength - other) > _SAME * strength for other in (*tried, *wanted)):
+                wanted.append(strength)
+    return wanted
 
 
 def _with_learning(config: SearchConfig, method: str, features: tuple[str, ...]) -> SearchConfig:

@@ -100,9 +100,9 @@ def summary(results: Sequence[InjectionResult]) -> dict[str, Any]:
     found = candidates(results)
     limits: dict[str, Any] = {}
     for rule in ("atlas-2020", "atlas-2025"):
-        limit = apply_rule(rule, [one.scan(blinded=False) for one in found])
+        limit = apply_rule(rule, [one.scan for one in found])
         limits[rule] = _limit(limit) | {"selection": found[limit.scan].selection, "strength": limit.strength}
-    limits["inclusive"] = _limit(apply_rule("atlas-2020", [found[0].scan(blinded=False)]))
+    limits["inclusive"] = _limit(apply_rule("atlas-2020", [found[0].scan]))
     naive = [one for one in map(naive_selection, found[1:]) if one is not None]
     own = [one.found[0.0][0] for one in found]
     limits["fixed-efficiency"] = _best(naive)

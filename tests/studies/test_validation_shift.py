@@ -29,6 +29,6 @@ def test_only_the_method_that_the_drift_fools_is_not_valid(
     records = [point["record"] for point in chosen]
     settings = configure(chosen[0]).validation
     found = window_verdict(records[0]["window"], records, DRIFT, settings)
-    assert found["verdict"] == verdict
+    assert found.verdict == verdict
     if verdict == NOT_VALID:
-        assert "shift of z larger than 0.5" in found["reason"]
+        assert "shift of z larger than 0.5" in found.reason

@@ -32,7 +32,7 @@ def measure(point: Point) -> Point:
     pulls = {}
     for name, chosen in (("three draws", records), ("one draw", records[:1])):
         found = window_verdict(scan.windows[0].name, chosen, [SOURCE], config.validation)
-        pulls[name] = {one["name"]: round(one["delta"] / one["delta_error"], 3) for one in found["combined"]}
+        pulls[name] = {one.name: round(one.delta / one.delta_error, 3) for one in found.combined}
     return {"pulls": pulls}
 
 

@@ -24,6 +24,7 @@ from analysis.events.table import EventTable
 from analysis.regions import RegionScan
 from analysis.validation import SOURCES, Pools, find_sources, plan_draws, run_draws
 from analysis.validation.rapidity import band_limit
+from analysis.validation.values import CombinedShift, SourceSelection, WindowVerdict
 from analysis.validation.verdicts import window_verdict
 from processors.runner.run import load_table, process_datasets
 from tests.studies.runner import Budget, Point, data_folder, run, study
@@ -105,7 +106,7 @@ def measure(point: Point) -> Point:
     return {"record": next(record for _, record in found)}
 
 
-def verdicts(finished: Sequence[Point]) -> dict[tuple[str, float, tuple[float, float]], dict[str, Any]]:
+def verdicts(finished: Sequence[Point]) -> dict[tuple[str, float, tuple[float, float]], WindowVerdict]:
     """Verdict of every method, shift and window, from the records of all its sources."""
     drift = [source.name for source in SOURCES if source.keeps_drift]
     found = {}
@@ -122,18 +123,18 @@ def main(budget: Budget) -> None:
     """Run the study and print verdicts with their numbers."""
     finished = run(NAME, POINTS, measure, budget)
     for (method, shift, _), verdict in verdicts(finished).items():
-        click.echo(f"{method}, shift {shift:g}, {verdict['window']} GeV: {verdict['verdict']}")
-        rows = {"all": verdict["combined"]}
-        rows |= {f"{one['source']} ({one['verdict']})": one["selections"] for one in verdict["sources"]}
+        click.echo(f"{method}, shift {shift:g}, {verdict.window} GeV: {verdict.verdict}")
+        rows = {"all": verdict.combined}
+        rows |= {f"{one.source} ({one.verdict})": one.selections for one in verdict.sources}
         for source, selections in rows.items():
             click.echo(f"  {source:32s}" + "  ".join(map(_describe, selections)))
 
 
-def _describe(one: dict[str, Any]) -> str:
-    if one["delta"] is None:
-        return f"{one['name']} -"
-    shift = "" if one["shift"] is None else f" ({one['shift']:+.1f} ± {one['shift_error']:.1f} sigma)"
-    return f"{one['name']} {one['delta']:+.3f} ± {one['delta_error']:.3f}{shift}"
+def _describe(one: CombinedShift | SourceSelection) -> str:
+    if one.delta is None:
+        return f"{one.name} -"
+    shift = "" if one.shift is None else f" ({one.shift:+.1f} ± {one.shift_error:.1f} sigma)"
+    return f"{one.name} {one.delta:+.3f} ± {one.delta_error:.3f}{shift}"
 
 
 if __name__ == "__main__":

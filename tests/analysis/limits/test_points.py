@@ -137,9 +137,7 @@ def test_all_rules_from_one_set_of_injections() -> None:
     sample = sample_of()
     found = {
         one.rule: one
-        for one in injection_limits(
-            point(), sample, results, blinded=False, finish=lambda tasks: [t.selection for t in tasks]
-        )
+        for one in injection_limits(point(), sample, results, finish=lambda tasks: [t.selection for t in tasks])
     }
     assert found["inclusive"].expected_selected == pytest.approx([100, 140, 200, 280, 380])
     assert found["atlas-2020"].expected_selected[2] == pytest.approx(80.0)
@@ -170,9 +168,7 @@ def test_nothing_to_limit_is_said_for_every_rule() -> None:
     failed = [
         replace(one, selections=(), reason="no events in the window") for one in results_of({0.0: [0.1], 40.0: [0.2]})
     ]
-    found = injection_limits(
-        point(), sample_of(), failed, blinded=True, finish=lambda tasks: [t.selection for t in tasks]
-    )
+    found = injection_limits(point(), sample_of(), failed, finish=lambda tasks: [t.selection for t in tasks])
     assert [one.rule for one in found] == ["inclusive", "fixed-efficiency", "atlas-2020", "atlas-2025"]
     assert all(one.reason for one in found)
 

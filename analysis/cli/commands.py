@@ -251,7 +251,7 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
 
     console = open_console()
     console.print(scan_table(summary.document))
-    console.print(headline(summary.document))
+    console.print(headline(summary.document), markup=False)
     if summary.document.blinded and (note := blinding_note(config)):
         console.print(note, markup=False)
     for line in verdict_lines(summary.validation, len(summary.results)):

@@ -25,7 +25,6 @@ from analysis.export.tables import Axis, Column, DataTable
 from analysis.export.target import new_folder
 from analysis.limits.values import LimitsFile
 from analysis.results import ResultsFolder
-from analysis.results.blinding import blind, blind_windows
 from analysis.results.values import Results
 from analysis.search.values import WindowResult
 
@@ -78,8 +77,6 @@ def export_hepdata(
     """
     _require_library()
     results, windows = folder.load_results()
-    if results.blinded:
-        results, windows = blind(results), blind_windows(windows)
     tables = collect_tables(results, windows, folder.load_injections(), level=config.statistics.cls_level)
     tables.extend(further)
     common = [("SQRT(S)", config.background.sqrt_s_gev, "GeV"), *_luminosity(results)]

@@ -11,7 +11,6 @@ from typing import Any
 from analysis.errors import ConfigError, ResultsError
 from analysis.export.target import new_folder, write_json
 from analysis.results import ResultsFolder
-from analysis.results.blinding import blind, blind_windows
 from analysis.results.values import Results
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.values import SignalResult, SignalYield
@@ -65,8 +64,6 @@ def export_workspaces(folder: ResultsFolder, target: Path, *, hepdata: str = PLA
         msg = f"--hepdata: expected `ins` and seven digits, such as ins1234567, found '{hepdata}'."
         raise ConfigError(msg)
     results, windows = folder.load_results()
-    if results.blinded:
-        results, windows = blind(results), blind_windows(windows)
     cells = [
         (window, selection, selection.workspace)
         for window in windows

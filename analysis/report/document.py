@@ -15,7 +15,7 @@ from analysis.report import settings, signal_tables, tables
 from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table
 from analysis.results import ResultsFolder
-from analysis.results.blinding import blind, blind_diagnostics, blind_windows
+from analysis.results.blinding import blind, blind_diagnostics
 from analysis.results.notes import blinding_note, selection_notes
 from analysis.results.numbers import interval, percent
 from analysis.results.performance import load_performance
@@ -99,15 +99,9 @@ class ReportSources:
         return sources.without_counts() if results.blinded else sources
 
     def without_counts(self) -> ReportSources:
-        """Blind all values; limits of signal samples may be older than the blinding of the search."""
-        return replace(
-            self,
-            results=blind(self.results),
-            injections=blind(self.injections),
-            windows=tuple(blind_windows(self.windows)),
-            diagnostics=tuple(blind_diagnostics(self.diagnostics)),
-            performance=(),
-        )
+        """Blind what the results do not hold; limits of signal samples may be older than the blinding of the search."""
+        diagnostics = tuple(blind_diagnostics(self.diagnostics))
+        return replace(self, injections=blind(self.injections), diagnostics=diagnostics, performance=())
 
     @cached_property
     def figures(self) -> list[ResultFigure]:

@@ -12,12 +12,13 @@ from typing import TypeVar
 
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan, LimitsFile
+from analysis.results.documents import reported_window
 from analysis.results.values import Results, SelectionDocument, WindowDocument
 from analysis.search.blinding import blind_window
 from analysis.search.values import WindowResult
 from analysis.signals.values import SignalResult, SignalSelection
 
-__all__ = ["blind", "blind_diagnostics", "blind_windows"]
+__all__ = ["blind", "blind_diagnostics", "blind_search", "blind_windows"]
 
 T = TypeVar("T", Results, LimitsFile, WindowDocument, SignalResult)
 
@@ -32,8 +33,9 @@ def blind(value: T) -> T:
     Returns
     -------
     same type
-        Counts, significances, observed limits, observed pulls and settings that were chosen on the counts are absent;
-        sensitivities, whose counts hold the events of the windows, are left out.
+        Counts, significances, limits, pulls and settings that were chosen on the counts are absent, and sensitivities,
+        whose counts hold the events of the windows. Expected limits stay where they were set without the counts: with
+        them, their background is the one that was fitted to the counts.
     """
     if isinstance(value, Results):
         return replace(
@@ -53,6 +55,29 @@ def blind(value: T) -> T:
     return replace(value, selections=tuple(map(_blind_signal, value.selections)))
 
 
+def blind_search(results: Results, windows: Sequence[WindowResult]) -> tuple[Results, list[WindowResult]]:
+    """Blind the results of a search together with its windows.
+
+    Parameters
+    ----------
+    results : Results
+    windows : sequence of WindowResult
+        From which the results were assembled.
+
+    Returns
+    -------
+    results : Results
+        As of `blind`, with the expected limits of the blinded windows.
+    windows : list of WindowResult
+    """
+    blinded = blind_windows(windows)
+    shown = tuple(
+        replace(reported_window(window), validation=document.validation)
+        for window, document in zip(blinded, results.windows, strict=True)
+    )
+    return replace(blind(results), windows=shown), blinded
+
+
 def blind_windows(results: Sequence[WindowResult]) -> list[WindowResult]:
     """Blind the windows of a search, each for the masks of all; see `analysis.search.blinding.blind_window`."""
     masks = [result.window.mask for result in results]
@@ -65,7 +90,8 @@ def blind_diagnostics(windows: Sequence[DiagnosedWindow]) -> list[DiagnosedWindo
 
 
 def _blind_selection(selection: SelectionDocument) -> SelectionDocument:
-    limit = selection.limit
+    if selection.n_obs is None:
+        return selection
     return replace(
         selection,
         n_obs=None,
@@ -75,19 +101,15 @@ def _blind_selection(selection: SelectionDocument) -> SelectionDocument:
         p0_averaged=None,
         asymptotics_trusted=None,
         s_over_sqrt_b=None,
-        limit=None if limit is None else replace(limit, observed_events=None),
+        limit=None,
         members=None,
         seeds={name: spread for name, spread in selection.seeds.items() if name == "background"},
     )
 
 
 def _blind_signal(selection: SignalSelection) -> SignalSelection:
-    limit, impacts = selection.limit, selection.impacts
-    return replace(
-        selection,
-        limit=None if limit is None else replace(limit, observed_events=None, observed_strength=None, observed_fb=None),
-        impacts=None if impacts is None else replace(impacts, observed=None),
-    )
+    observed = selection.limit is not None and selection.limit.observed_events is not None
+    return replace(selection, limit=None, impacts=None) if observed else selection
 
 
 def _blind_limit(limit: InjectionLimit | FailedLimit) -> InjectionLimit | FailedLimit:

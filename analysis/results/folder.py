@@ -24,6 +24,7 @@ from analysis.core.digests import digest
 from analysis.core.documents import parse_json, to_json
 from analysis.core.notebook import facts
 from analysis.errors import ResultsError, writing
+from analysis.results.blinding import blind_search
 from analysis.results.documents import software_versions
 from analysis.results.files import read_spectrum, replacing, write_json, write_spectrum, write_text
 from analysis.results.record_folder import RecordFolder
@@ -397,7 +398,7 @@ class ResultsFolder(RecordFolder):
         write_json(self.path / "manifest.json", to_json(manifest))
 
     def load_results(self) -> tuple[Results, list[WindowResult]]:
-        """Read `results.json` and the windows it was assembled from, with their seeds joined.
+        """Read `results.json` and the windows it was assembled from, with their seeds joined; blinded where they are.
 
         Raises
         ------
@@ -410,7 +411,8 @@ class ResultsFolder(RecordFolder):
         if len(windows) < len(keys):
             msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
             raise ResultsError(msg)
-        return results, join_seeds(windows.values())
+        joined = join_seeds(windows.values())
+        return blind_search(results, joined) if results.blinded else (results, joined)
 
     def require_schema(self) -> None:
         """Make sure that `results.json` follows its schema.

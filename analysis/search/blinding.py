@@ -10,10 +10,12 @@ import hist
 import numpy as np
 
 from analysis.background import outside
+from analysis.errors import StatisticsError
 from analysis.histograms.spectra import selection_counts
 from analysis.learning import INCLUSIVE
 from analysis.regions import Interval, MassWindow
 from analysis.search.values import SelectionResult, WindowResult
+from analysis.statistics import LimitResult, upper_limit
 
 __all__ = ["blind_window", "empty_bins"]
 
@@ -31,7 +33,8 @@ def blind_window(result: WindowResult, masks: Sequence[Interval]) -> WindowResul
     -------
     WindowResult
         Without counts, significances, observed limits, truth, pass weights, scores, scalings and choices; bins in the
-        masks are empty and listed in `hidden`. Observations of workspaces are the expected background.
+        masks are empty and listed in `hidden`. Observations of workspaces are the expected background, and expected
+        limits are set again without the counts.
     """
     hidden = tuple(dict.fromkeys((result.window.mask, *masks)))
     if set(hidden) <= set(result.hidden):
@@ -66,18 +69,30 @@ def _blind_selection(
 ) -> SelectionResult:
     if selection.n_obs is None:
         return selection
-    limit = selection.limit
     blinded = replace(
         selection,
         efficiency_achieved=_shown_efficiency(selection, spectrum, masks),
         n_obs=None,
         discovery=None,
         s_over_sqrt_b=None,
-        limit=None if limit is None else replace(limit, observed_events=None),
+        limit=None,
         members=None,
         seeds=tuple(_blind_selection(seed, window, None, masks) for seed in selection.seeds),
     )
-    return blinded if selection.workspace is None else replace(blinded, workspace=blinded.counting_workspace(window))
+    if selection.workspace is None:
+        return blinded
+    workspace = blinded.counting_workspace(window)
+    limit = None if selection.limit is None else _expected_limit(selection.limit, workspace, selection.weight)
+    return replace(blinded, workspace=workspace, limit=limit)
+
+
+def _expected_limit(limit: LimitResult, workspace: dict[str, Any], weight: float) -> LimitResult | None:
+    """Set the expected limit again: with an observation, its background is the one fitted to the observation."""
+    options: dict[str, Any] = {"level": limit.level, "calculator": limit.calculator}
+    try:
+        return upper_limit(workspace, blinded=True, construction=limit.construction, **options).scaled(weight)
+    except StatisticsError:
+        return None
 
 
 def _shown_efficiency(selection: SelectionResult, spectrum: hist.Hist[Any] | None, masks: Sequence[Interval]) -> float:

@@ -13,7 +13,7 @@ from analysis.core.plugins import active_plugins
 from analysis.export.tables import DataTable, rows_table
 from analysis.limits.values import LimitsFile
 from analysis.results import ResultsFolder
-from analysis.results.blinding import blind, blind_diagnostics, blind_windows
+from analysis.results.blinding import blind, blind_diagnostics, blind_search
 from analysis.results.comparison import ComparedSearch, distinct_labels, require_common_windows
 from analysis.results.performance import load_performance
 from analysis.stages.inputs import stage
@@ -100,8 +100,9 @@ def compare(
         for folder, label in zip(folders, distinct_labels([one.path for one in folders]), strict=True):
             results, windows = folder.load_results()
             diagnostics = folder.load_diagnostics() or []
-            if results.blinded or config.statistics.blind:
-                results, windows = blind(results), blind_windows(windows)
+            if config.statistics.blind:
+                results, windows = blind_search(results, windows)
+            if results.blinded:
                 diagnostics = blind_diagnostics(diagnostics)
             searches.append(ComparedSearch.of(label, results, windows, folder.load_config(), diagnostics=diagnostics))
         require_common_windows(searches)
@@ -181,26 +182,19 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
     results, windows = folder.load_results()
     if (results.limits, results.sensitivity) != (injections.limits, injections.sensitivity):
         injections = LimitsFile()
-    sources = FigureSources(
+    diagnostics = folder.load_diagnostics() or []
+    if config.statistics.blind:
+        results, windows = blind_search(results, windows)
+    if results.blinded:
+        injections, performance, diagnostics = blind(injections), (), blind_diagnostics(diagnostics)
+    return FigureSources(
         results=results,
         windows=windows,
         injections=injections,
-        diagnostics=folder.load_diagnostics() or (),
+        diagnostics=diagnostics,
         performance=performance,
         signal_spectra=folder.load_signal_spectra(),
         validation=folder.load_shown_verdicts(results.windows),
-    )
-    return _blinded(sources) if results.blinded or config.statistics.blind else sources
-
-
-def _blinded(sources: FigureSources) -> FigureSources:
-    return replace(
-        sources,
-        results=None if sources.results is None else blind(sources.results),
-        windows=blind_windows(sources.windows),
-        injections=blind(sources.injections),
-        diagnostics=blind_diagnostics(sources.diagnostics),
-        performance=(),
     )
 
 

@@ -43,6 +43,13 @@ _SECTIONS = {"scan", "learning", "background", "statistics", "selection", "rando
 
 
 @dataclass(frozen=True)
+class _Blinded:
+    """The one field of `results.json` that older manifests lack."""
+
+    blinded: bool = False
+
+
+@dataclass(frozen=True)
 class _SignalsFile:
     """Content of `signals/signals.json`."""
 
@@ -391,7 +398,7 @@ class ResultsFolder(RecordFolder):
             return Manifest()
         manifest = self.read(Manifest, "manifest.json", "scan")
         if manifest.blinded is None and self.has_results:
-            return replace(manifest, blinded=self.read_results().blinded)
+            return replace(manifest, blinded=self.read(_Blinded, "results.json", "scan").blinded)
         return manifest
 
     def _save_manifest(self, manifest: Manifest) -> None:

@@ -320,7 +320,7 @@ class RecordFolder:
             msg = f"cannot read {path}: {error}. {self._remedy(stage)}"
             raise ResultsError(msg) from error
         except ValueError as error:
-            msg = f"{path} is damaged {error}. {self._remedy(stage)}"
+            msg = f"{path} is damaged, or of another version, {error}. {self._remedy(stage)}"
             raise ResultsError(msg) from error
 
     def _remedy(self, stage: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from analysis.results.values import Cut
 
-def cuts(**weights: float) -> dict[str, dict[str, float]]:
-    return {name: {"events": 1, "weight": weight} for name, weight in weights.items()}
+
+def cuts(**weights: float) -> dict[str, Cut]:
+    return {name: Cut(1, weight) for name, weight in weights.items()}
 
 
 CUTFLOW = {

@@ -9,9 +9,13 @@ import numpy as np
 from scipy import stats
 
 from analysis.background import choose_order
+from analysis.plots.sources import FigureSources
 from analysis.regions import MassWindow
+from analysis.results.documents import reported_window
+from analysis.search.blinding import blind_window
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult, LimitResult
+from tests.builders.results import results_of
 
 EDGES = np.arange(3000.0, 5001.0, 100.0)
 
@@ -68,8 +72,14 @@ def make_result(counts, *, low=3300.0, z=None, observed=True, weight=1.0):
                 weight=weight,
             )
         )
-    return WindowResult(window, EDGES, tuple(selections), spectrum)
+    result = WindowResult(window, EDGES, tuple(selections), spectrum)
+    return result if observed else blind_window(result, [])
 
 
 def failed(low):
     return WindowResult(make_window(low), EDGES, reason="no events")
+
+
+def sources_of(*results, **parts):
+    """A results folder with these windows; `parts` are further fields of its results."""
+    return FigureSources(results_of(windows=[reported_window(one) for one in results], **parts), list(results))

@@ -94,7 +94,7 @@ def test_what_is_shown_as_html_can_be_parsed(executed):
 def test_steps_by_hand_are_the_scan(executed):
     document, windows = ResultsFolder(executed.folder / "results").load_results()
     last = ast.literal_eval(executed.text(executed.cells[-1].source))
-    assert last == {one["name"]: one["z"] for one in document["windows"][0]["selections"]}
+    assert last == {one.name: one.z for one in document.windows[0].selections}
     assert executed.text("result") == repr(windows[0])
 
 

@@ -310,19 +310,18 @@ def test_the_correction_of_the_background_is_in_the_workspaces_of_signals(finish
     shift = NonClosure(0.0, 0.3)
     corrected = [replace(w, selections=tuple(replace(s, non_closure=shift) for s in w.selections)) for w in windows]
     found = [
-        evaluate_point(PointTask(sample, tuple(classifiers), tuple(some), config, True))
-        for some in (windows, corrected)
+        evaluate_point(PointTask(sample, tuple(classifiers), tuple(some), config)) for some in (windows, corrected)
     ]
     one = corrected[0].selections[1]
     model = pyhf.Workspace(found[1].workspaces[f"{WINDOW}_{SELECTION}"]).model()
     assert "non_closure" in model.config.parameters
-    for before, after in zip(*(one.document["selections"] for one in found), strict=True):
-        assert after["limit"]["expected_events"][2] > 1.1 * before["limit"]["expected_events"][2]
-        assert "non_closure" in {item["name"] for item in after["impacts"]["expected"]["parameters"]}
-    selected = next(item for item in found[1].document["selections"] if item["selection"] == SELECTION)
-    net = selected["events"] * (1 - selected["absorbed_fraction"])
+    for before, after in zip(*(one.result.selections for one in found), strict=True):
+        assert after.limit.expected_events[2] > 1.1 * before.limit.expected_events[2]
+        assert "non_closure" in {item.name for item in after.impacts.expected.parameters}
+    selected = next(item for item in found[1].result.selections if item.selection == SELECTION)
+    net = selected.events * (1 - selected.absorbed_fraction)
     total = np.hypot(one.background_error, 0.3 * one.background)
-    assert selected["expected_z"] == pytest.approx(signed_z(one.background + net, one.background, total), abs=1e-4)
+    assert selected.expected_z == pytest.approx(signed_z(one.background + net, one.background, total), abs=1e-4)
 
 
 def test_the_spectrum_of_a_sample_adds_up_to_its_yield(finished: Path, point: dict[str, Any]):
@@ -383,16 +382,16 @@ def test_nothing_observed_is_told_while_blinded(finished: Path):
     table = EventTable.from_parts(parts.glob("*.parquet")).in_region("search")
     sample = SignalSample("point", (("A", 3500.0),), {"nominal": table}, None, None, None, False, ())
     blind = [replace(w, selections=tuple(replace(s, n_obs=None) for s in w.selections)) for w in windows]
-    blinded = evaluate_point(PointTask(sample, tuple(classifiers), tuple(blind), config, True))
-    document, workspaces = blinded.document, blinded.workspaces
-    assert document["selections"]
-    for one in document["selections"]:
-        assert one["impacts"]["observed"] is None
-        assert {one["limit"][f"observed_{unit}"] for unit in ("events", "strength")} == {None}
-        assert "expected_fb" not in one["limit"]
-        assert one["acceptance_efficiency"] is None
-        assert one["expected_z"] is None  # of a strength that nobody gave
-        assert one["events_3sigma"] > 0
+    blinded = evaluate_point(PointTask(sample, tuple(classifiers), tuple(blind), config))
+    result, workspaces = blinded.result, blinded.workspaces
+    assert result.selections
+    for one in result.selections:
+        assert one.impacts.observed is None
+        assert (one.limit.observed_events, one.limit.observed_strength) == (None, None)
+        assert one.limit.expected_fb is None
+        assert one.acceptance_efficiency is None
+        assert one.expected_z is None  # of a strength that nobody gave
+        assert one.events_3sigma > 0
     for workspace in workspaces.values():
         background = workspace["channels"][0]["samples"][1]["data"]
         assert workspace["observations"][0]["data"] == background

@@ -53,7 +53,7 @@ def search_figures(of: FigureSources) -> Iterator[ResultFigure]:
                 "spectrum",
                 result.window.name,
             )
-    if results and any(selection.n_obs is not None for _, selection in selections):
+    if results and not of.results.blinded:
         yield ResultFigure(
             "scan",
             partial(_scan, results, of.results.global_),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from analysis.validation.values import CombinedShift, SourceSelection
 from docs._ext.page_tables import signed, table_of
 from docs._ext.tables.shared import LAMBDA
 from tests.studies import validation_errors, validation_shift
@@ -19,21 +19,21 @@ def validation_shift_table() -> str:
     """Verdict of each method and window, and the largest shift of z, on average and by source."""
     rows = []
     for (method, shift, window), verdict in validation_shift.verdicts(load(validation_shift.NAME)).items():
-        by_source = {one["source"]: one["selections"] for one in verdict["sources"]}
-        cells = [_largest(verdict["combined"]), *(_largest(by_source.get(source, ())) for source in SOURCES)]
+        by_source = {source.source: source.selections for source in verdict.sources}
+        cells = [_largest(verdict.combined), *(_largest(by_source.get(source, ())) for source in SOURCES)]
         name = LAMBDA.get(method, f"`{method}`") + ("" if shift else ", no shift")
-        rows.append([name, f"{window[0] / 1000:.1f}–{window[1] / 1000:.1f} TeV", verdict["verdict"], *cells])
+        rows.append([name, f"{window[0] / 1000:.1f}–{window[1] / 1000:.1f} TeV", verdict.verdict, *cells])
     return table_of(["method", "window", "verdict", "average", *SOURCES], rows)
 
 
-def _largest(selections: Sequence[dict[str, Any]]) -> str:
+def _largest(selections: Sequence[CombinedShift | SourceSelection]) -> str:
     """Largest shift of z with its error and selection."""
-    known = [one for one in selections if one["shift"] is not None]
+    known = [one for one in selections if one.shift is not None]
     if not known:
         return "–"
-    largest = max(known, key=lambda one: abs(one["shift"]))
-    name = largest["name"].removeprefix("eff_")
-    return f"{signed(largest['shift'], 1)} ± {largest['shift_error']:.1f} ({name})"
+    largest = max(known, key=lambda one: abs(one.shift or 0.0))
+    name = largest.name.removeprefix("eff_")
+    return f"{signed(largest.shift or 0.0, 1)} ± {largest.shift_error:.1f} ({name})"
 
 
 def validation_errors_table() -> str:

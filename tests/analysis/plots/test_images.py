@@ -32,7 +32,6 @@ from analysis.plots.events.control import control_sketch
 from analysis.plots.figure import Sketch
 from analysis.plots.style import PALETTE
 from analysis.results.blinding import blind
-from analysis.results.documents import window_document
 from analysis.search.values import WindowResult
 from analysis.statistics import GlobalResult
 from tests.builders import classifier_documents as classifier
@@ -43,7 +42,7 @@ from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE
 from tests.builders.limit_documents import RULE, map_of, masses, scan_of, sensitivity_of, signal
 from tests.builders.results import results_of
 from tests.builders.toy_tables import dijet_masses
-from tests.builders.windows import EDGES, EFFICIENCIES, failed, make_result
+from tests.builders.windows import EDGES, EFFICIENCIES, failed, make_result, sources_of
 
 TOLERANCE = 0.3
 """Largest RMS difference, of 255. Drawn again a picture differs by 0, with one other letter in a label by 1.3 and more,
@@ -85,12 +84,14 @@ def counts() -> dict[str, Any]:
     return {name: rng.poisson((1.0 if name == "inclusive" else 0.1) * mean + bump) for name in EFFICIENCIES}
 
 
-def windows(counts: dict[str, Any]) -> FigureSources:
+def windows(counts: dict[str, Any], *, observed: bool = True) -> FigureSources:
     """Four windows, one of which failed and one of which has no significance at the cut."""
     zs = {3300.0: (0.4, 4.1), 3900.0: (-1.2, 1.5), 4300.0: (0.9, None)}
-    found = [make_result(counts, low=low, z=dict(zip(EFFICIENCIES, pair, strict=True))) for low, pair in zs.items()]
-    results = {"global": vars(GlobalResult(3.1, 9.7e-4, "bonferroni-upper-bound", n_trials=8))}
-    return FigureSources(results, [*found, failed(3700.0)])
+    found = [
+        make_result(counts, low=low, z=dict(zip(EFFICIENCIES, pair, strict=True)), observed=observed)
+        for low, pair in zs.items()
+    ]
+    return sources_of(*found, failed(3700.0), global_=GlobalResult(3.1, 9.7e-4, "bonferroni-upper-bound", n_trials=8))
 
 
 def injections(**lists: Any) -> FigureSources:
@@ -112,13 +113,13 @@ def test_spectrum(counts):
 
 @image
 def test_spectrum_blinded(counts):
-    blinded = FigureSources(windows=[make_result(counts, observed=False)], blinded=True)
+    blinded = sources_of(make_result(counts, observed=False), blinded=True)
     return picture("spectrum_3300-3700_eff_0.01", blinded)
 
 
 @image
 def test_spectrum_weighted(counts):
-    weighted = FigureSources(windows=[make_result(counts, weight=0.25)])
+    weighted = sources_of(make_result(counts, weight=0.25))
     return picture("spectrum_3300-3700_inclusive", weighted)
 
 
@@ -141,7 +142,7 @@ def test_limits(counts):
 
 @image
 def test_limits_blinded(counts):
-    return picture("limits_eff_0.01", replace(windows(counts), blinded=True))
+    return picture("limits_eff_0.01", windows(counts, observed=False))
 
 
 @image
@@ -188,7 +189,7 @@ def test_sensitivity():
 
 @image
 def test_cutflow():
-    return picture("cutflow", FigureSources({"cutflow": CUTFLOW, "n_minus_one": N_MINUS_ONE}))
+    return picture("cutflow", FigureSources(results_of(cutflow=CUTFLOW, n_minus_one=N_MINUS_ONE)))
 
 
 @image
@@ -221,13 +222,13 @@ def test_stitched(searched):
 
 @image
 def test_spectrum_with_hidden_signal(searched):
-    return picture("spectrum_3300-3700_eff_0.1", FigureSources(windows=searched))
+    return picture("spectrum_3300-3700_eff_0.1", sources_of(*searched))
 
 
 @image
 @pytest.mark.parametrize("name", ["fits", "significance", "significance_3300-3700"])
 def test_overview(searched, name):
-    return picture(name, FigureSources({"windows": [window_document(one) for one in searched]}))
+    return picture(name, sources_of(*searched))
 
 
 @image

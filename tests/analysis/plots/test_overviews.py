@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.core.documents import to_json
 from analysis.plots.signals.impacts import draw_impacts, impact_alt, impact_figures, impact_rows
 from analysis.plots.style import figure_style
 from analysis.plots.validation import draw_validation_pulls, draw_validation_shifts, validation_figures, validation_rows
@@ -22,11 +21,12 @@ from analysis.plots.windows.significance import draw_significance, draw_signific
 from analysis.plots.windows.spectrum import draw_spectrum, spectrum_rows
 from analysis.plots.windows.stitched import draw_stitched, stitched_figures, stitched_rows, window_layers
 from analysis.results import ResultsFolder
-from analysis.results.blinding import blind
-from analysis.results.documents import window_document
+from analysis.results.blinding import blind, blind_windows
+from analysis.results.documents import reported_window
+from analysis.results.values import WindowDocument
+from analysis.search.seeds import SeedSpread
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalShape, most_sensitive, signal_shapes
-from analysis.signals.values import SignalImpacts
 from tests.builders.overviews import (
     EDGES,
     EFFICIENCY,
@@ -39,6 +39,7 @@ from tests.builders.overviews import (
     verdict,
     window_at,
 )
+from tests.builders.results import results_of
 from tests.builders.toy_tables import dijet_masses
 
 SELECTION = "eff_0.1"
@@ -75,8 +76,8 @@ def windows(events: dict[str, Array]) -> list[WindowResult]:
 
 
 @pytest.fixture(scope="module")
-def documents(windows: list[WindowResult]) -> list[dict[str, Any]]:
-    return [window_document(result) for result in windows]
+def documents(windows: list[WindowResult]) -> list[WindowDocument]:
+    return [reported_window(result) for result in windows]
 
 
 def test_the_hidden_signal_is_drawn_as_many_events_as_there_are(events: dict[str, Array], windows: Any) -> None:
@@ -86,7 +87,7 @@ def test_the_hidden_signal_is_drawn_as_many_events_as_there_are(events: dict[str
     assert artists.hidden is not None
     np.testing.assert_array_equal(artists.hidden.get_data()[0], np.histogram(events["mjj"][of_signal], EDGES)[0])
     assert artists.hidden.get_data()[0].sum() == N_SIGNAL
-    rows = list(spectrum_rows(windows[0], SELECTION, blinded=False))
+    rows = list(spectrum_rows(windows[0], SELECTION))
     column = rows[0].index("hidden signal [events]")
     assert sum(row[column] for row in rows[1:]) == N_SIGNAL  # type: ignore[misc]
 
@@ -95,15 +96,16 @@ def test_nothing_of_the_hidden_signal_is_shown_while_blinded(events: dict[str, A
     made_blinded = evaluated(events, 3300.0, blinded=True)
     assert made_blinded.truth is None
     assert evaluated(events, 3300.0, real=True).truth is None
-    for result in (windows[0], made_blinded):
+    blinded = blind_windows(windows)
+    for result in (blinded[0], made_blinded):
         ax, ax_pull = panels()
-        artists = draw_spectrum(result, SELECTION, ax=ax, ax_pull=ax_pull, blinded=True)
+        artists = draw_spectrum(result, SELECTION, ax=ax, ax_pull=ax_pull)
         assert artists.hidden is None
         assert "Hidden" not in " ".join(text.get_text() for text in artists.legend.get_texts())
-        header, *rows = spectrum_rows(result, SELECTION, blinded=True)
+        header, *rows = spectrum_rows(result, SELECTION)
         assert {str(row[header.index("hidden signal [events]")]) for row in rows} == {"nan"}
-    assert list(stitched_figures(windows, blinded=True)) == []
-    assert list(significance_figures({"windows": [window_document(one) for one in windows]}, blinded=True)) == []
+    assert list(stitched_figures(blinded)) == []
+    assert list(significance_figures(results_of(windows=[reported_window(one) for one in blinded]))) == []
     ax, ax_pull = panels()
     pair = [made_blinded, evaluated(events, 3700.0, blinded=True)]
     assert list(stitched_figures(pair)) == []
@@ -141,8 +143,11 @@ def test_samples_are_those_whose_mass_fits_scaled_to_their_limit(windows: Any) -
     assert [one.dataset for one in shapes] == ["centre", "near"]
     assert {(one.scale, one.origin) for one in shapes} == {(2.0, "observed limit")}
     assert shapes[0].counts.sum() == 2 * N_SIGNAL
-    (only,) = signal_shapes(result.window, SELECTION, [blind(signals[4])], spectra)
+    made_blinded = sample("massless", None, limited(SELECTION, 1.0))
+    (only,) = signal_shapes(result.window, SELECTION, [made_blinded], spectra)
     assert (only.scale, only.origin) == (1.0, "expected limit")
+    (only,) = signal_shapes(result.window, SELECTION, [blind(signals[4])], spectra)
+    assert only.origin == "its cross-section"  # its expected limit was set with the counts
     # the window at 3.3 TeV does not hold 3.7 TeV, half-open as windows are
     assert signal_shapes(result.window, SELECTION, signals[3:4], spectra) == ()
 
@@ -157,13 +162,12 @@ def test_what_is_drawn_comes_back_from_disk(windows: Any, tmp_path: Path) -> Non
     assert folder.load_signal_spectra() == {"point": {"3300-3700": windows[0].truth}}
 
 
-def test_verdicts_are_shown_with_the_results_that_hold_them(tmp_path: Path) -> None:
-    names = ("3300-3700", "3700-4100")
-    folder, found = ResultsFolder(tmp_path), [to_json(verdict(name, np.zeros(2))) for name in names]
+def test_verdicts_are_shown_with_the_results_that_hold_them(events: dict[str, Array], tmp_path: Path) -> None:
+    found = [verdict(name, np.zeros(2)) for name in ("3300-3700", "3700-4100")]
+    folder, other = ResultsFolder(tmp_path), replace(found[1].summary, combined=())
     windows = [
-        {"signal": [3300.0, 3700.0], "validation": {"combined": found[0]["combined"]}},
-        {"signal": [3700.0, 4100.0], "validation": {"combined": []}},
-        {"signal": [4100.0, 4500.0]},
+        replace(reported_window(evaluated(events, low)), validation=validation)
+        for low, validation in ((3300.0, found[0].summary), (3700.0, other), (4100.0, None))
     ]
     assert folder.load_shown_verdicts(windows) == []
     folder.save_verdicts(found)
@@ -219,13 +223,13 @@ def test_every_window_has_its_own_events_and_prediction(windows: Any) -> None:
 
 
 def test_significances_rise_with_efficiency_and_open_points_are_uncalibrated(documents: Any) -> None:
-    values = {"values": [1.0, 2.0, 3.0], "median": 2.0, "low": 1.32, "high": 2.68}
-    inclusive, tight = documents[0]["selections"]
-    tight = tight | {"calibrated": False, "seeds": {"z": values, "n_obs": None, "background": None}}
-    window = documents[0] | {"selections": [inclusive, tight]}
+    values = SeedSpread((1.0, 2.0, 3.0), median=2.0, low=1.32, high=2.68)
+    inclusive, tight = documents[0].selections
+    tight = replace(tight, calibrated=False, seeds={"z": values, "n_obs": None, "background": None})
+    window = replace(documents[0], selections=(inclusive, tight))
     artists = draw_significance(window, ax=axes())
     np.testing.assert_array_equal(artists.points.get_xdata(), [EFFICIENCY, 1.0])
-    np.testing.assert_array_equal(artists.points.get_ydata(), [tight["z"], inclusive["z"]])
+    np.testing.assert_array_equal(artists.points.get_ydata(), [tight.z, inclusive.z])
     assert artists.uncalibrated is not None
     assert list(artists.uncalibrated.get_xdata()) == [EFFICIENCY]
     assert artists.median is not None
@@ -239,33 +243,34 @@ def test_significances_rise_with_efficiency_and_open_points_are_uncalibrated(doc
     assert artists.truth is not None
     loose, cut = np.asarray(artists.truth.get_ydata(), float)[::-1]
     assert cut / loose == pytest.approx(EFFICIENCY**-0.5, rel=0.1)
-    plain = draw_significance(
-        documents[0] | {"selections": [one | {"s_over_sqrt_b": None} for one in (inclusive,)]}, ax=axes()
-    )
+    plain = draw_significance(replace(documents[0], selections=(replace(inclusive, s_over_sqrt_b=None),)), ax=axes())
     assert plain.truth is plain.median is plain.uncalibrated is None
 
 
 def test_the_map_has_every_significance_in_its_place_and_holes_where_there_is_none(documents: Any) -> None:
-    failed = documents[1] | {"selections": []}
-    lost = documents[2] | {"selections": [documents[2]["selections"][0], documents[2]["selections"][1] | {"z": None}]}
+    failed = replace(documents[1], selections=())
+    inclusive, tight = documents[2].selections
+    lost = replace(documents[2], selections=(inclusive, replace(tight, z=None)))
     artists = draw_significance_map([documents[0], failed, lost], ax=axes())
     array = artists.mesh.get_array()
     assert array is not None
     assert array.mask.tolist() == [[False, True, False], [False, True, True]]
     for (window, name), text in artists.numbers.items():
         document = documents[0] if window == "3300–3700" else lost
-        (z,) = (one["z"] for one in document["selections"] if one["name"] == name)
+        (z,) = (one.z for one in document.selections if one.name == name)
         assert float(text.get_text()) == pytest.approx(z, abs=0.0501)
     assert len(artists.numbers) == 3
-    stems = [sketch.stem for sketch in significance_figures({"windows": [documents[0], failed, lost]})]
+    stems = [sketch.stem for sketch in significance_figures(results_of(windows=[documents[0], failed, lost]))]
     assert stems == ["significance", "significance_3300-3700"]
 
 
-def test_p_values_of_fits_are_compared_with_the_order_statistics_of_uniform_ones() -> None:
+def test_p_values_of_fits_are_compared_with_the_order_statistics_of_uniform_ones(documents: Any) -> None:
     values = np.random.default_rng(8).random(19)
+    (document, *_), fit = documents, documents[0].selections[0].fit
+    inclusive, tight = document.selections
     windows = [
-        {"signal": [0, 1], "selections": [{"name": "inclusive", "fit": {"p_value": p}}, {"name": "lost", "fit": None}]}
-        for p in values
+        replace(document, selections=(replace(inclusive, fit=replace(fit, p_value=p)), replace(tight, fit=None)))
+        for p in values.tolist()
     ]
     artists = draw_fit_quality(windows, ax=axes())
     assert list(artists.points) == ["inclusive"]
@@ -296,17 +301,15 @@ def test_the_largest_impacts_are_on_top_and_no_more_than_twenty() -> None:
     assert len(artists.expected) == 2
 
 
-@pytest.mark.parametrize("made", [impacts(3), impacts(3, observed=False)], ids=["blinded", "made blinded"])
-def test_blinded_impacts_are_the_expected_ones_without_pulls(made: SignalImpacts) -> None:
+def test_blinded_impacts_are_the_expected_ones_without_pulls() -> None:
+    made = impacts(3, observed=False)
     ax, ax_impact = Figure().subplots(1, 2, sharey=True)
-    (selection,) = blind(sample("point", None, limited("a", 1.0, made))).selections
-    assert selection.impacts is not None
-    artists = draw_impacts(selection.impacts, ax=ax, ax_impact=ax_impact)
+    artists = draw_impacts(made, ax=ax, ax_impact=ax_impact)
     assert set(artists.pulls.lines[0].get_xdata()) == {0.0}
     assert "Observed" not in " ".join(text.get_text() for text in artists.legend.get_texts())
     assert artists.expected == ()
-    assert [row[0] for row in impact_rows(selection.impacts)] == ["fit", *["expected"] * 3]
-    assert "observed" not in impact_alt("point", selection.impacts)
+    assert [row[0] for row in impact_rows(made)] == ["fit", *["expected"] * 3]
+    assert "observed" not in impact_alt("point", made)
 
 
 def test_impacts_are_those_of_the_selection_with_the_lowest_expected_limit() -> None:
@@ -314,13 +317,17 @@ def test_impacts_are_those_of_the_selection_with_the_lowest_expected_limit() -> 
     loose, tight, none = limited("a", 2.0, impacts(1)), limited("b", 1.5, found), limited("c", None)
     signal = sample("point", None, loose, tight, none)
     assert most_sensitive(signal) is tight
-    (sketch,) = impact_figures([blind(signal), sample("failed", None, none)])
+    made_blinded = sample("point", None, loose, replace(tight, impacts=impacts(2, observed=False)), none)
+    (sketch,) = impact_figures([made_blinded, sample("failed", None, none)])
     assert sketch.stem == "impacts_point"
     figure, _ = sketch.draw()
     shown = " ".join(text.get_text() for ax in figure.axes for text in (ax.title, ax._right_title))  # type: ignore[attr-defined]
     assert "expected at the median limit" in shown
     rows = list(impact_rows(found))
     assert [row[1] for row in rows[1:]] == ["p_0", "p_1", "p_0", "p_1"]
+    # Those of an open search follow from its counts, expected ones too.
+    observed = sample("point", None, limited("a", 1.0, found, observed=1.0))
+    assert list(impact_figures([blind(observed)])) == []
 
 
 def test_z_over_its_error_is_compared_with_the_unit_gaussian() -> None:

@@ -14,8 +14,9 @@ from analysis.errors import WindowError
 from analysis.plots import draw_limits, draw_scan, draw_spectrum, figure_style, save_figures, selection_label
 from analysis.plots.sources import FigureSources
 from analysis.plots.style import draw_experiment_label, format_p_value, format_with_error, selection_styles
+from analysis.search.blinding import blind_window
 from analysis.statistics import GlobalResult
-from tests.builders.windows import EDGES, EFFICIENCIES, LIMIT, failed, make_result
+from tests.builders.windows import EDGES, EFFICIENCIES, LIMIT, failed, make_result, sources_of
 
 PNG = PlotConfig(formats=("png",))
 
@@ -160,11 +161,11 @@ def test_spectrum_range_holds_all_points(counts):
     assert ax.get_xlim() == (EDGES[0], EDGES[-1])
 
 
-@pytest.mark.parametrize("observed", [True, False], ids=["drawn blinded", "made blinded"])
+@pytest.mark.parametrize("observed", [True, False], ids=["blinded", "made blinded"])
 def test_blinded_spectrum_holds_no_data_inside_the_mask(counts, observed):
     ax, ax_pull = panels()
-    result = make_result(counts, observed=observed)
-    artists = draw_spectrum(result, "inclusive", ax=ax, ax_pull=ax_pull, blinded=observed)
+    result = blind_window(make_result(counts, observed=observed), [])
+    artists = draw_spectrum(result, "inclusive", ax=ax, ax_pull=ax_pull)
     masked = (EDGES[:-1] >= 3200) & (EDGES[1:] <= 3800)
     for shown in (points(artists.data), artists.pulls.get_data().values):
         assert np.isnan(shown[masked]).all()
@@ -293,9 +294,8 @@ def test_limits_stop_at_windows_without_one(counts):
     np.testing.assert_allclose(x[artists.observed.get_markevery()], [3500, 3700, 4100])
 
 
-@pytest.mark.parametrize("observed", [True, False], ids=["drawn blinded", "made blinded"])
-def test_blinded_limits_are_expected_only(counts, observed):
-    artists = draw_limits([make_result(counts, observed=observed)], "inclusive", ax=axes(), blinded=observed)
+def test_blinded_limits_are_expected_only(counts):
+    artists = draw_limits([make_result(counts, observed=False)], "inclusive", ax=axes())
     assert artists.observed is None
     assert "Observed" not in [text.get_text() for text in artists.legend.get_texts()]
     np.testing.assert_allclose(artists.expected.get_ydata(), LIMIT.expected_events[2])
@@ -304,20 +304,22 @@ def test_blinded_limits_are_expected_only(counts, observed):
 def test_every_figure_is_saved_under_its_name(counts, tmp_path):
     folder = tmp_path / "new" / "plots"
     results = [make_result(counts), failed(3500.0)]
-    paths = save_figures(FigureSources(windows=results), folder, PNG)
+    paths = save_figures(sources_of(*results), folder, PNG)
     assert [path.name for path in paths] == [
         "spectrum_3300-3700_inclusive.png",
         "spectrum_3300-3700_eff_0.01.png",
         "scan.png",
         "limits_inclusive.png",
         "limits_eff_0.01.png",
+        "significance.png",
+        "significance_3300-3700.png",
     ]
     assert sorted(paths) == sorted(folder.iterdir())
     assert {path.read_bytes()[:4] for path in paths} == {b"\x89PNG"}
 
 
 def test_the_configuration_chooses_figures_and_others_go(counts, tmp_path):
-    sources = FigureSources(windows=[make_result(counts)])
+    sources = sources_of(make_result(counts))
     few = PlotConfig(formats=("png",), only=("scan", "*_eff_0.01"))
     names = ["limits_eff_0.01", "scan", "spectrum_3300-3700_eff_0.01"]
     save_figures(sources, tmp_path, PlotConfig(formats=("png",), only=("limits_inclusive",)))
@@ -328,8 +330,7 @@ def test_the_configuration_chooses_figures_and_others_go(counts, tmp_path):
 
 
 def test_a_blinded_search_has_no_scan_figure(counts, tmp_path):
-    results = [make_result(counts, observed=False)]
-    paths = save_figures(FigureSources(windows=results, blinded=True), tmp_path, PNG)
+    paths = save_figures(sources_of(make_result(counts, observed=False), blinded=True), tmp_path, PNG)
     assert [path.name for path in paths] == [
         "spectrum_3300-3700_inclusive.png",
         "spectrum_3300-3700_eff_0.01.png",
@@ -339,14 +340,14 @@ def test_a_blinded_search_has_no_scan_figure(counts, tmp_path):
 
 
 def test_a_search_in_which_everything_failed_still_gives_a_scan(tmp_path):
-    paths = save_figures(FigureSources(windows=[failed(3300.0)]), tmp_path, PNG)
+    paths = save_figures(sources_of(failed(3300.0)), tmp_path, PNG)
     assert [path.name for path in paths] == ["scan.png"]
     assert save_figures(FigureSources(), tmp_path, PNG) == []
 
 
 def test_figures_are_reproducible_and_undated(tmp_path):
     config = PlotConfig(formats=("pdf", "svg"))
-    sources = FigureSources(windows=[failed(3300.0)])
+    sources = sources_of(failed(3300.0))
     first, second = (save_figures(sources, tmp_path / name, config) for name in "ab")
     assert first[0].read_bytes().startswith(b"%PDF")
     for one, other in zip(first, second, strict=True):

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.errors import StatisticsError
 from analysis.export.workspaces import _grid, _names, _notes, _Point
+from analysis.signals.values import SignalResult, SignalYield
 from analysis.statistics import (
     Counting,
     PatchedSignal,
@@ -74,8 +75,28 @@ def test_two_patches_of_one_point_are_refused() -> None:
         patched(PatchedSignal("one", (3500.0,), whole), PatchedSignal("two", (3500.0,), whole))
 
 
-def point(name: str, **masses: float) -> _Point:
-    return _Point({"dataset": name, "masses": masses}, {})
+def point(name: str, *, lumi_ifb: float | None = None, per_mu: float = 1.0, **masses: float) -> _Point:
+    """80 events in the selection, a fifth of the generated ones."""
+    signal = SignalResult(
+        dataset=name,
+        masses=masses,
+        rule="fixed-efficiency",
+        normalised=True,
+        lumi_ifb=lumi_ifb,
+        selections=(),
+        yields=(),
+        reason=None,
+    )
+    selected = SignalYield(
+        window=(3300.0, 3700.0),
+        selection="eff_0.1",
+        events=80.0,
+        events_error=1.0,
+        acceptance_efficiency=0.2,
+        modifiers=(),
+        reason=None,
+    )
+    return _Point(signal, selected, per_mu)
 
 
 def test_points_are_labelled_by_the_masses_that_all_have_and_by_names_where_two_are_alike() -> None:
@@ -88,11 +109,10 @@ def test_one_unit_of_mu_is_given_in_events_and_as_a_cross_section() -> None:
     """Effective events of half an event; 20 % of the generated events stand out, at 10 / fb."""
     whole = workspace("point", SYSTEMATICS)
     per_mu = (40.0 + 5.0**2) ** 0.5
-    found = {"events": 80.0, "acceptance_efficiency": 0.2, "strength_per_mu": per_mu * 0.5 / 80.0}
-    notes = _notes(_Point({"dataset": "point", "masses": {}, "lumi_ifb": 10.0}, found), whole, 0.5)
+    notes = _notes(point("point", lumi_ifb=10.0, per_mu=per_mu * 0.5 / 80.0), whole, 0.5)
     assert notes["events_per_mu"] == pytest.approx(per_mu * 0.5)
     assert notes["fb_per_mu"] == pytest.approx(notes["events_per_mu"] / (10.0 * 0.2))
-    other = _notes(_Point({"dataset": "point", "masses": {}, "lumi_ifb": None}, found), whole, 0.5)
+    other = _notes(point("point", per_mu=per_mu * 0.5 / 80.0), whole, 0.5)
     assert "fb_per_mu" not in other
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from analysis.config import PlotConfig
 from analysis.plots import FigureSources, draw_cutflow, draw_n_minus_one, figure_style, save_figures
 from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE, cuts
+from tests.builders.results import results_of
 
 
 def test_the_part_that_is_left_after_each_cut() -> None:
@@ -42,7 +43,7 @@ def test_the_part_that_a_cut_alone_rejects() -> None:
 
 def test_saved_in_every_format_and_without_n_minus_one_of_old_results(tmp_path) -> None:
     for n_minus_one in (N_MINUS_ONE, {}):
-        results = {"cutflow": CUTFLOW, "n_minus_one": n_minus_one}
+        results = results_of(cutflow=CUTFLOW, n_minus_one=n_minus_one)
         paths = save_figures(FigureSources(results), tmp_path / "plots", PlotConfig(formats=("pdf", "png")))
         assert [path.name for path in paths] == ["cutflow.pdf", "cutflow.png"]
         assert all(path.stat().st_size > 5000 for path in paths)

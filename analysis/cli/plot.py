@@ -52,8 +52,10 @@ def plot(
     Several searches of the same windows are compared: the first is what the others are divided by.
     """
     from analysis.compute import open_backend
+    from analysis.results.processed_events import load_events
     from analysis.stages.events import plot_control
     from analysis.stages.figures import plot as draw
+    from analysis.stages.inputs import SearchInputs
 
     if control and (len(results) > 1 or to is not None):
         msg = "--control draws one results folder, to plots/control in it: leave out --to and further folders."
@@ -64,7 +66,8 @@ def plot(
     with open_results(results[0] if results else output, create=False) as folder, open_backend(**where) as backend:
         config = _config(settings, style, folder)
         if control:
-            figures, place = plot_control(folder, config, backend, only=only), folder.plots / "control"
+            inputs = SearchInputs(load_events(folder), config, folder)
+            figures, place = plot_control(inputs, backend, only=only), folder.plots / "control"
         else:
             figures, place = draw(folder, config, backend, only=only, to=to), to or folder.plots
     click.echo(f"{len(figures)} files in {place}")

@@ -112,7 +112,7 @@ def _readme(manifest: Manifest) -> str:
     plugins = "".join(
         f"- plugin {plugin.name}, SHA-256 {plugin.sha256}: name it with --plugin\n"
         for plugin in manifest.plugins or ()
-        if plugin.of_events
+        if plugin.of_events or "learner" in plugin.adds
     )
     version = (manifest.versions or {})["cwola-dijet"]
     return f"""# Classifiers

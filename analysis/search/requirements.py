@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.background import require_functions
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError
-from analysis.learning import ARGOS, INCLUSIVE, TemplateMethod, configured_learner, selection_name
+from analysis.learning import ARGOS, INCLUSIVE, ContrastMethod, TemplateMethod, configured_learner, selection_name
 from analysis.methods import get_method
 from analysis.regions import RegionScan
 from analysis.search.non_closure import Corrections, NonClosure, check_corrections
@@ -28,7 +28,15 @@ def require_known(config: SearchConfig) -> None:
             "sidebands."
         )
         raise ConfigError(msg)
-    configured_learner(config.learning, 1)
+    learning = config.learning
+    if not isinstance(method, ContrastMethod):
+        settings = {"learning.cross_fitting": "kfold", "learning.tuning.criterion": "none"}
+        values = (learning.cross_fitting, learning.tuning.criterion)
+        for (setting, needed), value in zip(settings.items(), values, strict=True):
+            if value != needed:
+                msg = f'method {method.name} has no labels to choose by: set {setting} = "{needed}", found "{value}".'
+                raise ConfigError(msg)
+    configured_learner(learning, 1)
     require_functions(config.background.functions, config.background.strategy)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from analysis.compute import Backend
-from analysis.config import SearchConfig
 from analysis.errors import ConfigError, ResultsError, TableError
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import observed_datasets
@@ -19,7 +18,7 @@ from analysis.histograms.control_comparison import comparisons
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, is_blinded, load_events
 from analysis.search.values import WindowResult
-from analysis.stages.inputs import stage
+from analysis.stages.inputs import SearchInputs, stage
 
 __all__ = ["Selected", "plot_control", "select_events"]
 
@@ -38,17 +37,13 @@ class Selected:
     count: int
 
 
-def plot_control(
-    folder: ResultsFolder, config: SearchConfig, backend: Backend, *, only: Sequence[str] = ()
-) -> list[Path]:
+def plot_control(inputs: SearchInputs, backend: Backend, *, only: Sequence[str] = ()) -> list[Path]:
     """Draw every feature in data and simulation, from the events that are selected.
 
     Parameters
     ----------
-    folder : ResultsFolder
-        In which the stage `process` has run.
-    config : SearchConfig
-        Its windows are what is blinded.
+    inputs : SearchInputs
+        Its windows are blinded, where the search is.
     backend : Backend
     only : sequence of str
         Names or kinds of the figures; all where empty.
@@ -67,10 +62,10 @@ def plot_control(
     """
     from analysis.plots import save_control_figures
 
-    events = load_events(folder)
+    events, folder, config = inputs.events, inputs.folder, inputs.config
     events.require_selection(config, folder)
     with stage("plot --control"):
-        filled = fill_control(_samples(events, folder), _plan(events, config, folder), backend)
+        filled = fill_control(_samples(events, folder), _plan(inputs), backend)
         contents = list(comparisons(filled))
         if not contents:
             reason = " outside the masks of all windows, and the data are blinded" if filled.plan.blinded else ""
@@ -84,7 +79,8 @@ def plot_control(
     return figures
 
 
-def _plan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) -> ControlPlan:
+def _plan(inputs: SearchInputs) -> ControlPlan:
+    events, folder = inputs.events, inputs.folder
     parts = [part for name in events.datasets for part in events.part_paths(name, folder)]
     specs = {part: read_features(part) for part in parts}
     if not parts or len(set(specs.values())) > 1:
@@ -93,7 +89,7 @@ def _plan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) 
         raise TableError(msg)
     # A folder that was blinded for all kinds of data stays so, though another configuration is given for the figures.
     asked = folder.config.exists() and folder.load_config().statistics.blind
-    return ControlPlan.from_config(config, specs[parts[0]], blinded=asked or is_blinded(events, config))
+    return ControlPlan.from_config(inputs.config, specs[parts[0]], blinded=asked or inputs.blinded)
 
 
 def _samples(events: ProcessedEvents, folder: ResultsFolder) -> list[ControlSample]:

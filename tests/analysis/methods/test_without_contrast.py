@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from analysis.errors import ConfigError
 from analysis.learning import Learner, Samples, TrainingSet
 from analysis.methods import METHODS, CWoLa, register_method
 from analysis.regions import MassWindow, RegionScan
+from analysis.search.requirements import require_known
 from analysis.search.values import SearchData
 from analysis.search.window import run_window
 from tests.builders.toy_tables import WINDOW, toy_config, toy_table
@@ -100,12 +102,19 @@ def test_models_that_the_learner_did_not_make_are_not_kept_and_blinding_leaves_t
         assert (result.selections[1].n_obs is None) == blinded
 
 
-def test_labels_are_asked_for_where_restarts_are_chosen() -> None:
-    config = toy_config(learning={"method": "density_ratio", "features": ("x0",), "cross_fitting": "nested"})
-    data = SearchData(toy_table(3000, random_state=5))
-    result = run_window(data, WINDOW, RegionScan.from_config(config.scan), config)
-    assert result.reason is not None
-    assert "has no labels to choose restarts by" in result.reason
+@pytest.mark.parametrize(
+    ("learning", "message"),
+    [
+        ({"cross_fitting": "nested"}, 'set learning.cross_fitting = "kfold", found "nested"'),
+        ({"tuning": {"criterion": "argos"}}, 'set learning.tuning.criterion = "none", found "argos"'),
+        ({"tuning": {"criterion": "log-loss"}}, 'set learning.tuning.criterion = "none", found "log-loss"'),
+    ],
+)
+def test_what_chooses_by_labels_is_refused_before_any_work(learning: dict[str, Any], message: str) -> None:
+    config = toy_config(learning={"method": "density_ratio", "features": ("x0",), **learning})
+    with pytest.raises(ConfigError, match=f"method density_ratio has no labels to choose by: {message}"):
+        require_known(config)
+    require_known(toy_config(learning={**learning, "method": "only_contrast", "n_folds": 3}))
 
 
 def test_a_method_with_a_contrast_alone_gives_what_that_contrast_gives() -> None:

@@ -1,4 +1,4 @@
-"""What the classifiers of a finished search do to its events: numbers behind figures, none of which enters a result."""
+"""Diagnostics of the classifiers of a finished search, for figures; none of them enters a result."""
 
 from analysis.diagnostics.engine import SECTIONS, diagnose_window, diagnose_windows
 from analysis.diagnostics.values import ScoredWindow

@@ -1,4 +1,4 @@
-"""All diagnostics of all windows, one task a window.
+"""All diagnostics of all windows, one task per window.
 
 To add a section, write its function, name it in `SECTIONS`, and add a field of that name to `DiagnosedWindow`.
 """
@@ -46,12 +46,12 @@ SECTIONS: dict[str, Callable[[ScoredWindow], Section | None]] = {
     "ensemble": ensemble,
     "importance": importance,
 }
-"""By field of `DiagnosedWindow`; each returns None where it has no content."""
+"""Sections by field of `DiagnosedWindow`; each returns None if it has no content."""
 
 
 @dataclass(frozen=True)
 class _Shared:
-    """What all windows have in common; while blinded without the events inside any mask."""
+    """Inputs shared by all windows; while blinded without the events inside any mask."""
 
     data: SearchData
     random_state: int
@@ -74,19 +74,19 @@ def diagnose_windows(
     *,
     random_state: int,
 ) -> list[DiagnosedWindow]:
-    """Run all sections over all windows that were searched.
+    """Run all sections for all searched windows.
 
-    While blinded no section is given an event, or a bin of a spectrum, inside the mask of any window.
+    While blinded no section receives events or bins of a spectrum inside the mask of any window.
 
     Parameters
     ----------
     data : SearchData
     results : sequence of WindowResult
-        Windows that failed are left out.
+        Failed windows are left out.
     scores : mapping of str to (n_events,) float32
-        Out-of-fold scores by name of the window; not used while blinded.
+        Out-of-fold scores by window name; not used while blinded.
     classifiers : mapping of str to Classifier
-        By name of the window.
+        By window name.
     backend : Backend
     random_state : int
         Seed of the search.
@@ -94,7 +94,7 @@ def diagnose_windows(
     Returns
     -------
     list of DiagnosedWindow
-        As of `diagnose_window`, in the order of the results.
+        In the order of the results.
     """
     masks = [result.window.mask for result in results]
     shared = _Shared(_visible(data, masks), random_state, tuple(masks) if data.blinded else ())
@@ -107,12 +107,12 @@ def diagnose_windows(
         for result in results
         if result.status != "failed"
     ]
-    found = dict(track(backend.map(_run, tasks, shared=shared), total=len(tasks), description="Diagnosing"))
-    return [found[index] for index in range(len(tasks))]
+    diagnosed = dict(track(backend.map(_run, tasks, shared=shared), total=len(tasks), description="Diagnosing"))
+    return [diagnosed[index] for index in range(len(tasks))]
 
 
 def diagnose_window(window: ScoredWindow) -> DiagnosedWindow:
-    """Run all sections over one window."""
+    """Run all sections for one window."""
     sections: dict[str, Any] = {name: section(window) for name, section in SECTIONS.items()}
     return DiagnosedWindow(window=window.result.window, blinded=window.blinded, **sections)
 

@@ -1,4 +1,4 @@
-"""How far the members of an ensemble agree, and trainings with other seeds."""
+"""Agreement between the members of an ensemble, and between trainings with different seeds."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = ["ensemble", "jaccard"]
 
 N_BINS = 40
 PROFILE = (0.0, 0.01, 0.05, *np.linspace(0.1, 0.9, 9).tolist(), 0.95, 0.98, 0.99, 1.0)
-"""Quantiles of the mean score between which the spread is averaged; finer where one cuts."""
+"""Quantiles of the mean score that bound the bins of the spread; finer at the usual cuts."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Regions:
-    """(n_used,) bool: events of the window, None while blinded, and of its sidebands."""
+    """(n_used,) bool masks of the events in the window (None while blinded) and in its sidebands."""
 
     window: NDArray[np.bool_] | None
     sidebands: NDArray[np.bool_]
@@ -45,19 +45,19 @@ class _Regions:
 def ensemble(window: ScoredWindow, *, max_events: int = MAX_EVENTS) -> EnsembleSection | None:
     """Compare the members of the classifiers of a window.
 
-    Every event is scored by the members of its own fold, which have not seen it; member m of all folds counts as one.
-    A member whose mean with the others is cut is itself cut where it keeps as much of each fold as that cut does.
+    Every event is scored by the members of its own fold, which were trained without it; member m of all folds counts
+    as one member. If the mean score is cut, each member is cut such that it keeps as much of each fold as the mean.
 
     Parameters
     ----------
     window : ScoredWindow
     max_events : int
-        Where the fit range holds more, a part of them is used, chosen by a hash of their identity.
+        If the fit range holds more, a fraction of them is used, chosen by a hash of their identity.
 
     Returns
     -------
     EnsembleSection or None
-        None where the window failed.
+        None if the window failed.
     """
     classifier = window.classifier
     if classifier is None:
@@ -79,8 +79,10 @@ def ensemble(window: ScoredWindow, *, max_events: int = MAX_EVENTS) -> EnsembleS
 
 
 def _regions(window: ScoredWindow, scores: MemberScores) -> _Regions:
-    mjj, one = window.table.mjj[scores.rows], window.result.window
-    return _Regions(None if window.blinded else one.in_signal(mjj), one.in_lower(mjj) | one.in_upper(mjj))
+    mjj, mass_window = window.table.mjj[scores.rows], window.result.window
+    return _Regions(
+        None if window.blinded else mass_window.in_signal(mjj), mass_window.in_lower(mjj) | mass_window.in_upper(mjj)
+    )
 
 
 def _distributions(scores: MemberScores, regions: _Regions, weight: Array) -> ScoreDistributions:
@@ -93,7 +95,7 @@ def _distributions(scores: MemberScores, regions: _Regions, weight: Array) -> Sc
 
 
 def _band(scores: MemberScores, rows: NDArray[np.bool_], weight: Array, edges: Array) -> MemberBand | None:
-    """Fraction of the events of a region in each bin of the score: of the mean, and 16 and 84 % over single members."""
+    """Return the fraction of events per bin of the score in a region: mean score, 16 and 84 % over members."""
     total = weight[rows].sum()
     if total <= 0:
         return None
@@ -126,22 +128,22 @@ def _averages(values: Array, bins: NDArray[np.int64], n_bins: int) -> Array:
 
 
 def _rank_correlation(scores: MemberScores) -> PairCorrelation | None:
-    """Spearman's correlation of pairs of members, averaged over the folds: mean, smallest and largest pair."""
-    n_members, found = scores.values.shape[1], []
+    """Return Spearman's correlation of pairs of members, averaged over folds: mean, smallest and largest."""
+    n_members, correlations = scores.values.shape[1], []
     for fold in np.unique(scores.fold):
         ranks = rankdata(scores.values[scores.fold == fold], axis=0)
         if n_members > 1 and len(ranks) > 1 and (ranks.std(axis=0) > 0).all():
-            found.append(np.corrcoef(ranks, rowvar=False)[np.triu_indices(n_members, 1)])
-    if not found:
+            correlations.append(np.corrcoef(ranks, rowvar=False)[np.triu_indices(n_members, 1)])
+    if not correlations:
         return None
-    pairs = np.mean(found, axis=0)
+    pairs = np.mean(correlations, axis=0)
     return PairCorrelation(*rounded([pairs.mean(), pairs.min(), pairs.max()]))
 
 
 def _selections(
     window: ScoredWindow, classifier: Classifier, scores: MemberScores, regions: _Regions
 ) -> tuple[MemberSelection, ...]:
-    """Measure the selections of ensemble and members; overlaps are over the used events of the fit range."""
+    """Compare the selections of ensemble and members; overlaps include all used events of the fit range."""
     weight = window.table.weight[scores.rows]
     together, alone = _passing(window, classifier, scores, weight)
     selections = []
@@ -170,7 +172,7 @@ def _counts(ensemble: Array, members: NDArray[np.bool_], rows: NDArray[np.bool_]
 def _passing(
     window: ScoredWindow, classifier: Classifier, scores: MemberScores, weight: Array
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """(n_used, n_selections) pass weights of the ensemble and (n_used, n_members, n_selections) of its members."""
+    """Return the pass weights (n_used, n_selections) and the decisions of members (n_used, n_members, n_selections)."""
     tie = uniform(window.table.event_id[scores.rows], window.random_state, "tie-break")
     n_cuts, n_selections = classifier.thresholds.shape[1:3]
     together = np.zeros((len(tie), n_selections))
@@ -189,7 +191,7 @@ def _passing(
 
 
 def _equally_many(values: NDArray[np.float32], tie: Array, weight: Array, together: Array) -> NDArray[np.bool_]:
-    """(n_events, n_members, n_selections) bool: highest scores of each member, as much weight as passes already."""
+    """Select the highest scores per member, with the weight of the ensemble: (n_events, n_members, n_selections)."""
     passes = np.zeros((*values.shape, together.shape[1]), bool)
     for member, score in enumerate(values.T):
         order = np.lexsort((tie, score))[::-1]
@@ -200,19 +202,19 @@ def _equally_many(values: NDArray[np.float32], tie: Array, weight: Array, togeth
 
 
 def jaccard(first: NDArray[Any], second: NDArray[Any], weight: Array) -> Array:
-    """Overlap of sets of events, Σ w min(a, b) / Σ w max(a, b) with pass weights a and b from 0 to 1.
+    """Return the overlap of sets of events, Σ w min(a, b) / Σ w max(a, b) with pass weights a and b from 0 to 1.
 
     Parameters
     ----------
     first : (n_first, n_events) bool or float64
     second : (n_second, n_events) bool
-        Where a set passes or fails an event whole, min is the product.
+        These sets contain events fully or not at all, so that min is the product.
     weight : (n_events,) float64
 
     Returns
     -------
     (n_first, n_second) float64
-        NaN where neither set holds an event.
+        NaN if both sets are empty.
     """
     a, b = first.astype(np.float64), second.astype(np.float64)
     both = (a * weight) @ b.T
@@ -221,7 +223,7 @@ def jaccard(first: NDArray[Any], second: NDArray[Any], weight: Array) -> Array:
 
 
 def _seeds(window: ScoredWindow) -> tuple[SeedSignificances, ...]:
-    """Significance of each selection by training seed, that of the result first; empty where there is one training."""
+    """Return the significance of each selection by training seed, result first; empty for a single training."""
     return tuple(
         SeedSignificances(
             selection.name,

@@ -1,4 +1,4 @@
-"""The features in a window, in its sidebands, and after each selection, before and after decorrelation."""
+"""Features in a window, in its sidebands and after each selection, with and without decorrelation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _RANK_BINS = 20
 
 
 def features(window: ScoredWindow) -> FeaturesSection | None:
-    """Histogram the features of the training, and the jet masses.
+    """Histogram the training features and the jet masses.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def features(window: ScoredWindow) -> FeaturesSection | None:
     Returns
     -------
     FeaturesSection or None
-        Percentiles of each event are those of the fold that scores it; they and all histograms of the window are absent
-        while blinded. For the test of shapes see `analysis.statistics.homogeneity`. None without events.
+        Percentiles are computed with the scaling of the fold that scores the event. They and all histograms of the
+        window are absent while blinded. For the shape test see `analysis.statistics.homogeneity`. None without events.
     """
     regions = region_samples(window)
     if not any(len(sample.rows) for sample in regions.values()):
@@ -57,7 +57,7 @@ def features(window: ScoredWindow) -> FeaturesSection | None:
     names = [name for name in dict.fromkeys((*trained, *MASSES)) if name in specs]
     original = {name: window.table.column(name) for name in names}
     scaled = _scaled(window)
-    one = window.result.window
+    mass_window = window.result.window
     return FeaturesSection(
         tuple(
             FeatureShapes(
@@ -65,8 +65,8 @@ def features(window: ScoredWindow) -> FeaturesSection | None:
                 label=specs[name].label,
                 unit=specs[name].unit,
                 trained=name in trained,
-                original=_shapes(original[name], _axis(specs[name]), regions, selections, one),
-                scaled=_shapes(scaled[name], (_RANK_BINS, 0.0, 1.0), regions, selections, one)
+                original=_shapes(original[name], _axis(specs[name]), regions, selections, mass_window),
+                scaled=_shapes(scaled[name], (_RANK_BINS, 0.0, 1.0), regions, selections, mass_window)
                 if name in scaled
                 else None,
             )
@@ -81,7 +81,7 @@ def _axis(spec: FeatureSpec) -> tuple[int, float, float]:
 
 
 def _scaled(window: ScoredWindow) -> Columns:
-    """(n_events,) float32 by feature: percentiles; nothing where features are used as they are."""
+    """Return the percentiles by feature, (n_events,) float32; empty without decorrelation."""
     classifier = window.classifier
     if classifier is None or not classifier.scalings or window.blinded:
         return {}
@@ -111,9 +111,9 @@ def _shapes(
 
 
 def _histogram(column: NDArray[np.float32], axis: tuple[int, float, float], sample: Sample) -> RegionHistogram:
-    one = hist.Hist(hist.axis.Regular(*axis), storage=hist.storage.Weight())
-    one.fill(column[sample.rows], weight=sample.weight)
-    values, variances = np.asarray(one.values(flow=True)), np.asarray(one.variances())
+    histogram = hist.Hist(hist.axis.Regular(*axis), storage=hist.storage.Weight())
+    histogram.fill(column[sample.rows], weight=sample.weight)
+    values, variances = np.asarray(histogram.values(flow=True)), np.asarray(histogram.variances())
     outside = float(values[0] + values[-1])
     return RegionHistogram(tuple(values[1:-1].tolist()), tuple(variances.tolist()), outside)
 

@@ -1,9 +1,9 @@
-"""What a method gains on pseudodata: from each feature, and from each weight of the simulation. Needs truth.
+"""Gain of a method from each feature and from each simulation weight, on pseudodata with truth.
 
-Every classifier here is cross-fitted as in the search and measured in two ways. On signal that was never in the data,
-scored by the models of each fold, against background of the window that those models have not seen: each fold is cut
-at its own quantile, and the folds' efficiencies are averaged. And on background alone, window against sidebands: an
-area of 1/2 means that the scores do not sculpt the mass spectrum.
+Every classifier here is cross-fitted as in the search and measured in two ways. The first compares signal outside of
+the data with background in the window, which the models of each fold were not trained on: each fold is cut at its own
+quantile, and the efficiencies of the folds are averaged. The second compares background in the window with background
+in the sidebands: an area of 1/2 means that the scores do not sculpt the mass spectrum.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Events to train on, with known truth, and signal to measure with.
+    """Events with known truth for the training, and signal for the measurement.
 
     Attributes
     ----------
     samples : Samples
-        Data with hidden signal, or none; the names of the signal datasets must be given, and simulation where a method
+        Data with or without hidden signal. The names of the signal datasets are required, and simulation if a method
         needs it.
     held_out : EventTable
-        Signal events that are not among the data; those in the window are used.
+        Signal events that are not among the data; only events in the window are used.
 
     Raises
     ------
     TableError
-        If the truth is not known, or a held-out event is among the data.
+        If the truth is unknown, or a held-out event is among the data.
     """
 
     samples: Samples
@@ -65,7 +65,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Separation:
-    """What out-of-fold scores tell apart, averaged over the folds.
+    """Separation by out-of-fold scores, averaged over the folds.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Separation:
         Held-out signal against background, both in the window.
     sculpting : RocCurve
         Background in the window against background in the sidebands, each sideband counted as one half. Its area is 1/2
-        where the scores do not know the mass.
+        if the scores are independent of the mass.
     """
 
     signal: RocCurve
@@ -82,14 +82,14 @@ class Separation:
 
 @dataclass(frozen=True)
 class FeatureScan:
-    """Separation with one feature alone, with all but one, and with all.
+    """Separation with each feature alone, without each feature, and with all features.
 
     Attributes
     ----------
     together : Separation
     alone : dict of str to Separation
     without : dict of str to Separation
-        Empty if there is one feature only.
+        Empty for a single feature.
     """
 
     together: Separation
@@ -98,15 +98,16 @@ class FeatureScan:
 
 
 def separations(tasks: Sequence[FoldTask], benchmark: Benchmark, backend: Backend) -> list[Separation]:
-    """Cross-fit classifiers and measure them.
+    """Cross-fit classifiers and measure their separation.
 
     Parameters
     ----------
     tasks : sequence of FoldTask
-        One for each classifier; all its folds are run, whichever is named. The fit range must hold the sidebands.
+        One per classifier; all of its folds are run, regardless of the fold of the task. The fit range must include
+        the sidebands.
     benchmark : Benchmark
     backend : Backend
-        Runs folds of all classifiers in parallel; the results do not depend on it.
+        Runs the folds of all classifiers in parallel; the results do not depend on it.
 
     Returns
     -------
@@ -118,24 +119,24 @@ def separations(tasks: Sequence[FoldTask], benchmark: Benchmark, backend: Backen
     TableError
         If a fold has no background in the window or in a sideband, or no signal is held out.
     WindowError
-        If there is nothing to train on.
+        If no events are left to train on.
     """
     jobs = [replace(task, fold=fold) for task in tasks for fold in range(task.n_folds)]
     folds = iter(_in_order(backend, jobs, benchmark))
     by_task = [[next(folds) for _ in range(task.n_folds)] for task in tasks]
     return [
-        Separation(mean_roc([fold.signal for fold in found]), mean_roc([fold.sculpting for fold in found]))
-        for found in by_task
+        Separation(mean_roc([fold.signal for fold in curves]), mean_roc([fold.sculpting for fold in curves]))
+        for curves in by_task
     ]
 
 
 def scan_features(task: FoldTask, benchmark: Benchmark, backend: Backend) -> FeatureScan:
-    """Measure what each feature of a task adds.
+    """Measure the contribution of each feature of a task.
 
     Parameters
     ----------
     task : FoldTask
-        With the features in question. `Supervised` says what a feature can add, another method what it does add there.
+        With the features to compare. `Supervised` gives the possible gain of a feature, another method its actual gain.
     benchmark : Benchmark
     backend : Backend
 
@@ -158,14 +159,14 @@ def scan_features(task: FoldTask, benchmark: Benchmark, backend: Backend) -> Fea
 def scan_simulation_weight(
     task: FoldTask, weights: Sequence[float], benchmark: Benchmark, backend: Backend
 ) -> dict[float, Separation]:
-    """Measure SA-CWoLa at several weights λ of the simulation (arXiv:2009.02205, fig. 5).
+    """Measure SA-CWoLa at several simulation weights λ (arXiv:2009.02205, fig. 5).
 
     Parameters
     ----------
     task : FoldTask
         Its method is replaced.
     weights : sequence of float
-        Not negative; 0 is CWoLa.
+        Non-negative; 0 is CWoLa.
     benchmark : Benchmark
         With simulation.
     backend : Backend
@@ -179,8 +180,8 @@ def scan_simulation_weight(
 
 
 def _in_order(backend: Backend, tasks: Sequence[FoldTask], benchmark: Benchmark) -> list[Separation]:
-    found = dict(backend.map(_measure_fold, tasks, shared=benchmark))
-    return [found[index] for index in range(len(tasks))]
+    measured = dict(backend.map(_measure_fold, tasks, shared=benchmark))
+    return [measured[index] for index in range(len(tasks))]
 
 
 def _measure_fold(task: FoldTask, benchmark: Benchmark) -> Separation:

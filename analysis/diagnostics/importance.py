@@ -1,4 +1,4 @@
-"""Which features the trees of a window split on."""
+"""Feature importance in the trees of a window."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ __all__ = ["importance"]
 
 
 def importance(window: ScoredWindow) -> ImportanceSection | None:
-    """Measure the part of each feature in what the splits of the trees gain.
+    """Measure the share of each feature in the total gain of the splits of the trees.
 
-    The gain of a split is the fall of the training loss (arXiv:1603.02754, eq. 7). Without signal all features of as
-    many distinct values gain the same, from noise; a feature with few values gains less. Correlated features share.
+    The gain of a split is the decrease of the training loss (arXiv:1603.02754, eq. 7). Without signal all features with
+    equally many distinct values gain the same, from noise; a feature with few values gains less. Correlated features
+    share their gain.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def importance(window: ScoredWindow) -> ImportanceSection | None:
     -------
     ImportanceSection or None
         Features in the order of the search, with labels in mathtext. The shares sum to 1 in each member; the standard
-        deviation is None for a single one. None where the window failed or no tree has a split, and while blinded:
+        deviation is None for a single member. None if the window failed or no tree has a split, and while blinded:
         the splits of the trees depend on the events inside the mask, and gains are not kept.
     """
     if window.blinded or window.classifier is None:

@@ -1,4 +1,4 @@
-"""The plane of the two jet masses in a window and in its sidebands, and where its classifiers select."""
+"""Plane of the two jet masses in a window and in its sidebands, and the selections of its classifiers there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Plane:
-    """Sums of weights and of squared weights in each cell, (n_1, n_2), and of all events, also beyond the edges."""
+    """Sums of weights and of squared weights in each cell, (n_1, n_2), and of all events, including overflow."""
 
     values: Array
     variances: Array
@@ -54,8 +54,8 @@ def masses(window: ScoredWindow) -> MassesSection | None:
     Returns
     -------
     MassesSection or None
-        Everything of the window is absent while blinded; for the pull see `plane_pulls`. None where the events have no
-        masses of jets, or no region has an event.
+        All entries of the window are absent while blinded; for the pull see `plane_pulls`. None if the events have no
+        jet masses, or all regions are empty.
     """
     if not has_masses(window.table):
         return None
@@ -97,27 +97,27 @@ def _combined(lower: _Plane, upper: _Plane, window: MassWindow, expected: float)
         return None
     scales = side_scales(window, lower.total, upper.total, expected)
     values, variances = combine((lower.values, lower.variances), (upper.values, upper.variances), scales)
-    # An empty cell of the sidebands does not mean that nothing is expected: one event could have been there.
-    one = max(scale * side.mean_weight for scale, side in zip(scales, (lower, upper), strict=True))
-    return _Plane(values, np.maximum(variances, one**2), expected, 0.0)
+    # An empty cell of the sidebands does not imply zero expectation: it could have held one event.
+    weight_of_one = max(scale * side.mean_weight for scale, side in zip(scales, (lower, upper), strict=True))
+    return _Plane(values, np.maximum(variances, weight_of_one**2), expected, 0.0)
 
 
 def plane_pulls(observed: Array, mean_weight: float, expected: Array, variances: Array) -> Array:
-    """Return the difference in each cell over its error if the prediction is right.
+    """Return the difference in each cell over its expected error if the prediction is right.
 
     Parameters
     ----------
     observed : (n_1, n_2) float64
         Sums of weights.
     mean_weight : float
-        Of an effective event that is observed.
+        Mean weight per observed effective event.
     expected, variances : (n_1, n_2) float64
         Prediction and its variance.
 
     Returns
     -------
     (n_1, n_2) float64
-        NaN where nothing is observed and nothing expected.
+        NaN where both observation and prediction are zero.
     """
     error = np.sqrt(mean_weight * np.maximum(expected, 0.0) + variances)
     known = (error > 0) & ((observed != 0) | (expected != 0))
@@ -143,11 +143,11 @@ def _mean_score(window: ScoredWindow, inside: Sample, table: EventTable, edges: 
 
 
 def _divide(above: Array, below: Array, where: NDArray[np.bool_]) -> Array:
-    """Ratio, NaN elsewhere."""
-    found: Array = np.divide(above, below, out=np.full(above.shape, np.nan), where=where)
-    return found
+    """Return the ratio where the condition holds, NaN elsewhere."""
+    ratio: Array = np.divide(above, below, out=np.full(above.shape, np.nan), where=where)
+    return ratio
 
 
 def _listed(plane: Array) -> tuple[tuple[float | None, ...], ...]:
-    """Six digits behind the point; None for NaN."""
+    """Round to six decimals; None for NaN."""
     return tuple(tuple(None if np.isnan(value) else value for value in row) for row in plane.round(6).tolist())

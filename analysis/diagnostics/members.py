@@ -1,4 +1,4 @@
-"""Scores of every member of an ensemble, each event by the models that have not seen it."""
+"""Scores of every member of an ensemble, by the models that were trained without the event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analysis.search.classifiers import Classifier
 __all__ = ["MAX_EVENTS", "MemberScores", "listed", "member_scores", "rounded"]
 
 MAX_EVENTS = 200_000
-"""So many events are scored by all members at most; ten members of 60 trees take a second for them."""
+"""Largest number of events scored by all members; ten members of 60 trees take a second for it."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class MemberScores:
     Attributes
     ----------
     rows : (n_used,) int64
-        Positions in the table, rising.
+        Positions in the table, increasing.
     fold : (n_used,) int8
     values : (n_used, n_members) float32
     fraction : float
-        Of the events in question that were used; below 1 where there are more than `MAX_EVENTS`.
+        Fraction of the events of the fit range that is used; below 1 if they exceed the maximum number.
     """
 
     rows: NDArray[np.int64]
@@ -39,7 +39,7 @@ class MemberScores:
     fraction: float
 
     def mean(self) -> NDArray[np.float32]:
-        """(n_used,) float32: averaged over the members, as the search does."""
+        """Return the scores averaged over the members, as in the search, (n_used,) float32."""
         mean: NDArray[np.float32] = self.values.mean(axis=1, dtype=np.float64).astype(np.float32)
         return mean
 
@@ -51,9 +51,9 @@ def member_scores(window: ScoredWindow, classifier: Classifier, *, max_events: i
     ----------
     window : ScoredWindow
     classifier : Classifier
-        Of the window.
+        Classifier of the window.
     max_events : int
-        Where there are more, so many of them are taken, give or take their square root, by a hash of their identity.
+        If the fit range holds more, about this many are used, up to Poisson fluctuations, by a hash of their identity.
 
     Returns
     -------
@@ -79,10 +79,10 @@ def _score(table: EventTable, classifier: Classifier, fold: int, rows: NDArray[n
 
 
 def rounded(values: ArrayLike, digits: int = 6) -> tuple[float, ...]:
-    """Round numbers to so many significant digits."""
+    """Round numbers to a number of significant digits."""
     return tuple(float(f"{value:.{digits}g}") for value in np.asarray(values, np.float64).ravel().tolist())
 
 
 def listed(values: ArrayLike, digits: int = 6) -> tuple[float | None, ...]:
-    """Round numbers to so many significant digits; None where a number is not finite."""
+    """Round numbers to a number of significant digits; None if not finite."""
     return tuple(value if np.isfinite(value) else None for value in rounded(values, digits))

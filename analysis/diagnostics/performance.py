@@ -1,4 +1,4 @@
-"""How well the scores of a window tell the hidden signal from the background. Needs truth."""
+"""Separation of hidden signal and background by the scores of a window, with known truth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from analysis.learning.training_set import positive_weights
 __all__ = ["performance"]
 
 MIN_SIGNAL = 10
-"""Fewer signal events in a window make no curve."""
+"""Smallest number of signal events in a window for a curve."""
 
 N_REPLICAS = 100
 N_POINTS = 120
@@ -29,11 +29,11 @@ Array = NDArray[np.float64]
 
 
 def performance(window: ScoredWindow) -> PerformanceSection | None:
-    """Measure signal against background efficiency of the out-of-fold scores of the events in the window.
+    """Measure the signal efficiency against the background efficiency of the out-of-fold scores in the window.
 
     Each fold is cut at its own quantile, as in the search. The band is the central 68 % of a Poisson bootstrap of the
-    events (Efron, Ann. Stat. 7 (1979) 1): the uncertainty from the numbers of signal and background events, for the
-    classifiers as they were trained. The variation between trainings is in the section "ensemble".
+    events (Efron, Ann. Stat. 7 (1979) 1): the uncertainty from the numbers of signal and background events, for fixed
+    classifiers. The variation between trainings is in the section "ensemble".
 
     Parameters
     ----------
@@ -42,8 +42,7 @@ def performance(window: ScoredWindow) -> PerformanceSection | None:
     Returns
     -------
     PerformanceSection or None
-        None while blinded, where the truth is not known, where the window failed, and where fewer than 10 signal events
-        are in it.
+        None while blinded, without truth, if the window failed, or if it contains fewer than 10 signal events.
     """
     passes = window.result.passes
     if window.signal_datasets is None or window.scores is None or window.classifier is None or passes is None:
@@ -83,7 +82,7 @@ def performance(window: ScoredWindow) -> PerformanceSection | None:
 
 @dataclass(frozen=True)
 class _Fold:
-    """Scores, falling, and weights of the two classes in one fold."""
+    """Scores, in decreasing order, and weights of the two classes in one fold."""
 
     signal: NDArray[np.float32]
     background: NDArray[np.float32]
@@ -111,17 +110,17 @@ class _Fold:
 def _folds(
     window: ScoredWindow, fold: NDArray[np.int8], signal: NDArray[np.bool_], background: NDArray[np.bool_]
 ) -> list[_Fold]:
-    """Folds that hold events of both classes."""
+    """Return the folds with events of both classes."""
     assert window.scores is not None
     scores, weight = window.scores, np.zeros(len(window.table))
     for name, rows in (("signal", signal), ("background", background)):
         weight[rows] = positive_weights(window.table.weight[rows], name)
-    found = []
+    folds = []
     for k in np.unique(fold):
         s, b = (np.flatnonzero(rows & (fold == k)) for rows in (signal, background))
         s, b = (rows[np.argsort(-scores[rows], kind="stable")] for rows in (s, b))
-        found.append(_Fold(scores[s], scores[b], weight[s], weight[b]))
-    return [one for one in found if one.filled]
+        folds.append(_Fold(scores[s], scores[b], weight[s], weight[b]))
+    return [item for item in folds if item.filled]
 
 
 def _seed(window: ScoredWindow) -> np.random.SeedSequence:
@@ -133,17 +132,17 @@ def _bootstrap(folds: list[_Fold], grid: Array, seed: np.random.SeedSequence) ->
     """Repeat `_measured` on Poisson replicas of the events."""
     rng, replicas = np.random.default_rng(seed), []
     for _ in range(N_REPLICAS):
-        drawn = [one for one in (fold.drawn(rng) for fold in folds) if one.filled]
+        drawn = [replica for replica in (fold.drawn(rng) for fold in folds) if replica.filled]
         if drawn:
             replicas.append(_measured(drawn, grid))
     return band(replicas)
 
 
 def _measured(folds: list[_Fold], grid: Array) -> Array:
-    """Area, then signal efficiency at each background efficiency, averaged over the folds."""
+    """Return the area, then the signal efficiency at each background efficiency, averaged over the folds."""
     curves = [fold.curve() for fold in folds]
-    found: Array = np.mean([[one.auc, *one.signal_at(grid)] for one in curves], axis=0)
-    return found
+    averages: Array = np.mean([[curve.auc, *curve.signal_at(grid)] for curve in curves], axis=0)
+    return averages
 
 
 def _floor(background_weight: Array) -> float | None:

@@ -1,4 +1,4 @@
-"""The events of a window and of its sidebands, and what the sidebands together say of the window."""
+"""Events of a window and of its sidebands, and the prediction for the window from both sidebands."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ WINDOW, LOWER, UPPER = "window", "lower", "upper"
 
 @dataclass(frozen=True)
 class Sample:
-    """Some events of a table.
+    """Subset of the events of a table.
 
     Attributes
     ----------
     rows : (n_used,) int64
-        Positions in the table, rising.
+        Positions in the table, increasing.
     weight : (n_used,) float64
-        Event weight, times the pass weight where a selection was made.
+        Event weight, times the pass weight after a selection.
     """
 
     rows: NDArray[np.int64]
@@ -55,11 +55,11 @@ def region_samples(window: ScoredWindow) -> dict[str, Sample]:
     dict of str to Sample
         "window", "lower" and "upper"; without the window while blinded.
     """
-    one, mjj, weight = window.result.window, window.table.mjj, window.table.weight
-    inside = {} if window.blinded else {WINDOW: one.in_signal(mjj)}
-    inside |= {LOWER: one.in_lower(mjj), UPPER: one.in_upper(mjj)}
+    mass_window, mjj, weight = window.result.window, window.table.mjj, window.table.weight
+    inside = {} if window.blinded else {WINDOW: mass_window.in_signal(mjj)}
+    inside |= {LOWER: mass_window.in_lower(mjj), UPPER: mass_window.in_upper(mjj)}
     rows = {name: np.flatnonzero(mask) for name, mask in inside.items()}
-    return {name: Sample(found, weight[found]) for name, found in rows.items()}
+    return {name: Sample(positions, weight[positions]) for name, positions in rows.items()}
 
 
 def selected_samples(window: ScoredWindow, inside: Sample) -> dict[str, Sample]:
@@ -74,23 +74,23 @@ def selected_samples(window: ScoredWindow, inside: Sample) -> dict[str, Sample]:
     Returns
     -------
     dict of str to Sample
-        By name, without the inclusive one; empty where there are no pass weights.
+        By name, without the inclusive selection; empty without pass weights.
     """
-    found = {}
+    samples = {}
     passes = window.result.passes
     for index, selection in enumerate(window.result.selections if passes is not None else ()):
         if selection.name != INCLUSIVE and passes is not None:
             passing = passes[inside.rows, index].astype(np.float64)
             kept = passing > 0
-            found[selection.name] = Sample(inside.rows[kept], (inside.weight * passing)[kept])
-    return found
+            samples[selection.name] = Sample(inside.rows[kept], (inside.weight * passing)[kept])
+    return samples
 
 
 def side_scales(window: MassWindow, lower: float, upper: float, total: float) -> tuple[float, float]:
     """Scale two sidebands so that their sum predicts the window.
 
-    The shape of the events is taken as a straight line in m_jj between the centres of the sidebands, so that sidebands
-    at equal distance have equal parts in it, however many events they hold.
+    The shape of the distribution is interpolated linearly in m_jj between the centres of the sidebands, so that
+    sidebands at equal distance contribute equally, regardless of their number of events.
 
     Parameters
     ----------
@@ -98,12 +98,12 @@ def side_scales(window: MassWindow, lower: float, upper: float, total: float) ->
     lower, upper : float
         Sums of weights of the sidebands, positive.
     total : float
-        Events that are expected in the window.
+        Expected events in the window.
 
     Returns
     -------
     tuple of float
-        Of the lower and of the upper sideband.
+        Scales of the lower and of the upper sideband.
     """
     below, inside, above = (sum(interval) / 2 for interval in (window.lower, window.signal, window.upper))
     share = (inside - below) / (above - below)
@@ -123,7 +123,7 @@ def combine(lower: Histogram, upper: Histogram, scales: tuple[float, float]) -> 
     Returns
     -------
     values, variances : array
-        The variances are those of the events in the sidebands; the error of the scales is left out.
+        The variances account for the events in the sidebands; the uncertainty of the scales is neglected.
     """
     values = scales[0] * lower[0] + scales[1] * upper[0]
     variances = scales[0] ** 2 * lower[1] + scales[1] ** 2 * upper[1]
@@ -131,13 +131,13 @@ def combine(lower: Histogram, upper: Histogram, scales: tuple[float, float]) -> 
 
 
 def expected_events(window: ScoredWindow) -> float | None:
-    """Background of the inclusive selection in the window by the fit beside it; None where that failed."""
-    found = [one.background for one in window.result.selections if one.name == INCLUSIVE]
-    return found[0] if found else None
+    """Return the fitted background of the inclusive selection in the window; None if the fit failed."""
+    backgrounds = [selection.background for selection in window.result.selections if selection.name == INCLUSIVE]
+    return backgrounds[0] if backgrounds else None
 
 
 def event_folds(window: ScoredWindow, classifier: Classifier) -> NDArray[np.int8]:
-    """(n_events,) int8: fold of each event, whose models were trained without it; needs all searched events."""
+    """Return the fold of each event, trained without it, (n_events,) int8; needs all searched events."""
     table, n_folds = window.table, len(classifier.models)
     if not classifier.nested:
         return assign_folds(table.event_id, n_folds, random_state=window.random_state)

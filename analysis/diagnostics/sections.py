@@ -1,6 +1,6 @@
 """Sections of `diagnostics.json`: numbers for figures of one searched window.
 
-Arrays are tuples of numbers, None where nothing is defined. While blinded, regions lack "window".
+Arrays are tuples of numbers; undefined values are None. While blinded, regions lack "window".
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Plane = tuple[tuple[float | None, ...], ...]
 
 @dataclass(frozen=True)
 class RegionHistogram:
-    """Sums of weights and of squared weights in each bin, and the events outside of the edges or undefined."""
+    """Sums of weights and of squared weights in each bin, and the weight outside of the edges or undefined."""
 
     values: tuple[float, ...]
     variances: tuple[float, ...]
@@ -50,7 +50,7 @@ class RegionHistogram:
 
 @dataclass(frozen=True)
 class ShapeTest:
-    """Whether the window has the shape that the sidebands predict."""
+    """Test of the shape in the window against the prediction from the sidebands."""
 
     chi2: float
     ndof: int
@@ -67,9 +67,9 @@ class ShapesByRegion:
     regions : mapping of str to RegionHistogram
         "window", "lower" and "upper".
     selections : mapping of str to RegionHistogram
-        Of the window after each selection.
+        Histograms of the window after each selection.
     difference : ShapeTest or None
-        None where it cannot be tested.
+        None if it cannot be tested.
     """
 
     edges: tuple[float, ...]
@@ -80,7 +80,7 @@ class ShapesByRegion:
 
 @dataclass(frozen=True)
 class FeatureShapes:
-    """One feature, as it is and, where the search is decorrelated, as percentiles in bins of m_jj."""
+    """One feature, as measured and, with decorrelation, as percentiles in bins of m_jj."""
 
     name: str
     label: str
@@ -92,7 +92,7 @@ class FeatureShapes:
 
 @dataclass(frozen=True)
 class FeaturesSection:
-    """Features of the training and the jet masses."""
+    """Training features and jet masses."""
 
     features: tuple[FeatureShapes, ...]
 
@@ -112,9 +112,9 @@ class MassesSection:
     combined : array or None
         Prediction of both sidebands for the window.
     pull, score : array or None
-        Of the window against the prediction, and its mean score.
+        Pull of the window against the prediction, and mean score of the window.
     passing : mapping of str to array
-        Fraction of the window that each selection keeps.
+        Fraction of the window kept by each selection.
     """
 
     edges: tuple[tuple[float, ...], tuple[float, ...]]
@@ -139,7 +139,7 @@ class SelectionSculpting:
     average, chi2 : float
     ndof : int
     p_value : float or None
-        Of the bins outside of the mask; None without degrees of freedom.
+        For the bins outside of the mask; None without degrees of freedom.
     """
 
     name: str
@@ -154,7 +154,7 @@ class SelectionSculpting:
 
 @dataclass(frozen=True)
 class SculptingSection:
-    """Efficiencies of all selections but the inclusive one; `hidden` are the masks of all windows while blinded."""
+    """Efficiencies of all selections except the inclusive one; `hidden` holds all masks while blinded."""
 
     hidden: tuple[Interval, ...]
     selections: tuple[SelectionSculpting, ...]
@@ -182,7 +182,7 @@ class PerformanceSection:
     auc : (3,) tuple of float
         Lower end of the band, value, upper end.
     floor : float or None
-        Background efficiency below which its own error exceeds 20 %.
+        Background efficiency below which its relative error exceeds 20 %.
     max_sic : (2,) tuple of float, or None
         Largest ε_S/√ε_B above the floor, and its ε_B.
     selections : tuple of SelectedEfficiency
@@ -202,7 +202,7 @@ class PerformanceSection:
 
 @dataclass(frozen=True)
 class MemberBand:
-    """Fraction of events in each bin of the score: of the mean, and quantiles 0.16 and 0.84 over single members."""
+    """Fraction of events in each bin of the score: mean score, and quantiles 0.16 and 0.84 over single members."""
 
     mean: Values
     low: Values
@@ -238,7 +238,7 @@ class PairCorrelation:
 
 @dataclass(frozen=True)
 class MemberCounts:
-    """Sums of weights that the ensemble and each member select in one region."""
+    """Sums of weights selected by the ensemble and by each member in one region."""
 
     ensemble: float | None
     members: Values
@@ -246,7 +246,7 @@ class MemberCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberSelection:
-    """Ensemble and members in one selection.
+    """One selection by the ensemble and by its members.
 
     Attributes
     ----------
@@ -277,16 +277,16 @@ class SeedSignificances:
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleSection:
-    """How far the members of the classifiers agree.
+    """Agreement between the members of the classifiers.
 
     Attributes
     ----------
     n_members, n_events : int
     fraction : float
-        Of the events of the fit range.
+        Fraction of the events of the fit range that is used.
     scores : ScoreDistributions
     profile : SpreadProfile or None
-        None for a single member, as `rank_correlation`.
+        None for a single member, like `rank_correlation`.
     rank_correlation : PairCorrelation or None
     selections : tuple of MemberSelection
     seeds : tuple of SeedSignificances
@@ -305,7 +305,7 @@ class EnsembleSection:
 
 @dataclass(frozen=True)
 class ImportanceSection:
-    """Fraction of the gain of all splits by feature: mean and standard deviation over folds and members."""
+    """Share of each feature in the gain of all splits: mean and standard deviation over folds and members."""
 
     features: tuple[str, ...]
     labels: tuple[str, ...]

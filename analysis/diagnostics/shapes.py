@@ -1,4 +1,4 @@
-"""Whether a selection changes the shape of the m_jj spectrum: its efficiency against m_jj."""
+"""Sculpting of the m_jj spectrum by a selection: its efficiency against m_jj."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Array = NDArray[np.float64]
 Spectrum = tuple[Array, Array]
 
 _MIN_EVENTS = 10.0
-"""Bins that are shown are joined until so many effective events are expected to pass."""
+"""Bins are merged for display until this many effective events are expected to pass."""
 
 
 def sculpting(window: ScoredWindow) -> SculptingSection | None:
     """Measure the efficiency of each selection over the fit range.
 
-    Signal in the window raises the efficiency there, so that the test of flatness leaves the mask out. It takes all
-    numbers from the spectrum of the window, without the bins in the masks that are hidden.
+    The test of flatness excludes the mask, since signal in the window raises the efficiency there. All numbers are
+    taken from the spectrum of the window, without the bins in hidden masks.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ def sculpting(window: ScoredWindow) -> SculptingSection | None:
     Returns
     -------
     SculptingSection or None
-        Efficiency and error are in bins of the fit, neighbours joined until enough events are expected to pass, and
-        None in empty bins, such as the masked ones while blinded. Average and test are of the bins beside the mask, see
-        `analysis.validation.sculpting`. None where the window has no spectrum, or no selection but the inclusive one.
+        Efficiency and error are given in bins of the fit, merged until enough events are expected to pass, and are
+        None in empty bins, such as masked bins while blinded. Average and test use the bins beside the mask, see
+        `analysis.validation.sculpting`. None if the window has no spectrum, or only the inclusive selection.
     """
     spectrum = window.result.spectrum
     names = [selection.name for selection in window.result.selections if selection.name != INCLUSIVE]
@@ -56,14 +56,14 @@ def sculpting(window: ScoredWindow) -> SculptingSection | None:
 
 @dataclass(frozen=True)
 class _Fit:
-    """Fit bins, which of them lie beside the masks, and all events in them."""
+    """Fit bins, flags of the bins beside the masks, and all events in the bins."""
 
     edges: Array
     beside: NDArray[np.bool_]
     everything: Spectrum
 
     def joined(self, average: float) -> NDArray[np.int64]:
-        """Where groups of bins start: in the masks and beside them for itself, whatever passes in them."""
+        """Return the first bins of merged groups, which do not cross the edges of the masks."""
         weight, squared = self.everything
         changes = np.flatnonzero(np.diff(self.beside)) + 1
         parts = np.split(np.arange(len(self.beside)), changes)
@@ -75,7 +75,7 @@ class _Fit:
 
 
 def _starts(events: Array, first: int) -> list[int]:
-    """Begin a group where the one before holds enough; what is left at the end joins the last."""
+    """Start a new group once the previous one holds enough; the remainder joins the last group."""
     starts, used = [first], 0.0
     for number, passed in enumerate(events[:-1], 1):
         if passed - used >= _MIN_EVENTS and events[-1] - passed >= _MIN_EVENTS:
@@ -85,17 +85,17 @@ def _starts(events: Array, first: int) -> list[int]:
 
 
 def _content(spectrum: hist.Hist[Any], name: str, shown: NDArray[np.bool_]) -> Spectrum:
-    """Return sums of weights and of squared weights, 0 in bins that are not shown, whatever the spectrum holds."""
+    """Return sums of weights and of squared weights, 0 in hidden bins regardless of their content."""
     counts, variances = selection_counts(spectrum, name), selection_variances(spectrum, name)
     return shown * counts, shown * (counts if variances is None else variances)
 
 
 def _selection(name: str, fit: _Fit, passing: Spectrum) -> SelectionSculpting:
     spectra = fit.everything, passing
-    found = spectrum_sculpting(
+    flatness = spectrum_sculpting(
         name, fit.edges, *((fit.beside * values, fit.beside * squares) for values, squares in spectra)
     )
-    starts = fit.joined(found.average)
+    starts = fit.joined(flatness.average)
     edges = np.append(fit.edges[starts], fit.edges[-1])
     joined = [(np.add.reduceat(values, starts), np.add.reduceat(squares, starts)) for values, squares in spectra]
     shown = spectrum_sculpting(name, edges, *joined)
@@ -104,10 +104,10 @@ def _selection(name: str, fit: _Fit, passing: Spectrum) -> SelectionSculpting:
         edges=tuple(edges.tolist()),
         efficiency=_listed(shown.efficiency),
         error=_listed(shown.error),
-        average=found.average,
-        chi2=found.chi2,
-        ndof=found.ndof,
-        p_value=found.p_value if found.ndof else None,
+        average=flatness.average,
+        chi2=flatness.chi2,
+        ndof=flatness.ndof,
+        p_value=flatness.p_value if flatness.ndof else None,
     )
 
 

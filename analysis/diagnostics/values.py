@@ -22,19 +22,19 @@ class ScoredWindow:
     Attributes
     ----------
     result : WindowResult
-        With its pass weights, which are missing while blinded.
+        With its pass weights, which are absent while blinded.
     table : EventTable
-        Events of the search region, in the order of the pass weights; while blinded without those inside the mask.
+        Events of the search region, in the order of the pass weights; while blinded without events inside any mask.
     scores : (n_events,) float32, or None
-        Out-of-fold scores, member mean; NaN outside the fit range. None while blinded.
+        Out-of-fold scores, averaged over members; NaN outside the fit range. None while blinded.
     classifier : Classifier or None
-        None where the window failed.
+        None if the window failed.
     signal_datasets : tuple of str or None
-        Datasets that are simulated signal mixed into pseudodata; None where the truth is not known.
+        Datasets of simulated signal in pseudodata; None if the truth is unknown.
     random_state : int
-        Seed of the search, which folds derive from.
+        Seed of the search, from which the folds are derived.
     hidden : tuple of (low, high)
-        While blinded the masks of all windows, GeV, whose events and bins are missing; else empty.
+        Masks of all windows while blinded, GeV, whose events and bins are absent; empty otherwise.
     """
 
     result: WindowResult
@@ -47,5 +47,5 @@ class ScoredWindow:
 
     @property
     def blinded(self) -> bool:
-        """Whether no event inside the mask may be shown."""
+        """Whether events inside the mask must not be shown."""
         return self.scores is None

@@ -1,10 +1,10 @@
-"""Limits on signal samples that account for the classifiers learning more from more signal.
+"""Limits on signal samples, with classifiers that learn more from more signal.
 
-With weak supervision the efficiency of a signal depends on how much of it the data hold. One injection hides a Poisson
+With weak supervision the signal efficiency depends on the amount of signal in the data. One injection hides a Poisson
 number of simulated signal events among the data, drawn without replacement, and trains the classifiers of a window on
-both. For a limit the injected events are in the training folds only: they leave before thresholds, counts and fits, so
-that the counts are those of the data, scored by models that expect the signal. The efficiency is that of signal events
-that were not injected. For the display of sensitivity they stay, and are searched like data.
+both. For a limit the injected events are used in training only. They are removed before thresholds, counts and fits,
+so that the data alone are counted, scored by models that expect the signal. The efficiency is measured with signal
+events that were not injected. For the display of sensitivity the injected events are kept and searched like data.
 """
 
 from analysis.limits.documents import failed_limit, injection_limits, injection_scan

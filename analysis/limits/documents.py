@@ -1,4 +1,4 @@
-"""Limits as they stand in `results.json`: every rule side by side, in selected events and in fb."""
+"""Limits as stored in `results.json`: all rules side by side, in selected events and in fb."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Signal:
 
     @property
     def fb_per_event(self) -> float | None:
-        """Cross-section in fb of which one selected event is expected."""
+        """Cross-section in fb at which one selected event is expected."""
         selected, generated = float(self.sample.tables[NOMINAL].weight.sum()), self.sample.generated
         if not generated or not self.sample.lumi_ifb:
             return None
@@ -42,8 +42,8 @@ def injection_limits(
 ) -> list[InjectionLimit | FailedLimit]:
     """Apply all rules to the injections of one signal.
 
-    Which selection and strength a limit comes from is decided by the expected limits without uncertainties of the
-    signal; these enter the limits of the chosen selection.
+    The expected limits without signal uncertainties determine the selection and strength of a limit. The signal
+    uncertainties enter the limits of the chosen selection.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def injection_limits(
     sample : SignalSample
     results : sequence of InjectionResult
     finish : callable
-        From tasks to selections whose limits hold the uncertainties of the signal, in the same order.
+        Maps tasks to selections whose limits include the signal uncertainties, in the same order.
 
     Returns
     -------
     list of InjectionLimit or FailedLimit
-        By rule.
+        One per rule.
     """
     signal, found = _Signal(point, sample), candidates(results)
     return [_by_rule(signal, rule, found, finish) for rule in RULES.values()]
@@ -70,8 +70,8 @@ def failed_limit(sample: SignalSample, reason: str, rule: str | None = None) -> 
 def injection_scan(point: LimitPoint, results: Sequence[InjectionResult]) -> InjectionScan:
     """Tabulate efficiencies and limits of every selection against the injected strength, for figures.
 
-    The maps count data and held-out signal of the window in the plane of the jet masses by selection, without injection
-    and near the limit.
+    The maps count the data and held-out signal events of the window in the plane of the jet masses by selection,
+    without injection and near the limit.
     """
     window = point.window
     return InjectionScan(
@@ -102,12 +102,12 @@ def injection_scan(point: LimitPoint, results: Sequence[InjectionResult]) -> Inj
 def _tabulated(
     candidate: Candidate, value: Callable[[InjectedSelection], float | None]
 ) -> tuple[tuple[float | None, ...], ...]:
-    """One value by strength and sampling; None where the window failed."""
+    """Tabulate one value by strength and sampling; None where the window failed."""
     return tuple(tuple(None if s is None else value(s) for s in of) for of in candidate.found.values())
 
 
 def _maps(results: Sequence[InjectionResult]) -> tuple[PlaneCounts, ...]:
-    """Efficiency maps without injection and at the strength that is closest to the expected limit."""
+    """Return the efficiency maps without injection and at the strength closest to the expected limit."""
     mapped = {r.injection.strength: r for r in results if r.maps is not None}
     try:
         root = atlas_2025([one.expected_scan for one in candidates(results)]).expected[2]
@@ -145,14 +145,14 @@ def _by_rule(
 
 
 def _require_own_limit(final: Candidate) -> None:
-    """Say why there is no limit, where it hangs on one selection at one strength."""
-    found = [one for of in final.found.values() for one in of if one is not None]
-    if len(found) == 1 and not found[0].expected:
-        raise StatisticsError(found[0].reason or "there is no limit.")
+    """Raise with the reason of the selection if the candidate has a single one, without a limit."""
+    selections = [selection for of in final.found.values() for selection in of if selection is not None]
+    if len(selections) == 1 and not selections[0].expected:
+        raise StatisticsError(selections[0].reason or "there is no limit.")
 
 
 def _finished(chosen: Candidate, signal: str, finish: Finish) -> Candidate:
-    """Set all limits of a candidate again, with the uncertainties of the signal."""
+    """Recompute all limits of a candidate with the signal uncertainties."""
     places = [(strength, i) for strength, of in chosen.found.items() for i, one in enumerate(of) if one is not None]
     tasks = [FinalTask(signal, one) for strength, i in places if (one := chosen.found[strength][i]) is not None]
     done = dict(zip(places, finish(tasks), strict=True))

@@ -1,4 +1,4 @@
-"""Where in the plane of the two jet masses classifiers select."""
+"""Efficiency maps of the classifiers in the plane of the two jet masses."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def efficiency_map(
     data, signal : EventTable
         Events of the window.
     data_passes, signal_passes : PassWeights
-        With as many rows as their tables.
+        One row per event of the tables.
 
     Returns
     -------
     EfficiencyMap or None
-        None where the events have no masses of jets.
+        None if the events have no jet masses or the signal is empty.
     """
     if not has_masses(data) or not len(signal):
         return None

@@ -1,4 +1,4 @@
-"""One injection: train with hidden signal, then count data and signal with what was trained."""
+"""One injection: train with hidden signal, then count data and signal with the trained classifiers."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class InjectionData:
-    """What all injections share.
+    """Inputs shared by all injections.
 
     Attributes
     ----------
     search : SearchData
     samples : dict of str to SignalSample
-        By name; the nominal table is the pool that events are drawn from.
+        By name; events are drawn from the nominal table.
     config : SearchConfig
     """
 
@@ -63,7 +63,7 @@ class InjectionData:
 
 
 def inject(task: Injection, shared: InjectionData) -> InjectionResult:
-    """Train with hidden signal, and count data and signal with the result.
+    """Train with hidden signal, and count data and signal with the trained classifiers.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def inject(task: Injection, shared: InjectionData) -> InjectionResult:
     Returns
     -------
     InjectionResult
-        With a reason instead of selections where there is nothing to train on or to count.
+        With a reason instead of selections if no events are left to train on or to count.
     """
     sample, config = shared.samples[task.signal], shared.configured(task)
     pool = sample.tables[NOMINAL]
@@ -92,7 +92,7 @@ def inject(task: Injection, shared: InjectionData) -> InjectionResult:
 
 @dataclass(frozen=True)
 class _Trained:
-    """Classifiers of a window, the events that are counted with them, and their cuts."""
+    """Classifiers of a window, their cuts, and the events to count."""
 
     data: SearchData
     edges: Array
@@ -100,7 +100,7 @@ class _Trained:
     passes: PassWeights
 
     def classifier(self, task: Injection, config: SearchConfig) -> Classifier:
-        """Return the classifiers, for events that they were not trained on."""
+        """Return the classifiers, to apply to events outside the training."""
         passes = self.passes
         return Classifier(
             task.window,
@@ -129,7 +129,7 @@ def _train(task: Injection, joined: SearchData, n_data: int, config: SearchConfi
 
 
 def _selective(passes: PassWeights) -> PassWeights:
-    """Leave out the inclusive selection, which no injection changes: it is limited once."""
+    """Drop the inclusive selection, which no injection changes: its limit is set once."""
     return replace(
         passes,
         efficiencies=passes.efficiencies[1:],
@@ -154,7 +154,7 @@ class _Counted:
 
     def selections(self) -> tuple[InjectedSelection, ...]:
         task, data, edges = self.task, self.trained.data, self.trained.edges
-        # Expected limits must not know the counts, not even by the nuisance parameters that are fitted to them.
+        # Expected limits must not depend on the counts, not even through fitted nuisance parameters.
         blind = replace(data, blinded=True)
         result = evaluate_window(blind, task.window, edges, self.passes, (), self.config)
         counts = window_counts(data.table, task.window, self.passes).tolist()

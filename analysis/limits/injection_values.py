@@ -1,4 +1,4 @@
-"""What is injected, and what comes of it: records that go to workers and to disk."""
+"""Inputs and results of injections, as sent to workers and stored on disk."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Injection:
         Name of the sample.
     window : MassWindow
     strength : float
-        Expected number of injected events, of those that the event selection keeps, at any m_jj.
+        Expected number of injected events after the event selection, at any m_jj.
     sampling : int
-        Number of the random choice of events, and of the training seed. Choices at several strengths are nested.
+        Index of the random choice of events and of the training seed. The choices at several strengths are nested.
     method : str
     features : tuple of str
     counted : bool
-        The injected events are searched too, for the display of sensitivity, instead of being left out of the counts.
+        Whether the injected events are searched too, for the display of sensitivity, or left out of the counts.
     """
 
     signal: str
@@ -51,48 +51,48 @@ class StoredSystematic:
 
     @classmethod
     def of(cls, systematic: SignalSystematic) -> StoredSystematic:
-        """Take the factors, which must not be templates."""
+        """Create from the factors of an uncertainty, which must not be templates."""
         down = None if systematic.down is None else float(systematic.down)
         return cls(systematic.name, systematic.kind, float(systematic.up), down)
 
     @property
     def systematic(self) -> SignalSystematic:
-        """For a workspace."""
+        """Uncertainty as used in a workspace."""
         return SignalSystematic(self.name, self.kind, self.up, self.down)
 
 
 @dataclass(frozen=True)
 class InjectedSelection:
-    """One selection of the classifiers that were trained with hidden signal.
+    """One selection of classifiers trained with hidden signal.
 
     Attributes
     ----------
     name : str
     efficiency : float
-        Requested.
+        Requested efficiency.
     n_obs : float or None
-        Events of the data in the window; None while blinded.
+        Data events in the window; None while blinded.
     background, background_error : float or None
-        From the sideband fit, events; the error holds that of a correction for non-closure.
+        Events, from the sideband fit; the error includes the uncertainty of a correction for non-closure.
     weight : float
         See `analysis.search.values.SelectionResult`.
     signal, signal_error : float
-        Fraction of the selected signal events that this selection keeps in the window, and its statistical error; from
-        events that were not injected.
+        Fraction of the selected signal events that this selection keeps in the window, and its statistical error,
+        measured with events that were not injected.
     z : float or None
-        Of the counts; None while blinded.
+        Significance of the counts; None while blinded.
     absorbed : float or None
-        Fraction of these that the sideband fit takes for background; None where that could not be computed.
+        Fraction of the kept signal events that the sideband fit absorbs; None if it cannot be computed.
     expected_z : float or None
         Asimov significance of a signal of the injected strength.
     observed : float or None
-        Limit in units of `Injection.strength`, without uncertainties of the signal; None while blinded.
+        Limit in units of `Injection.strength`, without signal uncertainties; None while blinded.
     expected : tuple of float
-        The same at -2 ... 2 standard deviations of the background; empty where there is none.
+        Expected limits at -2 ... 2 standard deviations of the background; empty without a limit.
     modifiers : tuple of StoredSystematic
-        Uncertainties of the signal.
+        Signal uncertainties.
     reason : str or None
-        Why there is no limit.
+        Reason why no limit was set.
     """
 
     name: str
@@ -113,18 +113,18 @@ class InjectedSelection:
 
     @property
     def net(self) -> float:
-        """Fraction of the selected signal events that stands out over the fitted background."""
+        """Fraction of the selected signal events in excess of the fitted background."""
         return self.signal * (1.0 - (self.absorbed or 0.0))
 
 
 @dataclass(frozen=True)
 class EfficiencyMap:
-    """Efficiency of the selections in the plane of the jet masses, for data in the window and for signal.
+    """Event counts of the selections in the plane of the jet masses, for data and signal in the window.
 
     Attributes
     ----------
     edges : tuple of two tuples of float
-        Of m_1 and m_2, GeV.
+        Bin edges of m_1 and m_2, GeV.
     data, signal : mapping of str to tuple
         Events of each selection by name, (n_1, n_2); data are absent while blinded.
     """
@@ -136,19 +136,19 @@ class EfficiencyMap:
 
 @dataclass(frozen=True)
 class InjectionResult:
-    """What one injection gave.
+    """Result of one injection.
 
     Attributes
     ----------
     injection : Injection
     n_injected : int
     selections : tuple of InjectedSelection
-        Inclusive first, which no injection changes: it is there without injection, and where injected events are
-        searched. Empty where the window failed.
+        Inclusive first. No injection changes it: it is included only without injection, and where injected events are
+        searched. Empty if the window failed.
     maps : EfficiencyMap or None
-        Of the first sampling, where the events have masses of jets.
+        Only for the first sampling, and if the events have jet masses.
     reason : str or None
-        Why the window failed.
+        Reason why the window failed.
     """
 
     injection: Injection
@@ -158,5 +158,5 @@ class InjectionResult:
     reason: str | None = None
 
     def selection(self, name: str) -> InjectedSelection | None:
-        """Return the selection of a name, or None."""
-        return next((one for one in self.selections if one.name == name), None)
+        """Return the selection with a name; None if it is absent."""
+        return next((selection for selection in self.selections if selection.name == name), None)

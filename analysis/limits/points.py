@@ -1,4 +1,4 @@
-"""A signal sample before any injection: its window, its inclusive limit, and how much of it to inject."""
+"""A signal sample before injection: its window, inclusive limit and injected strengths."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["LimitPoint", "prepare_point", "strength_of_significance"]
 Array = NDArray[np.float64]
 
 _CORE = 0.8
-"""Part of the template that the first mask holds, with which the background of the choice of window is fitted."""
+"""Fraction of the template inside the first mask, used in the background fit for the choice of window."""
 
 _LARGEST_SHARE = 0.5
-"""Of the simulated events that may be injected; the others measure the efficiency."""
+"""Largest fraction of the simulated events to inject; the others measure the efficiency."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class LimitPoint:
     background, background_error : float
         Events in the window before any classifier.
     net : float
-        Selected signal events in the window that stand out over the fitted background, a fraction of all selected.
+        Selected signal events in the window in excess of the fitted background, as a fraction of all selected.
     strengths : tuple of float
-        To inject; 0 first.
+        Strengths to inject; 0 first.
     left_out : tuple of float
-        Configured strengths for which there are not enough simulated events.
+        Configured strengths that need more simulated events than available.
     """
 
     signal: str
@@ -62,12 +62,12 @@ class LimitPoint:
 
 
 def prepare_point(name: str, shared: InjectionData) -> LimitPoint:
-    """Choose the window of a sample and set its inclusive limit; no count in the window enters the choice.
+    """Choose the window of a sample and set its inclusive limit, independent of the counts in the window.
 
     Parameters
     ----------
     name : str
-        Of the sample.
+        Name of the sample.
     shared : InjectionData
 
     Returns
@@ -79,9 +79,9 @@ def prepare_point(name: str, shared: InjectionData) -> LimitPoint:
     WindowError
         If no window has signal and sidebands.
     TableError
-        If there are too few simulated events for any strength.
+        If the sample has too few simulated events for any strength.
     StatisticsError
-        If there is no inclusive limit.
+        If no inclusive limit can be set.
     """
     sample, config, data = shared.samples[name], shared.config, shared.search
     regions = RegionScan.from_config(config.scan)
@@ -120,7 +120,7 @@ def prepare_point(name: str, shared: InjectionData) -> LimitPoint:
 
 
 def strength_of_significance(point: LimitPoint, z: float) -> float:
-    """Count how many selected signal events an inclusive search expects to see with a significance of z."""
+    """Return the selected signal events that an inclusive search expects to see with a significance of z."""
     b, error = np.array([point.background]), np.array([point.background_error])
 
     def excess(strength: float) -> float:
@@ -146,7 +146,7 @@ def _template_window(name: str, template: SignalTemplate, spectrum: Array, confi
 
 
 def _core(signal: Array, edges: Array, sideband: float, name: str) -> Interval:
-    """Shortest run of bins that holds most of the template, cut where it would leave no sidebands."""
+    """Return the shortest run of bins that holds most of the template, cut so that sidebands remain."""
     if signal.sum() <= 0:
         msg = f"signal {name} has no event in {edges[0]:g}-{edges[-1]:g} GeV, the fit range. Choose another range."
         raise WindowError(msg)
@@ -182,7 +182,7 @@ def _scan_window(
     if not ranked:
         msg = f"signal {name} has no events in any window of the search. Add a window, or leave it out with --signal."
         raise WindowError(msg)
-    return min(ranked, key=lambda one: one[0])[1]
+    return min(ranked, key=lambda limit_and_window: limit_and_window[0])[1]
 
 
 def _fit(spectrum: Array, edges: Array, mask: Interval, config: SearchConfig) -> BackgroundFit:
@@ -200,7 +200,7 @@ def _fit(spectrum: Array, edges: Array, mask: Interval, config: SearchConfig) ->
 
 
 def _net(template: SignalTemplate, fit: BackgroundFit, window: MassWindow, config: SearchConfig) -> float:
-    """Signal events of the template in a window, net of what the fit absorbs at the strength of the limit."""
+    """Return the signal events of a template in a window, less the events absorbed by the fit at the limit."""
     signal, edges = template.yields()[0], template.edges
     expected = fit.estimate(*window.signal)
     inside = float(np.interp(window.signal, edges, np.concatenate([[0.0], np.cumsum(signal)])) @ [-1.0, 1.0])
@@ -217,6 +217,6 @@ def _net(template: SignalTemplate, fit: BackgroundFit, window: MassWindow, confi
             mask=window.mask,
             sqrt_s_gev=config.background.sqrt_s_gev,
         )
-    except WindowError:  # the window is not on the grid: nothing is known of what is absorbed
+    except WindowError:  # the window is not on the grid: the absorbed fraction is unknown
         return inside
     return found.net / strength

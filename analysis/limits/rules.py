@@ -1,9 +1,8 @@
-"""From injections at several strengths to one limit: the rules of two ATLAS searches, and the naive one.
+"""Rules that combine injections at several strengths into one limit: of two ATLAS searches, and the naive one.
 
-All numbers are in one unit, the strength: the number of signal events that the event selection keeps. A scan holds, for
-one selection, the limits of classifiers that were trained with each injected strength; the limits fall as the injected
-signal is learned. Which scan and strength a limit comes from is always decided by the expected limits, never by the
-observed ones.
+All numbers are strengths: numbers of signal events after the event selection. A scan holds the limits of one selection
+with classifiers trained at each injected strength; the limits fall as the injected signal is learned. The scan and
+strength of a limit are always chosen by the expected limits, never by the observed ones.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ __all__ = [
 ]
 
 INCLUSIVE_RULE, NAIVE = "inclusive", "fixed-efficiency"
-"""Rules whose limits others are compared with."""
+"""Rules that serve as references for the others."""
 
 Array = NDArray[np.float64]
 
@@ -45,15 +44,15 @@ _N_BANDS = 5
 
 @dataclass(frozen=True)
 class StrengthLimits:
-    """Limits of classifiers that were trained with one injected strength.
+    """Limits of classifiers trained with one injected strength.
 
     Attributes
     ----------
     strength : float
-        Injected.
+        Injected strength.
     expected : (n_samplings, 5) float64
-        Expected limits at -2 ... 2 standard deviations, for each random choice of the injected events; infinite where
-        there is none.
+        Expected limits at -2 ... 2 standard deviations, for each random choice of the injected events; infinite
+        without a limit.
     observed : (n_samplings,) float64, or None
         None while blinded.
     """
@@ -93,15 +92,15 @@ class RuleLimit:
     ----------
     rule : str
     scan : int
-        Which of the scans was chosen.
+        Index of the chosen scan.
     strength : float
-        At which classifiers the limit was read: injected strength, or for "atlas-2025" the expected root.
+        Strength at which the limit was read: the injected one, or the expected root for "atlas-2025".
     expected : tuple of float
         At -2 ... 2 standard deviations.
     observed : float or None
         None while blinded.
     spread : float
-        Standard deviation of the expected limit over the samplings, which is in the band.
+        Standard deviation of the expected limit over the samplings, included in the band.
     """
 
     rule: str
@@ -113,13 +112,13 @@ class RuleLimit:
 
 
 def atlas_2020(scans: Sequence[StrengthScan]) -> RuleLimit:
-    """Smallest over the injected strengths of the median of max(limit, injected strength).
+    """Return the smallest median of max(limit, injected strength) over the injected strengths.
 
-    The rule of ATLAS' first search (arXiv:2005.02983; slides on its statistical analysis). A limit above what was
-    injected is kept: a stronger signal would only be found better. One below is raised to what was injected: a weaker
-    signal might not be learned. The median is over the random choices of injected events. Scan and strength are those
-    with the smallest expected limit, and the observed limit is read there. The band is that of the sampling in the
-    middle, in quadrature with the spread over the samplings.
+    The rule of ATLAS' first search (arXiv:2005.02983; slides on its statistical analysis). A limit above the injected
+    strength is kept: a stronger signal would be learned better. A limit below it is raised to the injected strength: a
+    weaker signal might not be learned. The median is over the random choices of injected events. The scan and strength
+    with the smallest expected limit are chosen, and the observed limit is read there. The band of the median sampling
+    is widened in quadrature by the spread over the samplings.
 
     Parameters
     ----------
@@ -146,15 +145,15 @@ def atlas_2020(scans: Sequence[StrengthScan]) -> RuleLimit:
 
 
 def atlas_2025(scans: Sequence[StrengthScan]) -> RuleLimit:
-    """Strength at which the number of selected signal events reaches what is excluded: sigma enters twice.
+    """Return the strength equal to its own limit: sigma enters both the yield and the efficiency.
 
-    The rule of ATLAS' second search (arXiv:2502.09770): N_sig(sigma) = sigma L A epsilon(sigma) = N_95(sigma), which is
-    where the limit of classifiers trained with a strength is that strength. Between the injected strengths the median
-    limit over the samplings is interpolated, its logarithm linearly in the logarithm of the strength (linearly from
-    zero strength), and the smallest root counts. Where the strongest injection is still below its limit, that limit is
-    the result: a stronger signal would only be found better. The scan is the one with the smallest expected root. The
-    band is made of the roots of the band of limits, in quadrature with the spread of the roots over the samplings, both
-    in logarithms.
+    The rule of ATLAS' second search (arXiv:2502.09770): N_sig(sigma) = sigma L A epsilon(sigma) = N_95(sigma), the
+    strength at which the limit of the classifiers trained with it equals the strength itself. Between the injected
+    strengths the logarithm of the median limit over the samplings is interpolated linearly in the logarithm of the
+    strength (linearly from zero strength), and the smallest root is taken. If the strongest injection is still below
+    its limit, that limit is the result: a stronger signal would be learned better. The scan with the smallest expected
+    root is chosen. The band consists of the roots of the band of limits, in quadrature with the spread of the roots
+    over the samplings, both in logarithms.
 
     Parameters
     ----------
@@ -178,7 +177,7 @@ def atlas_2025(scans: Sequence[StrengthScan]) -> RuleLimit:
     band = np.array([_root(x, column) for column in medians[index].T])
     n_samplings = min(len(point.expected) for point in points)
     single = [_root(x, np.array([point.expected[i, _MEDIAN] for point in points])) for i in range(n_samplings)]
-    # In logarithms, so that no limit becomes negative where the samplings lie far apart.
+    # In logarithms, so that no limit becomes negative if the samplings differ widely.
     logarithms, relative = _with_spread(np.log(band), np.log(single))
     band, spread = np.exp(logarithms), roots[index] * relative
     counts = [None if point.observed is None else float(np.median(point.observed)) for point in points]
@@ -188,7 +187,7 @@ def atlas_2025(scans: Sequence[StrengthScan]) -> RuleLimit:
 
 
 def fixed_efficiency(scans: Sequence[StrengthScan]) -> RuleLimit:
-    """Smallest expected limit of scans that hold one selection each; see `LimitRule.selections`.
+    """Return the smallest expected limit of scans with one selection each; see `LimitRule.selections`.
 
     Raises
     ------
@@ -205,7 +204,7 @@ def fixed_efficiency(scans: Sequence[StrengthScan]) -> RuleLimit:
 
 @dataclass(frozen=True)
 class LimitRule:
-    """A rule: how a limit is read off the scans over the injected strength, and how the limit is shown.
+    """Rule to read a limit from the scans over the injected strength, and its display.
 
     Attributes
     ----------
@@ -220,15 +219,15 @@ class LimitRule:
     marker, color : str
         In figures, as matplotlib names them.
     reading : callable
-        From scans to the limit. It chooses by expected limits, which is all that it gets while it chooses; the limit is
-        then read off the chosen scan alone, with the uncertainties of the signal.
+        Maps scans to the limit. It is first called with expected limits only, to choose a scan, and then with the
+        chosen scan alone, which includes the signal uncertainties.
     selections : str
-        Scans that it gets: "all", "inclusive", or "fixed-efficiency", where each selection with a classifier has one
+        Scans passed to it: "all", "inclusive", or "fixed-efficiency", where each selection with a classifier has one
         point, at the strongest injection: counts without injection, with the efficiency of the strongest one.
     reference : bool
-        Drawn in the figures of the other rules, for comparison, and not in figures of its own.
+        Whether it is drawn in the figures of the other rules, for comparison, without figures of its own.
     headline : int
-        The rule with the largest number heads the report.
+        Priority: the rule with the largest number heads the report.
     """
 
     name: str
@@ -259,12 +258,12 @@ def register_limit_rule(rule: LimitRule) -> None:
 
 
 def limit_rules() -> list[LimitRule]:
-    """Rules with figures of their own: all but those that are drawn for comparison."""
+    """Return the rules with figures of their own, without those drawn for comparison."""
     return [rule for rule in RULES.values() if not rule.reference]
 
 
 def rule_text(name: str) -> str:
-    """Text of a rule for tables; its name where the plugin that added it is not loaded."""
+    """Return the text of a rule for tables, or its name if its plugin is not loaded."""
     return RULES[name].text if name in RULES else name
 
 
@@ -325,7 +324,7 @@ def apply_rule(rule: str, scans: Sequence[StrengthScan]) -> RuleLimit:
     Raises
     ------
     StatisticsError
-        If there is no such rule, or no scan has a limit.
+        If the rule is not registered, or no scan has a limit.
     """
     if rule not in RULES:
         msg = f"there is no limit rule '{rule}'; rules: {', '.join(one.name for one in limit_rules())}."
@@ -341,13 +340,13 @@ def _require_limit(expected: Sequence[float], scans: Sequence[StrengthScan]) -> 
 
 
 def _middle(expected: Array) -> Array:
-    """Band of the sampling whose expected limit is the median, the lower one of two."""
+    """Return the band of the sampling with the median expected limit; the lower median for even numbers."""
     order = np.argsort(expected[:, _MEDIAN], kind="stable")
     return np.asarray(expected[order[(len(order) - 1) // 2]])
 
 
 def _with_spread(band: Array, limits: Array) -> tuple[Array, float]:
-    """Widen a band by the spread of limits over samplings, once a standard deviation."""
+    """Widen a band by the spread of limits over samplings, per standard deviation."""
     usable = limits[np.isfinite(limits)]
     spread = float(usable.std(ddof=1)) if len(usable) > 1 else 0.0
     sigmas = np.arange(_N_BANDS) - _MEDIAN
@@ -356,7 +355,7 @@ def _with_spread(band: Array, limits: Array) -> tuple[Array, float]:
 
 
 def _root(strength: Array, limit: Array) -> float:
-    """Smallest strength that is its own limit; infinite where there is no limit."""
+    """Return the smallest strength equal to its own limit; infinite without a limit."""
     usable = np.isfinite(limit)
     strength, limit = strength[usable], limit[usable]
     if not len(strength):
@@ -366,7 +365,7 @@ def _root(strength: Array, limit: Array) -> float:
         return float(limit[-1])
     right = int(below[0])
     if right == 0:
-        return float(strength[0])  # nothing is known of weaker injections: as the first search, raise
+        return float(strength[0])  # weaker injections are not tested: raise the limit, like the first search
     left = right - 1
     if strength[left] <= 0:
         slope = (limit[right] - limit[left]) / (strength[right] - strength[left])

@@ -1,4 +1,4 @@
-"""Injections of one signal sorted into scans over the strength, and their limits with uncertainties of the signal."""
+"""Injections of one signal, sorted into scans over the strength, and their limits with signal uncertainties."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Candidate:
     features : tuple of str
     selection : str
     found : dict of float to tuple of (InjectedSelection or None)
-        By injected strength, rising, and sampling; None where the window failed.
+        By increasing injected strength, then by sampling; None where the window failed.
     """
 
     method: str
@@ -40,12 +40,12 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """Name for messages."""
+        """Name used in messages."""
         return f"{self.method}, {' '.join(self.features)}, {self.selection}"
 
     @property
     def expected_scan(self) -> StrengthScan:
-        """Expected limits for the rules, which choose by them."""
+        """Expected limits, by which the rules choose."""
         return StrengthScan(
             self.label,
             tuple(
@@ -56,7 +56,7 @@ class Candidate:
 
     @property
     def scan(self) -> StrengthScan:
-        """Expected and observed limits for the rules; only expected ones without counts, as while blinded."""
+        """Expected and observed limits; only expected ones without counts, such as while blinded."""
         counted = any(one is not None and one.n_obs is not None for of in self.found.values() for one in of)
         if not counted:
             return self.expected_scan
@@ -73,7 +73,7 @@ def candidates(results: Iterable[InjectionResult]) -> list[Candidate]:
     Parameters
     ----------
     results : iterable of InjectionResult
-        In any order; the inclusive selection is there once, since no classifier enters it.
+        In any order. The inclusive selection is taken once, since it does not depend on classifiers.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def candidates(results: Iterable[InjectionResult]) -> list[Candidate]:
 
 
 def candidates_of(rule: LimitRule, found: Sequence[Candidate]) -> list[Candidate]:
-    """Return what a rule reads its limit off.
+    """Return the candidates from which a rule reads its limit.
 
     Raises
     ------
@@ -110,11 +110,13 @@ def candidates_of(rule: LimitRule, found: Sequence[Candidate]) -> list[Candidate
         If the rule needs efficiencies with and without injection, and no selection has both.
     """
     if rule.selections == "inclusive":
-        return [one for one in found if one.selection == INCLUSIVE]
+        return [candidate for candidate in found if candidate.selection == INCLUSIVE]
     if rule.selections == "all":
         return list(found)
-    pairs = [(one, naive_selection(one)) for one in found if one.selection != INCLUSIVE]
-    fixed = [replace(one, found={max(one.found): (naive,)}) for one, naive in pairs if naive is not None]
+    pairs = [(candidate, naive_selection(candidate)) for candidate in found if candidate.selection != INCLUSIVE]
+    fixed = [
+        replace(candidate, found={max(candidate.found): (naive,)}) for candidate, naive in pairs if naive is not None
+    ]
     if not fixed:
         msg = "no selection has both a background without injection and an efficiency with the strongest one."
         raise StatisticsError(msg)
@@ -122,14 +124,14 @@ def candidates_of(rule: LimitRule, found: Sequence[Candidate]) -> list[Candidate
 
 
 def naive_selection(candidate: Candidate) -> InjectedSelection | None:
-    """Pair the counts of the un-injected classifiers with the efficiency of those that saw the strongest signal.
+    """Pair the counts without injection with the efficiency of the classifiers trained with the strongest signal.
 
-    That is the limit at fixed efficiency, which is wrong: a weak signal is not learned, and its efficiency is lower.
+    This limit at fixed efficiency is wrong: a weak signal is not learned, and its efficiency is lower.
 
     Returns
     -------
     InjectedSelection or None
-        None where one of the two failed.
+        None if one of the two failed.
     """
     strengths = sorted(candidate.found)
     usable = [
@@ -153,7 +155,7 @@ def naive_selection(candidate: Candidate) -> InjectedSelection | None:
 
 @dataclass(frozen=True)
 class FinalTask:
-    """A selection whose limit is wanted with the uncertainties of the signal.
+    """Selection whose limit is recomputed with the signal uncertainties.
 
     Attributes
     ----------
@@ -166,7 +168,7 @@ class FinalTask:
 
 
 def with_uncertainties(task: FinalTask, settings: StatisticsConfig) -> InjectedSelection:
-    """Set the limit again with all modifiers of the signal in the workspace.
+    """Recompute the limit with all signal modifiers in the workspace.
 
     Parameters
     ----------
@@ -176,7 +178,7 @@ def with_uncertainties(task: FinalTask, settings: StatisticsConfig) -> InjectedS
     Returns
     -------
     InjectedSelection
-        As before, if there is no limit.
+        Unchanged without a limit.
     """
     one = task.selection
     if not one.expected:

@@ -1,4 +1,4 @@
-"""What a search sees of a signal that is hidden at a known inclusive significance."""
+"""Sensitivity of a search to a signal hidden at a known inclusive significance."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _BAND = (0.16, 0.5, 0.84)
 
 
 def search_sensitivity(point: LimitPoint, results: Sequence[InjectionResult], sample: SignalSample) -> Sensitivity:
-    """Tabulate the significance of every selection with and without hidden signal, and the difference.
+    """Tabulate the significance of every selection with and without hidden signal, and their difference.
 
-    What is seen without signal is the residual of this sample and these classifiers; with the same folds and seeds most
-    of it is in the search with signal too, so that the difference is what the signal adds.
+    The significance without signal is a residual of this sample and these classifiers. With the same folds and seeds
+    most of it recurs in the search with signal, so that the difference is the contribution of the signal.
 
     Parameters
     ----------
     point : LimitPoint
     results : sequence of InjectionResult
-        With strength 0 and another one, counted.
+        With strength 0 and one other strength, with `Injection.counted`.
     sample : SignalSample
 
     Returns

@@ -1,4 +1,4 @@
-"""Signal events drawn from a sample, among the data, and the rest of the sample."""
+"""Random choice of signal events, their addition to the data, and the rest of the sample."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ __all__ = ["add_signal", "draw_signal", "held_out"]
 
 
 def draw_signal(pool: EventTable, strength: float, sampling: int, *, purpose: str, random_state: int) -> EventTable:
-    """Draw a Poisson number of events without replacement, each with a probability proportional to its weight.
+    """Draw a Poisson number of events without replacement, with probabilities proportional to their weights.
 
-    The order of drawing is that of an exponential variate over the weight of each event (P. Efraimidis, P. Spirakis,
-    Inf. Process. Lett. 97 (2006) 181), a function of the event's identity. One quantile gives the Poisson number for
-    all strengths: stronger samples contain the weaker ones, so that the efficiency rises with little noise.
+    Events are drawn in order of an exponential variate divided by the event weight (P. Efraimidis, P. Spirakis, Inf.
+    Process. Lett. 97 (2006) 181); the variate is a function of the event identity. One quantile gives the Poisson
+    number for all strengths: stronger samples contain the weaker ones, so that the efficiency rises with little noise.
 
     Parameters
     ----------
     pool : EventTable
     strength : float
-        Expected number.
+        Expected number of events.
     sampling : int
     purpose : str
-        Keeps samples of other signals apart.
+        Distinguishes the random choices of different signals.
     random_state : int
 
     Returns
     -------
     EventTable
-        Rows in order of identity as in the pool.
+        Rows in the order of the pool.
 
     Raises
     ------
@@ -72,15 +72,15 @@ def draw_signal(pool: EventTable, strength: float, sampling: int, *, purpose: st
 
 
 def add_signal(data: SearchData, signal: EventTable, name: str) -> SearchData:
-    """Put signal events behind the searched ones, with unit weights and their identities.
+    """Append signal events to the searched ones, with unit weights and their own identities.
 
     Parameters
     ----------
     data : SearchData
     signal : EventTable
-        With the features of the data.
+        With the same features as the data.
     name : str
-        Dataset that they are known by.
+        Dataset name of the signal events.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def add_signal(data: SearchData, signal: EventTable, name: str) -> SearchData:
     Raises
     ------
     TableError
-        If the features differ, or an event is there already.
+        If the features differ, or an event is already among the data.
     """
     table = data.table
     if signal.features != table.features:
@@ -111,6 +111,6 @@ def add_signal(data: SearchData, signal: EventTable, name: str) -> SearchData:
 
 
 def held_out(sample: SignalSample, injected: EventTable) -> SignalSample:
-    """Return what of a sample was not injected, in all its variations."""
+    """Return the events of a sample that were not injected, in all its variations."""
     tables = {name: table.select(~np.isin(table.event_id, injected.event_id)) for name, table in sample.tables.items()}
     return replace(sample, tables=tables)

@@ -33,7 +33,7 @@ BySampling = tuple[tuple[float | None, ...], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class FailedLimit:
-    """A signal without a limit by a rule, or by any rule where `rule` is None; `reason` tells why."""
+    """Signal without a limit by one rule, or by all rules if `rule` is None, with the reason."""
 
     dataset: str
     masses: Mapping[str, float]
@@ -45,7 +45,7 @@ class FailedLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class InjectionLimit:
-    """Limit on a signal sample by one rule, with classifiers trained anew for injected signal.
+    """Limit on a signal sample by one rule, with classifiers retrained with injected signal.
 
     Attributes
     ----------
@@ -61,17 +61,17 @@ class InjectionLimit:
     features : tuple of str
     selection : str
     strength : float
-        Injected signal events of the event selection where the limit is read; the expected root for "atlas-2025".
+        Injected signal events after the event selection at which the limit is read; the expected root for "atlas-2025".
     level : float
         One minus the confidence level.
     observed_selected : float or None
-        Signal events of the event selection; None while blinded, or where there is no limit.
+        Signal events after the event selection; None while blinded, or without a limit.
     expected_selected : (5,) tuple of float or None
         At -2, -1, 0, 1, 2 standard deviations.
     spread_selected : float
-        Standard deviation of the expected limit over samplings; part of the band.
+        Standard deviation of the expected limit over samplings, included in the band.
     fb_per_selected : float or None
-        None without luminosity or acceptance, as both limits in fb.
+        None without luminosity or acceptance, like both limits in fb.
     observed_fb, expected_fb
     reason : None
     """
@@ -99,7 +99,7 @@ class InjectionLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class InjectionCandidate:
-    """One selection against the injected strength; arrays run over strengths, and over samplings inside.
+    """One selection against the injected strength; arrays are nested by strength, then by sampling.
 
     Attributes
     ----------
@@ -128,9 +128,9 @@ MassPlane = tuple[tuple[float, ...], tuple[float, ...]]
 
 @dataclass(frozen=True)
 class PlaneCounts:
-    """Events of the data and of the signal in the plane of the jet masses, (n_1, n_2) by selection.
+    """Data and signal events in the plane of the jet masses, (n_1, n_2) by selection.
 
-    `data` is empty while blinded; `strength` is the injected one.
+    `data` is empty while blinded; `strength` is the injected strength.
     """
 
     strength: float
@@ -155,7 +155,7 @@ class InjectionScan:
 
     @property
     def window(self) -> MassWindow:
-        """Window that the signal is searched in."""
+        """Window of the search for the signal."""
         return MassWindow(self.signal, self.lower, self.upper, self.mask, self.fit_range)
 
 
@@ -189,7 +189,7 @@ class SensitivityCurve:
 
 @dataclass(frozen=True)
 class FailedSensitivity:
-    """A signal that could not be hidden; `reason` tells why."""
+    """Signal that could not be hidden, with the reason."""
 
     dataset: str
     curves: tuple[()]
@@ -198,7 +198,7 @@ class FailedSensitivity:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """Significance of a signal that is hidden at a known inclusive significance.
+    """Significance of a signal hidden at a known inclusive significance.
 
     Attributes
     ----------
@@ -207,7 +207,7 @@ class Sensitivity:
     window : (low, high)
         GeV.
     strength : float
-        Expected number of hidden events of the event selection.
+        Expected number of hidden events after the event selection.
     n_injected : tuple of int
         By sampling.
     curves : tuple of SensitivityCurve

@@ -1,6 +1,6 @@
-"""Figures. The only users of matplotlib and mplhep.
+"""Figures; the only subpackage that uses matplotlib and mplhep.
 
-Every `draw_*` takes results and axes, computes nothing but what drawing needs, and returns what it drew.
+Every `draw_*` takes results and axes, computes only the quantities needed to draw them, and returns its artists.
 """
 
 from analysis.plots.catalogue import register_figures, result_figures, save_figures, save_injection_figures

@@ -1,4 +1,4 @@
-"""The catalogue of figures: everything that can be drawn of a results folder. A new kind of figure is one entry."""
+"""Catalogue of all figures of a results folder. A new kind of figure needs one entry."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = ["FIGURES", "FigureFamily", "register_figures", "result_figures", "sav
 FigureFamily = Callable[[FigureSources], Iterable[ResultFigure]]
 
 FIGURES: Registry[FigureFamily] = Registry("figure")
-"""Each lists the figures that there are data for, in the order of a page."""
+"""Each entry lists the figures with data, in the order of a page."""
 
 
 def register_figures(name: str, family: FigureFamily) -> None:
-    """Add figures, here or in a plugin.
+    """Add a kind of figures, here or in a plugin.
 
     Parameters
     ----------
     name : str
-        Of this kind of figures.
+        Name of the kind of figures.
     family : callable
-        From `FigureSources` to the figures that there are data for.
+        Maps `FigureSources` to the figures with data.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def result_figures(sources: FigureSources) -> list[ResultFigure]:
     Raises
     ------
     ConfigError
-        If two have the same name.
+        If two figures have the same name.
     """
     found = {}
     for name, family in FIGURES.items():
@@ -90,7 +90,7 @@ def save_figures(
     only: Sequence[str] = (),
     backend: Backend | None = None,
 ) -> list[Path]:
-    """Draw the figures of a results folder that are asked for, by default those of the configuration.
+    """Draw the requested figures of a results folder, by default the figures of the configuration.
 
     See `draw_all` for the parameters and errors.
 
@@ -106,7 +106,7 @@ def save_figures(
 def save_injection_figures(
     sources: FigureSources, folder: Path, config: PlotConfig, *, backend: Backend | None = None
 ) -> list[Path]:
-    """Draw the figures of `limits.json` alone; those of the search stay as they are. Parameters as in `draw_all`.
+    """Draw only the figures of `limits.json`; figures of the search are kept. Parameters as in `draw_all`.
 
     Returns
     -------

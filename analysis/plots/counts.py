@@ -1,4 +1,4 @@
-"""Counts that a spectrum shows, with the errors of its points."""
+"""Counts of a spectrum figure, with the errors of its points."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shown_counts(result: WindowResult, selection: str) -> tuple[Array, Array]:
     counts : (n_bins,) float64
         NaN where hidden.
     errors : (2, n_bins) float64
-        Poisson errors below and above, of scaled counts where events have weights.
+        Lower and upper Poisson errors, of scaled counts for weighted events.
 
     Raises
     ------

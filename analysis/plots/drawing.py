@@ -1,4 +1,4 @@
-"""Many figures as files, in parallel: all of a folder, or those that are asked for."""
+"""Figures as files, drawn in parallel: all figures of a folder, or a selection."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["draw_all", "named", "save_figure"]
 
 S = TypeVar("S", bound=Sketch)
 
-# No dates: the same results give the same files.
+# Without dates, so that the same results give the same files.
 _CANVASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "pdf": (FigureCanvasPdf, {"CreationDate": None}),
     "png": (FigureCanvasAgg, {}),
     "svg": (FigureCanvasSVG, {"Date": None}),
 }
-"""By format: what draws it, and its metadata."""
+"""Canvas and metadata by format."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +51,21 @@ def draw_all(
     keep: Iterable[str] = (),
     backend: Backend | None = None,
 ) -> list[Path]:
-    """Draw figures, and remove those that are not known any more from the folder.
+    """Draw figures, and remove obsolete figures from the folder.
 
     Parameters
     ----------
     sketches : iterable of Sketch
         With different stems.
     folder : pathlib.Path
-        Created where missing. Folders in it are left alone.
+        Created if missing. Its subfolders are not touched.
     config : PlotConfig
     only : sequence of str
-        Draw these alone, by stem or kind, with `*` and `?` as in a shell. What is known and not asked for stays as it
-        is.
+        Draw only these, by stem or kind, with `*` and `?` as in a shell. Other known figures are left unchanged.
     keep : iterable of str
-        Stems of further figures that stay.
+        Stems of further figures to keep.
     backend : Backend, optional
-        Where figures are drawn; in this process where absent.
+        Draws the figures; by default they are drawn in this process.
 
     Returns
     -------
@@ -76,7 +75,7 @@ def draw_all(
     Raises
     ------
     ConfigError
-        If there is no figure that is asked for.
+        If no figure matches the requested names.
     ResultsError
         If a file cannot be written.
     """
@@ -88,14 +87,14 @@ def draw_all(
     drawn = dict(track(results, total=len(tasks), description="Drawing"))
     kept = {*keep, *(sketch.stem for sketch in known)}
     for path in folder.iterdir():
-        # Stems hold dots, such as that of an efficiency.
+        # Stems contain dots, for example in efficiencies.
         if path.suffix[1:] in _CANVASES and path.name.removesuffix(path.suffix) not in kept:
             path.unlink()
     return [path for index in range(len(tasks)) for path in drawn[index]]
 
 
 def save_figure(figure: Figure, folder: Path, stem: str, formats: Sequence[str]) -> list[Path]:
-    """Write a figure in every format; its layout engine is switched off.
+    """Write a figure in every format, and switch its layout engine off.
 
     Parameters
     ----------
@@ -123,7 +122,7 @@ def save_figure(figure: Figure, folder: Path, stem: str, formats: Sequence[str])
         canvas, metadata = _CANVASES[suffix]
         figure.set_dpi(rcParams["savefig.dpi"])
         with writing(path):
-            # What Figure.savefig does, without its second pass over the figure, which takes a third of the time.
+            # Like Figure.savefig, without its second pass over the figure, which takes a third of the time.
             getattr(canvas(figure), f"print_{suffix}")(path, metadata=metadata)
         figure.set_layout_engine("none")  # the layout is the same in every format, and slow
     return paths
@@ -139,8 +138,8 @@ def _chosen(known: Sequence[Sketch], only: Sequence[str]) -> list[Sketch]:
 
 
 def named(sketches: Iterable[S], patterns: Sequence[str]) -> list[S]:
-    """Choose by stem or kind, with `*` and `?` as in a shell; all where there is no pattern."""
-    return [one for one in sketches if not patterns or any(_matches(one, pattern) for pattern in patterns)]
+    """Choose by stem or kind, with `*` and `?` as in a shell; all without a pattern."""
+    return [sketch for sketch in sketches if not patterns or any(_matches(sketch, pattern) for pattern in patterns)]
 
 
 def _matches(sketch: Sketch, pattern: str) -> bool:

@@ -1,4 +1,4 @@
-"""A figure as one value: the name of its file, title, text for those who do not see it, data, and how to draw it."""
+"""A figure as one value: file name, title, alternative text, data and drawing function."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Place = Literal[
     "impacts",
     "further",
 ]
-"""Section of the report that shows a figure."""
+"""Section of the report in which a figure is shown."""
 
 SIGMAS = ("-2", "-1", "0", "+1", "+2")
 """Names of the points of an expected limit."""
@@ -45,15 +45,15 @@ SIGMAS = ("-2", "-1", "0", "+1", "+2")
 
 @dataclass(frozen=True)
 class Sketch:
-    """A picture that can be drawn, here or in another process.
+    """Picture that can be drawn in this or in another process.
 
     Attributes
     ----------
     stem : str
-        File name without suffix; up to the first underscore it is the kind of figure.
+        File name without suffix; the part before the first underscore is the kind of figure.
     draw : callable
-        Makes the picture, and returns it with the axes that an experiment's name is written above. Picklable, such as
-        `functools.partial` of a function of a module and of its data.
+        Draws the picture, and returns it with the axes below the name of an experiment. Picklable, such as
+        `functools.partial` of a module-level function and its data.
     """
 
     stem: str
@@ -62,21 +62,21 @@ class Sketch:
 
 @dataclass(frozen=True)
 class ResultFigure(Sketch):
-    """A figure of a results folder, with everything that the report, the files and an export take of it.
+    """Figure of a results folder, with all contents for the report, the files and an export.
 
     Attributes
     ----------
     title : str
         Caption, as plain text.
     alternative : callable
-        Returns a text with the numbers of the figure, for those who do not see it.
+        Returns the alternative text, with the numbers of the figure.
     rows : callable
-        Returns its data, the header with units first. Undefined and withheld values are None or NaN.
+        Returns the data, starting with a header with units. Undefined and withheld values are None or NaN.
     place : str
         Section of the report.
     subject : str
-        Name of the window, or dataset of the signal, whose part of the section it belongs to; empty where the section
-        has no parts.
+        Name of the window, or dataset of the signal, under which it appears in the section; empty if the section is
+        not divided.
     """
 
     title: str
@@ -87,7 +87,7 @@ class ResultFigure(Sketch):
 
 
 def csv_text(rows: Iterable[Row]) -> str:
-    """Write rows, the header first; None and NaN as nothing, floats without loss."""
+    """Write rows, the header first; None and NaN as empty fields, floats without loss."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([["" if _undefined(one) else one for one in row] for row in rows])
     return out.getvalue()
@@ -98,7 +98,7 @@ def _undefined(value: object) -> bool:
 
 
 def all_windows(rows: Callable[[T], Iterator[Row]], sections: Mapping[str, T]) -> Iterator[Row]:
-    """Put the rows of several windows below one another, with the window in front."""
+    """Concatenate the rows of several windows, with the window as first column."""
     for index, (window, section) in enumerate(sections.items()):
         found = rows(section)
         header = next(found)

@@ -1,4 +1,4 @@
-"""Figures of many panels, laid out in inches: quick to draw, and aligned whatever the labels are."""
+"""Figures with many panels, laid out in inches: fast to draw, and aligned independent of the labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _MARGINS = (1.15, 0.35, 0.8, 0.4)
-"""Left, right, bottom and top of two panels, inches; on the left for tick labels of five digits."""
+"""Left, right, bottom and top margins of two panels, inches; the left one fits tick labels of five digits."""
 
 _LABELS = 0.7
 """Distance of the labels of y axes from the axes, inches."""
@@ -34,14 +34,14 @@ _HEADING = 0.5
 
 
 def stack_panels(size: tuple[float, float], ratio: float) -> tuple[Figure, Axes, Axes]:
-    """Make a figure of two panels with a common x axis; the layout is fixed, which is quicker.
+    """Create a figure of two panels with a common x axis, in a fixed layout, which is faster.
 
     Parameters
     ----------
     size : (width, height)
-        Of the figure, inches.
+        Figure size, inches.
     ratio : float
-        Height of the upper panel over that of the lower one.
+        Height of the upper panel over the height of the lower one.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def stack_panels(size: tuple[float, float], ratio: float) -> tuple[Figure, Axes,
 
 
 def place_labels(figure: Figure, panels: Sequence[Axes]) -> None:
-    """Put the labels of the y axes below one another, when the panels are drawn."""
+    """Align the labels of the y axes after the panels are drawn."""
     for ax in panels:
         ax.yaxis.set_label_coords(-_LABELS / (ax.get_position().width * figure.get_figwidth()), 1.0)
 
@@ -68,16 +68,16 @@ def add_panels(
     rows: int,
     gap: float = 0.0,
 ) -> tuple[Figure, list[list[Axes]]]:
-    """Make a figure with panels of equal size.
+    """Create a figure with panels of equal size.
 
     Parameters
     ----------
     size : (width, height)
-        Of a panel, inches.
+        Panel size, inches.
     margins : (left, right, bottom, top)
-        Around all of them, inches.
+        Margins around all panels, inches.
     columns : sequence of float
-        Free space to the left of each column, inches, beside the margin.
+        Free space to the left of each column, inches, in addition to the margin.
     rows : int
     gap : float
         Free space between rows, inches.
@@ -130,7 +130,7 @@ def window_title(window: tuple[float, float], *, blinded: bool) -> str:
 
 
 def draw_scale(drawn: ScalarMappable, label: str, *, ax: Axes, extend: str = "neither") -> Colorbar:
-    """Draw the scale of colours to the right of a panel, as high as it is."""
+    """Draw the colour scale to the right of a panel, with the same height."""
     figure = ax.figure
     assert isinstance(figure, Figure)
     width, box = figure.get_figwidth(), ax.get_position()
@@ -142,7 +142,7 @@ def draw_scale(drawn: ScalarMappable, label: str, *, ax: Axes, extend: str = "ne
 
 
 def simplify_ticks(ax: Axes, number: int = 5) -> None:
-    """Draw few ticks, and none between them, which take most of the time of small panels."""
+    """Draw few ticks and no minor ticks, which dominate the drawing time of small panels."""
     ax.minorticks_off()
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(number, steps=[1, 2, 2.5, 5, 10]))

@@ -1,4 +1,4 @@
-"""Everything that figures of a results folder are made of."""
+"""Inputs of the figures of a results folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["FigureSources"]
 
 @dataclass(frozen=True)
 class FigureSources:
-    """Results on disk, as far as figures need them. Everything may be absent.
+    """Results on disk used by figures. Each of them may be absent.
 
-    What is blinded is absent too (`analysis.results.blinding`): no figure has a switch for it.
+    Blinded content is absent too (`analysis.results.blinding`): figures have no switch for it.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class FigureSources:
     diagnostics : sequence of DiagnosedWindow
     performance : sequence of GainScan
     signal_spectra : mapping of dataset to window name to hist.Hist
-        Of the signals of the results.
+        Spectra of the signals of the results.
     validation : sequence of WindowVerdict
     """
 

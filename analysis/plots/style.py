@@ -1,4 +1,4 @@
-"""How all figures look: mplhep's neutral style, a colour-blind-safe palette, labels and numbers."""
+"""Style of all figures: mplhep's neutral style, a colour-blind-safe palette, labels and numbers."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ __all__ = [
 ]
 
 PALETTE = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
-"""Six colours that stay apart for all kinds of colour vision (Petroff, arXiv:2107.02270)."""
+"""Six colours that are distinguishable for all kinds of colour vision (Petroff, arXiv:2107.02270)."""
 
 BAND_COLORS = ("#607641", "#f5bb54")
-"""Green and yellow of one and two standard deviations that stay apart for all kinds of colour vision."""
+"""Green and yellow for one and two standard deviations, distinguishable for all kinds of colour vision."""
 
 MASS_LABEL = r"$\mathit{m}_{\mathit{jj}}$ [GeV]"
 
 _LABEL_WIDTH = 30
-"""Longest line of a label, characters."""
+"""Maximum line length of a label, characters."""
 
 _MARKERS = ("s", "^", "v", "D", "P", "X", "<", ">")
 _LINES = ("-", "--", "-.", ":")
@@ -65,7 +65,7 @@ _ATLAS_OVERRIDES: dict[str, Any] = {
     "xtick.labelsize": "small",
     "ytick.labelsize": "small",
 }
-"""What would move labels or limits that the figures set themselves."""
+"""Overrides of ATLAS settings that would move labels or limits set by the figures."""
 
 _OVERRIDES: dict[str, Any] = {
     # Shipped with mplhep and matplotlib: a font of the machine would make another picture.
@@ -96,7 +96,7 @@ _STYLES: dict[StyleName, list[Any]] = {
 
 @dataclass(frozen=True)
 class SelectionStyle:
-    """What tells one selection from the others.
+    """Style that distinguishes a selection from the others.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class SelectionStyle:
 
 @contextmanager
 def figure_style(name: StyleName = "plain") -> Iterator[None]:
-    """Draw in a style of mplhep, with the sizes and colours of the package. None writes the name of an experiment.
+    """Draw in a style of mplhep, with the sizes and colours of the package, without an experiment label.
 
     Figures must be created and saved inside the context.
 
@@ -124,7 +124,7 @@ def figure_style(name: StyleName = "plain") -> Iterator[None]:
 
 
 def draw_experiment_label(config: PlotConfig, *, ax: Axes) -> Text | None:
-    """Draw the name of an experiment above the axes, where the user gave one.
+    """Draw the name of an experiment above the axes, if the user gave one.
 
     Parameters
     ----------
@@ -147,9 +147,9 @@ def mass_label(particle: str, *, unit: bool = True) -> str:
 
 
 def label_logarithmic(axis: Axis) -> None:
-    """Write plain numbers at a logarithmic axis, also at 2 and 5 below two decades, and at all digits below a factor 5.
+    """Label a logarithmic axis with plain numbers, also at 2 and 5 below two decades, at all digits below a factor 5.
 
-    Call it when the range is set.
+    Call it after the range is set.
     """
     low, high = axis.get_view_interval()
     shown = tuple(range(2, 10)) if high < 5 * low else (2, 5) if high < 100 * low else ()
@@ -164,14 +164,14 @@ def label_logarithmic(axis: Axis) -> None:
 
 
 def plain(name: str) -> str:
-    """Return a name as it is written, with nothing that mathtext would take for its own."""
+    """Escape a name so that mathtext leaves it unchanged."""
     return name.replace("$", r"\$")
 
 
 def classifier_labels(
     groups: Iterable[tuple[str, tuple[str, ...]]],
 ) -> dict[tuple[str, tuple[str, ...]], str]:
-    """Name methods with their features, which are left out where all have the same."""
+    """Label methods with their features, which are omitted if all are the same."""
     known = list(groups)
     several = len({features for _, features in known}) > 1
     return {
@@ -181,7 +181,7 @@ def classifier_labels(
 
 
 def selection_label(name: str) -> str:
-    """Return what a selection is called on figures: "eff_0.05" is "efficiency 5%", "argos" names its criterion."""
+    """Return the label of a selection in figures: "efficiency 5%" for "eff_0.05", its criterion for "argos"."""
     if name == ARGOS:
         return "efficiency by ARGOS"
     try:
@@ -201,12 +201,12 @@ def selection_styles(names: Iterable[str]) -> dict[str, SelectionStyle]:
 
 
 def pull_label(*, weighted: bool) -> str:
-    """Return the label of pulls; with weights that differ from 1 the variance of b events is their mean weight w b."""
+    """Return the label of pulls; for weighted events the variance of b events is w b, with mean weight w."""
     return r"$(\mathit{n} - \mathit{b})$ / √" + (r"$\mathit{wb}$" if weighted else r"$\mathit{b}$")
 
 
 def series_style(index: int) -> dict[str, Any]:
-    """Return colour and marker of the points of one of several series, which have no line between them."""
+    """Return colour and marker of the points of one of several series, without connecting lines."""
     markers = ("o", *_MARKERS)
     return {
         "color": PALETTE[index % len(PALETTE)],
@@ -222,12 +222,12 @@ def series_line(index: int) -> dict[str, Any]:
 
 
 def format_count(count: float) -> str:
-    """Write a number of events: whole where it is whole."""
+    """Format a number of events, without decimals for integers."""
     return f"{count:.0f}" if count == round(count) else f"{count:.1f}"
 
 
 def format_p_value(p_value: float) -> str:
-    """Write a p-value with two digits, to stand inside mathtext; one too small for a float as 1e-300."""
+    """Format a p-value with two digits for mathtext; smaller values than 1e-300 as 1e-300."""
     if p_value >= 1e-3:
         return f"{p_value:#.2g}"
     mantissa, exponent = f"{max(p_value, 1e-300):.1e}".split("e")
@@ -235,6 +235,6 @@ def format_p_value(p_value: float) -> str:
 
 
 def format_with_error(value: float, error: float) -> str:
-    """Write a value with its error, both to the second digit of the error where that is behind the point."""
+    """Format a value with its error, both to the second digit of the error if that is a decimal."""
     decimals = max(0, 1 - floor(log10(error))) if error > 0 else 1
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"

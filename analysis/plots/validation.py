@@ -1,4 +1,4 @@
-"""Tests of the search on signal-free samples: how z is distributed, and the shift of z by window."""
+"""Tests of the search on signal-free samples: distribution of z, and shift of z by window."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Array = NDArray[np.float64]
 
 _EDGES = np.arange(-4.0, 4.01, 0.5)
 _SPREAD = 0.62
-"""Height that the selections of a window share, of the distance of two windows."""
+"""Total height of the selections of a window, relative to the distance of two windows."""
 
 _COLORS = {"valid": PALETTE[0], "not valid": PALETTE[2], "not testable": "0.45"}
 _LEAST_FOR_WIDTH = 2
@@ -50,7 +50,7 @@ class PullArtists:
     histograms : dict of str to matplotlib.patches.StepPatch
         By source, normalised to 1.
     gaussian : matplotlib.lines.Line2D
-        The unit Gaussian.
+        Standard normal distribution.
     legend : matplotlib.legend.Legend
     """
 
@@ -78,17 +78,17 @@ class ShiftArtists:
 
 
 def standardised(verdicts: Sequence[WindowVerdict]) -> dict[str, list[float]]:
-    """Collect the mean z of every window and selection over its error, by source.
+    """Collect the mean z of every window and selection, divided by its error, by source.
 
     Parameters
     ----------
     verdicts : sequence of WindowVerdict
-        Selections with so few events that z is no Gaussian are left out.
+        Selections with too few events for z to be normally distributed are left out.
 
     Returns
     -------
     dict of str to list of float
-        Without sources that tested nothing.
+        Only sources with tests.
     """
     found: dict[str, list[float]] = {}
     for verdict in verdicts:
@@ -100,16 +100,16 @@ def standardised(verdicts: Sequence[WindowVerdict]) -> dict[str, list[float]]:
 
 
 def draw_validation_pulls(verdicts: Sequence[WindowVerdict], *, ax: Axes) -> PullArtists:
-    """Draw how z of all windows and selections is distributed in each source, beside the unit Gaussian.
+    """Draw the distribution of z over windows and selections for each source, with the standard normal one.
 
-    Where a source has several draws it is their mean over its error. Selections of a window share events, and so do
-    windows that overlap: the numbers in a histogram are not independent.
+    For sources with several draws, z is their mean over its error. Selections of a window and overlapping windows share
+    events: the entries of a histogram are not independent.
 
     Parameters
     ----------
     verdicts : sequence of WindowVerdict
     ax : matplotlib.axes.Axes
-        Values outside are in the first and last bin.
+        Values outside of its range are in the first and last bin.
 
     Returns
     -------
@@ -133,13 +133,13 @@ def draw_validation_pulls(verdicts: Sequence[WindowVerdict], *, ax: Axes) -> Pul
 
 
 def draw_validation_shifts(verdicts: Sequence[WindowVerdict], *, ax: Axes) -> ShiftArtists:
-    """Draw the shift of z that the non-closure makes at the size of the search, combined over the sources.
+    """Draw the shift of z due to non-closure at the size of the search, combined over the sources.
 
     Parameters
     ----------
     verdicts : sequence of WindowVerdict
     ax : matplotlib.axes.Axes
-        A row a window, with its verdict as colour and in words; the shift that is allowed is shaded.
+        One row per window, with its verdict as colour and text; the allowed shift is shaded.
 
     Returns
     -------
@@ -181,12 +181,12 @@ def draw_validation_shifts(verdicts: Sequence[WindowVerdict], *, ax: Axes) -> Sh
 
 
 def validation_figures(verdicts: Sequence[WindowVerdict]) -> Iterator[ResultFigure]:
-    """List the figure `validation`, where anything was tested.
+    """List the figure `validation` if any test exists.
 
     Parameters
     ----------
     verdicts : sequence of WindowVerdict
-        Nothing of them is made of counts inside the masks.
+        Independent of counts inside the masks.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""How far the members of an ensemble of classifiers agree."""
+"""Agreement between the members of an ensemble of classifiers."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ _REGIONS = {
     "sidebands": (PALETTE[0], "--", "s"),
 }
 _NOTHING = 1e-12
-"""An empty bin on a logarithmic axis, far below its end."""
+"""Value of an empty bin on a logarithmic axis, far below its lower end."""
 
 _SCORE = "Score, mean of the members"
 
 
 @dataclass(frozen=True)
 class ScoreArtists:
-    """What was drawn of each region.
+    """Artists of each region.
 
     Attributes
     ----------
     lines : dict of str to matplotlib.patches.StepPatch
-        By "window", which is absent while blinded, and "sidebands".
+        By region: "window", absent while blinded, and "sidebands".
     bands : dict of str to matplotlib.patches.StepPatch
-        Of single members; none of the spread.
+        Bands of single members; empty for the spread.
     """
 
     lines: dict[str, StepPatch]
@@ -57,12 +57,12 @@ class ScoreArtists:
 
 @dataclass(frozen=True)
 class CountArtists:
-    """What `draw_member_counts` drew.
+    """Artists of `draw_member_counts`.
 
     Attributes
     ----------
     points : dict of (str, str) to matplotlib.lines.Line2D
-        One point a member, by selection and region.
+        One point per member, by selection and region.
     spreads : dict of (str, str) to matplotlib.lines.Line2D
         Mean of the members with its standard deviation.
     """
@@ -73,7 +73,7 @@ class CountArtists:
 
 @dataclass(frozen=True)
 class OverlapArtists:
-    """What `draw_overlaps` drew.
+    """Artists of `draw_overlaps`.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class OverlapArtists:
     ranges : matplotlib.collections.LineCollection or None
         Smallest to largest pair.
     ensemble : dict of str to matplotlib.collections.PathCollection
-        Each member with the ensemble.
+        Overlap of each member with the ensemble.
     """
 
     members: dict[str, Line2D]
@@ -92,14 +92,14 @@ class OverlapArtists:
 
 @dataclass(frozen=True)
 class SeedArtists:
-    """What `draw_seeds` drew.
+    """Artists of `draw_seeds`.
 
     Attributes
     ----------
     points : dict of str to matplotlib.lines.Line2D
         z of the further trainings, by selection.
     results : dict of str to matplotlib.lines.Line2D
-        z of the training that is the result.
+        z of the training used as the result.
     """
 
     points: dict[str, Line2D]
@@ -107,7 +107,7 @@ class SeedArtists:
 
 
 def draw_scores(section: EnsembleSection, *, ax: Axes) -> ScoreArtists:
-    """Draw the distribution of the mean score in each region, and the band of those of single members.
+    """Draw the distribution of the mean score in each region, with a band of the single members.
 
     Parameters
     ----------
@@ -121,12 +121,14 @@ def draw_scores(section: EnsembleSection, *, ax: Axes) -> ScoreArtists:
     scores, lines, bands = section.scores, {}, {}
     edges = np.array(scores.edges)
     distributions = {
-        name: found for name, found in (("window", scores.window), ("sidebands", scores.sidebands)) if found is not None
+        name: distribution
+        for name, distribution in (("window", scores.window), ("sidebands", scores.sidebands))
+        if distribution is not None
     }
-    means = {name: np.array(found.mean, np.float64) for name, found in distributions.items()}
-    for name, found in distributions.items():
+    means = {name: np.array(distribution.mean, np.float64) for name, distribution in distributions.items()}
+    for name, distribution in distributions.items():
         color, dash, _ = _REGIONS[name]
-        low, high = np.array(found.low, np.float64), np.array(found.high, np.float64)
+        low, high = np.array(distribution.low, np.float64), np.array(distribution.high, np.float64)
         if section.n_members > 1:
             bands[name] = ax.stairs(high, edges, baseline=low, fill=True, color=color, alpha=0.25, linewidth=0)
         lines[name] = ax.stairs(
@@ -151,7 +153,7 @@ def draw_scores(section: EnsembleSection, *, ax: Axes) -> ScoreArtists:
 
 
 def _region(section: EnsembleSection, name: str) -> str:
-    """Return the label of a region; while blinded the window is absent, and the mask cuts into the sidebands."""
+    """Return the label of a region; while blinded the mask cuts into the sidebands."""
     if name == "window":
         return "Window"
     return "Sidebands" if section.scores.window is not None else "Sidebands outside the mask"
@@ -195,7 +197,7 @@ def draw_score_spread(section: EnsembleSection, *, ax: Axes) -> ScoreArtists:
 
 
 def draw_member_counts(section: EnsembleSection, *, ax: Axes) -> CountArtists:
-    """Draw how many events each member selects, over the number that the ensemble selects.
+    """Draw the number of events selected by each member, over the number selected by the ensemble.
 
     Parameters
     ----------
@@ -240,7 +242,7 @@ def draw_member_counts(section: EnsembleSection, *, ax: Axes) -> CountArtists:
 
 
 def draw_overlaps(section: EnsembleSection, *, ax: Axes) -> OverlapArtists:
-    """Draw the overlap of the events that members select, with one another and with those of the ensemble.
+    """Draw the overlap of the events selected by members, with each other and with the ensemble.
 
     Parameters
     ----------

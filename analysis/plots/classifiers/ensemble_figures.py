@@ -1,4 +1,4 @@
-"""The figures of the members of an ensemble, and of trainings with other seeds."""
+"""Figures of the members of an ensemble, and of trainings with different seeds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ensemble_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigur
     Yields
     ------
     ResultFigure
-        `ensemble_<window>`, and `seeds_<window>` where a window was trained several times.
+        `ensemble_<window>`, and `seeds_<window>` if a window was trained several times.
     """
     for diagnosed in windows:
         section, (low, high) = diagnosed.ensemble, diagnosed.window.signal
@@ -97,7 +97,7 @@ def _seeds_alt(section: EnsembleSection) -> str:
 
 
 def ensemble_rows(section: EnsembleSection) -> Iterator[Row]:
-    """Rows of the events that each member selects, one per selection and region."""
+    """Rows of the events selected by each member, one per selection and region."""
     yield "selection", "events", "ensemble", *(f"member {i}" for i in range(section.n_members))
     for selection in section.selections:
         for region, counts in (("window", selection.window), ("sidebands", selection.sidebands)):

@@ -1,4 +1,4 @@
-"""The features of a window: inside, in both sidebands, and after the cut, before and after decorrelation."""
+"""Features inside a window, in both sidebands and after the cut, with and without decorrelation."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ _REGIONS = {
 }
 _CUT_COLOR = PALETTE[2]
 _MIN_EVENTS = 25.0
-"""A selection with fewer effective events has no shape to show."""
+"""Smallest number of effective events for the shape of a selection."""
 
 _EVENTS_PER_POINT, _EVENTS_PER_STEP = 6.0, 12.0
 _GROUPS = (1, 2, 5, 10)
 _HEADROOM = 1.08
 _LARGE, _SMALL = (3.4, 2.8), (3.4, 2.1)
 _MARGINS = (1.05, 0.3, 0.9, 2.1)
-"""Size of few and of many panels, and around all of them: left, right, bottom, top; inches."""
+"""Panel size for few and for many panels, and margins: left, right, bottom, top; inches."""
 
 _TEST_SIZE = 15
 
 
 @dataclass(frozen=True)
 class FeatureArtists:
-    """What `draw_feature` drew.
+    """Artists of `draw_feature`.
 
     Attributes
     ----------
     regions : dict of str to matplotlib.patches.StepPatch
-        Of the window and the sidebands, as far as they are there, each of unit sum; neighbouring bins are joined where
-        one of them has few events.
+        Available regions out of window and sidebands, each of unit sum; neighbouring bins are merged if a region has
+        few events.
     cut : matplotlib.container.ErrorbarContainer or None
-        The window after the selection, of unit sum; bins are joined likewise.
+        Window after the selection, of unit sum, with bins merged likewise.
     """
 
     regions: dict[str, StepPatch]
@@ -88,10 +88,10 @@ def draw_feature(
     ----------
     feature : FeatureShapes
     selection : str, optional
-        Draw the window after this one too.
+        Also draw the window after this selection.
     ax : matplotlib.axes.Axes
     scaled : bool
-        Draw the percentiles instead, which must be there.
+        Draw the percentiles, which must be available, instead.
 
     Returns
     -------
@@ -125,13 +125,13 @@ def draw_feature(
 
 
 def usable_selection(features: Sequence[FeatureShapes]) -> str | None:
-    """Return the tightest selection that leaves enough events in the window for a shape; None where none does."""
-    found = {}
+    """Return the tightest selection with enough events in the window for a shape, or None."""
+    usable = {}
     for name, histogram in (features[0].original.selections if features else {}).items():
         events = sum(histogram.values)
         if events > 0 and events**2 >= _MIN_EVENTS * sum(histogram.variances):
-            found[name] = events
-    return min(found, key=lambda name: found[name]) if found else None
+            usable[name] = events
+    return min(usable, key=lambda name: usable[name]) if usable else None
 
 
 def _arrays(histogram: RegionHistogram) -> tuple[Array, Array]:
@@ -139,7 +139,7 @@ def _arrays(histogram: RegionHistogram) -> tuple[Array, Array]:
 
 
 def _shape(values: Array, joined: int) -> Array:
-    """Part of the events in a bin, on average over those that are joined."""
+    """Return the fraction of events per bin, averaged over merged bins."""
     steps = values.reshape(-1, joined).sum(axis=1)
     return steps / steps.sum() / joined if steps.sum() > 0 else np.zeros(steps.shape)
 
@@ -167,7 +167,7 @@ def _draw_cut(histogram: RegionHistogram, edges: Array, selection: str, ax: Axes
 
 
 def _joined(values: Array, variances: Array, wanted: float) -> int:
-    """Choose how many neighbouring bins make one, so that they hold so many effective events on average."""
+    """Choose the number of bins to merge such that they hold the wanted number of effective events on average."""
     if values.sum() <= 0:
         return 1
     events = values.sum() ** 2 / variances.sum()

@@ -23,10 +23,10 @@ _FAMILIES: tuple[Callable[[Sequence[DiagnosedWindow]], Iterator[ResultFigure]], 
     ensemble_figures,
     importance_figures,
 )
-"""One a section."""
+"""One function per section."""
 
 
 def diagnostic_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
-    """List the figures of all sections that the windows have."""
+    """List the figures of all available sections of the windows."""
     for family in _FAMILIES:
         yield from family(windows)

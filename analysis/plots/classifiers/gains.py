@@ -1,4 +1,4 @@
-"""What features and the weight of the simulation add to the classifiers."""
+"""Gain of the classifiers from features and from the weight of the simulation."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _ZERO = 0.45
-"""Width of the axis between λ = 0 and the smallest other one, in decades."""
+"""Width of the axis between λ = 0 and the smallest other value, in decades."""
 
 _APART = 0.12
-"""Labels of λ have at least that distance, in decades."""
+"""Smallest distance between labels of λ, in decades."""
 
 _USES = {"alone": (PALETTE[1], "o", "Alone"), "without": (PALETTE[0], "s", "All but this one")}
 _AREA = "Area under the ROC curve"
@@ -42,14 +42,14 @@ _AREA = "Area under the ROC curve"
 
 @dataclass(frozen=True)
 class WeightScanArtists:
-    """What `draw_simulation_weight_scan` drew.
+    """Artists of `draw_simulation_weight_scan`.
 
     Attributes
     ----------
     lines : dict of float to matplotlib.lines.Line2D
         Median SIC over the trainings, by background efficiency.
     best : dict of float to matplotlib.lines.Line2D
-        Its highest point.
+        Maximum of each curve.
     sculpting : matplotlib.lines.Line2D
         Median area of window against sidebands, background alone.
     """
@@ -61,7 +61,7 @@ class WeightScanArtists:
 
 @dataclass(frozen=True)
 class SubsetArtists:
-    """What `draw_subsets` drew.
+    """Artists of `draw_subsets`.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class SubsetArtists:
 
 
 def draw_simulation_weight_scan(scan: GainScan, *, ax: Axes, ax_sculpting: Axes) -> WeightScanArtists:
-    """Draw the significance improvement of SA-CWoLa against λ, and what it makes of the mass spectrum.
+    """Draw the significance improvement of SA-CWoLa against λ, and the sculpting of the mass spectrum.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def draw_simulation_weight_scan(scan: GainScan, *, ax: Axes, ax_sculpting: Axes)
 
 
 def _draw_medians(x: Array, values: Array, color: str, marker: str, label: str, ax: Axes) -> Line2D:
-    """Draw the median over the trainings, (n_points, n_trainings), with bars over all of them."""
+    """Draw the median over the trainings, (n_points, n_trainings), with bars over their full range."""
     median = np.median(values, axis=1)
     errors = (median - values.min(axis=1), values.max(axis=1) - median)
     drawn = ax.errorbar(x, median, errors, color=color, marker=marker, markersize=8, capsize=3, zorder=3)
@@ -137,7 +137,7 @@ def _draw_medians(x: Array, values: Array, color: str, marker: str, label: str, 
 
 
 def _set_weights(weights: Array, ax: Axes) -> None:
-    """Set a logarithmic axis that holds λ = 0, with a tick at every weight and labels where there is room."""
+    """Set a logarithmic axis that includes λ = 0, with ticks at all weights and labels where they fit."""
     positive = weights[weights > 0]
     if not positive.size:
         return
@@ -156,15 +156,15 @@ def _set_weights(weights: Array, ax: Axes) -> None:
 
 
 def draw_subsets(scan: GainScan, efficiency: float | None = None, *, ax: Axes) -> SubsetArtists:
-    """Draw how well each feature does alone, and all the others without it.
+    """Draw the performance of each feature alone, and of all other features without it.
 
     Parameters
     ----------
     scan : GainScan
         With sets of features.
     efficiency : float, optional
-        One of its background efficiencies, for the significance improvement there; the area under the ROC curve where
-        absent.
+        One of the background efficiencies of the scan, at which the significance improvement is drawn. By default the
+        area under the ROC curve is drawn.
     ax : matplotlib.axes.Axes
 
     Returns
@@ -287,7 +287,7 @@ def weight_rows(scan: GainScan) -> Iterator[Row]:
 
 
 def subset_rows(scan: GainScan) -> Iterator[Row]:
-    """Rows of what each feature adds, one per set of features and training."""
+    """Rows of the gain from each feature, one per set of features and training."""
     yield "features", "feature", "training", *_measured_columns(scan)
     for gain in scan.subsets:
         for training, values in enumerate(_measured(gain)):

@@ -1,4 +1,4 @@
-"""Which features the classifiers of the windows use."""
+"""Feature importance in the classifiers of the windows."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _MOST_NUMBERS = 200
-"""Cells of a map that have their number written in them, at most."""
+"""Largest number of cells of a map with numbers."""
 
 _GAIN = "Part of the total gain"
 
 
 @dataclass(frozen=True)
 class ImportanceArtists:
-    """What `draw_importance` drew.
+    """Artists of `draw_importance`.
 
     Attributes
     ----------
     bars : matplotlib.container.BarContainer
         Mean over folds and members, the first feature on top; its `errorbar` is the standard deviation.
     equal : matplotlib.lines.Line2D
-        Where all features have the same part.
+        Share if all features contribute equally.
     """
 
     bars: BarContainer
@@ -56,14 +56,14 @@ class ImportanceArtists:
 
 @dataclass(frozen=True)
 class ImportanceMapArtists:
-    """What `draw_importance_map` drew.
+    """Artists of `draw_importance_map`.
 
     Attributes
     ----------
     mesh : matplotlib.collections.QuadMesh
         Its array is (n_features, n_windows), masked where a window does not use a feature.
     numbers : tuple of matplotlib.text.Text
-        In its cells, in per cent; none where there are too many.
+        Numbers in the cells, in per cent; empty for too many cells.
     """
 
     mesh: QuadMesh
@@ -71,7 +71,7 @@ class ImportanceMapArtists:
 
 
 def draw_importance(section: ImportanceSection, *, ax: Axes) -> ImportanceArtists:
-    """Draw the part of each feature as a bar, with the spread over folds and members.
+    """Draw the share of each feature as a bar, with the spread over folds and members.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def draw_importance(section: ImportanceSection, *, ax: Axes) -> ImportanceArtist
 
 
 def draw_importance_map(sections: Sequence[tuple[str, ImportanceSection]], *, ax: Axes) -> ImportanceMapArtists:
-    """Draw the parts of all features in all windows as colours.
+    """Draw the shares of all features in all windows as colours.
 
     Parameters
     ----------
@@ -153,17 +153,17 @@ def _write_numbers(parts: Array, mesh: QuadMesh, ax: Axes) -> tuple[Text, ...]:
 
 
 def feature_label(name: str, label: str) -> str:
-    """Return the label of a feature with italic symbols, as the axes have them; its name where it has none."""
+    """Return the label of a feature with italic symbols, as on axes; its name if it has no label."""
     return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label) if label else plain(name)
 
 
 def importance_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
-    """List the figures of windows with this section, which none has while blinded.
+    """List the figures of windows with this section, which is absent while blinded.
 
     Yields
     ------
     ResultFigure
-        `importance_<window>`, and `importance` with all windows where there are several.
+        `importance_<window>`, and for several windows `importance` with all of them.
     """
     found = [(diagnosed.window, diagnosed.importance) for diagnosed in windows if diagnosed.importance is not None]
     for window, section in found:
@@ -219,7 +219,7 @@ def _ranking(section: ImportanceSection) -> list[str]:
 
 
 def importance_rows(section: ImportanceSection) -> Iterator[Row]:
-    """Rows of the part of the total gain, one per feature."""
+    """Rows of the share of the total gain, one per feature."""
     yield "feature", "part of the total gain", "standard deviation over trainings"
     yield from zip(section.features, section.mean, section.std, strict=True)
 

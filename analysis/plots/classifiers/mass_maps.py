@@ -1,4 +1,4 @@
-"""The two jet masses in a window and its sidebands, and where its classifiers select."""
+"""Plane of the two jet masses in a window and its sidebands, and the selections of its classifiers there."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Array = NDArray[np.float64]
 
 _SIZE, _ALONE, _SPACE = (3.6, 3.4), (6.0, 5.0), 0.6
 _MARGINS = (1.1, 1.5, 0.85, 1.0)
-"""Size of a panel beside others and alone, space between two, and around them: left, right, bottom, top; inches."""
+"""Size of a panel beside others and alone, gap, and margins: left, right, bottom, top; inches."""
 
 _TITLE_SIZE = 17
 _PULL = "Difference / error"
 
 _MAPPED = 2
-"""So many of the tightest selections are drawn."""
+"""Number of the tightest selections to draw."""
 
 _PULL_RANGE = (3.0, 5.0)
-"""The end of the colours of pulls is between these."""
+"""Limits for the end of the colour scale of pulls."""
 
 
 def mass_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
@@ -67,26 +67,26 @@ def mass_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
 
 
 def draw_density(masses: MassesSection, name: str, norm: Normalize, *, ax: Axes) -> QuadMesh:
-    """Draw how the events are distributed over the plane.
+    """Draw the distribution of the events in the plane.
 
     Parameters
     ----------
     masses : MassesSection
     name : str
-        "window", "lower", "upper" or "combined", which must be there.
+        "window", "lower", "upper" or "combined", which must be available.
     norm : matplotlib.colors.Normalize
     ax : matplotlib.axes.Axes
 
     Returns
     -------
     matplotlib.collections.QuadMesh
-        Parts of the events in each cell, masked where there are none.
+        Fraction of events in each cell; empty cells are masked.
     """
     return draw_plane(masses.edges, _density(_plane(masses, name)), norm, ax=ax)
 
 
 def draw_pull(masses: MassesSection, *, ax: Axes) -> QuadMesh:
-    """Draw the window against what both sidebands predict, in units of the error; see `draw_density`."""
+    """Draw the pulls of the window against the prediction from both sidebands; see `draw_density`."""
     pull = _array(masses.pull)
     reach = float(np.clip(np.nanmax(np.abs(pull), initial=0.0), *_PULL_RANGE))
     return draw_plane(masses.edges, pull, Normalize(-reach, reach), ax=ax, cmap="RdBu_r")
@@ -99,12 +99,12 @@ def draw_score(masses: MassesSection, *, ax: Axes) -> QuadMesh:
 
 
 def draw_passing(masses: MassesSection, selection: str, *, ax: Axes) -> QuadMesh:
-    """Draw the part of the window that a selection keeps; see `draw_density`."""
+    """Draw the fraction of the window kept by a selection; see `draw_density`."""
     return draw_plane(masses.edges, _array(masses.passing[selection]), efficiency_norm(), ax=ax)
 
 
 def _array(plane: Plane | None) -> Array:
-    """With NaN for None."""
+    """Convert to an array with NaN for None."""
     return np.array(plane, np.float64)
 
 
@@ -164,7 +164,7 @@ def _tightest(masses: MassesSection) -> list[str]:
 
 
 def _finish(panels: Sequence[Axes], number: int) -> None:
-    """Label the outer axes alone, and hide panels that are not used."""
+    """Label only the outer axes, and hide unused panels."""
     for place, ax in enumerate(panels):
         simplify_ticks(ax)
         ax.set_axis_on() if place < number else ax.set_axis_off()
@@ -215,7 +215,7 @@ def mass_rows(section: MassesSection) -> Iterator[Row]:
 
 
 def classifier_map_rows(section: MassesSection) -> Iterator[Row]:
-    """Rows of mean score and part that passes in the plane of the jet masses, one per cell."""
+    """Rows of mean score and passing fraction in the plane of the jet masses, one per cell."""
     names = list(section.passing)
     yield (
         *("m_1 low [GeV]", "m_1 high [GeV]", "m_2 low [GeV]", "m_2 high [GeV]", "mean score"),

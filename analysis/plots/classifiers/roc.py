@@ -1,4 +1,4 @@
-"""How well scores tell signal from background: ROC and significance improvement."""
+"""Separation of signal and background by scores: ROC curve and significance improvement."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ _DASHES: tuple[Any, ...] = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 0.
 
 @dataclass(frozen=True)
 class PerformanceArtists:
-    """What was drawn of each curve, in order.
+    """Artists of each curve, in order.
 
     Attributes
     ----------
     lines : tuple of matplotlib.lines.Line2D
-        Where the error of ε_B is below 20 %.
+        Part of each curve where the relative error of ε_B is below 20 %.
     faint : tuple of matplotlib.lines.Line2D
-        The rest.
+        Remainder of each curve.
     bands : tuple of matplotlib.collections.PolyCollection
-        16 to 84 % of the bootstrap.
+        16 to 84 % band of the bootstrap.
     points : dict of (int, str) to matplotlib.lines.Line2D
-        Working points, by number of the curve and selection.
+        Working points, by index of the curve and selection.
     random : matplotlib.lines.Line2D
-        Scores that know nothing.
+        Performance of random scores.
     """
 
     lines: tuple[Line2D, ...]
@@ -60,7 +60,7 @@ class PerformanceArtists:
 
 @dataclass(frozen=True)
 class _Curve:
-    """One curve as arrays, ε_B rising; `known` from the floor of ε_B on."""
+    """One curve as arrays, by increasing ε_B; `known` marks points from the floor of ε_B on."""
 
     background: Array
     signal: Array
@@ -82,7 +82,7 @@ def draw_roc(curves: Curves, *, ax: Axes) -> PerformanceArtists:
     Parameters
     ----------
     curves : sequence of (str, PerformanceSection)
-        With labels; of several windows or several results.
+        With labels, of several windows or results.
     ax : matplotlib.axes.Axes
 
     Returns
@@ -124,21 +124,21 @@ def draw_sic(curves: Curves, *, ax: Axes) -> PerformanceArtists:
     """
     lines, faint, bands, tops = [], [], [], [1.0]
     for index, (label, section) in enumerate(curves):
-        one, color = _Curve.of(section), PALETTE[index % len(PALETTE)]
-        root = np.sqrt(one.background)
-        pieces = _pieces(one, one.background, one.signal / root, label, index, ax)
+        curve, color = _Curve.of(section), PALETTE[index % len(PALETTE)]
+        root = np.sqrt(curve.background)
+        pieces = _pieces(curve, curve.background, curve.signal / root, label, index, ax)
         lines.append(pieces[0])
         faint.append(pieces[1])
         bands.append(
             ax.fill_between(
-                *(one.background, one.low / root, one.high / root),
+                *(curve.background, curve.low / root, curve.high / root),
                 color=color,
                 alpha=_alpha(curves),
                 linewidth=0,
                 label="Band: 68% of the bootstrap" if index == 0 else "_",
             )
         )
-        reached = (one.high / root)[one.known] if one.known.any() else one.high / root
+        reached = (curve.high / root)[curve.known] if curve.known.any() else curve.high / root
         tops.append(float(np.max(reached)))
     lowest = min(_Curve.of(section).background[0] for _, section in curves)
     path = np.geomspace(lowest, 1, 200)
@@ -156,7 +156,7 @@ def _alpha(curves: Curves) -> float:
 
 
 def _pieces(one: _Curve, x: Array, y: Array, label: str, index: int, ax: Axes) -> tuple[Line2D, Line2D]:
-    """Draw a curve where it is well known, and fainter the rest up to there."""
+    """Draw the well-known part of a curve, and the rest up to it fainter."""
     color = PALETTE[index % len(PALETTE)]
     (line,) = ax.plot(
         *(x[one.known], y[one.known]),
@@ -198,7 +198,7 @@ def _draw_points(
 
 
 def _handles(curves: Curves, drawn: PerformanceArtists) -> list[Artist]:
-    """Curves, what is common to all of them, and one marker a selection."""
+    """Return the curves, the artists common to all of them, and one marker per selection."""
     handles: list[Artist] = [*drawn.lines, drawn.bands[0]]
     if any(len(np.asarray(line.get_xdata())) > 1 for line in drawn.faint):
         label = "Error of $\\mathit{\\epsilon}_{\\mathit{B}}$\nabove 20%"
@@ -224,7 +224,7 @@ def _handles(curves: Curves, drawn: PerformanceArtists) -> list[Artist]:
 
 
 def compare_performance(curves: Curves, title: str = "") -> tuple[Figure, Axes]:
-    """Make the figure of both curves, of one or several windows or results.
+    """Create the figure of both curves for one or several windows or results.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def compare_performance(curves: Curves, title: str = "") -> tuple[Figure, Axes]:
     -------
     figure : matplotlib.figure.Figure
     ax : matplotlib.axes.Axes
-        Left one.
+        Left axes.
     """
     shown = [(_with_area(label, section), section) for label, section in curves]
     figure = Figure(figsize=(15.5, 6.3), layout="constrained")
@@ -254,12 +254,12 @@ def _with_area(label: str, section: PerformanceSection) -> str:
 
 
 def performance_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:
-    """List the figures of windows with this section, which none has while blinded or where the truth is not known.
+    """List the figures of windows with this section, which is absent while blinded or without truth.
 
     Yields
     ------
     ResultFigure
-        `performance_<window>`, and `performance` with all windows, the six with most signal where there are more.
+        `performance_<window>`, and `performance` with all windows, at most the six with the most signal.
     """
     found = [(diagnosed.window, diagnosed.performance) for diagnosed in windows if diagnosed.performance is not None]
     for window, section in found:

@@ -1,4 +1,4 @@
-"""The efficiency of selections against m_jj: flat, where they do not sculpt the spectrum."""
+"""Efficiency of selections against m_jj, which is flat if they do not sculpt the spectrum."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ __all__ = ["SculptingArtists", "draw_sculpting", "sculpting_figures"]
 Array = NDArray[np.float64]
 
 _SPREAD = 0.5
-"""Part of a bin over which the points of different selections are spread."""
+"""Fraction of a bin over which the points of different selections are spread."""
 
 _SMALLEST_REACH = 0.4
 _LEGEND_SIZE = 13
 _LEGEND_LINE = 0.052
-"""Height of a line of the legend, as a part of the axes."""
+"""Height of a legend line, as a fraction of the axes."""
 
 
 @dataclass(frozen=True)
 class SculptingArtists:
-    """What `draw_sculpting` drew.
+    """Artists of `draw_sculpting`.
 
     Attributes
     ----------
     points : dict of str to matplotlib.container.ErrorbarContainer
-        By selection: efficiency over its average beside the mask, NaN where there is none.
+        By selection: efficiency over its average beside the mask, NaN in empty bins.
     legend : matplotlib.legend.Legend
         With chi-squared and p-value of flatness beside the mask.
     """
@@ -69,7 +69,7 @@ def sculpting_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigu
 
 
 def draw_sculpting(sculpting: SculptingSection, window: MassWindow, *, ax: Axes) -> SculptingArtists:
-    """Draw the efficiency of all selections, each over its average.
+    """Draw the efficiency of all selections, each divided by its average.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def draw_sculpting(sculpting: SculptingSection, window: MassWindow, *, ax: Axes)
 
 
 def _draw_hidden(masks: Sequence[Interval], ax: Axes) -> list[Artist]:
-    """Shade the masks of all windows; return one artist, or none where nothing is hidden."""
+    """Shade the masks of all windows; return one artist, or none if nothing is hidden."""
     drawn: list[Artist] = [ax.axvspan(*mask, color="0.88", linewidth=0, zorder=-1) for mask in masks]
     for one in drawn[:1]:
         one.set_label("Blinded: masks of all windows")

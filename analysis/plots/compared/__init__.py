@@ -1,3 +1,3 @@
-"""Figures that lay several searches over one another."""
+"""Figures that compare several searches."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Several searches over one another: p-values, limits, spectra after the cut, and a setting that was varied."""
+"""Comparison of several searches: p-values, limits, spectra after the cut, and a varied setting."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ __all__ = [
 
 Array = NDArray[np.float64]
 Quantity = Callable[[ComparedSearch, str, str], float]
-"""A number of a search, by the names of window and selection."""
+"""Quantity of a search, by the names of window and selection."""
 
 _SPREAD = 0.5
-"""Part of the distance of two windows, or rows, that the points of all searches take."""
+"""Fraction of the distance between windows, or rows, over which the points of all searches spread."""
 
 _HEADROOM = 0.35
-"""Part of the logarithmic range that is added for the legend."""
+"""Fraction of the logarithmic range added for the legend."""
 
 
 @dataclass(frozen=True)
 class ComparisonArtists:
-    """What was drawn.
+    """Artists of a comparison.
 
     Attributes
     ----------
@@ -70,12 +70,12 @@ def save_comparison(
     only: Sequence[str] = (),
     backend: Backend | None = None,
 ) -> list[Path]:
-    """Draw everything that two searches or more have; see `draw_all` for the other parameters and errors.
+    """Draw all figures common to at least two searches; see `draw_all` for the other parameters and errors.
 
     Parameters
     ----------
     searches : sequence of ComparedSearch
-        The first is what the others are divided by.
+        The others are divided by the first.
     folder : pathlib.Path
     config : PlotConfig
 
@@ -83,7 +83,7 @@ def save_comparison(
     -------
     list of pathlib.Path
         `scan_<selection>`, `limits_<selection>`, `signals_<rule>`, `spectrum_<window>_<selection>`,
-        `performance_<window>` and, where one numeric setting differs alone, `setting_<window>`.
+        `performance_<window>` and, if only one numeric setting differs, `setting_<window>`.
     """
     return draw_all(_contents(searches), folder, config, only=only, backend=backend)
 
@@ -121,7 +121,7 @@ def _shared_windows(searches: Sequence[ComparedSearch]) -> list[str]:
 
 
 def _shared_selections(searches: Sequence[ComparedSearch]) -> list[str]:
-    """List selections that at least two searches have, in the order of the first that has them."""
+    """List the selections common to at least two searches, in the order of their first occurrence."""
     found = [{one.name for result in search.windows for one in result.selections} for search in searches]
     ordered = [one.name for search in searches for result in search.windows for one in result.selections]
     return [name for name in dict.fromkeys(ordered) if sum(name in one for one in found) > 1]
@@ -167,7 +167,7 @@ def draw_compared_scan(searches: Sequence[ComparedSearch], selection: str, *, ax
 def draw_compared_limits(
     searches: Sequence[ComparedSearch], selection: str, *, ax: Axes, ax_ratio: Axes
 ) -> ComparisonArtists:
-    """Draw the expected limits on visible events of one selection in all windows, and their ratio to the first search.
+    """Draw the expected visible-event limits of one selection in all windows, and their ratio to the first search.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def draw_compared_limits(
 
 
 def draw_compared_signals(searches: Sequence[ComparedSearch], rule: str, *, ax: Axes) -> ComparisonArtists:
-    """Draw the expected limits with one standard deviation on every signal that two searches or more have one on.
+    """Draw the expected limits with one standard deviation on every signal with limits of at least two searches.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def draw_compared_signals(searches: Sequence[ComparedSearch], rule: str, *, ax: 
     rule : str
         Name in `analysis.limits.RULES`.
     ax : matplotlib.axes.Axes
-        One row a signal.
+        One row per signal.
 
     Returns
     -------
@@ -239,7 +239,7 @@ def draw_compared_signals(searches: Sequence[ComparedSearch], rule: str, *, ax: 
 def draw_varied(
     searches: Sequence[ComparedSearch], varied: Varied, window: str, *, ax: Axes, ax_limit: Axes
 ) -> tuple[list[Line2D], list[Line2D]]:
-    """Draw significance and expected limit of a window against the setting that was varied.
+    """Draw significance and expected limit of a window against the varied setting.
 
     Parameters
     ----------
@@ -248,12 +248,12 @@ def draw_varied(
     window : str
         Name of the window.
     ax, ax_limit : matplotlib.axes.Axes
-        They should share the x axis. Blinded searches have no significance to draw.
+        They should share the x axis. Blinded searches have no significance.
 
     Returns
     -------
     z, limits : list of matplotlib.lines.Line2D
-        One a selection.
+        One per selection.
     """
     styles = selection_styles(_shared_selections(searches))
     order = np.argsort(varied.values)
@@ -293,7 +293,7 @@ def _expected_limit(search: ComparedSearch, window: str, selection: str) -> floa
 
 
 def _values(search: ComparedSearch, selection: str, quantity: Quantity) -> dict[str, float]:
-    """Return a number of every window by its name, NaN where there is none."""
+    """Return a quantity of every window by name; NaN if it is absent."""
     return {result.window.name: quantity(search, result.window.name, selection) for result in search.windows}
 
 
@@ -306,7 +306,7 @@ def _draw_windows(
     *,
     reference: Mapping[str, float] | None = None,
 ) -> ErrorbarContainer:
-    """Draw one number of every window at its centre, the searches beside each other."""
+    """Draw one quantity of every window at its centre, with the searches side by side."""
     search = searches[index]
     values = _values(search, selection, quantity)
     signal = np.array([result.window.signal for result in search.windows]).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""The m_jj spectra of one selection in one window, of several searches."""
+"""Spectra in m_jj of one selection in one window, for several searches."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SPREAD = 0.5
 
 @dataclass(frozen=True)
 class SpectraArtists:
-    """What `draw_spectra` drew.
+    """Artists of `draw_spectra`.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class SpectraArtists:
     fits : dict of str to matplotlib.lines.Line2D
         By search.
     ratios : dict of str to matplotlib.lines.Line2D
-        Of the fits to that of the first search.
+        Ratios of the fits to the fit of the first search.
     legend : matplotlib.legend.Legend
     """
 
@@ -52,12 +52,12 @@ class SpectraArtists:
 def draw_spectra(
     searches: Sequence[ComparedSearch], window: str, selection: str, *, ax: Axes, ax_ratio: Axes
 ) -> SpectraArtists:
-    """Draw spectra with their fits, and all divided by the fit of the first.
+    """Draw spectra with their fits, and both divided by the fit of the first search.
 
     Parameters
     ----------
     searches : sequence of ComparedSearch
-        All with a fit to this selection of this window. Densities are drawn, since fit bins may differ.
+        All with a fit of this selection and window. Densities are drawn, since fit bins may differ.
     window, selection : str
         Names.
     ax, ax_ratio : matplotlib.axes.Axes
@@ -97,7 +97,7 @@ class _Content:
 
 
 _UNIT = 100.0
-"""GeV, of the densities."""
+"""Unit of the densities, GeV."""
 
 
 def _content(search: ComparedSearch, result: WindowResult, selection: str) -> _Content:

@@ -33,7 +33,7 @@ __all__ = ["ControlArtists", "control_sketch", "draw_control", "italic", "save_c
 _SIGNAL_STYLES = ("-", "--", ":", "-.")
 _LEGEND_SIZE = 13
 _LINE_HEIGHT = 0.053
-"""Height of a line of the legend, as a part of the axes."""
+"""Height of a legend line, as a fraction of the axes."""
 
 _MAX_HEADROOM = 0.65
 
@@ -43,7 +43,7 @@ _STYLE: dict[Any, Any] = {"lines.markersize": 8}
 
 @dataclass(frozen=True)
 class ControlArtists:
-    """What `draw_control` drew.
+    """Artists of `draw_control`.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ def save_control_figures(
     only: Sequence[str] = (),
     backend: Backend | None = None,
 ) -> list[Path]:
-    """Draw every comparison, or some; see `draw_all` for the other parameters and errors.
+    """Draw all comparisons, or some of them; see `draw_all` for the other parameters and errors.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def draw_control(content: ControlComparison, *, ax: Axes, ax_ratio: Axes | None)
     content : ControlComparison
     ax : matplotlib.axes.Axes
     ax_ratio : matplotlib.axes.Axes or None
-        Of the same figure, with an x axis of its own: data over simulation with the errors of the data, and those of
-        the simulation as a band around 1. None draws no ratio, as where there is no simulation.
+        In the same figure, with its own x axis: data over simulation with the errors of the data, and a band around 1
+        for the errors of the simulation. None draws no ratio, for example without simulation.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def _data_style(content: ControlComparison) -> dict[str, Any]:
 
 
 def _without_hidden(content: ControlComparison) -> hist.Hist[Any]:
-    """Return the data with nothing, not even zero, in blinded bins."""
+    """Return the data with NaN in blinded bins."""
     shown = content.data.histogram.copy()
     low, high = shown.axes[0].edges[:-1], shown.axes[0].edges[1:]
     view: Any = shown.view()
@@ -173,7 +173,7 @@ def _plain(component: Component) -> str:
 
 
 def _set_ranges(content: ControlComparison, data: hist.Hist[Any], ax: Axes, *, headroom: float) -> None:
-    """Leave a part `headroom` of the height free above the histograms."""
+    """Leave a fraction `headroom` of the height free above the histograms."""
     values = np.nan_to_num(data.values())
     model = np.sum([one.histogram.values() for one in content.backgrounds], axis=0) if content.backgrounds else values
     tops = [values.max(), np.max(model), *(one.histogram.values().max() for one in content.signals)]
@@ -201,12 +201,12 @@ def _set_x(content: ControlComparison, data: hist.Hist[Any], ax: Axes, ax_ratio:
 
 
 def italic(label: str) -> str:
-    """Set what stands between dollars in italics, as the other figures do."""
+    """Set text between dollar signs in italics, as in the other figures."""
     return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label)
 
 
 def _occupied(edges: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:
-    """Range of the bins that hold anything."""
+    """Return the range of the non-empty bins."""
     filled = np.flatnonzero(values)
     if len(filled) == 0:
         return float(edges[0]), float(edges[-1])

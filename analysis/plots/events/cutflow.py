@@ -1,4 +1,4 @@
-"""What each cut does, by dataset: what it leaves, and what it alone rejects."""
+"""Effect of each cut by dataset: remaining events, and events rejected by this cut alone."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ _NAMES = {
     "mjj_max": r"$m_{jj}$ below",
     "search": r"$|\Delta y|$, search",
 }
-"""Cuts that are written otherwise than their names say."""
+"""Cuts with labels that differ from their names."""
 
 _BARS = 0.8
-"""Part of the distance of two cuts that the bars of all datasets fill."""
+"""Fraction of the distance between cuts filled by the bars of all datasets."""
 
 
 def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
-    """Draw the part of all events, by sum of weights, that is left after each cut.
+    """Draw the fraction of all events, by sum of weights, that remains after each cut.
 
     Parameters
     ----------
     cutflow : mapping of dataset to cut to Cut
-        What is left after each cut, in order; the first row is everything.
+        Remaining events after each cut, in order; the first row holds all events.
     ax : matplotlib.axes.Axes
-        Cuts from top to bottom; the part on a logarithmic scale where a dataset keeps less than a tenth.
+        Cuts from top to bottom; the scale is logarithmic if a dataset keeps less than a tenth.
 
     Returns
     -------
     dict of str to matplotlib.lines.Line2D
-        By dataset. A sum of weights that is not positive has no point.
+        By dataset. Non-positive sums of weights have no point.
     """
     rows = _rows(cutflow)
     lines, smallest = {}, 1.0
     for i, (name, cuts) in enumerate(cutflow.items()):
         total = next(iter(cuts.values())).weight
-        parts = {cut: left.weight / total for cut, left in cuts.items() if total > 0 and left.weight > 0}
+        parts = {cut: passed.weight / total for cut, passed in cuts.items() if total > 0 and passed.weight > 0}
         smallest = min([smallest, *parts.values()])
         positions = [rows[cut] for cut in parts]
         color = PALETTE[i % len(PALETTE)]
@@ -79,26 +79,26 @@ def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
 def draw_n_minus_one(
     cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts], *, ax: Axes
 ) -> dict[str, BarContainer]:
-    """Draw the part of the events that pass all other cuts, by sum of weights, that each cut rejects.
+    """Draw the fraction of events passing all other cuts, by sum of weights, that each cut rejects.
 
     Parameters
     ----------
     cutflow, n_minus_one : mapping of dataset to cut to Cut
-        What is left after each cut, and what passes all the others.
+        Events remaining after each cut, and events passing all other cuts.
     ax : matplotlib.axes.Axes
         The cuts of the cutflow from top to bottom.
 
     Returns
     -------
     dict of str to matplotlib.container.BarContainer
-        By dataset, one bar per cut of `n_minus_one` whose other cuts leave something.
+        By dataset; one bar per cut of `n_minus_one` with events that pass the other cuts.
     """
     rows = _rows(cutflow)
     height = _BARS / max(len(n_minus_one), 1)
     bars = {}
     for i, (name, cuts) in enumerate(n_minus_one.items()):
         passed = cutflow[name][list(cuts)[-1]].weight if cuts else 0.0
-        rejected = {cut: 1 - passed / left.weight for cut, left in cuts.items() if left.weight > 0}
+        rejected = {cut: 1 - passed / others.weight for cut, others in cuts.items() if others.weight > 0}
         positions = [rows[cut] + height * (i + 0.5) - _BARS / 2 for cut in rejected]
         color = PALETTE[i % len(PALETTE)]
         bars[name] = ax.barh(positions, list(rejected.values()), height, color=color, label=name)
@@ -110,7 +110,7 @@ def draw_n_minus_one(
 
 
 def cutflow_figures(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Iterator[ResultFigure]:
-    """List the figure `cutflow`: cutflow and N-1 of all datasets side by side, where there are any.
+    """List the figure `cutflow`: cutflow and N-1 of all datasets side by side, if any.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def cutflow_alt(cutflow: Mapping[str, Cuts]) -> str:
 
 
 def cutflow_rows(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Iterator[Row]:
-    """Rows of cutflow and N-1: what is left after each cut, and what passes all other cuts."""
+    """Rows of cutflow and N-1: events remaining after each cut, and events passing all other cuts."""
     yield (
         *("dataset", "cut", "events left", "sum of weights left"),
         *("events that pass all other cuts", "sum of weights that passes all other cuts"),

@@ -1,4 +1,4 @@
-"""Where in the plane of the two jet masses the classifiers select."""
+"""Efficiency maps of the classifiers in the plane of the two jet masses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 _SIGNAL = PALETTE[2]
 _HELD = (0.9, 0.5)
-"""Parts of the signal that the contours hold."""
+"""Fractions of the signal inside the contours."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MapArtists:
     Attributes
     ----------
     mesh : matplotlib.collections.QuadMesh
-        Its array is (n_2, n_1), masked where there are no events.
+        Its array is (n_2, n_1); cells without events are masked.
     contours : matplotlib.contour.QuadContourSet or None
         None without signal.
     """
@@ -45,10 +45,10 @@ class MapArtists:
 
 
 def draw_efficiency_map(counts: PlaneCounts, selection: str, *, ax: Axes, highest: float = 1.0) -> MapArtists:
-    """Draw the fraction of the events in the window that a selection keeps, against the two jet masses.
+    """Draw the fraction of events in the window kept by a selection, against the two jet masses.
 
-    The events are those of the data, or those of the signal where there are no data, as while blinded. The contours
-    hold 50 and 90 % of the signal in the window before the selection.
+    The events are taken from the data, or from the signal without data, such as while blinded. The contours contain 50
+    and 90 % of the signal in the window before the selection.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def draw_efficiency_map(counts: PlaneCounts, selection: str, *, ax: Axes, highes
         Name of the selection.
     ax : matplotlib.axes.Axes
     highest : float
-        Efficiency at the end of the colours.
+        Efficiency at the upper end of the colour scale.
 
     Returns
     -------
@@ -101,17 +101,17 @@ def draw_plane(
 
 
 def efficiency_norm(highest: float = 1.0) -> Normalize:
-    """Colours of efficiencies up to `highest`, more of them for small ones."""
+    """Return the colour scale of efficiencies up to `highest`, finer for small ones."""
     return PowerNorm(0.5, 0.0, highest)
 
 
 def mapped_events(counts: PlaneCounts) -> Mapping[str, Sequence[Sequence[float]]]:
-    """Return the events whose efficiency a map shows, by selection: the data, or the signal without data."""
+    """Return the events of an efficiency map by selection: data, or signal without data."""
     return counts.data or counts.signal
 
 
 def tightest(maps: Sequence[PlaneCounts], number: int) -> list[str]:
-    """Return the names of so many selections, those that keep the fewest events without injection."""
+    """Return the names of the given number of selections with the fewest events without injection."""
     if not maps:
         return []
     events = mapped_events(maps[0])
@@ -136,7 +136,7 @@ def _draw_signal(first: Array, second: Array, density: Array, ax: Axes) -> QuadC
 
 
 def _levels(density: Array) -> list[float]:
-    """Densities above which the given parts of the sum lie, rising."""
+    """Return the increasing densities above which the given fractions of the sum lie."""
     ordered = np.sort(density.ravel())[::-1]
     held = np.cumsum(ordered) / ordered.sum()
     # between the last bin inside and the first one outside

@@ -36,7 +36,7 @@ Limits = Sequence[EitherLimit]
 Draw = Callable[[], tuple[Figure, Axes]]
 
 _MAPPED = 2
-"""So many of the tightest selections have efficiency maps."""
+"""Number of the tightest selections with efficiency maps."""
 
 
 def injection_figures(document: LimitsFile) -> Iterator[ResultFigure]:
@@ -97,7 +97,7 @@ def injection_figures(document: LimitsFile) -> Iterator[ResultFigure]:
 
 
 def _limits(stem: str, draw: Draw, title: str, limits: Limits, rule: str) -> ResultFigure:
-    """Return a figure of limits by one rule; all of a rule have the same numbers."""
+    """Return a figure of limits by one rule; all figures of a rule have the same rows."""
     title = f"{title} by the rule {rule_text(rule)}"
     alternative, rows = partial(signal_limits_alt, limits, rule), partial(signal_limit_rows, limits, rule)
     return ResultFigure(stem, draw, title, alternative, rows, "limits")

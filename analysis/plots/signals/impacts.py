@@ -32,11 +32,11 @@ Side = Literal["up", "down"]
 _SIDES: tuple[Side, Side] = ("up", "down")
 
 _MOST = 20
-"""Parameters that are drawn."""
+"""Largest number of parameters drawn."""
 
 _UP, _DOWN = PALETTE[0], PALETTE[1]
 _WIDTH = 26
-"""Longest line of a name, characters."""
+"""Maximum line length of a name, characters."""
 
 _HEADROOM = 1.2
 """Rows above the parameters, for the legend."""
@@ -58,9 +58,9 @@ class ImpactArtists:
     names : tuple of str
         Parameters from top to bottom, the largest impact first.
     pulls : matplotlib.container.ErrorbarContainer
-        Fitted values and widths.
+        Fitted values and uncertainties.
     up, down : matplotlib.container.BarContainer
-        Impacts: observed, or expected where the observed ones are absent.
+        Impacts: observed, or expected without observed ones.
     expected : tuple of matplotlib.container.BarContainer
         Outlines of the expected impacts up and down, beside observed ones.
     legend : matplotlib.legend.Legend
@@ -80,11 +80,11 @@ def draw_impacts(impacts: SignalImpacts, *, ax: Axes, ax_impact: Axes) -> Impact
     Parameters
     ----------
     impacts : SignalImpacts
-        Expected at the median expected limit. Without observed ones the pulls are zero.
+        Expected impacts are at the median expected limit. Without observed impacts the pulls are zero.
     ax : matplotlib.axes.Axes
-        Pulls in units of the width before the fit, which is shaded; bars are the widths after it.
+        Pulls in units of the pre-fit uncertainty, which is shaded; bars are the post-fit uncertainties.
     ax_impact : matplotlib.axes.Axes
-        Shifts of the signal strength in units of the sample. They should share the y axis.
+        Shifts of the signal strength in units of the sample. Both axes should share the y axis.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def draw_impacts(impacts: SignalImpacts, *, ax: Axes, ax_impact: Axes) -> Impact
         loc="upper center",
         ncols=3,
         columnspacing=0.9,
-        frameon=True,  # over the line at zero
+        frameon=True,  # covers the line at zero
         framealpha=1.0,
         edgecolor="none",
     )
@@ -121,7 +121,7 @@ def draw_impacts(impacts: SignalImpacts, *, ax: Axes, ax_impact: Axes) -> Impact
 
 
 def impact_figures(signals: Sequence[SignalResult]) -> Iterator[ResultFigure]:
-    """List the figures of impacts: one a signal, in the selection with the lowest expected limit.
+    """List the figures of impacts: one per signal, in the selection with the lowest expected limit.
 
     Parameters
     ----------

@@ -24,9 +24,9 @@ class Limit:
     Attributes
     ----------
     expected : (5,) float64
-        At -2 ... 2 standard deviations; NaN where a limit is absent.
+        At -2 ... 2 standard deviations; NaN for absent limits.
     observed : float
-        NaN while blinded, and where the limit is absent.
+        NaN while blinded, and without a limit.
     """
 
     expected: Array
@@ -35,7 +35,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class SignalLimits:
-    """All limits on one signal that one figure shows.
+    """All limits on one signal in one figure.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class SignalLimits:
         By the rule of the figure.
     inclusive, naive : Limit or None
     efficiency : float
-        Of the selection of the limit for this signal, at the strength of the limit; NaN where it was not measured.
+        Signal efficiency of the selection of the limit, at the strength of the limit; NaN if not measured.
     """
 
     dataset: str
@@ -66,9 +66,9 @@ class LimitSet:
     signals : tuple of SignalLimits
         By masses and name; signals without an expected limit by this rule are left out.
     in_fb : bool
-        In fb, which every limit has; else in signal events that the event selection keeps.
+        Whether limits are in fb, available for all of them, or in signal events after the event selection.
     level : float or None
-        One minus the confidence level, where all agree.
+        One minus the confidence level, if all limits agree.
     """
 
     signals: tuple[SignalLimits, ...]
@@ -77,7 +77,7 @@ class LimitSet:
 
     @property
     def label(self) -> str:
-        """Label of an axis, with the unit."""
+        """Axis label, with the unit."""
         confidence = "" if self.level is None else f"{100 * (1 - self.level):.3g}% CL "
         return f"{confidence}CLs upper limit {self.quantity}"
 
@@ -93,12 +93,12 @@ class LimitSet:
         return replace(self, signals=kept)
 
     def column(self, name: str, part: int | None = None) -> Array:
-        """Collect a number of every signal: of "limit", "inclusive" or "naive", observed or a part of expected.
+        """Collect one value per signal: of "limit", "inclusive" or "naive", observed or a component of expected.
 
         Returns
         -------
         (n_signals,) float64
-            NaN where it is absent.
+            NaN if absent.
         """
         limits: list[Limit | None] = [getattr(one, name) for one in self.signals]
         values = [np.nan if one is None else one.observed if part is None else one.expected[part] for one in limits]
@@ -106,7 +106,7 @@ class LimitSet:
 
 
 def sort_limits(limits: Sequence[EitherLimit], rule: str, scans: Sequence[InjectionScan] = ()) -> LimitSet:
-    """Take the limits that a figure of one rule shows.
+    """Collect the limits for a figure of one rule.
 
     Parameters
     ----------
@@ -142,18 +142,18 @@ def sort_limits(limits: Sequence[EitherLimit], rule: str, scans: Sequence[Inject
 
 
 def along_mass_a(limits: Sequence[EitherLimit], rule: str) -> dict[str, list[EitherLimit]]:
-    """Group signals that differ in m_A alone.
+    """Group signals that differ only in m_A.
 
     Returns
     -------
     dict of str to list of InjectionLimit or FailedLimit
-        By the other masses, such as "B500_C100"; limits by all rules, of groups with limits at two m_A or more.
+        By the other masses, such as "B500_C100": limits by all rules, for groups with limits at two or more m_A.
     """
     return _grouped(limits, rule, varied=("A",))
 
 
 def in_planes(limits: Sequence[EitherLimit], rule: str) -> dict[str, list[EitherLimit]]:
-    """Group signals of the same m_A, such as "A3700", that have two or more pairs of m_B and m_C."""
+    """Group signals by m_A, such as "A3700", with two or more pairs of m_B and m_C."""
     return _grouped([limit for limit in limits if "A" in limit.masses], rule, varied=("B", "C"))
 
 
@@ -186,7 +186,7 @@ def _compared(found: Mapping[tuple[str, str], InjectionLimit], key: tuple[str, s
 
 
 def _efficiency(limit: InjectionLimit, scans: Sequence[InjectionScan]) -> float:
-    """Median efficiency over the samplings, between the injected strengths on a line."""
+    """Return the median efficiency over the samplings, interpolated linearly between injected strengths."""
     wanted = (limit.method, limit.features, limit.selection)
     for scan in scans:
         for candidate in scan.candidates if scan.dataset == limit.dataset else ():

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 Quantity = Literal["expected", "observed", "ratio", "efficiency"]
 
 _HEADROOM = 0.46
-"""Part of the logarithmic range that is added above the limits, for the legend."""
+"""Fraction of the logarithmic range added above the limits, for the legend."""
 
 _LINES: Mapping[str, tuple[LimitRule, str, float]] = {
     "inclusive": (RULES[INCLUSIVE_RULE], "-.", 2.2),
@@ -39,7 +39,7 @@ _MARKER_POINTS = (10.0, 52.0)
 """Smallest and largest markers in the plane."""
 
 _TEXT_POINTS = 30.0
-"""Smaller markers hold no number."""
+"""Smallest marker with a number."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class MassLimitArtists:
 
 
 def draw_mass_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) -> MassLimitArtists:
-    """Draw limits against m_A: expected with bands, observed, and the expected inclusive and naive ones.
+    """Draw limits against m_A: expected with bands, observed, and expected inclusive and naive limits.
 
     Parameters
     ----------
     limits : sequence of InjectionLimit or FailedLimit
-        They differ in m_A alone. Of several samples with the same masses the first is drawn.
+        Limits on signals that differ only in m_A. The first of several samples with the same masses is drawn.
     rule : str
     ax : matplotlib.axes.Axes
 
@@ -118,12 +118,12 @@ def _draw_other(mass: Array, shown: LimitSet, name: str, ax: Axes) -> Line2D | N
         mass, values, linestyle=style, linewidth=width, label=f"{other.legend}, expected", zorder=3, **look
     )
     line.set(markersize=8, markeredgecolor="white")
-    line.set_gapcolor("white" if name == "naive" else None)  # to be seen on the bands
+    line.set_gapcolor("white" if name == "naive" else None)  # visible on the bands
     return line
 
 
 def _fixed(shown: LimitSet) -> str:
-    """Write the masses that all signals share."""
+    """Format the masses common to all signals."""
     masses = {name: mass for one in shown.signals for name, mass in one.masses.items() if name != "A"}
     return ", ".join(f"{mass_label(name, unit=False)} = {mass:g} GeV" for name, mass in sorted(masses.items()))
 
@@ -153,9 +153,9 @@ class PlaneArtists:
     Attributes
     ----------
     points : matplotlib.collections.PathCollection
-        One marker a signal; its array holds the values.
+        One marker per signal; the array holds the values.
     numbers : tuple of matplotlib.text.Text
-        The values; empty where they do not fit.
+        Values as text; empty if they do not fit.
     colorbar : matplotlib.colorbar.Colorbar
     """
 
@@ -177,11 +177,11 @@ def draw_limit_plane(
     Parameters
     ----------
     limits : sequence of InjectionLimit or FailedLimit
-        At one m_A. Of several samples with the same masses the first is drawn.
+        Limits at one m_A. The first of several samples with the same masses is drawn.
     rule : str
     quantity : {"expected", "observed", "ratio", "efficiency"}
-        The ratio is the expected limit over the one of the inclusive search. The efficiency is the fraction of the
-        signal that the selection keeps, at the injected strength that the limit is read at.
+        The ratio is the expected limit over the limit of the inclusive search. The efficiency is the fraction of the
+        signal kept by the selection, at the injected strength at which the limit is read.
     ax : matplotlib.axes.Axes
     scans : sequence of InjectionScan
         For the efficiency.
@@ -189,7 +189,7 @@ def draw_limit_plane(
     Returns
     -------
     PlaneArtists or None
-        None where no signal has the quantity, such as observed limits while blinded.
+        None if no signal has the quantity, such as observed limits while blinded.
     """
     shown = sort_limits(limits, rule, scans).distinct()
     values = _values(shown, quantity)
@@ -234,7 +234,7 @@ def _short(value: float) -> str:
 
 
 def _place(x: Array, y: Array, ax: Axes) -> float:
-    """Set the ranges, and return the size of markers in points with which none covers another."""
+    """Set the ranges, and return the marker size in points at which markers do not overlap."""
     for axis, values in (("x", x), ("y", y)):
         margin = 0.14 * float(np.ptp(values)) or 0.2 * float(values[0])
         ax.set(**{f"{axis}lim": (values.min() - margin, values.max() + margin)})

@@ -1,4 +1,4 @@
-"""Significance of a hidden signal in the search."""
+"""Significance of a hidden signal in a search."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SensitivityArtists:
     added : dict of tuple to matplotlib.lines.Line2D
         Median of the difference.
     bands : dict of tuple to matplotlib.collections.PolyCollection
-        16 to 84 % of the difference.
+        16 to 84 % band of the difference.
     inclusive : tuple of matplotlib.lines.Line2D
         Levels of the inclusive search: significance with signal, and the difference.
     """
@@ -50,7 +50,7 @@ class SensitivityArtists:
 
 
 def draw_sensitivity(sensitivity: Sensitivity, *, ax: Axes, ax_added: Axes) -> SensitivityArtists:
-    """Draw the significance with and without hidden signal against the efficiency, and the difference.
+    """Draw the significance with and without hidden signal against the efficiency, and their difference.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def draw_sensitivity(sensitivity: Sensitivity, *, ax: Axes, ax_added: Axes) -> S
     ax : matplotlib.axes.Axes
         Significances.
     ax_added : matplotlib.axes.Axes
-        Difference: the residual of the search without signal is subtracted.
+        Difference, with the residual of the search without signal subtracted.
 
     Returns
     -------

@@ -25,7 +25,7 @@ __all__ = ["SignalLimitArtists", "draw_signal_limits"]
 Array = NDArray[np.float64]
 
 _HEIGHT = 0.62
-"""Of the bars, in rows."""
+"""Height of the bars, in rows."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SignalLimitArtists:
 
 
 def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) -> SignalLimitArtists:
-    """Draw the limits on every signal that has one, from top to bottom by masses and name.
+    """Draw the limits on all signals that have one, from top to bottom by masses and name.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) ->
 
 
 def _draw_band(rows: Array, shown: LimitSet, sigma: int, ax: Axes) -> BarContainer:
-    """Draw bars; those that the spread over samplings takes below zero end at the axis."""
+    """Draw bars; bars that extend below zero due to the spread over samplings end at the axis."""
     low, high = shown.column("limit", 2 - sigma), shown.column("limit", 2 + sigma)
     left = np.where(low > 0, low, _range(shown)[0])
     return ax.barh(
@@ -140,7 +140,7 @@ def signal_limits_alt(limits: Sequence[EitherLimit], rule: str) -> str:
 
 
 def signal_limit_rows(limits: Iterable[EitherLimit], rule: str) -> Iterator[Row]:
-    """Rows of the limits on signal samples by one rule, and of those that it is compared with."""
+    """Rows of the limits on signal samples by one rule, and by the rules it is compared with."""
     shown = {rule, *(name for name, known in RULES.items() if known.reference)}
     found = [limit for limit in limits if isinstance(limit, InjectionLimit) and limit.rule in shown]
     particles = sorted({particle for limit in found for particle in limit.masses})

@@ -1,4 +1,4 @@
-"""Efficiency and expected limit against the signal among the training events."""
+"""Efficiency and expected limit against the injected signal in the training."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _ZERO = 0.4
 """Width of the axis between no injection and the weakest one, in decades."""
 
 _STEP, _REACH = 5.0, 26.0
-"""Between bars at one strength, and at most from first to last, points."""
+"""Distance between bars at one strength, and largest distance from first to last, points."""
 
 _LARGEST, _SMALLER, _SMALLEST = 17, 4, 5
-"""Sizes of the markers of the rules, each smaller than the one before, so that all are seen at one place; points."""
+"""Marker sizes of the rules, decreasing, so that coinciding markers stay visible; points."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class StrengthArtists:
     Attributes
     ----------
     lines : tuple of matplotlib.lines.Line2D
-        Median over the samplings, one line a selection; the inclusive one is a level.
+        Median over the samplings, one line per selection; the inclusive one is horizontal.
     spreads : tuple of matplotlib.collections.LineCollection
-        Bars from the lowest to the highest of the samplings, a collection a selection but the inclusive one.
+        Bars from the lowest to the highest sampling, one collection per selection except the inclusive one.
     diagonal : matplotlib.lines.Line2D or None
-        Where the limit is the injected strength.
+        Line on which the limit equals the injected strength.
     limits : dict of str to matplotlib.lines.Line2D
-        By rule, a point at the expected limit.
+        Point at the expected limit, by rule.
     """
 
     lines: tuple[Line2D, ...]
@@ -60,7 +60,7 @@ class StrengthArtists:
 
 
 def draw_strength_efficiencies(scan: InjectionScan, *, ax: Axes) -> StrengthArtists:
-    """Draw the efficiency of the signal that was not injected, for every selection.
+    """Draw the efficiency of every selection for signal that was not injected.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def draw_strength_efficiencies(scan: InjectionScan, *, ax: Axes) -> StrengthArti
 
 
 def draw_strength_limits(scan: InjectionScan, limits: Sequence[EitherLimit] = (), *, ax: Axes) -> StrengthArtists:
-    """Draw the expected limit of every selection, and where the rules read it.
+    """Draw the expected limit of every selection, and the points at which the rules read it.
 
     Parameters
     ----------
     scan : InjectionScan
-        Its limits are without uncertainties of the signal.
+        Its limits are without signal uncertainties.
     limits : sequence of InjectionLimit or FailedLimit
-        With these uncertainties: they may therefore lie beside the lines.
+        Limits with signal uncertainties, which may therefore deviate from the lines.
     ax : matplotlib.axes.Axes
 
     Returns
@@ -123,7 +123,7 @@ def _draw_diagonal(strengths: Array, reach: float, ax: Axes) -> Line2D | None:
 def _draw_candidates(
     scan: InjectionScan, quantities: Sequence[Sequence[Sequence[float | None]]], ax: Axes
 ) -> tuple[tuple[Line2D, ...], tuple[LineCollection, ...]]:
-    """Draw a quantity of every candidate, given by candidate, strength and sampling."""
+    """Draw a quantity given by candidate, strength and sampling."""
     styles = selection_styles(candidate.selection for candidate in scan.candidates)
     dashes = dict(zip(_groups(scan), _DASHES * len(scan.candidates), strict=False))
     lines, spreads, n_drawn = [], [], len(scan.candidates)
@@ -150,7 +150,7 @@ def _draw_candidates(
 
 
 def _beside(points: float, ax: Axes) -> Transform:
-    """Shift by some points, so that bars at one strength stand side by side."""
+    """Return a shift by some points, so that bars at one strength are side by side."""
     return ax.transData + ScaledTranslation(points / 72, 0.0, ax.figure.dpi_scale_trans)
 
 
@@ -189,7 +189,7 @@ def _strengths(scan: InjectionScan) -> Array:
 
 
 def _set_strengths(strengths: Array, ax: Axes, *, reach: float = 0.0) -> None:
-    """Set a logarithmic axis that holds zero and `reach`, with a tick at every strength."""
+    """Set a logarithmic axis that includes zero and `reach`, with ticks at all strengths."""
     positive = strengths[strengths > 0]
     if not positive.size:
         return
@@ -201,7 +201,7 @@ def _set_strengths(strengths: Array, ax: Axes, *, reach: float = 0.0) -> None:
 
 
 def _set_legend(scan: InjectionScan, lines: Sequence[Line2D], ax: Axes) -> None:
-    """Name every selection once and, where there are several, every method with its features."""
+    """Label every selection once and, for several methods, every method with its features."""
     handles = list({line.get_label(): line for line in reversed(lines)}.values())[::-1]
     groups = _groups(scan)
     if len(groups) > 1:
@@ -231,7 +231,7 @@ def strength_alt(scan: InjectionScan) -> str:
 
 
 def efficiencies(scan: InjectionScan) -> list[float | None]:
-    """Return the signal efficiencies of all candidates, strengths and samplings; None where a selection failed."""
+    """Return the signal efficiencies of all candidates, strengths and samplings; None if a selection failed."""
     return [value for candidate in scan.candidates for of in candidate.efficiency for value in of]
 
 

@@ -26,7 +26,7 @@ __all__ = ["search_figures"]
 def search_figures(of: FigureSources) -> Iterator[ResultFigure]:
     """List the figures of windows.
 
-    Windows and selections that failed have no figure of their own; the scan marks them. While blinded no scan is drawn.
+    Failed windows and selections have no figure of their own; the scan marks them. While blinded no scan is drawn.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How well the background fits describe the spectra beside the masks, over all windows."""
+"""Quality of the background fits to the spectra beside the masks, over all windows."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from analysis.results.values import WindowDocument
 __all__ = ["FitQualityArtists", "draw_fit_quality", "fit_quality_figures"]
 
 _LEAST = 2
-"""Windows that a distribution needs."""
+"""Smallest number of windows for a distribution."""
 
 _TAIL = 0.025
-"""Of single points outside the band, on each side."""
+"""Probability of a single point outside the band, on each side."""
 
 
 @dataclass(frozen=True)
 class FitQualityArtists:
-    """What `draw_fit_quality` drew.
+    """Artists of `draw_fit_quality`.
 
     Attributes
     ----------
@@ -46,10 +46,10 @@ class FitQualityArtists:
 
 
 def draw_fit_quality(windows: Sequence[WindowDocument], *, ax: Axes) -> FitQualityArtists:
-    """Draw the p-values of the background fits, in order, against those of perfect fits to as many windows.
+    """Draw the ordered p-values of the background fits against expectations for perfect fits to as many windows.
 
-    The i-th of n uniform p-values follows Beta(i, n + 1 - i): the points should lie about the diagonal, 95 % of them in
-    the band if the windows shared no events. Overlapping windows, and all that are fitted over one range, share most.
+    The i-th of n uniform p-values follows Beta(i, n + 1 - i): the points should lie near the diagonal, and 95 % of them
+    in the band for windows without shared events. Overlapping windows, and windows fitted over one range, share most.
 
     Parameters
     ----------
@@ -91,12 +91,12 @@ def draw_fit_quality(windows: Sequence[WindowDocument], *, ax: Axes) -> FitQuali
 
 
 def fit_quality_figures(windows: Sequence[WindowDocument]) -> Iterator[ResultFigure]:
-    """List the figure `fits`, where two windows or more have a fit.
+    """List the figure `fits` if at least two windows have a fit.
 
     Parameters
     ----------
     windows : sequence of WindowDocument
-        The fits see nothing inside the masks.
+        The fits are independent of events inside the masks.
 
     Yields
     ------
@@ -130,7 +130,7 @@ def _p_values(windows: Sequence[WindowDocument]) -> dict[str, list[float]]:
 
 
 _LOW_P = 0.05
-"""Fits below are counted in the text."""
+"""Threshold below which fits are counted in the text."""
 
 
 def fits_alt(windows: Sequence[WindowDocument]) -> str:

@@ -30,20 +30,20 @@ from analysis.statistics import DiscoveryResult, GlobalResult
 __all__ = ["ScanArtists", "draw_scan"]
 
 _SMALLEST = 1e-305
-"""p-values that are smaller, or zero because a float cannot hold them, are drawn here."""
+"""Position of smaller p-values, including zero from underflow."""
 
 _SMALLEST_RANGE_Z = 3.5
 _GLOBAL_COLOR = "0.25"
 _LEVEL_DISTANCE = 0.04
-"""Smallest distance of two labelled levels, as a part of the height of the axes."""
+"""Smallest distance of two labelled levels, as a fraction of the axes height."""
 
 _HEADROOM = 0.28
-"""Part of the logarithmic range that is added above p = 1, for the legend."""
+"""Fraction of the logarithmic range added above p = 1, for the legend."""
 
 
 @dataclass(frozen=True)
 class ScanArtists:
-    """What `draw_scan` drew.
+    """Artists of `draw_scan`.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class ScanArtists:
     global_levels : tuple of matplotlib.lines.Line2D
         Lines at the local p-values of whole global standard deviations.
     missing : tuple of matplotlib.lines.Line2D
-        One cross per window without, or selection with no, p-value.
+        One cross per window or selection without a p-value.
     text : matplotlib.text.Text or None
         Global p-value.
     legend : matplotlib.legend.Legend
@@ -77,8 +77,8 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     ax : matplotlib.axes.Axes
     global_result : GlobalResult, optional
         Written above the axes. Its number of looks n gives the lines of global significance,
-        p_local = 1 - (1 - p_global)^(1/n) as for independent looks (Šidák, J. Am. Stat. Assoc. 62 (1967) 626); where
-        looks share events, the global significance is at least that.
+        p_local = 1 - (1 - p_global)^(1/n) as for independent looks (Šidák, J. Am. Stat. Assoc. 62 (1967) 626); if
+        looks share events, the global significance is at least as large.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def _set_range(results: Sequence[WindowResult], p_values: Sequence[float], ax: A
 
 
 def _set_ticks(lowest: float, ax: Axes) -> None:
-    """Ticks at powers of ten, none above 1, where there is only the legend."""
+    """Set ticks at powers of ten, without ticks above 1, in the space of the legend."""
     decades = min(ceil(-log10(lowest) * 1.08), -sys.float_info.min_10_exp)
     step = ceil(decades / 10)
     exponents = range(0, -decades - 1, -step)
@@ -153,7 +153,7 @@ def _set_ticks(lowest: float, ax: Axes) -> None:
 
 
 def _draw_levels(ax: Axes) -> tuple[Line2D, ...]:
-    """Lines at p = 1/2 and at whole standard deviations, as many as can be labelled."""
+    """Draw lines at p = 1/2 and at whole standard deviations, as many as can be labelled."""
     bottom, top = np.log10(ax.get_ylim())
     lines, last = [], np.inf
     for z in range(40):
@@ -167,7 +167,7 @@ def _draw_levels(ax: Axes) -> tuple[Line2D, ...]:
 
 
 def _draw_global_levels(result: GlobalResult | None, ax: Axes) -> tuple[Line2D, ...]:
-    """Lines at 1, 2, 3 ... global standard deviations, labelled inside the axes, as far as they are apart."""
+    """Draw lines at 1, 2, 3 ... global standard deviations, labelled inside the axes if far enough apart."""
     if result is None or result.p0 is None or not result.n_trials:
         return ()
     bottom, top = np.log10(ax.get_ylim())
@@ -211,7 +211,7 @@ def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
     at_most, at_least = (r"\leq", r"\geq") if bound else ("=", "=")
     z = "" if result.z is None else rf" ($\mathit{{z}} {at_least} {result.z:.1f}$)"
     trainings = n_seeds(windows)
-    of = f" of {trainings} trainings" if trainings > 1 else ""  # the points are those of the first
+    of = f" of {trainings} trainings" if trainings > 1 else ""  # the points show the first training
     return rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${of}{z}, {result.method_text}"
 
 

@@ -1,4 +1,4 @@
-"""Significances of the selections: of one window against their efficiency, and of all windows at one look."""
+"""Significances of the selections of one window against their efficiency, and of all windows together."""
 
 from __future__ import annotations
 
@@ -35,32 +35,32 @@ Array = NDArray[np.float64]
 
 _COLOR, _TRUTH_COLOR = PALETTE[0], PALETTE[2]
 _COLORED = 5.0
-"""Significances from here on have the darkest colour."""
+"""Significance with the darkest colour, also used above."""
 
 _DARK = 0.65
-"""From this part of the colours on numbers are white."""
+"""Fraction of the colour scale above which numbers are white."""
 
 _MANY = 10
-"""Windows from which on their names stand upright."""
+"""Smallest number of windows with vertical names."""
 
 _LINE_HEIGHT = 0.085
-"""Of a line of the legend, of the range below it."""
+"""Height of a legend line, as a fraction of the range below it."""
 
 
 @dataclass(frozen=True)
 class SignificanceArtists:
-    """What `draw_significance` drew.
+    """Artists of `draw_significance`.
 
     Attributes
     ----------
     points : matplotlib.lines.Line2D
-        The result, in rising efficiency.
+        Result, by increasing efficiency.
     uncalibrated : matplotlib.lines.Line2D or None
         Points of selections with few events.
     median : matplotlib.lines.Line2D or None
-        Over several trainings.
+        Median over several trainings.
     band : matplotlib.collections.PolyCollection or None
-        16 to 84 % of them.
+        16 to 84 % band of the trainings.
     truth : matplotlib.lines.Line2D or None
         S / √B of the hidden signal.
     legend : matplotlib.legend.Legend
@@ -76,12 +76,12 @@ class SignificanceArtists:
 
 @dataclass(frozen=True)
 class SignificanceMapArtists:
-    """What `draw_significance_map` drew.
+    """Artists of `draw_significance_map`.
 
     Attributes
     ----------
     mesh : matplotlib.collections.QuadMesh
-        (n_selections, n_windows), masked where there is no significance.
+        Its array is (n_selections, n_windows), masked without a significance.
     numbers : dict of (str, str) to matplotlib.text.Text
         By window and selection.
     """
@@ -91,10 +91,10 @@ class SignificanceMapArtists:
 
 
 def draw_significance(window: WindowDocument, *, ax: Axes) -> SignificanceArtists:
-    """Draw the local significance of all selections of a window against their efficiency; the inclusive one is at 1.
+    """Draw the local significance of all selections of a window against their efficiency, inclusive at 1.
 
-    Where pseudodata tell which events are signal, S / √B is drawn too. It knows nothing of the error of the background,
-    nor of how the counts fluctuate.
+    For pseudodata with truth, S / √B is drawn too. It neglects the background uncertainty and the fluctuations of the
+    counts.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> Sig
     ----------
     windows : sequence of WindowDocument
     ax : matplotlib.axes.Axes
-        Windows from left to right, selections from top to bottom. What has no result is left empty.
+        Windows from left to right, selections from top to bottom. Cells without a result are left empty.
 
     Returns
     -------
@@ -178,7 +178,7 @@ def significance_figures(results: Results) -> Iterator[ResultFigure]:
     Yields
     ------
     ResultFigure
-        `significance`, all windows in one, and `significance_<window>`, where there are two selections or more.
+        `significance` for all windows, and `significance_<window>` for at least two selections.
     """
     windows = results.windows
     counts = [sum(one.z is not None for one in window.selections) for window in windows]
@@ -223,7 +223,7 @@ def _map(windows: Sequence[WindowDocument]) -> tuple[Figure, Axes]:
 
 
 def _draw_trainings(found: Sequence[SelectionDocument], ax: Axes) -> tuple[Line2D | None, PolyCollection | None]:
-    """Draw median and band over the trainings, of selections that have several."""
+    """Draw median and band over the trainings, for selections with several trainings."""
     spreads = [(one.efficiency, spread) for one in found if (spread := one.seeds.get("z")) is not None]
     if not spreads:
         return None, None
@@ -290,7 +290,7 @@ def significance_alt(window: WindowDocument) -> str:
 
 
 def significance_rows(window: WindowDocument) -> Iterator[Row]:
-    """Rows of the significance of one window: selection, efficiency, z, that of all trainings, and the truth."""
+    """Rows of the significance of one window: selection, efficiency, z, z of all trainings, and truth."""
     yield (
         *("selection", "efficiency", "local z", "calibrated", "median of trainings", "16 %", "84 %"),
         "S / sqrt(B) of hidden signal",

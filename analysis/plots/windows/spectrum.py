@@ -1,4 +1,4 @@
-"""The m_jj spectrum of one selection in one window, with the background fit, signals and the pulls."""
+"""Spectrum in m_jj of one selection in one window, with the background fit, signals and pulls."""
 
 from __future__ import annotations
 
@@ -49,41 +49,41 @@ _FIT_COLOR, _WINDOW_COLOR, _SIDEBAND_COLOR = PALETTE[2], PALETTE[1], PALETTE[3]
 _CURVE_POINTS_PER_BIN = 4
 _SMALLEST_REACH = 3.0
 _HEADROOM = 0.40
-"""Part of the logarithmic range that is added above the spectrum, for the legend."""
+"""Fraction of the logarithmic range added above the spectrum, for the legend."""
 
 _HIDDEN_COLOR = PALETTE[0]
 _SIGNAL_LINES = ((PALETTE[5], "--"), ("#00735c", "-."))
 _LABEL_WIDTH = 38
-"""Longest line of a label of a signal, characters."""
+"""Maximum line length of a signal label, characters."""
 
 _LINE_HEIGHT = 0.053
-"""Of a line of the legend, of the height of the axes."""
+"""Height of a legend line, as a fraction of the axes height."""
 
 _LEGEND_LEFT, _TEXT_LEFT, _TEXT_HEIGHT = 0.42, 0.75, 0.14
-"""Where legend and text begin, and how high the text is, of the axes."""
+"""Left ends of legend and text, and height of the text, as fractions of the axes."""
 
 
 @dataclass(frozen=True)
 class SpectrumArtists:
-    """What `draw_spectrum` drew.
+    """Artists of `draw_spectrum`.
 
     Attributes
     ----------
     data : matplotlib.container.ErrorbarContainer
-        One point per bin that is shown; the masked bins are NaN while blinded.
+        One point per bin; masked bins are NaN while blinded.
     curve : matplotlib.lines.Line2D
-        The fit, in events per fit bin.
+        Fit, in events per fit bin.
     band : matplotlib.collections.PolyCollection
-        Its uncertainty.
+        Uncertainty of the fit.
     pulls, pull_band : matplotlib.patches.StepPatch
-        Pulls, and the uncertainty of the fit in the same unit.
+        Pulls, and the uncertainty of the fit in the same units.
     text : matplotlib.text.Text
         Counts in the window.
     legend : matplotlib.legend.Legend
     hidden : matplotlib.patches.StepPatch or None
-        The signal that is hidden in pseudodata; None where there is none, and while blinded.
+        Signal hidden in pseudodata; None without it, and while blinded.
     signals : tuple of matplotlib.patches.StepPatch
-        Samples, alone.
+        Signal samples, without background.
     """
 
     data: ErrorbarContainer
@@ -99,7 +99,7 @@ class SpectrumArtists:
 
 @dataclass(frozen=True)
 class _Content:
-    """What is drawn: counts and errors of the fit bins, NaN where hidden."""
+    """Content of the figure: counts and errors of the fit bins, NaN where hidden."""
 
     edges: Array
     counts: Array
@@ -118,9 +118,9 @@ def draw_spectrum(
     ax_pull: Axes,
     signals: Sequence[SignalShape] = (),
 ) -> SpectrumArtists:
-    """Draw the spectrum of one selection, the fit to it, and the pulls below.
+    """Draw the spectrum of one selection with its fit, and the pulls below.
 
-    What of pseudodata is hidden signal is drawn as well, as many events as there are.
+    Hidden signal of pseudodata is drawn as well, without scaling.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def draw_spectrum(
     ax, ax_pull : matplotlib.axes.Axes
         For the spectrum, and for the pulls (n - b) / sqrt(w b), w the mean weight. They should share the x axis.
     signals : sequence of SignalShape
-        Samples that are drawn as lines.
+        Samples to draw as lines.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def draw_spectrum(
     Raises
     ------
     WindowError
-        If the window has no such selection, or that has no fit.
+        If the selection is absent from the window, or has no fit.
     """
     content = _content(result, selection)
     regions = draw_regions(content.window, ax, ax_pull)
@@ -171,7 +171,7 @@ def _content(result: WindowResult, name: str) -> _Content:
 
 
 def draw_regions(window: MassWindow, ax: Axes, *below: Axes) -> list[Artist]:
-    """Shade the window, hatch the rest of the mask, mark the sidebands at the foot; return one artist of each.
+    """Shade the window, hatch the rest of the mask, mark the sidebands at the bottom; return one artist of each.
 
     Parameters
     ----------
@@ -179,12 +179,12 @@ def draw_regions(window: MassWindow, ax: Axes, *below: Axes) -> list[Artist]:
     ax : matplotlib.axes.Axes
         Against m_jj in GeV.
     *below : matplotlib.axes.Axes
-        Others, without the sidebands.
+        Further axes, drawn without the sidebands.
 
     Returns
     -------
     list of matplotlib.artist.Artist
-        Of window, mask and sidebands, with labels for a legend.
+        Artists of window, mask and sidebands, with labels for a legend.
     """
     for axes in (*below, ax):
         signal = axes.axvspan(*window.signal, color=_WINDOW_COLOR, alpha=0.22, linewidth=0, zorder=0)
@@ -285,7 +285,7 @@ def _draw_pulls(content: _Content, ax: Axes) -> tuple[StepPatch, StepPatch]:
 
 
 def _set_range(content: _Content, signals: Sequence[SignalShape], foot: float, ax: Axes) -> None:
-    """Set the range of the axes; what is drawn stays below the legend, whose foot is given, and the text."""
+    """Set the range of the axes such that all content stays below the legend, with the given foot, and the text."""
     edges = content.edges
     filled = content.counts[content.counts > 0]
     highest = np.max([np.nan_to_num(content.counts), *(one.counts for one in signals)], axis=0)
@@ -345,9 +345,9 @@ def spectrum_rows(result: WindowResult, name: str, *, signals: Sequence[SignalSh
     ----------
     result : WindowResult
     name : str
-        Of a selection with a fit.
+        Name of a selection with a fit.
     signals : sequence of SignalShape
-        Samples that are drawn too.
+        Samples that are also drawn.
 
     Yields
     ------

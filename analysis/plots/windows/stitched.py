@@ -1,4 +1,4 @@
-"""The spectra of many windows side by side, each after its own selection with its own prediction."""
+"""Spectra of many windows side by side, each with its own selection and prediction."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ _TINY = 1e-6  # GeV
 _SMALLEST_REACH = 3.0
 _HEADROOM = 0.4
 _PULL_HEADROOM = 0.22
-"""Parts of the ranges that are added above: for the legend, and for the numbers."""
+"""Fractions of the ranges added above: for the legend, and for the numbers."""
 
 _MANY = 8
-"""Windows side by side from which on the figure is wide and its numbers stand upright."""
+"""Smallest number of windows for a wide figure with vertical numbers."""
 
 
 @dataclass(frozen=True)
 class StitchedArtists:
-    """What `draw_stitched` drew; mappings are by the name of the window.
+    """Artists of `draw_stitched`; mappings are by window name.
 
     Attributes
     ----------
@@ -57,10 +57,10 @@ class StitchedArtists:
         Uncertainty of the background.
     pulls : dict of str to matplotlib.patches.StepPatch
     hidden : dict of str to matplotlib.patches.StepPatch
-        Hidden signal of pseudodata, where there is any.
+        Hidden signal of pseudodata, if any.
     significances : dict of str to matplotlib.text.Text
     inclusive : matplotlib.patches.StepPatch or None
-        The spectrum of all events.
+        Spectrum of all events.
     legend : matplotlib.legend.Legend
     """
 
@@ -76,7 +76,7 @@ class StitchedArtists:
 
 @dataclass(frozen=True)
 class _Piece:
-    """The bins of one window."""
+    """Bins of one window."""
 
     name: str
     edges: Array
@@ -100,7 +100,7 @@ class _Piece:
 
 
 def window_layers(results: Sequence[WindowResult]) -> list[list[WindowResult]]:
-    """Deal windows out to layers in which none overlap, as few as can be.
+    """Distribute windows over the smallest number of layers without overlaps.
 
     Parameters
     ----------
@@ -109,10 +109,10 @@ def window_layers(results: Sequence[WindowResult]) -> list[list[WindowResult]]:
     Returns
     -------
     list of list of WindowResult
-        In rising mass.
+        Windows of each layer by increasing mass.
     """
     layers: list[list[WindowResult]] = []
-    for result in sorted(results, key=lambda one: one.window.signal):
+    for result in sorted(results, key=lambda result: result.window.signal):
         start = result.window.signal[0] + _TINY
         free = next((layer for layer in layers if layer[-1].window.signal[1] <= start), None)
         if free is None:
@@ -125,16 +125,16 @@ def window_layers(results: Sequence[WindowResult]) -> list[list[WindowResult]]:
 def draw_stitched(
     results: Sequence[WindowResult], selection: str, *, ax: Axes, ax_pull: Axes, inclusive: bool = True
 ) -> StitchedArtists:
-    """Draw the events of each window after its own selection, and the background predicted from beside it.
+    """Draw the events of each window after its own selection, and the background predicted from its sidebands.
 
-    Every window has classifiers of its own, so the spectrum jumps between windows, and so does the prediction. Bins
-    that are not wholly inside a window are left out. As the figures of arXiv:1902.02634 and arXiv:2005.02983, which
-    show whole spectra of single windows over one another.
+    Every window has its own classifiers, so that spectrum and prediction jump between windows. Bins that are not fully
+    inside a window are left out. Similar to the figures of arXiv:1902.02634 and arXiv:2005.02983, which overlay whole
+    spectra of single windows.
 
     Parameters
     ----------
     results : sequence of WindowResult
-        Windows that do not overlap. Those without a fit or, as while blinded, without a count are left out.
+        Windows that do not overlap. Windows without a fit or, such as while blinded, without a count are left out.
     selection : str
     ax, ax_pull : matplotlib.axes.Axes
         For the spectra, and for the pulls (n - b) / sqrt(b). They should share the x axis.
@@ -169,17 +169,17 @@ def draw_stitched(
 
 
 def stitched_figures(results: Sequence[WindowResult]) -> Iterator[ResultFigure]:
-    """List the figures of windows side by side: for each selection, one a layer of windows that do not overlap.
+    """List the figures of windows side by side: per selection, one per layer of windows without overlaps.
 
     Parameters
     ----------
     results : sequence of WindowResult
-        Those without counts, as while blinded, are left out.
+        Windows without counts, such as while blinded, are left out.
 
     Yields
     ------
     ResultFigure
-        `spectrum_stitched_<selection>`, with the number of the layer behind it where there are several.
+        `spectrum_stitched_<selection>`, followed by the number of the layer for several layers.
     """
     layers = [layer for layer in window_layers([one for one in results if one.spectrum is not None]) if len(layer) > 1]
     for name in dict.fromkeys(selection.name for result in results for selection in result.selections):
@@ -204,9 +204,9 @@ def _stitched(results: Sequence[WindowResult], selection: str) -> tuple[Figure, 
 
 
 def _selected(result: WindowResult, name: str) -> SelectionResult | None:
-    """Return a selection with a fit and a count."""
-    found = (one for one in result.selections if one.name == name)
-    return next((one for one in found if one.fit is not None and one.n_obs is not None), None)
+    """Return a selection if it has a fit and a count."""
+    named = (selection for selection in result.selections if selection.name == name)
+    return next((selection for selection in named if selection.fit is not None and selection.n_obs is not None), None)
 
 
 def _piece(result: WindowResult, name: str) -> _Piece | None:
@@ -243,7 +243,7 @@ def _draw_inclusive(result: WindowResult, ax: Axes) -> StepPatch | None:
 
 
 def _shade(pieces: Sequence[_Piece], *panels: Axes) -> None:
-    """Shade every other window, and draw a line at the ends of all."""
+    """Shade every other window, and draw lines at the edges of all windows."""
     for ax in panels:
         for index, piece in enumerate(pieces):
             low, high = piece.edges[[0, -1]].tolist()
@@ -368,7 +368,7 @@ def stitched_alt(results: Sequence[WindowResult], name: str) -> str:
 
 
 def stitched_rows(results: Iterable[WindowResult], name: str) -> Iterator[Row]:
-    """Rows of the spectra of windows side by side: the bins inside each window, as in `spectrum_rows`."""
+    """Rows of the spectra of windows side by side: bins inside each window, as in `spectrum_rows`."""
     header = False
     for result in results:
         if any(one.name == name and one.n_obs is not None for one in result.selections):

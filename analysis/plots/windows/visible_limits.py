@@ -25,17 +25,17 @@ __all__ = ["LimitArtists", "draw_limits"]
 Array = NDArray[np.float64]
 
 _HEADROOM = 0.4
-"""Part of the logarithmic range that is added above the limits, for the legend."""
+"""Fraction of the logarithmic range added above the limits, for the legend."""
 
 
 @dataclass(frozen=True)
 class LimitArtists:
-    """What `draw_limits` drew.
+    """Artists of `draw_limits`.
 
     Attributes
     ----------
     observed : matplotlib.lines.Line2D or None
-        None where all are withheld.
+        None if all are withheld.
     expected : matplotlib.lines.Line2D
     one_sigma, two_sigma : matplotlib.collections.PolyCollection
     legend : matplotlib.legend.Legend
@@ -65,9 +65,9 @@ class _Outline:
 def draw_limits(results: Sequence[WindowResult], selection: str, *, ax: Axes) -> LimitArtists:
     """Draw observed and expected limits of one selection at the window centres.
 
-    The limits are on visible events at fixed selection: no credit is given for what the classifier would learn from
-    more signal. Neighbouring windows share events, so the lines between them only guide the eye. A window without a
-    limit interrupts them; one with no neighbour is drawn over its whole width.
+    The limits are on visible events at fixed selection, without the improvement of the classifier by training on more
+    signal. Neighbouring windows share events, so that the lines between them only guide the eye. A window without a
+    limit interrupts the lines; a window without neighbours is drawn over its whole width.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _limit(result: WindowResult, selection: str) -> LimitResult | None:
 
 
 def _values(limit: LimitResult | None) -> tuple[float, tuple[float, ...]]:
-    """Observed and expected limits, NaN where there is none."""
+    """Return the observed and expected limits, NaN without a limit."""
     if limit is None:
         return np.nan, (np.nan,) * 5
     return np.nan if limit.observed_events is None else limit.observed_events, limit.expected_events

@@ -1,8 +1,8 @@
-"""The smooth background: functions of the dijet mass, their fit to the sidebands, and the choice among them.
+"""Smooth background: functions of the dijet mass, their fit to the sidebands, and the choice of the function.
 
 All functions are log-linear, log f(m) = sum_k c_k phi_k(x) with x = m / sqrt(s). The fit uses integrals of f over the
-bins, never values at bin centres, and a basis that is orthonormal over the fitted bins. To add a function, add an entry
-to `functions`, or `register_function` in a plugin; to add a way to choose among them, one to `order.STRATEGIES`.
+bins, not values at bin centres, and a basis that is orthonormal over the fitted bins. To add a function, add an entry
+to `functions`, or call `register_function` in a plugin. To add a selection strategy, add one to `order.STRATEGIES`.
 """
 
 from analysis.background.bins import Mask, Sidebands, outside

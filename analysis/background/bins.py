@@ -1,4 +1,4 @@
-"""What a background fit is given: counts in bins, checked, without the masked ones."""
+"""Input of a background fit: validated binned counts outside the mask."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MAX_STEPS = 50
 
 @dataclass(frozen=True)
 class Sidebands:
-    """The bins that are fitted.
+    """Bins used in the fit.
 
     Attributes
     ----------
     low, high : (n_bins,) float64
-        Edges of each, GeV; increasing, with a gap where the mask is.
+        Edges of each bin, GeV; increasing, with a gap at the mask.
     observed : (n_bins,) float64
         Events.
     scale : (n_bins,) float64
@@ -47,11 +47,11 @@ class Sidebands:
 
     @property
     def events(self) -> float:
-        """Number of events; of weighted ones, the number of unweighted events with the same relative error."""
+        """Number of events; for weighted events, the number of unweighted events with the same relative error."""
         return float((self.observed * self.scale).sum())
 
     def weight(self, intervals: Array) -> Array:
-        """(n_intervals,): sum w^2 / sum w expected in intervals (n_intervals, 2) in GeV, whatever is seen there."""
+        """(n_intervals,): expected sum w^2 / sum w in intervals (n_intervals, 2) in GeV, independent of the counts."""
         centres = np.asarray(intervals, np.float64).mean(axis=1)
         weights: Array = np.exp(-np.interp(centres, (self.low + self.high) / 2, np.log(self.scale)))
         return weights
@@ -63,7 +63,7 @@ class Sidebands:
 
 
 def intervals_of(mask: Mask) -> tuple[Interval, ...]:
-    """Return the intervals of a mask, which may be given as one pair of numbers."""
+    """Return the intervals of a mask, which may be a single pair of numbers."""
     array = np.asarray(mask, np.float64).reshape(-1, 2)
     if not np.isfinite(array).all() or (array[:, 0] > array[:, 1]).any():
         msg = f"a mask is (low, high) or several of them, in GeV with low <= high; found {mask}."
@@ -72,7 +72,7 @@ def intervals_of(mask: Mask) -> tuple[Interval, ...]:
 
 
 def outside(edges: Array, mask: Mask) -> NDArray[np.bool_]:
-    """(n_bins,) bool: which bins overlap no interval of the mask. `edges` (n_bins + 1,), GeV."""
+    """(n_bins,) bool: bins that do not overlap any interval of the mask. `edges` (n_bins + 1,), GeV."""
     fitted = np.ones(len(edges) - 1, bool)
     for low, high in intervals_of(mask):
         fitted &= (edges[1:] <= low) | (edges[:-1] >= high)
@@ -80,16 +80,16 @@ def outside(edges: Array, mask: Mask) -> NDArray[np.bool_]:
 
 
 def sidebands(counts: Array, edges: Array, *, mask: Mask, variances: Array | None = None) -> Sidebands:
-    """Check a spectrum, and leave out what is masked.
+    """Validate a spectrum and remove the masked bins.
 
     Parameters
     ----------
     counts : (n_bins,) float64
-        Events per bin. The masked bins are never looked at.
+        Events per bin. The masked bins are never read.
     edges : (n_bins + 1,) float64
         Bin edges, GeV.
     mask : (low, high), or several
-        Bins that overlap are left out, GeV.
+        Overlapping bins are removed, GeV.
     variances : (n_bins,) float64, optional
         Sums of squared weights. Without them the counts must be whole numbers.
 
@@ -100,7 +100,7 @@ def sidebands(counts: Array, edges: Array, *, mask: Mask, variances: Array | Non
     Raises
     ------
     FitError
-        Naming the first bin that cannot be fitted.
+        Names the first bin that cannot be fitted.
     """
     counts, edges = np.asarray(counts, np.float64), np.asarray(edges, np.float64)
     _require_edges(counts, edges)
@@ -134,9 +134,9 @@ def _scale(observed: Array, variances: Array, low: Array, high: Array) -> Array:
 def _weights(sums: Array, squares: Array, at: Array) -> Array:
     """(n_bins,): sum w^2 / sum w as a smooth curve, exp of a polynomial in `at`.
 
-    Not bin by bin: where a bin holds few events, those of small weight would count for more than those of large weight,
-    and the fit would be biased by as many events as there are bins. The terms solve sum phi (sum w^2 / r - sum w) = 0,
-    which is linear in the sums and so without bias of its own.
+    Not bin by bin: in bins with few events, small weights would count for more than large ones, and the fit would be
+    biased by about one event per bin. The terms solve sum phi (sum w^2 / r - sum w) = 0, which is linear in the sums
+    and therefore unbiased.
     """
     if not squares.sum() > 0:
         return np.ones(len(sums))
@@ -149,7 +149,7 @@ def _weights(sums: Array, squares: Array, at: Array) -> Array:
     terms = ((at - centre) / np.ptp(at))[:, None] ** np.arange(n_terms)
     triangle = np.linalg.qr(terms * np.sqrt(sums)[:, None]).R
     terms = np.linalg.solve(triangle.T, terms.T).T
-    coefficients = np.log(mean) * triangle[:, 0]  # a constant
+    coefficients = np.log(mean) * triangle[:, 0]  # constant
     for _ in range(_MAX_STEPS):
         ratio = squares * np.exp(-terms @ coefficients)
         step = np.linalg.solve((terms * ratio[:, None]).T @ terms, terms.T @ (ratio - sums))

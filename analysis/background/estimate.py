@@ -1,12 +1,12 @@
-"""The background expected in an interval, and its error, from the coefficients of a fit.
+"""Expected background in an interval and its uncertainty, from the coefficients of a fit.
 
-For b = exp(beta), the maximum-likelihood estimate is neither centred nor symmetric where events are few. Both are
-corrected to the next order in 1 / events with the third cumulants of the likelihood, so that a count n of background
-alone lies above the estimate as often as below: where the Poisson error of n dominates, the mean of the estimate is the
-truth (D. R. Cox, E. J. Snell, J. R. Stat. Soc. B 30 (1968) 248), and where its own error does, the median is (E. C.
-Kenne Pagui, A. Salvan, N. Sartori, Biometrika 104 (2017) 923). The errors are where the profile likelihood falls by one
-half. With many events all of this vanishes. Without it a window of 90 events has p < 0.05 in up to 8 % of
-background-only spectra, not 5 %: `tests/studies/fit_calibration.py`.
+For b = exp(beta), the maximum-likelihood estimate is biased and asymmetric at low counts. Both effects are corrected to
+the next order in 1 / events with the third cumulants of the likelihood, so that a background-only count n lies above
+the estimate as often as below. If the Poisson error of n dominates, the mean of the estimate is unbiased (D. R. Cox, E.
+J. Snell, J. R. Stat. Soc. B 30 (1968) 248); if the error of the estimate dominates, its median is (E. C. Kenne Pagui,
+A. Salvan, N. Sartori, Biometrika 104 (2017) 923). The errors are the points at which the profile likelihood falls by
+one half. The corrections vanish for many events. Without them, a window of 90 events has p < 0.05 in up to 8 % of
+background-only spectra instead of 5 %: `tests/studies/fit_calibration.py`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["CALIBRATED_FROM", "Estimates", "estimate_bins"]
 Array = NDArray[np.float64]
 
 CALIBRATED_FROM = 10.0
-"""Expected events from which on p-values of a window are calibrated; below, a conservative one is given besides."""
+"""Expected events above which p-values of a window are calibrated; below, a conservative p-value is given as well."""
 
 _LARGE_ERROR = 0.3
-"""Relative error from which on the expansion of the mean does not hold; the median does, longer."""
+"""Relative error above which the expansion of the mean fails; the expansion of the median holds further."""
 
 _MAX_SKEW = 3.0
 _MAX_LOG_ERROR = 50.0
@@ -34,7 +34,7 @@ _MAX_LOG_ERROR = 50.0
 
 @dataclass(frozen=True)
 class Estimates:
-    """Background in intervals, for many spectra.
+    """Background estimates in intervals, for many spectra.
 
     Attributes
     ----------
@@ -53,12 +53,12 @@ class Estimates:
 
 
 def estimate_bins(design: Design, solution: Solution, weight: Array | float = 1.0) -> Estimates:
-    """Estimate the background in the bins of a design that has the transform of the fit.
+    """Estimate the background in the bins of a design that uses the transform of the fit.
 
     Parameters
     ----------
     design : Design
-        Bins are the intervals; they may overlap.
+        Its bins are the intervals; they may overlap.
     solution : Solution
     weight : float or (n_intervals,) float64
         Sum of weights per effective event, Σw² / Σw; 1 for plain counts.
@@ -68,14 +68,14 @@ def estimate_bins(design: Design, solution: Solution, weight: Array | float = 1.
     Estimates
     """
     expected, jacobian = integrals(design, solution.coefficients)
-    slope = jacobian / expected[..., None]  # of beta
+    slope = jacobian / expected[..., None]  # derivatives of beta
     direction = np.matmul(slope, solution.covariance)
     error = np.sqrt((direction * slope).sum(axis=-1))
     twisted = np.einsum("tpqr,twr->twpq", solution.cumulants, direction)
     third = np.einsum("twpq,twp,twq->tw", twisted, direction, direction)
     of_beta = (_curvature(design, solution) - np.einsum("twpq,tpq->tw", twisted, solution.covariance)) / 2
     of_mean, of_median = of_beta + error**2 / 2, of_beta + third / (3 * error**2)
-    own_part = expected * error**2 / (weight + expected * error**2)  # of the variance of n - b
+    own_part = expected * error**2 / (weight + expected * error**2)  # fraction of the variance of n - b
     median_part = np.maximum(own_part, np.minimum((error / _LARGE_ERROR) ** 2, 1.0))
     shift = of_mean + median_part * (of_median - of_mean)
     value = expected * np.exp(-np.clip(shift, -error, error))

@@ -1,4 +1,4 @@
-"""One function fitted to the sidebands of one spectrum."""
+"""Fit of one function to the sidebands of one spectrum."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class OrderStep:
-    """One step on the way to the chosen function.
+    """One step in the choice of the function.
 
     Attributes
     ----------
     function : str
     deviance : float or None
-        -2 log likelihood ratio to the saturated model, over the fitted bins; None where the fit was not valid, or not
+        -2 log likelihood ratio to the saturated model, over the fitted bins; None if the fit is invalid or was not
         made.
     preferred : bool
-        Whether the function was preferred to the one before, or accepted.
+        Whether the function was preferred to the previous one, or accepted.
     p_value : float or None
-        Of the test that decided; None where none was made.
+        p-value of the deciding test; None without a test.
     test : str
-        What decided: "likelihood-ratio", "goodness-of-fit" or "events".
+        Deciding criterion: "likelihood-ratio", "goodness-of-fit" or "events".
     low, high : float or None
-        Range of the fit, GeV, where it is part of the choice.
+        Range of the fit, GeV, if it is part of the choice.
     """
 
     function: str
@@ -52,19 +52,19 @@ class OrderStep:
 
 @dataclass(frozen=True)
 class WindowEstimate:
-    """Background in one interval.
+    """Background estimate in one interval.
 
     Attributes
     ----------
     value : float
-        Events; a count of background alone lies above as often as below.
+        Events; a background-only count lies above as often as below.
     up, down : float
-        Distance of the ends of the 68 % interval from `value`, both positive, events.
+        Distances of the ends of the 68 % interval from `value`, both positive, events.
     calibrated : bool
-        Whether so many events are expected that p-values are uniform.
+        Whether enough events are expected for uniform p-values.
     weight : float
-        Sum of weights per effective event, Σw² / Σw, as the sidebands have it: a sum of weights divided by this
-        fluctuates like a Poisson count (arXiv:1309.1287, Eq. 4). 1 for plain counts.
+        Sum of weights per effective event, Σw² / Σw, as in the sidebands: a sum of weights divided by this fluctuates
+        like a Poisson count (arXiv:1309.1287, Eq. 4). 1 for plain counts.
     """
 
     value: float
@@ -76,7 +76,7 @@ class WindowEstimate:
 
 @dataclass(frozen=True)
 class BackgroundFit:
-    """A valid fit.
+    """Valid fit.
 
     Attributes
     ----------
@@ -85,19 +85,19 @@ class BackgroundFit:
     coefficients : (n_parameters,) float64
         Coefficients of the orthonormal basis.
     covariance : (n_parameters, n_parameters) float64
-        Of `coefficients`: the inverse of the expected information.
+        Covariance of `coefficients`: the inverse of the expected information.
     transform : (n_parameters, n_parameters) float64
-        Basis of the function times this is the orthonormal basis.
+        The basis of the function times this matrix is the orthonormal basis.
     deviance : float
         -2 log likelihood ratio to the saturated model (Baker, Cousins, NIM 221 (1984) 437).
     ndof : int
     path : tuple of OrderStep
-        How the order was chosen.
+        Steps of the choice of the order.
     cumulants : (n_parameters, n_parameters, n_parameters) float64 or None
-        Third derivatives of the log likelihood, negated; None where they were not kept: then the estimates are those
-        of many events.
+        Third derivatives of the log likelihood, negated. None if they were not stored: estimates then use the
+        large-sample limit.
     data : Sidebands or None
-        What was fitted; None for a fit that was read back, which takes its counts for plain ones.
+        Fitted data. None for a fit that was read from a file; its counts are taken as unweighted.
     """
 
     function: MassFunction
@@ -126,12 +126,12 @@ class BackgroundFit:
 
     @property
     def parameters(self) -> dict[str, float]:
-        """Parameters of the published formula, by name; `ln_p0` is the log of the density in events per GeV."""
+        """Parameters of the published formula by name; `ln_p0` is the log of the density in events per GeV."""
         values = (self.transform @ self.coefficients).tolist()
         return {"ln_p0" if k == 0 else f"p{k}": value for k, value in enumerate(values)}
 
     def expected(self, edges: Array) -> tuple[Array, Array]:
-        """Integrate the fitted curve over bins, as it is drawn.
+        """Integrate the fitted curve over bins, as drawn in figures.
 
         Parameters
         ----------
@@ -154,29 +154,29 @@ class BackgroundFit:
         Parameters
         ----------
         intervals : sequence of (low, high)
-            GeV. They may lie apart, or overlap.
+            GeV. They may be disjoint or overlap.
 
         Returns
         -------
         value : (n_intervals,) float64
             Events; centred as in `estimate`.
         covariance : (n_intervals, n_intervals) float64
-            To first order.
+            Covariance to first order.
         """
         estimates = self._estimates(intervals)
         return estimates.value[0], estimates.covariance[0]
 
     def estimate(self, low: float, high: float) -> WindowEstimate:
-        """Estimate the background in [low, high) GeV, corrected for small numbers: see `analysis.background.estimate`.
+        """Estimate the background in [low, high) GeV, corrected for low counts: see `analysis.background.estimate`.
 
-        It differs from the integral of the curve by a part of the error that vanishes with many events.
+        The difference from the integral of the curve is a fraction of the error that vanishes for many events.
         """
         estimates, weight = self._estimates([(low, high)]), float(self._weights(np.array([(low, high)]))[0])
         value, up, down = (float(array[0, 0]) for array in (estimates.value, estimates.up, estimates.down))
         return WindowEstimate(value, up, down, value / weight >= CALIBRATED_FROM, weight)
 
     def integral(self, low: float, high: float) -> tuple[float, float]:
-        """Return the background in [low, high) GeV and its error, the upward one: an excess is tested against it."""
+        """Return the background in [low, high) GeV and its upward error, against which an excess is tested."""
         estimate = self.estimate(low, high)
         return estimate.value, estimate.up
 
@@ -214,16 +214,16 @@ def fit_background(
     Parameters
     ----------
     counts : (n_bins,) float64
-        Events per bin. The masked bins are never looked at.
+        Events per bin. The masked bins are never read.
     edges : (n_bins + 1,) float64
         Bin edges, GeV; bins may differ in width.
     function : MassFunction
     mask : (low, high), or a sequence of them
-        Bins that overlap are left out, GeV.
+        Overlapping bins are removed, GeV.
     sqrt_s_gev : float
         Collision energy, GeV.
     variances : (n_bins,) float64, optional
-        Sums of squared weights, where the counts are weighted: the likelihood is then the scaled Poisson one of
+        Sums of squared weights, for weighted counts: the likelihood is then the scaled Poisson likelihood of
         arXiv:1309.1287.
 
     Returns
@@ -233,13 +233,13 @@ def fit_background(
     Raises
     ------
     FitError
-        If a bin cannot be fitted, there are too few filled bins, or no valid minimum is found.
+        If a bin cannot be fitted, too few bins are filled, or no valid minimum is found.
     """
     return fit_sidebands(sidebands(counts, edges, mask=mask, variances=variances), function, sqrt_s_gev)
 
 
 def fit_sidebands(data: Sidebands, function: MassFunction, sqrt_s_gev: float) -> BackgroundFit:
-    """Fit one function to bins that were checked; see `fit_background`."""
+    """Fit one function to validated bins; see `fit_background`."""
     _require_information(data, function)
     design = make_design(function, data.low, data.high, sqrt_s_gev)
     observed, scale = data.observed[None], data.scale[None]

@@ -1,6 +1,6 @@
 """Background functions by name.
 
-All are log-linear, log f(m) = c_0 + sum_k c_k phi_k(x) with x = m / sqrt(s), so that one solver fits every one of them.
+All are log-linear, log f(m) = c_0 + sum_k c_k phi_k(x) with x = m / sqrt(s), so that one solver fits all of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Term = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class MassFunction:
-    """A log-linear function of the dijet mass.
+    """Log-linear function of the dijet mass.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class MassFunction:
     terms : tuple of callable
         phi_k(x), x = m / sqrt(s), after the constant term.
     formula : str
-        For people. p0 is the normalisation, p1, p2, ... are the coefficients of `terms`.
+        Human-readable. p0 is the normalisation, p1, p2, ... are the coefficients of `terms`.
     """
 
     name: str
@@ -90,16 +90,17 @@ _ALL = (
 FUNCTIONS: Registry[MassFunction] = Registry("background function")
 """Background functions by name.
 
-`dijetN` has N parameters, the normalisation counted; `dijet4` is Eq. 2.4 of arXiv:2009.02205. `atlas1` to `atlas3` are
-the three of ATLAS' first search, arXiv:2005.02983, with its decorrelating constants xi at zero: those only mix the
-parameters, and the fit has an orthonormal basis of its own. `atlas1` is `dijet3` under another name. `expN` is the
-exponential of a polynomial in x with N parameters, the normalisation counted, for the exponential family of
-arXiv:2502.09770, which went up to four; `exp1` is therefore a constant. `ua2` is that of the UA2 experiment.
+`dijetN` has N parameters including the normalisation; `dijet4` is Eq. 2.4 of arXiv:2009.02205. `atlas1` to `atlas3` are
+the three functions of ATLAS' first search, arXiv:2005.02983, with its decorrelating constants xi set to zero: the
+constants only mix the parameters, and the fit uses its own orthonormal basis. `atlas1` is `dijet3` under another name.
+`expN` is the exponential of a polynomial in x with N parameters including the normalisation, from the exponential
+family of arXiv:2502.09770, used there up to N = 4; `exp1` is therefore a constant. `ua2` is the function of the UA2
+experiment.
 """
 
 
 def register_function(function: MassFunction) -> None:
-    """Add a function under its name, here or in a plugin.
+    """Register a function under its name, also from a plugin.
 
     Raises
     ------
@@ -114,12 +115,12 @@ for _function in _ALL:
 
 
 def look_up(names: Sequence[str | MassFunction]) -> tuple[MassFunction, ...]:
-    """Look up functions by name, nested or not; those that are given themselves, as on a worker, are left as they are.
+    """Look up functions by name, nested or not; `MassFunction` objects are returned unchanged.
 
     Raises
     ------
     ConfigError
-        If there are none, or one is unknown.
+        If the list is empty or a function is unknown.
     """
     if unknown := [name for name in names if isinstance(name, str) and name not in FUNCTIONS]:
         msg = (

@@ -1,4 +1,4 @@
-"""Goodness of fit that holds where bins are nearly empty."""
+"""Goodness of fit, valid also with nearly empty bins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEAST_VALID = 0.5
 
 @dataclass(frozen=True)
 class GoodnessOfFit:
-    """How probable a deviance at least as large is, if the fitted function is the truth.
+    """Probability of a deviance at least as large if the fitted function is correct.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class GoodnessOfFit:
     method : str
         "asymptotics" (chi-square distribution) or "toys".
     n_toys : int
-        Pseudo-experiments that the p-value comes from; 0 for asymptotics.
+        Number of pseudo-experiments behind the p-value; 0 for asymptotics.
     """
 
     p_value: float
@@ -47,16 +47,16 @@ class GoodnessOfFit:
 def goodness_of_fit(
     fit: BackgroundFit, *, n_toys: int = 500, random_state: int | np.random.Generator = 0
 ) -> GoodnessOfFit:
-    """Test the fit by its saturated-likelihood deviance, with toys where the chi-square distribution does not hold.
+    """Test the fit by its saturated-likelihood deviance, with toys if the chi-square distribution is not valid.
 
-    The deviance has a chi-square distribution only where few bins are nearly empty. By W. Cochran's rule, Biometrics 10
-    (1954) 417, at most one in five fitted bins may expect fewer than five (effective) events; else `n_toys` spectra are
-    drawn from the fit, fitted in the same way, and counted.
+    The deviance follows a chi-square distribution only if few bins are nearly empty. By W. Cochran's rule, Biometrics
+    10 (1954) 417, at most one in five fitted bins may have an expectation below five (effective) events; otherwise
+    `n_toys` spectra are drawn from the fit and refitted in the same way.
 
     Parameters
     ----------
     fit : BackgroundFit
-        As it came from the fit, not read back from a file.
+        Result of a fit in this process, not read from a file.
     n_toys : int
     random_state : int or numpy.random.Generator
 
@@ -67,7 +67,7 @@ def goodness_of_fit(
     Raises
     ------
     FitError
-        If the fit carries no data, or most toys have no valid fit.
+        If the fit has no data, or most toys have no valid fit.
     """
     if fit.data is None:
         msg = f"this fit of {fit.function.name} was read back without its data; fit again to test its goodness."
@@ -94,5 +94,5 @@ def goodness_of_fit(
 
 
 def chi_square_p_value(deviance: float, extra_parameters: int) -> float:
-    """Asymptotic p-value of a likelihood-ratio test; a deviance below zero is rounding."""
+    """Asymptotic p-value of a likelihood-ratio test; a deviance below zero is a rounding error."""
     return float(stats.chi2.sf(max(deviance, 0.0), extra_parameters))

@@ -1,13 +1,13 @@
-"""The binned Poisson likelihood of a log-linear density, and its maximum for one or many spectra at once.
+"""Binned Poisson likelihood of a log-linear density, and its maximum for one or many spectra at once.
 
-The deviance, -2 ln(L / L_saturated), of log f = sum_k c_k phi_k is convex in the coefficients but for the variation of
-phi_k inside a bin, which is small: Newton steps with the Fisher information, halved where they overshoot, reach the
-minimum to rounding in five or six steps. All spectra of one call share their bins, so that a step of thousands of toys
-is a few matrix products. iminuit finds the same minimum (the tests compare them) but sees one spectrum at a time and
-needs two to six times as long, with gradient and Hessian given (`tests/benchmarks/background.py`); it takes over where
-the steps do not converge.
+The deviance, -2 ln(L / L_saturated), of log f = sum_k c_k phi_k is convex in the coefficients, except for the small
+variation of phi_k inside a bin: Newton steps with the Fisher information, halved if they overshoot, reach the minimum
+to rounding in five or six steps. All spectra of one call share their bins, so that a step of thousands of toys is a few
+matrix products. iminuit finds the same minimum (the tests compare them), but handles one spectrum at a time and takes
+two to six times as long, even with gradient and Hessian (`tests/benchmarks/background.py`); it is the fallback if the
+steps do not converge.
 
-Weighted counts have the scaled Poisson likelihood of G. Bohm and G. Zech, arXiv:1309.1287: n and mu of a bin are both
+Weighted counts use the scaled Poisson likelihood of G. Bohm and G. Zech, arXiv:1309.1287: n and mu of a bin are both
 multiplied by s = (sum w) / (sum w^2).
 """
 
@@ -26,11 +26,11 @@ __all__ = ["Design", "Solution", "deviance_of", "gradient_of", "integrals", "mak
 Array = NDArray[np.float64]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
-_MAX_LOG_DENSITY = 600.0  # far beyond any minimum; keeps trial steps from overflow
+_MAX_LOG_DENSITY = 600.0  # far beyond any minimum; prevents overflow of trial steps
 _MAX_STEPS = 60
 _MAX_HALVINGS = 30
 _CONVERGED = 1e-9
-"""Newton decrement, the distance to the minimum in units of the deviance, after which one more step is taken."""
+"""Newton decrement (distance to the minimum in units of the deviance) below which only one more step is taken."""
 _VALID = 1e-5
 _SINGULAR = 1e-13
 _STARTS = (0.0, 1.0, -1.0)
@@ -38,14 +38,14 @@ _STARTS = (0.0, 1.0, -1.0)
 
 @dataclass(frozen=True)
 class Design:
-    """A function on the quadrature nodes of bins, in a basis that is orthonormal over the fitted bins.
+    """Function on the quadrature nodes of bins, in a basis that is orthonormal over the fitted bins.
 
     Attributes
     ----------
     function : MassFunction
     sqrt_s_gev : float
     transform : (n_parameters, n_parameters) float64
-        Terms of the function times this is the orthonormal basis.
+        The terms of the function times this matrix are the orthonormal basis.
     basis : (n_bins, n_nodes, n_parameters) float64
     weight : (n_bins, n_nodes) float64
         Quadrature weights, GeV.
@@ -71,7 +71,7 @@ class Solution:
         Third cumulants of the score, which are also the third derivatives of the log likelihood, negated.
     deviance : (n_spectra,) float64
     valid : (n_spectra,) bool
-        Whether the minimum was reached and the information is not singular. Nothing else means anything where not.
+        Whether the minimum was reached and the information is regular. If False, the other attributes are meaningless.
     """
 
     coefficients: Array
@@ -84,7 +84,7 @@ class Solution:
 def make_design(
     function: MassFunction, low: Array, high: Array, sqrt_s_gev: float, transform: Array | None = None
 ) -> Design:
-    """Put a function on bins [low, high) in GeV, both (n_bins,); without a transform these are the fitted bins."""
+    """Evaluate a function on bins [low, high) in GeV, both (n_bins,); without a transform these are the fitted bins."""
     half = (high - low) / 2
     mass = (high + low)[:, None] / 2 + half[:, None] * _NODES
     terms = function.basis(mass / sqrt_s_gev)
@@ -117,7 +117,7 @@ def integrals(design: Design, coefficients: Array) -> tuple[Array, Array]:
 def deviance_of(observed: Array, expected: Array, scale: Array) -> Array:
     """(n_spectra,): sum over bins of 2 s (mu - n + n ln(n / mu)), s = 1 for plain counts.
 
-    That of S. Baker and R. Cousins, NIM 221 (1984) 437; scaled for weighted counts.
+    Deviance of S. Baker and R. Cousins, NIM 221 (1984) 437, scaled for weighted counts.
     """
     safe = np.where(observed > 0, observed, 1.0)
     log_ratio = np.where(observed > 0, np.log(safe / expected), 0.0)
@@ -140,7 +140,7 @@ def solve(observed: Array, design: Design, scale: Array) -> Solution:
     observed : (n_spectra, n_bins) float64
         Events.
     design : Design
-        Of the same bins.
+        Design of the same bins.
     scale : (n_spectra, n_bins) float64
         1 for plain counts, (sum w) / (sum w^2) for weighted ones.
 
@@ -161,7 +161,7 @@ def solve(observed: Array, design: Design, scale: Array) -> Solution:
 
 
 def _step(observed: Array, scale: Array, design: Design, coefficients: Array) -> tuple[Array, Array]:
-    """One damped Newton step: new coefficients, and the Newton decrement before the step."""
+    """Take one damped Newton step; return the new coefficients and the Newton decrement before the step."""
     expected, jacobian = integrals(design, coefficients)
     slope = gradient_of(observed, expected, jacobian, scale) / 2.0
     step = np.linalg.solve(_information(expected, jacobian, scale), slope[..., None])[..., 0]
@@ -179,7 +179,7 @@ def _step(observed: Array, scale: Array, design: Design, coefficients: Array) ->
 
 
 def _information(expected: Array, jacobian: Array, scale: Array) -> Array:
-    """(n_spectra, n_parameters, n_parameters): expected information, kept invertible to rounding."""
+    """(n_spectra, n_parameters, n_parameters): expected information, kept invertible within rounding."""
     scores = jacobian * (scale / expected)[..., None]
     information = np.matmul(scores.transpose(0, 2, 1), jacobian)
     size = np.trace(information, axis1=1, axis2=2)[:, None, None]
@@ -209,7 +209,7 @@ def _solution(
 
 
 def minuit_solution(observed: Array, design: Design, scale: Array) -> Solution:
-    """Minimise the deviance of one spectrum with iminuit, from several starts.
+    """Minimise the deviance of one spectrum with iminuit, from several starting points.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def minuit_solution(observed: Array, design: Design, scale: Array) -> Solution:
 
 
 def _start(observed: Array, design: Design, scale: Array) -> Array:
-    """(n_spectra, n_parameters): least squares of the log counts, weighted by counts."""
+    """(n_spectra, n_parameters): least-squares fit of the log counts, weighted by the counts."""
     width = design.weight.sum(axis=1)
     centre = (design.basis * design.weight[..., None]).sum(axis=1) / width[:, None]
     weight = observed * scale + 1.0

@@ -1,4 +1,4 @@
-"""Background estimates of many spectra with the same bins at once, for pseudo-experiments and validation."""
+"""Background estimates of many spectra with common bins, for pseudo-experiments and validation."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["ManyEstimates", "estimate_many"]
 Array = NDArray[np.float64]
 
 _CHUNK = 1000
-"""Spectra that are fitted together; more of them do not fit the processor's cache."""
+"""Number of spectra fitted together; larger chunks do not fit in the processor cache."""
 
 
 @dataclass(frozen=True)
 class ManyEstimates:
-    """Backgrounds of many spectra.
+    """Background estimates of many spectra.
 
     Attributes
     ----------
     value, up, down : (n_spectra, n_intervals) float64
-        As of `WindowEstimate`, events; zero where not valid.
+        As in `WindowEstimate`, events; zero if not valid.
     n_parameters : (n_spectra,) int64
-        Of the function that was chosen.
+        Number of parameters of the chosen function.
     valid : (n_spectra,) bool
-        Whether there is a valid fit.
+        Whether the fit is valid.
     """
 
     value: Array
@@ -52,18 +52,18 @@ def estimate_many(
     functions: Sequence[str | MassFunction],
     sqrt_s_gev: float,
 ) -> ManyEstimates:
-    """Choose the order by the number of events and estimate, for every spectrum as `choose_order` does for one.
+    """Choose the order by the number of events and estimate the background, as `choose_order` for every spectrum.
 
     Parameters
     ----------
     counts : (n_spectra, n_bins) float64
-        Whole numbers of events. The masked bins are never looked at.
+        Whole numbers of events. The masked bins are never read.
     edges : (n_bins + 1,) float64
         Bin edges, GeV.
     mask : (low, high), or a sequence of them
         GeV.
     windows : sequence of (low, high)
-        Where the background is wanted, GeV.
+        Intervals of the estimates, GeV.
     functions : sequence of str or MassFunction
         Nested, fewest parameters first.
     sqrt_s_gev : float
@@ -78,15 +78,15 @@ def estimate_many(
     filled = (observed > 0).sum(axis=1)
     order = supported(family, filled, observed.sum(axis=1))
     number = np.array([function.n_parameters for function in family])[order]
-    found = np.zeros((3, len(counts), len(intervals)))
+    result = np.zeros((3, len(counts), len(intervals)))
     valid = np.zeros(len(counts), bool)
     for index, function in enumerate(family):
         rows = np.flatnonzero((order == index) & (filled > function.n_parameters))
         for part in np.array_split(rows, max(1, -(-len(rows) // _CHUNK))):
             if len(part):
                 estimates, valid[part] = _estimate(observed[part], (low, high), function, intervals, sqrt_s_gev)
-                found[:, part] = np.stack([estimates.value, estimates.up, estimates.down]) * valid[part][:, None]
-    return ManyEstimates(found[0], found[1], found[2], number, valid)
+                result[:, part] = np.stack([estimates.value, estimates.up, estimates.down]) * valid[part][:, None]
+    return ManyEstimates(result[0], result[1], result[2], number, valid)
 
 
 def _estimate(

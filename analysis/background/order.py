@@ -1,4 +1,4 @@
-"""Which function is fitted: strategies by name, none of which looks inside the mask."""
+"""Choice of the fitted function: strategies by name, all blind to the masked bins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Functions = Sequence[MassFunction]
 _EVENTS_OF_THREE_PARAMETERS = 75.0
 _GROWTH = 4.0
 
-_SHRINK = 200.0  # GeV on each side, 400 GeV in all: ATLAS' first search
+_SHRINK = 200.0  # GeV on each side, 400 GeV in total: ATLAS' first search
 _GOOD_FIT = 0.05
 
 
@@ -37,32 +37,32 @@ def choose_order(
     strategy: str = "events",
     variances: Array | None = None,
 ) -> BackgroundFit:
-    """Choose a function on the sidebands, and fit it.
+    """Choose a function on the sidebands and fit it.
 
-    Strategies, with what they need of `functions`:
+    Strategies, with their requirement on `functions`:
 
     "events" (default; nested)
-        The highest order for which there are `events_needed` outside the mask: 300 for four parameters, 1200 for five.
-        It does not depend on how the events are distributed, so that the error of the fit is all of the error:
-        p-values are uniform. The price is a larger error than that of a stiff function that happens to be right.
+        The highest order supported by the events outside the mask (`events_needed`): 300 for four parameters, 1200 for
+        five. The choice does not depend on the shape of the spectrum, so that the fit error is the full error and
+        p-values are uniform. The price is a larger error than for a stiff function that happens to be right.
     "likelihood-ratio" (nested)
-        Take the next order while the likelihood-ratio test prefers it with p < alpha. The most sensitive; but where the
-        sidebands cannot tell that a function is too stiff, its bias is not in the error.
+        Take the next order while the likelihood-ratio test prefers it with p < alpha. The most sensitive; but if the
+        sidebands cannot reveal that a function is too stiff, the error does not include its bias.
     "raise" (nested)
         Raise the order until the goodness of fit is p > 0.05, at most to the last: the loop of ATLAS' second search,
-        arXiv:2502.09770. Its criterion is not published; this one is ours.
+        arXiv:2502.09770. Its criterion is not published; the criterion used here is our own.
     "chi2-acceptance" (any list)
-        The first function with goodness of fit p > 0.05; if there is none, shrink the range of the fit by 400 GeV, half
-        on each side as far as the mask permits, and try again: ATLAS' first search, arXiv:2005.02983.
+        The first function with goodness of fit p > 0.05; if none has, shrink the range of the fit by 400 GeV, half on
+        each side as far as the mask permits, and try again: ATLAS' first search, arXiv:2005.02983.
 
     Parameters
     ----------
     counts : (n_bins,) float64
-        Events per bin. The masked bins are never looked at.
+        Events per bin. The masked bins are never read.
     edges : (n_bins + 1,) float64
         Bin edges, GeV.
     mask : (low, high), or a sequence of them
-        Left out, GeV.
+        Overlapping bins are removed, GeV.
     functions : sequence of str or MassFunction
         Fewest parameters first.
     alpha : float
@@ -71,19 +71,19 @@ def choose_order(
         Collision energy, GeV.
     strategy : str
     variances : (n_bins,) float64, optional
-        Sums of squared weights, where the counts are weighted.
+        Sums of squared weights, for weighted counts.
 
     Returns
     -------
     BackgroundFit
-        With the path taken.
+        With the steps of the choice.
 
     Raises
     ------
     ConfigError
         If the strategy or a function is unknown, or a function is not the next in its family.
     FitError
-        If a bin cannot be fitted, or no function has a valid fit, or none is accepted.
+        If a bin cannot be fitted, no function has a valid fit, or none is accepted.
     """
     family = require_functions(functions, strategy)
     data = sidebands(counts, edges, mask=mask, variances=variances)
@@ -91,7 +91,7 @@ def choose_order(
 
 
 def require_functions(names: Sequence[str | MassFunction], strategy: str) -> tuple[MassFunction, ...]:
-    """Look up functions as a strategy needs them.
+    """Look up functions as required by a strategy.
 
     Raises
     ------
@@ -106,17 +106,17 @@ def require_functions(names: Sequence[str | MassFunction], strategy: str) -> tup
 
 
 def events_needed(n_parameters: int) -> float:
-    """Events outside the mask from which the strategy "events" uses a function, if it is not the first.
+    """Minimum number of events outside the mask for the strategy "events" to use a function other than the first.
 
-    A function that is too stiff is wrong by a fixed fraction, which grows against the statistical error as the root of
-    the number of events. Below these numbers it is wrong by at most about 0.1 standard deviations for any of five
-    functions that describe 52 000 simulated QCD events equally well (`tests/studies/fit_calibration.py`).
+    A function that is too stiff is wrong by a fixed fraction, which grows relative to the statistical error as the
+    square root of the number of events. Below these numbers the bias is at most about 0.1 standard deviations for any
+    of five functions that describe 52 000 simulated QCD events equally well (`tests/studies/fit_calibration.py`).
     """
     return _EVENTS_OF_THREE_PARAMETERS * _GROWTH ** (n_parameters - 3)
 
 
 def supported(family: Functions, filled: NDArray[np.int64], events: Array) -> NDArray[np.int64]:
-    """(n_spectra,): index of the highest order that filled bins and events outside the mask, (n_spectra,), support."""
+    """(n_spectra,): index of the highest order supported by filled bins and events, (n_spectra,), outside the mask."""
     index = np.zeros(len(events), np.int64)
     for k, function in enumerate(family[1:], start=1):
         enough = (events >= events_needed(function.n_parameters)) & (filled > function.n_parameters)
@@ -184,7 +184,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "raise": _by_raising,
     "chi2-acceptance": _by_acceptance,
 }
-"""Ways to choose the order, by name: checked bins, functions, alpha and collision energy (GeV) to a fit."""
+"""Strategies for the order by name: map checked bins, functions, alpha and collision energy (GeV) to a fit."""
 
 DEFAULT_STRATEGY = "events"
 
@@ -194,7 +194,7 @@ _ADVICE = "Add a function to background.functions, or use another scan.fit_range
 def _first_accepted(
     data: Sidebands, functions: Functions, sqrt_s_gev: float
 ) -> tuple[BackgroundFit | None, list[OrderStep]]:
-    """Return the first function with p > 0.05, or None, and the steps taken."""
+    """Return the first function with p > 0.05, or None, and the steps."""
     path: list[OrderStep] = []
     for function in functions:
         fit, p_value = _tested(data, function, sqrt_s_gev)
@@ -224,7 +224,7 @@ def _tested(data: Sidebands, function: MassFunction, sqrt_s_gev: float) -> tuple
 
 
 def _shrinking(data: Sidebands) -> Sequence[Sidebands]:
-    """Return the data in ever shorter ranges, each with a whole bin on each side of the mask that had one."""
+    """Return the data in successively shorter ranges that keep a whole bin on each populated side of the mask."""
     centre = (min(low for low, _ in data.mask), max(high for _, high in data.mask))
     lower, upper = data.high <= centre[0], data.low >= centre[1]
     limit_low = float(data.low[lower].max()) if lower.any() else float(data.low[0])

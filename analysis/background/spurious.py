@@ -1,4 +1,4 @@
-"""Spurious signal: what the fit leaves over, or takes away, where there is none."""
+"""Spurious signal: excess or deficit that the fit produces on signal-free spectra."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class SpuriousSignal:
     Attributes
     ----------
     value : float
-        Events; positive where the fit is too low, so that it fakes a signal.
+        Events; positive if the fit is too low and fakes a signal.
     error : float
-        Of `value`, events: from the number of spectra, or from the Poisson error of n and the error of b for a single
-        one.
+        Error of `value`, events: from the spread of the spectra, or for a single spectrum from the Poisson error of n
+        and the error of b.
     relative : float
         `value` per event of background.
     relative_error : float
     n_spectra : int
-        That could be fitted.
+        Number of spectra with a valid fit.
     """
 
     value: float
@@ -54,8 +54,8 @@ def spurious_signal(
 ) -> SpuriousSignal:
     """Measure the spurious signal of a procedure on signal-free samples.
 
-    Samples are validation data, simulation or toys of a smooth spectrum, each with as many events as the data that the
-    result is for: the bias of a procedure that chooses its function depends on that number.
+    Samples are validation data, simulation or toys of a smooth spectrum, each with as many events as the data under
+    study: the bias of a procedure that chooses its function depends on the number of events.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def spurious_signal(
     window : (low, high)
         Signal region on bin edges, GeV.
     fit : callable
-        From the counts (n_bins,) to a fit that does not look at the window, such as `choose_order` with its arguments.
+        Maps counts (n_bins,) to a fit that does not use the window, such as `choose_order` with its arguments bound.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def spurious_signal(
         msg = f"the window {window[0]:g}-{window[1]:g} GeV is not on the edges of the spectrum. Choose bins that fit."
         raise FitError(msg)
     spectra = np.atleast_2d(spectra)
-    left, background, variance = [], [], []
+    net, background, variance = [], [], []
     for counts in spectra:
         try:
             estimate = fit(counts).estimate(*window)
@@ -90,12 +90,12 @@ def spurious_signal(
             last = str(error)
             continue
         observed = float(counts[inside].sum())
-        left.append(observed - estimate.value)
+        net.append(observed - estimate.value)
         background.append(estimate.value)
         variance.append(observed + ((estimate.up + estimate.down) / 2) ** 2)
-    if len(left) < _LEAST_FITTED * len(spectra):
-        msg = f"{len(spectra) - len(left)} of {len(spectra)} signal-free spectra could not be fitted; the last: {last}"
+    if len(net) < _LEAST_FITTED * len(spectra):
+        msg = f"{len(spectra) - len(net)} of {len(spectra)} signal-free spectra could not be fitted; the last: {last}"
         raise FitError(msg)
-    value, scale = float(np.mean(left)), float(np.mean(background))
-    spread = np.std(left, ddof=1) / np.sqrt(len(left)) if len(left) > 1 else np.sqrt(variance[0])
-    return SpuriousSignal(value, float(spread), value / scale, float(spread) / scale, len(left))
+    value, scale = float(np.mean(net)), float(np.mean(background))
+    spread = np.std(net, ddof=1) / np.sqrt(len(net)) if len(net) > 1 else np.sqrt(variance[0])
+    return SpuriousSignal(value, float(spread), value / scale, float(spread) / scale, len(net))

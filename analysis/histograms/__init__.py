@@ -1,3 +1,3 @@
-"""From events to counts: m_jj spectra, the plane of jet masses, control histograms."""
+"""Histograms of events: m_jj spectra, the plane of the jet masses, control histograms."""
 
 __all__: list[str] = []

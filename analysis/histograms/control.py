@@ -1,9 +1,9 @@
 """Histograms of every feature in data and simulation, before any training.
 
-Three regions of the selected events: `search` and `sideband` have the small rapidity difference that is searched,
-`sideband` without the masks of all windows; `validation` is the signal-poor region beyond. Features are taken in the
-range of the background fit, m_jj over the whole table. While blinded no event of the data inside a mask of the search
-region is read into a histogram, and simulation gets the same cut, so that both can be compared.
+Selected events are divided into three regions: `search` and `sideband` have the small rapidity difference of the
+search, `sideband` without the masks of all windows; `validation` is the signal-poor region at larger differences.
+Features use the range of the background fit, m_jj the whole table. While blinded, data events inside a mask of the
+search region are never read into a histogram, and simulation gets the same cut, so that both can be compared.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ REGIONS = (SEARCH_REGION, SIDEBAND_REGION, VALIDATION_REGION)
 MJJ = "mjj"
 MAX_BINS = 120
 UNDEFINED = "undefined"
-"""Histogram of what no bin of a feature can hold: events in which it is not defined."""
+"""Name of the histogram of events in which a feature is undefined, by feature."""
 
 _BATCH = 200_000
 _FIXED = ("mjj", "abs_dy", "weight", "rapidity_region")
@@ -53,7 +53,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class ControlSample:
-    """One dataset.
+    """One dataset of the control histograms.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class ControlSample:
     normalised : bool
         Whether `scale` normalises the sample to a luminosity.
     group : str
-        What the sample is called in figures; samples of one group are drawn as one.
+        Name of the sample in figures; samples of one group are drawn as one.
     """
 
     name: str
@@ -79,18 +79,18 @@ class ControlSample:
 
 @dataclass(frozen=True)
 class ControlPlan:
-    """What is filled, and what must not be seen.
+    """Plan of the control histograms: variables, regions and hidden masks.
 
     Attributes
     ----------
     variables : tuple of FeatureSpec
         All features, then `mjj` and `abs_dy`.
     fit_range : (low, high)
-        m_jj of the events that features are taken from, GeV.
+        m_jj range of the events used for features, GeV.
     masks : tuple of (low, high)
-        Union of the masks of all windows, disjoint, on the edges of the m_jj axis, GeV.
+        Union of the masks of all windows as disjoint intervals on edges of the m_jj axis, GeV.
     abs_dy : (float, float)
-        Upper ends of the search and of the validation region.
+        Upper ends of the search region and of the validation region.
     blinded : bool
     """
 
@@ -102,7 +102,7 @@ class ControlPlan:
 
     @classmethod
     def from_config(cls, config: SearchConfig, features: Iterable[FeatureSpec], *, blinded: bool) -> ControlPlan:
-        """Lay out the histograms of a configuration."""
+        """Define the histograms of a configuration."""
         selection, scan = config.selection, config.scan
         mjj = _mjj_spec(config)
         n_bins, low, high = mjj.bins
@@ -113,14 +113,14 @@ class ControlPlan:
         return cls((*features, mjj, abs_dy), scan.fit_range, _union(masks, axis), limits, blinded)
 
     def in_masks(self, mjj: NDArray[np.float64]) -> Flags:
-        """(n_events,) bool: inside a mask of any window. `mjj` in GeV."""
+        """(n_events,) bool: events inside a mask of any window. `mjj` in GeV."""
         inside = np.zeros(len(mjj), bool)
         for low, high in self.masks:
             inside |= (mjj >= low) & (mjj < high)
         return inside
 
     def rows(self, columns: Mapping[str, NDArray[Any]], *, observed: bool, of_mjj: bool) -> dict[str, Flags]:
-        """Choose the events of each region.
+        """Select the events of each region.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class ControlPlan:
         observed : bool
             Whether the events are data or pseudodata.
         of_mjj : bool
-            For the spectrum of m_jj, or for the features.
+            Whether the rows are for the m_jj spectrum instead of the features.
 
         Returns
         -------
@@ -151,15 +151,15 @@ class ControlPlan:
 
 @dataclass(frozen=True)
 class ControlHistograms:
-    """The filled histograms.
+    """Filled control histograms.
 
     Attributes
     ----------
     samples : tuple of ControlSample
     plan : ControlPlan
     histograms : dict of str to hist.Hist
-        By variable, with the axes `dataset`, `region` and the variable; and `undefined` with `dataset`, `region` and
-        `variable`. Filled with normalised weights, so that the variance is the sum of their squares.
+        By variable, with the axes `dataset`, `region` and the variable; also `undefined` with `dataset`, `region` and
+        `variable`. Filled with normalised weights, so that the variance is the sum of squared weights.
     """
 
     samples: tuple[ControlSample, ...]
@@ -167,16 +167,16 @@ class ControlHistograms:
     histograms: dict[str, hist.Hist[Any]]
 
     def one(self, sample: str, region: str, variable: str) -> hist.Hist[Any]:
-        """One dataset in one region: a histogram of the variable."""
+        """Return the histogram of a variable for one dataset in one region."""
         return cast("hist.Hist[Any]", self.histograms[variable][sample, region, :])
 
     def undefined(self, sample: str, region: str, variable: str) -> float:
-        """Weight of the events in which the variable is not defined."""
+        """Sum of weights of the events in which the variable is undefined."""
         return float(cast("Any", self.histograms[UNDEFINED][sample, region, variable]).value)
 
 
 def fill_control(samples: Sequence[ControlSample], plan: ControlPlan, backend: Backend) -> ControlHistograms:
-    """Read the parts of all samples, in parallel, a batch of rows and the needed columns at a time.
+    """Read all samples in parallel, in batches of rows and with the required columns only.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def fill_control(samples: Sequence[ControlSample], plan: ControlPlan, backend: B
 
 
 def _in_order(results: Iterable[tuple[int, R]]) -> Iterator[tuple[int, R]]:
-    """Wait for the turn of each result: sums do not depend on who finishes first."""
+    """Yield results in order, so that sums do not depend on the order of completion."""
     waiting: dict[int, R] = {}
     turn = 0
     for index, result in results:
@@ -269,7 +269,7 @@ def _mjj_spec(config: SearchConfig) -> FeatureSpec:
 
 
 def _union(intervals: Iterable[Interval], edges: NDArray[np.float64]) -> tuple[Interval, ...]:
-    """Disjoint intervals that hold all of the given ones, widened to the edges of an axis."""
+    """Return disjoint intervals that contain all given ones, widened to the edges of an axis."""
     tiny = 1e-9 * edges[-1]
     merged: list[Interval] = []
     for low, high in sorted(intervals):

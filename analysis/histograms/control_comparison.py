@@ -1,4 +1,4 @@
-"""Data against simulation, one variable in one region: what a control figure shows and says."""
+"""Comparison of data and simulation, one variable in one region: contents and notes of a control figure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Component", "ControlComparison", "compare", "comparisons"]
 Array = NDArray[np.float64]
 
 NOTED_FRACTION = 0.01
-"""Events outside the axis, or without a value, are mentioned from this fraction on."""
+"""Smallest fraction of events outside the axis or undefined that is noted."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Component:
     Attributes
     ----------
     label : str
-        Name, with the factor where it was scaled.
+        Name, with the scale factor if one was applied.
     histogram : hist.Hist
         One axis, weighted storage.
     """
@@ -42,29 +42,29 @@ class Component:
 
 @dataclass(frozen=True)
 class ControlComparison:
-    """What one control figure shows.
+    """Contents of one control figure.
 
     Attributes
     ----------
     variable : FeatureSpec
     region : str
     title : str
-        Which events these are.
+        Description of the selected events.
     data : Component
     backgrounds, signals : tuple of Component
-        Simulation: to be stacked, and to be laid over it.
+        Simulation: stacked, and overlaid on the stack.
     hidden : tuple of (low, high)
-        Parts of the m_jj axis in which there are no data, blinded or outside the region; on bin edges.
+        Intervals of the m_jj axis without data, blinded or outside the region; on bin edges.
     blinded : bool
-        Whether data were left out of this figure.
+        Whether data were removed from this figure.
     unit_weights : bool
-        Whether the data are counts.
+        Whether the data are unweighted counts.
     test : Homogeneity or None
-        Shape of the data against the sum of backgrounds.
+        Shape test of the data against the sum of backgrounds.
     ratio : (value, error) or None
-        Data over simulation, where that is normalised to a luminosity.
+        Data over simulation, if simulation is normalised to a luminosity.
     notes : tuple of str
-        What is outside the axis.
+        Notes on events outside the axis or undefined.
     """
 
     variable: FeatureSpec
@@ -90,15 +90,15 @@ def comparisons(filled: ControlHistograms) -> Iterator[ControlComparison]:
     """Yield the comparison of every variable in every region that holds data."""
     for region in REGIONS:
         for variable in filled.plan.variables:
-            if (found := compare(filled, region, variable)) is not None:
-                yield found
+            if (comparison := compare(filled, region, variable)) is not None:
+                yield comparison
 
 
 def compare(filled: ControlHistograms, region: str, variable: FeatureSpec) -> ControlComparison | None:
-    """Compare data with simulation.
+    """Compare data with simulation for one variable in one region.
 
-    Backgrounds that all are normalised to a luminosity are taken as they are, otherwise their sum is scaled to the area
-    of the data; signals are scaled by 1, 2 or 5 times a power of ten, to a peak not above that of the data.
+    Backgrounds are used as they are if all are normalised to a luminosity, otherwise their sum is scaled to the area of
+    the data; signals are scaled by 1, 2 or 5 times a power of ten, to a peak not above the data.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def compare(filled: ControlHistograms, region: str, variable: FeatureSpec) -> Co
     Returns
     -------
     ControlComparison or None
-        None where no data event is left.
+        None without data events.
     """
     observed = _by_group(filled, "observed", region, variable)
     data = Component(next(iter(observed)), _total(list(observed.values())))
@@ -163,29 +163,31 @@ def _backgrounds(
 
 
 def _signals(filled: ControlHistograms, region: str, variable: FeatureSpec, *, highest: float) -> tuple[Component, ...]:
-    found = []
+    components = []
     for name, histogram in _by_group(filled, "signal", region, variable).items():
         peak = float(histogram.values().max())
         if peak > 0 and highest > 0:
             factor = _round_down(highest / peak)
-            found.append(Component(f"{name} × {factor:g}", histogram * factor))
-    return tuple(found)
+            components.append(Component(f"{name} × {factor:g}", histogram * factor))
+    return tuple(components)
 
 
 def _round_down(value: float) -> float:
-    """Largest of 1, 2 or 5 times a power of ten that is not above the value."""
+    """Largest of 1, 2 or 5 times a power of ten that does not exceed the value."""
     power = 10.0 ** floor(log10(value))
     return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= value * (1 + 1e-9))
 
 
 def _test(data: hist.Hist[Any], model: hist.Hist[Any], visible: NDArray[np.bool_]) -> Homogeneity | None:
-    arrays = [_sum(one, squared=squared)[visible] for one in (data, model) for squared in (False, True)]
+    arrays = [_sum(histogram, squared=squared)[visible] for histogram in (data, model) for squared in (False, True)]
     return compare_shapes(*arrays)
 
 
 def _ratio(data: hist.Hist[Any], model: hist.Hist[Any], visible: NDArray[np.bool_]) -> tuple[float, float] | None:
     n, n_variance, b, b_variance = (
-        float(_sum(one, squared=squared)[visible].sum()) for one in (data, model) for squared in (False, True)
+        float(_sum(histogram, squared=squared)[visible].sum())
+        for histogram in (data, model)
+        for squared in (False, True)
     )
     if n <= 0 or b <= 0:
         return None
@@ -199,7 +201,7 @@ def _notes(
     data: Component,
     model: hist.Hist[Any] | None,
 ) -> Iterator[str]:
-    """Say what fractions of data and simulation are outside the axis or undefined, where that is much."""
+    """Yield the fractions of data and simulation outside the axis or undefined, above `NOTED_FRACTION`."""
     sources = [("observed", data.label.lower(), data.histogram), ("background", "simulation", model)]
     for what in ("below the axis", "above the axis", "undefined"):
         parts = []
@@ -246,7 +248,7 @@ def _complement(intervals: Sequence[Interval], within: Interval) -> list[Interva
 
 
 def _visible(histogram: hist.Hist[Any], hidden: Sequence[Interval]) -> NDArray[np.bool_]:
-    """(n_bins + 2,) bool: bins, with underflow and overflow, that no hidden interval overlaps."""
+    """(n_bins + 2,) bool: bins, with underflow and overflow, that do not overlap any hidden interval."""
     edges = histogram.axes[0].edges
     shown = np.ones(len(edges) - 1, bool)
     for low, high in hidden:
@@ -255,7 +257,7 @@ def _visible(histogram: hist.Hist[Any], hidden: Sequence[Interval]) -> NDArray[n
 
 
 def _sum(histogram: hist.Hist[Any], *, squared: bool = False) -> Array:
-    """(n_bins + 2,) float64: sums of weights, or of squared weights, underflow and overflow included."""
+    """(n_bins + 2,) float64: sums of weights, or of squared weights, including underflow and overflow."""
     values = histogram.variances(flow=True) if squared else histogram.values(flow=True)
     return np.asarray(values, np.float64)
 

@@ -16,11 +16,11 @@ Array = NDArray[np.float64]
 Edges = tuple[Array, Array]
 
 MASSES = ("mj1", "mj2")
-"""Features that the axes are, GeV."""
+"""Features on the axes, GeV."""
 
 _BINS = 20
 _HELD = 0.995
-"""Part of each sample that the axes must hold."""
+"""Minimum fraction of each sample inside the axes."""
 
 
 def has_masses(table: EventTable) -> bool:
@@ -29,19 +29,19 @@ def has_masses(table: EventTable) -> bool:
 
 
 def plane_edges(samples: Iterable[EventTable]) -> Edges:
-    """Choose axes from 0 to a round mass that hold nearly all events of each sample.
+    """Choose axes from 0 to a round mass that contain nearly all events of each sample.
 
-    The last bin is not meant to tell a maximum.
+    The last edge does not mark the maximum mass.
 
     Parameters
     ----------
     samples : iterable of EventTable
-        At least one of them with events.
+        At least one sample has events.
 
     Returns
     -------
     tuple of (n_bins + 1,) float64
-        Of the first and of the second jet mass, GeV.
+        Edges of the first and of the second jet mass, GeV.
     """
     filled = [table for table in samples if len(table)]
     first, second = (_edges([table.column(name) for table in filled]) for name in MASSES)
@@ -49,23 +49,23 @@ def plane_edges(samples: Iterable[EventTable]) -> Edges:
 
 
 def fill_plane(table: EventTable, weight: Array, edges: Edges) -> Array:
-    """Histogram events; those beyond the edges are left out.
+    """Histogram events inside the edges.
 
     Parameters
     ----------
     table : EventTable
     weight : (n_events,) float64
     edges : tuple of (n_bins + 1,) float64
-        GeV.
+        Bin edges, GeV.
 
     Returns
     -------
     (n_1, n_2) float64
         Sums of weights.
     """
-    found = hist.Hist(*(hist.axis.Variable(one, flow=False) for one in edges), storage=hist.storage.Double())
-    found.fill(*(table.column(name) for name in MASSES), weight=weight)
-    return np.asarray(found.values(), np.float64)
+    plane = hist.Hist(*(hist.axis.Variable(axis, flow=False) for axis in edges), storage=hist.storage.Double())
+    plane.fill(*(table.column(name) for name in MASSES), weight=weight)
+    return np.asarray(plane.values(), np.float64)
 
 
 def _edges(columns: list[NDArray[np.float32]]) -> Array:

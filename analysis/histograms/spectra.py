@@ -29,7 +29,7 @@ def fill_spectrum(
         Bin edges, GeV.
     passes : PassWeights
     of : (n_events,) bool, optional
-        Which events are filled; all where absent.
+        Events to fill. Default: all.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def selection_counts(spectrum: hist.Hist[Any], selection: str) -> NDArray[np.flo
 
 
 def selection_variances(spectrum: hist.Hist[Any], selection: str) -> NDArray[np.float64] | None:
-    """Return the nominal sums of squared weights (n_bins,) float64 of one selection; None where all weights are 1."""
+    """Return the nominal sums of squared weights (n_bins,) float64 of one selection; None if all weights are 1."""
     axes = spectrum.axes
     index = axes["selection"].index(selection), axes["variation"].index(NOMINAL)
     variances = np.asarray(spectrum.variances(), np.float64)[:, index[0], index[1]]
@@ -73,7 +73,7 @@ def selection_variances(spectrum: hist.Hist[Any], selection: str) -> NDArray[np.
 
 
 def window_counts(table: EventTable, window: MassWindow, passes: PassWeights) -> NDArray[np.float64]:
-    """Weighted number of passing events in exactly the signal region.
+    """Weighted number of passing events in the signal region, independent of the binning.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""Binned spectra from files of any origin: UHI JSON, a ROOT TH1, or CSV.
+"""Binned spectra from files of any source: UHI JSON, a ROOT TH1, or CSV.
 
-The mass axis is in GeV. Bins may have any widths. Underflow and overflow are left out.
+The mass axis is in GeV. Bins may have any widths. Underflow and overflow are ignored.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Array = NDArray[np.float64]
 _CSV_HEADER = ("low", "high", "count")
 _CSV_OPTIONAL = "variance"
 _TINY = 1e-6
-"""Two edges are the same if they differ by less than this part of a bin."""
+"""Two edges are equal if they differ by less than this fraction of a bin."""
 
 _ROOT_SUFFIX = ".root"
 _SELECTION, _VARIATION, _NOMINAL = "selection", "variation", "nominal"
 _BLINDED = "blinded"
-"""Key of the metadata that says so, if it is true."""
+"""Metadata key that marks a blinded spectrum if true."""
 
 _SHOWN = 10
 
@@ -43,19 +43,19 @@ class Spectrum:
     Attributes
     ----------
     edges : (n_bins + 1,) float64
-        GeV, rising.
+        Bin edges, GeV, increasing.
     counts : (n_bins,) float64
         Events, or sums of weights.
     variances : (n_bins,) float64 or None
-        Sums of squared weights. None for plain counts: variances that equal the counts become None.
+        Sums of squared weights. None for plain counts: variances equal to the counts become None.
     source : str
-        Where it came from, for messages.
+        Origin of the spectrum, for messages.
 
     Raises
     ------
     InputFileError
-        If the edges do not rise, a value is not finite, plain counts are negative or not whole numbers, variances do
-        not fit the counts, or fewer than two bins are filled.
+        If the edges do not increase, a value is not finite, plain counts are negative or not whole numbers, variances
+        do not match the counts, or fewer than two bins are filled.
     """
 
     edges: Array
@@ -85,8 +85,7 @@ def read_spectrum(source: str, *, selection: str | None = None) -> Spectrum:
         Path of a UHI JSON file (`.json`), of a CSV file (`.csv`) with the header `low,high,count` and optionally
         `variance`, or `file.root:name` for a TH1 in a ROOT file.
     selection : str, optional
-        Which entry of the axis `selection` of a UHI histogram, as `windows/LOW-HIGH/spectrum.json` of a results
-        folder has it.
+        Entry of the axis `selection` of a UHI histogram, as in `windows/LOW-HIGH/spectrum.json` of a results folder.
 
     Returns
     -------
@@ -95,7 +94,7 @@ def read_spectrum(source: str, *, selection: str | None = None) -> Spectrum:
     Raises
     ------
     InputFileError
-        If there is no such file or histogram, if it cannot be read, or if what it holds is not a spectrum.
+        If the file or histogram does not exist, cannot be read, or does not contain a spectrum.
     """
     is_json = source.lower().endswith(".json")
     if selection is not None and not is_json:
@@ -133,7 +132,7 @@ def _read_csv(path: Path) -> Spectrum:
 
 
 def _holds_data(row: Sequence[str]) -> bool:
-    """Blank lines and comments hold none."""
+    """Whether a row is neither blank nor a comment."""
     return any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#")
 
 
@@ -155,7 +154,7 @@ def _csv_row(path: Path, line: int, row: Sequence[str], header: Sequence[str]) -
 
 
 def _csv_edges(path: Path, low: Array, high: Array, lines: Sequence[int]) -> Array:
-    """Join the bins, which must touch one another."""
+    """Join the bins, which must be contiguous."""
     for i in range(len(low)):
         where = f"{path}, line {lines[i]}: the bin {low[i]:g}-{high[i]:g} GeV"
         if high[i] <= low[i]:
@@ -197,7 +196,7 @@ def _read_uhi(path: Path, selection: str | None) -> Spectrum:
 
 
 def _from_hist(histogram: hist.Hist[Any], selection: str | None, source: str) -> Spectrum:
-    """Take the one axis of mass, at the wanted selection and without variation."""
+    """Take the only mass axis, at the given selection and without variation."""
     if getattr(histogram, _BLINDED, False):
         msg = f"{source} is blinded: the events of its window are hidden. Use a spectrum that is not blinded."
         raise InputFileError(msg)
@@ -228,7 +227,7 @@ def _is_category(axis: Any) -> bool:
 
 
 def _category(axis: Any, selection: str | None, source: str) -> int:
-    """Index of the wanted entry of an axis of categories."""
+    """Index of the requested entry of a category axis."""
     names = [str(name) for name in axis]
     wanted = selection if axis.name == _SELECTION else _NOMINAL if axis.name == _VARIATION else None
     if wanted in names:
@@ -256,28 +255,28 @@ def _read_root(source: str) -> Spectrum:
             return _from_th1(_th1(file, path, name), source)
     except CwolaError:
         raise
-    except Exception as error:  # bytes that are not a ROOT file can make uproot raise anything
+    except Exception as error:  # uproot may raise any exception for a file that is not ROOT
         reason = " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
         msg = f"cannot read {path} as a ROOT file: {reason}. Check the file, or copy it again."
         raise InputFileError(msg) from error
 
 
 def _th1(file: Any, path: str, name: str) -> Any:
-    """Find a TH1 by its name."""
+    """Look up a TH1 by its name."""
     import uproot
 
     classes = file.classnames(cycle=False)
-    there = f"The TH1 in the file: {_listed([key for key, kind in classes.items() if kind.startswith('TH1')])}."
+    listed = f"The TH1 in the file: {_listed([key for key, kind in classes.items() if kind.startswith('TH1')])}."
     if not name:
-        msg = f"which histogram of {path}? Expected {path}:NAME. {there}"
+        msg = f"which histogram of {path}? Expected {path}:NAME. {listed}"
         raise InputFileError(msg)
     try:
         kind = file.classname_of(name)
     except uproot.KeyInFileError as error:
-        msg = f"{path} has no object '{name}'. {there}"
+        msg = f"{path} has no object '{name}'. {listed}"
         raise InputFileError(msg) from error
     if not kind.startswith("TH1"):
-        msg = f"'{name}' in {path} is a {kind}, expected a TH1. {there}"
+        msg = f"'{name}' in {path} is a {kind}, expected a TH1. {listed}"
         raise InputFileError(msg)
     return file[name]
 

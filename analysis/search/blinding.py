@@ -1,4 +1,4 @@
-"""Blinding of a searched window: all that follows from events inside the masks is absent afterwards."""
+"""Blinding of a searched window: removal of all results that depend on events inside the masks."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["blind_window", "empty_bins"]
 
 
 def blind_window(result: WindowResult, masks: Sequence[Interval]) -> WindowResult:
-    """Remove all that follows from events inside the masks; a window that hides them already stays as it is.
+    """Remove all results that depend on events inside the masks; a window with all of them hidden is unchanged.
 
     Parameters
     ----------
     result : WindowResult
     masks : sequence of (low, high)
-        Of all windows of the search, GeV: sidebands of a neighbour would show the counts of a window.
+        Masks of all windows of the search, GeV: sidebands of a neighbour would reveal the counts of a window.
 
     Returns
     -------
     WindowResult
-        Without counts, significances, observed limits, truth, pass weights, scores, scalings and choices; bins in the
-        masks are empty and listed in `hidden`. Observations of workspaces are the expected background, and expected
-        limits are set again without the counts.
+        Result without counts, significances, observed limits, truth, pass weights, scores, scalings and choices; bins
+        in the masks are empty and listed in `hidden`. Observations of workspaces are set to the expected background,
+        and expected limits are recomputed without the counts.
     """
     hidden = tuple(dict.fromkeys((result.window.mask, *masks)))
     if set(hidden) <= set(result.hidden):
@@ -43,7 +43,7 @@ def blind_window(result: WindowResult, masks: Sequence[Interval]) -> WindowResul
     spectrum = None if result.spectrum is None else empty_bins(result.spectrum, hidden)
     return replace(
         result,
-        selections=tuple(_blind_selection(one, result.window, spectrum, hidden) for one in result.selections),
+        selections=tuple(_blind_selection(entry, result.window, spectrum, hidden) for entry in result.selections),
         spectrum=spectrum,
         passes=None,
         scores=None,
@@ -55,11 +55,11 @@ def blind_window(result: WindowResult, masks: Sequence[Interval]) -> WindowResul
 
 
 def empty_bins(spectrum: hist.Hist[Any], masks: Sequence[Interval]) -> hist.Hist[Any]:
-    """Empty the bins that a mask (GeV) touches, in a copy that is marked as blinded."""
+    """Empty the bins that overlap a mask (GeV), in a copy that is marked as blinded."""
     hidden: hist.Hist[Any] = spectrum.copy()
     nothing = np.zeros((1, 1, 1, 2))  # broadcast over (mjj, selection, variation); value and variance
     hidden.view(flow=False)[~outside(hidden.axes["mjj"].edges, masks)] = nothing
-    # Kept as metadata in the file, so that nobody takes the empty bins for a deficit.
+    # Stored as metadata in the file, so that the empty bins are not mistaken for a deficit.
     hidden.blinded = True  # type: ignore[attr-defined]
     return hidden
 
@@ -87,7 +87,7 @@ def _blind_selection(
 
 
 def _expected_limit(limit: LimitResult, workspace: dict[str, Any], weight: float) -> LimitResult | None:
-    """Set the expected limit again: with an observation, its background is the one fitted to the observation."""
+    """Recompute the expected limit, because an unblinded one uses the background fitted to the observation."""
     options: dict[str, Any] = {"level": limit.level, "calculator": limit.calculator}
     try:
         return upper_limit(workspace, blinded=True, construction=limit.construction, **options).scaled(weight)
@@ -96,7 +96,7 @@ def _expected_limit(limit: LimitResult, workspace: dict[str, Any], weight: float
 
 
 def _shown_efficiency(selection: SelectionResult, spectrum: hist.Hist[Any] | None, masks: Sequence[Interval]) -> float:
-    """Efficiency in the bins that are shown: over all events it would tell how many are inside the mask."""
+    """Efficiency in the visible bins: over all events it would reveal the number of events inside the mask."""
     if spectrum is None:
         return selection.efficiency
     shown = outside(spectrum.axes["mjj"].edges, masks)

@@ -1,6 +1,6 @@
-"""One window of one spectrum: fit the background beside it, test for an excess, set a limit.
+"""Search of one window of one spectrum: fit the sideband background, test for an excess, set a limit.
 
-This is the last part of the search alone, for a histogram of any origin. Nothing here reads files or prints.
+This is the last part of the search for a histogram of any source. It neither reads files nor prints.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ __all__ = ["Bump", "FitPlan", "bump_document", "fit_bump", "plan_fit"]
 Array = NDArray[np.float64]
 
 _TINY = 1e-6
-"""A limit is on a bin edge if it differs by less than this part of a bin."""
+"""A limit is on a bin edge if it differs by less than this fraction of a bin."""
 
 _SURELY_FILLED = 15.0
-"""Bins that are empty where so many events are expected hold no data (probability exp(-15) = 3e-7)."""
+"""Expected events above which a run of empty bins is rejected as missing data (probability exp(-15) = 3e-7)."""
 
 _BAD_FIT = 0.01
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """Where one window is counted and fitted; all limits lie on bin edges.
+    """Signal region, mask and fit range of one window, all on bin edges.
 
     Attributes
     ----------
     signal : (low, high)
-        Where events are counted, GeV.
+        Interval of the counted events, GeV.
     mask : (low, high)
-        Left out of the fit, GeV; holds `signal`.
+        Interval excluded from the fit, GeV; contains `signal`.
     fit_range : (low, high)
-        Range of the fit, GeV; holds `mask`, with at least one bin on either side.
+        Range of the fit, GeV; contains `mask`, with at least one bin on either side.
     """
 
     signal: Interval
@@ -66,13 +66,13 @@ class FitPlan:
 
 @dataclass(frozen=True)
 class Bump:
-    """The result of one window.
+    """Result of one window.
 
     Attributes
     ----------
     plan : FitPlan
     n_obs : float
-        Events in the window, or their sum of weights.
+        Events in the window, or sum of their weights.
     background, background_error : float
         Integral of the sideband fit over the window, in the unit of `n_obs`.
     fit : BackgroundFit
@@ -99,12 +99,12 @@ class Bump:
 
     @property
     def calibrated(self) -> bool:
-        """Whether the window expects so many events that p-values are uniform."""
+        """Whether enough events are expected in the window for uniform p-values."""
         return self.background / self.weight >= CALIBRATED_FROM
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to mind about this result, for people."""
+        """Human-readable warnings about this result."""
         return tuple(_notes(self))
 
 
@@ -117,9 +117,9 @@ def plan_fit(
     ----------
     spectrum : Spectrum
     signal : (low, high)
-        The window, GeV.
+        Signal region, GeV.
     mask : (low, high), optional
-        What the fit leaves out, GeV; the window itself by default.
+        Interval excluded from the fit, GeV; the window itself by default.
     fit_range : (low, high), optional
         Range of the fit, GeV; the whole spectrum by default.
 
@@ -130,8 +130,8 @@ def plan_fit(
     Raises
     ------
     WindowError
-        If a limit is not on a bin edge, if the window leaves the spectrum, the fit range or its mask, or if nothing is
-        left to fit on one side.
+        If a limit is not on a bin edge, if the window is not inside the spectrum, the fit range or its mask, or if no
+        bins remain to fit on one side.
     """
     edges = spectrum.edges
     whole = (float(edges[0]), float(edges[-1]))
@@ -160,7 +160,7 @@ def fit_bump(
     sqrt_s_gev: float = 13000.0,
     level: float = 0.05,
 ) -> Bump:
-    """Fit the bins beside the mask, and compare the fit with the events of the window.
+    """Fit the bins outside the mask, and compare the fit with the events of the window.
 
     Parameters
     ----------
@@ -168,13 +168,13 @@ def fit_bump(
     plan : FitPlan
         From `plan_fit`.
     functions : sequence of str
-        One background function, or nested ones of which the order is chosen on the fitted bins.
+        One background function, or nested functions whose order is chosen on the fitted bins.
     alpha : float
-        The next function is taken when the likelihood-ratio test prefers it with p < alpha.
+        The next function is taken if the likelihood-ratio test prefers it with p < alpha.
     sqrt_s_gev : float
         Collision energy, GeV.
     level : float
-        The CLs limit excludes where CLs < level.
+        Signals with CLs < level are excluded.
 
     Returns
     -------
@@ -183,10 +183,10 @@ def fit_bump(
     Raises
     ------
     ConfigError
-        If a function is unknown, or the collision energy does not fit the masses.
+        If a function is unknown, or the collision energy is incompatible with the masses.
     FitError
-        If the fitted bins do not determine the function, if no valid minimum is found, or if bins are empty that
-        cannot be.
+        If the fitted bins do not determine the function, no valid minimum is found, or bins are empty despite many
+        expected events.
     StatisticsError
         If the p-value or the limit cannot be computed.
     """
@@ -221,7 +221,7 @@ def fit_bump(
 
 
 def bump_document(bump: Bump) -> dict[str, Any]:
-    """Return a result as a JSON-ready dict, with the keys that `cwola fit --json` promises and more."""
+    """Return a result as a JSON-ready dict, with at least the documented keys of `cwola fit --json`."""
     fit, limit = bump.fit, bump.limit
     return {
         "signal": list(bump.plan.signal),
@@ -251,7 +251,7 @@ def bump_document(bump: Bump) -> dict[str, Any]:
 
 
 def _on_edges(spectrum: Spectrum, interval: Interval, what: str) -> Interval:
-    """Return the bin edges that an interval names, or refuse it."""
+    """Return the bin edges of an interval, or raise if it is not on bin edges."""
     edges = spectrum.edges
     name = f"the {what} {_name(interval)} GeV"
     if not (np.isfinite(interval).all() and interval[0] < interval[1]):
@@ -273,7 +273,7 @@ def _on_edges(spectrum: Spectrum, interval: Interval, what: str) -> Interval:
 
 
 def _around(edges: Array, limit: float, slack: float) -> str:
-    """Name the edge at a limit, or the two that enclose it."""
+    """Return the edge at a limit, or the two edges that enclose it, as text."""
     if abs(edges - limit).min() <= slack:
         return f"{edges[np.argmin(abs(edges - limit))]:g}"
     i = int(np.searchsorted(edges, limit))
@@ -335,7 +335,7 @@ def _require_bins(edges: Array, counts: Array, plan: FitPlan, function: str, n_p
 
 
 def _require_data(edges: Array, counts: Array, fit: BackgroundFit, weight: float) -> None:
-    """Refuse runs of empty bins where the fit expects many events: a blinded window, or a gap in the data."""
+    """Raise for runs of empty bins with many expected events: a blinded window, or a gap in the data."""
     expected = fit.expected(edges)[0] / weight
     for empty, run in groupby(range(len(counts)), key=lambda i: counts[i] == 0):
         bins = list(run)

@@ -1,9 +1,9 @@
 """Classifiers of a finished search, for events that they were not trained on.
 
-A window's folder holds what is needed to apply its classifiers: `classifier.json` (features, selections and the
-thresholds of every fold), `models/`, and `decorrelation.npz` where features were scaled. With `config.json` and
-`manifest.json` it can be given to others, who test a signal of their own with it. Every file is compared with its
-SHA-256 in the manifest before it is read; the learner reads its own documents, and nothing is unpickled.
+The folder of a window contains everything needed to apply its classifiers: `classifier.json` (features, selections and
+the thresholds of every fold), `models/`, and `decorrelation.npz` if features were scaled. Together with `config.json`
+and `manifest.json` it can be shared, to test other signals with it. Every file is compared with its SHA-256 in the
+manifest before it is read; the learner reads its own documents, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -45,28 +45,28 @@ _SCALING = "decorrelation.npz"
 
 @dataclass(frozen=True)
 class Classifier:
-    """The classifiers of one window.
+    """Classifiers of one window.
 
     Attributes
     ----------
     window : MassWindow
     features : tuple of str
     models : tuple of Model
-        One per fold; each has not seen the events of its own fold.
+        One per fold, trained without the events of that fold.
     scalings : tuple of PercentileMap
-        One per fold; empty where features are used as they are.
+        One per fold; empty if features are not scaled.
     selections : tuple of str
         Names, inclusive first.
     efficiencies, achieved : tuple of float
-        Requested efficiencies of the selections, and those reached in the search.
+        Requested efficiencies of the selections, and efficiencies reached in the search.
     thresholds : (n_folds, n_cuts, n_selections, 2) float64
         See `analysis.learning.PassWeights`.
     random_state : int
         Seed of the search, for the tie-break.
     nested : bool
-        Whether folds were equally large in every bin of the dijet mass, as nested cross-fitting has them.
+        Whether folds are equally large in every bin of the dijet mass, as in nested cross-fitting.
     learner : str
-        Name of the one that trained the models.
+        Name of the learner that trained the models.
     """
 
     window: MassWindow
@@ -92,7 +92,7 @@ class ScoredEvents:
     folds : (n_events, n_folds) float32
         Member mean of each fold's model; NaN outside the fit range of the window.
     passes : PassWeights
-        Mean over folds of each fold's own cut; 0 for all but the inclusive selection outside the fit range.
+        Mean over folds of each fold's own cut; 0 outside the fit range, except for the inclusive selection.
     """
 
     window: MassWindow
@@ -106,14 +106,14 @@ class ScoredEvents:
 
 
 def save_classifier(folder: Path, result: WindowResult) -> None:
-    """Write what applying the classifiers of a window needs beside the models.
+    """Write the information needed to apply the classifiers of a window, in addition to the models.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Of the window.
+        Folder of the window.
     result : WindowResult
-        Without thresholds or stored models, nothing is written.
+        Nothing is written without thresholds or stored models.
     """
     if result.thresholds is None or not all(result.models):
         return
@@ -123,12 +123,12 @@ def save_classifier(folder: Path, result: WindowResult) -> None:
         "method": first.method,
         "learner": result.learner,
         "features": list(first.features),
-        "selections": [one.name for one in result.selections],
-        "efficiencies": [one.efficiency for one in result.selections],
-        "achieved": [one.efficiency_achieved for one in result.selections],
+        "selections": [selection.name for selection in result.selections],
+        "efficiencies": [selection.efficiency for selection in result.selections],
+        "achieved": [selection.efficiency_achieved for selection in result.selections],
         "n_members": [len(members) for members in result.models],
         "decorrelated": bool(result.scalings),
-        # Infinite ones are text: JSON has no number for them.
+        # Infinite values are stored as text: JSON has no number for them.
         "thresholds": _encode(result.thresholds.tolist()),
     }
     (folder / _RECORD).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -142,7 +142,7 @@ def save_classifier(folder: Path, result: WindowResult) -> None:
 
 
 def load_classifiers(folder: Path, wanted: tuple[float, float] | None = None) -> tuple[SearchConfig, list[Classifier]]:
-    """Read the classifiers of a results folder, or of a copy of the files that the module's text names.
+    """Read the classifiers of a results folder, or of a copy with the files listed in the module docstring.
 
     Parameters
     ----------
@@ -153,16 +153,16 @@ def load_classifiers(folder: Path, wanted: tuple[float, float] | None = None) ->
     Returns
     -------
     config : SearchConfig
-        With the selection that the events were trained with.
+        Configuration, with the selection of the training events.
     classifiers : list of Classifier
-        By rising window.
+        Ordered by window.
 
     Raises
     ------
     ResultsError
-        If a file is missing or not the one that the search wrote.
+        If a file is missing or differs from the file of the search.
     ConfigError
-        If there is no such window.
+        If the requested window does not exist.
     """
     manifest = _manifest(folder)
     config = load_config(path=folder / "config.json")
@@ -174,22 +174,22 @@ def load_classifiers(folder: Path, wanted: tuple[float, float] | None = None) ->
         raise ResultsError(msg)
     checked = _Checked(folder, manifest["sha256"])
     names = sorted(Path(path).parent.name for path in checked.sha256 if path.endswith(f"/{_RECORD}"))
-    found = [_load_classifier(checked, name, config) for name in names]
-    found.sort(key=lambda classifier: classifier.window.signal)
+    classifiers = [_load_classifier(checked, name, config) for name in names]
+    classifiers.sort(key=lambda classifier: classifier.window.signal)
     if wanted is not None:
-        known = ", ".join(f"{one.window.signal[0]:g}:{one.window.signal[1]:g}" for one in found)
-        found = [one for one in found if one.window.signal == wanted]
-        if not found:
-            msg = f"--window {wanted[0]:g}:{wanted[1]:g}: {folder} has no classifiers for it. Windows: {known}."
+        available = ", ".join("{:g}:{:g}".format(*classifier.window.signal) for classifier in classifiers)
+        classifiers = [classifier for classifier in classifiers if classifier.window.signal == wanted]
+        if not classifiers:
+            msg = f"--window {wanted[0]:g}:{wanted[1]:g}: {folder} has no classifiers for it. Windows: {available}."
             raise ConfigError(msg)
-    if not found:
+    if not classifiers:
         msg = f"{folder} holds no classifiers: its search failed, or an older version made it. Run `cwola scan` again."
         raise ResultsError(msg)
-    return config, found
+    return config, classifiers
 
 
 def score_events(table: EventTable, classifier: Classifier) -> ScoredEvents:
-    """Apply the classifiers of a window to events that none of them was trained on.
+    """Apply the classifiers of a window to events not used in any training.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def score_events(table: EventTable, classifier: Classifier) -> ScoredEvents:
 
 
 def scored_columns(table: EventTable, scored: Sequence[ScoredEvents]) -> pa.Table:
-    """Put scores and pass weights beside the events.
+    """Append scores and pass weights to the events.
 
     Returns
     -------
@@ -238,23 +238,23 @@ def scored_columns(table: EventTable, scored: Sequence[ScoredEvents]) -> pa.Tabl
     names = [name for name in table.table.column_names if name not in ("rapidity_region", *table.feature_names)]
     columns: dict[str, Any] = {name: table.table[name] for name in names}
     columns |= {name: pa.array(table.column(name), from_pandas=True) for name in table.feature_names}
-    for one in scored:
-        label = one.window.name
-        columns[f"score_{label}"] = pa.array(one.mean(), from_pandas=True)
-        for fold, values in enumerate(one.folds.T):
+    for events in scored:
+        label = events.window.name
+        columns[f"score_{label}"] = pa.array(events.mean(), from_pandas=True)
+        for fold, values in enumerate(events.folds.T):
             columns[f"score_{label}_fold{fold}"] = pa.array(values, from_pandas=True)
-        for name, values in zip(one.passes.names, one.passes.values.T, strict=True):
+        for name, values in zip(events.passes.names, events.passes.values.T, strict=True):
             columns[f"pass_{label}_{name}"] = values
     return pa.table(columns)
 
 
 def votes(cut: NDArray[np.float32], tie: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say which events are above the thresholds of one fold, by score and then by tie-break.
+    """Select events above the thresholds of one fold, by score and then by tie-break.
 
     Parameters
     ----------
     cut : (n_events, n_cuts) float32
-        Scores: the mean of the members, or one a member.
+        Scores: the mean of the members, or one per member.
     tie : (n_events,) float64
     thresholds : (n_cuts, n_selections, 2) float64
 
@@ -271,7 +271,7 @@ def votes(cut: NDArray[np.float32], tie: NDArray[np.float64], thresholds: NDArra
 
 @dataclass(frozen=True)
 class _Checked:
-    """Files of a folder, read only where their SHA-256 is that of the manifest."""
+    """Files of a folder, read only if their SHA-256 matches the manifest."""
 
     folder: Path
     sha256: dict[str, str]
@@ -283,10 +283,10 @@ class _Checked:
         except OSError as error:
             msg = f"cannot read {path}, which the classifiers need: {error.strerror}. Copy the folder again."
             raise ResultsError(msg) from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.sha256.get(name):
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self.sha256.get(name):
             msg = (
-                f"{path} is not the file that the search wrote: its SHA-256 is {found[:16]}…, manifest.json has "
+                f"{path} is not the file that the search wrote: its SHA-256 is {digest[:16]}…, manifest.json has "
                 f"{self.sha256.get(name, 'none')[:16]}…. It was not loaded. Copy the folder again from its origin."
             )
             raise ResultsError(msg)

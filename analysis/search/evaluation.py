@@ -1,4 +1,4 @@
-"""One window after the cut: count, fit the background beside it, test for an excess, set a limit."""
+"""Evaluation of one window after the cut: count, fit the sideband background, test for an excess, set a limit."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
     edges : (n_bins + 1,) float64
         Fit bins, GeV.
     passes : PassWeights
-        Of all searched events.
+        Pass weights of all searched events.
     models : tuple of tuple of bytes
-        Of the classifiers, kept in the result.
+        Models of the classifiers, stored in the result.
     config : SearchConfig
     functions : tuple of MassFunction, optional
-        The background functions that the configuration names; looked up here where they are not given.
+        Background functions of the configuration. Default: looked up by name.
     training_seed : int
-        Above 0 the inclusive selection, which needs no training, the limits, which take most of the time, and the
-        models are left out.
+        If above 0, the result has no inclusive selection, which needs no training, no limits, which dominate the run
+        time, and no models.
     limits : bool
-        Whether limits are wanted.
+        Whether limits are computed.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
 
 @dataclass(frozen=True)
 class _Cut:
-    """One window and what is left of it."""
+    """One window and its events after the cut."""
 
     data: SearchData
     window: MassWindow
@@ -103,12 +103,12 @@ class _Cut:
 
     @property
     def hidden(self) -> tuple[tuple[float, float], ...]:
-        """Masks whose bins are not shown: while blinded those of all windows; else none."""
+        """Masks whose bins are hidden: the masks of all windows while blinded, otherwise empty."""
         return (self.window.mask, *self.data.hidden) if self.data.blinded else ()
 
 
 def _counts(data: SearchData, window: MassWindow, passes: PassWeights) -> list[float | None]:
-    """Observed events of each selection; None while blinded, so that nothing below can use them."""
+    """Observed events of each selection; None while blinded, so that later steps cannot use them."""
     if data.blinded:
         return [None] * len(passes.names)
     counts: list[float | None] = window_counts(data.table, window, passes).astype(float).tolist()
@@ -116,7 +116,7 @@ def _counts(data: SearchData, window: MassWindow, passes: PassWeights) -> list[f
 
 
 def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
-    """Return weights that are all 0 or 1 as bool: an eighth of the memory."""
+    """Return weights that are all 0 or 1 as bool, which takes an eighth of the memory."""
     flags = passes.astype(bool)
     return flags if (flags == passes).all() else passes
 
@@ -149,7 +149,7 @@ def _evaluate_selection(
         )
         expected = fit.estimate(*window.signal)
         background, error = (common["non_closure"] or NonClosure(0.0, 0.0)).corrected(expected.value, expected.up)
-        found = SelectionResult(
+        result = SelectionResult(
             **common,
             background=background,
             background_error=error,
@@ -158,11 +158,11 @@ def _evaluate_selection(
             weight=expected.weight,
             members=_members(cut, index),
         )
-        workspace = found.counting_workspace(window)
+        workspace = result.counting_workspace(window)
         return replace(
-            found,
+            result,
             discovery=None if count is None else discovery(workspace),
-            limit=_limit(cut, workspace, found.weight) if with_limit else None,
+            limit=_limit(cut, workspace, result.weight) if with_limit else None,
             workspace=workspace,
         )
     except (FitError, StatisticsError) as error:
@@ -170,9 +170,9 @@ def _evaluate_selection(
 
 
 def _achieved(cut: _Cut, index: int) -> float:
-    """Efficiency on the reference events; while blinded on the bins that are shown.
+    """Efficiency on the reference events; while blinded, in the visible bins.
 
-    k / n over all reference events would tell how many of them are inside the mask.
+    k / n over all reference events would reveal the number of events inside the mask.
     """
     if not cut.data.blinded or cut.config.learning.threshold_reference == "background-template":
         return cut.passes.achieved[index]
@@ -208,7 +208,7 @@ def _members(cut: _Cut, index: int) -> MemberSpread | None:
 
 
 def _truth(data: SearchData, window: MassWindow, passes: PassWeights) -> list[float | None]:
-    """S/√B of each selection from the simulated truth; None while blinded: it tells the counts."""
+    """S/√B of each selection from the simulated truth; None while blinded, because it reveals the counts."""
     if data.signal_datasets is None or data.blinded:
         return [None] * len(passes.names)
     inside = window.in_signal(data.table.mjj)

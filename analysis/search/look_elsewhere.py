@@ -1,4 +1,4 @@
-"""The price of many looks: the global p-value of the largest excess of a scan."""
+"""Look-elsewhere effect: the global p-value of the largest excess of a scan."""
 
 from __future__ import annotations
 
@@ -34,22 +34,23 @@ def global_result(
 ) -> GlobalResult:
     """Global p-value over all windows, selections and training seeds.
 
-    From correlated pseudo-experiments that share events, fits and windows; by Bonferroni's bound where the events are
-    weighted, a window shows nothing (blinded), or the fitted backgrounds contradict each other.
+    Uses correlated pseudo-experiments that share events, fits and windows, or Bonferroni's bound if the events are
+    weighted, a window is blinded, or the fitted backgrounds are inconsistent with each other.
 
-    With a correction of non-closure the data are tested after it, and the pseudo-experiments, which are drawn from the
-    smooth fits and have no non-closure, without one: what was removed there is absent here, and both z are standard
-    normal without signal. But the error of the correction is part of the z of the data. It is no event that windows
-    share, so it makes their z less alike, and the largest of them larger. Every look of a pseudo-experiment therefore
-    gets its share of it, independent in each window and selection: if the measured corrections are correlated, the
+    With a non-closure correction, the data are tested after the correction, and the pseudo-experiments, which are drawn
+    from the smooth fits and have no non-closure, without it: both z are standard normal without signal. But the z of
+    the data include the error of the correction. This error does not come from events that windows share, so that it
+    makes their z less correlated, and the largest of them larger. Every look of a pseudo-experiment therefore gets its
+    share of this error, independent in each window and selection: if the measured corrections are correlated, the
     p-value is conservative.
 
     Parameters
     ----------
     data : SearchData
-        The events that the results come from, in the same order.
+        Events of the results, in the same order.
     results : sequence of WindowResult
-        All trainings of all windows; further ones are further looks, which share most of their events with the first.
+        All trainings of all windows; further trainings are further looks, which share most of their events with the
+        first.
     scan : RegionScan
     config : SearchConfig
         `statistics.pseudo_experiments` is the number of toys.
@@ -59,8 +60,8 @@ def global_result(
     -------
     GlobalResult
     """
-    found = [selection.discovery for result in results for selection in result.selections]
-    tested = [discovery for discovery in found if discovery is not None]
+    discoveries = [selection.discovery for result in results for selection in result.selections]
+    tested = [discovery for discovery in discoveries if discovery is not None]
     trials = n_trials(scan, config)
     bound = bonferroni([discovery.p0 for discovery in tested], trials)
     unit_weights = bool((data.table.weight == 1).all())
@@ -80,7 +81,7 @@ def global_result(
 
 
 def global_key(windows: Iterable[str], config: SearchConfig) -> str:
-    """Fingerprint of the global result; those of the windows cover events, settings of the fits and plugins."""
+    """Fingerprint of the global result; window keys cover events, fit settings and plugins."""
     return fingerprint(
         code=[__name__],
         seed=config.random_state,
@@ -90,7 +91,7 @@ def global_key(windows: Iterable[str], config: SearchConfig) -> str:
 
 
 def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig) -> NullModel:
-    """Lay out one spectrum per window, selection and seed; the inclusive one is the same in all windows."""
+    """Define one spectrum per window, selection and seed; the inclusive spectrum is common to all windows."""
     columns = [np.ones(len(data.table), bool)]
     fits = [_inclusive_fit(results)]
     looks, background = [], config.background
@@ -107,7 +108,7 @@ def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionS
 
 
 def _looks(results: Sequence[WindowResult]) -> list[tuple[WindowResult, int]]:
-    """Windows with the positions of their selections that give a p-value."""
+    """Windows with the indices of their selections that have a p-value."""
     return [
         (result, index)
         for result in results
@@ -117,15 +118,15 @@ def _looks(results: Sequence[WindowResult]) -> list[tuple[WindowResult, int]]:
 
 
 def _correction_error(result: WindowResult, index: int) -> tuple[str, float]:
-    """Name of a correction, and the share of its error in the total error of n - b."""
-    one = result.selections[index]
-    fit, extra = one.background_error or 0.0, one.non_closure_error
-    variance = (one.background or 0.0) * one.weight + fit**2 + extra**2  # that of n is weight * b
-    return f"{result.window.name} {one.name}", float(extra / np.sqrt(variance)) if extra > 0 else 0.0
+    """Return the name of a correction, and the ratio of its error to the total error of n - b."""
+    selection = result.selections[index]
+    fit, extra = selection.background_error or 0.0, selection.non_closure_error
+    variance = (selection.background or 0.0) * selection.weight + fit**2 + extra**2  # the variance of n is weight * b
+    return f"{result.window.name} {selection.name}", float(extra / np.sqrt(variance)) if extra > 0 else 0.0
 
 
 def _add_correction_errors(z: Array, errors: Sequence[tuple[str, float]], random_state: int) -> Array:
-    """Give each look (n_toys, n_looks) the part of its error that is not from events; trainings share a correction."""
+    """Add the share of the correction error to each look (n_toys, n_looks); trainings have a common correction."""
     result = z.copy()
     for column, (name, share) in enumerate(errors):
         if share > 0:
@@ -136,7 +137,7 @@ def _add_correction_errors(z: Array, errors: Sequence[tuple[str, float]], random
 
 
 def _inclusive_fit(results: Sequence[WindowResult]) -> BackgroundFit:
-    """Fit of the inclusive spectrum in the window with the largest excess, which its mask hides from it."""
+    """Fit of the inclusive spectrum in the window with the largest excess, whose mask excludes that excess."""
     largest: dict[MassWindow, float] = {}
     fits: dict[MassWindow, BackgroundFit] = {}
     for result in results:

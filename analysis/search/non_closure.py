@@ -1,9 +1,9 @@
-"""Non-closure of the background estimate: how far it was off where there is no signal, and what is done about it.
+"""Non-closure of the background estimate: bias measured without signal, and its correction.
 
-The relative non-closure of a selection, delta = (n - b) / b, is measured on samples without signal. A search that
-corrects for it (`statistics.non_closure = "correct"`) expects b (1 + delta), and the error of delta is one more error
-of the background, with a nuisance parameter of its own. Unlike the error of the fit it does not become smaller with the
-number of events.
+The relative non-closure of a selection, delta = (n - b) / b, is measured on samples without signal. A search with
+correction (`statistics.non_closure = "correct"`) expects b (1 + delta), and the error of delta is a further error of
+the background, with its own nuisance parameter. Unlike the error of the fit, it does not decrease with the number of
+events.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class NonClosure:
     error: float
 
     def corrected(self, background: float, error: float) -> tuple[float, float]:
-        """Return the corrected background and what is left of the error of its fit, in events."""
+        """Return the corrected background and the correspondingly scaled fit error, in events."""
         return background * (1.0 + self.delta), error * (1.0 + self.delta)
 
     def events(self, corrected: float) -> float:
-        """Error of delta in events, for a background that is corrected already."""
+        """Error of delta in events, for a background that is already corrected."""
         return corrected / (1.0 + self.delta) * self.error
 
 
 Corrections = Mapping[str, Mapping[str, NonClosure | tuple[float, float] | None]]
-"""Window, such as "3300-3700", to selection to (delta, error); None, or nothing, where it could not be measured."""
+"""Maps window, such as "3300-3700", to selection to (delta, error); None or missing if not measured."""
 
 
 def total_error(background: float | None, error: float | None, non_closure: NonClosure | None) -> float | None:
@@ -60,14 +60,14 @@ def total_error(background: float | None, error: float | None, non_closure: NonC
 def check_corrections(
     found: Corrections | None, windows: Iterable[str], selections: Sequence[str]
 ) -> dict[str, dict[str, NonClosure]]:
-    """Take what a search needs of measured corrections.
+    """Validate measured corrections and select the entries of a search.
 
     Parameters
     ----------
     found : mapping of window to selection to (delta, error), or None
-        None where nothing was measured.
+        None if nothing was measured.
     windows, selections : names
-        Of the search. Inclusive selections without an entry stay as they are.
+        Names in the search. Inclusive selections without an entry stay uncorrected.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def check_corrections(
     Raises
     ------
     ConfigError
-        If there are none, a selection of a window has none, as where the window could not be tested, or one is not
+        If no corrections are given, a selection of a window has none (e.g. the window was not testable), or one is not
         finite, at or below -1, or has a negative error.
     """
     remedy = 'Measure it with `cwola validate`, or set non_closure = "none" in [statistics] of the configuration.'
@@ -97,11 +97,11 @@ def check_corrections(
 
 
 def _checked(pair: NonClosure | tuple[float, float], window: str, selection: str) -> NonClosure:
-    one = pair if isinstance(pair, NonClosure) else NonClosure(*map(float, pair))
-    if not (isfinite(one.delta) and isfinite(one.error) and one.delta > -1 and one.error >= 0):
+    closure = pair if isinstance(pair, NonClosure) else NonClosure(*map(float, pair))
+    if not (isfinite(closure.delta) and isfinite(closure.error) and closure.delta > -1 and closure.error >= 0):
         msg = (
             f"window {window} GeV, selection {selection}: expected a relative non-closure above -1 and an error of at "
-            f"least 0, found {one.delta:g} ± {one.error:g}. Validate with more events."
+            f"least 0, found {closure.delta:g} ± {closure.error:g}. Validate with more events."
         )
         raise ConfigError(msg)
-    return one
+    return closure

@@ -1,13 +1,14 @@
-"""Correlated pseudo-experiments of a whole scan: what the largest excess looks like where there is no signal.
+"""Correlated pseudo-experiments of a whole scan: distribution of the largest excess without signal.
 
-One pseudo-experiment is one background-only spectrum of the events, of which every selection keeps its own part. The
+One pseudo-experiment is one background-only spectrum of the events, of which every selection keeps a fraction. The
 events are grouped into classes: all events that pass exactly the same selections, over windows, feature sets, methods
-and seeds. Classes are disjoint, so their counts in bins of m_jj are independent Poisson numbers, and summing classes
-over a selection gives spectra that share events just as the real ones do. The expectation of the classes is smooth:
-the fitted background of every selection is divided among the classes that pass it. Each window then masks, fits and
-counts the spectrum as the search does; windows see the same spectrum, so their overlaps and shared sidebands are right.
+and seeds. Classes are disjoint, so that their counts in bins of m_jj are independent Poisson numbers, and summing
+classes over a selection gives spectra that share events just as the real ones do. The expectation of the classes is
+smooth: the fitted background of every selection is divided among the classes that pass it. Each window then masks, fits
+and counts the spectrum like the search; windows use the same spectrum, so that overlaps and shared sidebands are
+included.
 
-The classifiers are not trained again: given classifiers that have not seen an event, its selection is a fixed function
+The classifiers are not retrained: for classifiers that were not trained on an event, its selection is a fixed function
 of its features, and the counts are Poisson.
 """
 
@@ -43,7 +44,7 @@ TOYS_PER_TASK = 100
 
 _MAX_ROUNDS = 100
 _CLOSURE = 0.01  # standard deviations of a cell
-_LARGEST_BIAS = 0.2  # of z
+_LARGEST_BIAS = 0.2  # largest shift of z
 _LARGEST_CODE = 2**62
 _SMALLEST_EXPECTATION = 1e-12  # events in a cell
 
@@ -55,14 +56,14 @@ class Look:
     Attributes
     ----------
     spectrum : int
-        Column of the selection in the pass weights; looks that test the same spectrum share it.
+        Column of the selection in the pass weights; looks at the same spectrum share it.
     window : MassWindow
-        Its signal region is counted, its mask left out of the fit, its fit range fitted.
+        Its signal region is counted, its mask excluded from the fit, its fit range fitted.
     functions : tuple of str or MassFunction
-        Background functions of the search, or the one that was chosen: then it is fixed.
+        Background functions of the search, or the chosen function, which is then fixed.
     strategy, alpha : str, float
-        How the order is chosen, as of `choose_order`. "events" is fast; any other fits one spectrum at a time, which
-        takes some hundred times longer.
+        Choice of the order, as in `choose_order`. "events" is fast; any other strategy fits one spectrum at a time,
+        and is about two orders of magnitude slower.
     """
 
     spectrum: int
@@ -74,14 +75,14 @@ class Look:
 
 @dataclass(frozen=True)
 class NullModel:
-    """The background-only expectation, ready to be drawn from.
+    """Background-only expectation from which pseudo-experiments are drawn.
 
     Attributes
     ----------
     grid : (n_bins + 1,) float64
         Edges of the fit bins, GeV.
     cells : (n_cells + 1,) float64
-        The same edges and those of all signal regions, GeV: windows need not lie on the grid.
+        The same edges and the edges of all signal regions, GeV: windows need not lie on the grid.
     expected : (n_classes, n_cells) float64
         Expected events of each class.
     passes : (n_classes, n_spectra) float64
@@ -108,10 +109,10 @@ def null_model(
     mjj : (n_events,) float64
         Dijet masses of the searched events, GeV. The events must have unit weight.
     passes : (n_events, n_spectra) float64 or bool
-        Pass weights in [0, 1] of every selection that is looked at: of all windows, feature sets, methods and seeds,
-        side by side. One column must pass every event (the inclusive selection).
+        Pass weights in [0, 1] of every tested selection: of all windows, feature sets, methods and seeds, side by side.
+        One column must pass every event (the inclusive selection).
     fits : sequence of BackgroundFit
-        Background of each spectrum. For a spectrum that several windows test, any fit that describes it.
+        Background of each spectrum. For a spectrum with several windows, any fit that describes it.
     looks : sequence of Look
     grid : (n_bins + 1,) float64
         Edges of the fit bins, GeV.
@@ -123,8 +124,9 @@ def null_model(
     Raises
     ------
     StatisticsError
-        If there is no inclusive selection, a window leaves the grid, or a look finds an excess or deficit in the
-        expectation itself: the fitted backgrounds contradict each other, or are not of the family of the look.
+        If the inclusive selection is missing, a window leaves the grid, or a look finds an excess or deficit in the
+        expectation itself: the fitted backgrounds are inconsistent, or do not belong to the function family of the
+        look.
     """
     inside = (mjj >= grid[0]) & (mjj < grid[-1])
     everything = np.flatnonzero((passes[inside] == 1).all(axis=0))
@@ -157,16 +159,16 @@ def run_pseudo_experiments(
     model : NullModel
     n_toys : int
     backend : Backend
-        Where they run; the results do not depend on it.
+        Backend of the tasks; the results do not depend on it.
     random_state : int
-        Seed; pseudo-experiment i depends on it and on i alone.
+        Seed; pseudo-experiment i depends only on the seed and on i.
     look_indices : sequence of int, optional
-        Only these looks, such as those that gave a p-value in the data. Default: all.
+        Restrict to these looks, such as those with a p-value in the data. Default: all.
 
     Returns
     -------
     (n_toys, n_looks) float64
-        Signed z of every look; -inf where the fit is not valid, which in the search is a look without a p-value.
+        Signed z of every look; -inf if the fit is not valid, which in the search is a look without a p-value.
     """
     if n_toys < 1:
         msg = f"the number of pseudo-experiments must be positive, found {n_toys}."
@@ -174,14 +176,14 @@ def run_pseudo_experiments(
     chosen = model.looks if look_indices is None else tuple(model.looks[i] for i in look_indices)
     starts = range(0, n_toys, TOYS_PER_TASK)
     tasks = [_Task(range(start, min(start + TOYS_PER_TASK, n_toys)), random_state, chosen) for start in starts]
-    found = dict(
+    results = dict(
         track(
             backend.map(_run_task, tasks, shared=model),
             total=len(tasks),
             description=f"{n_toys} pseudo-experiments",
         )
     )
-    return np.concatenate([found[i] for i in range(len(tasks))])
+    return np.concatenate([results[i] for i in range(len(tasks))])
 
 
 def draw_counts(model: NullModel, random_state: int, toy: int) -> Array:
@@ -199,8 +201,8 @@ def draw_counts(model: NullModel, random_state: int, toy: int) -> Array:
     common = expected >= 1.0
     common_at, rare_at = np.flatnonzero(common), np.flatnonzero(~common)
     cumulative = np.cumsum(expected[rare_at])
-    # Poisson splitting: a Poisson total divided at random is the same as independent Poisson counts, and the cost is
-    # that of the events, not of the mostly empty cells of rare classes.
+    # Poisson splitting: a Poisson total divided at random is the same as independent Poisson counts, and the cost
+    # scales with the events, not with the mostly empty cells of rare classes.
     total = rng.poisson(cumulative[-1]) if len(cumulative) else 0
     drawn = np.searchsorted(cumulative, rng.random(total) * cumulative[-1], side="right") if total else []
     at = np.concatenate([common_at, rare_at[np.minimum(drawn, len(rare_at) - 1)] if total else []]).astype(np.intp)
@@ -217,14 +219,14 @@ def scan_significances(counts: Array, model: NullModel, looks: Sequence[Look] | 
     ----------
     counts : (n_toys, n_spectra, n_cells) float64
     model : NullModel
-        Gives grid, cells and looks.
+        Defines grid, cells and looks.
     looks : sequence of Look, optional
-        Default: those of the model.
+        Default: the looks of the model.
 
     Returns
     -------
     (n_toys, n_looks) float64
-        Signed z; -inf where the fit is not valid.
+        Signed z; -inf if the fit is not valid.
     """
     binned = np.add.reduceat(counts, np.searchsorted(model.cells, model.grid[:-1]), axis=2)
     units = _units(model)
@@ -254,12 +256,12 @@ def _run_task(task: _Task, model: NullModel) -> Array:
 
 
 def _backgrounds(binned: Array, look: Look, model: NullModel) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Background in the window of a look, its error, and whether there is a valid fit, each (n_toys,)."""
+    """Background in the window of a look, its error, and whether the fit is valid, each (n_toys,)."""
     window = look.window
     bins = bins_of(model.grid, window.fit_range)
     spectra, edges = binned[:, bins], edges_of(model.grid, bins)
     if look.strategy == "events" or len(look.functions) == 1:
-        found = estimate_many(
+        estimates = estimate_many(
             spectra,
             edges,
             mask=window.mask,
@@ -267,7 +269,7 @@ def _backgrounds(binned: Array, look: Look, model: NullModel) -> tuple[Array, Ar
             functions=look.functions,
             sqrt_s_gev=model.sqrt_s_gev,
         )
-        return found.value[:, 0], found.up[:, 0], found.valid
+        return estimates.value[:, 0], estimates.up[:, 0], estimates.valid
     background, error = np.zeros((2, len(spectra)))
     for row, counts in enumerate(spectra):
         try:
@@ -288,7 +290,7 @@ def _backgrounds(binned: Array, look: Look, model: NullModel) -> tuple[Array, Ar
 
 
 def _units(model: NullModel) -> Array:
-    """(n_spectra,): sum w^2 / sum w of each spectrum; counts in this unit are Poisson. 1 where events pass or fail."""
+    """(n_spectra,): sum w^2 / sum w of each spectrum; counts in this unit are Poisson. 1 if events pass or fail."""
     events = model.expected.sum(axis=1)
     once, twice = events @ model.passes, events @ model.passes**2
     return np.where(once > 0, twice / np.where(once > 0, once, 1.0), 1.0)
@@ -303,7 +305,7 @@ def _require_inside(looks: Sequence[Look], grid: Array) -> None:
 
 
 def _classes(passes: NDArray[Any]) -> tuple[Array, Array]:
-    """Distinct rows (n_classes, n_spectra) and how many events have each, without sorting whole rows."""
+    """Return distinct rows (n_classes, n_spectra) and their multiplicities, without sorting whole rows."""
     code, size = np.zeros(len(passes), np.int64), 1
     for column in passes.T:
         values = np.unique(column)
@@ -317,7 +319,7 @@ def _classes(passes: NDArray[Any]) -> tuple[Array, Array]:
 
 
 def _constrained(cells: Array, looks: Sequence[Look], n_spectra: int) -> NDArray[np.bool_]:
-    """(n_spectra, n_cells): where a spectrum is fitted; beyond, its background is an extrapolation."""
+    """(n_spectra, n_cells): cells in which a spectrum is fitted; elsewhere its background is an extrapolation."""
     constrained = np.zeros((n_spectra, len(cells) - 1), bool)
     for look in looks:
         low, high = look.window.fit_range
@@ -329,9 +331,9 @@ def _share(start: Array, passes: Array, margins: Array) -> Array:
     """Scale classes until each selection expects its own background in every cell.
 
     Iterative proportional fitting (Deming, Stephan, Ann. Math. Stat. 11 (1940) 427; for fractional weights Darroch,
-    Ratcliff, Ann. Math. Stat. 43 (1972) 1470): of all divisions with these sums the one closest to `start`. Every
-    factor is a ratio of smooth curves, so the result is smooth even where the curves contradict each other and no
-    division has these sums.
+    Ratcliff, Ann. Math. Stat. 43 (1972) 1470): among all divisions with these sums the closest to `start`. Every factor
+    is a ratio of smooth curves, so that the result is smooth even if the curves are inconsistent and no division has
+    these sums.
     """
     expected = np.maximum(start, _SMALLEST_EXPECTATION)
     members = [np.flatnonzero(column) for column in passes.T]
@@ -340,11 +342,11 @@ def _share(start: Array, passes: Array, margins: Array) -> Array:
         largest = 0.0
         for rows, column, margin in zip(members, passes.T, margins, strict=True):
             weight = column[rows]
-            found = weight @ expected[rows]
-            usable = np.isfinite(margin) & (found > 0)
-            off = abs(found - margin)[usable] / np.sqrt(margin[usable])
+            total = weight @ expected[rows]
+            usable = np.isfinite(margin) & (total > 0)
+            off = abs(total - margin)[usable] / np.sqrt(margin[usable])
             largest = max(largest, float(off.max(initial=0.0)))
-            factor = np.where(usable, margin / np.where(usable, found, 1.0), 1.0)
+            factor = np.where(usable, margin / np.where(usable, total, 1.0), 1.0)
             expected[rows] *= factor if (weight == 1).all() else factor ** weight[:, None]
         if largest < _CLOSURE or largest > 0.999 * before:
             break
@@ -353,7 +355,7 @@ def _share(start: Array, passes: Array, margins: Array) -> Array:
 
 
 def _require_unbiased(model: NullModel) -> None:
-    """Refuse an expectation that the search, at its most flexible, cannot fit."""
+    """Raise if the search cannot fit the expectation even with its most flexible function."""
     spectra = model.passes.T @ model.expected / _units(model)[:, None]
     binned = np.add.reduceat(spectra, np.searchsorted(model.cells, model.grid[:-1]), axis=1)
     for look in model.looks:

@@ -1,4 +1,4 @@
-"""What a search needs before any work is done: known names, samples that the method uses, measured corrections."""
+"""Requirements of a search, checked in advance: known names, samples of the method, measured corrections."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["measured_corrections", "require_known", "require_samples"]
 
 
 def require_known(config: SearchConfig) -> None:
-    """Refuse names of methods and functions that do not exist, before any work is done.
+    """Raise for unknown names of methods and functions, before any work is done.
 
     Raises
     ------
     ConfigError
-        Naming the unknown one and those that there are.
+        Names the unknown entry and the available ones.
     """
     method = get_method(config.learning.method)
     if config.learning.threshold_reference == "background-template" and not isinstance(method, TemplateMethod):
@@ -41,20 +41,20 @@ def require_known(config: SearchConfig) -> None:
 
 
 def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> None:
-    """Refuse a method that needs what there is not, before any work is done.
+    """Raise if the method needs simulation or truth that the datasets lack, before any work is done.
 
     Parameters
     ----------
     config : SearchConfig
     truth : bool
-        Whether it is known which events are simulated signal, as in pseudodata.
+        Whether simulated signal events are marked, as in pseudodata.
     simulation : bool
-        Whether there is simulated background.
+        Whether simulated background is available.
 
     Raises
     ------
     ConfigError
-        Naming the method and what to add.
+        Names the method and the missing datasets.
     """
     method = get_method(config.learning.method)
     if method.uses_truth and not truth:
@@ -74,13 +74,13 @@ def require_samples(config: SearchConfig, *, truth: bool, simulation: bool) -> N
 def measured_corrections(
     found: Corrections | None, scan: RegionScan, config: SearchConfig
 ) -> dict[str, dict[str, NonClosure]]:
-    """Take the corrections that the configuration asks for.
+    """Return the corrections required by the configuration.
 
     Parameters
     ----------
     found : mapping of window to selection to (delta, error), or None
-        Relative non-closure (n - b) / b on samples without signal, with its error. The inclusive selection may be left
-        out: it stays as it is.
+        Relative non-closure (n - b) / b on samples without signal, with its error. The inclusive selection is optional:
+        without an entry it stays uncorrected.
     scan : RegionScan
     config : SearchConfig
 

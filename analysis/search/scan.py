@@ -1,4 +1,4 @@
-"""All windows of a scan, in parallel over folds and then over windows, on any backend."""
+"""Search of all windows of a scan, in parallel over folds and then over windows, on any backend."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from analysis.search.window import WindowEvaluation, attempt_fold, configured_fu
 __all__ = ["n_trials", "run_scan", "trainings", "window_key"]
 
 _TASKS_PER_JOB = 4
-"""Training tasks per worker in one batch of windows; windows are complete, and can be stored, batch by batch."""
+"""Training tasks per worker in one batch of windows; each batch completes its windows, which can be stored."""
 
 
 def run_scan(
@@ -42,26 +42,26 @@ def run_scan(
     scan : RegionScan
     config : SearchConfig
     backend : Backend
-        Where tasks run; the results do not depend on it.
+        Backend of the tasks; the results do not depend on it.
     inputs : str
         Digest of the events, for the keys.
     done : container of str
-        Keys of trainings of windows that need not be made again.
+        Keys of trainings of windows to skip.
     corrections : mapping of window to selection to (delta, error), optional
         Measured non-closure, see `measured_corrections`.
 
     Yields
     ------
     key : str
-        Digest of all that the result depends on.
+        Digest of all inputs of the result.
     result : WindowResult
-        One training of one window. A window without events comes back with a reason, not as an exception: the others
-        are not lost.
+        One training of one window. A window without events is returned with a reason instead of an exception, so that
+        the other windows are not lost.
 
     Raises
     ------
     ConfigError
-        If a name is unknown, or something that the configuration needs is not there.
+        If a name is unknown, or a requirement of the configuration is missing.
     """
     require_known(config)
     data = replace(data, corrections=measured_corrections(corrections, scan, config))
@@ -74,7 +74,7 @@ def run_scan(
         (window, seed): window_key(window, scan, config, inputs, training_seed=seed, corrections=data.corrections)
         for window, seed in trainings(scan, config)
     }
-    todo = [one for one, key in keys.items() if key not in done]
+    todo = [training for training, key in keys.items() if key not in done]
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
     for start in range(0, len(todo), size):
         batch = todo[start : start + size]
@@ -114,9 +114,9 @@ def window_key(
     training_seed: int = 0,
     corrections: Corrections | None = None,
 ) -> str:
-    """Digest of everything that one training of a window depends on: events, configuration, corrections and code.
+    """Digest of all inputs of one training of a window: events, configuration, corrections and code.
 
-    How many others there are does not matter: a scan with more seeds makes those alone that are missing.
+    It does not depend on the number of trainings: a scan with more seeds computes only the missing ones.
     """
     learning = config.learning.model_copy(update={"n_seeds": 1})
     config = config.model_copy(update={"learning": learning})
@@ -138,5 +138,5 @@ def window_key(
 
 
 def n_trials(scan: RegionScan, config: SearchConfig) -> int:
-    """Count the p-values that are looked at: in every window one inclusive, and one a selection and training seed."""
+    """Count the p-values of a scan: in every window one inclusive, and one per selection and training seed."""
     return len(scan.windows) * ((config.learning.n_selections - 1) * config.learning.n_seeds + 1)

@@ -1,10 +1,10 @@
-"""Several trainings of each window, different in nothing but their random numbers, side by side.
+"""Several trainings of each window that differ only in their random numbers.
 
-The first training, fixed before anything was seen, is the result of a window: its selections have the limit, the
-workspace and the plots. The others tell how much of it is the luck of one training. All trainings select among the same
-events, so their z are strongly correlated, and their median is no combination: it fluctuates less than one z does, and
-its p-value would be conservative. Whoever looks at all of them has looked that many times, and the global p-value
-counts every one (`analysis.search.look_elsewhere`).
+The first training, fixed in advance, is the result of a window: its selections have the limit, the workspace and the
+plots. The other trainings show how much of it depends on the random numbers of one training. All trainings select among
+the same events, so that their z are strongly correlated, and their median is not a combination: it fluctuates less than
+a single z, and its p-value would be conservative. Every training is a further test, which the global p-value counts
+(`analysis.search.look_elsewhere`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Quantity = Literal["z", "n_obs", "background"]
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """One number of a selection over its trainings.
+    """Spread of one quantity of a selection over its trainings.
 
     Attributes
     ----------
     values : tuple of float or None
-        By training seed; None where a training has none.
+        Values by training seed; None for trainings without one.
     median, low, high : float
-        Quantiles 0.5, 0.16 and 0.84 of those that there are.
+        Quantiles 0.5, 0.16 and 0.84 of the available values.
     """
 
     values: tuple[float | None, ...]
@@ -40,7 +40,7 @@ class SeedSpread:
 
 
 def join_seeds(results: Iterable[WindowResult]) -> list[WindowResult]:
-    """Put the further trainings of every window beside its first.
+    """Attach the further trainings of every window to its first.
 
     Parameters
     ----------
@@ -50,24 +50,24 @@ def join_seeds(results: Iterable[WindowResult]) -> list[WindowResult]:
     Returns
     -------
     list of WindowResult
-        One per window, of training seed 0, in the order of these; `seeds` of its selections are filled.
+        One per window, of training seed 0, in the same order; `seeds` of its selections are filled.
     """
-    found = sorted(results, key=lambda result: result.training_seed)  # stable: windows stay in order
-    further = [result for result in found if result.training_seed > 0]
+    ordered = sorted(results, key=lambda result: result.training_seed)  # stable: windows stay in order
+    further = [result for result in ordered if result.training_seed > 0]
     return [
         _join(first, [other for other in further if other.window == first.window])
-        for first in found
+        for first in ordered
         if first.training_seed == 0
     ]
 
 
 def n_seeds(results: Iterable[WindowResult]) -> int:
-    """Count the trainings of a window, from the results of `join_seeds`."""
+    """Return the number of trainings per window, from the results of `join_seeds`."""
     return 1 + max((len(selection.seeds) for result in results for selection in result.selections), default=0)
 
 
 def seed_spread(selection: SelectionResult, quantity: Quantity) -> SeedSpread | None:
-    """Summarise a number over the trainings of a selection.
+    """Summarise a quantity over the trainings of a selection.
 
     Parameters
     ----------
@@ -79,14 +79,14 @@ def seed_spread(selection: SelectionResult, quantity: Quantity) -> SeedSpread | 
     Returns
     -------
     SeedSpread or None
-        None where there is one training alone, or none has the number, as while blinded.
+        None with only one training, or without any value, as while blinded.
     """
-    values = tuple(_number(one, quantity) for one in (selection, *selection.seeds))
-    known = [value for value in values if value is not None]
-    if not selection.seeds or not known:
+    values = tuple(_number(training, quantity) for training in (selection, *selection.seeds))
+    available = [value for value in values if value is not None]
+    if not selection.seeds or not available:
         return None
-    found = band(known)
-    return SeedSpread(values, float(found.median), float(found.low), float(found.high))
+    quantiles = band(available)
+    return SeedSpread(values, float(quantiles.median), float(quantiles.low), float(quantiles.high))
 
 
 def _number(selection: SelectionResult, quantity: Quantity) -> float | None:
@@ -97,14 +97,14 @@ def _number(selection: SelectionResult, quantity: Quantity) -> float | None:
 
 def _join(first: WindowResult, others: Sequence[WindowResult]) -> WindowResult:
     inclusive, trained = first.selections[:1], first.selections[1:]
-    joined = tuple(replace(one, seeds=tuple(_same(one, other) for other in others)) for one in trained)
+    joined = tuple(replace(entry, seeds=tuple(_same(entry, other) for other in others)) for entry in trained)
     return replace(first, selections=inclusive + joined)
 
 
 def _same(selection: SelectionResult, other: WindowResult) -> SelectionResult:
-    """Return the same selection of another training, or an empty one where that failed."""
-    found = [one for one in other.selections if one.name == selection.name]
+    """Return the same selection of another training, or an empty one if that training failed."""
+    same = [candidate for candidate in other.selections if candidate.name == selection.name]
     empty = SelectionResult(
         selection.name, selection.method, selection.features, selection.efficiency, 0.0, None, reason=other.reason
     )
-    return found[0] if found else empty
+    return same[0] if same else empty

@@ -1,4 +1,4 @@
-"""The values of a search: the events that go in, and what comes out of a window."""
+"""Inputs and results of a search: events and window results."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ __all__ = ["SearchData", "SelectionResult", "WindowResult"]
 
 @dataclass(frozen=True)
 class SearchData:
-    """The events that are searched.
+    """Input events of a search.
 
     Attributes
     ----------
     table : EventTable
         Events of the search region, |Δy| below the configured maximum.
     blinded : bool
-        Count nothing inside the windows.
+        Whether counting inside the windows is disabled.
     signal_datasets : tuple of str or None
-        Datasets that are simulated signal mixed into pseudodata, for the report of S/√B and for methods that use the
-        truth; None for real data.
+        Datasets of simulated signal mixed into pseudodata, for the report of S/√B and for methods that use the truth;
+        None for real data.
     simulation : EventTable or None
         Simulated background of the search region, normalised, for methods that need it.
     corrections : mapping of str to mapping of str to NonClosure
-        Of the background, by window and selection; empty where it is not corrected.
+        Corrections of the background, by window and selection; empty without corrections.
     hidden : tuple of (low, high)
-        Masks of all windows of a blinded scan, GeV: a neighbour's sidebands would show the count of a window.
+        Masks of all windows of a blinded scan, GeV: a neighbour's sidebands would reveal the count of a window.
     """
 
     table: EventTable
@@ -52,7 +52,7 @@ class SearchData:
     hidden: tuple[tuple[float, float], ...] = ()
 
     def samples(self, method: Method) -> Samples:
-        """Return what a method may see: simulation and truth only where it says that it uses them."""
+        """Return the samples for a method: simulation and truth only if it declares that it uses them."""
         return Samples(
             self.table,
             self.simulation if method.needs_simulation else None,
@@ -62,21 +62,21 @@ class SearchData:
 
 @dataclass(frozen=True)
 class SelectionResult:
-    """One selection in one window.
+    """Result of one selection in one window.
 
     Attributes
     ----------
     name : str
-        "inclusive", or such as "eff_0.1".
+        "inclusive", or a name such as "eff_0.1".
     method : str
     features : tuple of str
     efficiency, efficiency_achieved : float
-        Requested, and reached on the reference events; while blinded on the events that are shown, those of the fit
-        range outside the mask.
+        Requested efficiency, and efficiency reached on the reference events; while blinded, on the visible events of
+        the fit range outside the mask.
     n_obs : float or None
         Observed events in the window; None while blinded.
     background, background_error : float or None
-        From the sideband fit, events; None where the fit failed. With `non_closure` both are the corrected ones.
+        From the sideband fit, events; None if the fit failed. With `non_closure` both are corrected values.
     discovery : DiscoveryResult or None
     s_over_sqrt_b : float or None
         From truth; None for data, and while blinded.
@@ -85,19 +85,19 @@ class SelectionResult:
     workspace : dict or None
         pyhf workspace, in effective events.
     reason : str or None
-        Why something is None, where that is a failure.
+        Reason for missing values after a failure.
     calibrated : bool
-        False where so few background events are expected that p-values are not uniform: `discovery.p0_averaged` is
-        conservative there.
+        False if too few background events are expected for uniform p-values: `discovery.p0_averaged` is then
+        conservative.
     weight : float
-        Sum of weights per effective event, Σw² / Σw; 1 where every event passes or fails.
+        Sum of weights per effective event, Σw² / Σw; 1 if every event passes or fails.
     members : MemberSpread or None
-        How far the members lie apart where each is cut at its own threshold; None where not, where one of them cannot
-        be fitted, and while blinded.
+        Spread of the members if each is cut at its own threshold; None otherwise, if a member cannot be fitted, and
+        while blinded.
     seeds : tuple of SelectionResult
-        The same selection of the further trainings of the window, see `analysis.search.seeds`.
+        Same selection in the further trainings of the window, see `analysis.search.seeds`.
     non_closure : NonClosure or None
-        What the background was corrected by; its error is not in `background_error`.
+        Correction of the background; its error is not included in `background_error`.
     """
 
     name: str
@@ -128,7 +128,7 @@ class SelectionResult:
 
     @property
     def row(self) -> dict[str, object]:
-        """The numbers of a table of selections, by the head of the column."""
+        """Row of a table of selections, by column heading."""
         expected = None if self.background is None else f"{text_of(self.background)} ± {text_of(self.total_error)}"
         limit = None if self.limit is None else self.limit.expected_events[2]
         return {
@@ -142,7 +142,7 @@ class SelectionResult:
 
     @property
     def non_closure_error(self) -> float:
-        """Error of the correction, events; 0 where there is none."""
+        """Error of the correction, events; 0 without a correction."""
         return 0.0 if self.non_closure is None else self.non_closure.events(self.background or 0.0)
 
     @property
@@ -151,7 +151,7 @@ class SelectionResult:
         return total_error(self.background, self.background_error, self.non_closure)
 
     def counting_workspace(self, window: MassWindow) -> dict[str, Any]:
-        """Return the pyhf workspace of the counts, in effective events; unobserved where `n_obs` is None."""
+        """Return the pyhf workspace of the counts, in effective events; without observation if `n_obs` is None."""
         counting = Counting(self.n_obs, self.background or 0.0, self.background_error or 0.0)
         return counting_workspace(
             counting.effective(self.weight),
@@ -162,14 +162,14 @@ class SelectionResult:
 
     @property
     def background_variations(self) -> dict[str, float]:
-        """Further errors of the background in the workspace, in effective events, by the name of their parameter."""
+        """Further errors of the background in the workspace, in effective events, by parameter name."""
         error = self.non_closure_error / self.weight
         return {NON_CLOSURE: error} if error > 0 else {}
 
 
 @dataclass(frozen=True)
 class WindowResult:
-    """All selections of one training of a window.
+    """Result of one training of a window, with all selections.
 
     Attributes
     ----------
@@ -177,35 +177,35 @@ class WindowResult:
     edges : (n_bins + 1,) float64
         Fit bins, GeV.
     selections : tuple of SelectionResult
-        Inclusive first, which further trainings lack; empty where the window failed.
+        Inclusive first, which further trainings lack; empty if the window failed.
     spectrum : hist.Hist or None
         Axes `mjj`, `selection`, `variation`.
     models : tuple of tuple of bytes
         xgboost UBJ documents, by fold and member; empty for further trainings.
     passes : (n_events, n_selections) bool or float64, or None
-        Pass weights of all searched events; None where the window failed, and while blinded.
+        Pass weights of all searched events; None if the window failed, and while blinded.
     reason : str or None
-        Why the window failed, or None.
+        Reason of the failure, or None.
     scores : (n_events,) float32, or None
-        Member mean of the out-of-fold scores, NaN outside the fit range; None where there are no `passes`, and where
-        the window was read from disk.
+        Member mean of the out-of-fold scores, NaN outside the fit range; None without `passes`, and for windows read
+        from disk.
     thresholds : (n_folds, n_cuts, n_selections, 2) float64, or None
-        Of the selections, see `analysis.learning.PassWeights`; None where there are no models, or the window was read
+        Thresholds of the selections, see `analysis.learning.PassWeights`; None without models, and for windows read
         from disk.
     scalings : tuple of PercentileMap
-        Of the features, by fold; empty where they are used as they are, while blinded (they tell how many events are
-        in the window), and where the window was read from disk.
+        Scalings of the features, by fold; empty if features are not scaled, while blinded (they reveal the number of
+        events in the window), and for windows read from disk.
     choices : tuple of Choice
-        Classifier settings by fold, where they were chosen; empty while blinded.
+        Classifier settings by fold, if they were tuned; empty while blinded.
     learner : str
-        Which one trained the models.
+        Name of the learner that trained the models.
     training_seed : int
-        0 for the training that is the result of the window, 1 and more for further ones.
+        0 for the training that is the result of the window, 1 and above for further trainings.
     truth : hist.Hist or None
-        What of the spectrum is simulated signal in pseudodata, on the same axes; None where there is none, for further
-        trainings, and while blinded: it is part of the data.
+        Simulated signal in the spectrum of pseudodata, on the same axes; None without signal, for further trainings,
+        and while blinded, because it is a component of the data.
     hidden : tuple of (low, high)
-        Masks, GeV, whose bins are empty in the spectrum because the search was blinded: those of all windows.
+        Masks of all windows, GeV, whose bins are empty in the spectrum because the search was blinded.
     """
 
     window: MassWindow
@@ -226,7 +226,7 @@ class WindowResult:
 
     @property
     def shown_bins(self) -> NDArray[np.bool_]:
-        """(n_bins,) bool: fit bins whose counts are there; while blinded those outside of all masks."""
+        """(n_bins,) bool: fit bins with visible counts; while blinded, the bins outside all masks."""
         return outside(self.edges, self.hidden)
 
     def __repr__(self) -> str:
@@ -240,7 +240,7 @@ class WindowResult:
 
     @property
     def status(self) -> str:
-        """Return "ok"; "incomplete" where a selection failed; "failed" where the whole window did."""
+        """Return "ok", "incomplete" if a selection failed, or "failed" if the whole window did."""
         if self.reason is not None:
             return "failed"
         return "incomplete" if any(selection.reason for selection in self.selections) else "ok"

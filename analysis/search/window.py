@@ -1,14 +1,14 @@
-"""The search in one window. Start reading here.
+"""Search in one window. Start reading here.
 
-Train classifiers to tell the signal region from its sidebands, score every event with models that have not seen it,
-cut, count, fit the smooth background beside the window, and turn the comparison into a workspace, a significance and
-a limit. `run_window` does all of it for one window, `analysis.search.scan` for many at once on any backend. By hand, as
-the notebook does it::
+Train classifiers to separate the signal region from its sidebands, score every event with models that were not trained
+on it, cut, count, fit the smooth background in the sidebands, and turn the comparison into a workspace, a
+significance and a limit. `run_window` runs all steps for one window, `analysis.search.scan` for many at once on any
+backend. Step by step, as in the notebook::
 
     window = scan.windows[0]
     edges = scan.edges(window)  # bins of the fit
-    tasks = fold_tasks(window, edges, config, training_seed=0)  # one training a fold
-    fit = train_folds(tasks, data)  # scores, out of fold
+    tasks = fold_tasks(window, edges, config, training_seed=0)  # one training per fold
+    fit = train_folds(tasks, data)  # out-of-fold scores
     passes = working_points(fit, window, data.table, config)  # cuts
     models = tuple(model.members for model in fit.models)
     result = evaluate_window(data, window, edges, passes, models, config)  # counts, fit, tests, limits
@@ -78,10 +78,10 @@ def run_window(
     data : SearchData
     window : MassWindow
     scan : RegionScan
-        Gives the fit grid.
+        Defines the fit grid.
     config : SearchConfig
     training_seed : int
-        Which of `learning.n_seeds` trainings; 0 is the result, see `analysis.search.seeds` for the others.
+        Index of the training, below `learning.n_seeds`; 0 is the result, see `analysis.search.seeds` for the others.
     corrections : mapping of window to selection to (delta, error), optional
         Measured non-closure, see `measured_corrections`.
 
@@ -96,7 +96,7 @@ def run_window(
 
 @dataclass(frozen=True)
 class WindowTask:
-    """One training of one window for a worker, which looks nothing up: plugins need not be loaded there.
+    """One training of one window for a worker, with resolved names, so that workers need no plugins.
 
     Attributes
     ----------
@@ -116,14 +116,14 @@ class WindowTask:
 
 
 def window_task(window: MassWindow, scan: RegionScan, config: SearchConfig, *, training_seed: int = 0) -> WindowTask:
-    """Prepare what `search_window` does; see `run_window` for the parameters."""
+    """Prepare the task of `search_window`; see `run_window` for the parameters."""
     edges = scan.edges(window)
     folds = tuple(fold_tasks(window, edges, config, training_seed))
     return WindowTask(window, edges, folds, config, configured_functions(config))
 
 
 def search_window(task: WindowTask, data: SearchData, *, limits: bool = True) -> WindowResult:
-    """Search one window in this process, whatever process that is, with or without limits."""
+    """Search one window in the current process, with or without limits."""
     job = WindowEvaluation(task.window, task.edges, (), task.folds[0], task.config, task.functions, limits)
     try:
         fit = train_folds(task.folds, data)
@@ -133,7 +133,7 @@ def search_window(task: WindowTask, data: SearchData, *, limits: bool = True) ->
 
 
 def train_folds(tasks: Sequence[FoldTask], data: SearchData) -> CrossFit:
-    """Train and score all folds of a window in this process: every event with a model that has not seen it.
+    """Train and score all folds of a window in this process, every event with a model not trained on it.
 
     Parameters
     ----------
@@ -148,14 +148,14 @@ def train_folds(tasks: Sequence[FoldTask], data: SearchData) -> CrossFit:
     Raises
     ------
     TableError, WindowError
-        If there is nothing to train on.
+        If no events remain for the training.
     """
     return collect_folds([run_fold(task, data.samples(task.method)) for task in tasks], data.table, tasks[0])
 
 
 @dataclass(frozen=True)
 class WindowEvaluation:
-    """Trained folds of one window, ready to be cut, counted and fitted."""
+    """Trained folds of one window, as input of the evaluation."""
 
     window: MassWindow
     edges: NDArray[np.float64]
@@ -167,14 +167,14 @@ class WindowEvaluation:
 
 
 def configured_functions(config: SearchConfig) -> tuple[MassFunction, ...]:
-    """Background functions of the configuration, resolved, so that workers need no plugin."""
+    """Background functions of the configuration, resolved, so that workers need no plugins."""
     return require_functions(config.background.functions, config.background.strategy)
 
 
 def fold_tasks(
     window: MassWindow, edges: NDArray[np.float64], config: SearchConfig, training_seed: int
 ) -> list[FoldTask]:
-    """List the training tasks of a window, one a fold, in order."""
+    """List the training tasks of a window, one per fold, in order."""
     learning = config.learning
     nested = learning.cross_fitting == "nested"
     n_models = learning.n_candidates if nested else learning.n_members
@@ -196,7 +196,7 @@ def fold_tasks(
 
 
 def attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
-    """Train and score one fold; an error that concerns this window alone is returned, not raised."""
+    """Train and score one fold; an error that affects only this window is returned, not raised."""
     try:
         return run_fold(task, data.samples(task.method))
     except (TableError, WindowError) as error:
@@ -219,7 +219,7 @@ def _failed(job: WindowEvaluation, error: CwolaError) -> WindowResult:
 def _evaluate(fit: CrossFit, job: WindowEvaluation, data: SearchData) -> WindowResult:
     seed = job.task.training_seed
     passes = working_points(fit, job.window, data.table, job.config)
-    # Models that a method makes without the learner are not kept: the learner could neither read nor blind them.
+    # Models from a method without the learner are not stored: the learner could neither read nor blind them.
     kept = isinstance(job.task.method, FromContrast)
     models = tuple(model.members if kept else () for model in fit.models)
     if data.blinded:

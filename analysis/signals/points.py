@@ -1,7 +1,7 @@
 """Mass points after a search: workspaces, limits and impacts of the signal samples.
 
-The rule is "fixed-efficiency": the classifiers are those of the search, without credit for what they would learn from
-as much signal as the limit.
+The rule is "fixed-efficiency": it uses the classifiers of the search, and ignores that they would learn from a signal
+as large as the limit.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PointTask:
     sample : SignalSample
     classifiers : tuple of Classifier
     windows : tuple of WindowResult
-        In the same order.
+        In the same order as the classifiers.
     config : SearchConfig
     """
 
@@ -67,7 +67,7 @@ class PointTask:
 
 @dataclass(frozen=True)
 class PointResult:
-    """What was found of one signal sample.
+    """Results of one signal sample.
 
     Attributes
     ----------
@@ -75,8 +75,8 @@ class PointResult:
     workspaces : dict of str to dict
         pyhf workspaces by the name "<window>_<selection>", for every selection of every window with signal events.
     spectra : dict of str to hist.Hist
-        Nominal events by the name of the window, in the normalisation of the sample; axes `mjj` on the fit grid,
-        `selection`, `variation`.
+        Nominal events by window name, in the normalisation of the sample; axes `mjj` on the fit grid, `selection`,
+        `variation`.
     """
 
     result: SignalResult
@@ -85,9 +85,9 @@ class PointResult:
 
 
 def evaluate_point(task: PointTask) -> PointResult:
-    """Count a signal in all selections of all windows, and limit it where each selection is most sensitive.
+    """Count a signal in all selections of all windows, and set limits in the most sensitive window of each selection.
 
-    The window of a selection is the one with the best `approximate_limit` on the signal; no observed count enters.
+    The window of a selection is the one with the best `approximate_limit` on the signal; observed counts are not used.
 
     Returns
     -------
@@ -99,11 +99,11 @@ def evaluate_point(task: PointTask) -> PointResult:
         for classifier, window in zip(task.classifiers, task.windows, strict=True)
     ]
     counts = [
-        one
-        for found, window in zip(yields, task.windows, strict=True)
-        for one in _count(sample, found, window, task.config.background.sqrt_s_gev)
+        count
+        for window_yields, window in zip(yields, task.windows, strict=True)
+        for count in _count(sample, window_yields, window, task.config.background.sqrt_s_gev)
     ]
-    ranked = [one for one in counts if one.rank() is not None]
+    ranked = [count for count in counts if count.rank() is not None]
     result = SignalResult(
         dataset=sample.name,
         masses=dict(sample.masses),
@@ -111,23 +111,23 @@ def evaluate_point(task: PointTask) -> PointResult:
         normalised=sample.normalised,
         xsec_pb=sample.xsec_pb,
         lumi_ifb=sample.lumi_ifb,
-        selections=tuple(_limit(one, task) for one in _most_sensitive(ranked)),
-        yields=tuple(SignalYield(**one.fields()) for one in counts),
+        selections=tuple(_limit(count, task) for count in _most_sensitive(ranked)),
+        yields=tuple(SignalYield(**count.fields()) for count in counts),
         reason=None,
     )
-    workspaces = {f"{one.window.name}_{one.selection.name}": one.workspace() for one in ranked}
-    return PointResult(result, workspaces, {found.window.name: found.spectrum for found in yields})
+    workspaces = {f"{count.window.name}_{count.selection.name}": count.workspace() for count in ranked}
+    return PointResult(result, workspaces, {entry.window.name: entry.spectrum for entry in yields})
 
 
 def _most_sensitive(counts: Sequence[_Count]) -> list[_Count]:
-    """Of every selection, the window with the best rank."""
-    names = dict.fromkeys(one.selection.name for one in counts)
-    return [min((one for one in counts if one.selection.name == name), key=_Count.rank_value) for name in names]
+    """Return the window with the best rank for every selection."""
+    names = dict.fromkeys(count.selection.name for count in counts)
+    return [min((count for count in counts if count.selection.name == name), key=_Count.rank_value) for name in names]
 
 
 @dataclass(frozen=True)
 class _Count:
-    """A signal in one selection of one window."""
+    """Signal yield in one selection of one window."""
 
     sample: SignalSample
     window: MassWindow
@@ -140,29 +140,29 @@ class _Count:
 
     @property
     def net(self) -> float:
-        """Events that stand out over the fitted background."""
+        """Signal events above the fitted background."""
         return self.events * (1.0 - (self.absorbed or 0.0))
 
     def rank(self) -> float | None:
-        """Approximate expected limit in units of the sample's normalisation; None where there can be none."""
+        """Approximate expected limit in units of the sample's normalisation; None without a limit."""
         background, error = self.selection.background, self.selection.total_error
         if self.reason is not None or self.net <= 0 or not (background and error):
             return None
         return float(approximate_limit(background, error) / self.net)
 
     def rank_value(self) -> float:
-        """Rank, infinite where there is none."""
+        """Rank, infinite without a limit."""
         rank = self.rank()
         return np.inf if rank is None else rank
 
     def workspace(self) -> dict[str, Any]:
-        one = self.selection
-        counting = Counting(one.n_obs, one.background or 0.0, one.background_error or 0.0)
+        selection = self.selection
+        counting = Counting(selection.n_obs, selection.background or 0.0, selection.background_error or 0.0)
         return counting_workspace(
-            counting.effective(one.weight),
-            channel=f"window_{self.window.name}_{one.name}",
+            counting.effective(selection.weight),
+            channel=f"window_{self.window.name}_{selection.name}",
             measurement=self.sample.name,
-            background_variations=one.background_variations,
+            background_variations=selection.background_variations,
             signal_systematics=self.modifiers,
         )
 
@@ -172,7 +172,7 @@ class _Count:
 
     @property
     def efficiency(self) -> float | None:
-        """Acceptance times efficiency: of all generated events."""
+        """Acceptance times efficiency, relative to all generated events."""
         generated = self.sample.generated
         return None if not generated else self.events / generated
 
@@ -186,7 +186,7 @@ class _Count:
             "acceptance_efficiency": self.efficiency,
             "absorbed_fraction": self.absorbed,
             "strength_per_mu": None if self.rank() is None else self.strength_per_mu(self.workspace()),
-            "modifiers": tuple(_factors(one) for one in self.modifiers),
+            "modifiers": tuple(_factors(modifier) for modifier in self.modifiers),
             "reason": self.reason,
         }
 
@@ -252,19 +252,19 @@ def _limit(one: _Count, task: PointTask) -> SignalSelection:
 
 
 def _sensitivity(one: _Count, workspace: dict[str, Any]) -> tuple[float | None, float]:
-    """Return the expected z of the net signal, and the net signal for a z of 3; no observed count enters."""
+    """Return the expected z of the net signal, and the net signal for a z of 3; observed counts are not used."""
     z = expected_discovery(workspace, one.net / one.selection.weight) if one.sample.normalised else None
     needed = discovery_events(workspace, _NEEDED_Z) * one.selection.weight
     return z, needed
 
 
 def _signal_events(workspace: Mapping[str, Any]) -> float:
-    (signal,) = [one for one in workspace["channels"][0]["samples"] if one["name"] == "signal"]
+    (signal,) = [sample for sample in workspace["channels"][0]["samples"] if sample["name"] == "signal"]
     return float(sum(signal["data"]))
 
 
 def _signal_limit(one: _Count, limit: LimitResult) -> SignalLimit:
-    """Limits in events, in units of the sample's normalisation and, where that is possible, in fb."""
+    """Limits in events, in units of the sample's normalisation and, if possible, in fb."""
     generated, lumi = one.sample.generated, one.sample.lumi_ifb
     factors = {"strength": 1.0 / one.net}
     if generated and lumi:
@@ -280,12 +280,12 @@ def _signal_limit(one: _Count, limit: LimitResult) -> SignalLimit:
 def absorbed_fraction(
     selection: SelectionResult, events: float, spectrum: Array, window: WindowResult, sqrt_s_gev: float
 ) -> float | None:
-    """Fraction of the yield that the sideband fit takes for background, for a signal about as strong as the limit."""
+    """Fraction of the yield absorbed by the sideband fit, for a signal about as strong as the limit."""
     if selection.fit is None or selection.background is None or events <= 0:
         return None
     strength = approximate_limit(selection.background, selection.total_error or 0.0) / events
     try:
-        found = net_yield(
+        result = net_yield(
             selection.fit.expected(window.edges)[0],
             strength * spectrum,
             window.edges,
@@ -296,12 +296,12 @@ def absorbed_fraction(
         )
     except (FitError, WindowError):
         return None
-    return found.absorbed_fraction
+    return result.absorbed_fraction
 
 
 def _impacts(found: Impacts, per_mu: float) -> Impacts:
     return Impacts(
         found.strength * per_mu,
         found.strength_error * per_mu,
-        tuple(replace(one, up=one.up * per_mu, down=one.down * per_mu) for one in found.parameters),
+        tuple(replace(impact, up=impact.up * per_mu, down=impact.down * per_mu) for impact in found.parameters),
     )

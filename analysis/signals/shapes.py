@@ -1,4 +1,4 @@
-"""Signals that are shown: samples whose mass fits a window, how strong, and where they are limited best."""
+"""Signals in figures: samples with a mass inside a window, their strength, and their most sensitive selection."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ SignalSpectra = Mapping[str, Mapping[str, hist.Hist[Any]]]
 
 _MOST = 2
 _HEAVY = "A"
-"""Particle whose mass the dijet mass is."""
+"""Particle whose mass is the dijet mass."""
 
 
 @dataclass(frozen=True)
 class SignalShape:
-    """A signal sample in one selection of one window.
+    """Signal sample in one selection of one window.
 
     Attributes
     ----------
     dataset : str
     counts : (n_bins,) float64
-        Events in the fit bins of the window, scaled.
+        Scaled events in the fit bins of the window.
     scale : float
         Strength in units of the sample's normalisation.
     origin : str
-        Of the scale: "observed limit", "expected limit" or "its cross-section".
+        Origin of the scale: "observed limit", "expected limit" or "its cross-section".
     """
 
     dataset: str
@@ -51,10 +51,10 @@ def signal_shapes(
     signals: Sequence[SignalResult],
     spectra: SignalSpectra,
 ) -> tuple[SignalShape, ...]:
-    """Return the signal samples that a spectrum is shown with: at most two, those in the middle of the window first.
+    """Return the signal samples to show with a spectrum: at most two, closest to the centre of the window first.
 
-    Each is scaled to its observed limit with these classifiers, in this selection; without one, as while
-    blinded, to the median expected one, and without a limit to the cross-section of the sample.
+    Each is scaled to its observed limit with these classifiers, in this selection. Without one, as while blinded, it is
+    scaled to the median expected limit, and without a limit to the cross-section of the sample.
 
     Parameters
     ----------
@@ -66,10 +66,10 @@ def signal_shapes(
     Returns
     -------
     tuple of SignalShape
-        Without samples whose mass (of particle A, or else the fullest bin of all their events) lies outside the
-        window, and without those that have neither a limit nor a cross-section, or no events in the selection.
+        Excludes samples whose mass (mass of particle A, or else the fullest bin of all their events) lies outside the
+        window, and samples with neither a limit nor a cross-section, or without events in the selection.
     """
-    found = []
+    candidates = []
     for signal in signals:
         spectrum = spectra.get(signal.dataset, {}).get(window.name)
         strength = _strength(signal, selection)
@@ -78,12 +78,12 @@ def signal_shapes(
         mass, counts = _mass(signal, spectrum), selection_counts(spectrum, selection)
         if window.signal[0] <= mass < window.signal[1] and counts.sum() > 0:
             shape = SignalShape(signal.dataset, strength[0] * counts, *strength)
-            found.append((abs(mass - sum(window.signal) / 2), shape))
-    return tuple(shape for _, shape in sorted(found, key=lambda place: place[0])[:_MOST])
+            candidates.append((abs(mass - sum(window.signal) / 2), shape))
+    return tuple(shape for _, shape in sorted(candidates, key=lambda place: place[0])[:_MOST])
 
 
 def most_sensitive(signal: SignalResult) -> SignalSelection | None:
-    """Return the selection with the lowest expected limit on a signal; None where none has one."""
+    """Return the selection with the lowest expected limit on a signal; None without a limit."""
     limited = [(limit, selection) for selection in signal.selections if (limit := _expected(selection)) is not None]
     return min(limited, key=lambda pair: pair[0], default=(None, None))[1]
 
@@ -106,7 +106,7 @@ def _strength(signal: SignalResult, name: str) -> tuple[float, str] | None:
 
 
 def _expected(selection: SignalSelection) -> float | None:
-    """Median expected limit, in units of the sample."""
+    """Median expected limit, in units of the sample's normalisation."""
     if selection.limit is None or selection.limit.expected_strength is None:
         return None
     return selection.limit.expected_strength[2]

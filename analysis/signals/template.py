@@ -1,7 +1,7 @@
-"""A mass point: its reconstructed template, its acceptance, and what of its yield the sideband fit leaves over.
+"""A mass point: its reconstructed template, its acceptance, and its net yield after the sideband fit.
 
-A signal peak has tails. Those outside the mask pull the sideband fit up, so that part of the signal in the window is
-taken for background: the yield that enters a workspace is net of that.
+A signal peak has tails. Tails outside the mask pull the sideband fit up, so that a fraction of the signal in the window
+is absorbed in the background: a workspace uses the net yield.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class SignalTemplate:
     Attributes
     ----------
     spectrum : hist.Hist
-        Axes `mjj` (GeV), `selection`, `variation`, with the sum of squared weights; events beyond the edges are in the
+        Axes `mjj` (GeV), `selection`, `variation`, with the sum of squared weights; events outside the edges are in the
         flow bins.
     acceptance, acceptance_error : float
-        Selected over generated events, in the search region and before any classifier, and its binomial uncertainty.
+        Selected over generated events, in the search region before any classifier, and its binomial uncertainty.
     """
 
     spectrum: hist.Hist[Any]
@@ -53,7 +53,7 @@ class SignalTemplate:
         return self._columns(selection, flow=False)
 
     def efficiency(self, selection: str, interval: Interval | None = None) -> tuple[float, float]:
-        """Fraction of the selected events that a classifier's selection keeps.
+        """Fraction of the selected events that pass a classifier selection.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class SignalTemplate:
         Raises
         ------
         WindowError
-            If the interval is not on bin edges or holds no signal event.
+            If the interval is not on bin edges or contains no signal events.
         """
         bins = slice(None) if interval is None else bins_of(self.edges, interval)
         columns = [self._columns(name, flow=interval is None) for name in (INCLUSIVE, selection)]
@@ -102,7 +102,7 @@ def signal_template(
     generated : float
         Sum of the weights of all generated events, before any cut, in the normalisation of the table.
     passes : PassWeights, optional
-        Of the classifiers of one window. Default: the inclusive selection alone.
+        Pass weights of the classifiers of one window. Default: the inclusive selection only.
 
     Returns
     -------
@@ -122,21 +122,21 @@ def signal_template(
         raise TableError(msg)
     if passes is None:
         passes = PassWeights.everything(len(table))
-    # Weights of the events that failed are not kept; on average they are those of the selected ones.
+    # Weights of failed events are not stored; their mean is taken from the selected events.
     error = _binomial_error(selected, squared, generated, squared * generated / selected)
     return SignalTemplate(fill_spectrum(table, edges, passes), min(selected / generated, 1.0), error)
 
 
 @dataclass(frozen=True)
 class NetYield:
-    """What of a signal yield stands out over the background that is fitted beside it.
+    """Signal yield in a window, and its absorption by the sideband fit.
 
     Attributes
     ----------
     gross : float
         Signal events in the window.
     absorbed : float
-        Of these, events that the sideband fit adds to the background because of the tails outside the mask.
+        Signal events that the sideband fit adds to the background because of tails outside the mask.
     background, background_error : float
         Events in the window, and their uncertainty from the fit, without signal.
     """
@@ -148,12 +148,12 @@ class NetYield:
 
     @property
     def net(self) -> float:
-        """Signal events that a workspace may count on."""
+        """Signal events above the fitted background, for use in a workspace."""
         return self.gross - self.absorbed
 
     @property
     def absorbed_fraction(self) -> float:
-        """Absorbed over gross."""
+        """Absorbed over gross events."""
         return self.absorbed / self.gross
 
 
@@ -175,18 +175,18 @@ def net_yield(
     background : (n_bins,) float64
         Expected background events, such as `BackgroundFit.expected(edges)[0]`.
     signal : (n_bins,) float64
-        Signal events at the strength of interest, such as that of the limit; the absorbed fraction hardly depends on it
-        while the signal is small against the background.
+        Signal events at the strength of interest, such as the limit; the absorbed fraction hardly depends on the
+        strength while the signal is small compared to the background.
     edges : (n_bins + 1,) float64
         Bin edges, GeV.
     function : str
-        The same as in the search, such as `BackgroundFit.function.name`.
+        Name of the function of the search, such as `BackgroundFit.function.name`.
     window, mask : (low, high)
-        Signal region and interval left out of the fit, GeV; the window on bin edges.
+        Signal region, on bin edges, and interval excluded from the fit, GeV.
     sqrt_s_gev : float
         Collision energy, GeV.
     fit_range : (low, high), optional
-        GeV, on bin edges. Default: all bins.
+        Range of the fit, GeV, on bin edges. Default: all bins.
 
     Returns
     -------
@@ -199,8 +199,8 @@ def net_yield(
     WindowError
         If the window is not on bin edges.
     """
-    (found,) = net_yields(background, signal, edges, function, (window,), mask, sqrt_s_gev, fit_range)
-    return found
+    (result,) = net_yields(background, signal, edges, function, (window,), mask, sqrt_s_gev, fit_range)
+    return result
 
 
 def net_yields(
@@ -213,10 +213,10 @@ def net_yields(
     sqrt_s_gev: float,
     fit_range: Interval | None = None,
 ) -> list[NetYield]:
-    """Net yields of several windows with one mask, from one pair of fits."""
+    """Net yields of several windows with a common mask, from one pair of fits."""
     gross = [float(signal[bins_of(edges, window)].sum()) for window in windows]
     fitted = slice(None) if fit_range is None else bins_of(edges, fit_range)
-    found = estimate_many(
+    estimates = estimate_many(
         np.stack([background, background + signal])[:, fitted],
         np.unique([edges[:-1][fitted], edges[1:][fitted]]),
         mask=mask,
@@ -224,14 +224,14 @@ def net_yields(
         functions=(function,),
         sqrt_s_gev=sqrt_s_gev,
     )
-    if not found.valid.all():
+    if not estimates.valid.all():
         msg = (
             f"the fit of {function} to the expected spectrum in {edges[0]:g}-{edges[-1]:g} GeV, mask "
             f"{mask[0]:g}-{mask[1]:g} GeV, found no minimum. Use fewer parameters or a narrower mask."
         )
         raise FitError(msg)
     absorbed, expected, error = (
-        array.tolist() for array in (found.value[1] - found.value[0], found.value[0], found.up[0])
+        array.tolist() for array in (estimates.value[1] - estimates.value[0], estimates.value[0], estimates.up[0])
     )
     return [NetYield(*values) for values in zip(gross, absorbed, expected, error, strict=True)]
 

@@ -33,14 +33,14 @@ class SignalYield:
     selection : str
     events, events_error : float
     acceptance_efficiency : float or None
-        Fraction of the generated events; None where their number is not known.
+        Fraction of the generated events; None if their number is unknown.
     absorbed_fraction : float or None
-        Fraction of the events that the sideband fit takes for background; None where not known.
+        Fraction of the events absorbed by the sideband fit; None if unknown.
     strength_per_mu : float or None
-        Signal strength at mu = 1 of the workspace; None where there is no workspace.
+        Signal strength at mu = 1 of the workspace; None without a workspace.
     modifiers : tuple of Modifier
     reason : str or None
-        Why there is no limit.
+        Reason for a missing limit.
     """
 
     window: Interval
@@ -56,7 +56,7 @@ class SignalYield:
 
 @dataclass(frozen=True, kw_only=True)
 class SignalLimit:
-    """Limit on a signal sample in events, in units of its normalisation and, where that is possible, in fb.
+    """Limit on a signal sample in events, in units of its normalisation and, if possible, in fb.
 
     Attributes
     ----------
@@ -92,14 +92,14 @@ class SignalImpacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SignalSelection(SignalYield):
-    """Yield of a selection in the window where it has the best expected limit, with limit and impacts.
+    """Yield of a selection in the window with the best expected limit, with limit and impacts.
 
     Attributes
     ----------
     limit : SignalLimit or None
     impacts : SignalImpacts or None
     expected_z : float or None
-        Median discovery significance at the normalisation of the sample; None without one.
+        Median discovery significance at the normalisation of the sample; None without a normalisation.
     events_3sigma : float or None
         Events in the window, net of the absorbed fraction, for an expected significance of 3.
     """
@@ -119,16 +119,16 @@ class SignalResult:
     ----------
     dataset : str
     masses : mapping of str to float
-        GeV.
+        Masses of the particles, GeV.
     rule : str
     normalised : bool
-        To cross-section and luminosity; otherwise strengths count raw weights.
+        Whether weights are normalised to cross-section and luminosity; otherwise strengths count raw weights.
     xsec_pb, lumi_ifb : float or None
     selections : tuple of SignalSelection
     yields : tuple of SignalYield
-        Every selection of every window.
+        Yields of every selection of every window.
     reason : str or None
-        Why the sample was not evaluated.
+        Reason for a sample without evaluation.
     """
 
     dataset: str

@@ -1,6 +1,6 @@
-"""Window and mask of a mass point: those with the best expected limit on its reconstructed template.
+"""Window and mask of a mass point with the best expected limit on its reconstructed template.
 
-Never those around its nominal mass: reconstructed peaks sit below it.
+They are not centred on the nominal mass: reconstructed peaks are below it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class WindowChoice:
     signal, mask : (low, high)
         GeV, on the fit grid.
     expected : NetYield
-        At the normalisation of the template.
+        Net yield at the normalisation of the template.
     limit : float
         Median expected 95 % CLs limit on the strength of the template, from pyhf.
     candidates : int
-        Pairs of window and mask that were compared.
+        Number of compared pairs of window and mask.
     """
 
     signal: Interval
@@ -46,7 +46,7 @@ class WindowChoice:
     candidates: int
 
     def mass_window(self, *, sideband_width: float, fit_range: Interval) -> MassWindow:
-        """Window of the search with training sidebands of a width in GeV on each side."""
+        """Return the search window with training sidebands of a width in GeV on each side."""
         low, high = self.signal
         return MassWindow(self.signal, (low - sideband_width, low), (high, high + sideband_width), self.mask, fit_range)
 
@@ -64,14 +64,14 @@ def choose_window(
 ) -> WindowChoice:
     """Choose the window and mask with the best expected limit on a mass point.
 
-    Every window and mask on the fit grid is compared by `approximate_limit` of its background, the error that
-    the fit gives on the Asimov spectrum, and the net yield at that limit; the winner's limit is computed by pyhf. No
-    observed count enters.
+    Every window and mask on the fit grid is compared by `approximate_limit` of its background, its fit error on the
+    Asimov spectrum, and the net yield at that limit; the limit of the best pair is computed by pyhf. Observed counts
+    are not used.
 
     Parameters
     ----------
     template : SignalTemplate
-        On the fit grid.
+        Template on the fit grid.
     background : (n_bins,) float64
         Expected background events of the same selection on the fit grid.
     function : str
@@ -82,9 +82,9 @@ def choose_window(
     max_margin : float
         Widest mask margin on each side of the window, GeV; the two sides may differ, as the tails do.
     min_sideband : float
-        Narrowest range that the mask must leave to the fit on each side, GeV.
+        Narrowest range that remains for the fit on each side of the mask, GeV.
     level : float
-        Limits exclude where CLs < level.
+        Signals with CLs < level are excluded.
 
     Returns
     -------
@@ -118,10 +118,10 @@ def choose_window(
 
 
 def approximate_limit(background: Array | float, error: Array | float) -> Any:
-    """Median expected 95 % CLs limit in events, good to a few percent, for ranking windows.
+    """Median expected 95 % CLs limit in events, accurate to a few percent, for ranking windows.
 
-    1.5 + sqrt(1.5^2 + 1.96^2 (b + sigma^2)): the exact 3.0 events without background, and 1.96 standard deviations
-    where there is much.
+    1.5 + sqrt(1.5^2 + 1.96^2 (b + sigma^2)): exactly 3.0 events without background, and 1.96 standard deviations for
+    large backgrounds.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def approximate_limit(background: Array | float, error: Array | float) -> Any:
 def _candidates(
     signal: Array, edges: Array, max_margin: float, min_sideband: float
 ) -> Iterator[tuple[Interval, list[Interval]]]:
-    """Masks, and the windows inside them that hold the highest bin and are not further than the margin from an end."""
+    """Masks, and the windows inside them that contain the highest bin, with at most the maximum margin on each side."""
     peak, tiny = int(signal.argmax()), 1e-6
     lows, highs = edges[: peak + 1], edges[peak + 1 :]
     for mask_low in lows[lows >= edges[0] + min_sideband - tiny]:
@@ -160,14 +160,14 @@ def _compare(
     mask: Interval,
     sqrt_s_gev: float,
 ) -> list[tuple[Interval, NetYield]]:
-    """Net yields at the normalisation of the template, from what is absorbed of a signal as strong as the limit."""
+    """Net yields at the normalisation of the template, with the absorption for a signal as strong as the limit."""
     inside = bins_of(edges, mask)
     scale = float(approximate_limit(background[inside].sum(), 0.0) / signal[inside].sum())
     try:
         weak = net_yields(background, scale * signal, edges, function, windows, mask, sqrt_s_gev)
     except FitError:
         return []
-    full = [replace(one, gross=one.gross / scale, absorbed=one.absorbed / scale) for one in weak]
+    full = [replace(net, gross=net.gross / scale, absorbed=net.absorbed / scale) for net in weak]
     return list(zip(windows, full, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Yields of a signal sample in the selections of a search, and the modifiers that its systematics become.
+"""Yields of a signal sample in the selections of a search, and the modifiers from its systematics.
 
 Nominal and varied events are scored by the nominal models: an event passes by the mean over folds of each fold's own
 cut. The ratios of varied to nominal yields become modifiers of the signal.
@@ -35,11 +35,11 @@ class SignalSample:
     ----------
     name : str
     masses : tuple of (str, float)
-        GeV.
+        Masses of the particles, GeV.
     tables : mapping of str to EventTable
-        "nominal", with its varied weights, and one per variation of jets; search region, normalised.
+        "nominal", with its varied weights, and one table per jet variation; search region, normalised.
     generated : float or None
-        Sum of weights before any cut in the same normalisation; None where it is not known.
+        Sum of weights before any cut in the same normalisation; None if unknown.
     xsec_pb, lumi_ifb : float or None
     normalised : bool
         Whether weights are normalised to cross-section and luminosity.
@@ -59,7 +59,7 @@ class SignalSample:
 
 @dataclass(frozen=True)
 class SignalYields:
-    """What is left of a sample in the selections of one window.
+    """Yields of one sample in the selections of one window.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class SignalYields:
     squares : (n_selections,) float64
         Sums of squared weights.
     events : dict of str to (n_selections,) float64
-        Sums of weights; "nominal", variations of jets such as "jmsUp", and columns of varied weights.
+        Sums of weights; "nominal", jet variations such as "jmsUp", and columns of varied weights.
     spectrum : hist.Hist
         Nominal events on the fit grid of the window; axes `mjj`, `selection`, `variation`.
     """
@@ -81,7 +81,7 @@ class SignalYields:
 
 
 def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) -> SignalYields:
-    """Score nominal and varied events with the nominal classifiers of a window, and count those that pass.
+    """Score nominal and varied events with the nominal classifiers of a window, and count passing events.
 
     Parameters
     ----------
@@ -110,15 +110,15 @@ def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) ->
 
 
 def _joined(tables: Mapping[str, EventTable]) -> EventTable:
-    """Put what scoring needs of all tables one after the other, so that every model is read and applied once."""
+    """Concatenate the scoring inputs of all tables, so that every model is read and applied once."""
     features = tables[NOMINAL].features
-    names = ["event_id", "mjj", *(one.name for one in features)]
+    names = ["event_id", "mjj", *(feature.name for feature in features)]
     return EventTable(pa.concat_tables(table.table.select(names) for table in tables.values()), features)
 
 
 def weight_columns(systematics: Sequence[Mapping[str, Any]]) -> list[str]:
     """Names of the columns with varied weights."""
-    return [name for one in systematics if one["effect"] == "weights" for name in _columns(one)]
+    return [name for systematic in systematics if systematic["effect"] == "weights" for name in _columns(systematic)]
 
 
 def _columns(systematic: Mapping[str, Any]) -> list[str]:
@@ -129,7 +129,7 @@ def _columns(systematic: Mapping[str, Any]) -> list[str]:
 def signal_modifiers(
     yields: SignalYields, selection: str, systematics: Sequence[Mapping[str, Any]]
 ) -> list[SignalSystematic]:
-    """Turn the varied yields of a selection into modifiers, the statistical uncertainty of the sample first.
+    """Convert the varied yields of a selection to modifiers, statistical uncertainty of the sample first.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def signal_modifiers(
     index = yields.selections.index(selection)
     events = {name: float(values[index]) for name, values in yields.events.items()}
     statistical = signal_statistics(events[NOMINAL], float(yields.squares[index]))
-    return [statistical, *(_modifier(one, events) for one in systematics)]
+    return [statistical, *(_modifier(systematic, events) for systematic in systematics)]
 
 
 def _modifier(systematic: Mapping[str, Any], events: Mapping[str, float]) -> SignalSystematic:

@@ -1,4 +1,4 @@
-"""Statistics on top of pyhf: workspaces, p-values, limits, and the price of many looks. The only users of pyhf."""
+"""Statistics on top of pyhf: workspaces, p-values, limits and the trials factor. The only package that uses pyhf."""
 
 from analysis.statistics.expected import discovery_events, expected_discovery
 from analysis.statistics.impacts import Impact, Impacts, impacts

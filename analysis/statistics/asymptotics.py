@@ -23,19 +23,19 @@ _MAX_LOG = 700.0
 
 @dataclass(frozen=True)
 class Reference:
-    """The fits that do not depend on the tested signal strength, one row per data set.
+    """Fits that do not depend on the tested signal strength, one row per data set.
 
     Attributes
     ----------
     data : (n_rows, n_data) float64
     free : Fits
-        With the signal strength above zero.
+        Fits with the signal strength bounded below by zero.
     null : Fits
-        Without signal.
+        Fits without signal.
     asimov : (n_rows, n_data) float64
-        The expectation of `null`.
+        Expectation of `null`.
     asimov_twice_nll : (n_rows,) float64
-        Of `asimov` at `null`, its best fit.
+        Twice the negative log likelihood of `asimov` at `null`, its best fit.
     """
 
     data: Array
@@ -45,7 +45,7 @@ class Reference:
     asimov_twice_nll: Array
 
     def repeated(self, times: int) -> Reference:
-        """Return every data set `times` times."""
+        """Repeat every data set `times` times."""
         rows = np.repeat(np.arange(len(self.data)), times)
         free, null = (Fits(fits.parameters[rows], fits.twice_nll[rows]) for fits in (self.free, self.null))
         return Reference(self.data[rows], free, null, self.asimov[rows], self.asimov_twice_nll[rows])
@@ -84,7 +84,7 @@ def roots(likelihood: Likelihood, reference: Reference, mu: Array) -> tuple[Arra
 
 
 def asymptotic_p_values(observed: Array, asimov: Array) -> tuple[Array, Array]:
-    """Logarithms of CLs+b and CLb (Eqs. 64 to 66) from the two roots, each (n_rows,)."""
+    """Logarithms of CLs+b and CLb (Eqs. 64 to 66) from the two roots; all are (n_rows,)."""
     safe = np.maximum(asimov, 1e-150)
     far = observed > asimov
     shift = np.where(far, (observed**2 - safe**2) / (2.0 * safe), observed - asimov)
@@ -93,10 +93,10 @@ def asymptotic_p_values(observed: Array, asimov: Array) -> tuple[Array, Array]:
 
 
 def asymptotic_limits(likelihood: Likelihood, *, level: float, cls: bool = True) -> Array:
-    """Observed limit, then the expected ones at -2 ... 2 standard deviations, in units of the signal strength.
+    """Observed limit, then the expected limits at -2 ... 2 standard deviations, in units of the signal strength.
 
-    Expected limits are where the root of the Asimov test statistic takes its known value (Eq. 89), so that one curve
-    gives all five; the observed one is tested at the same points.
+    Expected limits are the points where the root of the Asimov test statistic takes its known value (Eq. 89), so that
+    one curve gives all five; the observed limit uses the same points.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def asymptotic_limits(likelihood: Likelihood, *, level: float, cls: bool = True)
 
 
 def first_points(likelihood: Likelihood, reference: Reference) -> Array:
-    """(n_points,) float64: signal strengths around the limits if the likelihood were Gaussian."""
+    """(n_points,) float64: signal strengths around the limits in the Gaussian approximation."""
     error = likelihood.mu_error(reference.null.parameters[0], reference.asimov[0])
     best = reference.free.parameters[0, likelihood.poi]
     points: Array = error * np.array([0.5, 1.05, 1.41, 1.96, 2.73, 3.66, 5.0])

@@ -12,14 +12,14 @@ __all__ = ["Mean", "combine"]
 
 @dataclass(frozen=True)
 class Mean:
-    """A weighted mean.
+    """Weighted mean.
 
     Attributes
     ----------
     value, error : float
-        The error is multiplied by the square root of chi-squared per degree of freedom where that is above 1.
+        The error is multiplied by the square root of chi-squared per degree of freedom if that is above 1.
     chi2 : float
-        Of the values around their mean.
+        Chi-squared of the values around their mean.
     """
 
     value: float
@@ -28,12 +28,12 @@ class Mean:
 
 
 def combine(values: Sequence[float], errors: Sequence[float]) -> Mean:
-    """Average independent values as the Particle Data Group does (Phys. Rev. D 110, 030001, section 5.2.2).
+    """Average independent values following the Particle Data Group (Phys. Rev. D 110, 030001, section 5.2.2).
 
     Parameters
     ----------
     values, errors : sequence of float
-        As many errors as values, above 0.
+        As many errors as values, all positive.
 
     Returns
     -------

@@ -1,12 +1,12 @@
-"""The toys of one bin with a Gaussian background uncertainty, summed and integrated instead of drawn.
+"""Toys of one bin with a Gaussian background uncertainty, summed and integrated instead of drawn.
 
-Pseudo-experiments are those of pyhf's ToyCalculator: nuisance parameters at their conditional best fit to the observed
-data, the count from its Poisson distribution, the auxiliary measurement from its Gaussian. Because the model
+Pseudo-experiments follow pyhf's ToyCalculator: nuisance parameters at their conditional best fit to the observed data,
+the count from its Poisson distribution, the auxiliary measurement from its Gaussian. Because the model
 Pois(n | b + theta + mu) Gauss(a | theta, sigma) has a closed profile, and the test statistic is monotone in a, the
-p-value is a sum over n of normal integrals; no random number is drawn.
+p-value is a sum over n of normal integrals; no random numbers are drawn.
 
-Outcomes whose test statistic is closer than 0.01 to the observed one count as equal to it, so that the result becomes
-the exact Poisson one as sigma goes to zero, where toys would order equal counts by noise.
+Outcomes whose test statistic is closer than 0.01 to the observed value count as equal to it, so that the result becomes
+the exact Poisson result as sigma goes to zero, where toys would order equal counts by noise.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["CountingModel", "averaged_p0", "counting_limits", "counting_model", 
 
 Array = NDArray[np.float64]
 
-_EQUAL = 1e-2  # of the test statistic
+_EQUAL = 1e-2  # tolerance on the test statistic
 _REACH = 7.0  # standard deviations of the auxiliary measurement
 _NODE_STEP = 0.1
 _MAX_NODES = 801
@@ -37,15 +37,15 @@ _BAND_TAILS = stats.norm.cdf([-2.0, -1.0, 0.0, 1.0, 2.0])
 
 @dataclass(frozen=True)
 class CountingModel:
-    """Pois(n | b + theta + mu) Gauss(a | theta, sigma) with b + theta above a floor; everything in events.
+    """Pois(n | b + theta + mu) Gauss(a | theta, sigma) with b + theta above a floor; all quantities in events.
 
     Attributes
     ----------
     n, auxiliary : float
-        The observed count, and the auxiliary measurement of theta.
+        Observed count and auxiliary measurement of theta.
     background, sigma : float
     floor : float
-        A background is not below this.
+        Lower bound of the background.
     """
 
     n: float
@@ -55,17 +55,17 @@ class CountingModel:
     floor: float
 
     def profiled(self, n: Array | float, a: Array | float, mu: float) -> Array:
-        """Return the best theta at a signal of mu events: a quadratic equation for the rate."""
+        """Return the best-fit theta for a signal of mu events: the rate solves a quadratic equation."""
         half = (self.background + mu + np.asarray(a) - self.sigma**2) / 2.0
         root = np.sqrt(half**2 + self.sigma**2 * np.asarray(n))
-        # The two forms are equal; each loses its digits where half has the other sign.
+        # The two forms are equal; each loses precision where half has the other sign.
         with np.errstate(divide="ignore", invalid="ignore"):
             rate = np.where(half >= 0, half + root, self.sigma**2 * np.asarray(n) / (root - half))
         theta: Array = np.maximum(rate - self.background - mu, self.floor - self.background)
         return theta
 
     def twice_nll(self, n: Array | float, a: Array | float, mu: Array | float, theta: Array | float) -> Array:
-        """Twice the negative log likelihood, up to terms of n alone."""
+        """Twice the negative log likelihood, up to terms of n only."""
         rate = np.maximum(self.background + np.asarray(theta) + mu, self.floor * 1e-9)
         value: Array = 2.0 * (rate - special.xlogy(n, rate)) + ((np.asarray(theta) - a) / self.sigma) ** 2
         return value
@@ -95,7 +95,7 @@ def counting_model(likelihood: Likelihood) -> CountingModel | None:
     Returns
     -------
     CountingModel or None
-        None where pyhf's expectation is not of that form.
+        None if pyhf's expectation has another form.
     """
     names, poi = likelihood.model.config.par_names, likelihood.poi
     if (
@@ -139,13 +139,13 @@ def counting_limits(model: CountingModel, *, level: float, cls: bool = True) -> 
 
 
 def counting_p0(model: CountingModel) -> float:
-    """Probability of a discovery statistic at least as large without signal."""
+    """Probability of a discovery statistic at least as large as observed, without signal."""
     observed = float(model.signed_z(model.n, model.auxiliary))
     theta = float(model.profiled(model.n, model.auxiliary, 0.0))
     rate, pull = model.background + theta, theta / model.sigma
     n, weight = _rows(rate, rate, at_least=model.n)
     nodes = _nodes(pull, pull, reach=2 * _REACH)
-    table = model.signed_z(n[:, None], -model.sigma * nodes)  # rises along the row, as _first_reaching wants
+    table = model.signed_z(n[:, None], -model.sigma * nodes)  # rises along the row, as _first_reaching requires
     close = np.sqrt(max(observed**2 - _EQUAL, 0.0)) if observed > 0 else -np.sqrt(observed**2 + _EQUAL)
     return float(min(1.0, weight[0] @ stats.norm.sf(_first_reaching(table, nodes, close) + pull)))
 
@@ -153,8 +153,8 @@ def counting_p0(model: CountingModel) -> float:
 def averaged_p0(model: CountingModel) -> float:
     """Poisson probability of at least the observed count, averaged over a log-normal error of the background.
 
-    The hybrid p-value of R. Cousins, J. Linnemann, J. Tucker, Nucl. Instrum. Meth. A 595 (2008) 480,
-    arXiv:physics/0702156: conservative, the more so the larger the error.
+    Hybrid p-value of R. Cousins, J. Linnemann, J. Tucker, Nucl. Instrum. Meth. A 595 (2008) 480, arXiv:physics/0702156:
+    conservative, increasingly so for larger errors.
     """
     nodes, weights = np.polynomial.hermite_e.hermegauss(_HERMITE_NODES)
     means = model.background * np.exp(np.log1p(model.sigma / model.background) * nodes)
@@ -162,7 +162,7 @@ def averaged_p0(model: CountingModel) -> float:
 
 
 class _Table:
-    """The test statistic for all outcomes (n, a) that matter at one mu, and their probabilities."""
+    """Test statistic for all relevant outcomes (n, a) at one mu, and their probabilities."""
 
     def __init__(self, model: CountingModel, mu: float) -> None:
         thetas = [float(model.profiled(model.n, model.auxiliary, value)) for value in (mu, 0.0)]
@@ -173,7 +173,7 @@ class _Table:
         self.roots = model.limit_root(n[:, None], model.sigma * self.nodes, mu)
 
     def p_values(self, root: float) -> tuple[float, float]:
-        """Probability of at least this root, with and without signal."""
+        """Return the probability of at least this root, with and without signal."""
         if root**2 <= _EQUAL:
             return 1.0, 1.0
         first = _first_reaching(self.roots, self.nodes, np.sqrt(root**2 - _EQUAL))
@@ -201,7 +201,7 @@ def _log_p(model: CountingModel, mu: float, cls: bool) -> list[float]:
 
 
 def _rows(first: float, second: float, at_least: float = 0.0) -> tuple[Array, tuple[Array, Array]]:
-    """Return counts, in blocks where there are many, and their probabilities under the two rates."""
+    """Return counts, in blocks if they are many, and their probabilities under the two rates."""
     low = float(stats.poisson.ppf(_TAIL, min(first, second)))
     reach = max(float(stats.poisson.ppf(1 - _TAIL, max(first, second))), at_least)
     high = reach + (10.0 * np.sqrt(reach) + 30.0 if reach == at_least else 0.0)
@@ -212,7 +212,7 @@ def _rows(first: float, second: float, at_least: float = 0.0) -> tuple[Array, tu
 
 
 def _interval(edges: Array, rate: float) -> Array:
-    """Poisson probability of edges[i] < n <= edges[i + 1], from the tail that keeps its digits."""
+    """Poisson probability of edges[i] < n <= edges[i + 1], from the tail that keeps its precision."""
     below, above = np.diff(stats.poisson.cdf(edges, rate)), -np.diff(stats.poisson.sf(edges, rate))
     probability: Array = np.where(edges[1:] > rate, above, below)
     return probability
@@ -224,7 +224,7 @@ def _nodes(low: float, high: float, reach: float = _REACH) -> Array:
 
 
 def _first_reaching(table: Array, nodes: Array, value: float) -> Array:
-    """(n_rows,): where each rising row reaches the value; infinite where it never does, or always."""
+    """(n_rows,): position where each rising row reaches the value; infinite if it never or always does."""
     index = (table < value).sum(axis=1)
     inside = (index > 0) & (index < len(nodes))
     right = np.clip(index, 1, len(nodes) - 1)

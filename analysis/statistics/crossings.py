@@ -1,4 +1,4 @@
-"""Where falling functions of the signal strength cross zero, all of them at once."""
+"""Zeros of falling functions of the signal strength, all found together."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ Array = NDArray[np.float64]
 _MAX_ROUNDS = 60
 _BISECT_EVERY = 4
 _NEGLIGIBLE = 1e-4
-"""Of the smallest first point: where a likelihood ratio is lost in rounding, below it an answer is 0."""
+"""Fraction of the smallest first point below which likelihood ratios are lost in rounding and the answer is 0."""
 
 
 def crossings(function: Callable[[Array], Array], start: Array, *, tolerance: float) -> Array:
-    """Find the zeros of several falling functions that share their evaluations.
+    """Find the zeros of several falling functions with common evaluations.
 
-    Each round evaluates one new point per function that is not done, all together: by monotone interpolation over all
-    points so far, and by bisection now and then, so that steps (toys, discrete counts) end in a narrow bracket.
+    Each round evaluates one new point per unfinished function, all together: by monotone interpolation over all points
+    so far, and occasionally by bisection, so that steps (toys, discrete counts) end in a narrow bracket.
 
     Parameters
     ----------
     function : callable
-        From (n_points,) to (n_points, n_functions).
+        Maps (n_points,) to (n_points, n_functions).
     start : (n_points,) float64
         First points, positive.
     tolerance : float
-        On the function values, and on the relative width of the bracket.
+        Tolerance on the function values, and on the relative width of the bracket.
 
     Returns
     -------
     (n_functions,) float64
-        0 where a function is negative at all positive arguments.
+        0 if a function is negative at all positive arguments.
 
     Raises
     ------
     StatisticsError
-        If a function stays positive: there is no limit to give.
+        If a function stays positive, so that no limit exists.
     """
     x = np.unique(start)
     values = function(x)
-    found = np.full(values.shape[1], np.nan)
+    zeros = np.full(values.shape[1], np.nan)
     smallest = _NEGLIGIBLE * x[0]
     for turn in range(_MAX_ROUNDS):
         following = set()
-        for index in np.flatnonzero(np.isnan(found)):
+        for index in np.flatnonzero(np.isnan(zeros)):
             answer, done = _next_point(x, values[:, index], tolerance, bisect=turn % _BISECT_EVERY == _BISECT_EVERY - 1)
             if done or answer < smallest:
-                found[index] = answer if done else 0.0
+                zeros[index] = answer if done else 0.0
             else:
                 following.add(answer)
         if not following:
-            return found
+            return zeros
         new = np.array(sorted(following))
         x, order = np.unique(np.concatenate([x, new]), return_index=True)
         values = np.concatenate([values, function(new)])[order]
@@ -70,7 +70,7 @@ def crossings(function: Callable[[Array], Array], start: Array, *, tolerance: fl
 
 
 def _next_point(x: Array, values: Array, tolerance: float, *, bisect: bool) -> tuple[float, bool]:
-    """Return the zero and True, or where to look next and False."""
+    """Return the zero and True, or the next point to evaluate and False."""
     nearest = int(np.abs(values).argmin())
     if abs(values[nearest]) < tolerance:
         return float(x[nearest]), True

@@ -1,4 +1,4 @@
-"""Random counts from given random numbers, so that the same numbers serve every hypothesis."""
+"""Random counts from given random numbers, so that all hypotheses share the same numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REACH = 12.0  # standard deviations
 
 
 def poisson_quantiles(probability: Array, rate: float) -> Array:
-    """(n_rows,) float64: counts at these probabilities, as `scipy.stats.poisson.ppf`, from one table."""
+    """(n_rows,) float64: counts at these probabilities, like `scipy.stats.poisson.ppf`, from one table."""
     reach = _REACH * (np.sqrt(rate) + 1.0)
     counts = np.arange(max(0.0, np.floor(rate - reach)), rate + 2.0 * reach)
     return np.asarray(counts[np.searchsorted(stats.poisson.cdf(counts, rate), probability).clip(max=len(counts) - 1)])

@@ -18,17 +18,17 @@ _MAX_DOUBLINGS = 60
 
 
 def expected_discovery(workspace: dict[str, Any], events: float) -> float:
-    """Median significance of the discovery of a signal, from its Asimov data.
+    """Median discovery significance of a signal, from its Asimov data.
 
     The data are the expectation of pyhf's model with the signal and all nuisance parameters at their nominal values;
-    observed counts do not enter.
+    observed counts are not used.
 
     Parameters
     ----------
     workspace : dict
         pyhf workspace whose parameter of interest scales the signal; any number of bins.
     events : float
-        Signal events in all bins together, in the events of the workspace.
+        Signal events summed over all bins, in the event unit of the workspace.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def expected_discovery(workspace: dict[str, Any], events: float) -> float:
 
 
 def discovery_events(workspace: dict[str, Any], z: float) -> float:
-    """Signal events of which the expected significance is `z`.
+    """Return the number of signal events with an expected significance of `z`.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def discovery_events(workspace: dict[str, Any], z: float) -> float:
     Returns
     -------
     float
-        In the events of the workspace.
+        In the event unit of the workspace.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def discovery_events(workspace: dict[str, Any], z: float) -> float:
     else:
         msg = f"no number of signal events gives an expected significance of {z:g}: check the errors of the background."
         raise StatisticsError(msg)
-    mu = brentq(lambda one: _asimov_z(likelihood, one) - z, 0.0, high, rtol=_TOLERANCE)
+    mu = brentq(lambda strength: _asimov_z(likelihood, strength) - z, 0.0, high, rtol=_TOLERANCE)
     return float(mu) * likelihood.events
 
 

@@ -1,10 +1,10 @@
-"""Do data and simulation have the same shape? A chi-squared test that knows of weights.
+"""Chi-squared test of whether data and simulation have the same shape, with weights.
 
-Two weighted histograms are compared as in N. Gagunashvili, arXiv:physics/0605123, with the normalisation left free. For
-Poisson data against a weighted histogram its estimator of the common probabilities gives too small p-values where few
-heavy events carry a bin (4.7 % of them below 1 % where a tenth of the simulated events has eight times the weight of
-the others); here the variance of the data comes from pooled effective events instead, and p-values are uniform there
-too.
+Two weighted histograms are compared as in N. Gagunashvili, arXiv:physics/0605123, with a free normalisation. For
+Poisson data against a weighted histogram, the estimator of the common probabilities used there gives too small p-values
+if a few events with large weights dominate a bin (4.7 % of them below 1 % when a tenth of the simulated events has
+eight times the weight of the others). Here the variance of the data comes from pooled effective events instead, and
+p-values are uniform in this case too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Homogeneity", "compare_shapes", "homogeneity", "sparse_groups"]
 Array = NDArray[np.float64]
 
 MIN_EVENTS = 5.0
-"""Bins are merged until so many events are expected, and so many effective events of simulation are in each."""
+"""Bins are merged until each has this many expected events and effective simulated events."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,19 @@ class Homogeneity:
 
 
 def compare_shapes(counts: Array, variances: Array, model: Array, model_variances: Array) -> Homogeneity | None:
-    """Test data against simulation, sparse bins merged.
+    """Test data against simulation, with sparse bins merged.
 
     Parameters
     ----------
     counts, variances : (n_bins,) float64
-        Data and the sum of its squared weights.
+        Data and sum of squared weights.
     model, model_variances : (n_bins,) float64
-        Simulation and the sum of its squared weights.
+        Simulation and sum of squared weights.
 
     Returns
     -------
     Homogeneity or None
-        None where fewer than two bins are left.
+        None if fewer than two bins remain.
     """
     starts = sparse_groups(counts.sum(), model, model_variances)
     if len(starts) < 2:
@@ -62,9 +62,9 @@ def compare_shapes(counts: Array, variances: Array, model: Array, model_variance
 
 
 def sparse_groups(total: float, model: Array, model_variances: Array) -> NDArray[np.int64]:
-    """Where groups of neighbouring bins start that hold enough events.
+    """Start bins of groups of neighbouring bins with enough events.
 
-    The data enter by their total alone: bins that were merged on the counts in them would bias the test.
+    The data enter through their total only: merging bins based on their counts would bias the test.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def sparse_groups(total: float, model: Array, model_variances: Array) -> NDArray
     Returns
     -------
     (n_groups,) int64
-        Empty where there are not enough events for one group.
+        Empty if the events are too few for one group.
     """
     scale = total / model.sum() if model.sum() > 0 else 0.0
     starts, first = [], 0
@@ -88,7 +88,7 @@ def sparse_groups(total: float, model: Array, model_variances: Array) -> NDArray
 
 
 def homogeneity(counts: Array, variances: Array, model: Array, model_variances: Array) -> Homogeneity:
-    """Test data against simulation in the bins given, with n_bins - 1 degrees of freedom.
+    """Test data against simulation in the given bins, with n_bins - 1 degrees of freedom.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def homogeneity(counts: Array, variances: Array, model: Array, model_variances: 
     Returns
     -------
     Homogeneity
-        Counts with `variances` equal to them are taken as Poisson, their variances from the pooled shape.
+        Counts equal to their `variances` are taken as Poisson, with variances from the pooled shape.
     """
     total, weight = counts.sum(), model.sum()
     if np.array_equal(counts, variances):

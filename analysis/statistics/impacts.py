@@ -1,4 +1,4 @@
-"""What each nuisance parameter does to the fitted signal strength, and how far the data pull it."""
+"""Impacts of the nuisance parameters on the fitted signal strength, and their pulls."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _STEP = 1e-3
 
 @dataclass(frozen=True)
 class Impact:
-    """One nuisance parameter.
+    """Impact and pull of one nuisance parameter.
 
     Attributes
     ----------
     name : str
     pull : float
-        Fitted value minus nominal one, over the width before the fit.
+        Fitted minus nominal value, divided by the prefit width.
     error : float
-        Width after the fit over that before.
+        Postfit width divided by prefit width.
     up, down : float
-        Shift of the fitted signal strength where the parameter is held one width after the fit above, and below, its
-        fitted value.
+        Shift of the fitted signal strength with the parameter fixed one postfit width above, and below, its fitted
+        value.
     """
 
     name: str
@@ -91,20 +91,20 @@ def impacts(workspace: dict[str, Any], *, strength: float | None = None) -> Impa
     best = likelihood.fit(data[None], lowest_mu=lowest).parameters[0]
     errors = _errors(likelihood, best, data)
     prior, names = likelihood.prior_errors(), likelihood.names()
-    found = []
+    ranking = []
     for index in np.flatnonzero(prior > 0).tolist():
         start = np.tile(best, (2, 1))
         start[:, index] += errors[index] * np.array([1.0, -1.0])
         held = likelihood.fit(np.tile(data, (2, 1)), start=start, lowest_mu=lowest, held=index)
         up, down = (held.parameters[:, likelihood.poi] - best[likelihood.poi]).tolist()
         pull = (best[index] - likelihood.start[index]) / prior[index]
-        found.append(Impact(names[index], float(pull), float(errors[index] / prior[index]), up, down))
-    found.sort(key=lambda one: -one.size)
-    return Impacts(float(best[likelihood.poi]), float(errors[likelihood.poi]), tuple(found))
+        ranking.append(Impact(names[index], float(pull), float(errors[index] / prior[index]), up, down))
+    ranking.sort(key=lambda impact: -impact.size)
+    return Impacts(float(best[likelihood.poi]), float(errors[likelihood.poi]), tuple(ranking))
 
 
 def _errors(likelihood: Likelihood, best: Array, data: Array) -> Array:
-    """(n_parameters,) float64: from the second derivatives of the likelihood at its minimum."""
+    """(n_parameters,) float64: errors from the second derivatives of the likelihood at its minimum."""
     count = len(best)
     widths = likelihood.prior_errors()
     widths[likelihood.poi] = likelihood.mu_error(best, data)

@@ -1,8 +1,8 @@
-"""P-values and limits from pyhf workspaces; which calculator is used, and whether to trust asymptotic formulae.
+"""P-values and limits from pyhf workspaces; choice of the calculator and validity of asymptotic formulae.
 
-Asymptotic limits are too strong for small backgrounds (5 % at 20 events, 17 % at one), and where the background is so
-uncertain that it could vanish: toys are used there, unless the caller says otherwise. A discovery test clips at zero
-for a deficit: the signed z uses the unclipped profile-likelihood ratio.
+Asymptotic limits are too strong for small backgrounds (5 % at 20 events, 17 % at one event), and for backgrounds that
+are compatible with zero within three standard deviations: these cases use toys, unless the caller selects a calculator.
+A discovery test statistic is clipped at zero for a deficit; the signed z uses the unclipped profile-likelihood ratio.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["DiscoveryResult", "LimitResult", "discovery", "upper_limit"]
 
 Array = NDArray[np.float64]
 
-_TRUSTED_DISCOVERY = 10.0  # expected background events, from which z is good to 0.1 standard deviations
+_TRUSTED_DISCOVERY = 10.0  # expected background events above which z is good to 0.1 standard deviations
 _TRUSTED_LIMIT = 20.0
-_TRUSTED_ERROR = 1 / 3  # of the background: beyond that, three standard deviations reach zero
+_TRUSTED_ERROR = 1 / 3  # of the background: above, three standard deviations reach zero
 _CALCULATORS = ("auto", "asymptotics", "toys")
 
 
@@ -42,13 +42,13 @@ class DiscoveryResult:
     p0 : float
         One-sided p-value, the upper tail of the normal distribution at z; above 1/2 for a deficit.
     asymptotics_trusted : bool
-        False where fewer than 10 background events are expected, or their error reaches down to none: `p0_toys` is the
-        better p-value then.
+        False if fewer than 10 background events are expected, or their error reaches down to zero: `p0_toys` is then
+        the better p-value.
     p0_toys : float or None
-        From pseudo-experiments, exactly for one bin; None where asymptotics are trusted.
+        From pseudo-experiments, exact for one bin; None if asymptotics are trusted.
     p0_averaged : float or None
-        Poisson probability averaged over the error of the background: conservative, where `p0_toys` is calibrated only
-        about. For one bin; None where asymptotics are trusted.
+        Poisson probability averaged over the error of the background: conservative, while `p0_toys` is calibrated only
+        approximately. For one bin; None if asymptotics are trusted.
     """
 
     z: float
@@ -69,7 +69,7 @@ class LimitResult:
     Attributes
     ----------
     rule : str
-        "visible-events": at fixed selection, without credit for what the classifier would learn from more signal.
+        "visible-events": at fixed selection, ignoring that the classifier would learn from more signal.
     calculator : str
         "asymptotics" (Cowan, Cranmer, Gross, Vitells, arXiv:1007.1727) or "toys".
     observed_events : float or None
@@ -79,10 +79,10 @@ class LimitResult:
     level : float
         The limit is at confidence level 1 - level.
     construction : str
-        "CLs" (arXiv:hep-ex/9902006), or "CLs+b", which may exclude every signal: the limit is 0 then.
+        "CLs" (arXiv:hep-ex/9902006), or "CLs+b", which may exclude every signal, with a limit of 0.
     asymptotics_trusted : bool
-        False where the background is below 20 events, or its error above a third of it: asymptotic limits are too
-        strong there.
+        False if the background is below 20 events, or its error above a third of it: asymptotic limits are then too
+        strong.
     """
 
     rule: str
@@ -96,10 +96,10 @@ class LimitResult:
     def _repr_html_(self) -> str:
         expected = zip(("−2σ", "−1σ", "median", "+1σ", "+2σ"), self.expected_events, strict=True)
         title = f"Upper limit, {100 * (1 - self.level):g}% {self.construction}, {self.calculator}, in {self.rule}"
-        return facts(title, {"Observed": self.observed_events, **{f"Expected, {name}": one for name, one in expected}})
+        return facts(title, {"Observed": self.observed_events, **{f"Expected, {name}": n for name, n in expected}})
 
     def scaled(self, weight: float) -> LimitResult:
-        """Limits in sums of weights, from those in effective events of `weight` each."""
+        """Return limits in sums of weights, converted from effective events of `weight` each."""
         observed = self.observed_events
         return replace(
             self,
@@ -118,7 +118,7 @@ def discovery(
     workspace : dict
         pyhf workspace whose parameter of interest scales the signal; any number of bins.
     n_toys : int
-        Drawn where asymptotics are not trusted and there are several bins; a single bin needs none.
+        Drawn for several bins if asymptotics are not trusted; a single bin needs no toys.
     random_state : int or numpy.random.Generator
 
     Returns
@@ -152,22 +152,22 @@ def upper_limit(
     n_toys: int = 2_000,
     random_state: int | np.random.Generator = 0,
 ) -> LimitResult:
-    """Limit on the visible signal events.
+    """Compute the limit on the visible signal events.
 
     Parameters
     ----------
     workspace : dict
-        pyhf workspace; its signal template says how many events one unit of the parameter is.
+        pyhf workspace; its signal template defines the number of events at signal strength 1.
     level : float
-        Excluded where CLs < level.
+        Signals with CLs < level are excluded.
     blinded : bool
-        Give the expected limits only.
+        Compute the expected limits only.
     calculator : str
-        "asymptotics", "toys", or "auto": toys where asymptotics are not trusted.
+        "asymptotics", "toys", or "auto": toys if asymptotics are not trusted.
     construction : str
         "CLs" or "CLs+b".
     n_toys : int
-        Drawn for each hypothesis where there are several bins; a single bin needs none.
+        Drawn for each hypothesis with several bins; a single bin needs no toys.
     random_state : int or numpy.random.Generator
 
     Returns
@@ -193,7 +193,7 @@ def upper_limit(
         rule="visible-events",
         calculator=chosen,
         observed_events=None if blinded else observed,
-        expected_events=tuple(np.maximum.accumulate(expected).tolist()),  # toys of few counts may swap neighbours
+        expected_events=tuple(np.maximum.accumulate(expected).tolist()),  # toys with few counts may swap neighbours
         level=level,
         construction=construction,
         asymptotics_trusted=trusted,
@@ -210,9 +210,9 @@ def _toy_limits(
 
 
 def _trusted(likelihood: Likelihood, least: float) -> bool:
-    """Whether the background under the signal is large enough, and sure enough, for asymptotic formulae.
+    """Whether the background under the signal is large and precise enough for asymptotic formulae.
 
-    The background counts that of the single bin with the same sensitivity, (sum s)^2 / sum(s^2 / b).
+    The background is the one of a single bin with the same sensitivity, (sum s)^2 / sum(s^2 / b).
     """
     signal, background = likelihood.signal(), likelihood.background()
     effective = signal.sum() ** 2 / (signal**2 / background).sum()

@@ -1,15 +1,15 @@
-"""pyhf's likelihood for many data sets at once, its fits, and its known traps (pyhf 0.7.6, numpy 2.4).
+"""pyhf's likelihood for many data sets at once, its fits, and its known problems (pyhf 0.7.6, numpy 2.4).
 
-- The default bounds of the parameter of interest, [0, 10], cut off small templates: it is bounded from below alone.
-- Negative rates: pyhf's logarithm of them is not a number where events are seen, and has no bound where none are.
-  Rates are clipped from below, by pyhf's own `clip_bin_data`: a background cannot be negative.
-- A bin without any expectation breaks the minimiser: it is refused here, and merged by the workspace builder.
-- `upper_limit` returns the edge of its grid where CLs does not cross the level, and in its other mode ignores `level`
-  and leaves the bounds: crossings are found in `crossings`, and their absence is an error.
-- Toys through `hypotest` call `numpy.percentile` with an argument that numpy 2.4 no longer has: they run in `toys`.
+- The default bounds of the parameter of interest, [0, 10], cut off small templates: it is bounded only from below.
+- Negative rates: pyhf's logarithm of them is not a number in bins with events, and unbounded in bins without. Rates are
+  clipped from below, by pyhf's own `clip_bin_data`: a background cannot be negative.
+- A bin without any expectation breaks the minimiser: it is rejected here, and merged by the workspace builder.
+- `upper_limit` returns the edge of its grid if CLs does not cross the level, and in its other mode ignores `level` and
+  leaves the bounds: crossings are found in `crossings`, and a missing crossing is an error.
+- Toys through `hypotest` call `numpy.percentile` with an argument that numpy 2.4 removed: they run in `toys`.
 - One fit at a time from a cold start is slow: all rows are evaluated together, by `rates` or in pyhf's batched mode,
-  and minimised by Newton steps. A row where that fails is fitted again by pyhf, with scipy's minimiser, then Minuit.
-- `staterror` on nearly empty signal bins makes fits fail, and a `histosys` whose sides differ bends at zero: the
+  and minimised by Newton steps. Rows without convergence are fitted again by pyhf, with scipy's minimiser, then Minuit.
+- `staterror` on nearly empty signal bins makes fits fail, and a `histosys` with unequal sides has a kink at zero: the
   builders in `samples` write neither.
 """
 
@@ -34,16 +34,16 @@ __all__ = ["Fits", "Likelihood"]
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-_PYHF = Lock()  # pyhf keeps one minimiser for all threads, and a dask worker may have several
+_PYHF = Lock()  # pyhf has one minimiser for all threads, and a dask worker may have several threads
 _BATCHES = (8, 32, 128)
 _SMALLEST_RATE = 1e-9
 _STEP = 1e-5
 _MAX_ITERATIONS = 60
 _MAX_HALVINGS = 30
-_CONVERGED = 1e-7  # of the expected decrease of twice the negative log likelihood
+_CONVERGED = 1e-7  # tolerance on the expected decrease of twice the negative log likelihood
 _STALLED = 1e-4
 _UNBOUNDED = 1e9
-_SIGNAL_CORE = 1e-2  # bins with less of the largest signal bin do not say how negative a signal may be
+_SIGNAL_CORE = 1e-2  # bins with a smaller fraction of the largest signal bin do not limit a negative signal
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Fits:
 
 
 class Likelihood:
-    """The model of a workspace, evaluated by pyhf.
+    """Model of a workspace, evaluated by pyhf.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ class Likelihood:
         Signal events at one unit of the parameter of interest.
     bounds : (n_parameters, 2) float64
     lowest_mu : float
-        Where the expectation vanishes; the lower bound of a signed signal.
+        Signal strength where the expectation vanishes; the lower bound of a signed signal.
 
     Raises
     ------
     StatisticsError
-        If the workspace does not follow the schema, has no parameter of interest, or a bin without expectation.
+        If the workspace does not follow the schema, lacks a parameter of interest, or has a bin without expectation.
     """
 
     def __init__(self, workspace: dict[str, Any]) -> None:
@@ -121,32 +121,32 @@ class Likelihood:
 
     @property
     def n_bins(self) -> int:
-        """Number of bins of all channels."""
+        """Number of bins, summed over the channels."""
         return int(self.model.config.nmaindata)
 
     def background(self) -> Array:
-        """(n_bins,) float64: expected events without signal, nuisance parameters at their nominal values."""
+        """(n_bins,) float64: expected events without signal, with nuisance parameters at their nominal values."""
         return self.expected(self.start[None])[0, : self.n_bins]
 
     def signal(self) -> Array:
         """(n_bins,) float64: signal events at one unit of the parameter of interest."""
-        one = self.start.copy()
-        one[self.poi] = 1.0
-        return self.expected(one[None])[0, : self.n_bins] - self.background()
+        parameters = self.start.copy()
+        parameters[self.poi] = 1.0
+        return self.expected(parameters[None])[0, : self.n_bins] - self.background()
 
     def background_variance(self) -> Array:
-        """(n_bins,) float64: of the expectation without signal, from all constrained parameters."""
+        """(n_bins,) float64: variance of the expectation without signal, from all constrained parameters."""
         start = self.start[None]
         shifts = self.slopes(start, self.expected(start))[0, : self.n_bins] * self.prior_errors()
         return np.asarray((np.delete(shifts, self.poi, axis=1) ** 2).sum(axis=1))
 
     def names(self) -> list[str]:
-        """Names of the parameters, one for each number."""
+        """Names of the parameters, one for each value."""
         config = self.model.config
         return [name for name in config.par_order for _ in range(config.param_set(name).n_parameters)]
 
     def prior_errors(self) -> Array:
-        """(n_parameters,) float64: widths of the constraints; 0 for parameters without one."""
+        """(n_parameters,) float64: widths of the constraints; 0 for unconstrained parameters."""
         config = self.model.config
         errors = np.zeros(len(self.start))
         for name in config.auxdata_order:
@@ -155,12 +155,12 @@ class Likelihood:
         return errors
 
     def has_unit_normals(self) -> bool:
-        """Whether every constrained parameter has a Gaussian of width 1, and nothing is held fixed."""
+        """Whether every constrained parameter has a Gaussian of width 1, and no parameter is fixed."""
         auxiliary = slice(self.n_bins, None)
         return not (self._is_poisson[auxiliary].any() or self._fixed.any() or (self._variance[auxiliary] != 1.0).any())
 
     def auxiliary_pulls(self) -> Array:
-        """(n_parameters,) float64: the auxiliary datum of each parameter; 0 for those without."""
+        """(n_parameters,) float64: auxiliary datum of each parameter; 0 for parameters without one."""
         config, pulls = self.model.config, np.zeros(len(self.start))
         datum = self.n_bins
         for name in config.auxdata_order:
@@ -180,7 +180,7 @@ class Likelihood:
         ----------
         parameters : (n_rows, n_parameters) float64
         data : (n_rows, n_data) float64, or None
-            Where None, only the expectation is wanted.
+            If None, only the expectation is computed.
 
         Returns
         -------
@@ -216,12 +216,12 @@ class Likelihood:
         ----------
         data : (n_rows, n_data) float64
         mu : (n_rows,) float64, or None
-            Where to hold the parameter of interest; None to fit it.
+            Fixed value of the parameter of interest; None to fit it.
         start : (n_rows, n_parameters) float64, or None
         lowest_mu : float
             Lower bound of the parameter of interest.
         held : int, optional
-            A nuisance parameter that stays where it starts.
+            Nuisance parameter that is fixed at its starting value.
 
         Returns
         -------
@@ -249,7 +249,7 @@ class Likelihood:
         return Fits(parameters, twice_nll)
 
     def saturated(self, data: Array) -> Array:
-        """(n_rows,) float64: twice_nll where every rate equals its datum; no fit is better."""
+        """(n_rows,) float64: twice_nll with every rate equal to its datum; a lower bound for all fits."""
         return self._twice_nll(data, data)
 
     def _twice_nll(self, expected: Array, data: Array) -> Array:
@@ -259,7 +259,7 @@ class Likelihood:
         return np.asarray(-2.0 * (poisson.sum(axis=1) + normal.log_prob(data[:, ~counts]).sum(axis=1)))
 
     def draw(self, parameters: Array, uniform: Array) -> Array:
-        """Draw data sets around the expectation of one point.
+        """Draw data sets around the expectation of one parameter point.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class Likelihood:
     def derivatives(self, parameters: Array, data: Array, expected: Array) -> tuple[Array, Array]:
         """Gradient (n_rows, n_parameters) and Hessian (n_rows, n_parameters, n_parameters) of twice_nll.
 
-        The Hessian is exact where rates are linear in the parameters, as they are for `histosys` and signal strength.
+        The Hessian is exact if rates are linear in the parameters, as for `histosys` and signal strength.
         """
         slopes = self.slopes(parameters, expected)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -304,14 +304,14 @@ class Likelihood:
         return gradient, hessian
 
     def mu_error(self, parameters: Array, data: Array) -> float:
-        """Error of the parameter of interest from the curvature of the likelihood at one point."""
+        """Error of the parameter of interest from the curvature of the likelihood at one parameter point."""
         _, hessian = self.derivatives(parameters[None], data[None], self.expected(parameters[None]))
         held = self._fixed[:, None] | self._fixed[None, :]
         inverse = np.linalg.pinv(np.where(held, 0.0, hessian[0]) / 2.0)
         return float(np.sqrt(max(inverse[self.poi, self.poi], 0.0)))
 
     def _minimise(self, parameters: Array, data: Array, fixed: Flags, bounds: Array) -> tuple[Array, Flags]:
-        """Newton steps inside the bounds; changes `parameters` in place."""
+        """Take Newton steps inside the bounds; changes `parameters` in place."""
         twice_nll, expected = self.evaluate(parameters, data)
         valid = np.zeros(len(data), dtype=bool)
         rows = np.arange(len(data))
@@ -341,16 +341,16 @@ class Likelihood:
         step: Array,
         bounds: Array,
     ) -> Flags:
-        """Halve the steps of rows until the likelihood rises; say which rows moved."""
+        """Halve the steps of rows until the likelihood rises; return which rows moved."""
         moved = np.zeros(len(rows), dtype=bool)
         for halving in range(_MAX_HALVINGS):
-            left = np.flatnonzero(~moved)
-            trial = np.clip(parameters[rows[left]] + step[left] * 0.5**halving, bounds[:, 0], bounds[:, 1])
-            values, rates = self.evaluate(trial, data[rows[left]])
-            better = values < twice_nll[rows[left]]
-            good = rows[left[better]]
+            pending = np.flatnonzero(~moved)
+            trial = np.clip(parameters[rows[pending]] + step[pending] * 0.5**halving, bounds[:, 0], bounds[:, 1])
+            values, rates = self.evaluate(trial, data[rows[pending]])
+            better = values < twice_nll[rows[pending]]
+            good = rows[pending[better]]
             parameters[good], twice_nll[good], expected[good] = trial[better], values[better], rates[better]
-            moved[left[better]] = True
+            moved[pending[better]] = True
             if moved.all():
                 break
         return moved
@@ -378,7 +378,7 @@ class Likelihood:
         raise StatisticsError(msg) from failure
 
     def _batched(self, size: int | None) -> pyhf.Model:
-        # The workspace has been checked against the schema: once more for every model would take most of the time.
+        # The workspace has been validated: validating it again for every model would dominate the run time.
         model = pyhf.Model(self._specification, poi_name=self._poi_name, batch_size=size, validate=False)
         model.main_model.clip_bin_data = _SMALLEST_RATE
         return model
@@ -394,7 +394,7 @@ class Likelihood:
         return bounds
 
     def _kinds(self) -> tuple[Flags, Array]:
-        """Which data are Poisson counts, and the variance of the others."""
+        """Return which data are Poisson counts, and the variance of the others."""
         poisson, variance = [True] * self.n_bins, [1.0] * self.n_bins
         for name in self.model.config.auxdata_order:
             constraint = self.model.config.param_set(name)

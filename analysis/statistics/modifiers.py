@@ -1,4 +1,4 @@
-"""From varied signal yields to the modifiers of a workspace."""
+"""Conversion of varied signal yields to workspace modifiers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["combined_modifier", "yield_modifier"]
 
 
 def yield_modifier(name: str, nominal: float, up: float, down: float | None = None) -> SignalSystematic:
-    """Make the modifier whose factors are the varied yields over the nominal one.
+    """Make the modifier whose factors are the varied yields divided by the nominal yield.
 
     Parameters
     ----------
     name : str
-        Of the nuisance parameter.
+        Name of the nuisance parameter.
     nominal, up : float
         Events.
     down : float, optional
-        Where there is no such variation, the factor is one over that of `up`.
+        Without a downward variation, the factor is the inverse of the factor of `up`.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def yield_modifier(name: str, nominal: float, up: float, down: float | None = No
 
 
 def combined_modifier(name: str, nominal: float, members: Sequence[float], how: Combination) -> SignalSystematic:
-    """Make the modifier of the yields with several weights.
+    """Make the modifier of the yields with several alternative weights.
 
     Parameters
     ----------
@@ -47,10 +47,10 @@ def combined_modifier(name: str, nominal: float, members: Sequence[float], how: 
     nominal : float
         Events.
     members : sequence of float
-        Events with each of the weights.
+        Events with each weight.
     how : str
-        "envelope": the largest and the smallest yield, the nominal one among them. "replicas": the standard deviation
-        of the yields. "hessian": differences from the nominal yield in quadrature (both as in arXiv:1510.03865).
+        "envelope": the largest and the smallest yield, including the nominal one. "replicas": the standard deviation of
+        the yields. "hessian": differences from the nominal yield in quadrature (both as in arXiv:1510.03865).
 
     Returns
     -------
@@ -59,7 +59,7 @@ def combined_modifier(name: str, nominal: float, members: Sequence[float], how: 
     Raises
     ------
     StatisticsError
-        If a yield is not positive, or there are fewer than two replicas.
+        If a yield is not positive, or fewer than two replicas are given.
     """
     if how == "envelope":
         return yield_modifier(name, nominal, max(nominal, *members), min(nominal, *members))
@@ -73,6 +73,6 @@ def combined_modifier(name: str, nominal: float, members: Sequence[float], how: 
 
 def _require_positive(name: str, yields: Sequence[float]) -> None:
     if not all(np.isfinite(value) and value > 0 for value in yields):
-        found = ", ".join(f"{value:g}" for value in yields)
-        msg = f"the signal systematic '{name}' needs positive yields, found {found}. Simulate more events."
+        values = ", ".join(f"{value:g}" for value in yields)
+        msg = f"the signal systematic '{name}' needs positive yields, found {values}. Simulate more events."
         raise StatisticsError(msg)

@@ -14,7 +14,7 @@ Flags = NDArray[np.bool_]
 def newton_steps(
     parameters: Array, gradient: Array, hessian: Array, fixed: Flags, bounds: Array
 ) -> tuple[Array, Array]:
-    """Return steps (n_rows, n_parameters) of what is free to move, and the decrease (n_rows,) that they promise."""
+    """Return steps (n_rows, n_parameters) of the free parameters, and the decrease (n_rows,) that they predict."""
     held = fixed | ((parameters <= bounds[:, 0]) & (gradient > 0)) | ((parameters >= bounds[:, 1]) & (gradient < 0))
     gradient = np.where(held, 0.0, gradient)
     either = held[:, :, None] | held[:, None, :]

@@ -1,4 +1,4 @@
-"""Background-only workspaces, and pyhf patch sets that add the signal samples to them."""
+"""Background-only workspaces, and pyhf patch sets that add signal samples to them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ __all__ = ["PatchedSignal", "background_only", "patch_set"]
 
 _SIGNAL = "signal"
 _OF_SIGNAL = (POI, "lumi")
-"""Parameters of a measurement that only the signal has."""
+"""Parameters of a measurement that belong to the signal only."""
 
 
 @dataclass(frozen=True)
 class PatchedSignal:
-    """A signal sample of a patch set.
+    """Signal sample of a patch set.
 
     Attributes
     ----------
     name : str
         Letters, digits and underscores.
     values : tuple of float or str
-        One for each label of the set.
+        One value for each label of the set.
     workspace : mapping
-        With background and signal: what the patch makes of the background-only workspace.
+        Workspace with background and signal: the result of the patch on the background-only workspace.
     notes : mapping
         Further metadata, JSON-ready.
     """
@@ -42,25 +42,25 @@ class PatchedSignal:
 
 
 def background_only(workspace: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave the signal out of a workspace, and with it the parameter of interest.
+    """Remove the signal and the parameter of interest from a workspace.
 
     Parameters
     ----------
     workspace : mapping
-        With one measurement.
+        Workspace with one measurement.
 
     Returns
     -------
     dict
-        It opens in pyhf as it is.
+        Can be opened in pyhf without changes.
     """
-    found = copy.deepcopy(dict(workspace))
-    for channel in found["channels"]:
-        channel["samples"] = [one for one in channel["samples"] if one["name"] != _SIGNAL]
-    (measurement,) = found["measurements"]
-    kept = [one for one in measurement["config"]["parameters"] if one["name"] not in _OF_SIGNAL]
+    background = copy.deepcopy(dict(workspace))
+    for channel in background["channels"]:
+        channel["samples"] = [sample for sample in channel["samples"] if sample["name"] != _SIGNAL]
+    (measurement,) = background["measurements"]
+    kept = [entry for entry in measurement["config"]["parameters"] if entry["name"] not in _OF_SIGNAL]
     measurement["config"] = {"poi": "", "parameters": kept}
-    return found
+    return background
 
 
 def patch_set(
@@ -71,7 +71,7 @@ def patch_set(
     description: str,
     hepdata: str,
 ) -> dict[str, Any]:
-    """Write the patch set of one background-only workspace, and check that it makes the signals' workspaces of it.
+    """Write the patch set of a background-only workspace, and check that it reproduces the signal workspaces.
 
     Parameters
     ----------
@@ -79,20 +79,20 @@ def patch_set(
         From `background_only`.
     signals : sequence of PatchedSignal
     labels : sequence of str
-        What the values of a signal are.
+        Meaning of the values of a signal.
     description : str
     hepdata : str
-        Record that the set is published in, such as "ins1234567"; pyhf wants one.
+        Record in which the set is published, such as "ins1234567"; required by pyhf.
 
     Returns
     -------
     dict
-        In pyhf's schema of a patch set.
+        Follows pyhf's schema of a patch set.
 
     Raises
     ------
     StatisticsError
-        If it does not follow the schema, or a signal's workspace has another background.
+        If the patch set does not follow the schema, or a signal's workspace has another background.
     """
     document: dict[str, Any] = {
         "metadata": {
@@ -103,10 +103,10 @@ def patch_set(
         },
         "patches": [
             {
-                "metadata": {**one.notes, "name": one.name, "values": list(one.values)},
-                "patch": _operations(one.workspace),
+                "metadata": {**signal.notes, "name": signal.name, "values": list(signal.values)},
+                "patch": _operations(signal.workspace),
             }
-            for one in signals
+            for signal in signals
         ],
         "version": "1.0.0",
     }
@@ -115,11 +115,11 @@ def patch_set(
 
 
 def _operations(workspace: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """JSON patch that adds the signal to every channel, and says what its measurement says."""
+    """JSON patch that adds the signal to every channel, and replaces the measurements."""
     added = [
         {"op": "add", "path": f"/channels/{channel}/samples/{place}", "value": sample}
-        for channel, one in enumerate(workspace["channels"])
-        for place, sample in enumerate(one["samples"])
+        for channel, content in enumerate(workspace["channels"])
+        for place, sample in enumerate(content["samples"])
         if sample["name"] == _SIGNAL
     ]
     return [*added, {"op": "replace", "path": "/measurements", "value": workspace["measurements"]}]
@@ -127,11 +127,11 @@ def _operations(workspace: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _verify(document: dict[str, Any], background: Mapping[str, Any], signals: Sequence[PatchedSignal]) -> None:
     try:
-        found = pyhf.PatchSet(document)
-        for one in signals:
-            made = found.apply(background, one.name)
-            if dict(made) != one.workspace:
-                msg = f"the workspace of {one.name} has another background than the search. Run `cwola scan` again."
+        patches = pyhf.PatchSet(document)
+        for signal in signals:
+            made = patches.apply(background, signal.name)
+            if dict(made) != signal.workspace:
+                msg = f"the workspace of {signal.name} has another background than the search. Run `cwola scan` again."
                 raise StatisticsError(msg)
     except (
         pyhf.exceptions.InvalidSpecification,

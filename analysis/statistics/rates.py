@@ -1,8 +1,8 @@
-"""Expected data of pyhf's model as a few matrix products, where they have that form.
+"""Expected data of pyhf's model as a few matrix products, for models of the required form.
 
 With `histosys`, `normsys` and `lumi` the expectation is background(theta) + mu f(theta) signal(theta): background and
-signal linear in the nuisance parameters, and f a product of a function of each. Its pieces are read off pyhf's own
-expectation and then compared with it at random points: where they do not agree, pyhf goes on to do the work.
+signal are linear in the nuisance parameters, and f is a product of one function of each. The components are extracted
+from pyhf's own expectation and then compared with it at random points: if they do not agree, pyhf is used instead.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Array = NDArray[np.float64]
 
 _PROBES = 24
 _REACH = 4.0  # standard deviations
-_DEGREE = 6  # of normsys inside one standard deviation, pyhf's interpolation code 4
+_DEGREE = 6  # degree of normsys inside one standard deviation, pyhf's interpolation code 4
 _AGREES = 1e-9
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One parameter's factor on the whole signal.
+    """Factor of one parameter on the whole signal.
 
     Attributes
     ----------
     index : int
-        Of the parameter.
+        Index of the parameter.
     polynomial : (n,) float64
-        Coefficients of its distance from the nominal value, the constant first.
+        Coefficients in the distance from the nominal value, the constant first.
     logs : (low, high) or None
-        Logarithms of the factor at -1 and +1, exponential beyond; None where the polynomial holds everywhere.
+        Logarithms of the factor at -1 and +1, with exponential extrapolation; None if the polynomial holds everywhere.
     """
 
     index: int
@@ -57,7 +57,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class Rates:
-    """The expectation; columns are counts, then auxiliary data.
+    """Expectation of a model; columns are counts, then auxiliary data.
 
     Attributes
     ----------
@@ -65,12 +65,12 @@ class Rates:
         Nominal values, without signal.
     poi : int
     background : (n_parameters + 1, n_data) float64
-        At the nominal values, then the change with each parameter.
+        Background at the nominal values, then its change with each parameter.
     signal : (n_parameters + 1, n_data) float64
-        The same, at one unit of the parameter of interest.
+        The same for the signal, at one unit of the parameter of interest.
     factors : tuple of Factor
     floor : (n_data,) float64
-        Smallest values.
+        Lower bounds of the expected data.
     """
 
     start: Array
@@ -83,7 +83,7 @@ class Rates:
     def expected(self, parameters: Array) -> Array:
         """(n_rows, n_data) float64: expected data at parameters (n_rows, n_parameters)."""
         shift = parameters - self.start
-        factor = _product([one.evaluate(shift[:, one.index])[0] for one in self.factors], len(shift))
+        factor = _product([item.evaluate(shift[:, item.index])[0] for item in self.factors], len(shift))
         rates = self.background[0] + shift @ self.background[1:]
         rates += (shift[:, self.poi] * factor)[:, None] * (self.signal[0] + shift @ self.signal[1:])
         return np.asarray(np.maximum(rates, self.floor))
@@ -91,46 +91,46 @@ class Rates:
     def slopes(self, parameters: Array, expected: Array) -> Array:
         """(n_rows, n_data, n_parameters) float64: derivatives of `expected`."""
         shift = parameters - self.start
-        pairs = [one.evaluate(shift[:, one.index]) for one in self.factors]
+        pairs = [item.evaluate(shift[:, item.index]) for item in self.factors]
         template = self.signal[0] + shift @ self.signal[1:]
         factor = _product([value for value, _ in pairs], len(shift))
         strength = shift[:, self.poi]
         slopes = self.background[1:].T + (strength * factor)[:, None, None] * self.signal[1:].T
         slopes[:, :, self.poi] = factor[:, None] * template
-        for one, (_, slope) in zip(self.factors, pairs, strict=True):
-            others = [value for other, (value, _) in zip(self.factors, pairs, strict=True) if other is not one]
-            slopes[:, :, one.index] += (strength * slope * _product(others, len(shift)))[:, None] * template
+        for item, (_, slope) in zip(self.factors, pairs, strict=True):
+            others = [value for other, (value, _) in zip(self.factors, pairs, strict=True) if other is not item]
+            slopes[:, :, item.index] += (strength * slope * _product(others, len(shift)))[:, None] * template
         return np.asarray(np.where((expected > self.floor)[:, :, None], slopes, 0.0))
 
 
 def recognise(
     expected: Callable[[Array], Array], start: Array, poi: int, *, bounds: Array, floor: Array
 ) -> Rates | None:
-    """Read the pieces off a model.
+    """Extract the components of a model.
 
     Parameters
     ----------
     expected : callable
-        From parameters (n_rows, n_parameters) to expected data (n_rows, n_data), at least `floor`.
+        Maps parameters (n_rows, n_parameters) to expected data (n_rows, n_data), at least `floor`.
     start : (n_parameters,) float64
         Nominal values, without signal.
     poi : int
     bounds : (n_parameters, 2) float64
-        Where the comparison is made.
+        Range of the comparison.
     floor : (n_data,) float64
 
     Returns
     -------
     Rates or None
-        None where the model has another form.
+        None if the model has another form.
     """
     n_parameters = len(start)
     step = _steps(start, bounds)
 
     def signal(points: Array) -> Array:
-        one = points.copy()
-        one[:, poi] = 1.0
-        return expected(one) - expected(points)
+        shifted = points.copy()
+        shifted[:, poi] = 1.0
+        return expected(shifted) - expected(points)
 
     at_start = start[None]
     nominal, template = expected(at_start)[0], signal(at_start)[0]
@@ -149,11 +149,11 @@ def recognise(
             factors.append(Factor(int(k), np.array([1.0, common / step[k]]), None))
         else:
             factors.append(_interpolated(int(k), signal, start, float(template.sum())))
-    found = Rates(start, poi, np.vstack([nominal, background]), np.vstack([template, linear]), tuple(factors), floor)
+    rates = Rates(start, poi, np.vstack([nominal, background]), np.vstack([template, linear]), tuple(factors), floor)
     probes = start + step * np.random.default_rng(0).uniform(-_REACH, _REACH, (_PROBES, n_parameters))
     probes = np.clip(probes, bounds[:, 0], bounds[:, 1])
     truth = expected(probes)
-    return found if np.allclose(found.expected(probes), truth, rtol=_AGREES, atol=_AGREES * nominal.max()) else None
+    return rates if np.allclose(rates.expected(probes), truth, rtol=_AGREES, atol=_AGREES * nominal.max()) else None
 
 
 def _interpolated(index: int, signal: Callable[[Array], Array], start: Array, total: float) -> Factor:
@@ -170,6 +170,6 @@ def _product(factors: list[Array], n_rows: int) -> Array:
 
 
 def _steps(start: Array, bounds: Array) -> Array:
-    """(n_parameters,): one standard deviation, or less where the bounds are close."""
+    """(n_parameters,): one standard deviation, or less close to the bounds."""
     room = np.minimum(bounds[:, 1] - start, start - bounds[:, 0])
     return np.asarray(np.where(room > 0, np.minimum(1.0, room / 2), 1.0))

@@ -35,16 +35,16 @@ _KINDS = ("normsys", "histosys", "lumi")
 
 @dataclass(frozen=True)
 class SignalSystematic:
-    """A systematic uncertainty of the signal.
+    """Systematic uncertainty of the signal.
 
     Attributes
     ----------
     name : str
-        Of the nuisance parameter; "lumi" for the luminosity.
+        Name of the nuisance parameter; "lumi" for the luminosity.
     kind : str
         "normsys": `up` and `down` are positive factors on the yield. "histosys": they are templates (n_bins,) in
-        events; half their difference is used on both sides, as pyhf's interpolation bends where the two differ (one
-        that is None mirrors the other). "lumi": `up` is the relative uncertainty.
+        events; half their difference is used on both sides, because pyhf's interpolation has a kink if the two differ
+        (None mirrors the other side). "lumi": `up` is the relative uncertainty.
     up : float or (n_bins,) float64
     down : float, (n_bins,) float64 or None
     """
@@ -69,12 +69,12 @@ class SignalSystematic:
 def signal_statistics(sum_of_weights: float, sum_of_squares: float) -> SignalSystematic:
     """Statistical uncertainty of a simulated signal, as one factor on its yield.
 
-    Not bin by bin: `staterror` on nearly empty signal bins gives a parameter per bin, and fits that fail.
+    Not bin by bin: `staterror` on nearly empty signal bins adds one parameter per bin, and makes fits fail.
 
     Parameters
     ----------
     sum_of_weights, sum_of_squares : float
-        Of the selected simulated events.
+        Sums over the selected simulated events.
 
     Returns
     -------
@@ -88,15 +88,15 @@ def signal_statistics(sum_of_weights: float, sum_of_squares: float) -> SignalSys
 
 
 def signal_sample(template: Array, systematics: Sequence[SignalSystematic], scale: float = 1.0) -> dict[str, Any]:
-    """Write the sample that the parameter of interest scales.
+    """Write the signal sample, scaled by the parameter of interest.
 
     Parameters
     ----------
     template : (n_bins,) float64
-        At one unit of the parameter.
+        Signal at one unit of the parameter.
     systematics : sequence of SignalSystematic
     scale : float
-        From the events in which `histosys` templates are given to those of `template`.
+        Conversion factor from the events of `histosys` templates to the events of `template`.
     """
     modifiers = [{"name": POI, "type": "normfactor", "data": None}]
     modifiers += [_modifier(systematic, template, scale) for systematic in systematics]
@@ -104,7 +104,7 @@ def signal_sample(template: Array, systematics: Sequence[SignalSystematic], scal
 
 
 def shifted_sample(name: str, nominal: Array, shifts: Mapping[str, Array]) -> dict[str, Any]:
-    """Write a sample with a symmetric `histosys` per shift (n_bins,): linear in its parameter, so exact."""
+    """Write a sample with a symmetric `histosys` per shift (n_bins,): linear in its parameter, therefore exact."""
     modifiers = [
         {
             "name": shift,
@@ -117,14 +117,14 @@ def shifted_sample(name: str, nominal: Array, shifts: Mapping[str, Array]) -> di
 
 
 def pull_bounds(background: Array, shift: Array) -> list[list[float]]:
-    """Bounds of one parameter inside which the background stays positive, at most ten standard deviations."""
+    """Bounds of one parameter that keep the background positive, at most ten standard deviations."""
     down = min(PULL_RANGE, _KEEP_POSITIVE / max(float((shift / background).max()), 1e-9))
     up = min(PULL_RANGE, _KEEP_POSITIVE / max(float((-shift / background).max()), 1e-9))
     return [[-down, up]]
 
 
 def systematic_parameters(systematics: Sequence[SignalSystematic]) -> list[dict[str, Any]]:
-    """Write what the measurement must say of the signal systematics: the luminosity's auxiliary datum."""
+    """Write the measurement parameters of the signal systematics: the luminosity's auxiliary datum."""
     return [
         {
             "name": "lumi",

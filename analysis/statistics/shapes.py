@@ -1,4 +1,4 @@
-"""pyhf workspaces of a mass spectrum: signal template on a smooth background with the covariance of its fit."""
+"""pyhf workspaces of a mass spectrum: signal template on a smooth background with its fit covariance."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KEEP_POSITIVE = 0.999
 
 @dataclass(frozen=True)
 class Shape:
-    """What is compared with the data, in events per bin.
+    """Inputs of a shape workspace, in events per bin.
 
     Attributes
     ----------
@@ -39,12 +39,12 @@ class Shape:
         Counts; None while blinded.
     background : (n_bins,) float64
     covariance : (n_bins, n_bins) float64
-        Of `background`, from its fit.
+        Covariance of `background`, from its fit.
     signal : (n_bins,) float64
-        Template in any normalisation: limits are in events of its sum.
+        Template in any normalisation: limits are in units of its sum.
     background_variations : mapping of str to (n_bins,) float64
-        Further symmetric one-sigma shifts of the background, each with a parameter of its own: the spread of an
-        ensemble, the choice of function.
+        Further symmetric one-sigma shifts of the background, each with its own parameter: the spread of an ensemble,
+        the choice of function.
     spurious_signal : float
         One-sigma size of a false signal from the background function, in events; 0 for none.
     signal_systematics : sequence of SignalSystematic
@@ -82,7 +82,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class ShapeWorkspace:
-    """A workspace, and what was left out of it.
+    """Workspace with its binning and the kept and pruned modes.
 
     Attributes
     ----------
@@ -91,9 +91,9 @@ class ShapeWorkspace:
     events : float
         Signal events at mu = 1.
     groups : tuple of (first, last)
-        Original bins, last one excluded, of each bin of the workspace.
+        Original bins (last one excluded) of each bin of the workspace.
     kept, pruned : tuple of float
-        Effects of the eigen-modes of the covariance: largest shift of a bin over its total uncertainty.
+        Effects of the eigenmodes of the covariance: largest shift of a bin divided by its total uncertainty.
     """
 
     workspace: dict[str, Any]
@@ -106,9 +106,9 @@ class ShapeWorkspace:
 def shape_workspace(shape: Shape, *, channel: str, measurement: str, prune: float = 0.01) -> ShapeWorkspace:
     """Write the workspace of a spectrum.
 
-    The covariance becomes one correlated, symmetric `histosys` per eigen-mode, `background_fit_0` the largest. Signal
-    strength 1 is about one standard deviation, whatever the template's normalisation: pyhf's fits lose precision where
-    a template is small against its background.
+    The covariance becomes one correlated, symmetric `histosys` per eigenmode, `background_fit_0` the largest. Signal
+    strength 1 is about one standard deviation, for any normalisation of the template: pyhf's fits lose precision if a
+    template is small compared to its background.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def shape_workspace(shape: Shape, *, channel: str, measurement: str, prune: floa
     channel, measurement : str
         Names.
     prune : float
-        Leave out modes that shift no bin by more than this fraction of its total uncertainty.
+        Remove modes that shift no bin by more than this fraction of its total uncertainty.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def _write(shape: Shape, shifts: Mapping[str, Array], scale: float, channel: str
 
 
 def _modes(covariance: Array, total: Array) -> tuple[Array, Array]:
-    """One-sigma shifts (n_modes, n_bins) of the eigen-modes, largest effect first, and their effects."""
+    """Return one-sigma shifts (n_modes, n_bins) of the eigenmodes, largest effect first, and their effects."""
     variances, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     if variances.min() < -1e-6 * max(variances.max(), 1e-300):
         msg = f"the covariance of the background has a negative eigenvalue, {variances.min():g}. Check the fit."
@@ -181,12 +181,12 @@ def _modes(covariance: Array, total: Array) -> tuple[Array, Array]:
 
 
 def _bounded(shift: Array, background: Array) -> Array:
-    """Keep both sides of a shift positive, and equal, so that the interpolation stays linear."""
+    """Keep both sides of a shift positive and equal, so that the interpolation stays linear."""
     return np.clip(shift, -_KEEP_POSITIVE * background, _KEEP_POSITIVE * background)
 
 
 def _groups(background: Array) -> NDArray[np.intp]:
-    """First bin of each group that expects enough events; an empty bin joins the group on its left."""
+    """First bin of each group with enough expected events; an empty bin joins the group on its left."""
     starts, expected = [0], 0.0
     for index, value in enumerate(background):
         if expected >= _LEAST_EXPECTED and value >= _LEAST_EXPECTED:

@@ -1,9 +1,10 @@
 """Pseudo-experiments of any workspace, fitted together.
 
-They are those of pyhf's ToyCalculator: nuisance parameters at their conditional best fit to the observed data, counts
-and auxiliary data drawn around them. The same random numbers serve every signal strength: a limit is reproducible, and
-p-values fall smoothly with the signal. Toys of both hypotheses are taken together, each weighted with its density under
-the one over the mean of both: the p-value of a deficit, where few toys with signal are, comes from those without.
+They follow pyhf's ToyCalculator: nuisance parameters at their conditional best fit to the observed data, counts and
+auxiliary data drawn around them. All signal strengths share the same random numbers: a limit is reproducible, and
+p-values fall smoothly with the signal. Toys of both hypotheses are combined, each weighted with its density under the
+tested hypothesis divided by the mean of both densities: the p-value of a deficit, which few toys with signal reach,
+comes from toys without signal.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["Toys", "signed_roots", "toy_limits", "toy_p0"]
 
 Array = NDArray[np.float64]
 
-_EQUAL = 1e-2  # of the test statistic: closer outcomes count as equal, as in `counting`
+_EQUAL = 1e-2  # test-statistic distance below which outcomes count as equal, as in `counting`
 _TOLERANCE = 2e-2
 
 
@@ -31,7 +32,7 @@ class Toys:
     ----------
     likelihood : Likelihood
     n_toys : int
-        For each hypothesis.
+        Number for each hypothesis.
     random_state : int or numpy.random.Generator
     """
 
@@ -77,14 +78,14 @@ def toy_limits(
     random_state: int | np.random.Generator,
     cls: bool = True,
 ) -> Array:
-    """Observed limit, then the expected ones at -2 ... 2 standard deviations, in units of the signal strength.
+    """Observed limit, then the expected limits at -2 ... 2 standard deviations, in units of the signal strength.
 
     Parameters
     ----------
     likelihood : Likelihood
     level : float
     n_toys : int
-        For each hypothesis; with 2,000 a limit at level 0.05 is good to about 3 %.
+        Number for each hypothesis; with 2,000 a limit at level 0.05 is accurate to about 3 %.
     random_state : int or numpy.random.Generator
     cls : bool
         Whether to divide by CLb.
@@ -113,7 +114,7 @@ def signed_roots(likelihood: Likelihood, data: Array) -> Array:
 
 
 def toy_p0(likelihood: Likelihood, *, n_toys: int, random_state: int | np.random.Generator) -> float:
-    """Share of background-only toys with at least the observed discovery statistic, the observation counted in."""
+    """Fraction of background-only toys with at least the observed discovery statistic, including the observation."""
     rng = np.random.default_rng(random_state)
     null = likelihood.fit(likelihood.data[None], np.zeros(1))
     toys = likelihood.draw(null.parameters[0], rng.random((n_toys, len(likelihood.data))))

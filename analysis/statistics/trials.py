@@ -1,4 +1,4 @@
-"""The price of having looked many times."""
+"""Global p-values: correction for the number of tests."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class GlobalResult:
     Attributes
     ----------
     z : float or None
-        Significance of `p0`; None where `p0` is 1, unknown, or too small for a float (z above 38).
+        Significance of `p0`; None if `p0` is 1, unknown, or too small for a float (z above 38).
     p0 : float or None
-        None while blinded. An upper bound where `method` says so.
+        None while blinded. May be an upper bound, see `method`.
     method : str
-        "bonferroni-upper-bound", "pseudo-experiments", or "pseudo-experiments-upper-bound" where no pseudo-experiment
+        "bonferroni-upper-bound", "pseudo-experiments", or "pseudo-experiments-upper-bound" if no pseudo-experiment
         reached the observed excess; p0 is never extrapolated.
     n_trials : int or None
-        p-values that were looked at.
+        Number of p-values in the search.
     n_toys : int or None
-        Pseudo-experiments.
+        Number of pseudo-experiments.
     interval : (low, high) or None
         95 % Wilson interval of p0 from the finite number of pseudo-experiments.
     effective_trials : float or None
-        Number of independent looks that would give the same p0 for the same local p-value; None for a bound.
+        Number of independent tests that would give the same p0 for the same local p-value; None for a bound.
     """
 
     z: float | None
@@ -56,7 +56,7 @@ class GlobalResult:
 
     @property
     def method_text(self) -> str:
-        """How p0 was found, for people."""
+        """Human-readable method of `p0`."""
         if self.method.startswith("pseudo-experiments"):
             toys = f"{self.n_toys} " if self.n_toys else ""
             return f"{toys}pseudo-experiments{self.method.removeprefix('pseudo-experiments').replace('-', ' ')}"
@@ -64,16 +64,16 @@ class GlobalResult:
 
 
 def bonferroni(p_values: Sequence[float], n_trials: int) -> GlobalResult:
-    """Bound the global p-value by the smallest local one times the number of looks.
+    """Bound the global p-value by the smallest local p-value times the number of tests.
 
-    Holds for any correlation between windows and selections; an upper bound, so conservative.
+    Valid for any correlation between windows and selections; an upper bound, therefore conservative.
 
     Parameters
     ----------
     p_values : sequence of float
         Local one-sided p-values; may be empty while blinded.
     n_trials : int
-        Number of looks, at least the number of p-values.
+        Number of tests, at least the number of p-values.
 
     Returns
     -------
@@ -87,23 +87,23 @@ def bonferroni(p_values: Sequence[float], n_trials: int) -> GlobalResult:
 
 
 def global_significance(z_observed: float, z_toys: Array, *, n_trials: int) -> GlobalResult:
-    """Compare the largest excess with that of background-only pseudo-experiments.
+    """Compare the largest excess in data with background-only pseudo-experiments.
 
     Parameters
     ----------
     z_observed : float
-        Largest signed z over all looks in the data.
+        Largest signed z over all tests in the data.
     z_toys : (n_toys,) float64
-        Largest signed z over the same looks in each pseudo-experiment; -inf where none had a valid fit.
+        Largest signed z over the same tests in each pseudo-experiment; -inf without a valid fit.
     n_trials : int
-        Number of looks.
+        Number of tests.
 
     Returns
     -------
     GlobalResult
-        `p0` is the fraction of pseudo-experiments with at least the observed z. Where there are none it is the smaller
-        of two bounds, and `method` tells which: the upper end of the interval, or that of `bonferroni`, which takes the
-        local p-value at its word.
+        `p0` is the fraction of pseudo-experiments with at least the observed z. If this is zero, `p0` is the smaller of
+        two bounds, named in `method`: the upper end of the interval, or the bound of `bonferroni`, which relies on the
+        local p-value.
     """
     n_toys, n_above = len(z_toys), int((z_toys >= z_observed).sum())
     p_local = float(stats.norm.sf(z_observed))
@@ -123,7 +123,7 @@ def wilson_interval(successes: int, n: int, *, level: float = _INTERVAL_LEVEL) -
     Parameters
     ----------
     successes, n : int
-        With n > 0.
+        Successes and trials, n > 0.
     level : float
 
     Returns
@@ -139,11 +139,11 @@ def wilson_interval(successes: int, n: int, *, level: float = _INTERVAL_LEVEL) -
 
 
 def counting_z(n: Array, background: Array, error: Array) -> Array:
-    """Signed significance of counts over a background known to finite precision, in closed form.
+    """Signed significance of counts over a background known with finite precision, in closed form.
 
-    The profile likelihood ratio of Pois(n | b + theta + mu) Gauss(theta | 0, sigma), Eq. 2.6 of arXiv:2009.02205: at
-    mu = 0 the nuisance solves a quadratic equation. Agrees with `discovery` on the workspace of the same numbers, and
-    costs no minimiser.
+    Profile likelihood ratio of Pois(n | b + theta + mu) Gauss(theta | 0, sigma), Eq. 2.6 of arXiv:2009.02205: at mu = 0
+    the nuisance parameter solves a quadratic equation. Agrees with `discovery` on the workspace of the same numbers,
+    without a minimiser.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def counting_z(n: Array, background: Array, error: Array) -> Array:
     variance = error**2
     half = (background - variance) / 2
     root = np.sqrt(half**2 + variance * n)
-    # The rate b + theta solves r^2 - (b - sigma^2) r - sigma^2 n = 0; the second form loses no digits for b < sigma^2.
+    # The rate b + theta solves r^2 - (b - sigma^2) r - sigma^2 n = 0; the second form keeps precision for b < sigma^2.
     rate = np.where(half >= 0, half + root, variance * n / np.maximum(root - half, 1e-300))
     safe = np.where(n > 0, n, 1.0)
     logs = np.where(n > 0, np.log(safe / np.where(n > 0, rate, 1.0)), 0.0)

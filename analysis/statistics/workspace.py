@@ -1,4 +1,4 @@
-"""pyhf workspaces of a counting experiment with a background known to finite precision."""
+"""pyhf workspaces of a counting experiment with a background known with finite precision."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KEEP_POSITIVE = 0.999
 
 @dataclass(frozen=True)
 class Counting:
-    """One bin.
+    """Counting experiment in one bin.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Counting:
     background : float
         Expected background, events; positive.
     background_error : float
-        Its uncertainty from the fit, events; positive.
+        Uncertainty of the background from the fit, events; positive.
     """
 
     n_obs: float | None
@@ -54,7 +54,7 @@ class Counting:
             raise StatisticsError(msg)
 
     def effective(self, weight: float) -> Counting:
-        """Return sums of weights as effective events of `weight` each, Σw² / Σw: their counts are Poisson."""
+        """Convert sums of weights to effective events of `weight` each, Σw² / Σw, whose counts are Poisson."""
         n_obs = None if self.n_obs is None else self.n_obs / weight
         return Counting(n_obs, self.background / weight, self.background_error / weight)
 
@@ -62,8 +62,8 @@ class Counting:
 def signal_events_per_mu(counting: Counting) -> float:
     """Signal events at mu = 1.
 
-    Of the order of the total uncertainty: pyhf's fits lose precision, and its bounds bite, when the template is small
-    against the background. It depends on the background alone, so that it is the same blinded or not.
+    About the total uncertainty: pyhf's fits lose precision, and its bounds become active, if the template is small
+    compared to the background. It depends on the background only, and is therefore the same blinded or not.
     """
     return float(max(1.0, np.hypot(np.sqrt(counting.background), counting.background_error)))
 
@@ -79,20 +79,20 @@ def counting_workspace(
 ) -> dict[str, Any]:
     """Write the single-bin model Pois(n | b + theta + mu s) Gauss(theta | 0, sigma) as a pyhf workspace.
 
-    This is Eq. 2.6 of arXiv:2009.02205; the symmetric `histosys` interpolates linearly, so it is exact.
+    This is Eq. 2.6 of arXiv:2009.02205; the symmetric `histosys` interpolates linearly and is therefore exact.
 
     Parameters
     ----------
     counting : Counting
-        Without observation (blinded), the expected background is written in its place.
+        Without observation (blinded), the observed count is set to the expected background.
     channel : str
         Name of the channel.
     measurement : str
         Name of the measurement.
     background_variations : mapping of str to float
-        Further one-sigma errors of the background, events, each with a parameter of its own.
+        Further one-sigma errors of the background, events, each with its own parameter.
     spurious_signal : float
-        One-sigma size of a false signal from the background function, events; 0 for none.
+        One-sigma size of a fake signal from the background function, events; 0 for none.
     signal_systematics : sequence of SignalSystematic
         `histosys` templates are in units of one signal event.
 
@@ -125,11 +125,11 @@ def counting_workspace(
 
 
 def _parameters(counting: Counting, s: float) -> list[dict[str, Any]]:
-    """Bounds of the signal strength and of the background's nuisance: wide enough that only b >= 0 ever bites."""
+    """Bounds of the signal strength and of the background nuisance: wide enough that only b >= 0 is ever active."""
     b, sigma = counting.background, counting.background_error
     excess = 0.0 if counting.n_obs is None else abs(counting.n_obs - b)
     mu_max = 10.0 * (b + excess + 10.0 * np.hypot(np.sqrt(b), sigma) + 10.0) / s
-    pull_max = max(PULL_RANGE, 1.1 * sigma * excess / (b + sigma**2))  # an excess never pulls further than that
+    pull_max = max(PULL_RANGE, 1.1 * sigma * excess / (b + sigma**2))  # largest pull from an excess
     pull_min = -min(PULL_RANGE, _KEEP_POSITIVE * b / sigma)
     return [
         {"name": POI, "inits": [0.0], "bounds": [[0.0, float(mu_max)]]},

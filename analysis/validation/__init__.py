@@ -1,4 +1,4 @@
-"""Signal-free tests of the search: samples without signal, searched like the data, before these are looked at.
+"""Signal-free validation of the search: samples without signal, searched like the data, before the data are examined.
 
 To add a source of samples, add an entry to `sources.SOURCES`.
 """

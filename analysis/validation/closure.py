@@ -1,11 +1,11 @@
-"""What the search of one signal-free sample says: counts against fits, efficiency against m_jj, goodness of the fits.
+"""Closure of the search on one signal-free sample: counts and fits, efficiency against m_jj, goodness of the fits.
 
 In the sample, n events of a selection lie in the window and b are expected: delta = (n - b) / b is the non-closure. Its
-variance is V = (w max(n, b) + sigma_b^2) / b^2, w the weight of an effective event. Copies of one parent pass or fail
-together, while their number is Poisson. An event in the window moves delta by 1 / b, one in bin i beside it by
--(n / b) d ln b / d n_i, which the covariance of the fit gives. With I_p the sum of this over the copies of parent p
-that pass, and e the fraction that passes, the variance is larger by (1 - e) (sum_p I_p^2 - sum of the squares of all
-terms). Draws that share parents share this part.
+variance is V = (w max(n, b) + sigma_b^2) / b^2, with the weight w of an effective event. Copies of one parent pass or
+fail together, while their number is Poisson. An event in the window shifts delta by 1 / b, an event in bin i outside it
+by -(n / b) d ln b / d n_i, obtained from the covariance of the fit. With I_p the sum of these shifts over the passing
+copies of parent p, and e the passing fraction, the variance increases by (1 - e) (sum_p I_p^2 - sum of the squares of
+all terms). Draws with common parents share this contribution.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def closure_document(
     Parameters
     ----------
     result : WindowResult
-        Of the sample.
+        Result of the search of the sample.
     table : EventTable
-        The sample.
+        Events of the sample.
     searched : Setting
-        Of the search itself.
+        Setting of the search itself.
     search_fit : BackgroundFit or None
-        Smooth fit to the data beside the mask; None where it failed.
+        Smooth fit to the data outside the mask; None if it failed.
 
     Returns
     -------
@@ -56,28 +56,30 @@ def closure_document(
     assert result.passes is not None
     assert result.thresholds is not None
     passes = np.asarray(result.passes, np.float64)
-    names = tuple(one.name for one in result.selections)
+    names = tuple(selection.name for selection in result.selections)
     weights = PassWeights(
-        tuple(one.efficiency for one in result.selections),
-        tuple(one.efficiency_achieved for one in result.selections),
+        tuple(selection.efficiency for selection in result.selections),
+        tuple(selection.efficiency_achieved for selection in result.selections),
         passes,
         result.thresholds,
         names=names,
     )
-    flat = {one.selection: one for one in sculpting(table, weights, result.edges, window=result.window)}
-    inclusive = next((one.background for one in result.selections if one.name == INCLUSIVE), None)
+    flat = {
+        selection.selection: selection for selection in sculpting(table, weights, result.edges, window=result.window)
+    }
+    inclusive = next((selection.background for selection in result.selections if selection.name == INCLUSIVE), None)
     copies = [_Copies(table, column, result) for column in passes.T]
     return [
-        _selection(one, copies[index], searched)
-        | _variances(one, table, passes[:, index], result)
-        | _flatness(flat.get(one.name), copies[index])
-        | _in_search(one, inclusive, searched, search_fit)
-        for index, one in enumerate(result.selections)
+        _selection(selection, copies[index], searched)
+        | _variances(selection, table, passes[:, index], result)
+        | _flatness(flat.get(selection.name), copies[index])
+        | _in_search(selection, inclusive, searched, search_fit)
+        for index, selection in enumerate(result.selections)
     ]
 
 
 class _Copies:
-    """How much more counts of one selection fluctuate than Poisson counts: in the window, and in the bins beside it."""
+    """Ratio of count variance to Poisson variance of one selection, in the window and in the bins outside the mask."""
 
     def __init__(self, table: EventTable, passes: Array, result: WindowResult) -> None:
         window, mjj, identity = result.window, table.mjj, table.event_id
@@ -88,13 +90,13 @@ class _Copies:
 
 
 def sensitivity(fit: BackgroundFit, edges: Array, window: MassWindow) -> Array:
-    """Change of ln b in the window per event more in each fit bin.
+    """Change of ln b in the window per additional event in each fit bin.
 
     Parameters
     ----------
     fit : BackgroundFit
     edges : (n_bins + 1,) float64
-        GeV.
+        Bin edges, GeV.
     window : MassWindow
 
     Returns
@@ -108,7 +110,7 @@ def sensitivity(fit: BackgroundFit, edges: Array, window: MassWindow) -> Array:
 
 
 def _shared_variance(table: EventTable, passes: Array, result: WindowResult, one: SelectionResult) -> float:
-    """Variance of delta that copies of the same parents add."""
+    """Additional variance of delta from copies of the same parents."""
     window, b, n = result.window, one.background, one.n_obs
     fitted = window.in_fit_range(table.mjj)
     mjj, parent, weight = table.mjj[fitted], table.event_id[fitted], passes[fitted]
@@ -123,21 +125,21 @@ def _shared_variance(table: EventTable, passes: Array, result: WindowResult, one
 
 
 def copy_factor(parent: NDArray[np.uint64], passes: Array, bins: NDArray[np.int64] | None = None) -> float:
-    """Variance of a count of copies over that of a Poisson count.
+    """Variance of a count of copies divided by the Poisson variance.
 
     Parameters
     ----------
     parent : (n_events,) uint64
-        Identity, which copies share.
+        Identity of the parent, common to its copies.
     passes : (n_events,) float64
         Pass weights.
     bins : (n_events,) int64, optional
-        Counts are those of bins, and the factor is their mean; all events are one count by default.
+        Count per bin, and return the mean factor. Default: a single count of all events.
 
     Returns
     -------
     float
-        1 where no event has a copy, where all pass, or none.
+        1 without copies, or if all or no events pass.
     """
     total = passes.sum()
     if total <= 0 or len(np.unique(parent)) == len(parent):
@@ -197,9 +199,10 @@ def _flatness(found: Sculpting | None, copies: _Copies) -> dict[str, Any]:
 def _in_search(
     one: SelectionResult, inclusive: float | None, searched: Setting, search_fit: BackgroundFit | None
 ) -> dict[str, Any]:
-    """Background and its error as the search will have them.
+    """Return the background expected in the search, and its error.
 
-    The smooth fit to its data beside the mask, scaled to the share that the selection keeps of the sample, is fitted.
+    The smooth fit to the data outside the mask is scaled to the fraction of the sample that the selection keeps, and
+    fitted.
     """
     unknown = dict.fromkeys(("search_background", "search_error", "search_spread"))
     if search_fit is None or one.background is None or not inclusive:

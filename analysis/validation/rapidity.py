@@ -1,8 +1,8 @@
-"""Source "rapidity": data with a larger |Δy| than is searched, where there is hardly a signal.
+"""Source "rapidity": data with |Δy| above the search region, where little signal is expected.
 
 ATLAS' first and second search validate with such events (arXiv:2005.02983, 2502.09770). A sample with a lower threshold
-X on p̂_T, or on the p_T of the jets, has no smooth m_jj spectrum below 2 X cosh(|Δy| / 2), which for the upper end of
-the band is higher than for the search region.
+X on p̂_T, or on the p_T of the jets, has no smooth m_jj spectrum below 2 X cosh(|Δy| / 2), which is higher at the upper
+end of the band than in the search region.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ def band_limit(config: SearchConfig) -> float:
 
 
 def band_edge(config: SearchConfig, pt_hat_min: float | None) -> float | None:
-    """Lowest m_jj (GeV) where the spectrum of the band is smooth.
+    """Lowest m_jj (GeV) at which the spectrum of the band is smooth.
 
     Parameters
     ----------
     config : SearchConfig
     pt_hat_min : float or None
-        Highest generator threshold of what is searched, GeV; None where there is none (data).
+        Highest generator threshold of the searched samples, GeV; None without a threshold (data).
 
     Returns
     -------
     float or None
-        `scan.smooth_edge` times cosh(|Δy|_max / 2) / cosh(|Δy|_search / 2) where that is stated, else 2 X
-        cosh(|Δy|_max / 2); None where neither is known.
+        `scan.smooth_edge` times cosh(|Δy|_max / 2) / cosh(|Δy|_search / 2) if it is set, otherwise
+        2 X cosh(|Δy|_max / 2); None if neither is available.
     """
     high, low = cosh(band_limit(config) / 2), cosh(config.selection.abs_dy_search / 2)
     if config.scan.smooth_edge is not None:
@@ -51,7 +51,7 @@ def band_edge(config: SearchConfig, pt_hat_min: float | None) -> float | None:
 def place_in_band(
     window: MassWindow, scan: RegionScan, config: SearchConfig, pt_hat_min: float | None
 ) -> MassWindow | NotTestable:
-    """Cut the fit range of a window to where the spectrum of the band is smooth."""
+    """Restrict the fit range of a window to the smooth part of the spectrum of the band."""
     edge = band_edge(config, pt_hat_min)
     if edge is None:
         return window
@@ -66,7 +66,7 @@ def place_in_band(
 
 
 def rapidity_sample(pools: Pools, setting: Setting) -> Sample | NotTestable:
-    """Take the events of the band."""
+    """Return the events of the band."""
     config = setting.config
     band = f"{config.selection.abs_dy_search:g} <= |Δy| < {band_limit(config):g}"
     if pools.band is None or not setting.window.in_fit_range(pools.band.mjj).any():

@@ -1,7 +1,7 @@
-"""Sources made of the data beside the mask of a window: "up-down-sampling" and "exact-null". Both recipes are ours.
+"""Sources from the data outside the mask of a window: "up-down-sampling" and "exact-null". Both recipes are our own.
 
 ATLAS' second search (arXiv:2502.09770) validates with a sample called up-down-sampling, whose recipe is not public.
-Neither source uses an event inside the mask, so that neither depends on what the window holds.
+Neither source uses events inside the mask, so that both are independent of the content of the window.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ __all__ = ["choose_parents", "exact_null", "up_down_sampling"]
 Array = NDArray[np.float64]
 
 LEAST_PARENTS = 50
-"""Events that each end beside the mask must have."""
+"""Minimum number of events in the strip on either side of the mask."""
 
 
 def up_down_sampling(pools: Pools, setting: Setting) -> Sample | NotTestable:
-    """Thin out the data, and fill them up again to full size along a smooth spectrum.
+    """Thin out the data, and resample them to full size along a smooth spectrum.
 
-    Down: a share `down_fraction` of the events beside the mask is kept. Up: a Poisson number of masses is drawn from
-    the smooth fit to all of them, and each gets the features of a kept event nearby, see `choose_parents`. The spectrum
-    has no bump, features drift with m_jj as in the data, and whatever is narrower than `smearing` is washed out. Copies
-    keep the identity of their event, and with it the fold. Simulation, for methods that need it, keeps its masses and
-    gets features in the same way, so that it still resembles the data.
+    Down: keep a fraction `down_fraction` of the events outside the mask. Up: a Poisson number of masses is drawn from
+    the smooth fit to all of them, and each mass gets the features of a nearby kept event, see `choose_parents`. The
+    spectrum has no bump, features drift with m_jj as in the data, and structures narrower than `smearing` are washed
+    out. Copies keep the identity of their event, and with it the fold. Simulation, for methods that need it, keeps its
+    masses and gets features in the same way, so that it still resembles the data.
     """
     validation, window = setting.config.validation, setting.window
     data = beside_mask(pools.searched, window)
@@ -80,20 +80,20 @@ def _resampled(table: EventTable, masses: Array, setting: Setting, rng: np.rando
 def choose_parents(
     parents: Array, masses: Array, window: MassWindow, smearing: float, rng: np.random.Generator
 ) -> NDArray[np.int64] | None:
-    """Choose for each mass an event whose features it gets.
+    """Choose for each mass an event that provides its features.
 
     Each mass is smeared with a symmetric triangular kernel of half-width `smearing` times the mass, less towards the
     ends of the fit range. Outside the mask the event nearest to the smeared mass is taken; inside it, any event of the
     strip of relative width `smearing` below or above the mask. The probability of the upper strip is linear in the
-    smeared mass, such that the mean mass of the events taken is the smeared mass: a feature whose mean is linear in
+    smeared mass, such that the mean mass of the chosen events is the smeared mass: a feature whose mean is linear in
     m_jj keeps its mean everywhere.
 
     Parameters
     ----------
     parents : (n_parents,) float64
-        Masses of the events that may be taken, none inside the mask, GeV.
+        Masses of the candidate events, none inside the mask, GeV.
     masses : (n_masses,) float64
-        In the fit range, GeV.
+        Masses in the fit range, GeV.
     window : MassWindow
     smearing : float
     rng : numpy.random.Generator
@@ -101,7 +101,7 @@ def choose_parents(
     Returns
     -------
     (n_masses,) int64 or None
-        Positions in `parents`; None where a strip has fewer than `LEAST_PARENTS` events.
+        Indices into `parents`; None if a strip has fewer than `LEAST_PARENTS` events.
     """
     (low, high), (start, stop) = window.mask, window.fit_range
     below = np.flatnonzero((parents >= low * (1 - smearing)) & (parents < low))
@@ -120,9 +120,9 @@ def choose_parents(
 
 
 def exact_null(pools: Pools, setting: Setting) -> Sample | NotTestable:
-    """Draw the mass of every event beside the mask anew from the smooth fit: no feature knows of m_jj any more.
+    """Redraw the mass of every event outside the mask from the smooth fit, so that no feature depends on m_jj.
 
-    The features are so permuted without replacement. It tests the chain, not the drift of the features.
+    The features are thus permuted without replacement. This tests the analysis chain, not the drift of the features.
     """
     data = beside_mask(pools.searched, setting.window)
     try:
@@ -151,7 +151,7 @@ def _simulation(pools: Pools, setting: Setting) -> EventTable | None:
 
 
 def _nearest(values: Array, target: Array) -> NDArray[np.int64]:
-    """(n_targets,) int64: positions of the values nearest to the targets."""
+    """(n_targets,) int64: indices of the values nearest to the targets."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     right = np.clip(np.searchsorted(ordered, target), 1, len(values) - 1)

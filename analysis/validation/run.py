@@ -1,4 +1,4 @@
-"""Signal-free samples searched as the data are, each whole in one worker."""
+"""Search of signal-free samples in the same way as the data, each sample in one worker."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Draw:
     Attributes
     ----------
     window : MassWindow
-        Of the search.
+        Window of the search.
     source : Source
     number : int
-        Counts repetitions.
+        Index of the repetition.
     task : WindowTask or None
-        None where the window cannot be tested.
+        None if the window cannot be tested.
     searched : Setting
-        Of the search.
+        Setting of the search.
     reason : str or None
-        Why it cannot be tested.
+        Reason why the window cannot be tested.
     """
 
     window: MassWindow
@@ -53,7 +53,7 @@ class Draw:
 def plan_draws(
     scan: RegionScan, config: SearchConfig, sources: Sequence[Source], *, pt_hat_min: float | None
 ) -> list[Draw]:
-    """List what is to be searched, window by window.
+    """List the samples to search, window by window.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def plan_draws(
     config : SearchConfig
     sources : sequence of Source
     pt_hat_min : float or None
-        Generator threshold of what is searched, GeV.
+        Generator threshold of the searched samples, GeV.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def _plan(
 
 
 def _own(config: SearchConfig, source: Source, number: int) -> SearchConfig:
-    """Give a draw its own seed."""
+    """Return the configuration of a draw with its own seed."""
     key = (string_hash("validation"), string_hash(source.name), number)
     seed = int(np.random.SeedSequence(config.random_state, spawn_key=key).generate_state(1, np.uint64)[0] >> 1)
     learning = config.learning.model_copy(update={"n_seeds": 1})
@@ -108,28 +108,28 @@ def _own(config: SearchConfig, source: Source, number: int) -> SearchConfig:
 def run_draws(
     pools: Callable[[], Pools], draws: Sequence[Draw], backend: Backend
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Search samples, in parallel.
+    """Search samples in parallel.
 
     Parameters
     ----------
     pools : callable
-        Reads the events, which each worker gets once; not called where no draw can be tested.
+        Reads the events, once per worker; not called if no draw can be tested.
     draws : sequence of Draw
     backend : Backend
-        Where they run; the results do not depend on it.
+        Backend of the tasks; the results do not depend on it.
 
     Yields
     ------
     index : int
-        Position in `draws`.
+        Index in `draws`.
     record : dict
         JSON-ready. "status" is "tested", "not testable" or "failed", with a "reason".
     """
     yield from ((index, _empty(draw)) for index, draw in enumerate(draws) if draw.task is None)
     testable = [index for index, draw in enumerate(draws) if draw.task is not None]
     if testable:
-        found = backend.map(_run, [draws[index] for index in testable], shared=pools())
-        for position, record in track(found, total=len(testable), description="Searching signal-free samples"):
+        results = backend.map(_run, [draws[index] for index in testable], shared=pools())
+        for position, record in track(results, total=len(testable), description="Searching signal-free samples"):
             yield testable[position], record
 
 

@@ -1,4 +1,4 @@
-"""What sources of signal-free samples are given, and what they give."""
+"""Inputs and outputs of the sources of signal-free samples."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _FINE = 20
-"""Steps per fit bin in which masses are drawn from a fit."""
+"""Steps per fit bin for drawing masses from a fit."""
 
 
 @dataclass(frozen=True)
 class Pools:
-    """Events that signal-free samples are made of, all normalised.
+    """Events from which signal-free samples are made, all normalised.
 
     Attributes
     ----------
     searched : EventTable
-        Data of the search region. Sources leave out what is inside the mask of the window.
+        Data of the search region. Sources exclude events inside the mask of the window.
     band : EventTable or None
-        Data beyond it in |Δy|; None where no source needs them, or there are none.
+        Data at larger |Δy|; None if no source needs them, or without such data.
     simulation : tuple of (str, EventTable)
-        Background of the search region, one entry per dataset or group of stitched ones.
+        Background of the search region, one entry per dataset or group of stitched datasets.
     band_simulation : EventTable or None
-        Background of the same band.
+        Background in the same band.
     """
 
     searched: EventTable
@@ -60,7 +60,7 @@ class Pools:
 
 @dataclass(frozen=True)
 class Setting:
-    """One window, and how it is searched.
+    """One window and its search settings.
 
     Attributes
     ----------
@@ -69,11 +69,11 @@ class Setting:
         Fit bins, GeV.
     config : SearchConfig
     functions : tuple of MassFunction
-        Of the background.
+        Background functions.
     needs_simulation : bool
-        Whether the method does.
+        Whether the method needs simulation.
     draw : int
-        Number of the repetition.
+        Index of the repetition.
     """
 
     window: MassWindow
@@ -84,22 +84,22 @@ class Setting:
     draw: int = 0
 
     def rng(self, purpose: str) -> np.random.Generator:
-        """Make the generator of this window, draw and purpose."""
+        """Make the random generator of this window, draw and purpose."""
         key = (string_hash("validation"), string_hash(purpose), string_hash(self.window.name), self.draw)
         return np.random.default_rng(np.random.SeedSequence(self.config.random_state, spawn_key=key))
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample without signal, ready to be searched.
+    """Signal-free sample, ready to be searched.
 
     Attributes
     ----------
     data : SearchData
     notes : tuple of str
-        What a reader must know of it.
+        Information for the reader.
     overlap : float
-        Share of the parents of a draw that another draw has too; 0 where draws are independent.
+        Fraction of the parents of a draw that another draw also uses; 0 if draws are independent.
     """
 
     data: SearchData
@@ -109,7 +109,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class NotTestable:
-    """Why a source has no sample for a window.
+    """Reason why a source has no sample for a window.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class NotTestable:
 
 
 def smooth_fit(table: EventTable, setting: Setting) -> BackgroundFit:
-    """Fit the m_jj spectrum of unweighted events beside the mask, order chosen as in the search.
+    """Fit the m_jj spectrum of unweighted events outside the mask, with the order chosen as in the search.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def smooth_fit(table: EventTable, setting: Setting) -> BackgroundFit:
 
 
 def fit_counts(counts: Array, setting: Setting, variances: Array | None = None) -> BackgroundFit:
-    """Fit a spectrum as the search does; counts that are not whole need their variances.
+    """Fit a spectrum as in the search; non-integer counts need their variances.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def fit_counts(counts: Array, setting: Setting, variances: Array | None = None) 
 
 
 def draw_masses(fit: BackgroundFit, edges: Array, count: int, rng: np.random.Generator) -> Array:
-    """(count,) float64, GeV: dijet masses between the outer edges, distributed as the fit."""
+    """(count,) float64, GeV: dijet masses between the outer edges, drawn from the fit."""
     fine = np.linspace(edges[0], edges[-1], _FINE * (len(edges) - 1) + 1)
     expected, _ = fit.expected(fine)
     cumulative = np.concatenate([[0.0], np.cumsum(expected)])
@@ -161,23 +161,23 @@ def draw_masses(fit: BackgroundFit, edges: Array, count: int, rng: np.random.Gen
 
 
 def beside_mask(table: EventTable, window: MassWindow) -> EventTable:
-    """Events of the fit range that are not inside the mask."""
+    """Events of the fit range outside the mask."""
     return table.select(is_beside_mask(table.mjj, window))
 
 
 def is_beside_mask(mjj: Array, window: MassWindow) -> NDArray[np.bool_]:
-    """(n_events,) bool: in the fit range and not inside the mask. `mjj` in GeV."""
+    """(n_events,) bool: events in the fit range and outside the mask. `mjj` in GeV."""
     return window.in_fit_range(mjj) & ~((mjj >= window.mask[0]) & (mjj < window.mask[1]))
 
 
 def joined(tables: Sequence[EventTable]) -> EventTable:
-    """Put tables with the same columns one below the other."""
+    """Concatenate tables with the same columns."""
     if len(tables) == 1:
         return tables[0]
-    table = pa.concat_tables([one.table for one in tables]).unify_dictionaries().combine_chunks()
+    table = pa.concat_tables([part.table for part in tables]).unify_dictionaries().combine_chunks()
     return EventTable(table, tables[0].features)
 
 
 def take_rows(table: EventTable, rows: NDArray[np.int64]) -> EventTable:
-    """Return rows, in order and as often as they are named."""
+    """Return rows in the given order, with repetitions."""
     return EventTable(table.table.take(pa.array(rows)), table.features)

@@ -1,7 +1,7 @@
-"""Whether a selection changes the shape of the m_jj spectrum where there is no signal.
+"""Test of whether a selection changes the shape of the m_jj spectrum without signal.
 
-A cut whose efficiency depends on m_jj makes bumps and dips of its own. On samples without signal the efficiency must be
-the same in all mass bins: tested here with the chi-squared and the likelihood ratio of a two-by-n contingency table (K.
+A cut with an efficiency that depends on m_jj makes bumps and dips. On samples without signal the efficiency must be the
+same in all mass bins: tested here with the chi-squared and the likelihood ratio of a two-by-n contingency table (K.
 Pearson 1900; S. Wilks 1935), generalised to weighted events and to pass weights between 0 and 1.
 """
 
@@ -24,19 +24,19 @@ Array = NDArray[np.float64]
 Spectrum = tuple[Array, Array]
 
 MIN_EVENTS = 5.0
-"""Bins are merged until so many (effective) events are expected to pass, and to fail."""
+"""Bins are merged until this many (effective) events are expected to pass, and to fail."""
 
 
 @dataclass(frozen=True)
 class NonClosure:
-    """How much better or worse a window is selected than its sidebands.
+    """Relative difference between the efficiencies of a window and of its sidebands.
 
     Attributes
     ----------
     value : float
-        Efficiency in the window over the mean efficiency of the two sidebands, minus 1: the excess that the selection
-        makes, relative to the background, if the sidebands are interpolated. In the mean both count the same, so that
-        an efficiency that is linear in m_jj closes in equal sidebands.
+        Efficiency in the window divided by the mean efficiency of the two sidebands, minus 1: the excess from the
+        selection, relative to the background, if the sidebands are interpolated. Both sidebands have equal weight in
+        the mean, so that an efficiency that is linear in m_jj closes for sidebands of equal width.
     error : float
         Binomial uncertainty, with weights.
     """
@@ -53,21 +53,20 @@ class Sculpting:
     ----------
     selection : str
     edges : (n_bins + 1,) float64
-        GeV.
+        Bin edges, GeV.
     efficiency, error : (n_bins,) float64
-        Passing over all weight in each bin, and its uncertainty if the efficiency is the same everywhere; NaN in empty
-        bins.
+        Sum of passing weights divided by the sum of weights in each bin, and its uncertainty for a constant efficiency;
+        NaN in empty bins.
     average : float
-        The one efficiency that fits all bins best.
+        Best-fit constant efficiency.
     chi2, likelihood_ratio : float
-        Statistics of the test that all efficiencies are equal, after sparse bins were merged; they agree where there
-        are many events.
+        Statistics of the test for equal efficiencies, after sparse bins were merged; they agree for many events.
     ndof : int
-        Merged bins minus one; 0 where there are too few events for a test.
+        Merged bins minus one; 0 with too few events for a test.
     p_value : float
-        Of the chi-squared; 1 where there is no test.
+        p-value of the chi-squared; 1 without a test.
     non_closure : NonClosure or None
-        Of a window; None where none was given, or one of its intervals has no event that passes.
+        Non-closure of a window; None without a window, or if one of its intervals has no passing event.
     """
 
     selection: str
@@ -91,29 +90,29 @@ class _Sums:
     squared: Array
 
     def merged(self, starts: NDArray[np.int64]) -> _Sums:
-        return _Sums(*(np.add.reduceat(one, starts) for one in (self.weight, self.passing, self.squared)))
+        return _Sums(*(np.add.reduceat(sums, starts) for sums in (self.weight, self.passing, self.squared)))
 
 
 def sculpting(
     table: EventTable, passes: PassWeights, edges: Array, *, window: MassWindow | None = None
 ) -> tuple[Sculpting, ...]:
-    """Measure and test every selection but the inclusive one.
+    """Measure and test every selection except the inclusive one.
 
     Parameters
     ----------
     table : EventTable
         Events of a sample without signal.
     passes : PassWeights
-        Of these events, from out-of-fold scores; NaN-scored ranges must not be within the edges.
+        Pass weights of these events, from out-of-fold scores; the edges must not include ranges with NaN scores.
     edges : (n_bins + 1,) float64
         Mass bins, GeV.
     window : MassWindow, optional
-        For the non-closure.
+        Window for the non-closure.
 
     Returns
     -------
     tuple of Sculpting
-        In the order of the selections.
+        Ordered like the selections.
     """
     return tuple(
         _one(name, table, passes.values[:, index], edges, window)
@@ -123,22 +122,22 @@ def sculpting(
 
 
 def spectrum_sculpting(name: str, edges: Array, everything: Spectrum, passing: Spectrum) -> Sculpting:
-    """Measure and test one selection from histograms alone, such as those of a blinded search.
+    """Measure and test one selection from histograms only, such as those from a blinded search.
 
     Parameters
     ----------
     name : str
-        Of the selection.
+        Name of the selection.
     edges : (n_bins + 1,) float64
         Mass bins, GeV.
     everything, passing : pair of (n_bins,) float64
-        Sums of weights, and of squared weights, of all events and of those that pass; zero in bins that are left out.
+        Sums of weights, and of squared weights, of all events and of passing events; zero in excluded bins.
 
     Returns
     -------
     Sculpting
-        The same as of the events where these have equal weights. Else the variance of the pass weights is that of
-        events whose weights do not depend on whether they pass.
+        Identical to `sculpting` on the events if these have equal weights. Otherwise, the variance of the pass weights
+        assumes that event weights do not depend on whether events pass.
     """
     (weight, squared), (passed, passed_squared) = everything, passing
     sums = _Sums(weight, passed, squared)
@@ -153,8 +152,8 @@ def _one(name: str, table: EventTable, passes: Array, edges: Array, window: Mass
     mjj, weight = table.mjj, table.weight
     inside = (mjj >= edges[0]) & (mjj < edges[-1])
     sums = _sums(mjj[inside], weight[inside], passes[inside], edges)
-    found = _measured(name, edges, sums, _variance(weight[inside], passes[inside], _average(sums)))
-    return found if window is None else replace(found, non_closure=_non_closure(mjj, weight, passes, window))
+    sculpting = _measured(name, edges, sums, _variance(weight[inside], passes[inside], _average(sums)))
+    return sculpting if window is None else replace(sculpting, non_closure=_non_closure(mjj, weight, passes, window))
 
 
 def _measured(name: str, edges: Array, sums: _Sums, variance: float) -> Sculpting:
@@ -184,7 +183,7 @@ def _sums(mjj: Array, weight: Array, passes: Array, edges: Array) -> _Sums:
 
 
 def _average(sums: _Sums) -> float:
-    """Minimise the chi-squared: for events of weight 1, all that pass over all."""
+    """Minimise the chi-squared: for events of weight 1, passing events over all events."""
     filled = sums.squared > 0
     weight, passing, squared = sums.weight[filled], sums.passing[filled], sums.squared[filled]
     norm = (weight**2 / squared).sum()
@@ -192,13 +191,13 @@ def _average(sums: _Sums) -> float:
 
 
 def _variance(weight: Array, passes: Array, average: float) -> float:
-    """Variance of the pass weight of one event: p (1 - p) where events pass or fail, less where members vote."""
+    """Variance of the pass weight of one event: p (1 - p) if events pass or fail, less if members vote."""
     norm = (weight**2).sum()
     return float((weight**2 * (passes - average) ** 2).sum() / norm) if norm > 0 else 0.0
 
 
 def _merge(sums: _Sums, average: float) -> NDArray[np.int64]:
-    """Where groups of bins start that hold enough events; how many of a bin's events pass has no part in it."""
+    """Start bins of groups with enough events, independent of how many events pass in each bin."""
     rare = min(average, 1 - average)
     starts, first = [], 0
     for last in range(1, len(sums.weight) + 1):
@@ -214,7 +213,7 @@ def _statistics(sums: _Sums, variance: float) -> tuple[float, float]:
     if variance <= 0:
         return 0.0, 0.0
     terms = (sums.passing - average * sums.weight) ** 2 / (variance * sums.squared)
-    # Scaled so that a bin counts as many binomial trials as its variance says.
+    # Scaled so that the number of binomial trials of a bin matches its variance.
     scale = sums.weight / sums.squared * (average * (1 - average) / variance)
     fraction = np.clip(sums.passing / sums.weight, 0, 1)
     log_ratio = xlogy(fraction, fraction / average) + xlogy(1 - fraction, (1 - fraction) / (1 - average))

@@ -15,10 +15,10 @@ _EQUAL = 1e-9
 
 
 def simulation_sample(pools: Pools, setting: Setting) -> Sample | NotTestable:
-    """Let simulation play the data, each event counting once.
+    """Use simulation in place of the data, with unit weights.
 
-    Where the method needs simulation as well, the first dataset (or stitched group) plays the data and the others stay
-    simulation; a single one is split in halves by event identity.
+    If the method also needs simulation, the first dataset (or stitched group) replaces the data and the others remain
+    simulation; a single dataset is split in halves by event identity.
     """
     if not pools.simulation:
         return NotTestable("there is no dataset of kind background.")
@@ -34,7 +34,7 @@ def simulation_sample(pools: Pools, setting: Setting) -> Sample | NotTestable:
     if others:
         data, note = unweighted(first[1], seed)
         beside = ", ".join(name for name, _ in others)
-        return _sample(data, joined([one for _, one in others]), (f"{first[0]} as data, {beside} beside it: {note}",))
+        return _sample(data, joined([part for _, part in others]), (f"{first[0]} as data, {beside} beside it: {note}",))
     half = uniform(first[1].event_id, seed, "validation halves") < 0.5
     data, note = unweighted(first[1].select(half), seed)
     text = f"half of {names} as data, the other half as simulation, which so agrees with the data perfectly: {note}"
@@ -42,20 +42,20 @@ def simulation_sample(pools: Pools, setting: Setting) -> Sample | NotTestable:
 
 
 def unweighted(table: EventTable, seed: int) -> tuple[EventTable, str]:
-    """Keep events with a probability in proportion to their weight; those kept count once.
+    """Keep events with a probability proportional to their weight, and set their weights to 1.
 
     Parameters
     ----------
     table : EventTable
-        No negative weights.
+        Events without negative weights.
     seed : int
 
     Returns
     -------
     table : EventTable
-        All weights 1.
+        Events with weight 1.
     note : str
-        How many were kept.
+        Number of kept events, as text.
     """
     weight = table.weight
     top = weight.max(initial=0.0)

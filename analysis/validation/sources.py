@@ -1,4 +1,4 @@
-"""Where signal-free samples come from. Another source is one more entry of `SOURCES`."""
+"""Sources of signal-free samples. To add a source, add an entry to `SOURCES`."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def _as_searched(
 
 @dataclass(frozen=True)
 class Source:
-    """One kind of signal-free sample.
+    """One source of signal-free samples.
 
     Attributes
     ----------
     name : str
     make : callable
-        From `Pools` and a `Setting` to the sample, or to why there is none. It runs in a worker, and must not look at
-        data of the search region inside the mask.
+        Maps `Pools` and a `Setting` to a sample, or to the reason why none is available. It runs in a worker, and must
+        not read data of the search region inside the mask.
     keeps_drift : bool
         Whether features depend on m_jj as in real background, so that the sample measures the non-closure.
     repeated : bool
-        Whether it can be drawn anew.
+        Whether it can be drawn repeatedly.
     needs_band : bool
-        Whether it needs the events beyond the search region in |Δy|.
+        Whether it needs the events with |Δy| above the search region.
     needs_background : bool
-        Whether it needs simulated background, whatever the method.
+        Whether it needs simulated background, for any method.
     place : callable
-        The window as it can be tested there, or why not: from the window, `RegionScan`, `SearchConfig` and the
-        generator threshold (GeV) of what is searched.
+        Maps the window, `RegionScan`, `SearchConfig` and the generator threshold (GeV) of the searched samples to the
+        testable window, or to the reason why it cannot be tested.
     """
 
     name: str
@@ -71,10 +71,10 @@ def find_sources(names: Sequence[str]) -> tuple[Source, ...]:
     Raises
     ------
     ConfigError
-        If there is none of a name.
+        If a name is unknown.
     """
-    known = {source.name: source for source in SOURCES}
-    if unknown := [name for name in names if name not in known]:
-        msg = f"unknown source '{unknown[0]}' of signal-free samples. Sources: {', '.join(known)}."
+    sources = {source.name: source for source in SOURCES}
+    if unknown := [name for name in names if name not in sources]:
+        msg = f"unknown source '{unknown[0]}' of signal-free samples. Sources: {', '.join(sources)}."
         raise ConfigError(msg)
-    return tuple(known[name] for name in names)
+    return tuple(sources[name] for name in names)

@@ -17,16 +17,16 @@ class CombinedShift:
     Attributes
     ----------
     name : str
-        Of the selection.
+        Name of the selection.
     delta, delta_error : float
-        (n - b) / b without signal.
+        Mean of (n - b) / b without signal, and its error.
     chi2 : float
-        Of the sources around their mean.
+        Chi-squared of the sources around their mean.
     n_sources : int
     search_background, search_error, search_spread : float or None
         Background expected in the search with its error, and the standard deviation of n - b, events.
     shift, shift_error : float or None
-        Shift of z at the size of the search.
+        Shift of z for the number of events in the search.
     """
 
     name: str
@@ -52,13 +52,13 @@ class Flatness:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSelection:
-    """One selection of the samples of one source, averaged over the draws; attributes as of `CombinedShift`.
+    """One selection of the samples of one source, averaged over the draws; further attributes as in `CombinedShift`.
 
     Attributes
     ----------
     draws : int
     failures : tuple of str
-        Reasons of the draws without a fit.
+        Reasons of draws without a fit.
     calibrated : bool
     z, z_error, z_width : float or None
         Mean, its error, and the standard deviation over the draws.
@@ -67,7 +67,7 @@ class SourceSelection:
         p-value of the background fits.
     flatness : Flatness or None
     non_closure : tuple of float, or None
-        Of the efficiency.
+        Non-closure of the efficiency.
     """
 
     name: str
@@ -103,7 +103,7 @@ class SourceVerdict:
     reason : str or None
     flags, notes : tuple of str
     draws : int
-        Samples that were searched.
+        Number of searched samples.
     fit_range : (low, high) or None
         GeV.
     selections : tuple of SourceSelection
@@ -122,7 +122,7 @@ class SourceVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowValidation:
-    """Verdict on a window without the numbers of single sources, as in `results.json`."""
+    """Verdict on a window without the results of single sources, as in `results.json`."""
 
     verdict: str
     reason: str
@@ -139,7 +139,7 @@ class WindowVerdict:
     Attributes
     ----------
     window : str
-        Such as "3300-3700".
+        Window name, such as "3300-3700".
     verdict : str
         "valid", "not valid" or "not testable".
     reason : str
@@ -147,9 +147,9 @@ class WindowVerdict:
     combined : tuple of CombinedShift
     sources : tuple of SourceVerdict
     max_shift : float
-        Shift of z that was allowed.
+        Largest allowed shift of z.
     decided : str
-        "before-scan" where no sample was searched after the window itself; else "after-scan".
+        "before-scan" if no sample was searched after the window itself, otherwise "after-scan".
     """
 
     window: str
@@ -163,7 +163,7 @@ class WindowVerdict:
 
     @property
     def summary(self) -> WindowValidation:
-        """The verdict without the numbers of single sources."""
+        """Return the verdict without the results of single sources."""
         return WindowValidation(
             verdict=self.verdict,
             reason=self.reason,

@@ -1,11 +1,11 @@
-"""From the records of signal-free samples to a verdict for every window, in words.
+"""Verdict for every window from the records of signal-free samples, with reasons as text.
 
-A shift is what the non-closure delta does to z at the size of the search, delta b / sqrt(b + sigma_b^2). A window is
-"not valid" where its combined shift is larger than allowed and established, where one source alone establishes one and
-the combination is not small either, where the background cannot be fitted, or where the chain is off on an exact null;
-"not testable" where no source that keeps the drift of the features could test it; else "valid". What is neither
-established nor excluded is a flag. Numbers of standard deviations hold for all selections of a window together, and for
-all sources where one alone decides (Bonferroni).
+A shift is the effect of the non-closure delta on z at the size of the search, delta b / sqrt(b + sigma_b^2). A window
+is "not valid" if its combined shift is larger than allowed and established, if a single source establishes one and the
+combination is not small either, if the background cannot be fitted, or if the chain fails on an exact null; "not
+testable" if no source that keeps the drift of the features could test it; otherwise "valid". A shift that is neither
+established nor excluded is a flag. Numbers of standard deviations apply to all selections of a window together, and to
+all sources if a single source decides (Bonferroni).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = ["AFTER", "BEFORE", "NOT_TESTABLE", "NOT_VALID", "VALID", "corrections
 VALID, NOT_VALID, NOT_TESTABLE = "valid", "not valid", "not testable"
 
 BEFORE, AFTER = "before-scan", "after-scan"
-"""Whether a verdict was reached before the window was searched."""
+"""Whether a verdict was reached before or after the window was searched."""
 
 Record = Mapping[str, Any]
 
 _FEW = 0.5
-"""A sample with a smaller share of the events of the search may fail to be fitted: that says nothing of the search."""
+"""Fraction of the search events below which a failed fit of a sample does not count against the search."""
 
 _LEAST_FOR_SPREAD = 3
 
@@ -44,13 +44,13 @@ _FLAT = 0.01
 def window_verdict(
     window: str, records: Sequence[Record], drift: Iterable[str], settings: ValidationConfig, *, decided: str = BEFORE
 ) -> WindowVerdict:
-    """Judge one window.
+    """Judge one window from its signal-free samples.
 
     Parameters
     ----------
     window : str
     records : sequence of mapping
-        Of its samples, from `analysis.validation.run_draws`.
+        Records of its samples, from `analysis.validation.run_draws`.
     drift : iterable of str
         Sources whose features depend on m_jj as in real background.
     settings : ValidationConfig
@@ -64,18 +64,19 @@ def window_verdict(
     drift = set(drift)
     names = dict.fromkeys(record["source"] for record in records)
     judged = [
-        _source(name, [one for one in records if one["source"] == name], name in drift, settings) for name in names
+        _source(name, [record for record in records if record["source"] == name], name in drift, settings)
+        for name in names
     ]
-    sources = [one.verdict for one in judged]
+    sources = [entry.verdict for entry in judged]
     tested = [source for source in sources if source.keeps_drift and source.verdict != NOT_TESTABLE]
     combined = _combined(tested)
     wrong, flags = _judge_shifts(combined, settings)
     flags += _alone(tested, settings, of_sources=1) if not wrong else []
-    # What one source alone has established decides, unless the others outweigh it.
-    if not wrong and any(one.shift is not None and abs(one.shift) > settings.max_shift for one in combined):
+    # A shift established by a single source decides, unless the combination with the other sources is small.
+    if not wrong and any(entry.shift is not None and abs(entry.shift) > settings.max_shift for entry in combined):
         wrong = _alone(tested, settings, of_sources=len(tested))
-    flags += [f"{one.verdict.source}: {text}" for one in judged for text in one.notable]
-    wrong += [f"{one.verdict.source}: {text}" for one in judged for text in one.broken]
+    flags += [f"{entry.verdict.source}: {text}" for entry in judged for text in entry.notable]
+    wrong += [f"{entry.verdict.source}: {text}" for entry in judged for text in entry.broken]
     verdict, reason = VALID, "no shift is established, and the chain works"
     if wrong:
         verdict, reason = NOT_VALID, "; ".join(wrong)
@@ -96,7 +97,7 @@ def window_verdict(
 def corrections(verdicts: Iterable[WindowVerdict]) -> dict[str, dict[str, NonClosure]]:
     """Collect the measured non-closure by window and selection, combined over sources.
 
-    Windows that were not tested are empty.
+    Entries of windows that were not tested are empty.
     """
     return {
         verdict.window: {shift.name: NonClosure(shift.delta, shift.delta_error) for shift in verdict.combined}
@@ -106,7 +107,7 @@ def corrections(verdicts: Iterable[WindowVerdict]) -> dict[str, dict[str, NonClo
 
 @dataclass(frozen=True)
 class _Judged:
-    """Verdict of a source, with the texts that decide, and that flag, the window."""
+    """Verdict of a source, with the texts that decide, and the texts that flag, the window."""
 
     verdict: SourceVerdict
     broken: tuple[str, ...] = ()
@@ -114,15 +115,15 @@ class _Judged:
 
 
 def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: ValidationConfig) -> _Judged:
-    tested = [one for one in records if one["status"] == "tested"]
-    failed = [one for one in records if one["status"] == "failed"]
+    tested = [record for record in records if record["status"] == "tested"]
+    failed = [record for record in records if record["status"] == "failed"]
     untested = SourceVerdict(
         source=name,
         keeps_drift=keeps_drift,
         verdict=NOT_TESTABLE,
-        reason=next((one["reason"] for one in records if one["reason"]), None),
+        reason=next((record["reason"] for record in records if record["reason"]), None),
         draws=len(tested),
-        notes=tuple(dict.fromkeys(note for one in tested[:1] for note in one["notes"])),
+        notes=tuple(dict.fromkeys(note for record in tested[:1] for note in record["notes"])),
         fit_range=tuple(tested[0]["fit_range"]) if tested else None,
         selections=(),
     )
@@ -131,20 +132,20 @@ def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: V
             broken = (f"the search fails: {failed[0]['reason']}",)
             return _Judged(replace(untested, verdict=NOT_VALID), broken)
         return _Judged(untested)
-    names = dict.fromkeys(one["name"] for record in tested for one in record["selections"])
-    found = [_selection(selection, tested) for selection in names]
-    broken_fits, flags = _judge_fits(found, tested[0], settings)
-    flags += _flat_flags(found)
+    names = dict.fromkeys(selection["name"] for record in tested for selection in record["selections"])
+    selections = [_selection(selection, tested) for selection in names]
+    broken_fits, flags = _judge_fits(selections, tested[0], settings)
+    flags += _flat_flags(selections)
     if not keeps_drift:
-        broken_fits += _judge_null(found)
-    shifted, unclear = _judge_shifts(found, settings) if keeps_drift else ([], [])
+        broken_fits += _judge_null(selections)
+    shifted, unclear = _judge_shifts(selections, settings) if keeps_drift else ([], [])
     wrong = broken_fits + shifted
     verdict = replace(
         untested,
         verdict=NOT_VALID if wrong else VALID,
         reason="; ".join(wrong) or None,
         flags=(*unclear, *flags),
-        selections=tuple(found),
+        selections=tuple(selections),
     )
     return _Judged(verdict, tuple(broken_fits), tuple(flags))
 
@@ -156,50 +157,50 @@ def _is_small(record: Record) -> bool:
 
 def _selection(name: str, records: Sequence[Record]) -> SourceSelection:
     """Average one selection over the draws."""
-    all_draws = [one for record in records for one in record["selections"] if one["name"] == name]
-    found = [one for one in all_draws if one["delta"] is not None]
+    all_draws = [draw for record in records for draw in record["selections"] if draw["name"] == name]
+    fitted = [draw for draw in all_draws if draw["delta"] is not None]
     average = SourceSelection(
         name=name,
-        draws=len(found),
-        failures=tuple(one["reason"] for one in all_draws if one["delta"] is None),
-        calibrated=all(one["calibrated"] for one in found),
+        draws=len(fitted),
+        failures=tuple(draw["reason"] for draw in all_draws if draw["delta"] is None),
+        calibrated=all(draw["calibrated"] for draw in fitted),
         z=None,
         z_error=None,
     )
-    if not found:
+    if not fitted:
         return average
     overlap = float(records[0]["overlap"])
-    own, shared = _mean(found, "own_variance"), _mean(found, "shared_variance")
-    _, delta_error = _averaged([one["delta"] for one in found], own, shared, overlap)
-    # Not the mean of the ratios, which is biased where backgrounds are small.
-    delta = _mean(found, "n") / _mean(found, "background") - 1
+    own, shared = _mean(fitted, "own_variance"), _mean(fitted, "shared_variance")
+    _, delta_error = _averaged([draw["delta"] for draw in fitted], own, shared, overlap)
+    # Not the mean of the ratios, which is biased for small backgrounds.
+    delta = _mean(fitted, "n") / _mean(fitted, "background") - 1
     further: dict[str, Any] = {}
-    z = [one["z"] for one in found if one["z"] is not None]
+    z = [draw["z"] for draw in fitted if draw["z"] is not None]
     if z:
         further["z"], further["z_error"] = _averaged(z, 1.0, shared / own, overlap)
         further["z_width"] = float(np.std(z, ddof=1)) if len(z) > 1 else None
-    fits = [one["fit_p"] for one in found if one["fit_p"] is not None]
-    known = [one for one in found if one["search_background"] is not None]
-    if known:
-        size = _Size(*(_mean(known, f"search_{key}") for key in ("background", "error", "spread")))
+    fits = [draw["fit_p"] for draw in fitted if draw["fit_p"] is not None]
+    sized = [draw for draw in fitted if draw["search_background"] is not None]
+    if sized:
+        size = _Size(*(_mean(sized, f"search_{key}") for key in ("background", "error", "spread")))
         further |= _at_size(size, delta, delta_error)
     return replace(
         average,
         delta=delta,
         delta_error=delta_error,
-        background=_mean(found, "background"),
+        background=_mean(fitted, "background"),
         fit_p=_combined_p(fits),
         **further,
-        **_flatness(found),
+        **_flatness(fitted),
     )
 
 
 def _mean(found: Sequence[Record], key: str) -> float:
-    return float(np.mean([one[key] for one in found]))
+    return float(np.mean([draw[key] for draw in found]))
 
 
 def _averaged(values: Sequence[float], own: float, shared: float, overlap: float) -> tuple[float, float]:
-    """Mean and its error: the shared part of the variance does not average out as far as draws share parents."""
+    """Return the mean and its error; the shared part of the variance averages out only over different parents."""
     n = len(values)
     variance = own / n + shared * (1 / n + (1 - 1 / n) * overlap)
     if n >= _LEAST_FOR_SPREAD:
@@ -208,7 +209,7 @@ def _averaged(values: Sequence[float], own: float, shared: float, overlap: float
 
 
 def _combined_p(values: Sequence[float]) -> float | None:
-    """Twice the median of several p-values, which holds however they depend on each other."""
+    """Twice the median of several p-values, which is valid for any dependence between them."""
     if not values:
         return None
     return float(values[0]) if len(values) == 1 else min(1.0, 2 * float(np.median(values)))
@@ -236,12 +237,12 @@ def _at_size(size: _Size, delta: float, delta_error: float) -> dict[str, Any]:
 
 
 def _flatness(found: Sequence[Record]) -> dict[str, Any]:
-    flat = [one["flatness"] for one in found if one["flatness"] is not None]
-    closures = [one["efficiency_non_closure"] for one in found if one["efficiency_non_closure"] is not None]
+    flat = [draw["flatness"] for draw in found if draw["flatness"] is not None]
+    closures = [draw["efficiency_non_closure"] for draw in found if draw["efficiency_non_closure"] is not None]
     further: dict[str, Any] = {}
     if flat:
-        chi2, ndof = (float(np.mean([one[key] for one in flat])) for key in ("chi2", "ndof"))
-        p = _combined_p([float(stats.chi2.sf(one["chi2"], one["ndof"])) if one["ndof"] else 1.0 for one in flat])
+        chi2, ndof = (float(np.mean([draw[key] for draw in flat])) for key in ("chi2", "ndof"))
+        p = _combined_p([float(stats.chi2.sf(draw["chi2"], draw["ndof"])) if draw["ndof"] else 1.0 for draw in flat])
         further["flatness"] = Flatness(chi2, ndof, 1.0 if p is None else p)
     if closures:
         further["non_closure"] = tuple(float(value) for value in np.mean(closures, axis=0))
@@ -255,7 +256,7 @@ def _combined(sources: Sequence[SourceVerdict]) -> list[CombinedShift]:
 
 
 def _combined_shift(name: str, sources: Sequence[SourceVerdict]) -> CombinedShift | None:
-    found = [
+    measured = [
         (selection, selection.delta, selection.delta_error)
         for source in sources
         for selection in source.selections
@@ -264,38 +265,40 @@ def _combined_shift(name: str, sources: Sequence[SourceVerdict]) -> CombinedShif
         and selection.delta_error is not None
         and selection.delta_error > 0
     ]
-    if not found:
+    if not measured:
         return None
-    mean = combine([delta for _, delta, _ in found], [error for *_, error in found])
+    mean = combine([delta for _, delta, _ in measured], [error for *_, error in measured])
     sizes = [
-        (one.search_background, one.search_error, one.search_spread)
-        for one, *_ in found
-        if one.search_background is not None
+        (selection.search_background, selection.search_error, selection.search_spread)
+        for selection, *_ in measured
+        if selection.search_background is not None
     ]
     further: dict[str, Any] = {"shift": None, "shift_error": None}
     if sizes:
         size = _Size(*(float(np.mean(column)) for column in zip(*sizes, strict=True)))
         further = _at_size(size, mean.value, mean.error)
     return CombinedShift(
-        name=name, delta=mean.value, delta_error=mean.error, chi2=mean.chi2, n_sources=len(found), **further
+        name=name, delta=mean.value, delta_error=mean.error, chi2=mean.chi2, n_sources=len(measured), **further
     )
 
 
 def _alone(sources: Sequence[SourceVerdict], settings: ValidationConfig, *, of_sources: int) -> list[str]:
-    """Name the shifts that single sources establish, if so many are looked at."""
-    found = {source.source: _judge_shifts(source.selections, settings, of_sources)[0] for source in sources}
-    return [f"{source}: {text}" for source, texts in found.items() for text in texts]
+    """Describe the shifts established by single sources, corrected for the number of sources."""
+    shifts = {source.source: _judge_shifts(source.selections, settings, of_sources)[0] for source in sources}
+    return [f"{source}: {text}" for source, texts in shifts.items() for text in texts]
 
 
 def _judge_shifts(
     found: Sequence[SourceSelection | CombinedShift], settings: ValidationConfig, of_sources: int = 1
 ) -> tuple[list[str], list[str]]:
-    """Say which shifts are too large: those that are established, and those that are not."""
-    known = [
-        (one.name, one.shift, one.shift_error) for one in found if one.shift is not None and one.shift_error is not None
+    """Return the shifts that are too large, split into established and not established ones."""
+    measured = [
+        (selection.name, selection.shift, selection.shift_error)
+        for selection in found
+        if selection.shift is not None and selection.shift_error is not None
     ]
-    limit = _sigmas(settings.established, len(known) * of_sources)
-    large = [one for one in known if abs(one[1]) > settings.max_shift]
+    limit = _sigmas(settings.established, len(measured) * of_sources)
+    large = [shift for shift in measured if abs(shift[1]) > settings.max_shift]
     texts = [f"{name} {shift:+.1f} ± {error:.1f}" for name, shift, error in large]
     is_sure = [abs(shift) > limit * error for _, shift, error in large]
     sure = ", ".join(text for text, established in zip(texts, is_sure, strict=True) if established)
@@ -306,7 +309,7 @@ def _judge_shifts(
 
 
 def _sigmas(one: float, looks: int) -> float:
-    """Return the standard deviations in one of several looks that are as rare as so many in a single one."""
+    """Return the standard deviations in each of several looks with the same probability as `one` in a single look."""
     return float(stats.norm.isf(stats.norm.sf(one) / max(looks, 1)))
 
 
@@ -315,36 +318,36 @@ def _judge_fits(
 ) -> tuple[list[str], list[str]]:
     broken: list[str] = []
     flags: list[str] = []
-    for one in found:
-        if one.failures:
-            text = f"{one.name}: {len(one.failures)} fits fail: {one.failures[0]}"
-            (flags if one.draws or _is_small(record) else broken).append(text)
-    known = {one.name: one.fit_p for one in found if one.fit_p is not None}
-    if known:
-        worst = min(known, key=lambda name: known[name])
-        p = min(1.0, known[worst] * len(known))
+    for selection in found:
+        if selection.failures:
+            text = f"{selection.name}: {len(selection.failures)} fits fail: {selection.failures[0]}"
+            (flags if selection.draws or _is_small(record) else broken).append(text)
+    p_values = {selection.name: selection.fit_p for selection in found if selection.fit_p is not None}
+    if p_values:
+        worst = min(p_values, key=lambda name: p_values[name])
+        p = min(1.0, p_values[worst] * len(p_values))
         if p < settings.min_fit_p:
-            broken.append(f"{worst}: the background fit has p = {p:.2g} for {len(known)} selections")
+            broken.append(f"{worst}: the background fit has p = {p:.2g} for {len(p_values)} selections")
     return broken, flags
 
 
 def _judge_null(found: Sequence[SourceSelection]) -> list[str]:
-    """Name selections whose z is not standard normal, at three standard deviations for all of them together."""
-    usable = [(one, one.z) for one in found if one.z is not None and one.calibrated]
+    """Describe selections whose z is not standard normal, at three standard deviations for all of them together."""
+    usable = [(selection, selection.z) for selection in found if selection.z is not None and selection.calibrated]
     if not usable:
         return []
     limit = _sigmas(_NULL_SIGMAS, len(usable))
     p = stats.norm.sf(limit)
     wrong = []
-    for one, z in usable:
-        n, width = one.draws, one.z_width
+    for selection, z in usable:
+        n, width = selection.draws, selection.z_width
         if abs(z) > limit / n**0.5:
-            wrong.append(f"{one.name}: mean z {z:+.2f} ± {n**-0.5:.2f} where it must be 0")
+            wrong.append(f"{selection.name}: mean z {z:+.2f} ± {n**-0.5:.2f} where it must be 0")
         if width is not None and not stats.chi2.isf(1 - p, n - 1) <= width**2 * (n - 1) <= stats.chi2.isf(p, n - 1):
-            wrong.append(f"{one.name}: width of z {width:.2f} ± {(2 * (n - 1)) ** -0.5:.2f}, not 1")
+            wrong.append(f"{selection.name}: width of z {width:.2f} ± {(2 * (n - 1)) ** -0.5:.2f}, not 1")
     return wrong
 
 
 def _flat_flags(found: Sequence[SourceSelection]) -> list[str]:
-    names = [one.name for one in found if one.flatness is not None and one.flatness.p < _FLAT]
+    names = [selection.name for selection in found if selection.flatness is not None and selection.flatness.p < _FLAT]
     return [f"the efficiency depends on m_jj: {', '.join(names)}"] if names else []

@@ -1,4 +1,4 @@
-"""What people look at before and after training: control figures, and lists of events."""
+"""Control figures before the training, and lists of selected events after it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ __all__ = ["Selected", "plot_control", "select_events"]
 
 @dataclass(frozen=True)
 class Selected:
-    """A list of events that was written.
+    """A written list of events.
 
     Attributes
     ----------
     path : pathlib.Path
     count : int
+        Number of events.
     """
 
     path: Path
@@ -41,29 +42,29 @@ class Selected:
 def plot_control(
     folder: ResultsFolder, config: SearchConfig, backend: Backend, *, only: Sequence[str] = ()
 ) -> list[Path]:
-    """Draw every feature in data and simulation, from the events that are selected.
+    """Draw all features in data and simulation, from the selected events.
 
     Parameters
     ----------
     folder : ResultsFolder
-        In which the stage `process` has run.
+        Results folder in which the stage `process` has run.
     config : SearchConfig
-        Its windows are what is blinded.
+        Configuration; its windows are blinded.
     backend : Backend
     only : sequence of str
-        Names or kinds of the figures; all where empty.
+        Names or kinds of the figures; all if empty.
 
     Returns
     -------
     list of pathlib.Path
-        The figures; the histograms are beside them.
+        Files of the figures; the histograms are written to the same folder.
 
     Raises
     ------
     ConfigError
         If the events were selected with another selection.
     TableError
-        If there are no data to draw.
+        If no data events can be drawn.
     """
     from analysis.plots import save_control_figures
 
@@ -91,9 +92,9 @@ def _plan(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) 
         reason = "differ in their features" if parts else "hold no event"
         msg = f"the parts in {events.parts_folder(folder)} {reason}: process again."
         raise TableError(msg)
-    # A folder that was blinded for all kinds of data stays so, though another configuration is given for the figures.
-    asked = folder.config.exists() and folder.load_config().statistics.blind
-    return ControlPlan.from_config(config, specs[parts[0]], blinded=asked or is_blinded(events, config))
+    # A folder whose configuration sets `blind` stays blinded even if the figures use another configuration.
+    requested = folder.config.exists() and folder.load_config().statistics.blind
+    return ControlPlan.from_config(config, specs[parts[0]], blinded=requested or is_blinded(events, config))
 
 
 def _samples(events: ProcessedEvents, folder: ResultsFolder) -> list[ControlSample]:
@@ -136,13 +137,13 @@ def select_events(
     Parameters
     ----------
     folder : ResultsFolder
-        Of a finished scan.
+        Results folder of a finished scan.
     window : (low, high)
-        One of its windows, GeV.
+        Window of the scan, GeV.
     selection : str
-        One of its selections.
+        Selection of the scan.
     output : pathlib.Path or None
-        `.csv`, `.parquet` or `.txt`; in the results folder where None.
+        `.csv`, `.parquet` or `.txt` file; None for a CSV file in the results folder.
     order : str
         One of `analysis.export.event_list.ORDERS`.
 
@@ -153,9 +154,9 @@ def select_events(
     Raises
     ------
     ConfigError
-        If there is no such window, selection or format.
+        If the window, selection or format is unknown.
     ResultsError
-        If the results are blinded, or not of the events on disk.
+        If the results are blinded, or belong to other events than those on disk.
     """
     results, windows = folder.load_results()
     result = _find(windows, window, selection, folder)
@@ -191,7 +192,7 @@ def _find(
     result = by_signal[wanted]
     names = [one.name for one in result.selections]
     if selection not in names:
-        found = f"Selections: {', '.join(names)}." if names else f"The window failed: {result.reason}"
-        msg = f"--selection {selection} is no selection of window {result.window.name} GeV. {found}"
+        detail = f"Selections: {', '.join(names)}." if names else f"The window failed: {result.reason}"
+        msg = f"--selection {selection} is no selection of window {result.window.name} GeV. {detail}"
         raise ConfigError(msg)
     return result

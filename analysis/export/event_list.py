@@ -63,9 +63,9 @@ def pick_events(
     """
     names = [candidate.name for candidate in result.selections]
     if result.passes is None or len(result.passes) != len(table) or len(scores) != len(table):
-        found = "none" if result.passes is None else f"{len(result.passes)} and {len(scores)}"
+        sizes = "none" if result.passes is None else f"{len(result.passes)} and {len(scores)}"
         msg = (
-            f"window {result.window.name} GeV: expected pass weights and scores of {len(table)} events, found {found}"
+            f"window {result.window.name} GeV: expected pass weights and scores of {len(table)} events, found {sizes}"
             f"{f' ({result.reason})' if result.reason else ''}. Run `cwola scan` again."
         )
         raise ResultsError(msg)

@@ -50,18 +50,18 @@ def limit_tables(limits: Sequence[InjectionLimit | FailedLimit], level: float) -
 
 
 def _limit_table(rule: str, limits: Sequence[InjectionLimit | FailedLimit], level: float) -> DataTable:
-    known = [limit for limit in limits if isinstance(limit, InjectionLimit)]
+    derived = [limit for limit in limits if isinstance(limit, InjectionLimit)]
     same: dict[str, str | float] = {"Rule": rule, "Construction": "CLs", "Confidence level": 1.0 - level}
-    in_fb = [limit.observed_fb for limit in known], [limit.expected_fb for limit in known]
-    selected = [limit.observed_selected for limit in known], [limit.expected_selected for limit in known]
+    in_fb = [limit.observed_fb for limit in derived], [limit.expected_fb for limit in derived]
+    selected = [limit.observed_selected for limit in derived], [limit.expected_selected for limit in derived]
     columns = [
         *limit_columns("limit on the cross-section", *in_fb, FB, same),
         *limit_columns("limit on selected signal events", *selected, EVENTS, same),
-        Column("Injected signal events", tuple(limit.strength for limit in known), EVENTS, same),
-        Column("Selection", tuple(limit.selection for limit in known), "", same),
-        Column("Method", tuple(limit.method for limit in known), "", same),
-        Column("Lower edge of the window", tuple(limit.window[0] for limit in known), GEV, same),
-        Column("Upper edge of the window", tuple(limit.window[1] for limit in known), GEV, same),
+        Column("Injected signal events", tuple(limit.strength for limit in derived), EVENTS, same),
+        Column("Selection", tuple(limit.selection for limit in derived), "", same),
+        Column("Method", tuple(limit.method for limit in derived), "", same),
+        Column("Lower edge of the window", tuple(limit.window[0] for limit in derived), GEV, same),
+        Column("Upper edge of the window", tuple(limit.window[1] for limit in derived), GEV, same),
     ]
     missing = ", ".join(limit.dataset for limit in limits if isinstance(limit, FailedLimit))
     description = f"{RULES[rule].description} " if rule in RULES else ""
@@ -73,7 +73,7 @@ def _limit_table(rule: str, limits: Sequence[InjectionLimit | FailedLimit], leve
     return DataTable(
         f"Limits {rule}",
         text + (f" No limit: {missing}." if missing else ""),
-        mass_axes([limit.masses for limit in known], [limit.dataset for limit in known]),
+        mass_axes([limit.masses for limit in derived], [limit.dataset for limit in derived]),
         defined(columns),
         ("SIG", "N"),
     )

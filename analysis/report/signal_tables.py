@@ -205,8 +205,8 @@ def _sensitivity_row(signal: Sensitivity, curve: SensitivityCurve) -> tuple[Cell
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+    defined = [value for value in values if value is not None]
+    return median(defined) if defined else None
 
 
 def _value(value: float | None) -> Cell:

@@ -90,13 +90,13 @@ _LIBRARIES = (
 
 def software_versions() -> dict[str, str]:
     """Return the versions of this package, of Python and of the libraries that results depend on."""
-    found = {"cwola-dijet": __version__, "python": python_version()}
+    versions = {"cwola-dijet": __version__, "python": python_version()}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def plugin_documents() -> tuple[PluginDocument, ...]:

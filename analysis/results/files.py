@@ -47,8 +47,8 @@ def write_text(path: Path, text: str) -> None:
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` once complete; remnants of a killed run are removed."""
-    for left in target.parent.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
+    for remnant in target.parent.glob(f".{target.name}.*.tmp"):
+        shutil.rmtree(remnant, ignore_errors=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with writing(target):

@@ -190,8 +190,8 @@ class RecordFolder:
         """Read the records named `<prefix><number>` whose key matches the number."""
         stems = [path.stem.removeprefix(f"{prefix}_") for path in self._validation.glob(f"{prefix}_*.json")]
         numbers = sorted(int(stem) for stem in stems if stem.isdecimal())
-        found = [self.load_validation(f"{prefix}_{number}", key(number)) for number in numbers]
-        return [record for record in found if record is not None]
+        records = [self.load_validation(f"{prefix}_{number}", key(number)) for number in numbers]
+        return [record for record in records if record is not None]
 
     def save_verdicts(self, verdicts: Sequence[WindowVerdict]) -> None:
         """Write `validation.json`: verdicts on the windows from signal-free samples."""

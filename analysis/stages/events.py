@@ -186,8 +186,8 @@ def _find(
 ) -> WindowResult:
     by_signal = {result.window.signal: result for result in windows}
     if wanted not in by_signal:
-        known = ", ".join(f"{low:g}:{high:g}" for low, high in by_signal)
-        msg = f"--window {wanted[0]:g}:{wanted[1]:g} is no window of {folder.path}. Windows: {known}."
+        available = ", ".join(f"{low:g}:{high:g}" for low, high in by_signal)
+        msg = f"--window {wanted[0]:g}:{wanted[1]:g} is no window of {folder.path}. Windows: {available}."
         raise ConfigError(msg)
     result = by_signal[wanted]
     names = [one.name for one in result.selections]

@@ -160,7 +160,7 @@ def _summarise(
 
 
 def _require_plugins(models: Path) -> None:
-    """Raise if the plugins differ from those of the search; plugins named in a folder are never loaded, for safety."""
+    """Raise if the loaded plugins differ from the search; for safety, plugins named in a folder are never loaded."""
     recorded = json.loads((models / "manifest.json").read_text(encoding="utf-8")).get("plugins", [])
     require_same_plugins(recorded, f"{models} was made", "Plugins run as code: read those that others give you.")
 

@@ -1,4 +1,4 @@
-"""The command line: `commands` puts the groups of commands and options of the other modules together."""
+"""Command line: `commands` assembles the commands and options of the other modules."""
 
 from analysis.cli.commands import cli, main
 

@@ -1,4 +1,4 @@
-"""The command line: parses, calls the stages, prints. Heavy libraries are imported by the command that needs them."""
+"""Command line: parsing, calls of the stages, printing. Each command imports the heavy libraries that it needs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--limits", is_flag=True, help="Set limits on the signal samples too, as `cwola limit` does.")
+@click.option("--limits", is_flag=True, help="Also set limits on the signal samples, as with `cwola limit`.")
 @options(
     *("datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "skip", "timeout"),
     *("parts", "where"),
@@ -63,7 +63,7 @@ def run(
     parts: Location | None,
     **settings: Any,
 ) -> None:
-    """Run the whole search: process, validate, scan, plot and report, each resuming from what is on disk."""
+    """Run the whole search: process, validate, scan, plot and report. Finished work on disk is reused."""
     from analysis.compute import open_backend
     from analysis.stages import diagnose, figures, limit, process, scan, validate
     from analysis.stages.inputs import SearchInputs
@@ -78,15 +78,15 @@ def run(
             validate.validate(inputs, backend, sources=config.validation.in_run)
         summary = scan.scan(inputs, backend)
         diagnose.diagnose(inputs, backend)
-        found = limit.limit(inputs, backend) if limits else None
+        limited = limit.limit(inputs, backend) if limits else None
         figures.plot(folder, config, backend)
         page = figures.report(folder)
     click.echo(f"Report: {page}")
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
     _print_scan(summary, folder, config)
-    if found is not None:
-        print_limits(found)
+    if limited is not None:
+        print_limits(limited)
 
 
 @cli.command()
@@ -123,9 +123,9 @@ def validate(
     sources: tuple[str, ...],
     **settings: Any,
 ) -> None:
-    """Test the search where there is no signal, before it is run: a verdict for every window.
+    """Test the search on signal-free samples before it is run, with a verdict for each window.
 
-    Samples: data with large |Δy|, simulation, and two that are made of the data beside each window. See
+    The samples are data with large |Δy|, simulation, and two samples made from the data beside each window. See
     docs/validation.md.
     """
     from analysis.compute import open_backend
@@ -143,7 +143,7 @@ def validate(
 @cli.command()
 @options("exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "where")
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
-    """Train, cut, fit and compute limits in all windows, on events selected before."""
+    """Train, cut, fit and compute limits in all windows, for events selected by `cwola process`."""
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_events
     from analysis.stages import diagnose, scan
@@ -161,7 +161,7 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
 @click.argument("folder", type=click.Path(path_type=Path))
 @options()
 def demo(folder: Path) -> None:
-    """Copy the packaged demo, its ROOT files, datasets.json and configuration, to FOLDER."""
+    """Copy the packaged demo to FOLDER: ROOT files, datasets.json and configuration."""
     from analysis.demo import copy_demo
 
     copy_demo(folder)
@@ -171,7 +171,7 @@ def demo(folder: Path) -> None:
 
 @cli.command()
 def presets() -> None:
-    """List the presets that --preset takes."""
+    """List the available presets, for --preset."""
     from analysis.config import available_presets
 
     click.echo("\n".join(available_presets()))
@@ -193,7 +193,7 @@ cli.add_command(simulate)
 
 
 def main() -> None:
-    """Entry point of the console script: errors of ours are printed, not traced, unless `--debug` is given."""
+    """Run the console script; errors of this package are printed without a traceback unless `--debug` is given."""
     try:
         cli.main(standalone_mode=False)
     except CwolaError as error:
@@ -201,7 +201,7 @@ def main() -> None:
             raise
         _fail(str(error), 1)
     except click.exceptions.Abort:
-        warnings.simplefilter("ignore")  # libraries that were interrupted while reading complain at exit
+        warnings.simplefilter("ignore")  # libraries interrupted while reading warn at exit
         _fail("interrupted. Finished work is kept; run the same command again to go on.", 130)
     except click.ClickException as error:
         error.show()
@@ -235,7 +235,7 @@ def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> Non
 
 
 def _print_skipped(events: ProcessedEvents) -> None:
-    """List the files that were left out, each on one line of its own."""
+    """Print the skipped files, one per line."""
     for file in events.skipped_files:
         entries = "number of events unknown" if file.entries is None else f"{file.entries} events"
         click.echo(f"skipped {file.file} (dataset {file.dataset}, {entries}): {file.reason}")

@@ -1,4 +1,4 @@
-"""Where tables for people are printed."""
+"""Console for tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ __all__ = ["open_console"]
 
 
 def open_console() -> Console:
-    """Open standard output: as wide as the terminal, or wide enough for the tables where there is none."""
+    """Open standard output with the width of the terminal, or wide enough for the tables without a terminal."""
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if known else 120)

@@ -1,4 +1,4 @@
-"""The command `cwola select`: a list of the events that pass."""
+"""Command `cwola select`: list of the events that pass a selection."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["select"]
 
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path))
-@click.option("--window", required=True, metavar="LO:HI", callback=parse_interval, help="A window of the scan, GeV.")
-@click.option("--selection", required=True, metavar="NAME", help="A selection of it, such as inclusive or eff_0.1.")
+@click.option("--window", required=True, metavar="LO:HI", callback=parse_interval, help="Window of the scan, GeV.")
+@click.option("--selection", required=True, metavar="NAME", help="Selection, such as inclusive or eff_0.1.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -37,7 +37,7 @@ def select(
 ) -> None:
     """List the events that pass a selection in a window, with their features and scores.
 
-    RESULTS is a results folder of `cwola run`. Blinded results are refused.
+    RESULTS is a results folder of `cwola run`. Events of blinded results cannot be listed.
     """
     from analysis.config import load_config
     from analysis.results import ResultsFolder

@@ -1,4 +1,4 @@
-"""The command `cwola export`: results in the form in which others take them."""
+"""Command `cwola export`: results for publication and reuse."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def export() -> None:
-    """Write what others need of a finished search: tables for HEPData, pyhf workspaces, the classifiers.
+    """Export a finished search for publication and reuse: HEPData tables, pyhf workspaces or classifiers.
 
-    Each export is made from the results folder and can be used without it.
+    Each export is made from the results folder and is usable without it.
     """
 
 
@@ -38,7 +38,7 @@ def export() -> None:
     "--abstract",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Text for the record instead of a generated one.",
+    help="Text of the HEPData record, instead of a generated one.",
 )
 @_common
 def hepdata(abstract: Path | None, target: Path, output: Path, plugins: tuple[str, ...]) -> None:
@@ -63,7 +63,7 @@ def hepdata(abstract: Path | None, target: Path, output: Path, plugins: tuple[st
     default="ins0000000",
     show_default=True,
     metavar="RECORD",
-    help="INSPIRE record that the patch sets refer to.",
+    help="INSPIRE record of the publication, for the patch sets.",
 )
 @_common
 def pyhf(hepdata: str, target: Path, output: Path, plugins: tuple[str, ...]) -> None:
@@ -79,7 +79,7 @@ def pyhf(hepdata: str, target: Path, output: Path, plugins: tuple[str, ...]) -> 
 @export.command()
 @_common
 def classifiers(target: Path, output: Path, plugins: tuple[str, ...]) -> None:
-    """Copy the trained classifiers with all that `cwola score --models FOLDER` needs, and nothing else."""
+    """Copy the trained classifiers with all files needed for `cwola score --models FOLDER`."""
     from analysis.export import export_classifiers
 
     with open_results(output, create=False) as folder:

@@ -1,4 +1,4 @@
-"""The commands `cwola inspect` and `cwola convert`: files before a search."""
+"""Commands `cwola inspect` and `cwola convert` for input files."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["convert", "inspect"]
 
 _SHOWN = 4
-"""So many triggers and filters are named."""
+"""Maximum number of triggers and filters shown by name."""
 
 _debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 
 
 @click.command()
 @click.argument("file")
-@click.option("--tree", metavar="NAME", help="Tree of the events.  [default: the one of the format]")
+@click.option("--tree", metavar="NAME", help="Tree of the events.  [default: tree of the format]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @loads_plugins
 @_debug
 def inspect(file: str, tree: str | None, as_json: bool) -> None:
-    """Tell what a ROOT file holds for a search, and what is missing.
+    """Show the content of a ROOT file that a search can use, and missing branches.
 
-    FILE is a path or an address. Exits with 1 if the file cannot be processed.
+    FILE is a path or a URL. The exit code is 1 if the file cannot be processed.
     """
     from analysis.stages import files
 
@@ -49,22 +49,22 @@ def inspect(file: str, tree: str | None, as_json: bool) -> None:
 
 @click.group()
 def convert() -> None:
-    """Turn files of other kinds into ROOT files that can be searched.
+    """Convert files of other formats to ROOT files that can be searched.
 
-    The only kind so far is the table of the LHC Olympics.
+    The LHC Olympics table is the only such format so far.
     """
 
 
 @convert.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="ROOT file to write.")
-@click.option("--label-column", metavar="NAME", help="Column of the truth.  [default: label, if there is one]")
+@click.option("--label-column", metavar="NAME", help="Column of the truth label.  [default: label, if present]")
 @_debug
 def lhco(file: Path, output: Path, label_column: str | None) -> None:
     """Convert the LHC Olympics table of high-level features to NanoAOD layout (extra `lhco`).
 
-    FILE is the HDF5 file of pandas with pxj1, pyj1, pzj1, mj1, tau1j1 ... The label is kept as the event branch
-    truth_label, which no search reads.
+    FILE is the pandas HDF5 file with pxj1, pyj1, pzj1, mj1, tau1j1 ... The label is written to the event branch
+    truth_label, which searches do not read.
     """
     from analysis.stages import files
 
@@ -90,9 +90,9 @@ def _print(report: Mapping[str, Any]) -> None:
 
 def _collections(report: Mapping[str, Any]) -> Table:
     table = _empty_table("jet collection", "jets", "jets/event", "events with two")
-    for number, one in enumerate(report["collections"]):
-        name = f"{one['name']} (used)" if number == 0 else one["name"]
-        table.add_row(name, str(one["jets"]), f"{one['mean']:.2f}", str(one["two_or_more"]))
+    for number, jets in enumerate(report["collections"]):
+        name = f"{jets['name']} (used)" if number == 0 else jets["name"]
+        table.add_row(name, str(jets["jets"]), f"{jets['mean']:.2f}", str(jets["two_or_more"]))
     if report["counted"] < report["events"]:
         table.caption = f"first {report['counted']} events"
     return table
@@ -126,5 +126,5 @@ def _print_lines(console: Console, report: Mapping[str, Any]) -> None:
         names = report[kind]
         shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
         console.print(Text(f"{kind.capitalize()}: {len(names)}{f' ({shown})' if names else ''}"))
-    for one in report["missing"]:
-        console.print(Text(f"Missing: {one['what']}: {one['cost']}", style="yellow"))
+    for missing in report["missing"]:
+        console.print(Text(f"Missing: {missing['what']}: {missing['cost']}", style="yellow"))

@@ -1,4 +1,4 @@
-"""The command `cwola fit`: fit and test alone, on a histogram from anywhere."""
+"""Command `cwola fit`: background fit, test and limit for any histogram."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DOCUMENT_KEYS = ("function", "n", "b", "b_error", "z", "p0", "chi2", "ndof", "p
 
 
 def _numbers(text: str, shape: str, option: str) -> list[float]:
-    """Read as many numbers as `shape` has parts, such as LO:HI."""
+    """Parse numbers separated by colons, as many as `shape` has parts, such as LO:HI."""
     try:
         values = [float(part) for part in text.split(":")]
     except ValueError:
@@ -49,7 +49,7 @@ def _interval(text: str, option: str) -> tuple[float, float]:
 
 
 def parse_interval(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, float] | None:
-    """Read LO:HI in GeV, the callback of an option."""
+    """Parse LO:HI in GeV; callback of an option."""
     return None if value is None else _interval(value, parameter.opts[0])
 
 
@@ -79,7 +79,7 @@ def _parse_scan(_: click.Context, parameter: click.Parameter, value: str | None)
     multiple=True,
     metavar="LO:HI",
     callback=_parse_windows,
-    help="Where to count, GeV, on bin edges; may be given several times.",
+    help="Window to count in, GeV, on bin edges; may be given several times.",
 )
 @click.option(
     "--scan",
@@ -88,7 +88,7 @@ def _parse_scan(_: click.Context, parameter: click.Parameter, value: str | None)
     help="Windows of this width every STEP GeV, from FIRST up to LAST.",
 )
 @click.option(
-    "--mask", metavar="LO:HI", callback=parse_interval, help="What the fit leaves out, GeV.  [default: the window]"
+    "--mask", metavar="LO:HI", callback=parse_interval, help="Range excluded from the fit, GeV.  [default: the window]"
 )
 @click.option(
     "--fit-range", metavar="LO:HI", callback=parse_interval, help="Range of the fit, GeV.  [default: all bins]"
@@ -101,15 +101,15 @@ def _parse_scan(_: click.Context, parameter: click.Parameter, value: str | None)
     help="Background function; auto chooses the order on the fitted bins.",
 )
 @click.option("--sqrt-s", type=float, default=13000.0, show_default=True, metavar="GEV", help="Collision energy.")
-@click.option("--selection", metavar="NAME", help="Which selection of a spectrum.json of a results folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+@click.option("--selection", metavar="NAME", help="Selection in a spectrum.json of a results folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 @loads_plugins
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def fit(spectrum: str, as_json: bool, selection: str | None, **options: Any) -> None:
-    """Fit the background beside a window of any mass spectrum, and test and limit an excess in it.
+    """Fit the background of a mass spectrum beside a window, test for an excess in the window, and set a limit.
 
     SPECTRUM is a UHI JSON file (.json), a TH1 as file.root:NAME, or a CSV file with the header low,high,count and
-    optionally variance. Its axis is in GeV.
+    optionally variance. Its axis must be in GeV.
     """
     from analysis.histograms.spectrum_file import read_spectrum
 
@@ -125,7 +125,7 @@ def fit(spectrum: str, as_json: bool, selection: str | None, **options: Any) -> 
 
 
 def _plans(spectrum: Spectrum, options: dict[str, Any]) -> list[FitPlan]:
-    """Place all windows before the first fit, so that a wrong one costs nothing."""
+    """Plan the fits of all windows, so that an invalid window fails before the first fit."""
     from analysis.search.bump import plan_fit
 
     windows = dict.fromkeys([*options["windows"], *options["scan"]])
@@ -136,7 +136,7 @@ def _plans(spectrum: Spectrum, options: dict[str, Any]) -> list[FitPlan]:
 
 
 def _fit_all(spectrum: Spectrum, plans: Sequence[FitPlan], options: dict[str, Any]) -> list[Bump | str]:
-    """Return the result of every window, or why there is none."""
+    """Return the result of each window, or the reason of its failure."""
     from analysis.config import BackgroundConfig, StatisticsConfig
     from analysis.search.bump import fit_bump
 
@@ -163,8 +163,8 @@ def _fit_all(spectrum: Spectrum, plans: Sequence[FitPlan], options: dict[str, An
 def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump | str], *, as_json: bool) -> None:
     from analysis.statistics import bonferroni
 
-    found = [result for result in results if not isinstance(result, str)]
-    total = bonferroni([bump.discovery.p0 for bump in found], len(plans))
+    bumps = [result for result in results if not isinstance(result, str)]
+    total = bonferroni([bump.discovery.p0 for bump in bumps], len(plans))
     if as_json:
         document = {
             "windows": [_document(plan, result) for plan, result in zip(plans, results, strict=True)],
@@ -176,7 +176,7 @@ def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
 
     console = open_console()
     console.print(_table(spectrum, plans, results))
-    console.print(_closing(found, total, len(plans)), highlight=False, markup=False)
+    console.print(_closing(bumps, total, len(plans)), highlight=False, markup=False)
 
 
 def _document(plan: FitPlan, result: Bump | str) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def _cells(bump: Bump) -> list[str]:
 
 
 def _closing(found: Sequence[Bump], total: GlobalResult, n_windows: int) -> str:
-    """Lines below the table: the largest excess, the price of the looks, and what to mind."""
+    """Return the lines below the table: largest excess, global p-value, definition of the limits, and notes."""
     best = max(found, key=lambda bump: bump.discovery.z)
     kind = "Largest excess" if best.discovery.z > 0 else "No excess; the largest"
     lines = [f"{kind}: local z = {round(best.discovery.z, 1) + 0.0:.1f} in {best.plan.name} GeV."]

@@ -1,4 +1,4 @@
-"""The commands `cwola limit` and `cwola inject`: signal samples hidden among the events of a search."""
+"""Commands `cwola limit` and `cwola inject`: injection of signal samples into the events of a search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["inject", "limit", "print_limits"]
 
 _signals = click.option(
-    "--signal", "signals", multiple=True, metavar="NAME", help="A dataset of kind signal; several times. [default: all]"
+    "--signal", "signals", multiple=True, metavar="NAME", help="Signal dataset; repeatable.  [default: all]"
 )
 
 
@@ -24,10 +24,10 @@ _signals = click.option(
 @_signals
 @options("preset", "config", "plugin", "seed", "blind", "output", "where")
 def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
-    """Set limits on signal samples that account for the classifiers learning more from more signal.
+    """Set limits on signal samples, with classifiers retrained for each injected signal strength.
 
-    Signal of several strengths is hidden among the training events, and everything is trained again for each; see
-    [limits] in the configuration. Works on events that `cwola process` or `cwola run` selected, resumes from what is on
+    Signal of several strengths is hidden among the training events, and all classifiers are retrained for each; see
+    [limits] in the configuration. Uses events selected by `cwola process` or `cwola run`, reuses finished work on
     disk, and writes limits.json, figures and, after a scan, results.json.
     """
     from analysis.compute import open_backend
@@ -38,15 +38,15 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        found = limit.limit(SearchInputs(load_events(folder), config, folder), backend, signals=signals)
+        limits = limit.limit(SearchInputs(load_events(folder), config, folder), backend, signals=signals)
         figures = plot_injections(folder, config, backend)
-    print_limits(found)
+    print_limits(limits)
     click.echo(f"{len(figures)} figures in {folder.plots}")
     folder.require_schema()
 
 
 def print_limits(found: Sequence[InjectionLimit | FailedLimit]) -> None:
-    """Print the limits by all rules, and why there are none."""
+    """Print the limits by all rules, and the reasons for missing limits."""
     from analysis.cli.console import open_console
     from analysis.cli.tables.limits import limit_notes, limit_table
 
@@ -60,10 +60,11 @@ def print_limits(found: Sequence[InjectionLimit | FailedLimit]) -> None:
 @_signals
 @options("preset", "config", "plugin", "seed", "blind", "output", "where")
 def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
-    """Show what the search would see of signals that an inclusive search sees at three standard deviations.
+    """Show the significance of the search for signals that an inclusive search would see at three standard deviations.
 
-    Each signal sample is hidden among the events, trained on, and searched, in several random choices; the same without
-    it says what of the significance is not due to the signal. Writes limits.json and figures as `cwola limit` does.
+    Each signal sample is hidden among the events, which are then trained on and searched, for several random choices of
+    its events. The search without the signal gives the significance that is not due to it. Writes limits.json and
+    figures like `cwola limit`.
     """
     from analysis.cli.console import open_console
     from analysis.cli.tables.limits import limit_notes, sensitivity_table
@@ -75,10 +76,10 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        found = limit.sensitivity(SearchInputs(load_events(folder), config, folder), backend, signals=signals)
+        sensitivities = limit.sensitivity(SearchInputs(load_events(folder), config, folder), backend, signals=signals)
         figures = plot_injections(folder, config, backend)
     console = open_console()
-    console.print(sensitivity_table(found))
-    for note in limit_notes(found):
+    console.print(sensitivity_table(sensitivities))
+    for note in limit_notes(sensitivities):
         console.print(note, markup=False)
     click.echo(f"{len(figures)} figures in {folder.plots}")

@@ -1,4 +1,4 @@
-"""The command `cwola performance`: what features and the weight of the simulation add, on pseudodata."""
+"""Command `cwola performance`: gain from features and from the weight of the simulation, on pseudodata."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def _parse_weights(_: click.Context, parameter: click.Parameter, value: str | No
 
 @click.command()
 @click.option(
-    "--signal", "signals", multiple=True, metavar="NAME", help="Signal sample to measure with.  [default: all]"
+    "--signal", "signals", multiple=True, metavar="NAME", help="Signal sample for the measurement.  [default: all]"
 )
 @click.option(
     "--window",
     metavar="LO:HI",
     callback=parse_interval,
-    help="Window of the scan, GeV.  [default: the one that holds most of the signal]",
+    help="Window of the scan, GeV.  [default: window with the most signal]",
 )
-@click.option("--scan", "scans", multiple=True, type=click.Choice(_SCANS), help="Measure this alone.  [default: both]")
+@click.option("--scan", "scans", multiple=True, type=click.Choice(_SCANS), help="Measure this only.  [default: both]")
 @click.option(
     "--weights",
     metavar="λ,λ,...",
@@ -60,11 +60,11 @@ def performance(
     where: dict[str, Any],
     **settings: Any,
 ) -> None:
-    """Measure what each feature and the weight λ of the simulation add, and draw it.
+    """Measure and draw the gain from each feature and from the weight λ of the simulation.
 
-    Classifiers are trained on the pseudodata of `cwola process` and measured on signal samples: the significance
-    improvement at each of learning.efficiencies, the area under the ROC curve, and how well they tell background in
-    the window from the sidebands, which they should not.
+    Classifiers are trained on the pseudodata of `cwola process` and evaluated on signal samples: significance
+    improvement at each of learning.efficiencies, area under the ROC curve, and area for background in the window
+    versus the sidebands, which should be 0.5.
     """
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_events

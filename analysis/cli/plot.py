@@ -1,4 +1,4 @@
-"""The command `cwola plot`: figures of one results folder, or of several over one another."""
+"""Command `cwola plot`: figures of one results folder, or comparison of several."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ STYLES: tuple[StyleName, ...] = ("plain", "cms", "atlas")
 @click.command()
 @click.argument("results", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--only", multiple=True, metavar="NAME", help="Such as scan, spectrum or 'map_*_eff_0.01'; several times."
+    "--only", multiple=True, metavar="NAME", help="Figure, such as scan, spectrum or 'map_*_eff_0.01'; repeatable."
 )
 @click.option("--style", type=click.Choice(STYLES), help="Replaces plots.style of the configuration.")
 @click.option(
     "--to",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Where figures go.  [default: RESULTS/plots, or comparison for several]",
+    help="Folder of the figures.  [default: RESULTS/plots, or comparison for several RESULTS]",
 )
 @click.option(
-    "--control", is_flag=True, help="Instead: every feature in data and simulation, from `cwola process` alone."
+    "--control", is_flag=True, help="Draw all features in data and simulation instead; needs only `cwola process`."
 )
 @options("preset", "config", "plugin", "blind", "output", "where")
 def plot(
@@ -46,10 +46,10 @@ def plot(
     where: dict[str, Any],
     **settings: Any,
 ) -> None:
-    """Draw the figures of the results folder RESULTS, all or some, or of several over one another.
+    """Draw all or some figures of the results folder RESULTS, or compare several folders.
 
-    With one folder (by default that of --output) its figures are drawn again, such as after a change in [plots].
-    Several searches of the same windows are compared: the first is what the others are divided by.
+    With one folder (by default the folder of --output) its figures are drawn again, such as after a change in [plots].
+    Several searches of the same windows are compared in common figures, with ratios to the first one.
     """
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_events

@@ -1,4 +1,4 @@
-"""The option `--plugin`: modules of the user that add features, cuts, systematics, methods and more."""
+"""Option `--plugin`: modules of the user that add features, cuts, systematics, methods and more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["loads_plugins", "plugin_option", "with_plugins"]
 _HELP: dict[str, Any] = {
     "multiple": True,
     "metavar": "MODULE",
-    "help": "Module, or .py file, that adds features, cuts, formats, methods or background functions.",
+    "help": "Module or .py file that adds features, cuts, formats, methods or background functions.",
 }
 
 
@@ -27,14 +27,14 @@ def _load(_: click.Context, __: click.Parameter, value: Sequence[str]) -> None:
 
 
 plugin_option = click.option("--plugin", "plugins", **_HELP)
-"""For commands with a configuration, which may name plugins too: see `with_plugins`."""
+"""Option for commands with a configuration, which may also name plugins; see `with_plugins`."""
 
 loads_plugins = click.option("--plugin", **_HELP, expose_value=False, callback=_load)
-"""For commands without one: plugins are loaded before the command starts."""
+"""Option for commands without a configuration; plugins are loaded before the command starts."""
 
 
 def with_plugins(config: SearchConfig, names: Sequence[str]) -> SearchConfig:
-    """Load the plugins of a configuration and those of the command line, which replace others of the same name.
+    """Load the plugins of a configuration and of the command line; the latter replace plugins of the same name.
 
     Parameters
     ----------
@@ -45,12 +45,12 @@ def with_plugins(config: SearchConfig, names: Sequence[str]) -> SearchConfig:
     Returns
     -------
     SearchConfig
-        That names them all.
+        Configuration with all plugins.
 
     Raises
     ------
     ConfigError
-        If one cannot be loaded.
+        If a plugin cannot be loaded.
     """
     from analysis.core.plugins import load_plugins
 

@@ -1,4 +1,4 @@
-"""The command `cwola report`: a finished search as one HTML file."""
+"""Command `cwola report`: report on a finished search as one HTML file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["report"]
 )
 @options("plugin", "output")
 def report(to: Path | None, plugins: tuple[str, ...], output: Path) -> None:
-    """Write a finished search as one HTML file, with figures and their data, that needs no network.
+    """Write a report on a finished search as one HTML file, with figures and their data, readable offline.
 
-    Shows what is on disk: the figures are those of `cwola run` or `cwola plot`, and limits on signal samples are there
-    after `cwola limit`.
+    Shows the results on disk: figures drawn by `cwola run` or `cwola plot`, and limits on signal samples after
+    `cwola limit`.
     """
     from analysis.stages import figures
 

@@ -1,4 +1,4 @@
-"""The command `cwola score`: published classifiers on files of one's own."""
+"""Command `cwola score`: application of the classifiers of a search to other files."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = ["score"]
     help="Results folder, or a copy of its models.",
 )
 @click.option("--window", metavar="LO:HI", callback=parse_interval, help="One window, GeV.  [default: all]")
-@click.option("--format", "format_name", metavar="NAME", help="Format of the files.  [default: found out]")
-@click.option("--tree", metavar="NAME", help="Tree of the events.  [default: the one of the format]")
+@click.option("--format", "format_name", metavar="NAME", help="Format of the files.  [default: detected]")
+@click.option("--tree", metavar="NAME", help="Tree of the events.  [default: tree of the format]")
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help=".parquet, .csv or .txt to write."
 )
@@ -46,8 +46,8 @@ def score(
 ) -> None:
     """Score simulated events with the classifiers of a finished search.
 
-    FILE... are of one sample, such as a signal of your own. Events are selected as in the search; each gets the mean
-    score and, for every selection, the mean over folds of each fold's own cut.
+    FILE... belong to one sample, such as your own signal. Events are selected as in the search. Each event gets the
+    mean score and, for each selection, the mean over the folds of the fold's own cut.
     """
     from analysis.compute import open_backend
     from analysis.stages.score import score_files
@@ -66,9 +66,9 @@ def _print(summary: ScoreSummary) -> None:
     table = Table("Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("Events", "Acceptance", "Efficiency"):
         table.add_column(heading, justify="right")
-    for one in summary.selections:
-        efficiency = "" if one.efficiency is None else f"{one.efficiency:.4g}"
-        table.add_row(one.window, one.selection, f"{one.events:.6g}", f"{one.acceptance:.4g}", efficiency)
+    for row in summary.selections:
+        efficiency = "" if row.efficiency is None else f"{row.efficiency:.4g}"
+        table.add_row(row.window, row.selection, f"{row.events:.6g}", f"{row.acceptance:.4g}", efficiency)
     console = open_console()
     console.print(table)
     if not summary.recorded:

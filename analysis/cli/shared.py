@@ -1,4 +1,4 @@
-"""What the commands of a search share: options, the configuration they resolve to, and the results folder."""
+"""Shared parts of the commands of a search: options, resolved configuration, and results folder."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def _location(_: click.Context, __: click.Parameter, value: str | None) -> Locat
 
 
 def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add options that several commands have, by name, and `--debug`."""
-    known: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
+    """Add options shared by several commands, by name, and `--debug`."""
+    shared: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         "datasets": click.option(
             "--datasets",
             type=click.Path(path_type=Path),
             default=Path("datasets.json"),
             show_default=True,
-            help="Which files to search.",
+            help="Datasets file, with the files to search.",
         ),
         "exclude": click.option(
-            "--exclude", multiple=True, metavar="NAME", help="Leave a dataset out; may be given several times."
+            "--exclude", multiple=True, metavar="NAME", help="Exclude a dataset; may be given several times."
         ),
         "preset": click.option(
             "--preset", metavar="NAME", help="Published or recommended set-up; see `cwola presets`."
         ),
         "config": click.option(
-            "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file laid over the preset."
+            "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file that overrides the preset."
         ),
         "plugin": plugin_option,
         "seed": click.option("--seed", type=click.IntRange(0), help="Replaces random_state of the configuration."),
@@ -70,29 +70,27 @@ def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             show_default=True,
             help="Results folder.",
         ),
-        "skip": click.option(
-            "--skip-bad-files", is_flag=True, help="Leave out files that cannot be used, and list them."
-        ),
+        "skip": click.option("--skip-bad-files", is_flag=True, help="Skip files that cannot be used, and list them."),
         "timeout": click.option(
             "--timeout",
             type=click.IntRange(1),
             default=60,
             show_default=True,
             metavar="SECONDS",
-            help="How long a server may take to answer before its file is tried again; three times in all.",
+            help="Timeout of a server before its file is tried again, three times in total.",
         ),
         "parts": click.option(
             "--parts",
             metavar="URL",
             callback=_location,
-            help="Folder of the selected events, any address that fsspec knows. [default: OUTPUT/parts]",
+            help="Folder of the selected events, any path or URL supported by fsspec. [default: OUTPUT/parts]",
         ),
         "where": where_options,
     }
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         for name in reversed((*names, "debug")):
-            command = known[name](command)
+            command = shared[name](command)
         return command
 
     return decorate
@@ -108,7 +106,7 @@ def resolve_config(
     blind: bool = False,
     fallback: Path | None = None,
 ) -> SearchConfig:
-    """Resolve the options; without any, take the configuration that the results folder was made with."""
+    """Resolve the configuration from the options; by default from the configuration of the results folder."""
     from analysis.config import load_config
     from analysis.results import ResultsFolder
 
@@ -125,7 +123,7 @@ def resolve_config(
 
 @contextmanager
 def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
-    """Open a results folder, and keep a log and all warnings in it."""
+    """Open a results folder, and write log messages and warnings to its log file."""
     from analysis.results import ResultsFolder
 
     folder = ResultsFolder(path, create=create)

@@ -1,4 +1,4 @@
-"""The command `cwola impacts`: what each systematic uncertainty does to the limits on the signal samples."""
+"""Command `cwola impacts`: impacts of the systematic uncertainties on the signal samples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["impacts"]
 
 
 @click.command()
-@click.option("--signal", metavar="NAME", help="One dataset of kind signal.  [default: all]")
+@click.option("--signal", metavar="NAME", help="One signal dataset.  [default: all]")
 @click.option("--selection", metavar="NAME", help="One selection, such as eff_0.1.  [default: all]")
 @click.option(
     "--output",
@@ -25,26 +25,26 @@ __all__ = ["impacts"]
 def impacts(signal: str | None, selection: str | None, output: Path) -> None:
     """Print yields, limits, pulls and impacts of the signal samples of a finished search.
 
-    An impact is the shift of the fitted signal strength when a parameter is held one standard deviation after the fit
+    An impact is the shift of the fitted signal strength when a parameter is fixed one post-fit standard deviation
     above or below its fitted value.
     """
     from analysis.cli.console import open_console
     from analysis.cli.tables.signals import impact_tables, signal_notes, signal_table
     from analysis.results import ResultsFolder
 
-    found = ResultsFolder(output).load_results()[0].signals
-    chosen = [one for one in found if signal in (None, one.dataset)]
+    stored = ResultsFolder(output).load_results()[0].signals
+    chosen = [result for result in stored if signal in (None, result.dataset)]
     if not chosen:
-        known = ", ".join(one.dataset for one in found) or "none"
+        names = ", ".join(result.dataset for result in stored) or "none"
         msg = (
-            f"{output} holds no results of {'a signal' if signal is None else signal}. Signals: {known}. Add a dataset "
+            f"{output} holds no results of {'a signal' if signal is None else signal}. Signals: {names}. Add a dataset "
             "of kind signal to the datasets file, and run `cwola run` again."
         )
         raise ConfigError(msg)
     console = open_console()
     console.print(signal_table(chosen))
-    for one in chosen:
-        for table in impact_tables(one, selection):
+    for result in chosen:
+        for table in impact_tables(result, selection):
             console.print(table)
     for note in signal_notes(chosen):
         console.print(note, markup=False)

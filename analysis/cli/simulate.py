@@ -1,4 +1,4 @@
-"""`cwola simulate`: samples from Pythia."""
+"""Command `cwola simulate`: samples from Pythia."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def _masses(context: click.Context, parameter: click.Parameter, value: str | Non
 
 
 _SETTINGS = {"events": "n_events", "jets": "n_jets", "lumi": "pseudodata_lumi_ifb", "xsec": "pseudodata_xsec_pb"}
-"""Options of `simulate` that are named otherwise in `SimulationSettings`."""
+"""Options of `simulate` with another name in `SimulationSettings`."""
 
 
 @click.command()
-@click.option("--process", type=click.Choice(["qcd", "wprime", "zprime_tt"]), required=True, help="What to generate.")
+@click.option("--process", type=click.Choice(["qcd", "wprime", "zprime_tt"]), required=True, help="Physics process.")
 @click.option("--masses", callback=_masses, metavar="A,B,C", help="Masses of the signal in GeV, such as 3500,500,100.")
-@click.option("--pt-hat-min", type=float, help="Lowest p̂_T of QCD, GeV.  [default: 1200]")
-@click.option("--m-hat-min", type=float, help="Lowest m̂ of QCD, GeV.")
+@click.option("--pt-hat-min", type=float, help="Minimum p̂_T of QCD, GeV.  [default: 1200]")
+@click.option("--m-hat-min", type=float, help="Minimum m̂ of QCD, GeV.")
 @click.option("--tune", type=click.Choice(["default", "alternative", "vincia"]), default="default", show_default=True)
 @click.option("--events", type=click.IntRange(1), default=2000, show_default=True, help="Events to generate.")
-@click.option("--run-number", type=click.IntRange(0), default=1, show_default=True, help="Give every sample its own.")
+@click.option("--run-number", type=click.IntRange(0), default=1, show_default=True, help="Unique for each sample.")
 @click.option("--pseudodata", is_flag=True, help="Keep a Poisson number of events, for the luminosity of --lumi.")
 @click.option("--lumi", type=float, metavar="IFB", help="Luminosity of the pseudodata, fb⁻¹.")
 @click.option("--xsec", type=float, metavar="PB", help="Cross-section of the pseudodata, pb.  [default: Pythia's]")
-@click.option("--jets", type=click.IntRange(2), default=3, show_default=True, help="Most jets kept per event.")
-@click.option("--mantissa-bits", type=click.IntRange(4, 23), metavar="BITS", help="Bits kept of each number.")
+@click.option("--jets", type=click.IntRange(2), default=3, show_default=True, help="Maximum number of jets per event.")
+@click.option("--mantissa-bits", type=click.IntRange(4, 23), metavar="BITS", help="Mantissa bits kept of each number.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="ROOT file to write.")
 @options("where")

@@ -1,4 +1,4 @@
-"""What `cwola validate` takes beside the options that all stages share, and what it prints."""
+"""Options and output of `cwola validate`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ __all__ = ["print_validation", "validation_options", "with_draws"]
 def validation_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add `--draws` and `--source`."""
     draws = click.option(
-        "--draws", type=click.IntRange(1), help="Samples of each source that is drawn; replaces validation.draws."
+        "--draws", type=click.IntRange(1), help="Number of samples per drawn source; replaces validation.draws."
     )
     source = click.option(
-        "--source", "sources", multiple=True, metavar="NAME", help="One source of samples, or several.  [default: all]"
+        "--source", "sources", multiple=True, metavar="NAME", help="Source of samples; repeatable.  [default: all]"
     )
     return draws(source(command))
 
 
 def with_draws(config: SearchConfig, draws: int | None) -> SearchConfig:
-    """Replace `validation.draws`, where a number is given."""
+    """Replace `validation.draws` if `draws` is given."""
     if draws is None:
         return config
     return config.model_copy(update={"validation": config.validation.model_copy(update={"draws": draws})})
 
 
 def print_validation(verdicts: Sequence[WindowVerdict]) -> None:
-    """Print the table, and in words what it does not hold."""
+    """Print the table of verdicts, and notes on verdicts and samples."""
     from analysis.cli.console import open_console
     from analysis.cli.tables.validation import validation_notes, validation_table
 

@@ -1,4 +1,4 @@
-"""Options that say where work runs, the same for every command that does much of it."""
+"""Options for the execution backend, shared by all commands with parallel work."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _OPTIONS = (
     click.option(
         "--jobs",
         type=click.IntRange(1),
-        help="Worker processes on this machine. The results do not depend on it. [default: all cores]",
+        help="Number of worker processes on this machine; does not affect the results. [default: all cores]",
     ),
     click.option(
         "--executor",
         type=click.Choice(["serial", "processes", "dask"]),
-        help="Where work runs. [default: processes, or dask where a cluster is given]",
+        help="Execution backend. [default: processes, or dask if a cluster is given]",
     ),
     click.option(
         "--dask-address",
@@ -37,14 +37,14 @@ _OPTIONS = (
         default=300.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait for the first dask worker.",
+        help="Maximum time to wait for the first dask worker.",
     ),
     click.option("--cluster", metavar="MODULE:FUNCTION", help="Function that returns a dask client."),
 )
 
 
 def where_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options to a command, which gets them together as `where`, keywords of `open_backend`."""
+    """Add the options to a command, passed together as `where` for `open_backend`."""
 
     @wraps(command)
     def wrapped(**options: Any) -> None:

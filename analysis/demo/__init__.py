@@ -1,4 +1,4 @@
-"""The packaged demo: simulated events with a hidden signal. Its files are made by `processors.simulate.demo`."""
+"""Packaged demo: simulated events with a hidden signal, made by `processors.simulate.demo`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from analysis.errors import ResultsError, writing
 __all__ = ["DEMO", "copy_demo"]
 
 DEMO = Path(__file__).parent
-"""Folder of the ROOT files and of the `datasets.json` that lists them."""
+"""Folder of the ROOT files and the `datasets.json` that lists them."""
 
 PRESET = DEMO.parent / "presets" / "demo.toml"
 
 
 def copy_demo(folder: Path) -> list[Path]:
-    """Copy the demo, so that it can be changed.
+    """Copy the demo to a folder, for modification.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Made where it does not exist. Gets the ROOT files, `datasets.json`, and the preset `demo` as `search.toml`.
+        Target of the ROOT files, `datasets.json`, and the preset `demo` as `search.toml`; created if missing.
 
     Returns
     -------
     list of pathlib.Path
-        The copies.
+        Paths of the copies.
 
     Raises
     ------
     ResultsError
-        If a file of the same name but other content is there, or the folder cannot be written.
+        If a file of the same name but other content exists, or the folder cannot be written.
     """
     sources = {path.name: path for path in (*sorted(DEMO.glob("*.root")), DEMO / "datasets.json")}
     targets = {folder / name: path for name, path in {**sources, "search.toml": PRESET}.items()}

@@ -1,7 +1,6 @@
-"""Results in the form in which others take them: a HEPData submission, pyhf workspaces, classifiers.
+"""Export of results for publication and reuse: HEPData submission, pyhf workspaces, classifiers.
 
-Everything is made from a results folder alone. Nothing is computed anew but the fitted curve in the bins of its
-spectrum.
+All exports are made from a results folder alone. Only the fitted curve in the bins of its spectrum is computed again.
 """
 
 from analysis.export.classifiers import export_classifiers

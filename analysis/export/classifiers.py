@@ -1,4 +1,4 @@
-"""Trained classifiers with all that is needed to apply them, and nothing else of the search."""
+"""Export of trained classifiers with the files needed to apply them, without other results of the search."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from analysis.search.classifiers import load_classifiers
 __all__ = ["export_classifiers"]
 
 _NEEDED = ("classifier.json", "decorrelation.npz", "models")
-"""Of a window's folder."""
+"""Exported files and folders of a window."""
 
 
 @dataclass(frozen=True)
 class _TrainedOn:
-    """Identity of an input file, to recognise events that the classifiers were trained on."""
+    """Identity of an input file, to recognise events used in the training."""
 
     dataset: str
     kind: str
@@ -32,7 +32,7 @@ class _TrainedOn:
 
 @dataclass(frozen=True, kw_only=True)
 class _Exported:
-    """Manifest of the export: the part of the manifest of the search that applying classifiers needs."""
+    """Manifest of the export: fields of the manifest of the search that are needed to apply classifiers."""
 
     created: str | None = field(default=None, metadata=ABSENT)
     versions: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
@@ -45,14 +45,14 @@ class _Exported:
 
 
 def export_classifiers(folder: ResultsFolder, target: Path) -> int:
-    """Copy the classifiers of all windows, after a check that they are those of the search.
+    """Copy the classifiers of all windows, after checking that they belong to the search.
 
     Parameters
     ----------
     folder : ResultsFolder
-        Of a finished scan.
+        Results folder of a finished scan.
     target : pathlib.Path
-        Gets what `cwola score --models` needs.
+        New folder for `cwola score --models`.
 
     Returns
     -------
@@ -62,7 +62,8 @@ def export_classifiers(folder: ResultsFolder, target: Path) -> int:
     Raises
     ------
     ResultsError
-        If a file of the classifiers is missing or is not the one that the search wrote, or the target is not empty.
+        If a file of the classifiers is missing or differs from the file that the search wrote, or the target is not
+        empty.
     """
     config, _ = load_classifiers(folder.path)
     manifest = folder.load_manifest()
@@ -84,7 +85,7 @@ def _is_needed(path: str) -> bool:
 
 
 def _write_config(staged: Path, config: SearchConfig) -> None:
-    """Write the configuration without paths, and beside it the files that the selection reads."""
+    """Write the configuration without paths, and copy the files that the selection reads."""
     write_json(staged / "config.json", config.model_dump(mode="json", context={"portable": True}))
     for key, file in config.selection.files().items():
         copy = staged / file.path.name

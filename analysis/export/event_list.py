@@ -1,4 +1,4 @@
-"""The events that pass a selection in a window, as a list for other programs."""
+"""List of the events that pass a selection in a window, for other programs."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def pick_events(
     *,
     order: str = "score",
 ) -> pa.Table:
-    """Take the events of a selection in exactly the window.
+    """Return the events of a selection inside the window.
 
     Parameters
     ----------
     table : EventTable
-        The searched events, in the order of the pass weights.
+        Searched events, in the order of the pass weights.
     result : WindowResult
-        With pass weights.
+        Window with pass weights.
     selection : str
-        Name of one of its selections.
+        Name of a selection of the window.
     scores : (n_events,) float32
-        Member mean of the out-of-fold scores.
+        Out-of-fold scores, averaged over the ensemble members.
     order : str
-        "score": highest first; "identity": by run, luminosity block and event.
+        "score": descending; "identity": by run, luminosity block and event.
 
     Returns
     -------
@@ -58,14 +58,14 @@ def pick_events(
     Raises
     ------
     ResultsError
-        If the window failed, the arrays are of another number of events, or the events do not add up to the `n_obs` of
+        If the window failed, the arrays have another number of events, or the weights do not add up to the `n_obs` of
         the selection.
     """
-    names = [one.name for one in result.selections]
+    names = [candidate.name for candidate in result.selections]
     if result.passes is None or len(result.passes) != len(table) or len(scores) != len(table):
-        found = "none" if result.passes is None else f"{len(result.passes)} and {len(scores)}"
+        sizes = "none" if result.passes is None else f"{len(result.passes)} and {len(scores)}"
         msg = (
-            f"window {result.window.name} GeV: expected pass weights and scores of {len(table)} events, found {found}"
+            f"window {result.window.name} GeV: expected pass weights and scores of {len(table)} events, found {sizes}"
             f"{f' ({result.reason})' if result.reason else ''}. Run `cwola scan` again."
         )
         raise ResultsError(msg)
@@ -94,12 +94,12 @@ def _require_count(result: WindowResult, index: int, total: float) -> None:
 
 
 def require_format(path: Path) -> None:
-    """Refuse a file name whose suffix is none of `FORMATS`.
+    """Raise if the suffix of a file name is not in `FORMATS`.
 
     Raises
     ------
     ConfigError
-        Naming those that there are.
+        If the suffix is not supported; the message lists the supported ones.
     """
     if path.suffix not in FORMATS:
         msg = f"--output {path}: expected a name that ends in {', '.join(FORMATS)}, found '{path.suffix}'."
@@ -107,20 +107,20 @@ def require_format(path: Path) -> None:
 
 
 def write_events(picked: pa.Table, path: Path) -> None:
-    """Write a list of events atomically, in the format of the suffix.
+    """Write a list of events atomically, in the format given by the suffix.
 
     Parameters
     ----------
     picked : pyarrow.Table
-        From `pick_events`.
+        Events from `pick_events`.
     path : pathlib.Path
-        `.csv` with a header, undefined values empty; `.parquet`; or `.txt` with a line run:luminosity block:event each,
-        as CMS tools read it.
+        `.csv` with a header and empty undefined values; `.parquet`; or `.txt` with one line run:luminosity block:event
+        per event, as read by CMS tools.
 
     Raises
     ------
     ConfigError
-        If the suffix is another one.
+        If the suffix is not supported.
     ResultsError
         If the file cannot be written.
     """

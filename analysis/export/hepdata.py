@@ -1,4 +1,4 @@
-"""A HEPData submission of a results folder, written with hepdata_lib and checked by the validator of HEPData."""
+"""HEPData submission of a results folder, written with hepdata_lib and checked by the HEPData validator."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from analysis.search.values import WindowResult
 __all__ = ["collect_tables", "export_hepdata"]
 
 SUBMISSION = "submission"
-"""Folder of the files; the archive for upload beside it has the same name."""
+"""Name of the folder of the files, and of the archive for upload."""
 
 _DIGITS = 8
 _UNDEFINED = "-"
@@ -53,15 +53,15 @@ def export_hepdata(
     Parameters
     ----------
     folder : ResultsFolder
-        Of a finished scan.
+        Results folder of a finished scan.
     config : SearchConfig
-        That of the folder.
+        Configuration of the folder.
     target : pathlib.Path
-        Gets `submission/` with the YAML files, and `submission.tar.gz` for upload.
+        New folder for `submission/` with the YAML files, and `submission.tar.gz` for upload.
     abstract : str, optional
-        Of the paper; a text on how the numbers were made otherwise.
+        Abstract of the paper; by default a text on how the numbers were made.
     further : sequence of DataTable
-        Of figures that plugins add.
+        Tables of figures added by plugins.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def export_hepdata(
     ConfigError
         If hepdata_lib is not installed.
     ResultsError
-        If there are no results, the target is not empty, or the submission is not valid.
+        If the folder has no results, the target is not empty, or the submission is not valid.
     """
     _require_library()
     results, windows = folder.load_results()
@@ -90,14 +90,14 @@ def export_hepdata(
 def collect_tables(
     results: Results, windows: Sequence[WindowResult], injected: LimitsFile, *, level: float
 ) -> list[DataTable]:
-    """Make all tables that the results have numbers for.
+    """Build all tables for which the results hold numbers.
 
     Parameters
     ----------
     results : Results
     windows : sequence of WindowResult
     injected : LimitsFile
-        Left out where it belongs to another search.
+        Results of injections; ignored if they belong to another search.
     level : float
         One minus the confidence level of the limits.
 
@@ -120,9 +120,9 @@ def collect_tables(
 
 
 def _luminosity(results: Results) -> list[tuple[str, float, str]]:
-    """Luminosity, where the signal samples agree on one."""
-    known = {sample.lumi_ifb for sample in (*results.signals, *results.limits) if sample.lumi_ifb}
-    return [("LUMINOSITY", known.pop(), "fb$^{-1}$")] if len(known) == 1 else []
+    """Return the luminosity qualifier if all signal samples have the same luminosity, else an empty list."""
+    luminosities = {sample.lumi_ifb for sample in (*results.signals, *results.limits) if sample.lumi_ifb}
+    return [("LUMINOSITY", luminosities.pop(), "fb$^{-1}$")] if len(luminosities) == 1 else []
 
 
 def _comment(results: Results) -> str:
@@ -146,7 +146,7 @@ def _require_library() -> None:
 
 
 def _write(staged: Path, tables: Sequence[DataTable], common: Sequence[tuple[str, float, str]], text: str) -> None:
-    """Write the YAML files and the archive; hepdata_lib puts the latter into the current folder."""
+    """Write the YAML files and the archive; hepdata_lib writes the archive to the current folder."""
     import hepdata_lib  # noqa: PLC0415 - an extra
 
     submission = hepdata_lib.Submission()
@@ -161,15 +161,15 @@ def _write(staged: Path, tables: Sequence[DataTable], common: Sequence[tuple[str
 
 
 def _unique_names(names: Sequence[str]) -> list[str]:
-    """Names of tables, which are those of files too: short enough, without special characters, no two alike."""
-    found: dict[str, str] = {}
+    """Return unique names of tables, short and without special characters since they are also file names."""
+    by_key: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9 ._+-]", "-", name)
         unique, number = plain[:_LONGEST_NAME], 2
-        while unique.lower() in found:
+        while unique.lower() in by_key:
             unique, number = f"{plain[: _LONGEST_NAME - 4]} {number}", number + 1
-        found[unique.lower()] = unique
-    return list(found.values())
+        by_key[unique.lower()] = unique
+    return list(by_key.values())
 
 
 def _table(table: DataTable, name: str, common: Sequence[tuple[str, float, str]]) -> Any:
@@ -231,13 +231,13 @@ def _uncertainty(label: str, errors: Sequence[Any]) -> Any:
     paired = any(isinstance(error, tuple) for error in errors)
     made = hepdata_lib.Uncertainty(label, is_symmetric=not paired)
     made.values = [(0.0, 0.0) if paired and error is None else error for error in errors]
-    # The library leaves out an error that is None, but its setter does not take one for a pair.
+    # The library omits an error that is None, but its setter does not accept None in place of a pair.
     made.values[:] = [None if error is None else value for error, value in zip(errors, made.values, strict=True)]
     return made
 
 
 def _validate(folder: Path) -> None:
-    """Raise where HEPData's own validator, which hepdata_lib brings along, finds something."""
+    """Raise if the HEPData validator, a dependency of hepdata_lib, finds an error."""
     from hepdata_validator.full_submission_validator import FullSubmissionValidator  # noqa: PLC0415 - an extra
 
     validator = FullSubmissionValidator()
@@ -245,6 +245,6 @@ def _validate(folder: Path) -> None:
         warnings.simplefilter("ignore", ResourceWarning)  # it leaves files to the garbage collector
         valid = validator.validate(directory=str(folder))
     if not valid:
-        found = [message.message for of_file in validator.get_messages().values() for message in of_file]
-        msg = f"the validator of HEPData refuses the submission: {'; '.join(found)}. Please report this."
+        errors = [message.message for of_file in validator.get_messages().values() for message in of_file]
+        msg = f"the validator of HEPData refuses the submission: {'; '.join(errors)}. Please report this."
         raise ResultsError(msg)

@@ -1,4 +1,4 @@
-"""Tables of the search itself: spectra, counts, p-values, limits on visible events, cutflow."""
+"""Tables of the search: spectra, counts, p-values, limits on visible events, cutflow."""
 
 from __future__ import annotations
 
@@ -38,17 +38,16 @@ _MARKS = "Region: the window, the rest of the mask, which the fit leaves out too
 
 
 def spectrum_tables(windows: Sequence[WindowResult]) -> list[DataTable]:
-    """Tabulate every spectrum with its background fit, in the bins of the fit.
+    """Tabulate each spectrum with its background fit, in the bins of the fit; hidden bins have no count.
 
     Parameters
     ----------
     windows : sequence of WindowResult
-        Hidden bins have no count.
 
     Returns
     -------
     list of DataTable
-        One for each window and selection with a fit.
+        One table per window and selection with a fit.
     """
     return [
         _spectrum_table(window, selection, selection.fit, window.spectrum)
@@ -88,7 +87,7 @@ Counts = tuple[tuple[Value, ...], tuple[tuple[float, float] | None, ...]]
 
 
 def _counts(spectrum: hist.Hist[Any], selection: SelectionResult, shown: NDArray[np.bool_]) -> Counts:
-    """Return counts with central 68 % intervals (Garwood); None where hidden, and no error where undefined."""
+    """Return counts with central 68 % intervals (Garwood); None in hidden bins and for undefined errors."""
     counts, variances = selection_counts(spectrum, selection.name), selection_variances(spectrum, selection.name)
     low, high = poisson_interval(counts, variances)
     errors = [(float(a), float(b)) for a, b in zip(low - counts, high - counts, strict=True)]
@@ -116,12 +115,12 @@ def window_tables(windows: Sequence[WindowResult], global_result: GlobalResult) 
     Returns
     -------
     list of DataTable
-        Without those that have no value, such as p-values while blinded.
+        Tables with at least one value; p-values are absent while blinded.
     """
     axis = window_axis([result.window.signal for result in windows])
     names = dict.fromkeys(selection.name for window in windows for selection in window.selections)
     by_name = {
-        name: [next((found for found in window.selections if found.name == name), None) for window in windows]
+        name: [next((one for one in window.selections if one.name == name), None) for window in windows]
         for name in names
     }
     tables = []
@@ -164,7 +163,7 @@ def _qualifiers(rows: Rows) -> dict[str, str | float]:
 
 
 def _names(selection: SelectionResult) -> dict[str, str]:
-    """Name the selection, and what made it; no method has a part in the inclusive one."""
+    """Return the qualifiers for a selection and its method; the inclusive selection has no method."""
     return {"Selection": selection.name, **({} if selection.name == INCLUSIVE else {"Method": selection.method})}
 
 
@@ -229,7 +228,7 @@ def _global_text(result: GlobalResult) -> str:
 
 
 def cutflow_table(cutflow: Cutflow) -> DataTable:
-    """Tabulate events and sums of generator weights that are left after each cut, for every dataset."""
+    """Tabulate the events and sums of generator weights after each cut, for all datasets."""
     cuts = cut_order(cutflow)
     columns: list[Column] = []
     for dataset, passed in cutflow.items():
@@ -245,5 +244,5 @@ def cutflow_table(cutflow: Cutflow) -> DataTable:
 
 
 def _whole(count: float | None) -> Value:
-    """Return counts without a fraction as integers."""
+    """Return a whole-numbered count as an integer, other counts unchanged."""
     return int(count) if count is not None and float(count).is_integer() else count

@@ -1,4 +1,4 @@
-"""Tables of the signal samples: limits by every rule, efficiencies, efficiency maps."""
+"""Tables of the signal samples: limits by rule, efficiencies, efficiency maps."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Errors = tuple[float | tuple[float, float] | None, ...]
 
 _BANDS = "Errors of the expected limits are bands; one with an undefined end is left out."
 _NOT_EFFICIENCY = ("lumi", "signal_statistics")
-"""Modifiers that are no systematic error of an efficiency; the second is the statistical one."""
+"""Modifiers that are not systematic uncertainties of an efficiency; the second is the statistical uncertainty."""
 
 
 def limit_tables(limits: Sequence[InjectionLimit | FailedLimit], level: float) -> list[DataTable]:
-    """Tabulate limits that account for what the classifiers learn, against the masses, one table a rule.
+    """Tabulate limits with retrained classifiers as a function of the masses, one table per rule.
 
     Parameters
     ----------
@@ -50,18 +50,18 @@ def limit_tables(limits: Sequence[InjectionLimit | FailedLimit], level: float) -
 
 
 def _limit_table(rule: str, limits: Sequence[InjectionLimit | FailedLimit], level: float) -> DataTable:
-    known = [limit for limit in limits if isinstance(limit, InjectionLimit)]
+    derived = [limit for limit in limits if isinstance(limit, InjectionLimit)]
     same: dict[str, str | float] = {"Rule": rule, "Construction": "CLs", "Confidence level": 1.0 - level}
-    in_fb = [limit.observed_fb for limit in known], [limit.expected_fb for limit in known]
-    selected = [limit.observed_selected for limit in known], [limit.expected_selected for limit in known]
+    in_fb = [limit.observed_fb for limit in derived], [limit.expected_fb for limit in derived]
+    selected = [limit.observed_selected for limit in derived], [limit.expected_selected for limit in derived]
     columns = [
         *limit_columns("limit on the cross-section", *in_fb, FB, same),
         *limit_columns("limit on selected signal events", *selected, EVENTS, same),
-        Column("Injected signal events", tuple(limit.strength for limit in known), EVENTS, same),
-        Column("Selection", tuple(limit.selection for limit in known), "", same),
-        Column("Method", tuple(limit.method for limit in known), "", same),
-        Column("Lower edge of the window", tuple(limit.window[0] for limit in known), GEV, same),
-        Column("Upper edge of the window", tuple(limit.window[1] for limit in known), GEV, same),
+        Column("Injected signal events", tuple(limit.strength for limit in derived), EVENTS, same),
+        Column("Selection", tuple(limit.selection for limit in derived), "", same),
+        Column("Method", tuple(limit.method for limit in derived), "", same),
+        Column("Lower edge of the window", tuple(limit.window[0] for limit in derived), GEV, same),
+        Column("Upper edge of the window", tuple(limit.window[1] for limit in derived), GEV, same),
     ]
     missing = ", ".join(limit.dataset for limit in limits if isinstance(limit, FailedLimit))
     description = f"{RULES[rule].description} " if rule in RULES else ""
@@ -73,14 +73,14 @@ def _limit_table(rule: str, limits: Sequence[InjectionLimit | FailedLimit], leve
     return DataTable(
         f"Limits {rule}",
         text + (f" No limit: {missing}." if missing else ""),
-        mass_axes([limit.masses for limit in known], [limit.dataset for limit in known]),
+        mass_axes([limit.masses for limit in derived], [limit.dataset for limit in derived]),
         defined(columns),
         ("SIG", "N"),
     )
 
 
 def fixed_limit_table(signals: Sequence[SignalResult]) -> DataTable | None:
-    """Tabulate limits at the efficiency of the classifiers of the search; None without any limit."""
+    """Tabulate limits at the efficiency of the classifiers of the search; None without limits."""
     limited = [signal for signal in signals if any(selection.limit for selection in signal.selections)]
     names = dict.fromkeys(selection.selection for signal in limited for selection in signal.selections)
     columns: list[Column] = []
@@ -124,7 +124,7 @@ def _fixed_columns(name: str, rows: Sequence[SignalSelection | None], normalised
 
 
 def efficiency_table(signals: Sequence[SignalResult]) -> DataTable | None:
-    """Tabulate acceptance times efficiency of every selection in every window; None without signal samples."""
+    """Tabulate acceptance times efficiency of each selection in each window; None without signal samples."""
     rows = [(signal, window) for signal in signals for window in dict.fromkeys(one.window for one in signal.yields)]
     names = dict.fromkeys(selected.selection for signal in signals for selected in signal.yields)
     columns = []
@@ -182,7 +182,7 @@ def _statistical(selected: SignalYield | None) -> float | None:
 
 
 def strength_tables(injections: Sequence[InjectionScan]) -> list[DataTable]:
-    """Tabulate efficiencies against the injected strength, one table a signal."""
+    """Tabulate efficiencies as a function of the injected strength, one table per signal."""
     return [_strength_table(scan) for scan in injections if scan.candidates]
 
 
@@ -197,8 +197,8 @@ def _strength_table(scan: InjectionScan) -> DataTable:
             ("Efficiency", candidate.efficiency, ""),
             ("Expected limit on selected signal events", candidate.expected, EVENTS),
         ):
-            known = dict(zip(candidate.strengths, by_strength, strict=True))
-            values, spreads = zip(*(_over_samplings(known.get(strength, ())) for strength in strengths), strict=True)
+            sampled = dict(zip(candidate.strengths, by_strength, strict=True))
+            values, spreads = zip(*(_over_samplings(sampled.get(strength, ())) for strength in strengths), strict=True)
             columns.append(Column(name, values, units, same, {"spread over samplings": spreads}))
     text = (
         f"Fraction of the selected events of the signal sample {scan.dataset} that each selection keeps in the "
@@ -211,14 +211,15 @@ def _strength_table(scan: InjectionScan) -> DataTable:
 
 
 def _over_samplings(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    known = [value for value in values if value is not None]
-    if not known:
+    defined_values = [value for value in values if value is not None]
+    if not defined_values:
         return None, None
-    return float(np.median(known)), float(np.std(known, ddof=1)) if len(known) > 1 else None
+    spread = float(np.std(defined_values, ddof=1)) if len(defined_values) > 1 else None
+    return float(np.median(defined_values)), spread
 
 
 def map_tables(injections: Sequence[InjectionScan]) -> list[DataTable]:
-    """Tabulate where in the plane of the jet masses the selections select, one table a signal and strength."""
+    """Tabulate the efficiency of the selections in the plane of the jet masses, one table per signal and strength."""
     return [_map_table(scan, counts) for scan in injections for counts in scan.maps]
 
 

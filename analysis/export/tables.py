@@ -1,4 +1,4 @@
-"""Tables of numbers with names, units, qualifiers and uncertainties, as HEPData has them; written by `hepdata`."""
+"""Tables of numbers with names, units, qualifiers and uncertainties, in the data model of HEPData."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Axis:
     ----------
     name : str
     values : tuple of float, str or (low, high)
-        One a row; bins by their edges.
+        One value per row; bins by their edges.
     units : str
     """
 
@@ -61,12 +61,12 @@ class Column:
     ----------
     name : str
     values : tuple of float, str or None
-        One a row; None where undefined.
+        One value per row; None where undefined.
     units : str
     qualifiers : mapping of str to str or float
-        What distinguishes it from the other columns.
+        Properties that distinguish the column from the others.
     errors : mapping of str to tuple
-        By label, one a row: a symmetric error, a signed pair (down, up), or None where undefined.
+        Errors by label, one per row: a symmetric error, a signed pair (down, up), or None where undefined.
     """
 
     name: str
@@ -98,7 +98,7 @@ class DataTable:
 
 
 def defined(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Leave out the columns without any value."""
+    """Return the columns that have at least one value."""
     return tuple(column for column in columns if any(value is not None for value in column.values))
 
 
@@ -108,9 +108,9 @@ def window_axis(windows: Sequence[Sequence[float]]) -> Axis:
 
 
 def mass_axes(masses: Sequence[Mapping[str, float]], names: Sequence[str]) -> tuple[Axis, ...]:
-    """Return one axis for each particle whose mass a signal sample states, then that of the samples' names."""
-    known = {name for sample in masses for name in sample}
-    particles = [*(name for name in _MASSES if name in known), *sorted(known - set(_MASSES))]
+    """Return an axis for each particle whose mass is given for a signal sample, and an axis of the sample names."""
+    given = {name for sample in masses for name in sample}
+    particles = [*(name for name in _MASSES if name in given), *sorted(given - set(_MASSES))]
     axes = [Axis(f"$m_{{{name}}}$", tuple(sample.get(name, "-") for sample in masses), GEV) for name in particles]
     return (*axes, Axis("Signal sample", tuple(names)))
 
@@ -122,16 +122,16 @@ def limit_columns(
     units: str,
     qualifiers: Mapping[str, str | float],
 ) -> tuple[Column, Column]:
-    """Return a column of observed limits, and one of the medians of expected limits with their bands.
+    """Return a column of observed limits, and a column of median expected limits with their bands.
 
     Parameters
     ----------
     label : str
-        Rest of the names of both columns.
+        Label after "Observed" and "Expected" in the column names.
     observed : sequence of float or None
-        One a row.
+        One value per row.
     expected : sequence of five numbers, or None
-        At -2 ... 2 standard deviations, one a row.
+        Limits at -2 ... 2 standard deviations, per row.
     units : str
     qualifiers : mapping of str to str or float
     """
@@ -143,12 +143,12 @@ def limit_columns(
 
 
 def band_errors(expected: Sequence[Sequence[float | None] | None]) -> dict[str, tuple[Error, ...]]:
-    """Bands of expected limits, as errors of the medians.
+    """Return the bands of expected limits as errors of the medians.
 
     Parameters
     ----------
     expected : sequence of five numbers, or None
-        At -2 ... 2 standard deviations, one a row. A band with an undefined end is left out.
+        Limits at -2 ... 2 standard deviations, per row. A band with an undefined end is omitted.
     """
     return {label: tuple(_band(limit, reach) for limit in expected) for reach, label in ((1, "1 s.d."), (2, "2 s.d."))}
 
@@ -161,31 +161,30 @@ def _band(expected: Sequence[float | None] | None, reach: int) -> Error:
 
 
 def rows_table(name: str, description: str, rows: Iterable[Sequence[object]]) -> DataTable | None:
-    """Make a table of rows as a figure has them.
+    """Build a table from the rows of data of a figure.
 
     Parameters
     ----------
     name, description : str
     rows : iterable of sequence
-        The header first, with units in brackets; the first column is the independent variable. None and NaN are
-        undefined.
+        Header first, with units in brackets. The first column is the independent variable; None and NaN are undefined.
 
     Returns
     -------
     DataTable or None
-        None where there is no row, or only one column.
+        None without rows, or with a single column.
     """
     header, *values = rows
-    heads = [re.fullmatch(r"(.*?)(?: \[(.*)\])?", str(one)) for one in header]
+    heads = [re.fullmatch(r"(.*?)(?: \[(.*)\])?", str(label)) for label in header]
     names = [(head[1], head[2] or "") for head in heads if head is not None]
     if not values or len(names) < 2:
         return None
     (first, *others), (axis, *columns) = names, zip(*values, strict=True)
-    places = tuple(one if isinstance(one, (int, float)) else str(one) for one in axis)
-    found = tuple(
+    places = tuple(place if isinstance(place, (int, float)) else str(place) for place in axis)
+    dependent = tuple(
         Column(label, tuple(map(_value, column)), units) for (label, units), column in zip(others, columns, strict=True)
     )
-    return DataTable(name, description, (Axis(first[0], places, first[1]),), found, ())
+    return DataTable(name, description, (Axis(first[0], places, first[1]),), dependent, ())
 
 
 def _value(value: object) -> Value:

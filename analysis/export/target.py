@@ -1,4 +1,4 @@
-"""The folder that an export goes to."""
+"""Output folder of an export."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["new_folder", "write_json"]
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` when all is written, and is removed where something fails.
+    """Yield an empty folder that becomes `target` once complete, and is removed on failure.
 
     Raises
     ------
     ResultsError
-        If there is something at `target` already, or it cannot be written.
+        If `target` is a file or a folder that is not empty, or cannot be written.
     """
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         msg = f"{target} is not empty, and an export never replaces files. Delete it, or name another folder with --to."
@@ -40,6 +40,6 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write JSON without NaN and infinities, which it does not have."""
+    """Write a JSON document; NaN and infinities are not allowed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""pyhf workspaces without signal, and patch sets that add every signal sample, for each window and selection."""
+"""Background-only pyhf workspaces, and patch sets with all signal samples, for each window and selection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from analysis.statistics import PatchedSignal, background_only, patch_set
 __all__ = ["export_workspaces"]
 
 PLACEHOLDER = "ins0000000"
-"""Record that the patch sets refer to while there is none."""
+"""INSPIRE record in the patch sets before publication."""
 
 _PARTICLES = ("A", "B", "C")
 
@@ -39,12 +39,12 @@ def export_workspaces(folder: ResultsFolder, target: Path, *, hepdata: str = PLA
     Parameters
     ----------
     folder : ResultsFolder
-        Of a finished scan.
+        Results folder of a finished scan.
     target : pathlib.Path
-        Gets a folder LOW-HIGH_SELECTION for each window and selection, with `BkgOnly.json` and, where there are signal
+        New folder for a folder LOW-HIGH_SELECTION per window and selection, with `BkgOnly.json` and, given signal
         samples, `patchset.json`.
     hepdata : str
-        INSPIRE record of the publication, "ins" and seven digits: pyhf's schema demands one.
+        INSPIRE record of the publication, "ins" and seven digits, as required by the schema of pyhf.
 
     Returns
     -------
@@ -54,9 +54,9 @@ def export_workspaces(folder: ResultsFolder, target: Path, *, hepdata: str = PLA
     Raises
     ------
     ConfigError
-        If `hepdata` is not such a name.
+        If `hepdata` is not a valid record name.
     ResultsError
-        If there are no workspaces, or the target is not empty.
+        If the results hold no workspaces, or the target is not empty.
     StatisticsError
         If workspaces of signal samples belong to another search.
     """
@@ -116,10 +116,10 @@ def _patch_set(
 
 
 def _grid(points: Sequence[_Point]) -> tuple[list[str], list[tuple[float | str, ...]]]:
-    """Label the points by the masses that all of them state, and by their names where that leaves two alike."""
-    known = [name for name in _PARTICLES if all(name in point.signal.masses for point in points)]
-    values: list[tuple[float | str, ...]] = [tuple(point.signal.masses[name] for name in known) for point in points]
-    labels = [f"m_{name}" for name in known]
+    """Label the points by the masses given for all of them, and also by their names if masses alone are ambiguous."""
+    common = [name for name in _PARTICLES if all(name in point.signal.masses for point in points)]
+    values: list[tuple[float | str, ...]] = [tuple(point.signal.masses[name] for name in common) for point in points]
+    labels = [f"m_{name}" for name in common]
     if not labels or len(set(values)) < len(values):
         labels.append("dataset")
         values = [(*place, point.signal.dataset) for place, point in zip(values, points, strict=True)]
@@ -127,7 +127,7 @@ def _grid(points: Sequence[_Point]) -> tuple[list[str], list[tuple[float | str, 
 
 
 def _names(datasets: Sequence[str]) -> list[str]:
-    """Names of the patches, in which pyhf allows letters, digits and underscores."""
+    """Return unique names of the patches, with letters, digits and underscores as pyhf allows."""
     names: list[str] = []
     for dataset in datasets:
         plain = name = re.sub(r"\W", "_", dataset, flags=re.ASCII)
@@ -138,7 +138,7 @@ def _names(datasets: Sequence[str]) -> list[str]:
 
 
 def _notes(point: _Point, workspace: Mapping[str, Any], weight: float) -> dict[str, Any]:
-    """Normalisation at mu = 1."""
+    """Return the normalisation at mu = 1 as metadata of a patch."""
     selected, signal = point.selected, point.signal
     (sample,) = [sample for sample in workspace["channels"][0]["samples"] if sample["name"] == "signal"]
     notes = {

@@ -1,7 +1,7 @@
-"""A finished search as one HTML file that reads without a network, a server or a script.
+"""Report on a finished search as one HTML file, readable without network, server or scripts.
 
-`document` gathers plain values from what is on disk, `render` puts them into the templates. Nothing is computed that
-is not in the results folder, and nothing is drawn: figures are those of `cwola plot`.
+`document` collects plain values from the results folder, `render` inserts them into the templates. No results are
+computed and no figures drawn: figures come from `cwola plot`.
 """
 
 from analysis.report.document import ReportSources, report_context

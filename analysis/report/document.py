@@ -1,4 +1,4 @@
-"""Texts, tables and figures of the page, as plain values, from a results folder."""
+"""Texts, tables and figures of the report, as plain values, from a results folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["ReportSources", "report_context"]
 
 @dataclass(frozen=True)
 class ReportSources:
-    """Values that a report is made of, without those that are blinded.
+    """Inputs of a report, without blinded values.
 
     Attributes
     ----------
@@ -43,16 +43,16 @@ class ReportSources:
     config : SearchConfig
     manifest : Manifest
     injections : LimitsFile
-        Empty where there is none.
+        Empty without injections.
     windows : tuple of WindowResult
     plots : pathlib.Path
         Folder of the figures.
     signal_spectra : mapping of dataset to window name to hist.Hist
-        Of the signal samples.
+        Spectra of the signal samples.
     verdicts : tuple of WindowVerdict
-        As far as they belong to the results.
+        Validation verdicts that agree with the results.
     diagnostics : tuple of DiagnosedWindow
-        While blinded only those that were made blinded.
+        While blinded, only diagnostics made without events inside the masks.
     performance : tuple of GainScan
         Empty while blinded.
     """
@@ -71,12 +71,12 @@ class ReportSources:
 
     @classmethod
     def read(cls, folder: ResultsFolder) -> ReportSources:
-        """Read a results folder; results that are blinded are blinded in all other files too.
+        """Read a results folder; if the results are blinded, the content of all other files is blinded too.
 
         Raises
         ------
         ResultsError
-            If a stage has not run, or the figures are of other results.
+            If a stage has not run, or the figures show other results.
         ConfigError
             If the configuration in the folder cannot be read.
         """
@@ -99,25 +99,25 @@ class ReportSources:
         return sources.without_counts() if results.blinded else sources
 
     def without_counts(self) -> ReportSources:
-        """Blind what the results do not hold; limits of signal samples may be older than the blinding of the search."""
+        """Blind the values that are not part of the results: injections, diagnostics and performance."""
         diagnostics = tuple(blind_diagnostics(self.diagnostics))
         return replace(self, injections=blind(self.injections), diagnostics=diagnostics, performance=())
 
     @cached_property
     def figures(self) -> list[ResultFigure]:
-        """All that could have been drawn."""
+        """All figures that the results allow."""
         from analysis.plots.catalogue import result_figures
         from analysis.plots.sources import FigureSources
 
-        known = {limit.dataset for limit in self.results.limits}
+        limited = {limit.dataset for limit in self.results.limits}
         return result_figures(
             FigureSources(
                 results=self.results,
                 windows=self.windows,
                 injections=LimitsFile(
                     limits=self.results.limits,
-                    # Those on disk may be of another search.
-                    injections=tuple(scan for scan in self.injections.injections if scan.dataset in known),
+                    # Injections on disk may belong to another search.
+                    injections=tuple(scan for scan in self.injections.injections if scan.dataset in limited),
                     sensitivity=self.results.sensitivity,
                 ),
                 diagnostics=self.diagnostics,
@@ -128,13 +128,13 @@ class ReportSources:
         )
 
     def drawn(self, place: Place, subject: str = "") -> list[Figure]:
-        """Return the figures of a section, or of one part of it, as far as they were drawn."""
+        """Return the drawn figures of a section, or of the part of it on one subject."""
         chosen = (figure for figure in self.figures if (figure.place, figure.subject) == (place, subject))
-        return [found for figure in chosen if (found := load_figure(self.plots, figure)) is not None]
+        return [loaded for figure in chosen if (loaded := load_figure(self.plots, figure)) is not None]
 
 
 def report_context(sources: ReportSources) -> dict[str, Any]:
-    """Gather all values that the templates need.
+    """Collect all values for the templates.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
     Returns
     -------
     dict
-        Texts, `Table` and `Figure`, by the section that shows them. What is not there is None or empty.
+        Texts, `Table` and `Figure` objects by section; missing ones are None or empty.
     """
     results = sources.results
     return {
@@ -175,7 +175,7 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
 
 
 def _failures(windows: Sequence[WindowDocument]) -> list[str]:
-    """Name windows that failed or are incomplete, with the reasons."""
+    """List windows that failed or are incomplete, with the reasons."""
     return [
         f"{window_text(window)}: {reason}" for window in windows if window.status != "ok" for reason in _reasons(window)
     ]
@@ -187,7 +187,7 @@ def _reasons(window: WindowDocument) -> list[str]:
 
 
 def _validity(windows: Sequence[WindowDocument]) -> list[str]:
-    """Count the verdicts of the validation; nothing where windows have none."""
+    """Count the validation verdicts; empty without verdicts."""
     validations = [window.validation for window in windows if window.validation is not None]
     lines = []
     for verdict in ("valid", "not valid", "not testable"):
@@ -200,7 +200,7 @@ def _validity(windows: Sequence[WindowDocument]) -> list[str]:
 
 
 def _notes(sources: ReportSources) -> list[str]:
-    """Name cuts that were not made, and what a blinded search reveals nevertheless."""
+    """Return notes on cuts that were not applied, and on information that a blinded search still reveals."""
     process = sources.process
     kinds = {name: record.dataset["kind"] for name, record in process.datasets.items()}
     notes = selection_notes(process.selection, kinds, process.datasets)
@@ -230,7 +230,7 @@ def _window(sources: ReportSources, window: WindowDocument) -> dict[str, Any]:
 
 
 def _drawn(sources: ReportSources, window: WindowDocument, *places: Place) -> list[Figure]:
-    """Return the figures of one window; none of one that failed."""
+    """Return the figures of one window; empty if it failed."""
     if window.status == "failed":
         return []
     return [figure for place in places for figure in sources.drawn(place, window.name)]

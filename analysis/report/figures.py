@@ -1,4 +1,4 @@
-"""Figures of a results folder, put into the page together with their data."""
+"""Figures of a results folder, embedded in the report together with their data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Download", "Figure", "load_figure"]
 
 _TYPES = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf", "csv": "text/csv;charset=utf-8"}
 _SHOWN = ("svg", "png")
-"""Formats that a browser shows, the best first."""
+"""Formats that browsers display, in order of preference."""
 
 _WIDE = 1200
-"""Pixels."""
+"""Width above which a figure takes the full page, pixels."""
 
 _PNG_SIZE = slice(16, 24)
 """Width and height in the header of a PNG file, big-endian."""
@@ -28,15 +28,15 @@ _PNG_SIZE = slice(16, 24)
 
 @dataclass(frozen=True)
 class Download:
-    """A file inside the page.
+    """A file embedded in the page for download.
 
     Attributes
     ----------
     label : str
     name : str
-        Of the file that is saved.
+        Name of the saved file.
     uri : str
-        The content, as `data:` address.
+        Content as a `data:` URI.
     """
 
     label: str
@@ -54,11 +54,11 @@ class Figure:
         File name without suffix.
     title : str
     alt : str
-        What is seen, in numbers.
+        Alternative text, with the main numbers of the figure.
     image : str or None
-        `data:` address; None where only a PDF was drawn.
+        `data:` URI; None if only a PDF was drawn.
     size : (width, height) or None
-        Pixels, where they are known.
+        Size in pixels, for PNG only.
     downloads : tuple of Download
         The figure and its data.
     """
@@ -72,7 +72,7 @@ class Figure:
 
     @property
     def wide(self) -> bool:
-        """Whether it has panels side by side or a legend beside the axes, which half a page is too narrow for."""
+        """Whether the figure is too wide for half a page, as with panels side by side or a legend beside the axes."""
         return self.size is not None and self.size[0] > _WIDE
 
 
@@ -87,7 +87,7 @@ def load_figure(folder: Path, figure: ResultFigure) -> Figure | None:
     Returns
     -------
     Figure or None
-        None where it was not drawn.
+        None if the figure was not drawn.
 
     Raises
     ------

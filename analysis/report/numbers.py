@@ -1,4 +1,4 @@
-"""Table cells that keep the full value beside the text."""
+"""Tables whose cells keep the unrounded value beside the text."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Cell:
     ----------
     text : str
     value : float or None
-        The number behind the text, unrounded.
+        Unrounded number shown in the text.
     note : str
-        A second, smaller line.
+        Second line in smaller type.
     strong : bool
-        Set off.
+        Whether the cell is highlighted.
     """
 
     text: str
@@ -30,18 +30,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of each row is its header.
+    """A table; the first cell of each row is the row header.
 
     Attributes
     ----------
     caption : str
     columns : tuple of str
-        With units.
+        Column headers, with units.
     rows : tuple of tuple of Cell
     notes : tuple of str
-        Below the table.
+        Notes below the table.
     text_columns : frozenset of int
-        Columns of words, set to the left; the first always is.
+        Indices of text columns, which are left-aligned like the first one.
     breaks : bool
         Whether long words, such as paths, may be broken.
     """

@@ -1,4 +1,4 @@
-"""Values into the templates: one file that holds its style, figures and data, and asks for nothing else."""
+"""Rendering of the templates: a single file with its style, figures and data, without external resources."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ __all__ = ["render_report", "write_report"]
 
 
 def write_report(folder: ResultsFolder, path: Path | None = None) -> Path:
-    """Write the results in a folder as one HTML file.
+    """Write the report on a results folder as one HTML file.
 
     Parameters
     ----------
     folder : ResultsFolder
     path : pathlib.Path, optional
-        `report.html` in the folder where absent.
+        Defaults to `report.html` in the folder.
 
     Returns
     -------
     pathlib.Path
-        The file.
+        Path of the report.
 
     Raises
     ------
     ResultsError
-        If a stage has not run, the figures are of other results, or the file cannot be written.
+        If a stage has not run, the figures show other results, or the file cannot be written.
     """
     return folder.save_report(render_report(report_context(ReportSources.read(folder))), path)
 
 
 def render_report(context: Mapping[str, Any]) -> str:
-    """Put values into the templates.
+    """Render the templates.
 
     Parameters
     ----------
     context : mapping
-        From `report_context`. Every text is escaped.
+        Values from `report_context`. All texts are escaped.
 
     Returns
     -------
     str
-        The HTML document. Its policy forbids the browser every request, and any style and script but its own.
+        HTML document. Its content security policy forbids all requests, and all styles and scripts except its own.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis.report"),
@@ -62,7 +62,7 @@ def render_report(context: Mapping[str, Any]) -> str:
     )
     style, script = _inline("style.css"), _inline("script.js")
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}"
-    # The two are ours, and nothing of the results is in them.
+    # Style and script are part of the package and contain no results.
     own = {"style": Markup(style), "script": Markup(script), "policy": policy}
     return environment.get_template("report.html.j2").render(**context, **own)
 

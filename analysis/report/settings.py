@@ -1,4 +1,4 @@
-"""Configuration and provenance, as tables."""
+"""Tables of configuration and provenance."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _WORDS = frozenset(range(1, 10))
 
 
 def changed_table(config: Settings) -> Table:
-    """Tabulate the settings that are not the defaults of this version."""
-    found, defaults = dict(_flat(config)), dict(_flat(SearchConfig().model_dump(mode="json")))
-    changed = [key for key, value in found.items() if defaults.get(key, _MISSING) != value]
-    rows = tuple((Cell(key), Cell(_text(found[key])), Cell(_text(defaults.get(key, _MISSING)))) for key in changed)
+    """Tabulate the settings that differ from the defaults of this version."""
+    values, defaults = dict(_flat(config)), dict(_flat(SearchConfig().model_dump(mode="json")))
+    changed = [key for key, value in values.items() if defaults.get(key, _MISSING) != value]
+    rows = tuple((Cell(key), Cell(_text(values[key])), Cell(_text(defaults.get(key, _MISSING)))) for key in changed)
     return Table(
         "Settings that differ from the defaults", ("Setting", "Value", "Default"), rows, (), _WORDS, breaks=True
     )
@@ -82,7 +82,7 @@ def inputs_table(inputs: Sequence[InputFile]) -> Table:
 
 
 def skipped_table(skipped: Sequence[SkippedFile]) -> Table | None:
-    """Tabulate the files that were left out; None where there are none."""
+    """Tabulate the skipped input files; None without any."""
     rows = tuple(
         (Cell(file.dataset), Cell(count(file.entries), file.entries), Cell(file.file), Cell(file.reason))
         for file in skipped
@@ -92,7 +92,7 @@ def skipped_table(skipped: Sequence[SkippedFile]) -> Table | None:
 
 
 def plugins_table(plugins: Sequence[PluginDocument]) -> Table | None:
-    """Tabulate the plugins; None where there are none."""
+    """Tabulate the plugins; None without any."""
     rows = tuple((Cell(plugin.name), Cell(_adds(plugin.adds)), Cell(plugin.sha256)) for plugin in plugins)
     return Table("Plugins", ("Plugin", "Adds", "SHA-256"), rows, (), _WORDS, breaks=True) if rows else None
 
@@ -102,7 +102,7 @@ def _adds(adds: Mapping[str, Sequence[str]]) -> str:
 
 
 def unblinding_table(records: Sequence[Mapping[str, Any]]) -> Table | None:
-    """Tabulate when results began to show what is inside the windows; None where there is no record."""
+    """Tabulate the records of unblinding; None without any."""
     rows = tuple(
         (
             Cell(record["when"]),
@@ -118,6 +118,6 @@ def unblinding_table(records: Sequence[Mapping[str, Any]]) -> Table | None:
 
 
 def checksum_table(checksums: Mapping[str, str]) -> Table:
-    """Tabulate the SHA-256 of the files of the windows."""
+    """Tabulate the SHA-256 digests of the files of the windows."""
     rows = tuple((Cell(name), Cell(digest)) for name, digest in checksums.items())
     return Table("SHA-256 of the files of the windows", ("File", "SHA-256"), rows, (), _WORDS, breaks=True)

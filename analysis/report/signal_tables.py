@@ -1,4 +1,4 @@
-"""Limits on the signal samples and impacts of their uncertainties, as tables."""
+"""Tables of limits on the signal samples and of the impacts of their uncertainties."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ __all__ = ["fixed_table", "headline_limits", "impact_tables", "rules_table", "se
 
 
 def rules_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table | None:
-    """Tabulate limits on signal samples by every rule, with classifiers trained anew; None where there are none.
+    """Tabulate limits on signal samples by each rule, with retrained classifiers; None without limits.
 
-    Columns of observed limits are left out where no limit has one.
+    Columns of observed limits are omitted if no limit has an observed value.
     """
-    found = [limit for limit in limits if isinstance(limit, InjectionLimit)]
-    notes = tuple(dict.fromkeys(f"{one.dataset}: {one.reason}" for one in limits if isinstance(one, FailedLimit)))
-    if not found and not notes:
+    derived = [limit for limit in limits if isinstance(limit, InjectionLimit)]
+    failed = [limit for limit in limits if isinstance(limit, FailedLimit)]
+    notes = tuple(dict.fromkeys(f"{limit.dataset}: {limit.reason}" for limit in failed))
+    if not derived and not notes:
         return None
     columns: tuple[str, ...] = (
         "Signal",
@@ -34,10 +35,10 @@ def rules_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table | None:
         "Expected [selected events]",
         "Expected [fb]",
     )
-    rows = [_rule_row(limit) for limit in found]
-    if any(limit.observed_selected is not None for limit in found):
+    rows = [_rule_row(limit) for limit in derived]
+    if any(limit.observed_selected is not None for limit in derived):
         columns += ("Observed [selected events]", "Observed [fb]")
-        observed = [(_value(limit.observed_selected), _value(limit.observed_fb)) for limit in found]
+        observed = [(_value(limit.observed_selected), _value(limit.observed_fb)) for limit in derived]
         rows = [(*row, *cells) for row, cells in zip(rows, observed, strict=True)]
     caption = "CLs upper limits; classifiers are trained again for injected signal"
     return Table(caption, columns, tuple(rows), notes, frozenset({1, 2, 3}))
@@ -55,25 +56,25 @@ def _rule_row(limit: InjectionLimit) -> tuple[Cell, ...]:
 
 
 def fixed_table(signals: Sequence[SignalResult]) -> Table | None:
-    """Tabulate limits at the efficiency of the search as it is, each selection in its most sensitive window.
+    """Tabulate limits at the efficiency of the classifiers of the search, each selection in its most sensitive window.
 
-    Columns of observed limits are left out where no limit has one.
+    Columns of observed limits are omitted if no limit has an observed value.
     """
-    found = [(signal, selection) for signal in signals for selection in signal.selections]
+    selected = [(signal, selection) for signal in signals for selection in signal.selections]
     notes = [f"{signal.dataset}: {signal.reason}" for signal in signals if signal.reason is not None]
     notes += [
         f"{signal.dataset} has no cross-section and luminosity: μ is in units of its sum of weights."
         for signal in signals
         if not signal.normalised and signal.selections
     ]
-    if not found and not notes:
+    if not selected and not notes:
         return None
     columns: tuple[str, ...] = (
         *("Signal", "Window [GeV]", "Selection", "Events"),
         *("A × ε", "Expected z", "Expected μ", "Expected [fb]"),
     )
-    rows = [_fixed_row(signal, selection) for signal, selection in found]
-    limits = [selection.limit for _, selection in found]
+    rows = [_fixed_row(signal, selection) for signal, selection in selected]
+    limits = [selection.limit for _, selection in selected]
     if any(limit is not None and limit.observed_strength is not None for limit in limits):
         columns += ("Observed μ", "Observed [fb]")
         observed = [
@@ -102,7 +103,7 @@ def _fixed_row(signal: SignalResult, selection: SignalSelection) -> tuple[Cell, 
 
 
 def headline_limits(results: Results) -> list[str]:
-    """Put the limits on every signal sample in a sentence: those that account for learning, where they are there."""
+    """Summarise the limits on each signal sample in a sentence; limits with retrained classifiers take precedence."""
     by_signal: dict[str, InjectionLimit] = {}
     preferred = [rule.name for rule in sorted(limit_rules(), key=lambda rule: -rule.headline)]
     usable = [limit for limit in results.limits if isinstance(limit, InjectionLimit) and limit.rule in preferred]
@@ -140,7 +141,7 @@ def _observed_expected(observed: float | None, expected: Sequence[float | None],
 
 
 def impact_tables(signal: SignalResult) -> list[Table]:
-    """Tabulate pulls and impacts of the nuisance parameters, a table per selection."""
+    """Tabulate pulls and impacts of the nuisance parameters, one table per selection."""
     return [
         _impact_table(signal, selection, selection.impacts)
         for selection in signal.selections
@@ -175,7 +176,7 @@ def _observed_impact(impact: Impact | None) -> tuple[Cell, ...]:
 
 
 def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table | None:
-    """Tabulate significances of hidden signals, medians over the random choices of events."""
+    """Tabulate significances of hidden signals, as medians over the random choices of hidden events."""
     signals = [signal for signal in found if isinstance(signal, Sensitivity)]
     rows = [_sensitivity_row(signal, curve) for signal in signals for curve in signal.curves]
     notes = tuple(f"{signal.dataset}: {signal.reason}" for signal in found if isinstance(signal, FailedSensitivity))
@@ -204,8 +205,8 @@ def _sensitivity_row(signal: Sensitivity, curve: SensitivityCurve) -> tuple[Cell
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+    defined = [value for value in values if value is not None]
+    return median(defined) if defined else None
 
 
 def _value(value: float | None) -> Cell:
@@ -213,12 +214,12 @@ def _value(value: float | None) -> Cell:
 
 
 def _small(value: float) -> Cell:
-    # What a minimiser leaves of a zero is written as zero.
+    # A zero with the residual of the minimiser is written as zero.
     return Cell(number(0.0 if abs(value) < 1e-6 else value), value)
 
 
 def _band(values: Sequence[float | None] | None) -> Cell:
-    """Median, with the ±1σ band below."""
+    """Return a cell with the median, and the ±1σ band on its second line."""
     if values is None or values[2] is None:
         return Cell(NOTHING)
     return Cell(number(values[2]), values[2], f"{number(values[1])} to {number(values[3])}")

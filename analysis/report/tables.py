@@ -1,4 +1,4 @@
-"""What was searched and found, as tables: windows, cutflow, datasets."""
+"""Tables of the search: windows, cutflow, datasets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _BLINDED_NOTE = "Blinded: nothing that is observed inside the window is shown."
 
 
 def overview_table(results: Results) -> Table:
-    """Tabulate all windows (rows) and selections: significance and counts, or the background where there is no count.
+    """Tabulate windows (rows) and selections (columns): significance and counts, or only the background while blinded.
 
     Parameters
     ----------
@@ -84,14 +84,16 @@ def _significance(selection: SelectionDocument, note: str = "") -> Cell:
 
 
 def window_table(results: Results, window: WindowDocument) -> Table:
-    """Tabulate the numbers of all selections of one window, without columns that would be empty."""
+    """Tabulate the numbers of all selections of one window, without empty columns."""
     rows = [[make(selection) for make in _WINDOW_COLUMNS.values()] for selection in window.selections]
     names = tuple(_WINDOW_COLUMNS)
     kept = [i for i in range(len(names)) if i == 0 or any(row[i].text != NOTHING for row in rows)]
     notes = [_BLINDED_NOTE] if results.blinded else []
     if any(selection.is_approximate for selection in window.selections):
         notes.append(_APPROXIMATE_NOTE)
-    notes += [f"{selection_text(one.name)}: {one.reason}" for one in window.selections if one.reason]
+    notes += [
+        f"{selection_text(selection.name)}: {selection.reason}" for selection in window.selections if selection.reason
+    ]
     return Table(
         f"Selections in {window_text(window)}",
         tuple(names[i] for i in kept),
@@ -141,7 +143,7 @@ _WINDOW_COLUMNS: Mapping[str, Column] = {
 
 
 def validation_table(validation: WindowValidation) -> Table:
-    """Tabulate the shifts of the selections of one window without signal, averaged over the sources."""
+    """Tabulate the shifts of the selections of one window in signal-free samples, averaged over the sources."""
     rows = [
         (
             Cell(selection_text(shift.name)),
@@ -156,18 +158,18 @@ def validation_table(validation: WindowValidation) -> Table:
 
 
 def yield_table(signals: Sequence[SignalResult], window: WindowDocument) -> Table | None:
-    """Tabulate yields of the signal samples in the selections of one window; None where there are none."""
+    """Tabulate yields of the signal samples in the selections of one window; None without any."""
     rows = [
         (
             Cell(signal.dataset),
-            Cell(selection_text(found.selection)),
-            Cell(with_error(found.events, found.events_error), found.events),
-            _maybe(found.acceptance_efficiency, percent),
-            _maybe(found.absorbed_fraction, percent),
+            Cell(selection_text(selected.selection)),
+            Cell(with_error(selected.events, selected.events_error), selected.events),
+            _maybe(selected.acceptance_efficiency, percent),
+            _maybe(selected.absorbed_fraction, percent),
         )
         for signal in signals
-        for found in signal.yields
-        if found.window == window.signal
+        for selected in signal.yields
+        if selected.window == window.signal
     ]
     if not rows:
         return None
@@ -197,13 +199,13 @@ def _dataset_row(name: str, record: ProcessedDataset) -> tuple[Cell, ...]:
 
 
 def cutflow_table(cutflow: Cutflow) -> Table:
-    """Tabulate events, with the part of those before the cut below."""
+    """Tabulate the events after each cut, with the efficiency of the cut on the second line."""
     cells = {name: _left(cuts) for name, cuts in cutflow.items()}
     return _cut_table("Events left after each cut; below them the part of those before it", cells)
 
 
 def n_minus_one_table(cutflow: Cutflow, n_minus_one: Cutflow) -> Table:
-    """Tabulate events that pass all other cuts, with the part of them that passes this one below."""
+    """Tabulate the events that pass all other cuts, with the fraction that passes this one on the second line."""
     cells = {name: _alone(cutflow[name], cuts) for name, cuts in n_minus_one.items()}
     return _cut_table("Events that pass all other cuts; below them the part that passes this one too", cells)
 
@@ -221,9 +223,9 @@ def _weights_note(cells: Mapping[str, Mapping[str, Cell]]) -> tuple[str, ...]:
 def _left(cuts: Mapping[str, Cut]) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
     before: Cut | None = None
-    for name, left in cuts.items():
-        cells[name] = _counted(left, None if before is None else _part(left, before))
-        before = left
+    for name, passed in cuts.items():
+        cells[name] = _counted(passed, None if before is None else _part(passed, before))
+        before = passed
     return cells
 
 

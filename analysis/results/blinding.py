@@ -1,7 +1,7 @@
-"""Blinding of results: whatever follows from events inside the masks is absent afterwards.
+"""Blinding of results: removal of all values that depend on events inside the masks.
 
-Results are blinded where they are made, and again where they are read with a configuration that hides more. Nothing
-behind that has a switch: figures, tables, reports and exports show the values that they are given.
+Results are blinded where they are made, and again where they are read with a configuration that hides more. No later
+step has a switch of its own: figures, tables, reports and exports show the values that they are given.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T", Results, LimitsFile, WindowDocument, SignalResult)
 
 
 def blind(value: T) -> T:
-    """Remove all that follows from events inside the masks; blinded values stay as they are.
+    """Remove all values that depend on events inside the masks; blinded values are unchanged.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def blind(value: T) -> T:
     Returns
     -------
     same type
-        Counts, significances, limits, pulls and settings that were chosen on the counts are absent, and sensitivities,
-        whose counts hold the events of the windows. Expected limits stay where they were set without the counts: with
-        them, their background is the one that was fitted to the counts.
+        Without counts, significances, limits, pulls and settings chosen on the counts, and without sensitivities,
+        whose counts include events of the windows. Expected limits are kept if they were set without the counts;
+        otherwise their background was fitted to the counts.
     """
     if isinstance(value, Results):
         return replace(
@@ -62,12 +62,12 @@ def blind_search(results: Results, windows: Sequence[WindowResult]) -> tuple[Res
     ----------
     results : Results
     windows : sequence of WindowResult
-        From which the results were assembled.
+        Windows from which the results were assembled.
 
     Returns
     -------
     results : Results
-        As of `blind`, with the expected limits of the blinded windows.
+        Blinded as by `blind`, with the expected limits of the blinded windows.
     windows : list of WindowResult
     """
     blinded = blind_windows(windows)
@@ -79,7 +79,7 @@ def blind_search(results: Results, windows: Sequence[WindowResult]) -> tuple[Res
 
 
 def blind_windows(results: Sequence[WindowResult]) -> list[WindowResult]:
-    """Blind the windows of a search, each for the masks of all; see `analysis.search.blinding.blind_window`."""
+    """Blind each window of a search inside the masks of all windows; see `analysis.search.blinding.blind_window`."""
     masks = [result.window.mask for result in results]
     return [blind_window(result, masks) for result in results]
 

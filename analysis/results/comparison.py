@@ -1,4 +1,4 @@
-"""Several searches side by side: what they are called, what they have in common, and which settings differ."""
+"""Comparison of several searches: their labels, common windows and differing settings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from analysis.search.values import SelectionResult, WindowResult
 __all__ = ["ComparedSearch", "Varied", "distinct_labels", "require_common_windows", "varied_setting"]
 
 _OTHER_SECTIONS = ("plots", "plugins")
-"""Sections of the configuration that no number of a search depends on."""
+"""Sections of the configuration that do not affect the numbers of a search."""
 
 
 @dataclass(frozen=True)
 class ComparedSearch:
-    """One of several searches. What is blinded in it is absent.
+    """One of several compared searches, without its blinded values.
 
     Attributes
     ----------
@@ -30,9 +30,9 @@ class ComparedSearch:
     windows : tuple of WindowResult
     limits : tuple of InjectionLimit or FailedLimit
     settings : dict of str to Any
-        Values of the configuration by their full names, such as "learning.method".
+        Values of the configuration by full name, such as "learning.method".
     performance : dict of str to PerformanceSection
-        By name of the window; empty where the truth is not known.
+        Classifier performance by name of the window; empty without truth labels.
     """
 
     label: str
@@ -50,7 +50,7 @@ class ComparedSearch:
         config: SearchConfig,
         diagnostics: Sequence[DiagnosedWindow] = (),
     ) -> Self:
-        """Build one from results, the windows they were assembled from, their configuration and diagnostics."""
+        """Build from results, the windows they were assembled from, their configuration and diagnostics."""
         settings = _flat(config.model_dump(mode="json", exclude=set(_OTHER_SECTIONS)))
         performance = {
             diagnosed.window.name: diagnosed.performance
@@ -61,25 +61,25 @@ class ComparedSearch:
 
     @property
     def has_significances(self) -> bool:
-        """Whether a selection was tested for an excess; none is while blinded."""
-        return any(one.discovery is not None for result in self.windows for one in result.selections)
+        """Whether any selection was tested for an excess; False while blinded."""
+        return any(selection.discovery is not None for result in self.windows for selection in result.selections)
 
     def find(self, window: str, selection: str) -> SelectionResult | None:
-        """Return a selection of a window by their names; None where there is none."""
-        found = (one for result in self.windows if result.window.name == window for one in result.selections)
-        return next((one for one in found if one.name == selection), None)
+        """Return a selection of a window by the names of both; None if the search lacks it."""
+        selections = (one for result in self.windows if result.window.name == window for one in result.selections)
+        return next((one for one in selections if one.name == selection), None)
 
 
 @dataclass(frozen=True)
 class Varied:
-    """The one setting that several searches differ in.
+    """The single setting that differs between several searches.
 
     Attributes
     ----------
     name : str
         Full name, such as "learning.simulation_weight".
     values : tuple of float
-        One a search.
+        One value per search.
     """
 
     name: str
@@ -87,10 +87,10 @@ class Varied:
 
 
 def distinct_labels(paths: Sequence[Path]) -> list[str]:
-    """Name folders as short as tells them apart: by their own name, or with as many parents as are needed."""
+    """Return the shortest unique labels of folders: their own names, preceded by as many parents as needed."""
     parts = [path.absolute().parts for path in paths]
     for depth in range(1, max(map(len, parts)) + 1):
-        labels = ["/".join(one[-depth:]) for one in parts]
+        labels = ["/".join(names[-depth:]) for names in parts]
         if len(set(labels)) == len(labels):
             return labels
     msg = f"{paths[0]} is given more than once. Name different results folders."
@@ -98,30 +98,32 @@ def distinct_labels(paths: Sequence[Path]) -> list[str]:
 
 
 def require_common_windows(searches: Sequence[ComparedSearch]) -> None:
-    """Refuse searches that nothing can be compared of.
+    """Raise if the searches have no window in common.
 
     Raises
     ------
     ConfigError
-        If no window is in all of them.
     """
     names = [{result.window.name for result in search.windows} for search in searches]
     if not set.intersection(*names):
-        found = "; ".join(
-            f"{one.label}: {', '.join(sorted(of)) or 'none'}" for one, of in zip(searches, names, strict=True)
+        windows = "; ".join(
+            f"{search.label}: {', '.join(sorted(own)) or 'none'}" for search, own in zip(searches, names, strict=True)
         )
-        msg = f"the searches have no window in common ({found}). Compare searches of the same windows."
+        msg = f"the searches have no window in common ({windows}). Compare searches of the same windows."
         raise ConfigError(msg)
 
 
 def varied_setting(searches: Sequence[ComparedSearch]) -> Varied | None:
-    """Return the one numeric setting that differs between searches, each with its own value; None where there is none.
+    """Return the numeric setting that alone differs between the searches, with a distinct value in each; else None.
 
-    So a scan of a setting, such as the weight of the simulation of SA-CWoLa (arXiv:2009.02205), is several searches.
+    A scan of a setting, such as the weight of the simulation in SA-CWoLa (arXiv:2009.02205), consists of several
+    searches.
     """
     names = dict.fromkeys(name for search in searches for name in search.settings)
     different = [
-        name for name in names if any(one.settings.get(name) != searches[0].settings.get(name) for one in searches)
+        name
+        for name in names
+        if any(search.settings.get(name) != searches[0].settings.get(name) for search in searches)
     ]
     if len(different) != 1:
         return None
@@ -131,10 +133,10 @@ def varied_setting(searches: Sequence[ComparedSearch]) -> Varied | None:
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name, value in document.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
+            settings |= _flat(value, f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = value
-    return found
+            settings[f"{prefix}{name}"] = value
+    return settings

@@ -1,4 +1,4 @@
-"""Results as JSON documents, and back: what `results.json` and the record of a window hold."""
+"""Conversion of results to JSON documents and back: `results.json` and the record of a window."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ __all__ = [
 
 _LONGEST_REASON = 300
 SCHEMA = 1
-"""Number of the layout of `results.json`; additive changes keep it."""
+"""Version of the layout of `results.json`; unchanged by additions."""
 
 _SAME = (
     "name",
@@ -70,7 +70,7 @@ _SAME = (
     "reason",
     "members",
 )
-"""Fields that a selection and its document have in common."""
+"""Fields common to a selection and its document."""
 
 _LIBRARIES = (
     "awkward",
@@ -89,18 +89,18 @@ _LIBRARIES = (
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of this package, of Python and of the libraries that results depend on."""
-    found = {"cwola-dijet": __version__, "python": python_version()}
+    """Return the versions of this package, of Python and of the libraries that results depend on."""
+    versions = {"cwola-dijet": __version__, "python": python_version()}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def plugin_documents() -> tuple[PluginDocument, ...]:
-    """Plugins in use, for `results.json`."""
+    """Return the plugins in use, for `results.json`."""
     return tuple(from_json(PluginDocument, plugin) for plugin in plugin_records())
 
 
@@ -110,7 +110,7 @@ def check_results(document: Mapping[str, Any]) -> None:
     Raises
     ------
     ResultsError
-        Naming the first place that does not fit.
+        If the document violates the schema; the message names the first violation.
     """
     if (error := schema_error(document)) is not None:
         msg = f"results.json does not follow schema {SCHEMA} {error}"
@@ -118,19 +118,19 @@ def check_results(document: Mapping[str, Any]) -> None:
 
 
 def schema_error(document: Mapping[str, Any]) -> str | None:
-    """First place of a document that does not fit the shipped JSON Schema, with the reason; None if all fits."""
+    """Return the first violation of the shipped JSON Schema, with the reason; None if the document is valid."""
     error = jsonschema.exceptions.best_match(_validator(tuple(RULES)).iter_errors(document))
     return None if error is None else f"at {error.json_path}: {error.message[:_LONGEST_REASON]}"
 
 
 def marked(results: Results) -> Results:
-    """Mark results that do not fit the schema with `schema_error`, so that they are kept and nobody overlooks it."""
+    """Mark results that violate the schema with `schema_error`, so that they are kept and the violation is visible."""
     unmarked = replace(results, schema_error=None)
     return replace(unmarked, schema_error=schema_error(to_json(unmarked)))
 
 
 def cut_order(cutflow: Mapping[str, Mapping[str, object]]) -> list[str]:
-    """Bring the cuts of several datasets in one order.
+    """Merge the cuts of several datasets into one order.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def cut_order(cutflow: Mapping[str, Mapping[str, object]]) -> list[str]:
     Returns
     -------
     list of str
-        Every cut once, after the one that it follows in its dataset.
+        Each cut once, placed after its predecessor in the dataset that introduced it.
     """
     order: list[str] = []
     for cuts in cutflow.values():
@@ -153,7 +153,7 @@ def cut_order(cutflow: Mapping[str, Mapping[str, object]]) -> list[str]:
 
 
 def window_document(result: WindowResult) -> WindowDocument:
-    """Everything of a window but its spectrum, workspaces and models, as its file in the results folder holds it."""
+    """Return the record of a window as stored in its file, without spectrum, workspaces and models."""
     document = reported_window(result)
     selections = zip(document.selections, result.selections, strict=True)
     return replace(
@@ -161,12 +161,12 @@ def window_document(result: WindowResult) -> WindowDocument:
         edges=tuple(result.edges.tolist()),
         training_seed=result.training_seed,
         hidden=result.hidden,
-        selections=tuple(replace(one, fit=_with_state(one.fit, selection.fit)) for one, selection in selections),
+        selections=tuple(replace(stored, fit=_with_state(stored.fit, full.fit)) for stored, full in selections),
     )
 
 
 def reported_window(result: WindowResult) -> WindowDocument:
-    """Window as in `results.json`."""
+    """Return the record of a window as in `results.json`."""
     window = result.window
     return WindowDocument(
         signal=window.signal,
@@ -300,7 +300,7 @@ def _fit_from_document(document: FitDocument) -> BackgroundFit:
 
 @cache
 def _validator(rules: tuple[str, ...]) -> Any:
-    """Return the schema with the names of the limit rules, which a plugin may add to."""
+    """Return the schema with the names of the limit rules, including rules of plugins."""
     schema = json.loads(resources.files("analysis.results").joinpath("results.schema.json").read_text(encoding="utf-8"))
     schema["$defs"]["injection_limit"]["properties"]["rule"]["enum"] = [*rules, None]
     return jsonschema.Draft202012Validator(schema)

@@ -1,4 +1,4 @@
-"""Files of a results folder: written whole or not at all, and read with one clear error."""
+"""Atomic writing of the files of a results folder, and reading them with a clear error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["read_spectrum", "replacing", "write_json", "write_spectrum", "write_
 
 
 def write_json(path: Path, document: Any, default: Any = None) -> None:
-    """Write a JSON document; what exists is complete."""
+    """Write a JSON document atomically."""
     write_text(path, json.dumps(document, indent=1, allow_nan=False, default=default) + "\n")
 
 
@@ -29,12 +29,12 @@ def write_spectrum(path: Path, spectrum: hist.Hist[Any]) -> None:
 
 
 def read_spectrum(path: Path) -> hist.Hist[Any]:
-    """Read a histogram that `write_spectrum` wrote."""
+    """Read a histogram written by `write_spectrum`."""
     return hist.Hist(json.loads(path.read_text(encoding="utf-8"), object_hook=uhi.io.json.object_hook))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text; what exists is complete."""
+    """Write a text file atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing(path):
@@ -46,9 +46,9 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` when all is written; what a killed run left of one is removed."""
-    for left in target.parent.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
+    """Yield an empty folder that becomes `target` once complete; remnants of a killed run are removed."""
+    for remnant in target.parent.glob(f".{target.name}.*.tmp"):
+        shutil.rmtree(remnant, ignore_errors=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with writing(target):

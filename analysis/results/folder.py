@@ -39,7 +39,7 @@ from analysis.statistics import GlobalResult
 __all__ = ["ResultsFolder"]
 
 _SECTIONS = {"scan", "learning", "background", "statistics", "selection", "random_state"}
-"""Sections without which a stored configuration would silently be another one."""
+"""Sections that a stored configuration must hold; defaults would silently replace missing ones."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class ResultsFolder(RecordFolder):
     ----------
     path : pathlib.Path
     create : bool
-        Make the folder if it is not there.
+        Create the folder if it does not exist.
 
     Raises
     ------
     ResultsError
-        If the folder cannot be made or written, or does not exist and may not be made.
+        If the folder cannot be created or written, or does not exist and `create` is False.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
@@ -91,9 +91,9 @@ class ResultsFolder(RecordFolder):
 
     def _repr_html_(self) -> str:
         stages = {"Events": "process.json", "Search": "results.json", "Validation": "validation.json"}
-        there = {name: (self.path / file).exists() for name, file in {**stages, "Limits": "limits.json"}.items()}
+        done = {name: (self.path / file).exists() for name, file in {**stages, "Limits": "limits.json"}.items()}
         windows = sorted(path.parent.name for path in self._windows.glob("[!.]*/window.json"))
-        return facts(f"Results in {self.path}", {**there, "Windows [GeV]": windows, "Figures": self.plots.is_dir()})
+        return facts(f"Results in {self.path}", {**done, "Windows [GeV]": windows, "Figures": self.plots.is_dir()})
 
     @property
     def parts(self) -> Path:
@@ -129,15 +129,15 @@ class ResultsFolder(RecordFolder):
         return self.read(ProcessFile, "process.json", "process")
 
     def save_window(self, key: str, result: WindowResult, *, inputs: str = "") -> None:
-        """Write one training of a window, replacing what was there of it.
+        """Write one training of a window, replacing an earlier one with the same seed.
 
         Parameters
         ----------
         key : str
-            Digest of all that the result depends on.
+            Digest of all inputs of the result.
         result : WindowResult
         inputs : str
-            Digest of the events alone, so that arrays with one value per event can be put beside them again.
+            Digest of the events alone, to match arrays with one value per event to them later.
         """
         seed = result.training_seed
         target = (self._seeds / str(seed) if seed else self._windows) / result.window.name
@@ -145,11 +145,11 @@ class ResultsFolder(RecordFolder):
             fill_window(folder, {"key": key, "inputs": inputs}, result)
 
     def save_global(self, key: str, result: GlobalResult) -> None:
-        """Write the global result with the digest of all that it depends on."""
+        """Write the global result with the digest of all its inputs."""
         write_json(self.path / "global.json", {"key": key, **asdict(result)})
 
     def load_global(self, key: str) -> GlobalResult | None:
-        """Read the global result; None where there is none, or one of other windows or settings."""
+        """Read the global result; None without one, or if it belongs to other windows or settings."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             document = json.loads((self.path / "global.json").read_text(encoding="utf-8"))
             if document.pop("key") == key:
@@ -157,25 +157,25 @@ class ResultsFolder(RecordFolder):
         return None
 
     def load_windows(self, keys: Sequence[str]) -> dict[str, WindowResult]:
-        """Read the windows that are there, by key; models stay on disk.
+        """Read the stored windows by key; models stay on disk.
 
         Parameters
         ----------
         keys : sequence of str
-            The wanted windows; others are not read.
+            Keys of the requested windows; others are not read.
 
         Returns
         -------
         dict of str to WindowResult
-            In the order of `keys`; those that are not on disk are left out.
+            In the order of `keys`, without windows that are not on disk.
         """
-        found: dict[str, WindowResult] = {}
+        windows: dict[str, WindowResult] = {}
         for path in self._window_files():
             with suppress(OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError, BadZipFile):
                 key = json.loads(path.read_text(encoding="utf-8"))["key"]
                 if key in keys:
-                    found[key] = read_window(path.parent)
-        return {key: found[key] for key in keys if key in found}
+                    windows[key] = read_window(path.parent)
+        return {key: windows[key] for key in keys if key in windows}
 
     def load_scores(self, name: str, *, inputs: str) -> NDArray[np.float32]:
         """Read the out-of-fold scores of one window.
@@ -183,19 +183,19 @@ class ResultsFolder(RecordFolder):
         Parameters
         ----------
         name : str
-            Of the window, such as "3300-3700".
+            Name of the window, such as "3300-3700".
         inputs : str
-            Digest of the events that the scores shall be of.
+            Digest of the events that the scores must belong to.
 
         Returns
         -------
         (n_events,) float32
-            Member mean, NaN outside the fit range; in the order of the searched events.
+            Mean over the ensemble members, NaN outside the fit range; in the order of the searched events.
 
         Raises
         ------
         ResultsError
-            If there are none, as in a folder of an older version, or they are of other events.
+            If the folder holds no scores, as in an older version, or they belong to other events.
         """
         self.require_inputs(name, inputs)
         folder, remedy = self._windows / name, f"Run `cwola scan --output {self.path}` again."
@@ -214,12 +214,12 @@ class ResultsFolder(RecordFolder):
         workspaces: Mapping[str, Mapping[str, Any]] | None = None,
         spectra: Mapping[str, Mapping[str, hist.Hist[Any]]] | None = None,
     ) -> None:
-        """Write what was found of signal samples, replacing what was there.
+        """Write the results of the signal samples, replacing stored ones.
 
         Parameters
         ----------
         key : str
-            Digest of all that it depends on.
+            Digest of all inputs of the results.
         signals : sequence of SignalResult
         workspaces : mapping of dataset to name to dict, optional
             pyhf workspaces.
@@ -228,8 +228,8 @@ class ResultsFolder(RecordFolder):
         with replacing(self.path / "signals") as folder:
             for dataset in {**(workspaces or {}), **(spectra or {})}:
                 (folder / dataset).mkdir()
-            for dataset, found in (workspaces or {}).items():
-                for name, workspace in found.items():
+            for dataset, by_name in (workspaces or {}).items():
+                for name, workspace in by_name.items():
                     write_json(folder / dataset / f"workspace_{name}.json", workspace)
             for dataset, by_window in (spectra or {}).items():
                 for window, spectrum in by_window.items():
@@ -237,7 +237,7 @@ class ResultsFolder(RecordFolder):
             write_json(folder / "signals.json", to_json(_SignalsFile(key, tuple(signals))))
 
     def load_signals(self, key: str) -> tuple[SignalResult, ...] | None:
-        """Read the results of the signal samples; None where none are stored, or of other events or settings."""
+        """Read the results of the signal samples; None without any, or if made with other events or settings."""
         with suppress(OSError, ValueError):
             stored = parse_json(_SignalsFile, (self.path / "signals" / "signals.json").read_bytes())
             if stored.key == key:
@@ -245,7 +245,7 @@ class ResultsFolder(RecordFolder):
         return None
 
     def has_window(self, name: str) -> bool:
-        """Whether a window, such as "3300-3700", was searched before, with whatever settings."""
+        """Whether a window, such as "3300-3700", was searched before, regardless of the settings."""
         return (self._windows / name / "window.json").exists()
 
     def load_signal_workspace(self, dataset: str, name: str) -> dict[str, Any]:
@@ -254,16 +254,16 @@ class ResultsFolder(RecordFolder):
         Raises
         ------
         ResultsError
-            If there is none.
+            If the workspace is missing, or the file is damaged.
         """
         return self.read(dict[str, Any], f"signals/{dataset}/workspace_{name}.json", "scan")
 
     def load_signal_spectra(self) -> dict[str, dict[str, hist.Hist[Any]]]:
         """Read the m_jj spectra of the signal samples, by dataset and window; empty in a folder of an older version."""
-        found: dict[str, dict[str, hist.Hist[Any]]] = {}
+        spectra: dict[str, dict[str, hist.Hist[Any]]] = {}
         for path in sorted((self.path / "signals").glob("*/spectrum_*.json")):
-            found.setdefault(path.parent.name, {})[path.stem.removeprefix("spectrum_")] = read_spectrum(path)
-        return found
+            spectra.setdefault(path.parent.name, {})[path.stem.removeprefix("spectrum_")] = read_spectrum(path)
+        return spectra
 
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""
@@ -274,7 +274,7 @@ class ResultsFolder(RecordFolder):
         return path
 
     def save_report(self, text: str, path: Path | None = None) -> Path:
-        """Write the report, to `report.html` unless told where."""
+        """Write the report, by default to `report.html`."""
         path = path or self.path / "report.html"
         write_text(path, text)
         return path
@@ -286,11 +286,11 @@ class ResultsFolder(RecordFolder):
         ----------
         results : Results
         keys : sequence of str
-            Keys of the windows in it.
+            Keys of the windows in the results.
         seed_keys : sequence of str
-            Keys of their further trainings.
+            Keys of the further trainings of these windows.
 
-        Results that do not follow the schema are written all the same and marked with "schema_error".
+        Results that violate the schema are also written, and marked with "schema_error".
         """
         self._prune({*keys, *seed_keys})
         self.write_results(results)
@@ -316,9 +316,9 @@ class ResultsFolder(RecordFolder):
         self._save_manifest(manifest)
 
     def record_unblinding(self, windows: Sequence[str], *, config_digest: str, setting: str) -> None:
-        """Append to the manifest that counts inside windows are shown from now on, unless they were before.
+        """Record in the manifest that counts inside windows are shown from now on, unless already recorded.
 
-        The parameters are those of `analysis.results.unblinding.unblinding_records`.
+        See `analysis.results.unblinding.unblinding_records` for the parameters.
         """
         manifest = self._manifest()
         records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)
@@ -347,13 +347,13 @@ class ResultsFolder(RecordFolder):
         Raises
         ------
         ConfigError, ResultsError
-            If it cannot be read, or is damaged.
+            If the file cannot be read, or is damaged.
         """
         self.require_config()
         return load_config(path=self.config)
 
     def require_config(self) -> None:
-        """Make sure that the resolved configuration holds all sections: defaults would silently be another search.
+        """Raise if the resolved configuration lacks a section: defaults would silently define another search.
 
         Raises
         ------
@@ -368,17 +368,17 @@ class ResultsFolder(RecordFolder):
             raise ResultsError(msg)
 
     def record_figures(self) -> None:
-        """Write to the manifest which results the figures in `plots` are of."""
+        """Record in the manifest which results the figures in `plots` show."""
         manifest = self.load_manifest()
         self._save_manifest(replace(manifest, drawn=self._drawn(manifest)))
 
     def require_figures(self) -> None:
-        """Make sure that the figures in `plots` are of the results on disk: others may show what is blinded now.
+        """Raise unless the figures in `plots` show the results on disk: others may show counts that are blinded now.
 
         Raises
         ------
         ResultsError
-            If they were not drawn, or of other results.
+            If no figures were drawn, or they show other results.
         """
         manifest = self.load_manifest()
         if manifest.drawn != self._drawn(manifest):
@@ -387,13 +387,13 @@ class ResultsFolder(RecordFolder):
             raise ResultsError(msg)
 
     def _drawn(self, manifest: Manifest) -> str:
-        """Digest of everything that the figures of a search show."""
+        """Return the digest of all results that the figures of a search show."""
         results = self.read_results()
         shown = (results.blinded, results.global_, results.cutflow, results.n_minus_one, results.signals)
         return digest([manifest.window_keys, manifest.seed_keys, self.diagnostics_key, *map(to_json, shown)])
 
     def _manifest(self) -> Manifest:
-        """Read the manifest as it is; empty where there is none. One of an earlier version lacks `blinded`."""
+        """Read the manifest, possibly incomplete or empty; `blinded` is added to a manifest of an earlier version."""
         if not (self.path / "manifest.json").exists():
             return Manifest()
         manifest = self.read(Manifest, "manifest.json", "scan")
@@ -405,7 +405,7 @@ class ResultsFolder(RecordFolder):
         write_json(self.path / "manifest.json", to_json(manifest))
 
     def load_results(self) -> tuple[Results, list[WindowResult]]:
-        """Read `results.json` and the windows it was assembled from, with their seeds joined; blinded where they are.
+        """Read `results.json` and its windows, with the seeds joined; windows are blinded if the results are.
 
         Raises
         ------
@@ -422,12 +422,12 @@ class ResultsFolder(RecordFolder):
         return blind_search(results, joined) if results.blinded else (results, joined)
 
     def require_schema(self) -> None:
-        """Make sure that `results.json` follows its schema.
+        """Raise if `results.json` violates its schema.
 
         Raises
         ------
         ResultsError
-            If it is marked: all of it is on disk, but a value is not allowed.
+            If the file is marked with `schema_error`: it is complete, but holds a value that is not allowed.
         """
         error = self.read_results().schema_error if self.has_results else None
         if error is not None:
@@ -444,7 +444,7 @@ class ResultsFolder(RecordFolder):
 
     @property
     def config(self) -> Path:
-        """The resolved configuration."""
+        """File of the resolved configuration."""
         return self.path / "config.json"
 
     @property
@@ -457,8 +457,7 @@ class ResultsFolder(RecordFolder):
 
     def _window_files(self) -> list[Path]:
         """List the records of all trainings of all windows."""
-        found = [*self._windows.glob("[!.]*/window.json"), *self._seeds.glob("[!.]*/[!.]*/window.json")]
-        return sorted(found)
+        return sorted([*self._windows.glob("[!.]*/window.json"), *self._seeds.glob("[!.]*/[!.]*/window.json")])
 
     def _prune(self, keys: Container[str]) -> None:
         for path in self._window_files():

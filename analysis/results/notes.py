@@ -1,4 +1,4 @@
-"""Notes for the reader of a result: cuts that were not made, and what a blinded search reveals."""
+"""Notes for the reader of a result: cuts that were not applied, and information that a blinded search reveals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["blinding_note", "selection_notes"]
 def selection_notes(
     selection: Mapping[str, Any], kinds: Mapping[str, str], records: Mapping[str, ProcessedDataset]
 ) -> list[str]:
-    """Name cuts that the selection did not make, though readers could expect them.
+    """List cuts that the selection did not apply although readers could expect them.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def selection_notes(
     Returns
     -------
     list of str
-        Triggers that files lack, and observed data without jet ID or golden JSON. Plain text.
+        Notes on triggers missing from files, and on observed data without jet ID or golden JSON; plain text.
     """
     notes = []
     for name, record in records.items():
@@ -46,7 +46,7 @@ def selection_notes(
 
 
 def blinding_note(config: SearchConfig) -> str | None:
-    """Warn of thresholds that reveal something of the counts inside the windows of a blinded search.
+    """Return a warning if the thresholds of a blinded search reveal information on the counts inside the windows.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def blinding_note(config: SearchConfig) -> str | None:
     Returns
     -------
     str or None
-        Plain text; None where nothing is revealed.
+        Plain text; None if nothing is revealed.
     """
     if config.learning.threshold_reference != "spectrum":
         return None

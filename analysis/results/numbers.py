@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them."""
+"""Formatting of numbers for readers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SMALLEST = 1e-300
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a number with so many significant digits, and powers of ten for very small and large ones."""
+    """Format a number with `digits` significant digits, and powers of ten for very small and large values."""
     if value is None:
         return NOTHING
     text = f"{value:#.{digits}g}" if value else "0"
@@ -38,19 +38,19 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def setting(value: float | None) -> str:
-    """Write a number that somebody chose as it was chosen."""
+    """Format the value of a setting as it was given."""
     return NOTHING if value is None else f"{value:g}"
 
 
 def count(value: float | None) -> str:
-    """Write a number of events: whole where it is whole."""
+    """Format a number of events, without decimals if it is an integer."""
     if value is None:
         return NOTHING
     return f"{value:.0f}" if value == round(value) else number(value, 5)
 
 
 def with_error(value: float | None, error: float | None) -> str:
-    """Write a value with its error, both to the second digit of the error where that is behind the point."""
+    """Format a value with its error, with as many decimals as the first two digits of the error need."""
     if value is None or error is None:
         return NOTHING
     decimals = max(0, 1 - floor(log10(error))) if error > 0 else 1
@@ -58,12 +58,12 @@ def with_error(value: float | None, error: float | None) -> str:
 
 
 def z_value(z: float | None) -> str:
-    """Write a significance, without a negative zero."""
+    """Format a significance, without a negative zero."""
     return NOTHING if z is None else _minus(f"{round(z, 1) + 0.0:.1f}")
 
 
 def p_value(p: float | None) -> str:
-    """Write a p-value with two digits."""
+    """Format a p-value with two significant digits."""
     if p is None:
         return NOTHING
     if p < _SMALLEST:
@@ -72,7 +72,7 @@ def p_value(p: float | None) -> str:
 
 
 def percent(fraction: float | None, digits: int = 3) -> str:
-    """Write a fraction in percent."""
+    """Format a fraction in percent."""
     if fraction is None:
         return NOTHING
     value = 100 * fraction
@@ -80,7 +80,7 @@ def percent(fraction: float | None, digits: int = 3) -> str:
 
 
 def interval(ends: tuple[float, float] | list[float]) -> str:
-    """Write a mass interval without its unit."""
+    """Format a mass interval without its unit."""
     return f"{ends[0]:g}–{ends[1]:g}"
 
 

@@ -1,4 +1,4 @@
-"""`performance.json` of a results folder: used only where it is of the events, settings, plugins and code of today."""
+"""`performance.json` of a results folder, used only if its events, settings, plugins and code are unchanged."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _log = logging.getLogger("cwola")
 
 
 def performance_fingerprint(events: ProcessedEvents, config: SearchConfig) -> str:
-    """Fingerprint of what features and the weight of the simulation add, whatever signals and weights are chosen.
+    """Return the fingerprint of the gains of features and simulation weight, for any choice of signals and weights.
 
     Parameters
     ----------
     events : ProcessedEvents
-        All that were selected.
+        All selected events.
     config : SearchConfig
     """
     learning = config.learning.model_copy(update={"n_seeds": 1})
@@ -33,12 +33,12 @@ def performance_fingerprint(events: ProcessedEvents, config: SearchConfig) -> st
         config=(config.model_copy(update={"learning": learning}), "learning", "scan"),
         seed=config.random_state,
         plugins=[(METHODS, [config.learning.method]), (LEARNERS, [config.learning.learner])],
-        datasets=[[name, one.kind, one.is_signal] for name, one in events.datasets.items()],
+        datasets=[[name, dataset.kind, dataset.is_signal] for name, dataset in events.datasets.items()],
     )
 
 
 def load_performance(folder: ResultsFolder, config: SearchConfig) -> tuple[GainScan, ...]:
-    """Read `performance.json`; empty where it is not there, or not what would be measured now.
+    """Read `performance.json`; empty without the file, or if its fingerprint differs from the current one.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ def load_performance(folder: ResultsFolder, config: SearchConfig) -> tuple[GainS
     """
     if not folder.has_performance:
         return ()
-    found = folder.load_performance(performance_fingerprint(load_events(folder), config))
-    if not found:
+    scans = folder.load_performance(performance_fingerprint(load_events(folder), config))
+    if not scans:
         _log.warning(
             "%s is of other events, settings, plugins or code, and is left out. Measure again: `cwola performance "
             "--output %s`.",
             folder.path / "performance.json",
             folder.path,
         )
-    return found
+    return scans

@@ -24,7 +24,7 @@ __all__ = ["ProcessedEvents", "is_blinded", "load_events", "unblinding_setting"]
 
 @dataclass(frozen=True)
 class ProcessedEvents:
-    """What the processing stage left in a results folder.
+    """Output of the processing stage in a results folder.
 
     Attributes
     ----------
@@ -32,17 +32,18 @@ class ProcessedEvents:
     records : mapping of str to ProcessedDataset
         Parts, sum of weights, cutflow, files and sanity counters of each dataset.
     digest : str
-        Selection and code that the parts were made with; names their folder.
+        Digest of the selection and code that made the parts; names their folder.
     selection : dict
         The selection as configured.
     systematics : list of dict
-        What was varied: name, kind, effect ("jets", "weights" or "rate"), datasets, sides, members, combine and value.
+        Varied systematics: name, kind, effect ("jets", "weights" or "rate"), datasets, sides, members, combine and
+        value.
     configured_systematics : list of dict
-        Their entries in the configuration.
+        Entries of the systematics in the configuration.
     plugins : tuple of dict
-        Records of the plugins that had a part in it.
+        Records of the plugins used in the processing.
     location : str or None
-        Address of the parts; None where they are in the results folder.
+        Address of the parts; None if they are in the results folder.
     """
 
     datasets: dict[str, Dataset]
@@ -74,7 +75,7 @@ class ProcessedEvents:
 
     @property
     def cutflow(self) -> Cutflow:
-        """Events and weights left after each cut, by dataset."""
+        """Events and weights after each cut, by dataset."""
         return {name: record.cutflow for name, record in self.records.items()}
 
     @property
@@ -92,25 +93,25 @@ class ProcessedEvents:
         )
 
     def parts_folder(self, folder: ResultsFolder) -> Location:
-        """Where the parts are: in the results folder, unless they were put elsewhere."""
+        """Return the folder of the parts: in the results folder, unless they are stored elsewhere."""
         return folder.parts if self.location is None else parse_location(self.location)
 
     def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Location, ...]:
-        """Parts of one dataset."""
+        """Return the paths of the parts of one dataset."""
         top = self.parts_folder(folder)
         return tuple(top / self.digest / f"dataset={name}" / part for part in self.records[name].parts)
 
     def scale(self, name: str) -> float:
-        """Factor that normalises the weights of one dataset."""
+        """Return the factor that normalises the weights of one dataset."""
         return self.datasets[name].scale(self.records[name].sum_of_weights)
 
     def content(self, name: str) -> list[Any]:
-        """Return what the selected events of one dataset are: their parts, and the content of the files read."""
+        """Return the identity of the selected events of one dataset: its parts and the content of its input files."""
         record = self.records[name]
         return [record.parts, [file.content for file in record.files]]
 
     def identity(self, *, blinded: bool) -> str:
-        """Digest of what the searched events are, wherever their files lie."""
+        """Return the digest of the searched events, independent of the location of their files."""
         observed = observed_datasets(self.datasets)
         identities = [[name, dataset.is_signal, self.content(name)] for name, dataset in observed.items()]
         return digest([self.digest, blinded, *identities])
@@ -124,25 +125,26 @@ class ProcessedEvents:
         return self._read(background_datasets(self.datasets), folder)
 
     def read_band(self, names: Iterable[str], folder: ResultsFolder, abs_dy_max: float) -> EventTable:
-        """Read the events of some datasets beyond the search region, with |Δy| below `abs_dy_max`, normalised."""
+        """Read the normalised events of some datasets in the validation region, with |Δy| below `abs_dy_max`."""
         table = self._read(names, folder, VALIDATION_REGION)
         return table.select(table.column("abs_dy") < abs_dy_max)
 
     def read_datasets(self, names: Iterable[str], folder: ResultsFolder) -> EventTable:
-        """Read the events of some datasets in the search region, normalised."""
+        """Read the normalised events of some datasets in the search region."""
         return self._read(names, folder)
 
     def read_signal(self, name: str, folder: ResultsFolder, weights: Sequence[str] = ()) -> EventTable:
-        """Read the events of one dataset in the search region, normalised; varied weights by the name of the column.
+        """Read the normalised events of one dataset in the search region, with the varied weights in columns `weights`.
 
-        A varied weight that keeps the sum before cuts is divided by the ratio of the sums.
+        A varied weight that preserves the sum before cuts is divided by the ratio of the sums.
         """
         table = EventTable.from_parts(self.part_paths(name, folder), {name: self.scale(name)}, weights=weights)
         ratios = self.records[name].varied_sums
-        return table.reweighted({one: 1.0 / ratios[one] for one in weights if one in ratios}).in_region(SEARCH_REGION)
+        factors = {weight: 1.0 / ratios[weight] for weight in weights if weight in ratios}
+        return table.reweighted(factors).in_region(SEARCH_REGION)
 
     def read_variation(self, name: str, variation: str, folder: ResultsFolder) -> EventTable:
-        """Read the events of one dataset with varied jets, in the search region and normalised."""
+        """Read the normalised events of one dataset with varied jets."""
         parts = self.parts_folder(folder) / self.digest / f"variation={variation}" / f"dataset={name}"
         paths = [parts / part for part in self.records[name].parts]
         return EventTable.from_parts(paths, {name: self.scale(name)})
@@ -158,7 +160,7 @@ class ProcessedEvents:
         return table.in_region(region)
 
     def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
-        """Refuse a configuration with another selection, or other plugins, than those of the events.
+        """Raise if the events were processed with another selection, other systematics or other plugins.
 
         Raises
         ------
@@ -207,15 +209,15 @@ def load_events(folder: ResultsFolder) -> ProcessedEvents:
 
 
 def is_blinded(events: ProcessedEvents, config: SearchConfig) -> bool:
-    """Whether the inside of the windows must not be shown.
+    """Return whether events inside the windows must not be shown.
 
-    It is where the configuration says `blind`, and for real data unless it says `unblind`.
+    True if the configuration sets `blind`, and for real data unless it sets `unblind`.
     """
     kinds = {dataset.kind for dataset in observed_datasets(events.datasets).values()}
     return config.statistics.blind or ("data" in kinds and not config.statistics.unblind)
 
 
 def unblinding_setting(events: ProcessedEvents) -> str:
-    """Name the setting by which results that are not blinded are shown."""
+    """Return the setting that unblinds the results."""
     kinds = {dataset.kind for dataset in observed_datasets(events.datasets).values()}
     return "statistics.unblind = true" if "data" in kinds else "statistics.blind = false"

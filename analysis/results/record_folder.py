@@ -1,4 +1,4 @@
-"""Records of single pieces of work, each in a file of its own: injections and signal-free samples, and what follows."""
+"""Records of injections and signal-free samples, one file each, and the limits and verdicts derived from them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Searched:
 
 
 class RecordFolder:
-    """The part of a results folder that holds records.
+    """Base class of a results folder, for records of single injections and signal-free samples.
 
     Parameters
     ----------
@@ -63,22 +63,22 @@ class RecordFolder:
         return self.path / "validation"
 
     def save_record(self, kind: str, key: str, record: object) -> None:
-        """Write one record (a dataclass) of many, such as an injection, by its fingerprint."""
+        """Write one record (a dataclass), such as an injection, to a file named by its fingerprint."""
         path = self.path / kind / f"{key}.json"
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, to_json(record))
 
     def load_records(self, type_: type[T], kind: str, keys: Iterable[str]) -> dict[str, T]:
-        """Read the records that are stored, by key; damaged ones are left out, to be made again."""
-        found: dict[str, T] = {}
+        """Read the stored records by key; damaged ones are left out, to be made again."""
+        records: dict[str, T] = {}
         for key in keys:
             with suppress(OSError, ValueError):
-                found[key] = parse_json(type_, (self.path / kind / f"{key}.json").read_bytes())
-        return found
+                records[key] = parse_json(type_, (self.path / kind / f"{key}.json").read_bytes())
+        return records
 
     def save_limits(self, search: str, samples: Mapping[str, str], found: LimitsFile) -> None:
-        """Write results of injections beside those of the same search, and into `results.json` if that exists.
+        """Add results of injections to `limits.json`, and to `results.json` if it exists.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class RecordFolder:
         samples : mapping of str to str
             Fingerprints of the signal samples; results of another sample of the same name are dropped.
         found : LimitsFile
-            Lists that are empty leave those on disk as they are; else items of the same datasets are replaced.
+            New results, which replace stored items of the same datasets; an empty list leaves the stored one unchanged.
         """
         before = self._injected(search, samples)
         joined = LimitsFile(
@@ -99,8 +99,8 @@ class RecordFolder:
         )
         write_json(self.path / "limits.json", to_json(joined))
         if (self.path / "results.json").exists():
-            known = self.load_limits(search, samples)
-            self.write_results(replace(self.read_results(), limits=known.limits, sensitivity=known.sensitivity))
+            stored = self.load_limits(search, samples)
+            self.write_results(replace(self.read_results(), limits=stored.limits, sensitivity=stored.sensitivity))
 
     def read_results(self) -> Results:
         """Read `results.json`.
@@ -117,16 +117,16 @@ class RecordFolder:
         return results
 
     def write_results(self, results: Results) -> None:
-        """Write `results.json`; results that do not fit the schema are marked with `schema_error`, never lost."""
-        found = marked(results)
-        if found.schema_error is not None:
+        """Write `results.json`; results that violate the schema are also written, and marked with `schema_error`."""
+        checked = marked(results)
+        if checked.schema_error is not None:
             _log.error(
-                "results.json is written, but does not follow its schema %s. Please report this.", found.schema_error
+                "results.json is written, but does not follow its schema %s. Please report this.", checked.schema_error
             )
-        write_json(self.path / "results.json", to_json(found))
+        write_json(self.path / "results.json", to_json(checked))
 
     def load_limits(self, search: str, samples: Mapping[str, str]) -> LimitsFile:
-        """Read the limits and sensitivities of a search; nothing of another search or signal sample."""
+        """Read the limits and sensitivities of a search, without results of other searches or signal samples."""
         return replace(self._injected(search, samples), injections=())
 
     def load_injections(self) -> LimitsFile:
@@ -141,7 +141,7 @@ class RecordFolder:
 
     @property
     def has_performance(self) -> bool:
-        """Whether `performance.json` is there."""
+        """Whether `performance.json` exists."""
         return (self.path / "performance.json").exists()
 
     def save_performance(self, key: str, scans: Sequence[GainScan]) -> None:
@@ -149,7 +149,7 @@ class RecordFolder:
         write_json(self.path / "performance.json", to_json(PerformanceFile(key, tuple(scans))))
 
     def load_performance(self, key: str) -> tuple[GainScan, ...]:
-        """Read `performance.json`; empty without it, or if it has another fingerprint.
+        """Read `performance.json`; empty without the file, or if its fingerprint is not `key`.
 
         Raises
         ------
@@ -173,13 +173,13 @@ class RecordFolder:
         )
 
     def save_validation(self, name: str, key: str, record: Mapping[str, Any]) -> None:
-        """Write the record of one signal-free sample, replacing what was there of it."""
+        """Write the record of one signal-free sample, replacing a stored one."""
         with writing(self._validation):
             self._validation.mkdir(exist_ok=True)
         write_json(self._validation / f"{name}.json", {"key": key, **record})
 
     def load_validation(self, name: str, key: str) -> dict[str, Any] | None:
-        """Read the record of one signal-free sample; None where there is none, or one of another key."""
+        """Read the record of one signal-free sample; None if it is missing or has another key."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             record: dict[str, Any] = json.loads((self._validation / f"{name}.json").read_text(encoding="utf-8"))
             if record.pop("key") == key:
@@ -187,28 +187,28 @@ class RecordFolder:
         return None
 
     def load_validations(self, prefix: str, key: Callable[[int], str]) -> list[dict[str, Any]]:
-        """Read the records whose names are the prefix and a number, and whose keys are those of the number."""
+        """Read the records named `<prefix><number>` whose key matches the number."""
         stems = [path.stem.removeprefix(f"{prefix}_") for path in self._validation.glob(f"{prefix}_*.json")]
         numbers = sorted(int(stem) for stem in stems if stem.isdecimal())
-        found = [self.load_validation(f"{prefix}_{number}", key(number)) for number in numbers]
-        return [record for record in found if record is not None]
+        records = [self.load_validation(f"{prefix}_{number}", key(number)) for number in numbers]
+        return [record for record in records if record is not None]
 
     def save_verdicts(self, verdicts: Sequence[WindowVerdict]) -> None:
         """Write `validation.json`: verdicts on the windows from signal-free samples."""
         write_json(self.path / "validation.json", to_json(_ValidationFile(tuple(verdicts))))
 
     def load_shown_verdicts(self, windows: Sequence[WindowDocument]) -> list[WindowVerdict]:
-        """Read from `validation.json` what belongs to the verdicts of a search.
+        """Read the verdicts of `validation.json` that agree with the results of a search.
 
         Parameters
         ----------
         windows : sequence of WindowDocument
-            Of the results.
+            Windows of the results.
 
         Returns
         -------
         list of WindowVerdict
-            Without windows of which the results hold no verdict, or another one: those are of other settings.
+            Without windows whose results hold no verdict or a different one, made with other settings.
         """
         shown = {window.name: window.validation for window in windows}
         stored = self._read_optional(_ValidationFile, "validation.json", "validate")
@@ -221,13 +221,13 @@ class RecordFolder:
         Parameters
         ----------
         key : str
-            Fingerprint.
+            Fingerprint of the diagnostics.
         window_keys : sequence of str
-            Keys of the windows that it is of.
+            Keys of the diagnosed windows.
         windows : sequence of DiagnosedWindow
         """
         document = to_json(DiagnosticsFile(key, tuple(window_keys), tuple(windows)))
-        # One line: an indented list of numbers has one in each.
+        # One line, since indented JSON puts each number on a line of its own.
         write_text(self.path / "diagnostics.json", json.dumps(document, allow_nan=False) + "\n")
 
     def load_diagnostics(self, key: str | None = None) -> list[DiagnosedWindow] | None:
@@ -236,12 +236,12 @@ class RecordFolder:
         Parameters
         ----------
         key : str, optional
-            Fingerprint that they must have. Without it they must be of the windows that the manifest names.
+            Required fingerprint. By default, the diagnostics must belong to the windows of the manifest.
 
         Returns
         -------
         list of DiagnosedWindow or None
-            None where none are stored, or others.
+            None without stored diagnostics, or if they do not match.
         """
         if key is None:
             if (stored := self._read_optional(DiagnosticsFile, "diagnostics.json", "scan")) is None:
@@ -258,24 +258,23 @@ class RecordFolder:
 
     @property
     def diagnostics_key(self) -> str | None:
-        """Fingerprint of `diagnostics.json`; None without it."""
+        """Fingerprint of `diagnostics.json`; None without the file."""
         stored = self._read_optional(DiagnosticsFile, "diagnostics.json", "scan")
         return None if stored is None else stored.key
 
     def require_inputs(self, name: str, inputs: str) -> None:
-        """Make sure that a window was searched with some events.
+        """Raise if a window was searched with other events.
 
         Parameters
         ----------
         name : str
-            Of the window, such as "3300-3700".
+            Name of the window, such as "3300-3700".
         inputs : str
-            Digest of the events.
+            Digest of the expected events.
 
         Raises
         ------
         ResultsError
-            If it was searched with others.
         """
         stored = self.read(_Searched, f"windows/{name}/window.json", "scan")
         if stored.inputs != inputs:
@@ -291,16 +290,16 @@ class RecordFolder:
         Parameters
         ----------
         kind : type
-            Dataclass that the file holds.
+            Dataclass stored in the file.
         name : str
-            Of the file.
+            Name of the file.
         stage : str
-            Command that writes it, for the message.
+            Command that writes the file, for the message.
 
         Raises
         ------
         ResultsError
-            If it is not there, cannot be read, or is damaged.
+            If the file is missing, unreadable or damaged.
         """
         value = self._read_optional(kind, name, stage)
         if value is None:
@@ -328,6 +327,6 @@ class RecordFolder:
 
 
 def _joined(before: tuple[D, ...], new: tuple[D, ...]) -> tuple[D, ...]:
-    """Replace items of the same datasets."""
+    """Merge stored and new items; new ones replace stored ones of the same datasets."""
     names = {item.dataset for item in new}
     return (*(item for item in before if item.dataset not in names), *new)

@@ -1,4 +1,4 @@
-"""The record of when results began to show what is inside the windows."""
+"""Record of the time at which results began to show counts inside the windows."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ __all__ = ["unblinding_records"]
 def unblinding_records(
     manifest: Manifest, windows: Sequence[str], *, config_digest: str, setting: str
 ) -> tuple[Mapping[str, Any], ...]:
-    """Append to the records of a manifest that counts are shown from now on, unless they were before.
+    """Return the unblinding records of a manifest, with a new one if counts are shown for the first time.
 
     Parameters
     ----------
     manifest : Manifest
-        As it is before the scan; empty without one.
+        Manifest before the scan; empty without one.
     windows : sequence of str
         Names of the windows.
     config_digest : str
-        Of the configuration that shows them.
+        Digest of the configuration that unblinds them.
     setting : str
-        What in it does.
+        Setting of the configuration that unblinds them.
 
     Returns
     -------
     tuple of mapping
-        The records so far, and a new one where the search was blinded before or has none.
+        Existing records, and a new one if the search was blinded before or has no record.
     """
     records, blinded = manifest.unblinding or (), bool(manifest.blinded)
     if records and not blinded:

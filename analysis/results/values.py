@@ -1,6 +1,6 @@
-"""Values that the files of a results folder hold; `results.json` has a published JSON Schema besides.
+"""Data classes of the files of a results folder; `results.json` also has a published JSON Schema.
 
-`analysis.core.documents` turns them into JSON and back.
+`analysis.core.documents` converts them to JSON and back.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cut:
-    """Events and sum of weights that pass."""
+    """Number of events that pass a cut, and their sum of weights."""
 
     events: int
     weight: float
 
 
 Cutflow = Mapping[str, Mapping[str, Cut]]
-"""By dataset and cut."""
+"""Passing events by dataset and cut."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class InputFile:
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """One file that was left out; `entries` is None where it does not open."""
+    """One skipped input file; `entries` is None if it cannot be opened."""
 
     dataset: str
     file: str
@@ -82,7 +82,7 @@ class SkippedFile:
 
 @dataclass(frozen=True)
 class PluginDocument:
-    """A module of the user: SHA-256 of its source, and the names that it adds, by kind."""
+    """A plugin module of the user: SHA-256 of its source, and the names it adds, by kind."""
 
     name: str
     sha256: str
@@ -92,7 +92,7 @@ class PluginDocument:
 
 @dataclass(frozen=True)
 class FitState:
-    """Parameters of a background fit, to evaluate it again; see `analysis.background.BackgroundFit`."""
+    """Parameters needed to evaluate a background fit again; see `analysis.background.BackgroundFit`."""
 
     sqrt_s_gev: float
     coefficients: tuple[float, ...]
@@ -109,14 +109,14 @@ class FitDocument:
     ----------
     function : str
     chi2 : float
-        Poisson deviance from the saturated model.
+        Poisson deviance relative to the saturated model.
     ndof : int
     p_value : float or None
     parameters : mapping of str to float
     path : tuple of OrderStep
-        How the function was chosen.
+        Steps of the choice of the function order.
     state : FitState or None
-        In the file of a window only.
+        Only in the file of a window.
     """
 
     function: str
@@ -130,15 +130,15 @@ class FitDocument:
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionDocument:
-    """One selection of one window; attributes as of `analysis.search.values.SelectionResult`.
+    """One selection of one window; other attributes as in `analysis.search.values.SelectionResult`.
 
     Attributes
     ----------
     z, p0, p0_toys, p0_averaged : float or None
-        Of the discovery test; None while blinded.
+        Results of the discovery test; None while blinded.
     asymptotics_trusted : bool or None
     seeds : mapping of str to SeedSpread or None
-        "z", "n_obs" and "background" over all trainings; empty for a single one.
+        Spread of "z", "n_obs" and "background" over all trainings; empty for a single one.
     """
 
     name: str
@@ -166,18 +166,18 @@ class SelectionDocument:
 
     @property
     def total_error(self) -> float | None:
-        """Error of the background from the fit and from its correction, events."""
+        """Background uncertainty from the fit and from its correction, events."""
         return total_error(self.background, self.background_error, self.non_closure)
 
     @property
     def is_approximate(self) -> bool:
-        """Whether the background is too small for the formulae of z and p0."""
+        """Whether the background is too small for the asymptotic formulae of z and p0."""
         return self.z is not None and not (self.calibrated and self.asymptotics_trusted)
 
 
 @dataclass(frozen=True)
 class ChoiceDocument:
-    """Settings that one fold was trained with, chosen on the others; see `analysis.learning.Choice`."""
+    """Settings of the training of one fold, chosen on the other folds; see `analysis.learning.Choice`."""
 
     classifier: Mapping[str, Any]
     value: float
@@ -194,7 +194,7 @@ class WindowDocument:
     signal, lower, upper, mask, fit_range : (low, high)
         GeV.
     edges : tuple of float or None
-        Fit bins, GeV; in the file of a window only, as `training_seed` and `hidden`.
+        Fit bins, GeV; only in the file of a window, like `training_seed` and `hidden`.
     training_seed : int
     status : str
         "ok", "incomplete" or "failed".
@@ -279,7 +279,7 @@ class Results:
 
     @property
     def selections(self) -> Iterator[SelectionDocument]:
-        """All selections of all windows."""
+        """Iterate over all selections of all windows."""
         return (selection for window in self.windows for selection in window.selections)
 
 
@@ -297,7 +297,7 @@ class ReadFile:
 
 @dataclass(frozen=True)
 class UnreadFile:
-    """One input file that was left out; `n_entries` is None where it does not open."""
+    """One skipped input file; `n_entries` is None if it cannot be opened."""
 
     dataset: str
     filename: str
@@ -314,7 +314,7 @@ class ProcessedDataset:
     parts : tuple of str
         Names of the parquet files.
     n_entries : int
-        Events that were read.
+        Number of events read.
     sum_of_weights : float or None
     normalisation : str
     cutflow, n_minus_one : mapping of str to Cut
@@ -325,7 +325,7 @@ class ProcessedDataset:
     variations : tuple of str
     varied_sums : mapping of str to float
     dataset : mapping
-        The entry of the datasets file.
+        Entry in the datasets file.
     """
 
     parts: tuple[str, ...]
@@ -350,14 +350,14 @@ class ProcessFile:
     Attributes
     ----------
     digest : str
-        Fingerprint of the selection, which names the folder of the parts.
+        Fingerprint of the selection; names the folder of the parts.
     datasets : mapping of str to ProcessedDataset
     selection : mapping
-        Section [selection] of the configuration.
+        Section `[selection]` of the configuration.
     systematics, configured_systematics : tuple of mapping
     plugins : tuple of mapping
     parts : str or None
-        Address of the parts; None where they are in the results folder.
+        Address of the parts; None if they are in the results folder.
     """
 
     digest: str
@@ -371,7 +371,7 @@ class ProcessFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Content of `manifest.json`; a scan that was interrupted after unblinding has written the records of that only.
+    """Content of `manifest.json`; if a scan was interrupted after unblinding, only the unblinding records are set.
 
     Attributes
     ----------
@@ -383,12 +383,12 @@ class Manifest:
     inputs : tuple of InputFile
     blinded : bool or None
     unblinding : tuple of mapping
-        When counts inside windows began to be shown.
+        Records of when counts inside windows began to be shown.
     drawn : str or None
-        Fingerprint of the results that the figures are of.
+        Fingerprint of the results shown in the figures.
     window_keys, seed_keys : tuple of str or None
     sha256 : mapping of str to str
-        Of the files of the windows.
+        Digests of the files of the windows.
     """
 
     created: str | None = field(default=None, metadata=ABSENT)
@@ -407,7 +407,7 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class WeightGain:
-    """Classifiers with one weight of the simulation; see `GainScan`."""
+    """Performance of classifiers trained with one weight of the simulation; see `GainScan`."""
 
     weight: float
     sic: tuple[tuple[float, ...], ...]
@@ -417,7 +417,7 @@ class WeightGain:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureGain:
-    """Classifiers with one feature "alone", "without" it, or all "together"; see `GainScan`."""
+    """Performance of classifiers with one feature "alone", "without" it, or all "together"; see `GainScan`."""
 
     use: str
     feature: str | None
@@ -428,7 +428,7 @@ class FeatureGain:
 
 @dataclass(frozen=True, kw_only=True)
 class GainScan:
-    """Gain of each feature and of the weight of the simulation, measured on one signal sample.
+    """Gain from each feature and from the weight of the simulation, measured on one signal sample.
 
     Attributes
     ----------
@@ -440,8 +440,8 @@ class GainScan:
     trainings, n_held_out : int
     simulation_weight : tuple of WeightGain
     subsets : tuple of FeatureGain
-        In both, by training: significance improvement at each background efficiency, and areas under the curves of
-        signal against background and of window against sidebands.
+        Both hold, per training, the significance improvement at each background efficiency, and the areas under the
+        ROC curves of signal versus background and of window versus sidebands.
     """
 
     signal: str

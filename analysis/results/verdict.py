@@ -1,4 +1,4 @@
-"""The verdict of a search in sentences, with the verdict of the validation on its window."""
+"""Summary of a search in sentences, with the validation verdict of its window."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from analysis.statistics import GlobalResult
 __all__ = ["DECIDED", "SIGNIFICANT", "Verdict", "search_verdict"]
 
 SIGNIFICANT = 3.0
-"""From this global significance on the verdict speaks of a significant excess; local ones are set off in tables."""
+"""Global significance from which an excess is called significant; tables highlight local ones from this value."""
 
 DECIDED = {"before-scan": "before it was searched", "after-scan": "after it had been searched"}
-"""When a verdict of the validation was reached."""
+"""Wording for the time at which a validation verdict was reached."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Verdict:
     headline : str
     sentences : tuple of str
     largest : Excess or None
-        Subject of the sentences; None while blinded, or without any result.
+        Excess described in the sentences; None while blinded, or without any result.
     failed : str or None
-        Number of windows that failed, without a full stop; None where all are complete.
+        Text on the number of failed or incomplete windows, without a full stop; None if all are complete.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Verdict:
 
 
 def search_verdict(results: Results) -> Verdict:
-    """Put the result of a search in words.
+    """Summarise the result of a search in words.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def search_verdict(results: Results) -> Verdict:
 
 
 def _judged(window: WindowDocument) -> list[str]:
-    """Verdict of the validation on the window of the largest excess."""
+    """Return the validation verdict of the window of the largest excess."""
     validation = window.validation
     if validation is None:
         return []

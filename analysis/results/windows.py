@@ -1,4 +1,4 @@
-"""The folder of one window: record, spectrum, workspaces, pass weights, scores and models."""
+"""Folder of one window: record, spectrum, workspaces, pass weights, scores and models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["fill_window", "read_window"]
 
 
 def fill_window(folder: Path, keys: Mapping[str, str], result: WindowResult) -> None:
-    """Write all that is kept of a window into an empty folder."""
+    """Write the stored results of a window to an empty folder."""
     models = folder / "models"
     if result.models:
         models.mkdir()
@@ -47,7 +47,7 @@ def fill_window(folder: Path, keys: Mapping[str, str], result: WindowResult) -> 
 
 
 def read_window(folder: Path) -> WindowResult:
-    """Read what `fill_window` wrote, but the models.
+    """Read a window written by `fill_window`, without the models.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Names of the parts of a search in texts, and its largest excess."""
+"""Names of windows and selections for readers, and the largest excess of a search."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Excess:
-    """One look.
+    """Excess in one selection, window and training.
 
     Attributes
     ----------
     window : WindowDocument
     selection : SelectionDocument
-        With the numbers of the first training.
+        Selection with the numbers of the first training.
     z : float
-        Of the training with the seed `seed`.
+        Local significance of the training `seed`.
     seed : int
     """
 
@@ -64,7 +64,7 @@ class Excess:
 
 
 def selection_text(name: str) -> str:
-    """Return the name of a selection for readers: "eff_0.05" is "efficiency 5 %"."""
+    """Return the name of a selection for readers, such as "efficiency 5 %" for "eff_0.05"."""
     if name == ARGOS:
         return "efficiency by ARGOS"
     try:
@@ -79,7 +79,7 @@ def window_text(window: WindowDocument) -> str:
 
 
 def largest_excess(windows: Sequence[WindowDocument]) -> Excess | None:
-    """Return the look with the largest significance, over windows, selections and trainings; None without any."""
+    """Return the excess with the largest significance over windows, selections and trainings; None without any."""
     return max(_looks(windows), key=lambda look: look.z, default=None)
 
 
@@ -94,7 +94,7 @@ def _looks(windows: Sequence[WindowDocument]) -> Iterator[Excess]:
 
 
 def global_text(results: Results) -> str:
-    """Say what the global p-value is and what it accounts for."""
+    """Return a sentence with the global p-value and the looks it accounts for."""
     total, trials = results.global_, results.trials
     if total.p0 is None:
         return "There is no global p-value."
@@ -106,5 +106,5 @@ def global_text(results: Results) -> str:
 
 
 def is_bound(total: GlobalResult) -> bool:
-    """Whether a global p-value is an upper bound."""
+    """Return whether a global p-value is an upper bound."""
     return "upper-bound" in total.method

@@ -1,3 +1,3 @@
-"""Stages of a search in their order, each resuming from the results folder; the command line calls these."""
+"""Stages of a search, called by the command line; each resumes from the results folder."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The stage `diagnose`, which follows a scan: numbers for figures of what its classifiers do to the events."""
+"""Stage `diagnose` after a scan: numbers for figures of features, masses and classifiers."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _log = logging.getLogger("cwola")
 
 
 def diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
-    """Make `diagnostics.json` of the results on disk; it is not made again where nothing of it would change.
+    """Write `diagnostics.json` for the results on disk, unless it is up to date.
 
-    Nothing that enters a result depends on it. So events that cannot be read, or are not those of the search, are no
-    error: the log says that figures are left out, or are those of before.
+    No result depends on the diagnostics. Events that cannot be read, or differ from the searched ones, therefore only
+    cause a warning in the log, and figures are omitted or show earlier diagnostics.
 
     Parameters
     ----------
     inputs : SearchInputs
-        With the folder of a finished scan.
+        Inputs with the folder of a finished scan.
     backend : Backend
 
     Returns
     -------
     list of DiagnosedWindow
-        One per window that was searched.
+        One per searched window.
     """
     folder = inputs.folder
     manifest = folder.load_manifest()
@@ -47,9 +47,9 @@ def diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
         seed=inputs.config.random_state,
         upstream=[*window_keys, *(manifest.seed_keys or ())],
     )
-    known = folder.load_diagnostics(key)
-    if known is not None:
-        return known
+    stored = folder.load_diagnostics(key)
+    if stored is not None:
+        return stored
     with stage("diagnose"):
         try:
             diagnosed = _diagnose(inputs, backend)
@@ -88,9 +88,9 @@ def _require_same_events(data: SearchData, results: list[WindowResult]) -> None:
 
 
 def _classifiers(folder: ResultsFolder, *, blinded: bool) -> dict[str, Classifier]:
-    """Read the classifiers by window; a blinded folder lacks those of scaled features."""
+    """Read the classifiers by window; empty while blinded if the folder lacks classifiers of scaled features."""
     try:
-        return {one.window.name: one for one in load_classifiers(folder.path)[1]}
+        return {classifier.window.name: classifier for classifier in load_classifiers(folder.path)[1]}
     except ResultsError:
         if blinded:
             return {}

@@ -1,4 +1,4 @@
-"""What people look at before and after training: control figures, and lists of events."""
+"""Control figures before the training, and lists of selected events after it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ __all__ = ["Selected", "plot_control", "select_events"]
 
 @dataclass(frozen=True)
 class Selected:
-    """A list of events that was written.
+    """A written list of events.
 
     Attributes
     ----------
     path : pathlib.Path
     count : int
+        Number of events.
     """
 
     path: Path
@@ -38,27 +39,27 @@ class Selected:
 
 
 def plot_control(inputs: SearchInputs, backend: Backend, *, only: Sequence[str] = ()) -> list[Path]:
-    """Draw every feature in data and simulation, from the events that are selected.
+    """Draw all features in data and simulation, from the selected events.
 
     Parameters
     ----------
     inputs : SearchInputs
-        Its windows are blinded, where the search is.
+        The windows are blinded if the search is.
     backend : Backend
     only : sequence of str
-        Names or kinds of the figures; all where empty.
+        Names or kinds of the figures; all if empty.
 
     Returns
     -------
     list of pathlib.Path
-        The figures; the histograms are beside them.
+        Files of the figures; the histograms are written to the same folder.
 
     Raises
     ------
     ConfigError
         If the events were selected with another selection.
     TableError
-        If there are no data to draw.
+        If no data events can be drawn.
     """
     from analysis.plots import save_control_figures
 
@@ -132,13 +133,13 @@ def select_events(
     Parameters
     ----------
     folder : ResultsFolder
-        Of a finished scan.
+        Results folder of a finished scan.
     window : (low, high)
-        One of its windows, GeV.
+        Window of the scan, GeV.
     selection : str
-        One of its selections.
+        Selection of the scan.
     output : pathlib.Path or None
-        `.csv`, `.parquet` or `.txt`; in the results folder where None.
+        `.csv`, `.parquet` or `.txt` file; None for a CSV file in the results folder.
     order : str
         One of `analysis.export.event_list.ORDERS`.
 
@@ -149,9 +150,9 @@ def select_events(
     Raises
     ------
     ConfigError
-        If there is no such window, selection or format.
+        If the window, selection or format is unknown.
     ResultsError
-        If the results are blinded, or not of the events on disk.
+        If the results are blinded, or belong to other events than those on disk.
     """
     results, windows = folder.load_results()
     result = _find(windows, window, selection, folder)
@@ -181,13 +182,13 @@ def _find(
 ) -> WindowResult:
     by_signal = {result.window.signal: result for result in windows}
     if wanted not in by_signal:
-        known = ", ".join(f"{low:g}:{high:g}" for low, high in by_signal)
-        msg = f"--window {wanted[0]:g}:{wanted[1]:g} is no window of {folder.path}. Windows: {known}."
+        available = ", ".join(f"{low:g}:{high:g}" for low, high in by_signal)
+        msg = f"--window {wanted[0]:g}:{wanted[1]:g} is no window of {folder.path}. Windows: {available}."
         raise ConfigError(msg)
     result = by_signal[wanted]
     names = [one.name for one in result.selections]
     if selection not in names:
-        found = f"Selections: {', '.join(names)}." if names else f"The window failed: {result.reason}"
-        msg = f"--selection {selection} is no selection of window {result.window.name} GeV. {found}"
+        detail = f"Selections: {', '.join(names)}." if names else f"The window failed: {result.reason}"
+        msg = f"--selection {selection} is no selection of window {result.window.name} GeV. {detail}"
         raise ConfigError(msg)
     return result

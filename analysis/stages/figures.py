@@ -1,4 +1,4 @@
-"""The stages that show results on disk: figures, and the report made of them."""
+"""Stages that present results on disk: figures and report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def plot(
 ) -> list[Path]:
     """Draw figures of the results on disk.
 
-    Those of injections are drawn where `limits.json` is there, also without a scan, unless it is of another search.
+    Figures of injections are drawn if `limits.json` exists, even without a scan, unless it belongs to another search.
 
     Parameters
     ----------
@@ -42,19 +42,19 @@ def plot(
     config : SearchConfig
     backend : Backend
     only : sequence of str
-        Names or kinds of the figures, see `analysis.plots.drawing.draw_all`; all where empty.
+        Names or kinds of the figures, see `analysis.plots.drawing.draw_all`; all if empty.
     to : pathlib.Path, optional
-        `plots` in the results folder where absent.
+        Folder of the figures; defaults to `plots` in the results folder.
 
     Returns
     -------
     list of pathlib.Path
-        The files.
+        Files of the figures.
 
     Raises
     ------
     ConfigError
-        If there is no figure that is asked for.
+        If a requested figure does not exist.
     """
     from analysis.plots import save_figures
 
@@ -70,14 +70,14 @@ def plot(
 def compare(
     folders: Sequence[ResultsFolder], config: SearchConfig, backend: Backend, to: Path, *, only: Sequence[str] = ()
 ) -> list[Path]:
-    """Draw the results of several searches over one another.
+    """Draw the results of several searches in the same figures.
 
     Parameters
     ----------
     folders : sequence of ResultsFolder
-        The first is what the others are compared with.
+        Results folders; the first is the reference of the comparison.
     config : SearchConfig
-        Blinds all searches, where it says so.
+        Configuration of the figures; all searches are blinded if it sets `blind`.
     backend : Backend
     to : pathlib.Path
         Folder of the figures.
@@ -86,18 +86,19 @@ def compare(
     Returns
     -------
     list of pathlib.Path
-        The files.
+        Files of the figures.
 
     Raises
     ------
     ConfigError
-        If the searches have no window in common, or there is no figure that is asked for.
+        If the searches have no window in common, or a requested figure does not exist.
     """
     from analysis.plots import save_comparison
 
     with stage("compare"):
         searches = []
-        for folder, label in zip(folders, distinct_labels([one.path for one in folders]), strict=True):
+        labels = distinct_labels([folder.path for folder in folders])
+        for folder, label in zip(folders, labels, strict=True):
             results, windows = folder.load_results()
             diagnostics = folder.load_diagnostics() or []
             if config.statistics.blind:
@@ -116,12 +117,12 @@ def report(folder: ResultsFolder, path: Path | None = None) -> Path:
     ----------
     folder : ResultsFolder
     path : pathlib.Path, optional
-        `report.html` in the folder where absent.
+        Defaults to `report.html` in the folder.
 
     Returns
     -------
     pathlib.Path
-        The file.
+        Path of the report.
     """
     from analysis.report import write_report
 
@@ -130,7 +131,7 @@ def report(folder: ResultsFolder, path: Path | None = None) -> Path:
 
 
 def plot_injections(folder: ResultsFolder, config: SearchConfig, backend: Backend) -> list[Path]:
-    """Draw what `limit` and `inject` found, whatever search it is of.
+    """Draw the results of `limit` and `inject`, even if they belong to another search.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def plot_injections(folder: ResultsFolder, config: SearchConfig, backend: Backen
     Returns
     -------
     list of pathlib.Path
-        The files.
+        Files of the figures.
     """
     from analysis.plots import save_injection_figures
 
@@ -153,15 +154,15 @@ def plot_injections(folder: ResultsFolder, config: SearchConfig, backend: Backen
 
 
 def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources:
-    """Read what the figures of a results folder are made of.
+    """Read the inputs of the figures of a results folder.
 
-    Limits of another search than the results are left out; without results, all limits are there.
+    Limits that belong to another search than the results are omitted; without results, all limits are included.
 
     Parameters
     ----------
     folder : ResultsFolder
     config : SearchConfig
-        Blinds more than the results are, where it says so.
+        Configuration of the figures; unblinded results are blinded if it sets `blind`.
 
     Returns
     -------
@@ -199,18 +200,18 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
 
 
 def plugin_tables(folder: ResultsFolder, config: SearchConfig) -> list[DataTable]:
-    """Make tables of the figures that plugins add; the numbers of all others have tables of their own.
+    """Build tables of the figures added by plugins; other figures have their own tables.
 
     Parameters
     ----------
     folder : ResultsFolder
     config : SearchConfig
-        Blinds more than the results are, where it says so.
+        Configuration of the figures; unblinded results are blinded if it sets `blind`.
 
     Returns
     -------
     list of DataTable
-        Without figures that have no rows.
+        Tables of the figures that have rows.
     """
     added = {name for plugin in active_plugins() for name in plugin.adds.get("figure", ())}
     if not added:
@@ -219,5 +220,5 @@ def plugin_tables(folder: ResultsFolder, config: SearchConfig) -> list[DataTable
 
     sources = figure_sources(folder, config)
     figures = (figure for name in FIGURES if name in added for figure in FIGURES[name](sources))
-    tables = (rows_table(one.title, one.alternative(), one.rows()) for one in figures)
+    tables = (rows_table(figure.title, figure.alternative(), figure.rows()) for figure in figures)
     return [table for table in tables if table is not None]

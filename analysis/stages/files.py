@@ -25,7 +25,7 @@ def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str
     Returns
     -------
     str
-        What was made, for people.
+        Number of events, file and cross-section, as text for the user.
     """
     from processors.simulate import SimulationSettings, read_provenance
     from processors.simulate import simulate as generate
@@ -36,14 +36,14 @@ def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str
 
 
 def inspect(path: str, tree: str | None) -> dict[str, Any]:
-    """Tell what a file holds, JSON-ready; see `processors.files.inspection.inspect_file`."""
+    """Return the content of a file as a JSON-ready dictionary; see `processors.files.inspection.inspect_file`."""
     from processors.files.inspection import inspect_file
 
     return inspect_file(path, tree).to_json()
 
 
 def convert_lhco(path: Path, output: Path, label_column: str | None) -> int:
-    """Convert a table of the LHC Olympics and count its events; see `processors.files.convert.convert_lhco`."""
+    """Convert an LHC Olympics table and return its number of events; see `processors.files.convert.convert_lhco`."""
     from processors.files.convert import convert_lhco as convert
 
     return convert(path, output, label_column=label_column)

@@ -1,4 +1,4 @@
-"""What a stage works on: events to be searched, how, and the results folder, with the fingerprints of all of it."""
+"""Inputs of a stage: events, configuration and results folder, with their fingerprints."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _log = logging.getLogger("cwola")
 
 @dataclass(frozen=True)
 class SearchInputs:
-    """What is searched and how, made once for all stages.
+    """Inputs of a search, shared by all stages.
 
     Attributes
     ----------
     events : ProcessedEvents
     config : SearchConfig
     folder : ResultsFolder
-        Holds the events, and gets the results.
+        Folder of the events and of the results.
     """
 
     events: ProcessedEvents
@@ -47,7 +47,7 @@ class SearchInputs:
 
     @cached_property
     def observed(self) -> dict[str, Dataset]:
-        """Datasets that are searched."""
+        """Searched datasets."""
         return observed_datasets(self.events.datasets)
 
     @cached_property
@@ -72,14 +72,14 @@ class SearchInputs:
 
     @property
     def truth(self) -> tuple[str, ...] | None:
-        """Names of the observed datasets that are simulated signal; None where truth is not known (real data)."""
+        """Names of the observed datasets that are simulated signal; None for real data, without truth labels."""
         if any(dataset.kind == "data" for dataset in self.observed.values()):
             return None
         return tuple(dataset.name for dataset in self.observed.values() if dataset.is_signal)
 
     @property
     def threshold(self) -> float | None:
-        """Generator threshold of what is searched, GeV."""
+        """Generator threshold of the searched datasets, GeV."""
         return generator_threshold(self.observed.values())
 
     @property
@@ -89,11 +89,11 @@ class SearchInputs:
 
     @cached_property
     def data(self) -> SearchData:
-        """The events that are searched, and simulated background where the method needs it; read at first use."""
+        """Searched events, and simulated background if the method needs it; read at first use."""
         return self.read(simulation=self.needs_simulation)
 
     def read(self, *, simulation: bool) -> SearchData:
-        """Read the events that are searched, with or without simulated background."""
+        """Read the searched events, with or without simulated background."""
         background = self.events.read_simulation(self.folder) if simulation else None
         events = self.events.read_searched(self.folder)
         return SearchData(events, self.blinded, self.truth, background, hidden=self.hidden)
@@ -105,17 +105,17 @@ class SearchInputs:
 
     @cached_property
     def searched(self) -> str:
-        """Identity of the events that are searched."""
+        """Identity of the searched events."""
         identity = self.events.identity(blinded=self.blinded)
         return fingerprint(code=(), upstream=[identity], hidden=self.hidden) if self.hidden else identity
 
     @property
     def identity(self) -> str:
-        """Identity of the events that are searched, and of the simulated background where the method needs it."""
+        """Identity of the searched events, and of the simulated background if the method needs it."""
         return self.identity_with(self.needs_simulation)
 
     def identity_with(self, simulation: bool) -> str:
-        """Identity of the events that are searched, with or without the simulated background."""
+        """Return the identity of the searched events, with or without the simulated background."""
         if not simulation:
             return self.searched
         names = self.background
@@ -123,16 +123,16 @@ class SearchInputs:
         return fingerprint(code=(), upstream=[self.searched], simulated=simulated)
 
     def sample(self, name: str) -> list[Any]:
-        """Return what a signal sample is: normalisation, events and variations."""
+        """Return the identity of a signal sample: normalisation, events and variations."""
         return [self.events.scale(name), self.events.content(name), self.events.records[name].systematics]
 
     def limits_fingerprint(self, corrections: Mapping[str, Mapping[str, NonClosure]]) -> str:
-        """Fingerprint of what injections depend on, but for the signal samples, which have their own.
+        """Return the fingerprint of the inputs of injections; signal samples have their own fingerprints.
 
         Parameters
         ----------
         corrections : mapping of window to selection to NonClosure
-            Of the background; empty where it is not corrected.
+            Corrections of the background; empty without correction.
         """
         config = self.config
         methods = [config.learning.method, *config.limits.methods]
@@ -150,7 +150,7 @@ class SearchInputs:
         )
 
     def samples_fingerprints(self) -> dict[str, str]:
-        """Fingerprints of the signal samples, by name."""
+        """Return the fingerprints of the signal samples, by name."""
         return {name: fingerprint(code=(), events=self.sample(name)) for name in self.signals}
 
 

@@ -1,4 +1,4 @@
-"""The stages `limit` and `inject`: injections of the signal samples, in parallel and resumable, and what follows."""
+"""Stages `limit` and `inject`: parallel, resumable injections of the signal samples, and the results derived."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ _log = logging.getLogger("cwola")
 
 _KIND = "injections"
 _SAME = 0.1
-"""Strengths closer than that are one to the refinement."""
+"""Relative difference below which the refinement treats two strengths as equal."""
 
 
 def limit(
     inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()
 ) -> tuple[InjectionLimit | FailedLimit, ...]:
-    """Set limits on the signal samples by all rules, and write them; injections that are on disk are not made again.
+    """Set limits on the signal samples by all rules, and write them; stored injections are reused.
 
     Parameters
     ----------
     inputs : SearchInputs
     backend : Backend
     signals : sequence of str
-        Names of datasets; all of kind signal where empty.
+        Names of signal datasets; all if empty.
 
     Returns
     -------
@@ -69,16 +69,16 @@ def limit(
     config = inputs.config
     with stage("limit"):
         points, failed = job.prepare()
-        found = job.run([task for point in points for task in job.tasks(point, point.strengths)])
+        injected = job.run([task for point in points for task in job.tasks(point, point.strengths)])
         for _ in range(config.limits.refinements):
-            found += job.run([task for point in points for task in job.tasks(point, _roots(point, found))])
+            injected += job.run([task for point in points for task in job.tasks(point, _roots(point, injected))])
         limits: list[InjectionLimit | FailedLimit] = [
             failed_limit(job.shared.samples[name], reason) for name, reason in failed.items()
         ]
         scans = []
         finish = partial(_finish, job)
         for point in points:
-            results = _of(point, found)
+            results = _of(point, injected)
             limits += injection_limits(point, job.shared.samples[point.signal], results, finish=finish)
             scans.append(injection_scan(point, results))
         job.save(LimitsFile(limits=tuple(limits), injections=tuple(scans)))
@@ -88,12 +88,12 @@ def limit(
 def sensitivity(
     inputs: SearchInputs, backend: Backend, *, signals: Sequence[str] = ()
 ) -> tuple[Sensitivity | FailedSensitivity, ...]:
-    """Search for signals that are hidden at a given inclusive significance, and compare with the search without them.
+    """Search for signals hidden at a given inclusive significance, and compare with the search without them.
 
     Parameters
     ----------
     inputs, backend, signals
-        As of `limit`.
+        As in `limit`.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def sensitivity(
     Raises
     ------
     ConfigError
-        If the search is blinded: the counts of the window would show.
+        If the search is blinded, since the results would reveal the counts inside the window.
     """
     job = _Job.of(inputs, backend, signals)
     if job.shared.search.blinded:
@@ -117,10 +117,10 @@ def sensitivity(
         for point in points:
             strength = float(f"{strength_of_significance(point, inputs.config.limits.display_significance):.4g}")
             tasks += job.tasks(point, (0.0, strength), counted=True)
-        found = job.run(tasks)
+        injected = job.run(tasks)
         sensitivities: tuple[Sensitivity | FailedSensitivity, ...] = (
             *(FailedSensitivity(name, (), reason) for name, reason in failed.items()),
-            *(search_sensitivity(point, _of(point, found), job.shared.samples[point.signal]) for point in points),
+            *(search_sensitivity(point, _of(point, injected), job.shared.samples[point.signal]) for point in points),
         )
         job.save(LimitsFile(sensitivity=sensitivities))
     return sensitivities
@@ -128,7 +128,7 @@ def sensitivity(
 
 @dataclass(frozen=True)
 class _Job:
-    """What is injected into what, and where it runs."""
+    """Request for injections: search inputs, events and samples, unusable signals, and backend."""
 
     inputs: SearchInputs
     shared: InjectionData
@@ -137,22 +137,22 @@ class _Job:
 
     @classmethod
     def of(cls, inputs: SearchInputs, backend: Backend, signals: Sequence[str]) -> _Job:
-        """Check the request before any work is done, and read the events."""
-        config, known = inputs.config, list(inputs.signals)
+        """Check the request and read the events."""
+        config, available = inputs.config, list(inputs.signals)
         inputs.events.require_selection(config, inputs.folder)
-        if unknown := [name for name in signals if name not in known]:
-            msg = f"there is no dataset {unknown[0]} of kind signal. Signals: {', '.join(known) or 'none'}."
+        if unknown := [name for name in signals if name not in available]:
+            msg = f"there is no dataset {unknown[0]} of kind signal. Signals: {', '.join(available) or 'none'}."
             raise ConfigError(msg)
-        if not known:
+        if not available:
             msg = "there is no dataset of kind signal: add one to the datasets file and run `cwola process` again."
             raise ConfigError(msg)
         simulation = False
         for method in config.limits.methods or (config.learning.method,):
-            one = _with_learning(config, method, config.learning.features)
-            require_known(one)
-            require_samples(one, truth=inputs.truth is not None, simulation=bool(inputs.background))
-            simulation |= configured_method(one.learning).needs_simulation
-        chosen = list(signals) or known
+            configured = _with_learning(config, method, config.learning.features)
+            require_known(configured)
+            require_samples(configured, truth=inputs.truth is not None, simulation=bool(inputs.background))
+            simulation |= configured_method(configured.learning).needs_simulation
+        chosen = list(signals) or available
         samples = {name: signal_sample(inputs, name) for name in chosen}
         data = replace(inputs.read(simulation=simulation), corrections=_corrections(inputs))
         for features in config.limits.feature_sets:
@@ -161,16 +161,16 @@ class _Job:
         return cls(inputs, InjectionData(data, samples, config), refused, backend)
 
     def prepare(self) -> tuple[list[LimitPoint], dict[str, str]]:
-        """Choose windows and strengths; the second dictionary says why a signal has none."""
+        """Choose windows and strengths of the signals; the dictionary holds the reasons of signals without them."""
         refused = dict(self.refused)
         names = [name for name in self.shared.samples if name not in refused]
         points: dict[str, LimitPoint] = {}
-        for index, found in self.backend.map(_prepare, names, shared=self.shared):
-            if isinstance(found, LimitPoint):
-                points[names[index]] = found
-                _log.info("signal %s: window %s, strengths %s", found.signal, found.window.name, found.strengths)
+        for index, point in self.backend.map(_prepare, names, shared=self.shared):
+            if isinstance(point, LimitPoint):
+                points[names[index]] = point
+                _log.info("signal %s: window %s, strengths %s", point.signal, point.window.name, point.strengths)
             else:
-                refused[names[index]] = str(found)
+                refused[names[index]] = str(point)
         return [points[name] for name in names if name in points], refused
 
     def tasks(self, point: LimitPoint, strengths: Iterable[float], *, counted: bool = False) -> list[Injection]:
@@ -187,24 +187,24 @@ class _Job:
         ]
 
     def run(self, tasks: Sequence[Injection]) -> list[InjectionResult]:
-        """Make the injections that are not on disk, and return all of them in order."""
+        """Run the injections that are not on disk, and return the results of all in order."""
         keys = [self.key(task) for task in tasks]
-        found = self.inputs.folder.load_records(InjectionResult, _KIND, keys)
-        left = [(key, task) for key, task in zip(keys, tasks, strict=True) if key not in found]
-        for key, result in self._inject(left):
+        results = self.inputs.folder.load_records(InjectionResult, _KIND, keys)
+        pending = [(key, task) for key, task in zip(keys, tasks, strict=True) if key not in results]
+        for key, result in self._inject(pending):
             self.inputs.folder.save_record(_KIND, key, result)
-            found[key] = result
-        return [found[key] for key in keys]
+            results[key] = result
+        return [results[key] for key in keys]
 
-    def _inject(self, left: Sequence[tuple[str, Injection]]) -> Iterator[tuple[str, InjectionResult]]:
-        if not left:
+    def _inject(self, pending: Sequence[tuple[str, Injection]]) -> Iterator[tuple[str, InjectionResult]]:
+        if not pending:
             return
-        results = self.backend.map(inject, [task for _, task in left], shared=self.shared)
-        for index, result in track(results, total=len(left), description="Injecting signal"):
-            yield left[index][0], result
+        results = self.backend.map(inject, [task for _, task in pending], shared=self.shared)
+        for index, result in track(results, total=len(pending), description="Injecting signal"):
+            yield pending[index][0], result
 
     def key(self, task: Injection) -> str:
-        """Fingerprint of one injection."""
+        """Return the fingerprint of one injection."""
         config = self.shared.configured(task)
         searched = self.inputs.identity_with(self.shared.search.simulation is not None)
         return fingerprint(
@@ -223,13 +223,13 @@ class _Job:
         )
 
     def save(self, found: LimitsFile) -> None:
-        """Write what was found beside what is there of the same search."""
+        """Add the results to the stored ones of the same search."""
         search = self.inputs.limits_fingerprint(self.shared.search.corrections)
         self.inputs.folder.save_limits(search, self.inputs.samples_fingerprints(), found)
 
 
 def _corrections(inputs: SearchInputs) -> dict[str, dict[str, NonClosure]]:
-    """Return the measured non-closure of the windows, if the background shall be corrected for it."""
+    """Return the measured non-closure of the windows; empty if the background is not corrected for it."""
     config = inputs.config
     if config.statistics.non_closure == "none":
         return {}
@@ -252,8 +252,8 @@ def _prepare(name: str, shared: InjectionData) -> LimitPoint | CwolaError:
 
 
 def _finish(job: _Job, tasks: Sequence[FinalTask]) -> list[InjectedSelection]:
-    found = dict(job.backend.map(partial(with_uncertainties, settings=job.shared.config.statistics), tasks))
-    return [found[index] for index in range(len(tasks))]
+    by_index = dict(job.backend.map(partial(with_uncertainties, settings=job.shared.config.statistics), tasks))
+    return [by_index[index] for index in range(len(tasks))]
 
 
 def _of(point: LimitPoint, found: Iterable[InjectionResult]) -> list[InjectionResult]:
@@ -261,7 +261,7 @@ def _of(point: LimitPoint, found: Iterable[InjectionResult]) -> list[InjectionRe
 
 
 def _roots(point: LimitPoint, found: Sequence[InjectionResult]) -> list[float]:
-    """Strengths at which rules read their expected limits, where none was tried nearby."""
+    """Return the strengths at which the rules read their expected limits, without those close to tried ones."""
     results = _of(point, found)
     tried = [result.injection.strength for result in results]
     wanted: list[float] = []

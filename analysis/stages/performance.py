@@ -1,4 +1,4 @@
-"""What each feature and the weight of the simulation add to a search of pseudodata, measured on signal samples."""
+"""Gain from each feature and from the simulation weight in a search of pseudodata, measured on signal samples."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ FEATURES, SIMULATION_WEIGHT = "features", "simulation-weight"
 
 @dataclass(frozen=True)
 class PerformanceSettings:
-    """What is measured.
+    """Settings of the performance measurement.
 
     Attributes
     ----------
     scans : tuple of str
-        `FEATURES`, `SIMULATION_WEIGHT`. The latter is left out where there is no simulated background.
+        `FEATURES`, `SIMULATION_WEIGHT`. The latter is skipped without simulated background.
     weights : tuple of float
-        Values of λ, not negative; 0 is CWoLa.
+        Non-negative values of λ; 0 is CWoLa.
     trainings : int
-        How often each classifier is trained, with other random numbers on the same folds.
+        Number of trainings of each classifier, with different random numbers on the same folds.
     window : (low, high) or None
-        A window of the scan, GeV; None for the one that holds most events of the signal.
+        Window of the scan, GeV; None for the window with the most signal events.
     """
 
     scans: tuple[str, ...] = (FEATURES, SIMULATION_WEIGHT)
@@ -49,9 +49,9 @@ class PerformanceSettings:
 def measure_performance(
     inputs: SearchInputs, backend: Backend, settings: PerformanceSettings, *, signals: Sequence[str] = ()
 ) -> tuple[GainScan, ...]:
-    """Train classifiers on the pseudodata, measure them on signal samples, and write `performance.json`.
+    """Train classifiers on the pseudodata, evaluate them on signal samples, and write `performance.json`.
 
-    The method, trees and features are those of the configuration; the scan of λ replaces the method.
+    Method, trees and features are taken from the configuration; the scan of λ replaces the method.
 
     Parameters
     ----------
@@ -59,17 +59,18 @@ def measure_performance(
     backend : Backend
     settings : PerformanceSettings
     signals : sequence of str
-        Datasets of kind signal; all where empty. None of their events may be hidden in the pseudodata.
+        Names of signal datasets; all if empty. None of their events may be hidden in the pseudodata.
 
     Returns
     -------
     tuple of GainScan
-        By signal, as they were written.
+        Written results, by signal.
 
     Raises
     ------
     ConfigError
-        If the truth is not known or the results are blinded, a signal or the window is unknown, or none is in it.
+        If the data lack truth labels or the results are blinded, a signal or the window is unknown, no signal event
+        lies in the window, or only the simulation weight is scanned without simulated background.
     TableError
         If events of a signal are hidden in the pseudodata.
     """
@@ -93,7 +94,7 @@ def measure_performance(
 
 
 def figure_kinds(scans: Sequence[GainScan]) -> list[str]:
-    """Return the kinds of figures of `performance.json`, as `cwola plot --only` takes them."""
+    """Return the kinds of figures of `performance.json`, as accepted by `cwola plot --only`."""
     measured = {
         "lambda": any(scan.simulation_weight for scan in scans),
         "subsets": any(scan.subsets for scan in scans),
@@ -122,7 +123,7 @@ def _require_truth(inputs: SearchInputs) -> None:
 
 
 class _Measured(TypedDict):
-    """By training; common to `WeightGain` and `FeatureGain`."""
+    """Measured values by training, common to `WeightGain` and `FeatureGain`."""
 
     sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
@@ -131,7 +132,7 @@ class _Measured(TypedDict):
 
 @dataclass(frozen=True)
 class _Job:
-    """One signal in one window, with one task a training."""
+    """One signal in one window, with one task per training."""
 
     benchmark: Benchmark
     signal: str
@@ -207,7 +208,7 @@ class _Job:
 def _window(
     scan: RegionScan, held_out: EventTable, signal: str, wanted: tuple[float, float] | None
 ) -> tuple[MassWindow, int]:
-    """Return a window and the number of signal events in it."""
+    """Return the requested window, or the window with the most signal events, and its number of signal events."""
     windows = scan.windows if wanted is None else [_named(scan, wanted)]
     counts = [int(window.in_signal(held_out.mjj).sum()) for window in windows]
     if not any(counts):
@@ -222,6 +223,6 @@ def _named(scan: RegionScan, wanted: tuple[float, float]) -> MassWindow:
     for window in scan.windows:
         if window.signal == wanted:
             return window
-    known = ", ".join(f"{one.signal[0]:g}:{one.signal[1]:g}" for one in scan.windows)
-    msg = f"--window {wanted[0]:g}:{wanted[1]:g} is not in the scan. Windows: {known}."
+    names = ", ".join(f"{window.signal[0]:g}:{window.signal[1]:g}" for window in scan.windows)
+    msg = f"--window {wanted[0]:g}:{wanted[1]:g} is not in the scan. Windows: {names}."
     raise ConfigError(msg)

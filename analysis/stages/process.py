@@ -1,4 +1,4 @@
-"""Select dijet events from ROOT files, on any backend; the stage that reads input files."""
+"""Stage `process`: selection of dijet events from ROOT files, on any backend."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def process(
     parts: Location | None = None,
     **options: Any,
 ) -> ProcessedEvents:
-    """Select events from ROOT files; parts that are on disk already are not made again.
+    """Select events from ROOT files; parts already on disk are reused.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def process(
     folder : ResultsFolder
     backend : Backend
     parts : Location, optional
-        Where the selected events are kept; in the results folder where absent.
+        Folder of the selected events; defaults to the results folder.
     **options
         `skip_bad_files` and `timeout` of `processors.runner.run.process_datasets`.
 
@@ -53,7 +53,7 @@ def process(
         document = result.to_json()
         document["parts"] = None if parts is None else str(parts.absolute())
         document["selection"] = config.selection.model_dump(mode="json")
-        document["configured_systematics"] = [one.model_dump(mode="json") for one in config.systematics]
+        document["configured_systematics"] = [entry.model_dump(mode="json") for entry in config.systematics]
         document["plugins"] = plugin_records(of_events=True)
         for name, dataset in datasets.items():
             document["datasets"][name]["dataset"] = asdict(dataset)

@@ -1,4 +1,4 @@
-"""Scan all windows, then score the signal samples with their classifiers; resumes from finished windows."""
+"""Scan of all windows and scoring of the signal samples with their classifiers; resumes from finished windows."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class ScanSummary:
     results : tuple of WindowResult
         One per window, with its seeds joined.
     document : Results
-        As in `results.json`.
+        Content of `results.json`.
     validation : tuple of WindowVerdict
-        Without windows that were not tested.
+        Verdicts of the tested windows.
     notes : tuple of str
-        Limits that are left out of the results, and how to make them again.
+        Notes on limits omitted from the results, and how to make them again.
     """
 
     results: tuple[WindowResult, ...]
@@ -70,14 +70,14 @@ class ScanSummary:
 
 
 def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | None = None) -> ScanSummary:
-    """Search all windows and write the results; windows that are on disk already are not searched again.
+    """Search all windows and write the results; windows already on disk are reused.
 
     Parameters
     ----------
     inputs : SearchInputs
     backend : Backend
     corrections : mapping of window to selection to (delta, error), optional
-        Non-closure for `statistics.non_closure = "correct"`; what `validate` measured where absent.
+        Non-closure for `statistics.non_closure = "correct"`; defaults to the measurement of `validate`.
 
     Returns
     -------
@@ -88,9 +88,9 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
     ConfigError
         If the events were selected with another selection, or the non-closure of a window was not measured.
     DatasetError
-        If there is nothing to search.
+        If no dataset is to be searched.
     WindowError
-        If a window lies where the spectrum is not smooth.
+        If the spectrum is not smooth in a window.
     """
     events, config, folder, regions = inputs.events, inputs.config, inputs.folder, inputs.regions
     events.require_selection(config, folder)
@@ -102,7 +102,7 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
     require_samples(config, truth=inputs.truth is not None, simulation=bool(inputs.background))
     with stage("scan"):
         if not inputs.blinded:
-            # Before the first count is written, so that an interrupted scan is on record too.
+            # Recorded before the first count is written, to cover interrupted scans.
             folder.record_unblinding(
                 [window.name for window in regions.windows],
                 config_digest=config.digest(),
@@ -117,27 +117,27 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
         folder.save_results(document, keys, further)
     with stage("signals"):
         signals = evaluate_signals(inputs, backend, {key: results[key] for key in keys})
-        known, notes = _load_limits(inputs, measured)
-        document = replace(document, signals=signals, limits=known.limits, sensitivity=known.sensitivity)
+        injected, notes = _load_limits(inputs, measured)
+        document = replace(document, signals=signals, limits=injected.limits, sensitivity=injected.sensitivity)
         folder.save_results(document, keys, further)
     return ScanSummary(joined, document, tuple(verdicts), notes)
 
 
 def _significances(result: WindowResult, names: Sequence[str]) -> list[float | None]:
-    found = {one.name: one.discovery for one in result.selections}
-    return [None if (test := found.get(name)) is None else test.z for name in names]
+    tests = {selection.name: selection.discovery for selection in result.selections}
+    return [None if (test := tests.get(name)) is None else test.z for name in names]
 
 
 def _load_limits(
     inputs: SearchInputs, corrections: Mapping[str, Mapping[str, NonClosure]]
 ) -> tuple[LimitsFile, tuple[str, ...]]:
-    """Read limits that belong to this search, and name the others, which are left out of the results."""
+    """Read the limits of this search, with notes on stored limits of other searches, omitted from the results."""
     folder = inputs.folder
-    found = folder.load_limits(inputs.limits_fingerprint(corrections), inputs.samples_fingerprints())
-    known, notes = folder.load_injections(), []
+    current = folder.load_limits(inputs.limits_fingerprint(corrections), inputs.samples_fingerprints())
+    injections, notes = folder.load_injections(), []
     for command, (stored, kept) in {
-        "limit": (known.limits, found.limits),
-        "inject": (known.sensitivity, found.sensitivity),
+        "limit": (injections.limits, current.limits),
+        "inject": (injections.sensitivity, current.sensitivity),
     }.items():
         if stale := {item.dataset for item in stored} - {item.dataset for item in kept}:
             notes.append(
@@ -147,7 +147,7 @@ def _load_limits(
             )
     for note in notes:
         _log.warning("%s", note)
-    return found, tuple(notes)
+    return current, tuple(notes)
 
 
 def _run_windows(
@@ -158,24 +158,24 @@ def _run_windows(
         window_key(window, regions, config, events, training_seed=seed, corrections=corrections)
         for window, seed in trainings(regions, config)
     ]
-    known = inputs.folder.load_windows(keys)
-    if len(known) < len(keys):
-        options: dict[str, Any] = {"inputs": events, "done": known, "corrections": corrections}
+    done = inputs.folder.load_windows(keys)
+    if len(done) < len(keys):
+        options: dict[str, Any] = {"inputs": events, "done": done, "corrections": corrections}
         for key, result in run_scan(inputs.data, regions, config, backend, **options):
             inputs.folder.save_window(key, result, inputs=inputs.searched)
-            known[key] = result
+            done[key] = result
             seed = f", training seed {result.training_seed}" if result.training_seed else ""
             _log.info("window %s%s: %s", result.window.name, seed, result.reason or result.status)
-    return {key: known[key] for key in keys}
+    return {key: done[key] for key in keys}
 
 
 def _global_result(inputs: SearchInputs, backend: Backend, results: Mapping[str, WindowResult]) -> GlobalResult:
     key = global_key(results, inputs.config)
-    found = inputs.folder.load_global(key)
-    if found is None:
-        found = global_result(inputs.data, list(results.values()), inputs.regions, inputs.config, backend)
-        inputs.folder.save_global(key, found)
-    return found
+    total = inputs.folder.load_global(key)
+    if total is None:
+        total = global_result(inputs.data, list(results.values()), inputs.regions, inputs.config, backend)
+        inputs.folder.save_global(key, total)
+    return total
 
 
 def _assemble(

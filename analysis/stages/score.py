@@ -1,4 +1,4 @@
-"""Scoring files with the classifiers of a finished search: a signal of one's own, tested with what others trained."""
+"""Scoring of files with the classifiers of a finished search, such as another signal with published classifiers."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ __all__ = ["ScoreSummary", "ScoredSelection", "score_files"]
 _NAME = "scored"
 
 FIRST_RUN = 100_000
-"""No experiment at the LHC has data with smaller run numbers; simulation has."""
+"""Smallest run number regarded as real data; LHC data have larger and simulation smaller run numbers."""
 
 
 @dataclass(frozen=True)
 class ScoredSelection:
-    """What is left of a sample in one selection of one window.
+    """Yields of a sample in one selection and window.
 
     Attributes
     ----------
     window, selection : str
     events : float
-        Sum of weights in the window that passes, with pass weights.
+        Sum of weights of the events that pass in the window, with pass weights.
     acceptance : float
-        Of the generated events.
+        Fraction of the generated events that pass in the window.
     efficiency : float or None
-        Of the events in the window; None where there are none.
+        Fraction of the events in the window that pass; None without events in the window.
     """
 
     window: str
@@ -55,18 +55,18 @@ class ScoredSelection:
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """What scoring files gave.
+    """Summary of scored files.
 
     Attributes
     ----------
     path : pathlib.Path
-        The scored events.
+        File of the scored events.
     n_events : int
-        Events in the search region.
+        Number of events in the search region.
     generated : float
-        Sum of generator weights before any cut; of the events in the files where they do not record it.
+        Sum of generator weights before any cut; if not recorded in the files, the sum over the events in the files.
     recorded : bool
-        Whether they do.
+        Whether the files record the sum of generator weights.
     selections : tuple of ScoredSelection
     """
 
@@ -87,21 +87,21 @@ def score_files(
     format_name: str | None = None,
     tree: str | None = None,
 ) -> ScoreSummary:
-    """Select the events of files as the search did, and score them.
+    """Select the events of files as in the search, and score them.
 
     Parameters
     ----------
     files : sequence of str
-        Simulation, all of one sample; paths or addresses.
+        Paths or URLs of simulated files of one sample.
     models : pathlib.Path
-        Results folder of the search, or a copy of what `analysis.search.classifiers` needs of one.
+        Results folder of the search, or a copy of its files for `analysis.search.classifiers`.
     output : pathlib.Path
         `.parquet`, `.csv` or `.txt`.
     backend : Backend
     window : (low, high), optional
-        Only this one, GeV.
+        Window to score, GeV; by default all windows.
     format_name, tree : str, optional
-        Of the files; found out from the first one where absent.
+        Format and tree of the files; by default detected in the first file.
 
     Returns
     -------
@@ -110,18 +110,18 @@ def score_files(
     Raises
     ------
     ConfigError
-        If there is no such window, the files were trained on, they hold real data and the search is blinded, or other
-        plugins are loaded than the search selected its events with.
+        If the window is unknown, the files were used in the training, they hold real data and the search is blinded,
+        or the loaded plugins differ from the plugins of the event selection of the search.
     ResultsError
-        If a file of the classifiers is missing or is not the one that the search wrote.
+        If a file of the classifiers is missing or differs from the file that the search wrote.
     """
     require_format(output)
     config, classifiers = load_classifiers(models, window)
     _require_plugins(models)
     if format_name is None or tree is None:
-        found = inspect(files[0], tree)
-        format_name, tree = format_name or found["format"], tree or found["tree"]
-    # workers have another current folder
+        content = inspect(files[0], tree)
+        format_name, tree = format_name or content["format"], tree or content["tree"]
+    # Workers have another working directory.
     addresses = [file if "://" in file else str(Path(file).absolute()) for file in files]
     dataset = Dataset(_NAME, "background", format_name, tuple((address, tree) for address in addresses))
     with writing(output):
@@ -160,13 +160,13 @@ def _summarise(
 
 
 def _require_plugins(models: Path) -> None:
-    """Refuse other plugins than those of the search, and never load what a folder names: it may be somebody else's."""
+    """Raise if the loaded plugins differ from the search; for safety, plugins named in a folder are never loaded."""
     recorded = json.loads((models / "manifest.json").read_text(encoding="utf-8")).get("plugins", [])
     require_same_plugins(recorded, f"{models} was made", "Plugins run as code: read those that others give you.")
 
 
 def _require_untrained(events: ProcessedEvents, models: Path) -> None:
-    """Refuse files that the classifiers were trained on, which the manifest lists."""
+    """Raise if a file was used in the training of the classifiers, according to the manifest."""
     manifest = json.loads((models / "manifest.json").read_text(encoding="utf-8"))
     inputs: list[dict[str, Any]] = manifest.get("inputs", [])
     trained = {item["uuid"]: item for item in inputs if item["kind"] != "signal"}

@@ -1,4 +1,4 @@
-"""The mass points of a search: signal samples scored by its classifiers, and what is written of them."""
+"""Evaluation of the signal samples with the classifiers of a search, and storage of the results."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = ["evaluate_signals", "searched_too", "signal_sample"]
 def evaluate_signals(
     inputs: SearchInputs, backend: Backend, windows: Mapping[str, WindowResult]
 ) -> tuple[SignalResult, ...]:
-    """Count and limit all datasets of kind signal, and write their workspaces and spectra.
+    """Determine yields and limits of all signal datasets, and write their workspaces and spectra.
 
     Parameters
     ----------
     inputs : SearchInputs
-        With the folder of a finished scan: its results are saved.
+        Inputs with the folder of a finished scan, whose results are saved.
     backend : Backend
     windows : mapping of str to WindowResult
-        By key.
+        Windows by key.
 
     Returns
     -------
@@ -40,18 +40,18 @@ def evaluate_signals(
     """
     folder, signals = inputs.folder, inputs.signals
     key = _key(inputs, list(windows))
-    known = folder.load_signals(key)
-    if known is not None:
-        return known
+    stored = folder.load_signals(key)
+    if stored is not None:
+        return stored
     try:
         classifiers = load_classifiers(folder.path)[1] if signals else []
     except ResultsError as error:
         failed = tuple(_failed(dataset, str(error)) for dataset in signals.values())
         folder.save_signals(key, failed)
         return failed
-    results, found = _evaluate(inputs, backend, windows, classifiers)
-    workspaces = {name: point.workspaces for name, point in found.items()}
-    folder.save_signals(key, results, workspaces, {name: point.spectra for name, point in found.items()})
+    results, points = _evaluate(inputs, backend, windows, classifiers)
+    workspaces = {name: point.workspaces for name, point in points.items()}
+    folder.save_signals(key, results, workspaces, {name: point.spectra for name, point in points.items()})
     return results
 
 
@@ -66,18 +66,18 @@ def _evaluate(
             evaluated[name] = _failed(dataset, reason)
             continue
         sample = signal_sample(inputs, name)
-        chosen = tuple(results[one.window.name] for one in classifiers)
+        chosen = tuple(results[classifier.window.name] for classifier in classifiers)
         tasks.append(PointTask(sample, tuple(classifiers), chosen, inputs.config))
     scored = backend.map(evaluate_point, tasks)
-    found = {}
+    points = {}
     for index, point in track(scored, total=len(tasks), description="Scoring signals"):
         name = tasks[index].sample.name
-        evaluated[name], found[name] = point.result, point
-    return tuple(evaluated[name] for name in signals), found
+        evaluated[name], points[name] = point.result, point
+    return tuple(evaluated[name] for name in signals), points
 
 
 def searched_too(events: ProcessedEvents, name: str) -> str | None:
-    """Say why a signal sample cannot be used where one of its files is searched as well; None where none is."""
+    """Return the reason if a file of a signal sample is also searched, so that the sample cannot be used; else None."""
     trained = {file.uuid: file.dataset for file in events.inputs if events.datasets[file.dataset].is_observed}
     shared = [trained[file.uuid] for file in events.records[name].files if file.uuid in trained]
     if not shared:
@@ -120,7 +120,7 @@ def _failed(dataset: Dataset, reason: str) -> SignalResult:
 
 
 def _key(inputs: SearchInputs, windows: list[str]) -> str:
-    """Fingerprint of the results of all signal samples."""
+    """Return the fingerprint of the results of all signal samples."""
     config = inputs.config
     return fingerprint(
         code=["analysis.signals.points", "analysis.stages.signals"],

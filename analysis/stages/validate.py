@@ -1,4 +1,4 @@
-"""Signal-free tests of a search: which samples are searched, what is kept of them, and what is said of the windows."""
+"""Stage `validate`: search of signal-free samples, their records, and the verdicts on the windows."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def validate(inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] |
 def run_validation(
     inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] | None = None
 ) -> list[WindowVerdict]:
-    """Search the samples that are not on disk yet, and judge all windows.
+    """Search the signal-free samples that are not on disk yet, and judge all windows.
 
     Parameters
     ----------
     inputs : SearchInputs
-        Its folder gets a record of each sample, and `validation.json`.
+        Inputs with the folder for the records of the samples and `validation.json`.
     backend : Backend
     sources : sequence of str, optional
-        Names; those of the configuration where absent.
+        Names of the sources; defaults to the configured ones.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def run_validation(
     Raises
     ------
     ConfigError
-        If a source is unknown, or the band in |Δy| goes beyond what was selected.
+        If a source is unknown, or the band in |Δy| exceeds the selected range.
     """
     config, folder, scan = inputs.config, inputs.folder, inputs.regions
     chosen = find_sources(config.validation.sources if sources is None else sources)
@@ -84,12 +84,12 @@ def run_validation(
 
 
 def load_verdicts(inputs: SearchInputs) -> list[WindowVerdict]:
-    """Judge the windows by the records on disk that belong to these events, this configuration and this code.
+    """Judge the windows by the records on disk that match the events, configuration and code.
 
     Returns
     -------
     list of WindowVerdict
-        As `run_validation`; without windows that have no record.
+        Verdicts as in `run_validation`, for windows with at least one record.
     """
     key = _keys(inputs)
     drift = [source.name for source in SOURCES if source.keeps_drift]
@@ -110,7 +110,7 @@ def load_verdicts(inputs: SearchInputs) -> list[WindowVerdict]:
 def _require_band(config: SearchConfig) -> None:
     if not config.selection.abs_dy_search < band_limit(config) <= config.selection.abs_dy_validation:
         if config.validation.abs_dy_max is None:
-            return  # no band was selected: the source says so
+            return  # no band was selected; reported by the source
         msg = (
             f"validation.abs_dy_max = {config.validation.abs_dy_max:g} must lie above selection.abs_dy_search = "
             f"{config.selection.abs_dy_search:g} and not above selection.abs_dy_validation = "
@@ -124,14 +124,14 @@ def _file(draw: Draw) -> str:
 
 
 def _keys(inputs: SearchInputs) -> Callable[[Source, MassWindow, int], str]:
-    """Return the function that gives the fingerprint of one repetition; how many there are does not matter."""
+    """Return a function for the fingerprint of one repetition, independent of the number of repetitions."""
     events, config = inputs.events, inputs.config
     records = [
         [name, dataset.kind, dataset.is_signal, dataset.stitch, events.scale(name), events.content(name)]
         for name, dataset in events.datasets.items()
         if dataset.kind != "signal"
     ]
-    # How the samples are made, but not how many, nor how they are judged.
+    # Settings for making the samples, without the number of samples and the criteria of the verdict.
     judging = {"sources", "in_run", "draws", "max_shift", "established", "min_fit_p"}
     learning = config.learning.model_copy(update={"n_seeds": 1})
     return partial(
@@ -156,7 +156,7 @@ def _numbered(source: Source, window: MassWindow, number: int, **common: Any) ->
 
 
 def _pools(inputs: SearchInputs, sources: Sequence[Source]) -> Pools:
-    """Read what the sources and the method need, and no more."""
+    """Read the events that the sources and the method need."""
     events, folder, background = inputs.events, inputs.folder, inputs.background
     needed, observed = inputs.needs_simulation, list(inputs.observed)
     banded, limit = any(source.needs_band for source in sources), band_limit(inputs.config)

@@ -1,3 +1,3 @@
-"""Tables of the terminal, as rich renderables. Needs no matplotlib."""
+"""Tables for the terminal, as rich renderables; matplotlib is not needed."""
 
 __all__: list[str] = []

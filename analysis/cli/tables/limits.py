@@ -1,4 +1,4 @@
-"""Limits and sensitivities of signal samples, for the terminal."""
+"""Tables of limits and sensitivities of signal samples for the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["limit_notes", "limit_table", "sensitivity_table"]
 
 
 def limit_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table:
-    """Tabulate the limits on every signal by every rule.
+    """Tabulate the limits on each signal by each rule.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def limit_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table:
     Returns
     -------
     rich.table.Table
-        In signal events that the event selection keeps, and in fb where luminosity and acceptance are known.
+        Limits in signal events that pass the event selection, and in fb given luminosity and acceptance.
     """
     title = "Limits on signal samples, in selected signal events; the naive limit does not cover"
     table = Table("Signal", "Rule", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
@@ -52,7 +52,7 @@ def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table
     Returns
     -------
     rich.table.Table
-        Median over the random choices of events: significance without signal, with it, and the difference with its
+        Medians over the random choices of events: significance without and with signal, and the difference with its
         16-84 % band.
     """
     table = Table("Signal", "Events", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title="Hidden signals")
@@ -75,7 +75,7 @@ def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table
 
 
 def limit_notes(found: Sequence[InjectionLimit | FailedLimit | Sensitivity | FailedSensitivity]) -> list[str]:
-    """Name the signals without a result, with the reasons."""
+    """List the signals without a result, with the reasons."""
     notes = [f"{one.dataset}: {one.reason}" for one in found if isinstance(one, FailedLimit | FailedSensitivity)]
     return list(dict.fromkeys(notes))
 

@@ -1,4 +1,4 @@
-"""Results for the terminal: tables and a headline, as rich renderables. Needs no matplotlib."""
+"""Tables and headline of a search for the terminal, as rich renderables; matplotlib is not needed."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ _APPROXIMATE = "*"
 
 
 def cutflow_table(cutflow: Cutflow) -> Table:
-    """Tabulate how many events pass the cuts.
+    """Tabulate the events that pass each cut.
 
     Parameters
     ----------
     cutflow : mapping of dataset to cut to Cut
-        Events and sum of weights that are left after each cut, in order.
+        Events and sum of weights after each cut, in order.
 
     Returns
     -------
     rich.table.Table
-        One column per dataset, one row per cut: events, below them the sum of weights where that differs, each with
-        its efficiency relative to the cut before.
+        One column per dataset, one row per cut: events and, if different, the sum of weights below, each with the
+        efficiency relative to the previous cut.
     """
     title = "Cutflow: events (and sum of weights), efficiency of each cut"
     return _cut_table(title, {name: _cutflow_cells(cuts) for name, cuts in cutflow.items()})
 
 
 def n_minus_one_table(cutflow: Cutflow, n_minus_one: Cutflow) -> Table:
-    """Tabulate how many events pass all cuts but one.
+    """Tabulate the events that pass all cuts except one.
 
     Parameters
     ----------
     cutflow, n_minus_one : mapping of dataset to cut to Cut
-        Events and sum of weights that are left after each cut, and that pass all the others.
+        Events and sum of weights after each cut, and events and sum of weights that pass all other cuts.
 
     Returns
     -------
     rich.table.Table
-        One column per dataset, one row per cut: events that pass all other cuts, below them the sum of weights where
-        that differs, each with the share of them that passes this cut too.
+        One column per dataset, one row per cut: events that pass all other cuts and, if different, the sum of weights
+        below, each with the fraction that also passes this cut.
     """
     title = "N-1: events (and sum of weights) that pass all other cuts, and the share of them that passes this one"
     cells = {name: _n_minus_one_cells(cutflow[name], cuts) for name, cuts in n_minus_one.items()}
@@ -61,7 +61,7 @@ def n_minus_one_table(cutflow: Cutflow, n_minus_one: Cutflow) -> Table:
 
 
 def scan_table(results: Results) -> Table:
-    """Tabulate counts, background and significance of every window and selection.
+    """Tabulate counts, background and significance of each window and selection.
 
     Parameters
     ----------
@@ -70,10 +70,10 @@ def scan_table(results: Results) -> Table:
     Returns
     -------
     rich.table.Table
-        One row per window (GeV), one column per selection: "n / b ± error" and the local z, set off from 3 on, with an
-        asterisk where the background is too small for asymptotic formulae; below it, where there are several trainings,
-        the median of z over them and the distances to the quantiles 0.84 and 0.16. Selections without a count show the
-        background alone. Reasons of failures stand below the table.
+        One row per window (GeV), one column per selection: "n / b ± error" and the local z, highlighted from 3, with an
+        asterisk if the background is too small for asymptotic formulae. For several trainings, the median of z and the
+        distances to the quantiles 0.84 and 0.16 follow below. Selections without a count show only the background.
+        Reasons of failures are listed below the table.
     """
     failures = _notes(results)
     table = Table(
@@ -96,7 +96,7 @@ def scan_table(results: Results) -> Table:
 
 
 def headline(results: Results) -> str:
-    """Put the result of a search in a few lines.
+    """Summarise the result of a search in a few lines.
 
     Parameters
     ----------
@@ -105,8 +105,8 @@ def headline(results: Results) -> str:
     Returns
     -------
     str
-        The sentences of `search_verdict`, a line each; the trainings of the largest excess, where there are several;
-        and the number of windows that failed. Plain text without markup.
+        Sentences of `search_verdict`, one per line, the trainings of the largest excess if more than one, and the
+        number of failed windows. Plain text without markup.
     """
     verdict = search_verdict(results)
     trainings = [] if verdict.largest is None else _training_lines(verdict.largest)
@@ -115,7 +115,7 @@ def headline(results: Results) -> str:
 
 
 def _training_lines(largest: Excess) -> list[str]:
-    """Numbers of the training with the largest excess, unless it is the first, and the spread over all of them."""
+    """Return the numbers of the training with the largest excess, unless it is the first, and the spread over all."""
     spread = largest.selection.seeds.get("z")
     if spread is None:
         return []
@@ -134,7 +134,7 @@ def _title(results: Results) -> str:
 
 
 def _cut_table(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table:
-    """One column per dataset, one row per cut."""
+    """Build a table with one column per dataset and one row per cut."""
     table = Table(title=title, box=box.SIMPLE_HEAD)
     table.add_column("cut")
     for name in columns:
@@ -145,27 +145,27 @@ def _cut_table(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table:
 
 
 def _cutflow_cells(cuts: Mapping[str, Cut]) -> dict[str, str]:
-    """Cells of one dataset by cut."""
+    """Return the cells of one dataset by cut."""
     before: Cut | None = None
     cells, weighted = {}, _is_weighted(cuts)
-    for name, left in cuts.items():
-        cells[name] = _cut_cell(left, left, before, weighted=weighted)
-        before = left
+    for name, passed in cuts.items():
+        cells[name] = _cut_cell(passed, passed, before, weighted=weighted)
+        before = passed
     return cells
 
 
 def _n_minus_one_cells(cutflow: Mapping[str, Cut], cuts: Mapping[str, Cut]) -> dict[str, str]:
-    """Cells of one dataset by cut. The last cut leaves the events that pass all of them."""
+    """Return the cells of one dataset by cut; the last cut of the cutflow counts the events that pass all cuts."""
     weighted = _is_weighted(cuts)
-    return {name: _cut_cell(left, cutflow[list(cuts)[-1]], left, weighted=weighted) for name, left in cuts.items()}
+    return {name: _cut_cell(cut, cutflow[list(cuts)[-1]], cut, weighted=weighted) for name, cut in cuts.items()}
 
 
 def _is_weighted(cuts: Mapping[str, Cut]) -> bool:
-    return any(left.weight != left.events for left in cuts.values())
+    return any(passed.weight != passed.events for passed in cuts.values())
 
 
 def _cut_cell(shown: Cut, part: Cut, whole: Cut | None, *, weighted: bool) -> str:
-    """Events, with the share that `part` has in `whole`; the same of the weights below."""
+    """Return a cell with the events and the fraction of `part` in `whole`, and the same for the weights below."""
     lines = [_share(shown.events, part.events, None if whole is None else whole.events)]
     if weighted:
         lines.append(_share(shown.weight, part.weight, None if whole is None else whole.weight))
@@ -210,7 +210,7 @@ def _notes(results: Results) -> Text | None:
 
 
 def _failures(results: Results) -> Text | None:
-    """Reasons of all failures, a line each."""
+    """Return the reasons of all failures, one per line."""
     lines = []
     for window in results.windows:
         reasons = [window.reason, *(selection.reason for selection in window.selections)]

@@ -1,4 +1,4 @@
-"""Yields, limits and impacts of the signal samples, for the terminal."""
+"""Tables of yields, limits and impacts of the signal samples for the terminal."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def signal_table(signals: Sequence[SignalResult]) -> Table:
     -------
     rich.table.Table
         Events and acceptance times efficiency in the window; expected and observed limit on the signal strength in
-        units of the sample's normalisation, and the observed one, or the expected one while blinded, in fb. Where
-        results hold them: the expected significance, and the events in the window for one of 3, net of the fraction
-        that the fit absorbs.
+        units of the sample's normalisation, and the observed limit in fb, or the expected limit while blinded. If
+        available, the expected significance, and the events in the window for a significance of 3, net of the fraction
+        absorbed by the fit.
     """
     title = "Signal samples: limits at the efficiency of these classifiers, μ in units of the sample"
     table = Table("Signal", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
@@ -55,14 +55,14 @@ def _cells(selection: SignalSelection) -> list[str]:
 
 
 def _in_fb(limit: SignalLimit | None) -> float | None:
-    """Observed limit, or the median expected one where it is not known."""
+    """Return the observed limit, or the median expected limit without an observed one."""
     if limit is None or limit.expected_fb is None:
         return None
     return limit.expected_fb[2] if limit.observed_fb is None else limit.observed_fb
 
 
 def signal_notes(signals: Sequence[SignalResult]) -> list[str]:
-    """Name samples without a result, with the reasons, and numbers without a normalisation."""
+    """List samples without a result, with the reasons, and samples without a normalisation."""
     notes = [f"{signal.dataset}: {signal.reason}" for signal in signals if signal.reason is not None]
     notes += [
         f"{signal.dataset} has no xsec_pb and lumi_ifb: μ is in units of its sum of weights."
@@ -73,19 +73,19 @@ def signal_notes(signals: Sequence[SignalResult]) -> list[str]:
 
 
 def impact_tables(signal: SignalResult, selection: str | None = None) -> list[Table]:
-    """Tabulate pulls and impacts of the nuisance parameters, a table per selection.
+    """Tabulate pulls and impacts of the nuisance parameters, one table per selection.
 
     Parameters
     ----------
     signal : SignalResult
     selection : str, optional
-        This one only.
+        Only this selection; by default all.
 
     Returns
     -------
     list of rich.table.Table
-        Largest impact first: pull and width after the fit in units of the width before it, and the shift of the signal
-        strength for one width up and down; in the observed data, and expected at the median limit.
+        Pulls and post-fit widths in units of the pre-fit width, and shifts of the signal strength for one width up and
+        down; for observed data, and expected at the median limit. The largest impact comes first.
     """
     return [
         _impact_table(signal.dataset, one, one.impacts)

@@ -1,4 +1,4 @@
-"""Verdicts of signal-free samples on the windows, for the terminal."""
+"""Tables of validation verdicts on the windows for the terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRECISE = 0.1
 
 
 def validation_table(verdicts: Sequence[WindowVerdict]) -> Table:
-    """Tabulate verdicts, and for each source the shift of z in every selection.
+    """Tabulate the verdicts, and the shift of z in each selection for each source.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def validation_table(verdicts: Sequence[WindowVerdict]) -> Table:
     -------
     rich.table.Table
         One row per window and source, and one for the combination of the sources that keep the drift of the features.
-        Cells: the non-closure (n - b) / b, below it the shift of z at the size of the search; without drift the mean
-        of z and its width instead.
+        Cells hold the non-closure (n - b) / b and below it the shift of z at the size of the search; for sources
+        without drift, the mean of z and its width.
     """
     table = Table(
         title="Signal-free samples: non-closure, and shift of z at the size of the search, per window in GeV",
@@ -58,7 +58,7 @@ def validation_table(verdicts: Sequence[WindowVerdict]) -> Table:
 
 
 def validation_notes(verdicts: Sequence[WindowVerdict]) -> list[str]:
-    """Name windows that are not valid or not testable, with reasons, flags, and notes on the samples. Plain text."""
+    """List windows that are not valid or not testable, with reasons, flags and notes on the samples, as plain text."""
     lines = []
     for verdict in verdicts:
         where = f"{verdict.window} GeV"
@@ -75,19 +75,19 @@ def validation_notes(verdicts: Sequence[WindowVerdict]) -> list[str]:
 
 
 def _texts(source: SourceVerdict, verdict: WindowVerdict) -> list[str]:
-    """Reasons that the verdict of the window does not repeat, and the notes on a sample that is not drawn."""
+    """Return the reasons not repeated in the verdict of the window, and the notes on a sample that is not drawn."""
     reason = [source.reason] if source.reason and source.reason not in verdict.reason else []
     return [*reason, *(source.notes if source.draws == 1 else ())]
 
 
 def verdict_lines(verdicts: Sequence[WindowVerdict], n_windows: int) -> list[str]:
-    """Put the verdicts on the windows of a scan in a few lines. Plain text.
+    """Summarise the verdicts on the windows of a scan in a few lines of plain text.
 
     Parameters
     ----------
     verdicts : sequence of WindowVerdict
     n_windows : int
-        Of the scan.
+        Number of windows of the scan.
     """
     if not verdicts:
         return ["No window was validated: `cwola validate` tests them on signal-free samples."]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.core.documents import from_json
 from analysis.learning import PassWeights
 from analysis.regions import MassWindow
+from analysis.results.blinding import blind
+from analysis.results.values import Results
 from analysis.search.evaluation import evaluate_window
 from analysis.search.values import SearchData, WindowResult
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
@@ -108,3 +112,36 @@ def verdict(window: str, z: Array, *, kind: str = "valid", z_error: float = 1.0)
         "max_shift": 0.5,
     }
     return from_json(WindowVerdict, document)
+
+
+def unobserved(signal: SignalResult) -> SignalResult:
+    """The sample as a blinded search makes it: expected limits and impacts are set without the counts."""
+    selections = []
+    for one in signal.selections:
+        limit, ranked = one.limit, one.impacts
+        if limit is not None:
+            limit = replace(limit, observed_events=None, observed_strength=None, observed_fb=None)
+        selections.append(replace(one, limit=limit, impacts=None if ranked is None else replace(ranked, observed=None)))
+    return replace(signal, selections=tuple(selections))
+
+
+def unobserved_results(results: Results) -> Results:
+    """The results as a blinded search makes them."""
+    windows = []
+    for window in results.windows:
+        selections = [
+            replace(
+                one,
+                n_obs=None,
+                z=None,
+                p0=None,
+                p0_averaged=None,
+                s_over_sqrt_b=None,
+                limit=None if one.limit is None else replace(one.limit, observed_events=None),
+                seeds={},
+            )
+            for one in window.selections
+        ]
+        windows.append(replace(window, selections=tuple(selections)))
+    signals = tuple(map(unobserved, results.signals))
+    return blind(replace(results, windows=tuple(windows), signals=signals))

@@ -11,13 +11,13 @@ from analysis.regions import MassWindow
 from analysis.report.numbers import Table
 from analysis.report.signal_tables import fixed_table, headline_limits, impact_tables, rules_table
 from analysis.report.tables import overview_table, window_table
-from analysis.results.blinding import blind
 from analysis.results.documents import reported_window
 from analysis.results.numbers import SPACE
 from analysis.results.values import Results
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import DiscoveryResult, Impact, Impacts, LimitResult
+from tests.builders.overviews import unobserved, unobserved_results
 from tests.builders.results import results_of
 
 REGIONS = MassWindow((3300.0, 3700.0), (3100.0, 3300.0), (3700.0, 3900.0), (3200.0, 3800.0), (3000.0, 6500.0))
@@ -112,7 +112,7 @@ def test_an_unblinded_search_shows_counts_and_significances(results: Results) ->
 
 
 def test_a_blinded_search_shows_the_background_alone(results: Results) -> None:
-    blinded = blind(results)
+    blinded = unobserved_results(results)
     (window,) = blinded.windows
     overview, table = texts(overview_table(blinded)), window_table(blinded, window)
     assert overview.startswith("Expected background [events]")
@@ -124,7 +124,7 @@ def test_a_blinded_search_shows_the_background_alone(results: Results) -> None:
 
 
 def test_limits_without_observed_ones_have_no_column_for_them(results: Results) -> None:
-    blinded = blind(results)
+    blinded = unobserved_results(results)
     assert columns(rules_table(results.limits))[-2:] == ("Observed [selected events]", "Observed [fb]")
     assert columns(rules_table(blinded.limits))[-1] == "Expected [fb]"
     assert "57.5" not in texts(rules_table(blinded.limits))
@@ -154,6 +154,6 @@ def test_impacts_of_the_data_stand_beside_the_expected_ones() -> None:
     assert rows[0] == ["jms", "1.00", "0.125", "−0.250", "0.750", "0.875", "0.333", "−0.444"]
     assert rows[1] == ["jer", "1.00", "0", "0", "–", "–", "–", "–"]
     assert "observed μ = 2.50 ± 0.50" in table.caption.replace(SPACE, " ")
-    (blinded,) = impact_tables(blind(SIGNAL))
+    (blinded,) = impact_tables(unobserved(SIGNAL))
     assert len(blinded.columns) == 4
     assert "observed" not in blinded.caption

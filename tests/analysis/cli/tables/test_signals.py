@@ -23,6 +23,7 @@ from analysis.results.blinding import blind
 from analysis.results.numbers import SPACE, number, p_value, with_error
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import Impact, Impacts
+from tests.builders.overviews import unobserved
 
 WINDOW = (3300.0, 3700.0)
 LIMIT = InjectionLimit(
@@ -131,7 +132,7 @@ def test_signal_samples_and_their_impacts() -> None:
 
 
 def test_nothing_observed_of_signal_samples_is_tabulated_while_blinded() -> None:
-    blinded = blind(SIGNAL)
+    blinded = unobserved(SIGNAL)
     row = ["point", "3300-3700", "eff_0.1", "198.0 ± 6.6", "0.250", "0.303"]
     assert [*row, "-", "6.06", "2.56"] in cells(signal_table([blinded]))
     (impacts,) = impact_tables(blinded)

@@ -1,11 +1,11 @@
-r"""Jet features: what a classifier may see and a plot may show.
+r"""Jet features: possible inputs of classifiers and variables of plots.
 
-To add a feature, write one function with `@feature`. It gets the selected events, their jets already in the order of
-`SelectionConfig.jet_order`, and returns (n_events,) numbers; NaN where the feature is undefined. `mj` is the mass that
-`SelectionConfig.jet_mass` names.
+To add a feature, write one function with `@feature`. It receives the selected events, with jets in the order of
+`SelectionConfig.jet_order`, and returns (n_events,) numbers; NaN where the feature is undefined. `mj` is the mass set
+by `SelectionConfig.jet_mass`.
 
-N-subjettiness ratios are undefined where τ_{N-1} is zero, or either is negative or not a number. One-pass axes give
-τ_N slightly above τ_{N-1} now and then: the ratio is clipped to 1.
+N-subjettiness ratios are undefined if τ_{N-1} is zero, or if either is negative or NaN. With one-pass axes, τ_N is
+occasionally slightly above τ_{N-1}; the ratio is then clipped to 1.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-r"""Systematic uncertainties of simulation: what is varied, and how.
+r"""Systematic uncertainties of simulation: variations of jets and of event weights.
 
 To add one, write one function with `@object_systematic` or `@weight_systematic`, here or in a plugin; an entry of
-`[[systematics]]` in the configuration names it as its `kind`. The first kind varies jets, and makes a table per
-variation; the second gives factors on the event weight, which become columns of the nominal table. None of them is run
-on data or pseudodata.
+`[[systematics]]` in the configuration names it as its `kind`. The first kind varies jets and makes a table per
+variation; the second returns factors on the event weight, which become columns of the nominal table. None of them is
+run on data or pseudodata.
 
-An energy scale or resolution multiplies the four-momentum, so p_T and all masses; a mass scale or resolution
-multiplies the masses, groomed and ungroomed, at fixed p_T. Directions and substructure stay as they are.
+An energy scale or resolution multiplies the four-momentum, and thus p_T and all masses; a mass scale or resolution
+multiplies the masses, groomed and ungroomed, at fixed p_T. Directions and substructure do not change.
 """
 
 from __future__ import annotations

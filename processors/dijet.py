@@ -27,7 +27,7 @@ __all__ = ["DijetProcessor", "part_name", "variation_name"]
 
 
 def part_name(dataset: str, fileuuid: str, entrystart: int, entrystop: int) -> str:
-    """Path of a part below its folder: the same chunk of the same file always has the same one."""
+    """Path of a part relative to the folder, always the same for the same chunk of the same file."""
     return f"dataset={dataset}/{fileuuid}_{entrystart}-{entrystop}.parquet"
 
 
@@ -48,14 +48,14 @@ class DijetProcessor(ProcessorABC):
     adapter : Adapter
     selection : SelectionConfig
     folder : Location
-        Where parts are written; every worker must be able to write there.
+        Folder of the parts, writable by every worker.
     digest : str
         Digest of the configuration and code that the parts are made with.
     features : tuple of Feature
         Columns of the table.
     cuts : tuple of Cut
     required : frozenset of str
-        Features without which a part is of no use.
+        Features without which a part is not used.
     sqrt_s_gev : float
         Collision energy, GeV: no jet has more than half of it.
     systematics : Systematics
@@ -78,7 +78,7 @@ class DijetProcessor(ProcessorABC):
         Parameters
         ----------
         events : coffea NanoEvents
-            Its metadata name dataset, kind, format, file and entries.
+            Events whose metadata contain dataset, kind, format, file and entries.
 
         Returns
         -------
@@ -88,7 +88,7 @@ class DijetProcessor(ProcessorABC):
         Raises
         ------
         InputFileError
-            If a branch that is needed is missing, or the weights make no sense.
+            If a required branch is missing, or the weights are invalid.
         """
         meta = events.metadata
         systematics = self.systematics.of(meta["dataset"], meta["kind"])
@@ -115,7 +115,7 @@ class DijetProcessor(ProcessorABC):
             "unavailable": unavailable,
             "varied_sums": _to_json(weights.sums),
         }
-        write_part(self.folder / name, table, info)  # last: where it is, its variations are
+        write_part(self.folder / name, table, info)  # last, so that a complete nominal part implies its variations
         return {meta["dataset"]: {"parts": {name}}}
 
     def postprocess(self, accumulator: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The entries of `[[systematics]]` in the configuration: only uncertainties listed there are computed."""
+"""The entries of `[[systematics]]` in the configuration: no other uncertainties are computed."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class EventTable:
             raise TableError(msg)
 
     def select(self, mask: NDArray[np.bool_]) -> Self:
-        """Return the events where `mask`, (n_events,) bool, is true."""
+        """Return the events for which `mask`, (n_events,) bool, is true."""
         return type(self)(self.table.filter(pa.array(mask)), self.features)
 
     def in_region(self, region: str) -> Self:

@@ -145,7 +145,7 @@ class Generator:
     Raises
     ------
     ConfigError
-        If Pythia refuses a setting or cannot initialise.
+        If Pythia rejects a setting or cannot be initialised.
     """
 
     def __init__(self, settings: SimulationSettings, seed: int) -> None:

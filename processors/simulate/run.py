@@ -55,7 +55,7 @@ def simulate(settings: SimulationSettings, output: Path, backend: Backend) -> Pa
     Raises
     ------
     ConfigError
-        If Pythia or fastjet is missing or refuses the settings, if `output` is a file that was not simulated here, or
+        If Pythia or fastjet is missing or rejects the settings, if `output` is a file that was not simulated here, or
         if the luminosity of pseudodata needs more events than `n_events`.
     """
     require_generators()

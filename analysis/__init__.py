@@ -1,6 +1,6 @@
 """Search for dijet resonances with weakly supervised boosted trees.
 
-Start reading at `analysis.search.scan`: it holds the whole chain in a few short functions.
+`analysis.search.scan` is the place to start reading: it holds the whole chain in a few short functions.
 """
 
 __version__ = "0.1.0"

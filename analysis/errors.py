@@ -1,7 +1,7 @@
 """Exceptions of the package.
 
-Every message says what was expected, what was found, where (file, dataset, column or window) and what to do
-about it. The command line prints that message instead of a traceback.
+Every message names the expected and the actual value, the place (file, dataset, column or window) and a remedy. The
+command line prints the message instead of a traceback.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = [
 
 
 class CwolaError(Exception):
-    """Base class of every error that this package raises on purpose."""
+    """Base class of all errors that this package raises on purpose."""
 
 
 class ConfigError(CwolaError, ValueError):
-    """A search configuration or preset has an unknown key or a value that makes no sense."""
+    """A search configuration or preset has an unknown key or an invalid value."""
 
 
 class DatasetError(CwolaError, ValueError):
@@ -46,11 +46,11 @@ class ProcessingError(CwolaError, RuntimeError):
 
 
 class TableError(CwolaError, ValueError):
-    """An event table lacks a column, or holds values that must not be there."""
+    """An event table lacks a column, or holds invalid values."""
 
 
 class WindowError(CwolaError, ValueError):
-    """A mass window has no events, or lies where the spectrum is not smooth."""
+    """A mass window has no events, or lies in a range where the spectrum is not smooth."""
 
 
 class FitError(CwolaError, RuntimeError):
@@ -62,7 +62,7 @@ class StatisticsError(CwolaError, RuntimeError):
 
 
 class ComputeError(CwolaError, RuntimeError):
-    """Workers cannot be reached or used, or tasks were lost with them more often than is tolerable."""
+    """Workers cannot be reached or used, or tasks were lost with them too often."""
 
 
 class ResultsError(CwolaError, RuntimeError):
@@ -76,12 +76,12 @@ def writing(path: object) -> Iterator[None]:
     Parameters
     ----------
     path : pathlib.Path or object
-        What is being written inside the context; its text is in the message.
+        Path that is written inside the context, named in the message.
 
     Raises
     ------
     ResultsError
-        In place of an OSError.
+        Instead of an OSError.
     """
     try:
         yield

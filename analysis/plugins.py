@@ -1,4 +1,4 @@
-"""Load plugins from Python; the documented place of `analysis.core.plugins`."""
+"""Load plugins from Python; the documented interface of `analysis.core.plugins`."""
 
 from analysis.core.plugins import Plugin, active_plugins, load_plugins, unload_plugins
 

@@ -34,7 +34,7 @@ The kinematic edge is 2 p̂_T cosh(|Δy| / 2) = 2.37 p̂_T; the slope of the spe
 
 
 def smooth_edge(pt_hat_min: float) -> float:
-    """Lowest m_jj (GeV) at which a sample with generator cut `pt_hat_min` (GeV) falls smoothly."""
+    """Lowest m_jj (GeV) above which a sample with generator cut `pt_hat_min` (GeV) falls smoothly."""
     return SMOOTH_EDGE_FACTOR * pt_hat_min
 
 
@@ -48,20 +48,20 @@ def bins_of(edges: NDArray[np.float64], interval: Interval) -> slice:
     Raises
     ------
     WindowError
-        If its ends are not bin edges.
+        If the ends of the interval are not bin edges.
     """
-    found = [int(abs(edges - value).argmin()) for value in interval]
-    if any(abs(edges[i] - value) > _TINY for i, value in zip(found, interval, strict=True)) or found[0] >= found[1]:
+    ends = [int(abs(edges - value).argmin()) for value in interval]
+    if any(abs(edges[i] - value) > _TINY for i, value in zip(ends, interval, strict=True)) or ends[0] >= ends[1]:
         msg = (
             f"the interval {interval[0]:g}-{interval[1]:g} GeV is not made of bins of {edges[0]:g}-{edges[-1]:g} GeV. "
             "Choose bin edges as its ends."
         )
         raise WindowError(msg)
-    return slice(found[0], found[1])
+    return slice(ends[0], ends[1])
 
 
 def edges_of(edges: NDArray[np.float64], bins: slice) -> NDArray[np.float64]:
-    """Edges (n + 1,) of the n bins that `bins_of` found, GeV."""
+    """Edges (n + 1,) of the n bins returned by `bins_of`, GeV."""
     return edges[bins.start : bins.stop + 1]
 
 
@@ -73,7 +73,7 @@ def window_name(signal: Sequence[float]) -> str:
 
 @dataclass(frozen=True)
 class MassWindow:
-    """One hypothesis of the scan.
+    """One mass window of the scan.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class MassWindow:
     lower, upper : (low, high)
         Training sidebands, GeV.
     mask : (low, high)
-        Left out of the background fit, GeV; on the fit grid.
+        Interval excluded from the background fit, GeV; on the fit grid.
     fit_range : (low, high)
         Range of the background fit, GeV; on the fit grid.
     """
@@ -129,7 +129,7 @@ class MassWindow:
 
 @dataclass(frozen=True)
 class RegionScan:
-    """The windows of a search, and the grid that their fits share.
+    """The windows of a search, and the common grid of their fits.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ class RegionScan:
         Raises
         ------
         ConfigError
-            If a window or its sidebands leave the fit range, or leave no fit bins on a side.
+            If a window or its sidebands extend beyond the fit range, or leave no fit bins on a side.
         """
         return cls(
             tuple(_window(index, signal, config) for index, signal in enumerate(config.signal_regions())),
@@ -173,14 +173,14 @@ class RegionScan:
         return low + self.bin_width * np.arange(round((high - low) / self.bin_width) + 1, dtype=np.float64)
 
     def require_smooth(self, pt_hat_min: float | None, *, edge: float | None = None) -> None:
-        """Refuse windows that reach below the smooth part of the spectrum.
+        """Raise if a window extends below the smooth part of the spectrum.
 
         Parameters
         ----------
         pt_hat_min : float or None
-            Highest generator threshold of the samples, GeV; None where unknown (data).
+            Highest generator threshold of the samples, GeV; None if unknown (data).
         edge : float, optional
-            The smooth edge if the analyst states it, GeV; replaces the one derived from `pt_hat_min`.
+            Smooth edge as set by the analyst, GeV; replaces the one derived from `pt_hat_min`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The processor: one chunk of events in, one part of the event table out, and one for each variation of its jets."""
+"""The processor: turns a chunk of events into one part of the event table, and one per variation of its jets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["DijetProcessor", "part_name", "variation_name"]
 
 
 def part_name(dataset: str, fileuuid: str, entrystart: int, entrystop: int) -> str:
-    """Path of a part below its folder: the same chunk of the same file always has the same one."""
+    """Path of a part relative to the folder, always the same for the same chunk of the same file."""
     return f"dataset={dataset}/{fileuuid}_{entrystart}-{entrystop}.parquet"
 
 
@@ -40,7 +40,7 @@ def variation_name(variation: str, part: str) -> str:
 class DijetProcessor(ProcessorABC):
     """Selects dijet events and writes them, with their features, as one parquet part per chunk.
 
-    A part with varied jets holds the events of the search region: yields there are what it is for.
+    A part with varied jets holds only the events of the search region, since it serves to compute yields there.
     Carries the functions that it calls, not their names, so that workers need no registry. Keeps no state.
 
     Attributes
@@ -48,18 +48,18 @@ class DijetProcessor(ProcessorABC):
     adapter : Adapter
     selection : SelectionConfig
     folder : Location
-        Where parts are written; every worker must be able to write there.
+        Folder of the parts, writable by every worker.
     digest : str
-        What the parts were made with: configuration and code.
+        Digest of the configuration and code that the parts are made with.
     features : tuple of Feature
         Columns of the table.
     cuts : tuple of Cut
     required : frozenset of str
-        Features without which a part is of no use.
+        Features without which a part is not used.
     sqrt_s_gev : float
         Collision energy, GeV: no jet has more than half of it.
     systematics : Systematics
-        For simulation.
+        Applied to simulation.
     """
 
     adapter: Adapter
@@ -78,7 +78,7 @@ class DijetProcessor(ProcessorABC):
         Parameters
         ----------
         events : coffea NanoEvents
-            Its metadata name dataset, kind, format, file and entries.
+            Events whose metadata contain dataset, kind, format, file and entries.
 
         Returns
         -------
@@ -88,7 +88,7 @@ class DijetProcessor(ProcessorABC):
         Raises
         ------
         InputFileError
-            If a branch that is needed is missing, or the weights make no sense.
+            If a required branch is missing, or the weights are invalid.
         """
         meta = events.metadata
         systematics = self.systematics.of(meta["dataset"], meta["kind"])
@@ -115,7 +115,7 @@ class DijetProcessor(ProcessorABC):
             "unavailable": unavailable,
             "varied_sums": _to_json(weights.sums),
         }
-        write_part(self.folder / name, table, info)  # last: where it is, its variations are
+        write_part(self.folder / name, table, info)  # last, so that a complete nominal part implies its variations
         return {meta["dataset"]: {"parts": {name}}}
 
     def postprocess(self, accumulator: Any) -> Any:
@@ -125,10 +125,10 @@ class DijetProcessor(ProcessorABC):
     def _table(
         self, selected: Dijets, weights: Mapping[str, Floats] | None = None
     ) -> tuple[EventTable, dict[str, str]]:
-        """Make the table of selected events, and say which features the file cannot give."""
+        """Return the table of selected events, and the features that the file does not provide."""
         columns, unavailable = compute_features(selected, self.features)
         fixed = _fixed_columns(selected, selected.origin.dataset, self.selection.abs_dy_search)
-        specs = [one.spec for one in self.features]
+        specs = [feature.spec for feature in self.features]
         return EventTable.from_columns({**fixed, **(weights or {}), **columns}, specs), unavailable
 
     def _counts(self, dijets: Dijets, passed: Selected, selected: Dijets) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class DijetProcessor(ProcessorABC):
         return layout.branch(selection.jet_collection or layout.collection, names[column])
 
     def origin(self, meta: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a part was made from and with; a part with another origin is out of date."""
+        """Return the inputs, configuration and code of a part; a part with another origin is out of date."""
         return {
             "digest": self.digest,
             "dataset": meta["dataset"],
@@ -168,7 +168,7 @@ def _to_json(tallies: Mapping[str, Tally]) -> dict[str, Any]:
 
 
 def _slice_cuts(document: Mapping[str, Any] | None) -> tuple[Cut, ...]:
-    """Return the cut that keeps a slice of a sample, or none; the sum of weights counts events outside too."""
+    """Return the cut that keeps a slice of a sample, if any; the sum of weights includes events outside the slice."""
     if document is None:
         return ()
     part = Slice.from_json(document)

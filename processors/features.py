@@ -1,11 +1,11 @@
-r"""Jet features: what a classifier may see and a plot may show.
+r"""Jet features: possible inputs of classifiers and variables of plots.
 
-To add a feature, write one function with `@feature`. It gets the selected events, their jets already in the order of
-`SelectionConfig.jet_order`, and returns (n_events,) numbers; NaN where the feature is undefined. `mj` is the mass that
-`SelectionConfig.jet_mass` names.
+To add a feature, write one function with `@feature`. It receives the selected events, with jets in the order of
+`SelectionConfig.jet_order`, and returns (n_events,) numbers; NaN where the feature is undefined. `mj` is the mass set
+by `SelectionConfig.jet_mass`.
 
-N-subjettiness ratios are undefined where τ_{N-1} is zero, or either is negative or not a number. One-pass axes give
-τ_N slightly above τ_{N-1} now and then: the ratio is clipped to 1.
+N-subjettiness ratios are undefined if τ_{N-1} is zero, or if either is negative or NaN. With one-pass axes, τ_N is
+occasionally slightly above τ_{N-1}; the ratio is then clipped to 1.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def nsubjettiness_ratio(jet: Jet, order: int) -> Floats:
     Raises
     ------
     InputFileError
-        If the file lacks one of the two.
+        If the file lacks τ_N or τ_{N-1}.
     """
     return np.minimum(_raw_ratio(jet, order), 1.0)
 
@@ -121,7 +121,7 @@ def mj2(dijets: Dijets) -> Floats:
 
 @feature("delta_mj", label=r"$m_{j_1} - m_{j_2}$", unit="GeV", bins=(50, 0.0, 500.0))
 def delta_mj(dijets: Dijets) -> Floats:
-    """Mass difference, GeV: not negative where jets are ordered in mass, signed where they are ordered in p_T."""
+    """Mass difference, GeV: non-negative if the jets are ordered in mass, signed if they are ordered in p_T."""
     return dijets.first.jet_mass - dijets.second.jet_mass
 
 
@@ -153,7 +153,7 @@ def tau32_j2(dijets: Dijets) -> Floats:
 def mj1_over_mjj(dijets: Dijets) -> Floats:
     """Mass of jet 1 in units of m_jj, nearly independent of m_jj in QCD.
 
-    Do not train on it together with `mj1`: the two give m_jj away.
+    Do not train on it together with `mj1`, since m_jj follows from the two.
     """
     return _over_mjj(dijets, dijets.first)
 
@@ -185,12 +185,12 @@ def compute_features(
     columns : dict of str to (n_events,) float32
         NaN where a feature is undefined.
     unavailable : dict of str to str
-        Features that the file cannot give, all NaN in `columns`, with the message that says which branch is missing.
+        Features that the file does not provide, all NaN in `columns`, with a message that names the missing branch.
 
     Raises
     ------
     TableError
-        If a function returns another number of values than there are events.
+        If the number of values that a function returns differs from the number of events.
     """
     columns, unavailable = {}, {}
     for one in features:
@@ -223,8 +223,8 @@ def count_oddities(dijets: Dijets) -> dict[str, int]:
     Returns
     -------
     dict of str to int
-        Jets (two per event) without a `jet_mass`, with undefined τ21 or τ32, and with τ21 or τ32 above 1. Ratios that
-        the file cannot give are left out.
+        Number of jets (two per event) without a `jet_mass`, with undefined τ21 or τ32, and with τ21 or τ32 above 1.
+        Ratios that the file does not provide are left out.
     """
     jets = (dijets.first, dijets.second)
     counts = {"missing_jet_mass": sum(int(np.isnan(jet.jet_mass).sum()) for jet in jets)}

@@ -1,6 +1,6 @@
-"""What every input format is turned into: flat arrays of the two leading jets of each event.
+"""Common representation of all input formats: flat arrays of the two leading jets of each event.
 
-There are no jagged arrays after this point. All momenta and masses are in GeV.
+Arrays are no longer jagged after this point. All momenta and masses are in GeV.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ ALL = slice(None)
 
 VECTOR = (".energy", ".px", ".py", ".pz")
 RAPIDITY = ".rapidity"
-"""Columns that are computed once for a jet."""
+"""Columns that are computed once per jet."""
 
 EXACT_INTEGERS = 2.0**53
-"""Sums of whole numbers below this limit are exact in float64."""
+"""Sums of integers below this limit are exact in float64."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Number and summed weight of events, exact enough that the way they were split into chunks does not show.
+    """Number and summed weight of events, precise enough not to depend on the split into chunks.
 
     Attributes
     ----------
     events : int
     weight, residual : float
-        Sum of weights, rounded to float64, and what the rounding left over.
+        Sum of weights, rounded to float64, and the residual of the rounding.
     """
 
     events: int = 0
@@ -67,9 +67,9 @@ class Tally:
 
     @classmethod
     def quick(cls, weights: Floats) -> Self:
-        """Sum (n_events,) float64 weights that are not stated one by one, in a tenth of the time of `of`.
+        """Sum (n_events,) float64 weights without exact summation, ten times faster than `of`.
 
-        Long double keeps the split into chunks below the rounding, on machines that have it.
+        With long double, where available, the effect of the split into chunks is below the rounding.
         """
         total = weights.sum(dtype=np.longdouble)
         return cls(len(weights), float(total), float(total - np.longdouble(float(total))))
@@ -90,13 +90,13 @@ def _exact_sum(numbers: list[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a chunk comes from.
+    """Origin of a chunk.
 
     Attributes
     ----------
     file, dataset, kind, uuid : str
     entrystart : int
-        Entry of the file at which the chunk begins.
+        First entry of the chunk in the file.
     """
 
     file: str
@@ -118,7 +118,7 @@ class Source:
 
 
 class JetSource(Protocol):
-    """All jets of a chunk, read from the file when they are asked for."""
+    """All jets of a chunk, read from the file on demand."""
 
     def column(self, name: str, index: Index) -> Floats:
         """Return one column of some jets.
@@ -126,10 +126,10 @@ class JetSource(Protocol):
         Parameters
         ----------
         name : str
-            "pt", "eta", "phi", "mass", "jet_mass", "tau1" ... "tau4", whatever the file calls them; or any other
-            branch of the collection with one number per jet, as the file spells it.
+            "pt", "eta", "phi", "mass", "jet_mass", "tau1" ... "tau4", whatever their names in the file; or the name
+            of any other branch of the collection with one number per jet.
         index : (n,) intp
-            Which of the jets.
+            Positions of the jets among all jets of the chunk.
 
         Returns
         -------
@@ -144,10 +144,10 @@ class JetSource(Protocol):
 
 
 class EventSource(Protocol):
-    """All events of a chunk, read from the file when they are asked for."""
+    """All events of a chunk, read from the file on demand."""
 
     def column(self, name: str, index: Index) -> NDArray[Any]:
-        """Return one branch (n,) of some events, index (n,), by the name that it has in the file.
+        """Return one branch (n,) of some events, index (n,), by its name in the file.
 
         Raises
         ------
@@ -158,18 +158,18 @@ class EventSource(Protocol):
 
 @dataclass(frozen=True)
 class Jet:
-    """One jet per event, whose columns are read when they are first asked for.
+    """One jet per event, with columns that are read at the first access.
 
     Attributes
     ----------
     source : JetSource
         All jets of the chunk.
     index : (n_events,) intp
-        Position of the jets among them.
+        Positions of the jets among all jets of the chunk.
     known : dict of str to (n_events,) float64
-        Columns that need not be read; grows by those that are. Derived ones have a name that begins with a dot.
+        Cached columns. Names of derived columns begin with a dot.
     above : tuple of (Jet, (n_events,) intp), or None
-        Jets that these are a part of, and which.
+        Jets from which these were selected, and their positions among them.
     """
 
     source: JetSource
@@ -280,18 +280,18 @@ def _rows(index: Index, count: int) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Dijets:
-    """The two jets with the largest p_T in each event that has two, flat.
+    """The two jets with the largest p_T of each event with at least two jets, as flat arrays.
 
     Attributes
     ----------
     first, second : Jet
-        As made by an adapter, the leading and the subleading jet in p_T; see `ordered`.
+        Leading and subleading jet in p_T, as returned by an adapter; see `ordered`.
     mjj : (n_events,) float64
         Invariant mass of the two ungroomed jets, GeV.
     abs_dy : (n_events,) float64
         Absolute difference of their rapidities.
     entry : (n_events,) int64
-        Position in the chunk.
+        Position of the event in the chunk.
     run, luminosity_block, event : (n_events,) uint64
         Numbers of the event; for formats without them 0, 0 and the entry in the file.
     event_id : (n_events,) uint64
@@ -303,13 +303,13 @@ class Dijets:
     origin : Source
         File, dataset and kind.
     read : Tally
-        All events of the chunk, those without two jets included.
+        All events of the chunk, including events with fewer than two jets.
     read_weights : (n_read,) float64
-        Weights of all these.
+        Weights of all events of the chunk.
     jet_counts : (n_read,) int64
-        Jets that each of these has.
+        Number of jets of each event of the chunk.
     generator_weight : float or None
-        The one generator weight of observed events whose file has such weights.
+        Common generator weight of observed events, if their file has generator weights.
     """
 
     first: Jet
@@ -333,7 +333,7 @@ class Dijets:
         return len(self.entry)
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return an event branch (n_events,) by the name that it has in the file, such as "HLT_PFHT1050".
+        """Return an event branch (n_events,) by its name in the file, such as "HLT_PFHT1050".
 
         Raises
         ------
@@ -355,8 +355,8 @@ class Dijets:
         Parameters
         ----------
         order : str
-            "pt" leaves the jets as they are; "mass" puts the one with the larger `jet_mass` first. A missing mass
-            is smaller than any; equal masses stay in p_T order.
+            "pt" keeps the order; "mass" puts the jet with the larger `jet_mass` first. A missing mass counts as the
+            smallest; equal masses keep the p_T order.
 
         Returns
         -------
@@ -377,19 +377,19 @@ class Dijets:
 
 
 def leading_pair(counts: NDArray[Any], pt: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Find the two jets with the largest p_T of each event that has at least two.
+    """Find the two jets with the largest p_T of each event with at least two jets.
 
     Parameters
     ----------
     counts : (n_events,) integers
-        Number of jets.
+        Number of jets of each event.
     pt : (n_jets,) floats
-        Transverse momenta of all jets, event after event, GeV.
+        Transverse momenta of all jets, event by event, GeV.
 
     Returns
     -------
     entry, first, second : (n_pairs,) intp
-        Index of the event, and of its two jets among all jets. Equal p_T keep the order of the file.
+        Index of the event, and of its two jets among all jets. Jets of equal p_T keep the order of the file.
     """
     starts = np.cumsum(counts) - counts
     entry = np.flatnonzero(counts >= 2)
@@ -401,7 +401,7 @@ def leading_pair(counts: NDArray[Any], pt: NDArray[Any]) -> tuple[NDArray[np.int
     begins[starts] = True
     rises = np.flatnonzero((key[1:] > key[:-1]) & ~begins[1:-1])
     if len(rises):
-        # Only events that are out of order are sorted.
+        # Sort only the events that are out of order.
         odd = np.unique(np.searchsorted(first, rises, side="right") - 1)
         first[odd], second[odd] = _sorted_pairs(starts[entry[odd]], counts[entry[odd]], key)
     return entry, first, second
@@ -410,7 +410,7 @@ def leading_pair(counts: NDArray[Any], pt: NDArray[Any]) -> tuple[NDArray[np.int
 def _sorted_pairs(
     starts: NDArray[np.intp], counts: NDArray[Any], key: NDArray[Any]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Index of the two jets with the largest key of each event, by its first jet and number of jets."""
+    """Index of the two jets with the largest key of each event, given its first jet and its number of jets."""
     begins = np.cumsum(counts) - counts
     jets = np.arange(counts.sum()) + np.repeat(starts - begins, counts)
     order = jets[np.lexsort((-key[jets], np.repeat(np.arange(len(counts)), counts)))]

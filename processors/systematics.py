@@ -1,12 +1,12 @@
-r"""Systematic uncertainties of simulation: what is varied, and how.
+r"""Systematic uncertainties of simulation: variations of jets and of event weights.
 
 To add one, write one function with `@object_systematic` or `@weight_systematic`, here or in a plugin; an entry of
-`[[systematics]]` in the configuration names it as its `kind`. The first kind varies jets, and makes a table per
-variation; the second gives factors on the event weight, which become columns of the nominal table. None of them is run
-on data or pseudodata.
+`[[systematics]]` in the configuration names it as its `kind`. The first kind varies jets and makes a table per
+variation; the second returns factors on the event weight, which become columns of the nominal table. None of them is
+run on data or pseudodata.
 
-An energy scale or resolution multiplies the four-momentum, so p_T and all masses; a mass scale or resolution
-multiplies the masses, groomed and ungroomed, at fixed p_T. Directions and substructure stay as they are.
+An energy scale or resolution multiplies the four-momentum, and thus p_T and all masses; a mass scale or resolution
+multiplies the masses, groomed and ungroomed, at fixed p_T. Directions and substructure do not change.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ class Systematic:
     ----------
     kind : str
     needs : tuple of tuple of str
-        Sets of keys of `SystematicConfig`; one of them must be there in full.
+        Alternative sets of keys of `SystematicConfig`; all keys of at least one set are required.
     vary_jets : callable or None
         ChunkJets -> {column of a jet: factor}, each (n_jets,) float64 or one number for all.
     sides : tuple of str
-        Which tables are made: "Up" and "Down", or "Up" alone where nature knows one direction.
+        Tables that are made: "Up" and "Down", or only "Up" for one-sided variations.
     vary_weights : callable or None
         ChunkEvents -> {"Up", "Down" or a number as text: factor on the weight (n_read,) float64}.
     normalise : bool
-        Whether the sum of weights before cuts is kept, unless the entry says otherwise.
+        Whether the sum of weights before cuts is preserved, unless the entry overrides it.
     """
 
     kind: str
@@ -71,7 +71,7 @@ class Systematic:
 
     @property
     def effect(self) -> str:
-        """What it varies: "jets", "weights", or only the "rate"."""
+        """Varied quantity: "jets", "weights", or only the "rate"."""
         if self.vary_jets is not None:
             return "jets"
         return "rate" if self.vary_weights is None else "weights"
@@ -116,24 +116,24 @@ for _kind in ("luminosity", "rate"):
 
 
 def find_systematic(config: SystematicConfig) -> Systematic:
-    """Look up the kind of an entry, and check that the entry has what the kind needs.
+    """Look up the kind of an entry, and check that the entry has the keys that the kind needs.
 
     Raises
     ------
     ConfigError
-        If there is no such kind, a key is missing, or its file is not what it should be.
+        If the kind is unknown, a key is missing, or a file has the wrong content.
     """
     if config.kind not in SYSTEMATICS:
         msg = f"{config.where}: there is no such kind. Kinds: {', '.join(sorted(SYSTEMATICS))}."
         raise ConfigError(msg)
-    found = SYSTEMATICS[config.kind]
-    if not any(all(getattr(config, key) not in (None, ()) for key in keys) for keys in found.needs):
-        wanted = ", or ".join(" and ".join(keys) for keys in found.needs)
+    systematic = SYSTEMATICS[config.kind]
+    if not any(all(getattr(config, key) not in (None, ()) for key in keys) for keys in systematic.needs):
+        wanted = ", or ".join(" and ".join(keys) for keys in systematic.needs)
         msg = f"{config.where} needs the key {wanted}."
         raise ConfigError(msg)
     if config.file is not None:
         _correction(config)
-    return found
+    return systematic
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class ChunkJets:
     sign : int
         1 for Up, -1 for Down.
     identity : callable
-        () -> (n_jets,) uint64, of the event of each jet and the place of the jet in it.
+        () -> (n_jets,) uint64, from the event of each jet and the position of the jet in the event.
     seed : int
     """
 
@@ -173,13 +173,13 @@ class ChunkJets:
         return _evaluate(self.config, lambda name: self.source.column(name, ALL), {})
 
     def towards(self, sign: int) -> ChunkJets:
-        """Return the same jets for another side, with the size that is known."""
+        """Return the same jets for another side, with the cached size."""
         other = replace(self, sign=sign)
         other._known.update(self._known)
         return other
 
     def normal(self) -> Floats:
-        """(n_jets,) float64: standard normal numbers that depend on event, jet, name and seed alone."""
+        """(n_jets,) float64: standard normal numbers that depend only on event, jet, name and seed."""
         salt = np.uint64(int(event_hash(np.array([self.seed]), string_hash(self.config.name))[0]))
         bits = event_hash(self.identity() ^ salt)
         numbers: Floats = ndtri(((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
@@ -194,11 +194,11 @@ class ChunkJets:
 
 
 def _bin_numbers(values: Floats, edges: tuple[float, ...]) -> NDArray[np.intp]:
-    """Bin of each value; outermost bins go on."""
-    found = np.zeros(len(values), np.intp)
+    """Bin of each value; the outermost bins include values beyond the edges."""
+    numbers = np.zeros(len(values), np.intp)
     for edge in edges[1:-1]:
-        found += values >= edge
-    return found
+        numbers += values >= edge
+    return numbers
 
 
 @object_systematic("jet-energy-scale")
@@ -209,7 +209,7 @@ def jet_energy_scale(jets: ChunkJets) -> dict[str, Factor]:
 
 @object_systematic("jet-energy-resolution", sides=("Up",))
 def jet_energy_resolution(jets: ChunkJets) -> dict[str, Factor]:
-    """Four-momenta smeared by a Gaussian of relative width size; there is no way to smear less."""
+    """Four-momenta smeared by a Gaussian of relative width `size`; only "Up", since smearing cannot be reduced."""
     return _energy(_smearing(jets))
 
 
@@ -221,7 +221,7 @@ def jet_mass_scale(jets: ChunkJets) -> dict[str, Factor]:
 
 @object_systematic("jet-mass-resolution", sides=("Up",))
 def jet_mass_resolution(jets: ChunkJets) -> dict[str, Factor]:
-    """Masses smeared by a Gaussian of relative width size; there is no way to smear less."""
+    """Masses smeared by a Gaussian of relative width `size`; only "Up", since smearing cannot be reduced."""
     return _masses(_smearing(jets))
 
 
@@ -246,7 +246,7 @@ class ChunkEvents:
     events : EventSource
     config : SystematicConfig
     origin : Source
-        For messages.
+        File and dataset, for messages.
     """
 
     events: EventSource
@@ -255,7 +255,7 @@ class ChunkEvents:
     _known: dict[str, NDArray[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return a branch (n_read, ...) by the name that it has in the file.
+        """Return a branch (n_read, ...) by its name in the file.
 
         Raises
         ------
@@ -281,22 +281,22 @@ class ChunkEvents:
 
 @weight_systematic("event-weight", needs=(("up", "down"),))
 def event_weight(events: ChunkEvents) -> dict[str, Floats]:
-    """Factors on the weight from two branches, or from a correction evaluated twice, such as one of pile-up.
+    """Factors on the weight from two branches, or from a correction evaluated twice, such as a pile-up correction.
 
-    With `nominal` they are divided by the nominal factor: the nominal weight of the table does not hold it.
+    With `nominal`, they are divided by the nominal factor, which the nominal weight of the table does not include.
     """
     config = events.config
-    found = {side: _factor(events, getattr(config, side.lower())) for side in SIGNS}
+    factors = {side: _factor(events, getattr(config, side.lower())) for side in SIGNS}
     if config.nominal is None:
-        return found
+        return factors
     nominal = _factor(events, config.nominal)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return {side: np.where(nominal == 0, 0.0, values / nominal) for side, values in found.items()}
+        return {side: np.where(nominal == 0, 0.0, values / nominal) for side, values in factors.items()}
 
 
 @weight_systematic("generator-weights", needs=(("branch", "members", "combine"),), normalise=True)
 def generator_weights(events: ChunkEvents) -> dict[str, Floats]:
-    """Factors on the weight from a branch with several numbers an event, such as LHEScaleWeight or PSWeight."""
+    """Factors on the weight from a branch with several values per event, such as LHEScaleWeight or PSWeight."""
     branch = events.config.branch or ""
     values = events.column(branch)
     count = values.shape[1] if values.ndim == 2 else 0
@@ -322,7 +322,7 @@ def _correction(config: SystematicConfig) -> Correction:
 
 
 def _varied_input(config: SystematicConfig) -> str:
-    """Name of the text input that takes `up`, `down` and `nominal`."""
+    """Name of the string input that takes `up`, `down` and `nominal`."""
     correction = _correction(config)
     texts = [one.name for one in correction.inputs if one.type == "string" and one.name not in config.inputs]
     if len(texts) != 1:
@@ -337,9 +337,10 @@ def _varied_input(config: SystematicConfig) -> str:
 def _evaluate(config: SystematicConfig, column: Callable[[str], Floats], texts: Mapping[str, str]) -> Floats:
     correction = _correction(config)
     inputs: dict[str, Floats | str] = {}
-    for one in correction.inputs:
-        value = texts.get(one.name, config.inputs.get(one.name, one.name))
-        inputs[one.name] = value if one.type == "string" and isinstance(value, str) else _number(value, column)
+    for variable in correction.inputs:
+        name = variable.name
+        value = texts.get(name, config.inputs.get(name, name))
+        inputs[name] = value if variable.type == "string" and isinstance(value, str) else _number(value, column)
     arrays = [value for value in inputs.values() if not isinstance(value, str)]
     count = max((len(values) for values in arrays if values.ndim), default=0)
     return evaluate(correction, {k: v if isinstance(v, str) else np.broadcast_to(v, count) for k, v in inputs.items()})

@@ -1,4 +1,4 @@
-"""The systematics of a run, applied to one chunk: the varied jets, and the varied weights with their sums."""
+"""Systematics of a run, applied to one chunk: varied jets, and varied weights with their sums."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ __all__ = ["Systematics", "WeightVariations"]
 
 @dataclass(frozen=True)
 class WeightVariations:
-    """Varied weights of the events with two jets.
+    """Varied weights of the events with at least two jets.
 
     Attributes
     ----------
     columns : dict of str to (n_events,) float64
-        Varied weights, not normalised, by the name of their column.
+        Varied weights, not normalised, by column name.
     sums : dict of str to Tally
-        Of all events of the chunk, for those that are to be normalised to the nominal sum.
+        Sums over all events of the chunk, for the weights that are to be normalised to the nominal sum.
     """
 
     columns: dict[str, Floats]
@@ -51,15 +51,15 @@ class WeightVariations:
 
 @dataclass(frozen=True)
 class Systematics:
-    """Entries of the configuration with their functions, which travel to the workers.
+    """Entries of the configuration with their functions, which are sent to the workers.
 
     Attributes
     ----------
     entries : tuple of (SystematicConfig, Systematic)
     seed : int
-        Of the smearing.
+        Seed of the smearing.
     code : str
-        Digest of the text of the functions.
+        Digest of the source text of the functions.
     """
 
     entries: tuple[tuple[SystematicConfig, Systematic], ...] = ()
@@ -68,12 +68,12 @@ class Systematics:
 
     @classmethod
     def prepare(cls, configs: tuple[SystematicConfig, ...], datasets: Mapping[str, Dataset], seed: int) -> Self:
-        """Read the files that entries name, and look their kinds up.
+        """Read the files of the entries, and look up their kinds.
 
         Raises
         ------
         ConfigError
-            If an entry cannot be used, or names a dataset that is not there or is observed.
+            If an entry cannot be used, or names a dataset that is missing or observed.
         """
         simulated = [name for name, dataset in datasets.items() if not dataset.is_observed]
         for config in configs:
@@ -87,38 +87,38 @@ class Systematics:
         return cls(tuple((config, find_systematic(config)) for config in loaded), seed)
 
     def of(self, dataset: str, kind: str) -> Systematics:
-        """Return those that apply to a dataset: none for observed events."""
+        """Return the systematics that apply to a dataset: none for observed events."""
         if kind in OBSERVED:
             return Systematics()
-        chosen = [(one, found) for one, found in self.entries if not one.datasets or dataset in one.datasets]
+        chosen = [entry for entry in self.entries if not entry[0].datasets or dataset in entry[0].datasets]
         return replace(self, entries=tuple(chosen))
 
     def identity(self) -> str | None:
-        """Digest of all that decides tables and columns; None where there are none."""
-        entries = [config.identity() for config, found in self.entries if found.effect != "rate"]
+        """Digest of everything that determines tables and columns; None without systematics."""
+        entries = [config.identity() for config, systematic in self.entries if systematic.effect != "rate"]
         return digest([entries, self.seed, self.code]) if entries else None
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Names of the tables of varied jets, such as "jmsUp"."""
-        return tuple(f"{config.name}{side}" for config, found in self.entries for side in found.sides)
+        """Names of the tables with varied jets, such as "jmsUp"."""
+        return tuple(f"{config.name}{side}" for config, systematic in self.entries for side in systematic.sides)
 
     def vary_jets(self, dijets: Dijets) -> Iterator[tuple[str, Dijets]]:
-        """Yield the name of each table, and the events with its jets.
+        """Yield the name of each table, and the events with the varied jets.
 
         Parameters
         ----------
         dijets : Dijets
-            All events with two jets, before cuts. Varied jets may rank otherwise in p_T.
+            All events with at least two jets, before cuts. The order in p_T of varied jets may differ.
         """
-        entries = [(config, found) for config, found in self.entries if found.vary_jets is not None]
+        entries = [(config, systematic) for config, systematic in self.entries if systematic.vary_jets is not None]
         identity = cache(partial(_jet_identity, dijets))
-        for config, found in entries:
+        for config, systematic in entries:
             jets = ChunkJets(dijets.first.source, config, 1, identity, self.seed)
-            for side in found.sides:
+            for side in systematic.sides:
                 jets = jets.towards(SIGNS[side])
-                assert found.vary_jets is not None
-                yield f"{config.name}{side}", _varied(dijets, VariedJets(jets.source, found.vary_jets(jets)))
+                assert systematic.vary_jets is not None
+                yield f"{config.name}{side}", _varied(dijets, VariedJets(jets.source, systematic.vary_jets(jets)))
 
     def vary_weights(self, dijets: Dijets) -> WeightVariations:
         """Compute the varied weights.
@@ -129,37 +129,37 @@ class Systematics:
             If a branch is missing, or a factor is not finite.
         """
         columns, sums = {}, {}
-        for config, found in self.entries:
-            if found.vary_weights is None:
+        for config, systematic in self.entries:
+            if systematic.vary_weights is None:
                 continue
             chunk = ChunkEvents(dijets.events, config, dijets.origin)
-            for suffix, factor in found.vary_weights(chunk).items():
+            for suffix, factor in systematic.vary_weights(chunk).items():
                 weights = dijets.read_weights * _finite(factor, config, dijets)
                 name = weight_column(config.name, suffix)
                 columns[name] = weights[dijets.entry]
-                if found.normalise if config.normalise is None else config.normalise:
+                if systematic.normalise if config.normalise is None else config.normalise:
                     sums[name] = Tally.quick(weights)
         return WeightVariations(columns, sums)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Say what each entry does, JSON-ready, for the stages after processing."""
+        """Return the effect of each entry, JSON-ready, for the stages after processing."""
         return [
             {
                 "name": config.name,
                 "kind": config.kind,
-                "effect": found.effect,
+                "effect": systematic.effect,
                 "datasets": list(config.datasets),
-                "sides": list(found.sides),
+                "sides": list(systematic.sides),
                 "members": list(config.members),
                 "combine": config.combine,
                 "value": config.value,
             }
-            for config, found in self.entries
+            for config, systematic in self.entries
         ]
 
 
 def _jet_identity(dijets: Dijets) -> NDArray[np.uint64]:
-    """(n_jets,) uint64: identity of the event, shifted by the place of the jet in it."""
+    """(n_jets,) uint64: identity of the event, shifted by the position of the jet in the event."""
     counts = dijets.jet_counts
     of_event = np.zeros(len(counts), np.uint64)
     of_event[dijets.entry] = dijets.event_id
@@ -176,7 +176,7 @@ class VariedJets:
     ----------
     source : JetSource
     factors : mapping of str to (n_jets,) float64 or float
-        By the name of the column.
+        Factors by column name.
     """
 
     source: JetSource
@@ -195,7 +195,7 @@ class VariedJets:
 
 def _varied(dijets: Dijets, jets: VariedJets) -> Dijets:
     first, second = dijets.first.index, dijets.second.index
-    if not isinstance(jets.factors.get("pt", 1.0), float):  # one factor for all leaves the order as it is
+    if not isinstance(jets.factors.get("pt", 1.0), float):  # one factor for all jets does not change the order
         _, first, second = leading_pair(dijets.jet_counts, jets.column("pt", ALL))
     one, two = _varied_jet(dijets.first, jets, first), _varied_jet(dijets.second, jets, second)
     mjj, abs_dy = dijet_kinematics(one, two)
@@ -203,7 +203,7 @@ def _varied(dijets: Dijets, jets: VariedJets) -> Dijets:
 
 
 def _varied_jet(nominal: Jet, jets: VariedJets, index: NDArray[np.intp]) -> Jet:
-    """Jets of a variation; what is known of the same jets without it is not read again."""
+    """Jets of a variation; cached columns of the nominal jets are not read again."""
     taken = {id(factor): jets.at(name, nominal.index) for name, factor in jets.factors.items()}
     factors = {name: taken[id(factor)] for name, factor in jets.factors.items()}
     known = {name: values for name, values in nominal.known.items() if not name.startswith(".")}
@@ -222,7 +222,7 @@ def _varied_jet(nominal: Jet, jets: VariedJets, index: NDArray[np.intp]) -> Jet:
 
 
 def _varied_vector(nominal: Jet, factors: Mapping[str, Factor], known: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Four-momentum, if it is multiplied as a whole or keeps its momentum; nothing otherwise."""
+    """Four-momentum, if it is scaled as a whole or keeps its momentum; empty otherwise."""
     if not {"pt", "mass"} & factors.keys():
         return {name: nominal.known[name] for name in (*VECTOR, RAPIDITY) if name in nominal.known}
     energy, *momentum = nominal.vector

@@ -1,8 +1,8 @@
-"""Where work runs: in this process, in local worker processes, or on the workers of a dask cluster.
+"""Backends to run tasks: in this process, in local worker processes, or on the workers of a dask cluster.
 
 A `Backend` is opened once and passed down. Every parallel step maps one picklable function over many small tasks;
-data that all tasks need are sent once to each worker (locally as a memory-mapped file), not copied into each task.
-Tasks never submit tasks. All is pickled with cloudpickle, so that what a plugin defines travels by value.
+data shared by all tasks are sent once to each worker (locally as a memory-mapped file), not copied into each task.
+Tasks never submit tasks. Everything is pickled with cloudpickle, so that definitions of plugins are sent by value.
 """
 
 from analysis.compute.backend import Backend, Serial, TaskFailure

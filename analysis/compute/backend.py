@@ -1,4 +1,4 @@
-"""What every place to run work offers, and the simplest of them."""
+"""Interface of all backends, and the serial backend."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_RESUBMISSIONS = 3
-"""How often tasks that were lost with their worker are tried again."""
+"""Maximum number of resubmissions of tasks that were lost with their worker."""
 
 
 class TaskFailure(Exception):  # noqa: N818 - an envelope; the error is its cause
-    """A task raised an exception that is not one of ours; `index` tells which, `__cause__` what.
+    """A task raised an exception from outside this package, which is the `__cause__`.
 
     Attributes
     ----------
     index : int
-        Position of the task in the sequence that was mapped.
+        Position of the task in the mapped sequence.
     """
 
     def __init__(self, index: int, cause: BaseException) -> None:
@@ -32,16 +32,16 @@ class TaskFailure(Exception):  # noqa: N818 - an envelope; the error is its caus
 
 
 class Backend(Protocol):
-    """Something that maps a function over tasks."""
+    """Backend that maps a function over tasks."""
 
     @property
     def jobs(self) -> int:
-        """Number of tasks that run at the same time."""
+        """Number of concurrent tasks."""
         ...
 
     @property
     def here(self) -> Backend:
-        """Processes of this machine, for tasks that write where other machines may not see it."""
+        """Processes of this machine, for tasks that write to places that other machines may not see."""
         ...
 
     def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
@@ -50,17 +50,17 @@ class Backend(Protocol):
         Parameters
         ----------
         function : callable
-            Picklable; called with the task, and with `shared` where that is given.
+            Picklable; called with the task, and with `shared` if it is given.
         tasks : sequence
         shared : object, optional
-            Handed to each worker once.
+            Sent once to each worker.
 
         Raises
         ------
         CwolaError
-            As a task raised it.
+            If a task raises it.
         TaskFailure
-            If a task raises anything else.
+            If a task raises any other exception.
         ComputeError
             If tasks are lost with their worker too often.
         """
@@ -68,13 +68,13 @@ class Backend(Protocol):
 
 
 class Serial:
-    """Runs tasks one after the other in this process."""
+    """Runs tasks sequentially in this process."""
 
     jobs = 1
 
     @property
     def here(self) -> Backend:
-        """Itself."""
+        """The backend itself."""
         return self
 
     def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:

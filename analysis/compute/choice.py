@@ -1,4 +1,4 @@
-"""Which of the places where work can run is meant."""
+"""Choice of the backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Executor = Literal["serial", "processes", "dask"]
 EXECUTORS: tuple[Executor, ...] = ("serial", "processes", "dask")
 
 ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
-"""Where facilities, and dask itself, keep the address of a scheduler."""
+"""Environment variable in which facilities, and dask itself, store the address of a scheduler."""
 
 WORKER_TIMEOUT = 300.0
 """Seconds to wait for the first worker of a cluster."""
@@ -35,16 +35,16 @@ def open_backend(
     dask_timeout: float = WORKER_TIMEOUT,
     cluster: str | None = None,
 ) -> Iterator[Backend]:
-    """Open the place where work runs.
+    """Open a backend.
 
     Parameters
     ----------
     jobs : int, optional
         Worker processes of this machine; 1 runs everything in this process. Default: all available processors.
     executor : str, optional
-        One of `EXECUTORS`. By default `choose_executor` finds out.
+        One of `EXECUTORS`. By default chosen by `choose_executor`.
     dask_address : str, optional
-        Of a dask scheduler.
+        Address of a dask scheduler.
     dask_tls : str, optional
         Files "CA,CERT,KEY" for an address that begins with tls.
     dask_timeout : float
@@ -59,7 +59,7 @@ def open_backend(
     Raises
     ------
     ConfigError
-        If the choices contradict each other or make no sense.
+        If the choices contradict each other or are invalid.
     ComputeError
         If a cluster cannot be used.
     """
@@ -82,9 +82,9 @@ def open_backend(
 def choose_executor(
     jobs: int | None, executor: Executor | None, dask_address: str | None, cluster: str | None, dask_tls: str | None
 ) -> Executor:
-    """Find out which executor is meant; see `open_backend` for the parameters.
+    """Choose the executor; see `open_backend` for the parameters.
 
-    An address, a cluster or certificates mean dask. So does an address in the environment where neither executor nor
+    An address, a cluster or certificates select dask. So does an address in the environment if neither executor nor
     jobs are given.
 
     Raises

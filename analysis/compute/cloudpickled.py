@@ -1,4 +1,4 @@
-"""Shared data on their way to the workers of a dask cluster."""
+"""Wrapper for shared data that are sent to the workers of a dask cluster."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["Sent"]
 
 
 class Sent:
-    """Arrives as the value it holds, pickled with cloudpickle; a worker in this process gets it as it is.
+    """Value that is pickled with cloudpickle and unwrapped on arrival; a worker in this process gets the wrapper.
 
-    dask tries plain pickle first, which names functions and classes of a plugin, and workers may not have it.
+    dask tries plain pickle first, which refers to functions and classes of a plugin by name, and workers may not have
+    the plugin.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The workers of a dask cluster (extra `dask`)."""
+"""Backend on the workers of a dask cluster (extra `dask`)."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _KEPT = 2
-"""How many shared values stay on the workers; with each new one the oldest is dropped."""
+"""Number of shared values kept on the workers; each new one replaces the oldest."""
 
 _LARGE = 100_000
-"""Bytes of a task from which on it bypasses the scheduler."""
+"""Size in bytes above which a task bypasses the scheduler."""
 
 _BATCH = 100
-"""Tasks in one message to the scheduler; dask warns from 10 MB on."""
+"""Tasks per message to the scheduler; dask warns above 10 MB."""
 
 
 class DaskWorkers:
-    """Runs tasks on the workers of a dask cluster. Workers that lack this package are sent it.
+    """Runs tasks on the workers of a dask cluster. This package is sent to workers that lack it.
 
     Parameters
     ----------
     client : distributed.Client
-        Connected, with at least one worker; stays open.
+        Connected client with at least one worker; not closed here.
     local_jobs : int, optional
         Processes of this machine, for figures and other files of the results folder. Default: all processors.
 
     Raises
     ------
     ComputeError
-        If workers have another version of Python or of a package that results depend on.
+        If workers have a different version of Python or of a package that affects results.
     """
 
     def __init__(self, client: Any, *, local_jobs: int | None = None) -> None:
@@ -56,13 +56,13 @@ class DaskWorkers:
 
     @property
     def jobs(self) -> int:
-        """Threads of all workers that are there now."""
+        """Number of threads of all current workers."""
         threads: dict[str, int] = self._client.nthreads()
         return max(1, sum(threads.values()))
 
     @property
     def here(self) -> Backend:
-        """Processes of this machine; they start when they are first needed."""
+        """Processes of this machine, started at the first access."""
         if self._local_jobs == 1:
             return Serial()
         if self._local is None:
@@ -90,7 +90,7 @@ class DaskWorkers:
                     except CwolaError:
                         raise
                     except (CancelledError, KilledWorker):
-                        continue  # lost with its worker, or with what the worker had been sent
+                        continue  # lost with its worker, or with data that were sent to the worker
                     except Exception as error:
                         raise TaskFailure(index, error) from error
                     if refusal is not None:
@@ -132,28 +132,28 @@ class DaskWorkers:
         return dict(zip(futures, tasks, strict=True))
 
     def _place(self, content: bytes) -> Any:
-        """Put a large task on a worker right away: the scheduler would keep it until it is done."""
+        """Send a large task directly to a worker: the scheduler would keep it until it is done."""
         return content if len(content) < _LARGE else self._client.scatter([content], hash=False)[0]
 
     def _send(self, shared: Any) -> Any:
-        for known, future in self._shared:
-            if known is shared:
+        for sent, future in self._shared:
+            if sent is shared:
                 return future
         del self._shared[: max(0, len(self._shared) - _KEPT + 1)]
-        # A bare dict would be sent by its keys.
+        # dask would scatter a bare dict by its keys.
         (future,) = self._client.scatter([Sent(shared)], broadcast=True, hash=False)
         self._shared.append((shared, future))
         return future
 
 
 def _name(function: Any) -> str:
-    """Name of a function for the dashboard, also of what a partial calls."""
+    """Name of a function for the dashboard; for a partial, the name of its function."""
     inner = getattr(function, "func", function)
     return str(getattr(inner, "__name__", type(inner).__name__))
 
 
 class _ByValue:
-    """A function of `analysis.compute.worker` for scheduler and workers that cannot import that."""
+    """A function of `analysis.compute.worker`, pickled by value for a scheduler and workers without this package."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -174,7 +174,7 @@ def _require_same_versions(client: Any) -> None:
     here = compared(versions["client"]["packages"])
     places = {f"worker {address}": compared(found["packages"]) for address, found in versions["workers"].items()}
     scheduler = compared(versions["scheduler"]["packages"])
-    places["the scheduler"] = here | {"python": scheduler["python"]}  # it passes tasks on; the rest does not matter
+    places["the scheduler"] = here | {"python": scheduler["python"]}  # it only forwards tasks: nothing else matters
     where: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for place, found in places.items():
         for difference in differences(here, found):
@@ -199,7 +199,7 @@ def _advice(lines: Sequence[str]) -> str:
 
 
 def _ship(client: Any) -> None:
-    """Send this package to the workers that lack it, and to those that will come."""
+    """Send this package to workers that lack it, including workers that join later."""
     from distributed.versions import get_versions
 
     from analysis.compute import worker
@@ -213,7 +213,7 @@ def _ship(client: Any) -> None:
 
 @contextmanager
 def _registered() -> Iterator[None]:
-    """Let cloudpickle send the contents of `analysis.compute.worker` in place of its name."""
+    """Let cloudpickle send `analysis.compute.worker` by value instead of by name."""
     from analysis.compute import worker
 
     cloudpickle.register_pickle_by_value(worker)

@@ -1,4 +1,4 @@
-"""How a dask client is made: from the address of a scheduler, or by a function of the user."""
+"""Creation of a dask client, from the address of a scheduler or with a function of the user."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ __all__ = ["open_dask"]
 _log = logging.getLogger("cwola")
 
 CONNECT_TIMEOUT = 30
-"""Seconds that a scheduler may take to answer."""
+"""Seconds to wait for an answer of the scheduler."""
 
 
 @contextmanager
 def open_dask(
     address: str | None, cluster: str | None, tls: str | None, *, timeout: float, local_jobs: int | None
 ) -> Iterator[DaskWorkers]:
-    """Connect to a dask cluster, wait for a worker, and disconnect in the end.
+    """Connect to a dask cluster, wait for a worker, and disconnect at the end.
 
     Parameters
     ----------
     address : str or None
-        Of a scheduler. Without this and `cluster`: `scheduler-address` of dask's configuration.
+        Address of a scheduler. By default, without `cluster`, `scheduler-address` of dask's configuration.
     cluster : str or None
-        "module:function"; the function returns a client. Its cluster, if it has one, is closed in the end.
+        "module:function"; the function returns a client. Its cluster, if any, is closed at the end.
     tls : str or None
-        Files "CA,CERT,KEY"; by default what dask's configuration says in `distributed.comm.tls`.
+        Files "CA,CERT,KEY"; by default as set in `distributed.comm.tls` of dask's configuration.
     timeout : float
         Seconds to wait for the first worker.
     local_jobs : int or None
@@ -48,9 +48,9 @@ def open_dask(
     Raises
     ------
     ConfigError
-        If nothing tells which cluster, or the function or a file of `tls` is not what it should be.
+        If no cluster is configured, or the function or a file of `tls` is invalid.
     ComputeError
-        If the scheduler does not answer, no worker comes, or workers have other versions.
+        If the scheduler does not answer, no worker connects, or workers have different versions.
     """
     _require_distributed()
     client = _call(cluster) if cluster is not None else _connect(address or _configured(), tls)
@@ -97,7 +97,7 @@ def _connect(address: str, tls: str | None) -> Any:
     options = {} if tls is None else {"security": _security(tls)}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is compared afterwards, and refused
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # compared later
             return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, **options)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         secret = " and the files of --dask-tls" if address.startswith("tls") else ""
@@ -126,7 +126,7 @@ def _security(tls: str) -> Any:
 
 
 def _call(cluster: str) -> Any:
-    """Make a client with a function of the user."""
+    """Create a client with a function of the user."""
     from distributed import Client
 
     function = _find(cluster)

@@ -1,4 +1,4 @@
-"""Worker processes of this machine, and the files by which they share data."""
+"""Backend on worker processes of this machine, which share data through files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LocalProcesses:
 
     @property
     def here(self) -> Backend:
-        """Itself."""
+        """The backend itself."""
         return self
 
     def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
@@ -81,8 +81,8 @@ class LocalProcesses:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write_shared(self, shared: Any) -> Path:
-        for known, path in self._shared:
-            if known is shared:
+        for written, path in self._shared:
+            if written is shared:
                 return path
         path = self._folder / f"shared-{len(self._shared)}"
         _write_buffers(shared, path)
@@ -91,7 +91,7 @@ class LocalProcesses:
 
 
 def available_cpus() -> int:
-    """Processors that this process may use, with cgroup and affinity limits respected."""
+    """Return the number of processors available to this process, within cgroup and affinity limits."""
     return int(loky.cpu_count())
 
 
@@ -100,7 +100,7 @@ def _run_task(function: Callable[..., R], task: Any, path: Path | None) -> R:
 
 
 def _write_buffers(value: Any, path: Path) -> None:
-    """Pickle a value with its large arrays laid out of band, aligned, so that they can be memory-mapped."""
+    """Pickle a value with its large arrays out of band and aligned, so that they can be memory-mapped."""
     buffers: list[pickle.PickleBuffer] = []
     head = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     spans, end = [], 0

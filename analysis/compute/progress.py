@@ -1,4 +1,4 @@
-"""A progress bar, where somebody looks."""
+"""Progress bar for interactive use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 def track(results: Iterator[R], *, total: int, description: str) -> Iterator[R]:
-    """Pass results through while a progress bar counts them; silent where stderr is not a terminal."""
+    """Yield results while a progress bar counts them; no bar if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield from results
         return

@@ -1,7 +1,7 @@
-"""What a dask worker does before its first task: compare versions, and take this package if it lacks it.
+"""Preparation of a dask worker before its first task: compare versions, and install this package if it is missing.
 
-Workers may not have this package, so this module is sent to them by value: it imports the standard library and
-`distributed` (with cloudpickle) alone.
+Workers may not have this package, so this module is sent to them by value: it imports only the standard library and
+`distributed` (with cloudpickle).
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ __all__ = ["PACKAGES", "PLUGIN", "Shipment", "Versions", "archive", "compared", 
 Versions = dict[str, "str | None"]
 
 PLUGIN = "cwola-dijet"
-"""Name under which workers keep the shipment; a newer one replaces it."""
+"""Name of the shipment on the workers; a newer shipment replaces it."""
 
 PACKAGES = ("analysis", "processors")
-"""What is shipped."""
+"""Packages that are shipped."""
 
 COMPARED = ("numpy", "awkward", "coffea", "xgboost", "xgboost-cpu", "pyarrow", "uproot", "hist", "pyhf")
-"""Distributions that must be the same everywhere, python (major and minor number) apart."""
+"""Distributions whose versions must agree everywhere, in addition to Python (major and minor number)."""
 
 _LEFT_OUT = (".pyc", ".root")
 
 
 class Shipment(WorkerPlugin):
-    """Carries this package to workers, those that come later included.
+    """Carries this package to workers, including workers that join later.
 
     Parameters
     ----------
     content : bytes
         Zip archive of the package with its data files, from `archive`.
     digest : str
-        Of the sources in it.
+        Digest of the sources in the archive.
     expected : dict
         Versions of the client, from `compared`.
 
     Attributes
     ----------
     problem : str or None
-        Why no task may run on this worker.
+        Reason why no task may run on this worker.
     """
 
     def __init__(self, content: bytes, digest: str, expected: Versions) -> None:
@@ -61,10 +61,10 @@ class Shipment(WorkerPlugin):
         self.problem: str | None = None
 
     def setup(self, worker: Any) -> None:
-        """Compare versions, and put the package where Python finds it unless the same one is there."""
-        found = differences(self.expected, compared(get_versions(COMPARED)["packages"]))
-        if found:
-            self.problem = "; ".join(f"{name} {here} here, {there} there" for name, here, there in found)
+        """Compare versions, and add the package to the import path unless the same package is already installed."""
+        mismatches = differences(self.expected, compared(get_versions(COMPARED)["packages"]))
+        if mismatches:
+            self.problem = "; ".join(f"{name} {here} here, {there} there" for name, here, there in mismatches)
         elif tree_digest(folders(PACKAGES)) != self.digest:
             self._unpack(Path(worker.local_directory) / f"cwola-{self.digest}")
 
@@ -75,7 +75,7 @@ class Shipment(WorkerPlugin):
                 archive.extractall(unfinished)
             unfinished.replace(target)
         for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
-            del sys.modules[name]  # another version, from before
+            del sys.modules[name]  # another version, imported earlier
         sys.path.insert(0, str(target))
         importlib.invalidate_caches()
 
@@ -86,14 +86,14 @@ def run_task(content: bytes, *shared: Any) -> tuple[str | None, Any]:
     Parameters
     ----------
     content : bytes
-        The function and the task, pickled: the scheduler, which unpickles what is submitted, may lack this package.
+        Pickled function and task: the scheduler unpickles submitted objects, and may lack this package.
     *shared : object
         Further arguments.
 
     Returns
     -------
     refusal : str or None
-        Why the task was not run.
+        Reason why the task was not run.
     result : object
     """
     worker = get_worker()
@@ -101,23 +101,23 @@ def run_task(content: bytes, *shared: Any) -> tuple[str | None, Any]:
     problem = "it did not take the package, see its log" if shipment is None else shipment.problem
     if problem is not None:
         return f"worker {worker.address}, which came later: {problem}", None
-    from analysis.compute.cloudpickled import Sent  # the package is there by now
+    from analysis.compute.cloudpickled import Sent  # the package is importable by now
 
     function, task = cloudpickle.loads(content)
     return None, function(task, *(one.value if isinstance(one, Sent) else one for one in shared))
 
 
 def compared(packages: Mapping[str, Any]) -> Versions:
-    """Reduce the versions that distributed reports to those that matter."""
-    found: Versions = {"python": ".".join(packages["python"].split(".")[:2])}
-    found |= {name: packages.get(name) for name in COMPARED}
-    cpu = found.pop("xgboost-cpu")  # the same module from a smaller wheel
-    found["xgboost"] = found["xgboost"] or cpu
-    return found
+    """Select the relevant versions from the report of distributed."""
+    versions: Versions = {"python": ".".join(packages["python"].split(".")[:2])}
+    versions |= {name: packages.get(name) for name in COMPARED}
+    cpu = versions.pop("xgboost-cpu")  # the same module from a smaller wheel
+    versions["xgboost"] = versions["xgboost"] or cpu
+    return versions
 
 
 def differences(here: Versions, there: Versions) -> list[tuple[str, str, str]]:
-    """Return (package, version here, version there) where they differ."""
+    """Return (package, version here, version there) for packages whose versions differ."""
     return [
         (name, version or "absent", there.get(name) or "absent")
         for name, version in here.items()
@@ -126,17 +126,17 @@ def differences(here: Versions, there: Versions) -> list[tuple[str, str, str]]:
 
 
 def folders(packages: Iterable[str]) -> dict[str, Path]:
-    """Return where packages lie, those that can be imported."""
-    found = {}
+    """Return the folders of the packages that can be imported."""
+    places = {}
     for name in packages:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:
-            found[name] = Path(spec.origin).parent
-    return found
+            places[name] = Path(spec.origin).parent
+    return places
 
 
 def tree_digest(places: Mapping[str, Path]) -> str:
-    """Digest of the files of packages, the demo and caches left out."""
+    """Digest of the files of packages, without the demo and caches."""
     total = sha256()
     for name, path in _files(places):
         total.update(f"{name}:{sha256(path.read_bytes()).hexdigest()}\n".encode())

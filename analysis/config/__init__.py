@@ -1,4 +1,4 @@
-"""What a user can set: one module per stage, put together in `search`; presets and the user's file are read there."""
+"""User configuration: one module per stage, combined in `search`, which also reads presets and the user's file."""
 
 from analysis.config.learning import ClassifierConfig, LearningConfig, TuningConfig
 from analysis.config.limits import LimitsConfig

@@ -1,4 +1,4 @@
-"""Configuration of the classifiers: their trees, folds, ensembles, working points, and how settings are chosen."""
+"""Configuration of the classifiers: trees, folds, ensembles, working points, and choice of settings."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["ClassifierConfig", "LearningConfig", "TuningConfig"]
 
 
 class ClassifierConfig(Model):
-    """Boosted trees of one ensemble member; names follow xgboost where it has one.
+    """Boosted trees of one ensemble member; names follow xgboost where possible.
 
     Attributes
     ----------
     n_estimators : int
-        Number of boosting rounds, the largest number with early stopping.
+        Number of boosting rounds; with early stopping, the maximum number.
     learning_rate, max_depth, min_child_weight, subsample, colsample_bynode, reg_lambda, max_bin
         As in xgboost; training weights have mean 1, so `min_child_weight` = 50 is about 200 events at a score of 1/2.
     early_stopping_rounds : int, optional
-        Stop when the weighted log loss of the validation rows has not improved for so many rounds. Off by default:
-        on weak labels the stopping point follows noise.
+        Stop if the weighted log loss of the validation rows has not improved for this number of rounds. Off by default:
+        with weak labels, the stopping point follows noise.
     validation_fraction : float
-        Share of the training events, by event identity, that only decide when to stop.
+        Fraction of the training events, by event identity, that are used only for early stopping.
     """
 
     n_estimators: Annotated[int, Field(gt=0)] = 60
@@ -48,13 +48,13 @@ class TuningConfig(Model):
     Attributes
     ----------
     criterion : str
-        "argos" (arXiv:2511.14832) or "log-loss" decides; with "none" nothing is chosen.
+        "argos" (arXiv:2511.14832) or "log-loss"; with "none", no settings are chosen.
     grid : dict of str to tuple of float
-        Values to choose from, by name in `classifier`. All numbers of rounds, `n_estimators`, cost one training.
+        Values to choose from, by name in `classifier`. All numbers of rounds, `n_estimators`, need only one training.
     n_folds, n_members : int
-        Inner folds of the training events, and classifiers on each, that compare the settings.
+        Inner folds of the training events, and classifiers per inner fold, for the comparison of settings.
     floor : float
-        ARGOS does not look at cuts that keep less of the background than this.
+        Smallest background efficiency of the cuts considered by ARGOS.
     """
 
     criterion: Literal["none", "argos", "log-loss"] = "none"
@@ -65,54 +65,56 @@ class TuningConfig(Model):
 
 
 class LearningConfig(Model):
-    """How the classifiers are trained and where their scores are cut.
+    """Training of the classifiers, and working points of their scores.
 
     Attributes
     ----------
     method : str
         Name in the registry of `analysis.methods`.
     simulation_weight : float
-        λ of the method "sa_cwola": total weight of the simulation over that of the data (arXiv:2009.02205, which finds
-        0.3 to 0.6 stable); others do not use it.
+        λ of the method "sa_cwola": ratio of the total weights of simulation and data (arXiv:2009.02205, which finds 0.3
+        to 0.6 stable); not used by other methods.
     learner : str
         Name in the registry of `analysis.learning`.
     learner_settings : dict
-        Settings of a learner of a plugin; those of "boosted_trees" are in `classifier`.
+        Settings of a learner from a plugin; "boosted_trees" is configured in `classifier`.
     features : tuple of str
-        Columns that the classifier sees.
+        Input columns of the classifier.
     n_folds : int
-        Number of folds; an event is scored by models of the other folds only.
+        Number of folds; an event is scored by models trained on the other folds only.
     cross_fitting : str
-        "kfold": all other folds train. "nested": for every fold that is left out, each other fold once chooses between
-        `n_candidates` restarts, trained on the rest, and those chosen make the ensemble (arXiv:1902.02634).
+        "kfold": train on all other folds. "nested": for every fold that is left out, each other fold once serves as
+        validation fold to choose one of `n_candidates` restarts, trained on the remaining folds; the chosen models form
+        the ensemble (arXiv:1902.02634).
     n_members : int
-        Classifiers per fold with "kfold", different in seed.
+        Classifiers per fold with "kfold", which differ in their seeds.
     n_seeds : int
-        Trainings of every window, which differ in their random numbers alone, not in folds and tie-breaks: the first is
-        the result, all of them give the spread of z.
+        Trainings of every window, which differ only in their random numbers, not in folds and tie-breaks: the first is
+        the result, and all of them define the spread of z.
     n_candidates : int
         Restarts per validation fold with "nested".
     candidate_efficiency : float
-        With "nested", the fraction of sideband events at which the restart that selects most of the window is kept.
+        With "nested", the fraction of sideband events at which restarts are compared; the restart that selects the
+        largest fraction of the window is kept.
     ensemble : str
-        "mean-score" cuts the mean score of the members; "mean-count" cuts each member at its own threshold and averages
-        the counts (arXiv:2502.09770).
+        "mean-score" cuts on the mean score of the members; "mean-count" cuts on each member at its own threshold and
+        averages the counts (arXiv:2502.09770).
     bagged_features : int, optional
-        Features that each member sees, a random choice of its own; all by default.
+        Number of randomly chosen features per member; all by default.
     efficiencies : tuple of float
         Fractions of the reference events that the selections keep.
     working_point : str
-        "each" makes a selection of every one of `efficiencies`. "argos" makes one selection, "argos", in which each
-        fold uses the efficiency that ARGOS prefers in the other folds: fewer looks. It needs `tuning`.
+        "each" makes one selection for each of `efficiencies`. "argos" makes one selection, "argos", in which each fold
+        uses the efficiency that ARGOS prefers in the other folds: a smaller trials factor. It needs `tuning`.
     threshold_reference : str
-        Events whose out-of-fold scores fix the thresholds: the whole "spectrum" in the fit range, the "sidebands", or
-        the "background-template" of the method in the window.
+        Events whose out-of-fold scores define the thresholds: the whole "spectrum" in the fit range, the "sidebands",
+        or the "background-template" of the method in the window.
     decorrelation : str
         "percentile" replaces each feature by its rank among the events of the same m_jj region (arXiv:2005.02983):
         window, sidebands and, beyond them, fit bins.
     classifier : ClassifierConfig
     tuning : TuningConfig
-        With the method "sa_cwola", whose classes are not window and background, by log loss alone.
+        Only log loss is allowed for the method "sa_cwola", whose classes are not window and background.
     """
 
     method: str = "cwola"
@@ -137,7 +139,7 @@ class LearningConfig(Model):
 
     @property
     def n_selections(self) -> int:
-        """Number of selections of a window, the inclusive one counted."""
+        """Number of selections of a window, including the inclusive one."""
         return 1 + (len(self.efficiencies) if self.working_point == "each" else 1)
 
     @model_validator(mode="after")

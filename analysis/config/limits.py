@@ -1,4 +1,4 @@
-"""The section `[limits]` of the configuration: signal injections, and the limits that follow from them."""
+"""The section `[limits]` of the configuration: signal injections, and the limits derived from them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class LimitsConfig(Model):
     Attributes
     ----------
     window : str
-        "template": every signal has a window of its own, that of the best expected inclusive limit on its reconstructed
-        template. "scan": the window of the search that is best by the same measure.
+        "template": a separate window for every signal, with the best expected inclusive limit on its reconstructed
+        template. "scan": the window of the search that is best by the same criterion.
     strengths : tuple of float
-        Injected strengths, in units of the expected inclusive limit on the signal; 0 is always there too.
+        Injected strengths, in units of the expected inclusive limit on the signal; 0 is always included.
     samplings : int
-        Random choices of the injected events, each with a training seed of its own.
+        Random choices of the injected events, each with its own training seed.
     refinements : int
-        How often the strength at which the expected limit meets the injected one is added and tried.
+        Number of iterations that add the strength at which the expected limit equals the injected strength.
     methods : tuple of str
-        Anomaly methods to compare by expected limit; the one of the search where empty.
+        Anomaly methods to compare by expected limit; if empty, the method of the search.
     feature_sets : tuple of tuple of str
-        Inputs of the classifiers to compare by expected limit; those of the search where empty.
+        Sets of classifier inputs to compare by expected limit; if empty, the features of the search.
     display_significance : float
-        Expected inclusive significance of the signals that `cwola inject` hides.
+        Expected inclusive significance of the signals that `cwola inject` injects.
     display_efficiencies : tuple of float
-        Selections that `cwola inject` shows.
+        Efficiencies of the selections that `cwola inject` shows.
     """
 
     window: Literal["template", "scan"] = "template"

@@ -1,4 +1,4 @@
-"""What the models of the configuration share: strictness, number types, files that a key names."""
+"""Shared code of the configuration models: strictness, number types, and keys that name files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Name what is not the default: that makes the model again."""
+        """Yield only the values that differ from the default, which suffice to reconstruct the model."""
         yield from self.changed.items()
 
     @property
     def changed(self) -> dict[str, Any]:
-        """Keys whose values are not the default, and all that have none."""
+        """Keys whose values differ from the default, and keys without a default."""
         return {
             name: getattr(self, name)
             for name, field in type(self).model_fields.items()
@@ -49,16 +49,16 @@ class Model(BaseModel):
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A file that the configuration names.
+    """A file that is named in the configuration.
 
-    It is read once, where the work is planned, and travels to the workers as content: they need not see the path.
+    It is read once, in the main process, and its content is sent to the workers, which need no access to the path.
 
     Attributes
     ----------
     path : pathlib.Path
-        Absolute.
+        Absolute path.
     content : bytes, optional
-        Absent until `loaded`.
+        None until `loaded`.
     """
 
     path: Path
@@ -70,12 +70,12 @@ class ConfigFile:
         Parameters
         ----------
         key : str
-            Of the configuration, for the message.
+            Key of the configuration, for the message.
 
         Raises
         ------
         ConfigError
-            If it cannot be read.
+            If the file cannot be read.
         """
         if self.content is not None:
             return self
@@ -90,18 +90,18 @@ class ConfigFile:
 
     @property
     def data(self) -> bytes:
-        """The content, read if it has not been.
+        """Content of the file, read at the first access.
 
         Raises
         ------
         ConfigError
-            If it cannot be read.
+            If the file cannot be read.
         """
         return self.loaded("the configuration").content or b""
 
     @property
     def sha256(self) -> str:
-        """Digest of the content."""
+        """SHA-256 of the content."""
         return hashlib.sha256(self.data).hexdigest()
 
 
@@ -125,7 +125,7 @@ def _serialise(value: ConfigFile, info: SerializationInfo) -> str:
 
 
 File = Annotated[ConfigFile, PlainValidator(_validate), PlainSerializer(_serialise)]
-"""A key that names a file. In a TOML file, a path is relative to that file (validation context "folder")."""
+"""Value of a key that names a file. In a TOML file, a path is relative to that file (validation context "folder")."""
 
 
 def _locate(value: str, info: ValidationInfo) -> str:
@@ -138,4 +138,4 @@ def _name_plugin(value: str, info: SerializationInfo) -> str:
 
 
 PluginName = Annotated[str, AfterValidator(_locate), PlainSerializer(_name_plugin)]
-"""A module, or the path of a `.py` file, which in a TOML file is relative to that file."""
+"""A module, or the path of a `.py` file; in a TOML file, a path is relative to that file."""

@@ -52,22 +52,22 @@ class ScanConfig(Model):
     Attributes
     ----------
     windows : tuple of (low, high), optional
-        Signal regions one by one; replaces the ladder.
+        Explicit list of signal regions, instead of the regular layout.
     sidebands, masks : tuple of (low, high), optional
-        For each of `windows`: from the start of its lower to the end of its upper training sideband, and what the
-        background fit leaves out. They replace `sideband_width` and `mask_margin`.
+        For each of `windows`: the range from the start of its lower to the end of its upper training sideband, and the
+        interval that the background fit excludes. They replace `sideband_width` and `mask_margin`.
     first, last, width, step : float
-        Lower edge of the first signal region, upper limit of the last one, their width and distance.
+        Lower edge of the first signal region, upper limit of the last one, their width and spacing.
     sideband_width : float
         Width of the training sideband on each side.
     mask_margin : float
-        How much wider than the signal region, on each side, the interval is that the background fit leaves out.
+        Width by which the interval excluded from the background fit exceeds the signal region on each side.
     fit_range : (low, high)
         Range of the background fit.
     bin_width : float
         Width of the fit bins.
     smooth_edge : float, optional
-        Lowest m_jj at which the spectrum is smooth; derived from `pt_hat_min` of the datasets where absent.
+        Lowest m_jj at which the spectrum is smooth; by default derived from `pt_hat_min` of the datasets.
     """
 
     windows: tuple[tuple[float, float], ...] | None = None
@@ -125,19 +125,19 @@ class ScanConfig(Model):
 
 
 class BackgroundConfig(Model):
-    """The smooth background of the m_jj spectrum.
+    """Smooth background of the m_jj spectrum.
 
     Attributes
     ----------
     functions : tuple of str
-        Fewest parameters first; the order is chosen without a look at the mask. The default does not begin with
-        `dijet2`: even for a few hundred events it is too stiff.
+        Fit functions, fewest parameters first; the order is chosen without using events inside the mask. The default
+        does not begin with `dijet2`, which is too stiff even for a few hundred events.
     strategy : str
-        How the order is chosen, by name in `analysis.background.STRATEGIES`: "events" (by the number of events:
-        p-values are uniform), "likelihood-ratio" (more sensitive, but its choice is not in the error), "raise" and
-        "chi2-acceptance" (as ATLAS' second and first search).
+        Choice of the order, by name in `analysis.background.STRATEGIES`: "events" (by the number of events: p-values
+        are uniform), "likelihood-ratio" (more sensitive, but the error does not include the choice), "raise" and
+        "chi2-acceptance" (as in ATLAS' second and first search).
     alpha : float
-        With "likelihood-ratio" the next function is taken when the test prefers it with p < alpha.
+        With "likelihood-ratio", the next function is used if the test prefers it with p < alpha.
     sqrt_s_gev : float
         Collision energy, GeV.
     """
@@ -156,16 +156,16 @@ class StatisticsConfig(Model):
     cls_level : float
         Limits exclude at confidence level 1 - cls_level.
     calculator : str
-        Of limits: "asymptotics", "toys", or "auto": toys where asymptotic limits are too strong.
+        Calculator of limits: "asymptotics", "toys", or "auto" (toys where asymptotic limits are too strong).
     pseudo_experiments : int
-        Background-only spectra from which the global p-value comes; 0 for the Bonferroni bound alone.
+        Number of background-only spectra for the global p-value; with 0, only the Bonferroni bound is given.
     unblind : bool
-        Datasets of kind "data" show no count, p-value or observed limit inside a window unless this is true.
+        Show counts, p-values and observed limits inside windows for datasets of kind "data", too.
     blind : bool
-        Show none of them, whatever the kind of the datasets; wins over `unblind`.
+        Hide them for datasets of any kind; overrides `unblind`.
     non_closure : str
-        "correct" moves the background of every selection by what the estimate was measured to be off on samples without
-        signal, and adds the error of that as a nuisance parameter. "none" takes the fit at its word.
+        "correct" shifts the background of every selection by the bias of the estimate measured on signal-free samples,
+        and adds the error of the bias as a nuisance parameter. "none" uses the fit without correction.
     """
 
     cls_level: Fraction = 0.05
@@ -177,23 +177,23 @@ class StatisticsConfig(Model):
 
 
 StyleName = Literal["plain", "cms", "atlas"]
-"""How figures look, whatever they show."""
+"""Style of all figures."""
 
 
 class PlotConfig(Model):
-    """How figures look.
+    """Style and choice of figures.
 
     Attributes
     ----------
     formats : tuple of str
         File formats of every figure.
     only : tuple of str
-        Names or kinds of the figures that are drawn, such as "spectrum" or "map_*", with `*` and `?` as in a shell; all
-        where empty.
+        Names or kinds of the figures to draw, such as "spectrum" or "map_*", with `*` and `?` as in a shell; if empty,
+        all figures.
     style : "plain", "cms" or "atlas"
-        Fonts, ticks and frames, those of mplhep; no style writes the name of an experiment.
+        Fonts, ticks and frames, as defined by mplhep; no style writes the name of an experiment.
     experiment_label : str, optional
-        Text such as "CMS" or "ATLAS" drawn on the figures; none by default, since a label claims an experiment.
+        Text such as "CMS" or "ATLAS" on the figures; none by default, since a label claims an experiment.
     status : str, optional
         Text after the label, such as "Preliminary".
     """
@@ -211,7 +211,7 @@ class SearchConfig(Model):
     Attributes
     ----------
     random_state : int
-        Seed from which folds, tie-breaks and classifiers derive.
+        Seed of folds, tie-breaks and classifiers.
     plugins : tuple of str
         Modules, or paths of `.py` files, that add features, cuts, formats, systematics, methods or background
         functions.
@@ -253,9 +253,9 @@ class SearchConfig(Model):
         return facts("Configuration: what is not the default", dict(rows))
 
     def digest(self, *sections: str) -> str:
-        """Digest of the whole configuration, or of the named sections; of files only the names count."""
+        """Digest of the whole configuration, or of the named sections; covers the names of files, not their content."""
         document = self.model_dump(mode="json", context={"portable": True})
-        # Keys that came later count only where they are used: results without them stay valid.
+        # Keys added in later versions enter the digest only if they are used: results without them stay valid.
         if not self.plugins:
             del document["plugins"]
         for section, later in _LATER.items():
@@ -269,7 +269,7 @@ class SearchConfig(Model):
 
 
 def available_presets() -> list[str]:
-    """Names of the presets that ship with the package."""
+    """Names of the presets that are included in the package."""
     return sorted(
         entry.name.removesuffix(".toml")
         for entry in resources.files("analysis").joinpath("presets").iterdir()
@@ -285,12 +285,12 @@ def load_config(
     Parameters
     ----------
     preset : str, optional
-        A name from `available_presets`. The user's file may name one itself with the key `preset`; the argument wins.
+        A name from `available_presets`. It overrides the key `preset` of the user's file.
     path : pathlib.Path, optional
-        TOML file with any subset of the keys of `SearchConfig`, or the `config.json` of a results folder. Files that it
-        names are looked for in its folder.
+        TOML file with any subset of the keys of `SearchConfig`, or the `config.json` of a results folder. Paths of
+        files in it are relative to its folder.
     overrides : mapping, optional
-        Nested values laid over the file.
+        Nested values that override the file.
 
     Returns
     -------
@@ -358,13 +358,13 @@ def _explain(error: ValidationError, origin: str) -> str:
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] = SearchConfig
     for part in location[:-1]:
-        if isinstance(part, str):  # a number counts through a list
+        if isinstance(part, str):  # a number is an index into a list
             model = next(_models_in(model.model_fields[part].annotation))
     return sorted(model.model_fields)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Models that an annotation such as `tuple[Model, ...]` names."""
+    """Models in an annotation such as `tuple[Model, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):

@@ -12,40 +12,40 @@ __all__ = ["SelectionConfig"]
 
 
 class SelectionConfig(Model):
-    """Which dijet events are kept, and how their jets are described. Masses and momenta in GeV.
+    """Selection of dijet events, and definition of their jets. Masses and momenta in GeV.
 
     Attributes
     ----------
     jet_collection : str, optional
-        Name of the large-R jet collection, without separator; the format's own where absent, such as FatJet.
+        Name of the large-R jet collection, without separator; by default the collection of the format, such as FatJet.
     jet_mass : str
-        Mass that the features and the mass window use; m_jj always uses the ungroomed four-vectors.
+        Mass used by the features and the mass window; m_jj always uses the ungroomed four-vectors.
     jet_order : str
-        "mass": jet 1 is the heavier one in `jet_mass`; "pt": jet 1 is the one with larger p_T.
+        "mass": jet 1 has the larger `jet_mass`; "pt": jet 1 has the larger p_T.
     lumi_mask : file, optional
         Certified luminosity sections, a "golden JSON"; for datasets of kind "data" only.
     triggers : tuple of str
-        Branches, at least one of which must be true; none: no requirement.
+        Branches, at least one of which must be true; if empty, no requirement.
     event_filters : tuple of str
         Branches that must all be true.
     jet_id : str
-        Of both jets: "off", "tight" or "tight_lepton_veto", from the branch `jetId` where the file has it.
+        Jet ID of both jets: "off", "tight" or "tight_lepton_veto", from the branch `jetId` if the file has it.
     jet_id_file, jet_id_correction : file, str, optional
-        correctionlib JSON and the correction in it by which the jet ID is computed where there is no such branch;
-        by default AK8PUPPI_Tight or AK8PUPPI_TightLeptonVeto.
+        correctionlib JSON and its correction for computing the jet ID of files without that branch; by default
+        AK8PUPPI_Tight or AK8PUPPI_TightLeptonVeto.
     veto_map, veto_map_name, veto_map_type : file, str, str
-        correctionlib JSON with regions of the detector, the correction in it (not needed where it is the only one)
-        and its kind of map. Events with one of the two jets there are rejected.
+        correctionlib JSON with vetoed detector regions, the name of its correction (optional for a single correction)
+        and the type of map. Events with one of the two jets in a vetoed region are rejected.
     pt_min, leading_pt_min : float
-        Smallest p_T of both jets and of the leading one.
+        Smallest p_T of both jets and of the leading jet.
     abs_eta_max : float
         Largest |η| of both jets.
     jet_mass_min, jet_mass_max : float
         Window in `jet_mass` for both jets, [min, max).
     abs_dy_search, abs_dy_validation : float
-        Events below the first are searched; those up to the second are kept for validation.
+        Events below the first value are searched; events between the two are kept for validation.
     mjj_min, mjj_max : float
-        Dijet masses that are written to the table, [min, max); no upper end where that is absent.
+        Dijet masses that are written to the table, [min, max); by default without an upper end.
     """
 
     jet_collection: str | None = None
@@ -88,7 +88,7 @@ class SelectionConfig(Model):
         return self
 
     def files(self) -> dict[str, ConfigFile]:
-        """Return the files that the selection needs, by key."""
+        """Return the files of the selection, by key."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if isinstance(value, ConfigFile)}
 
@@ -98,12 +98,12 @@ class SelectionConfig(Model):
         Raises
         ------
         ConfigError
-            If one cannot be read.
+            If a file cannot be read.
         """
         return self.model_copy(update={name: file.loaded(f"selection.{name}") for name, file in self.files().items()})
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides which events pass, JSON-ready: the keys, with the content of a file for its path.
+        """Return the keys that determine the selected events, JSON-ready, with the content of files for their paths.
 
         Raises
         ------

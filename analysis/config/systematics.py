@@ -1,4 +1,4 @@
-"""The entries of `[[systematics]]` in the configuration: none is run that is not written there."""
+"""The entries of `[[systematics]]` in the configuration: no other uncertainties are computed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BinnedSize(Model):
     abs_eta : tuple of float
         Bin edges in |η|.
     sizes : tuple of tuple of float
-        One row per bin in p_T, one number in it per bin in |η|.
+        One row per bin in p_T, with one number per bin in |η|.
     """
 
     pt: tuple[float, ...]
@@ -51,33 +51,33 @@ class BinnedSize(Model):
 
 
 class SystematicConfig(Model):
-    """One systematic uncertainty of simulation. Which keys a kind needs, its function in `processors.systematics` says.
+    """One systematic uncertainty of simulation. The keys that a kind needs are defined in `processors.systematics`.
 
     Attributes
     ----------
     name : str
-        Of the nuisance parameter; tables and columns are called after it.
+        Name of the nuisance parameter, and of the tables and columns.
     kind : str
         Name in the registry of `processors.systematics`, such as "jet-mass-scale".
     datasets : tuple of str
-        Names of the datasets of kind signal and background that it applies to; all of them where absent.
+        Names of the datasets of kind signal and background to which it applies; by default all of them.
     value : float, optional
         Relative size, the same for all jets or events.
     bins : BinnedSize, optional
         Relative size in bins of p_T and |η|.
     file, correction, inputs : file, str, mapping, optional
-        correctionlib JSON, the correction in it (not needed where it is the only one), and what its inputs are: for
-        a number the name of a column, or a number; for a text the text. An input that is not named is the column of
-        that name.
+        correctionlib JSON, the name of its correction (optional for a single correction), and the values of its
+        inputs: the name of a column or a number for a numeric input, the string for a string input. An input that is
+        not listed is read from the column of the same name.
     up, down, nominal : str, optional
-        Branches with the varied weights; or with `file` the values of the one text input that `inputs` does not name.
+        Branches with the varied weights; with `file`, the values of the one string input that `inputs` does not list.
     branch, members : str, tuple of int, optional
-        Branch with several weights an event, and which of them are used.
+        Branch with several weights per event, and the indices of the weights to use.
     combine : str, optional
-        How yields with the members become an uncertainty: "envelope", "replicas" (standard deviation) or "hessian"
+        Combination of the yields with the members: "envelope", "replicas" (standard deviation) or "hessian"
         (differences from the nominal yield in quadrature).
     normalise : bool, optional
-        Whether varied weights keep the sum of weights before cuts, so that they change the acceptance alone.
+        Whether varied weights preserve the sum of weights before cuts, so that they change only the acceptance.
     """
 
     name: Name
@@ -105,7 +105,7 @@ class SystematicConfig(Model):
 
     @property
     def where(self) -> str:
-        """How messages call the entry."""
+        """Name of the entry in messages."""
         return f"systematics, entry '{self.name}' (kind {self.kind})"
 
     def loaded(self) -> Self:
@@ -114,13 +114,13 @@ class SystematicConfig(Model):
         Raises
         ------
         ConfigError
-            If it cannot be read.
+            If the file cannot be read.
         """
         if self.file is None:
             return self
         return self.model_copy(update={"file": self.file.loaded(f"{self.where}: file")})
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the variations, JSON-ready: the keys, with the content of a file for its path."""
+        """Return the keys that determine the variations, JSON-ready, with the content of a file for its path."""
         file: ConfigFile | None = self.loaded().file
         return self.model_dump(mode="json") | ({} if file is None else {"file": file.sha256})

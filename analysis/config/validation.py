@@ -12,29 +12,29 @@ __all__ = ["ValidationConfig"]
 
 
 class ValidationConfig(Model):
-    """Signal-free samples, how often they are drawn, and what counts as a failure.
+    """Signal-free samples, their number of draws, and criteria for failure.
 
     Attributes
     ----------
     sources : tuple of str
         Names in `analysis.validation.SOURCES` that `cwola validate` uses.
     in_run : tuple of str
-        Those that `cwola run` uses by itself, before it scans; none switches it off.
+        Sources that `cwola run` uses before the scan; if empty, validation is skipped there.
     draws : int
-        Repetitions of the sources that are drawn anew.
+        Number of draws of the random sources.
     abs_dy_max : float, optional
-        Upper end in |Δy| of the band of the source "rapidity"; `selection.abs_dy_validation` where absent.
+        Upper end in |Δy| of the band of the source "rapidity"; by default `selection.abs_dy_validation`.
     down_fraction : float
-        Share of the data that one draw of "up-down-sampling" sees.
+        Fraction of the data in one draw of "up-down-sampling".
     smearing : float
-        How far away in m_jj, relative to it, that source takes its features from.
+        Largest distance in m_jj, relative to m_jj, from which "up-down-sampling" takes its features.
     max_shift : float
-        Largest shift of z, at the size of the search, that a valid window may have.
+        Largest shift of z, at the size of the search, in a valid window.
     established : float
-        So many errors from zero a shift must be, with all selections of the window considered, to make it not valid; a
-        larger shift that is not is a flag.
+        Significance in standard deviations, for all selections of a window together, above which a shift larger than
+        `max_shift` makes the window not valid; a larger shift of lower significance is a flag.
     min_fit_p : float
-        Smallest p-value of the background fits of a source in a window, all selections considered.
+        Smallest p-value of the background fits of a source in a window, for all selections together.
     """
 
     sources: tuple[str, ...] = ("rapidity", "simulation", "up-down-sampling", "exact-null")

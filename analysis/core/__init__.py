@@ -1,3 +1,3 @@
-"""Parts without physics: registry, plugins, locations of files, digests, notebook representations."""
+"""Components without physics: registry, plugins, file locations, digests, notebook representations."""
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
-"""Digest of the code that a result depends on: the source of a module and of every module that it imports.
+"""Digest of the code that a result depends on: the source of a module and of all modules that it imports.
 
-The import closure is computed from the sources, so a new module is covered from its first day. Imports inside functions
-and packages that an import passes through count too: rather one stage made again than a stale result.
+The import closure is computed from the sources, so new modules are covered automatically. It includes imports inside
+functions and parent packages of imported modules: an unnecessary rerun of a stage is better than a stale result.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PACKAGES = ("analysis", "processors")
 
 @cache
 def code_digest(*modules: str) -> str:
-    """Digest of the sources of modules and of all modules of this project that they import, directly or not.
+    """Digest of the sources of modules and of all modules of this project that they import, directly or indirectly.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def code_digest(*modules: str) -> str:
 
 @cache
 def import_closure(module: str) -> frozenset[str]:
-    """Names of a module and of all modules of this project that it imports, directly or not.
+    """Names of a module and of all modules of this project that it imports, directly or indirectly.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def import_closure(module: str) -> frozenset[str]:
     Returns
     -------
     frozenset of str
-        With the packages that the imports pass through.
+        Including the parent packages of the imported modules.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def import_closure(module: str) -> frozenset[str]:
 
 @cache
 def _imported(module: str) -> frozenset[str]:
-    """Modules of this project that a module imports itself, and the packages on the way to them and to it."""
+    """Modules of this project that a module imports directly, and the parent packages of all of them."""
     tree = ast.parse(_file(module).read_text(encoding="utf-8"))
     names = {name for node in ast.walk(tree) for name in _named_by(node)}
     parents = {parent for name in (module, *names) for parent in _parents(name)}

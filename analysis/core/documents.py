@@ -1,6 +1,6 @@
-"""Frozen dataclasses as JSON documents and back: one way for every file of a results folder.
+"""Conversion between frozen dataclasses and JSON documents, for all files of a results folder.
 
-A field with the metadata `ABSENT` leaves no key while it has its default. The trailing underscore of a field such as
+A field with the metadata `ABSENT` has no key if it has its default value. The trailing underscore of a field such as
 `global_` is not part of the key.
 """
 
@@ -19,11 +19,11 @@ __all__ = ["ABSENT", "from_json", "parse_json", "to_json"]
 T = TypeVar("T")
 
 ABSENT: Mapping[str, Any] = {"absent": True}
-"""Metadata of dataclass fields whose key JSON documents lack while they have their default."""
+"""Metadata of dataclass fields whose key is omitted from JSON documents if they have their default value."""
 
 
 def to_json(value: Any) -> Any:
-    """Turn dataclasses, mappings and sequences of them into what `json.dumps` takes."""
+    """Turn dataclasses, mappings and sequences of them into JSON-serialisable values."""
     if is_dataclass(value) and not isinstance(value, type):
         return {_key(one): to_json(getattr(value, one.name)) for one in fields(value) if not _left_out(one, value)}
     if isinstance(value, Mapping):
@@ -34,18 +34,18 @@ def to_json(value: Any) -> Any:
 
 
 def parse_json(kind: type[T], text: str | bytes) -> T:
-    """Read a dataclass from JSON text. Types are checked strictly; unknown keys are ignored.
+    """Read a dataclass from JSON text, with strict type checks; unknown keys are ignored.
 
     Parameters
     ----------
     kind : type
-        Dataclass, or another type that pydantic knows.
+        Dataclass, or another type that pydantic supports.
     text : str or bytes
 
     Raises
     ------
     ValueError
-        If the text is no JSON, or a field is missing or of another type. The message names the first such place.
+        If the text is not JSON, or a field is missing or has the wrong type. The message names the first such place.
     """
     try:
         value: T = _adapter(cast("Hashable", kind)).validate_json(text, strict=True)
@@ -58,7 +58,7 @@ def parse_json(kind: type[T], text: str | bytes) -> T:
 
 
 def from_json(kind: type[T], document: Any) -> T:
-    """Read a dataclass from what `json.loads` returns. Parameters and errors are those of `parse_json`."""
+    """Read a dataclass from the result of `json.loads`. Parameters and errors as for `parse_json`."""
     return parse_json(kind, json.dumps(document))
 
 
@@ -67,12 +67,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _key(one: Field[Any]) -> str:
-    return one.name.rstrip("_")
+def _key(field: Field[Any]) -> str:
+    return field.name.rstrip("_")
 
 
-def _left_out(one: Field[Any], value: object) -> bool:
-    if not one.metadata.get("absent"):
+def _left_out(field: Field[Any], value: object) -> bool:
+    if not field.metadata.get("absent"):
         return False
-    default = one.default_factory() if one.default_factory is not MISSING else one.default
-    return bool(getattr(value, one.name) == default)
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    return bool(getattr(value, field.name) == default)

@@ -1,6 +1,6 @@
-"""One fingerprint for everything on disk: a digest of all that a result depends on, which every stage names here.
+"""Fingerprints of all results on disk: a digest of everything that a result depends on, as listed by each stage.
 
-A result is used again only where its fingerprint is that of the result that would be made now.
+A result is reused only if its fingerprint equals the fingerprint of the result that would be made now.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ def fingerprint(
     upstream: Sequence[str] = (),
     **further: Any,
 ) -> str:
-    """Digest of all that a result depends on.
+    """Digest of everything that a result depends on.
 
     Parameters
     ----------
     code : sequence of str
-        Modules that make the result; everything of this project that they import counts too.
+        Modules that make the result; all modules of this project that they import are included.
     events : JSON-serialisable, optional
         Identity of the events, such as `SearchInputs.events_identity`.
     config : (Configured, str, ...), optional
-        Configuration, and the names of its sections that matter.
+        Configuration, and the names of its relevant sections.
     seed : int, optional
-        Of the random numbers.
+        Seed of the random numbers.
     plugins : iterable of (Registry, names)
-        Names that are looked up; a plugin that added one counts by its content.
+        Names that are looked up; the content of plugins that added one is included.
     corrections : JSON-serialisable, optional
-        Of the background.
+        Corrections of the background.
     upstream : sequence of str
-        Fingerprints of the results that this one is made of.
+        Fingerprints of the results from which this one is made.
     **further
-        Whatever else matters, JSON-serialisable.
+        Further dependencies, JSON-serialisable.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Places for files that need not be on this machine: paths, and addresses of any file system that fsspec knows."""
+"""Locations of local or remote files: paths, and addresses of any file system that fsspec supports."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LOCAL = ("file://", "local://")
 
 @dataclass(frozen=True)
 class RemotePath:
-    """A file or folder below an address, with what is used of `pathlib.Path`.
+    """A file or folder below an address, with a subset of the interface of `pathlib.Path`.
 
     Attributes
     ----------
     root : str
         Address, such as `root://host//store/user/me` or `s3://bucket/folder`.
     below : str
-        Path below it.
+        Path relative to the address.
     """
 
     root: str
@@ -51,7 +51,7 @@ class RemotePath:
         return self
 
     def resolve(self) -> tuple[Any, str]:
-        """Return the fsspec file system and the path in it."""
+        """Return the fsspec file system and the path in that file system."""
         system, top = fsspec.core.url_to_fs(self.root)
         return system, f"{top.rstrip('/')}/{self.below}"
 
@@ -60,12 +60,12 @@ Location = Path | RemotePath
 
 
 def parse_location(text: str) -> Location:
-    """Read a path or an address.
+    """Parse a path or an address.
 
     Raises
     ------
     ConfigError
-        If fsspec does not know the file system, or lacks the package for it.
+        If fsspec does not support the file system, or the package for it is not installed.
     """
     for scheme in _LOCAL:
         if text.startswith(scheme) and "::" not in text:
@@ -96,28 +96,28 @@ def reading(location: Location) -> Iterator[Any]:
         yield location
         return
     system, path = location.resolve()
-    system.invalidate_cache(path)  # workers write, and what this process remembers may be old
+    system.invalidate_cache(path)  # workers write, and the listing cached by this process may be old
     with system.open(path, "rb") as stream:
         yield stream
 
 
 def write_file(location: Location, write: Callable[[Any], None]) -> None:
-    """Write a file, whole or not at all: by its name on this machine, by its end elsewhere.
+    """Write a file atomically: local files are renamed when complete, remote files are detected by their end.
 
-    Not every file system of fsspec can rename, XRootD's for one, so that elsewhere a process that dies may leave an
-    unfinished file. The format must tell: parquet does, since its footer comes last.
+    Some file systems of fsspec, such as XRootD, cannot rename, so a process that dies may leave an incomplete remote
+    file. The format must allow to detect it: a parquet file is complete only with its footer, which is written last.
 
     Parameters
     ----------
     location : Location
-        Its folder is made. A file that is there is replaced.
+        File to write. Its folder is created, and an existing file is replaced.
     write : callable
-        Gets a path or a file object.
+        Called with a path or a file object.
 
     Raises
     ------
     ResultsError
-        If the file system fails, as where a disk is full.
+        If the file system fails, such as on a full disk.
     """
     with writing(location):
         if isinstance(location, Path):

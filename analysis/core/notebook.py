@@ -1,6 +1,6 @@
-"""How values look in a notebook: small tables of HTML, without colours, scripts or anything from the network.
+"""Notebook representations: small HTML tables, without colours, scripts or content from the network.
 
-A class shows itself with one line, `def _repr_html_(self) -> str: return facts(...)`.
+A class needs only one line, `def _repr_html_(self) -> str: return facts(...)`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ __all__ = ["facts", "grid", "text_of"]
 NOTHING = "–"
 
 _LONGEST = 100
-"""Characters of a cell; of what is longer the beginning is shown."""
+"""Maximum number of characters in a cell; longer text is truncated."""
 
 _MOST_ROWS = 40
 
 _WHOLE = 1e9
-"""Whole numbers below are written with all their digits."""
+"""Integers below this value are written with all digits."""
 
 
 def facts(title: str, values: Mapping[str, object], *, below: str = "") -> str:
@@ -28,14 +28,14 @@ def facts(title: str, values: Mapping[str, object], *, below: str = "") -> str:
     ----------
     title : str
     values : mapping of str to object
-        Shown as `text_of` writes them.
+        Formatted by `text_of`.
     below : str
-        HTML that follows, such as a `grid`.
+        HTML that follows the table, such as a `grid`.
 
     Returns
     -------
     str
-        HTML. Everything but `below` is escaped.
+        HTML. Everything except `below` is escaped.
     """
     rows = "".join(f"<tr>{_cell('th', name)}{_cell('td', value)}</tr>" for name, value in values.items())
     return f"<table>{_caption(title)}<tbody>{rows}</tbody></table>{below}"
@@ -49,25 +49,25 @@ def grid(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -
     title : str
     columns : sequence of str
     rows : iterable of sequence of object
-        As many as there are columns each. Of many rows the first are shown.
+        One cell per column in each row. Only the first rows of a long table are shown.
 
     Returns
     -------
     str
         HTML. Everything is escaped.
     """
-    known = list(rows)
+    all_rows = list(rows)
     head = "".join(_cell("th", name, "col") for name in columns)
     body = "".join(
         f"<tr>{_cell('th', row[0])}{''.join(_cell('td', value) for value in row[1:])}</tr>"
-        for row in known[:_MOST_ROWS]
+        for row in all_rows[:_MOST_ROWS]
     )
-    more = f"<p>and {len(known) - _MOST_ROWS} more</p>" if len(known) > _MOST_ROWS else ""
+    more = f"<p>and {len(all_rows) - _MOST_ROWS} more</p>" if len(all_rows) > _MOST_ROWS else ""
     return f"<table>{_caption(title)}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
 def text_of(value: object) -> str:
-    """Write a value briefly: numbers with four digits, lists with commas, a dash for None.
+    """Format a value briefly: numbers with four digits, lists with commas, a dash for None.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def text_of(value: object) -> str:
     Returns
     -------
     str
-        Not escaped.
+        Text, not escaped.
     """
     match value:
         case None | bool():

@@ -1,8 +1,8 @@
-"""Plugins: modules of a user that add features, cuts, formats, systematics, methods or background functions.
+"""Plugins: user modules that add features, cuts, formats, systematics, methods or background functions.
 
 A plugin is a module, a `.py` file, or an entry point in the group `cwola.plugins`. It is loaded once, at start, and
 adds its members to the registries (`analysis.core.registry`). Its functions and classes are pickled by value: workers
-need neither the file nor the package. Its source is hashed, so that results of an older version are made again.
+need neither the file nor the package. Its source is hashed, so that results of an older version are recomputed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 GROUP = "cwola.plugins"
-"""Group of entry points whose modules are loaded by themselves."""
+"""Group of entry points whose modules are loaded automatically."""
 
 _PREFIX = "cwola_plugin_"
 _OURS = ("analysis", "processors")
@@ -45,22 +45,22 @@ _OURS = ("analysis", "processors")
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin that is loaded.
+    """A loaded plugin.
 
     Attributes
     ----------
     name : str
-        Of the module, or of the file.
+        Name of the module or of the file.
     source : str
-        Module or path that was asked for.
+        Module or path as requested.
     package : str
-        Module in `sys.modules` that is pickled by value, with all below it.
+        Module in `sys.modules` that is pickled by value, with all its submodules.
     sha256 : str
-        Of the file; of a package, of the list of its imported modules with the SHA-256 of each.
+        SHA-256 of the file; for a package, of the list of its imported modules with the SHA-256 of each.
     adds : mapping of str to tuple of str
-        Names that it adds, by kind.
+        Names of its members, by kind.
     of_events : bool
-        Whether one of them decides which events are selected, or which columns they have.
+        Whether one of its members affects the selected events or their columns.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Plugin:
     of_events: bool
 
     def to_json(self) -> dict[str, Any]:
-        """Return what results say of it; no path, which means nothing elsewhere."""
+        """Return the record for results, without the path, which has no meaning on other machines."""
         adds = {kind: list(names) for kind, names in self.adds.items()}
         return {"name": self.name, "sha256": self.sha256, "adds": adds, "of_events": self.of_events}
 
@@ -80,17 +80,17 @@ _ACTIVE: dict[str, Plugin] = {}
 
 
 def active_plugins() -> tuple[Plugin, ...]:
-    """Plugins that are loaded, in order."""
+    """Return the loaded plugins, in order."""
     return tuple(_ACTIVE.values())
 
 
 def plugin_records(*, of_events: bool = False) -> list[dict[str, Any]]:
-    """Return records of the loaded plugins for results; if asked, only of those that are `of_events`."""
+    """Return records of the loaded plugins for results; on request, only of plugins that are `of_events`."""
     return [plugin.to_json() for plugin in active_plugins() if plugin.of_events or not of_events]
 
 
 def load_plugins(names: Iterable[str] = ()) -> tuple[Plugin, ...]:
-    """Load plugins, those of entry points first; one that is loaded and has not changed is left as it is.
+    """Load plugins, entry points first; a loaded plugin that has not changed is not loaded again.
 
     Parameters
     ----------
@@ -100,12 +100,12 @@ def load_plugins(names: Iterable[str] = ()) -> tuple[Plugin, ...]:
     Returns
     -------
     tuple of Plugin
-        All that are loaded.
+        All loaded plugins.
 
     Raises
     ------
     ConfigError
-        If a plugin does not exist, fails while it is imported, takes a name that exists, or adds nothing.
+        If a plugin does not exist, fails during import, uses an existing name, or adds nothing.
     """
     for point in entry_points(group=GROUP):
         try:
@@ -119,7 +119,7 @@ def load_plugins(names: Iterable[str] = ()) -> tuple[Plugin, ...]:
 
 
 def unload_plugins(plugins: Sequence[Plugin] | None = None) -> None:
-    """Forget plugins, by default all, and what they added: for tests and notebooks."""
+    """Unload plugins, by default all, with their members: for tests and notebooks."""
     for plugin in active_plugins() if plugins is None else plugins:
         _forget(plugin.package)
         cloudpickle.unregister_pickle_by_value(sys.modules[plugin.package])
@@ -128,7 +128,7 @@ def unload_plugins(plugins: Sequence[Plugin] | None = None) -> None:
 
 
 def plugin_digests(*choices: tuple[Registry[Any], Iterable[str]]) -> list[str]:
-    """SHA-256 of the plugins that added some names.
+    """SHA-256 of the plugins that added any of the names.
 
     Parameters
     ----------
@@ -137,28 +137,28 @@ def plugin_digests(*choices: tuple[Registry[Any], Iterable[str]]) -> list[str]:
     Returns
     -------
     list of str
-        Sorted; empty where all are of this package.
+        Sorted; empty if all names are from this package.
     """
     givers = {registry.givers.get(name, "") for registry, names in choices for name in names}
     return sorted(plugin.sha256 for plugin in active_plugins() if any(_below(g, plugin.package) for g in givers))
 
 
 def require_same_plugins(recorded: Iterable[Mapping[str, Any]], where: str, remedy: str) -> None:
-    """Refuse to go on where events were selected with other plugins than those that are loaded.
+    """Raise if events were selected with plugins that differ from the loaded ones.
 
     Parameters
     ----------
     recorded : iterable of mapping
-        From `plugin_records`; only those that are `of_events` count.
+        Result of `plugin_records`; only plugins that are `of_events` are compared.
     where : str
-        What was made with them, for the message.
+        Name of the results made with them, for the message.
     remedy : str
-        What else can be done, for the message.
+        Alternative remedy, for the message.
 
     Raises
     ------
     ConfigError
-        Naming the first plugin that is missing, too much or another version.
+        If a plugin is missing, surplus or of another version; names the first one.
     """
     made = {record["name"]: record["sha256"] for record in recorded if record["of_events"]}
     loaded = {plugin.name: plugin for plugin in active_plugins()}
@@ -169,11 +169,11 @@ def require_same_plugins(recorded: Iterable[Mapping[str, Any]], where: str, reme
                 f"or in `plugins` of the configuration. {remedy}"
             )
             raise ConfigError(msg)
-        if (found := loaded[name].sha256) != digest:
+        if (current := loaded[name].sha256) != digest:
             made_with = f"{where} with another version of the plugin {name}"
-            msg = f"{made_with}: SHA-256 {digest[:12]}…, not {found[:12]}…. {remedy}"
+            msg = f"{made_with}: SHA-256 {digest[:12]}…, not {current[:12]}…. {remedy}"
             raise ConfigError(msg)
-    if extra := [one for one in loaded.values() if one.of_events and one.name not in made]:
+    if extra := [plugin for plugin in loaded.values() if plugin.of_events and plugin.name not in made]:
         added = "; ".join(f"{kind} {', '.join(names)}" for kind, names in extra[0].adds.items())
         msg = f"{where} without the plugin {extra[0].name}, which adds {added}. {remedy}"
         raise ConfigError(msg)
@@ -189,13 +189,13 @@ def _load(source: str) -> None:
     if package in _OURS:
         msg = f"plugin {name}: this module is part of cwola-dijet and needs no --plugin."
         raise ConfigError(msg)
-    if (known := _ACTIVE.get(name)) is not None:
-        if known.source == source and known.sha256 == _source_digest(package):
+    if (loaded := _ACTIVE.get(name)) is not None:
+        if loaded.source == source and loaded.sha256 == _source_digest(package):
             return
-        if _is_file(source) and Path(known.source).resolve() != Path(source).resolve():
-            msg = f"two plugins are called {name}: {known.source} and {source}. Rename one of them."
+        if _is_file(source) and Path(loaded.source).resolve() != Path(source).resolve():
+            msg = f"two plugins are called {name}: {loaded.source} and {source}. Rename one of them."
             raise ConfigError(msg)
-        unload_plugins([known])
+        unload_plugins([loaded])
     before = set(sys.modules)
     try:
         if _is_file(source):
@@ -222,7 +222,7 @@ def _is_file(source: str) -> bool:
 
 
 class _PlainLoader(SourceFileLoader):
-    """Reads the source every time: a cached bytecode file may be older, and none is left beside a user's file."""
+    """Always reads the source: cached bytecode may be outdated, and none should be written beside a user's file."""
 
     def path_stats(self, path: str) -> NoReturn:
         raise OSError(path)
@@ -260,9 +260,9 @@ def _import_module(name: str) -> None:
 
 
 def _explain(error: Exception, name: str, files: Iterable[Path]) -> ConfigError:
-    """Say what went wrong in which line of a plugin."""
-    known = {str(file) for file in files}
-    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in known]
+    """Return an error that names the failing line of a plugin and the cause."""
+    paths = {str(file) for file in files}
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in paths]
     where = f"{lines[-1].filename}, line {lines[-1].lineno}: " if lines else ""
     if isinstance(error, CwolaError):
         return ConfigError(f"plugin {name}: {where}{error}")
@@ -273,7 +273,7 @@ def _explain(error: Exception, name: str, files: Iterable[Path]) -> ConfigError:
 
 
 def _added_by(module: str, package: str) -> tuple[dict[str, tuple[str, ...]], bool]:
-    """Names that a module added, by kind, and whether one is of events; those of its package where it has none."""
+    """Names added by a module, or else by its package, by kind, and whether one of them is `of_events`."""
     for root in (module, package):
         adds: dict[str, tuple[str, ...]] = {}
         of_events = False
@@ -307,8 +307,8 @@ def _remove_modules(package: str, *, keep: Container[str] = ()) -> None:
 
 
 def _files(package: str) -> list[Path]:
-    found = (getattr(module, "__file__", None) for _, module in sorted(_modules(package).items()))
-    return [Path(file) for file in found if file is not None and file.endswith(".py")]
+    files = (getattr(module, "__file__", None) for _, module in sorted(_modules(package).items()))
+    return [Path(file) for file in files if file is not None and file.endswith(".py")]
 
 
 def _source_digest(package: str) -> str:

@@ -1,6 +1,6 @@
-"""Registries: things that are looked up by name at start, given by this package or by a plugin.
+"""Registries: members that are looked up by name at start, from this package or from a plugin.
 
-What is looked up travels to the workers itself, so that a worker needs no registry.
+Tasks carry the members themselves, so that workers need no registry.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _ALL: list[Registry[Any]] = []
 
 
 class Registry(dict[str, T]):
-    """Things of one kind by name, in order.
+    """Members of one kind by name, in order.
 
     Parameters
     ----------
     kind : str
-        What they are, for messages and for the manifest.
+        Kind of the members, for messages and for the manifest.
     of_events : bool
-        Whether they decide which events are selected, or which columns they have.
+        Whether the members affect the selected events or their columns.
 
     Attributes
     ----------
@@ -42,21 +42,21 @@ class Registry(dict[str, T]):
         _ALL.append(self)
 
     def add(self, name: str, item: T, *, origin: str = "", after: str | None = None) -> None:
-        """Add something under a new name.
+        """Add a member under a new name.
 
         Parameters
         ----------
         name : str
         item : object
         origin : str
-            Qualified name of a function: the same one of the same module may be added again, as in a notebook.
+            Qualified name of a function: the same function of the same module may be added again, as in a notebook.
         after : str, optional
-            Name that it follows; by default it comes last.
+            Name of the previous member; by default the new member comes last.
 
         Raises
         ------
         ConfigError
-            If the name is taken, or there is nothing named `after`.
+            If the name is taken, or no member is named `after`.
         """
         giver = _executed_module()
         if name in self and (not origin or self._origins.get(name) != (giver, origin)):
@@ -74,17 +74,17 @@ class Registry(dict[str, T]):
                     self[later] = self.pop(later)
 
     def remove(self, name: str) -> None:
-        """Take out what is known by a name."""
+        """Remove the member with this name."""
         del self[name], self.givers[name], self._origins[name]
 
 
 def all_registries() -> tuple[Registry[Any], ...]:
-    """Registries of all modules that are imported so far."""
+    """Registries of all modules imported so far."""
     return tuple(_ALL)
 
 
 def _executed_module() -> str:
-    """Name of the innermost module whose own statements are being executed: the one that registers something."""
+    """Name of the innermost module whose top-level statements are being executed: the one that adds a member."""
     frame = sys._getframe()
     while frame.f_code.co_name != "<module>" and frame.f_back is not None:
         frame = frame.f_back

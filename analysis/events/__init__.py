@@ -1,3 +1,3 @@
-"""Selected events: datasets and their stitching, the flat event table and its schema, event identity."""
+"""Selected events: datasets and their stitching, the flat event table and its schema, event identities."""
 
 __all__: list[str] = []

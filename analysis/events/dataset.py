@@ -17,19 +17,19 @@ Kind = Literal["data", "pseudodata", "background", "signal"]
 
 
 OBSERVED: tuple[Kind, ...] = ("data", "pseudodata")
-"""Kinds whose events are searched; the others are simulation that helps or that is looked for."""
+"""Kinds whose events are searched; the other kinds are simulated background and signal."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The part of a sample that is used, in a variable of the generator.
+    """Range of a generator variable to which a sample is restricted.
 
     Attributes
     ----------
     variable : str
-        Event branch as the file spells it, such as "LHE_HT" or "Generator_binvar".
+        Name of the event branch in the file, such as "LHE_HT" or "Generator_binvar".
     range : (low, high)
-        Half-open [low, high) in the unit of the branch; None where there is no limit.
+        Half-open [low, high) in the unit of the branch; None for no limit.
     """
 
     variable: str
@@ -37,12 +37,12 @@ class Slice:
 
     @property
     def low(self) -> float:
-        """Lower limit, minus infinity where there is none."""
+        """Lower limit, minus infinity for no limit."""
         return -math.inf if self.range[0] is None else self.range[0]
 
     @property
     def high(self) -> float:
-        """Upper limit, infinity where there is none."""
+        """Upper limit, infinity for no limit."""
         return math.inf if self.range[1] is None else self.range[1]
 
     def to_json(self) -> dict[str, Any]:
@@ -64,25 +64,25 @@ class Dataset:
     ----------
     name : str
     kind : str
-        "data" (real), "pseudodata" (simulation that plays the data), "background" or "signal" (simulation).
+        "data" (real), "pseudodata" (simulation that serves as data), "background" or "signal" (simulation).
     format : str
         Name of an input adapter, such as "nanoaod" or "delphes".
     files : tuple of (str, str)
-        Path or URL, and tree, of each file.
+        Path or URL of each file, and its tree.
     xsec_pb, lumi_ifb : float or None
         Cross-section (pb) and luminosity (fb⁻¹) to which simulation is normalised.
     n_generated : float or None
-        Sum of generator weights before any cut, where the files do not tell.
+        Sum of generator weights before any cut, for files that do not store it.
     masses : tuple of (str, float)
-        Particle names and masses (GeV) of a signal point; empty for anything else.
+        Particle names and masses (GeV) of a signal point; empty for other datasets.
     pt_hat_min : float or None
         Generator threshold on p̂_T, GeV.
     max_entries : int or None
-        Only the first so many events are used, counted over the files in order.
+        Maximum number of events to use, counted over the files in order.
     slice : Slice or None
-        Events outside are dropped, for samples that overlap.
+        Events outside the slice are dropped, for overlapping samples.
     stitch : str or None
-        Name of the group of samples that make one spectrum together.
+        Name of the group of samples that together form one spectrum.
     """
 
     name: str
@@ -104,8 +104,8 @@ class Dataset:
     def _repr_html_(self) -> str:
         shown = {"Kind": self.kind, "Format": self.format, "Files": [path for path, _ in self.files]}
         rates = {"Cross-section [pb]": self.xsec_pb, "Luminosity [fb⁻¹]": self.lumi_ifb}
-        known = {name: value for name, value in {**rates, "Masses [GeV]": dict(self.masses)}.items() if value}
-        return facts(f"Dataset {self.name}", {**shown, **known})
+        present = {name: value for name, value in {**rates, "Masses [GeV]": dict(self.masses)}.items() if value}
+        return facts(f"Dataset {self.name}", {**shown, **present})
 
     @property
     def is_observed(self) -> bool:
@@ -114,12 +114,12 @@ class Dataset:
 
     @property
     def is_signal(self) -> bool:
-        """Whether the events are a simulated signal, be it as signal sample or mixed into pseudodata."""
+        """Whether the events are a simulated signal, as a signal sample or mixed into pseudodata."""
         return self.kind == "signal" or bool(self.masses)
 
     @property
     def is_normalised(self) -> bool:
-        """Whether weights are scaled to cross-section and luminosity: simulation that has both."""
+        """Whether weights are scaled to cross-section and luminosity: true for simulation with both."""
         return not self.is_observed and self.xsec_pb is not None and self.lumi_ifb is not None
 
     def scale(self, sum_of_weights: float | None) -> float:
@@ -128,17 +128,17 @@ class Dataset:
         Parameters
         ----------
         sum_of_weights : float or None
-            Sum of generator weights before any cut; None where it is not known.
+            Sum of generator weights before any cut; None if unknown.
 
         Returns
         -------
         float
-            1 for data and pseudodata, and where no cross-section is given.
+            1 for data and pseudodata, and for simulation without a cross-section.
 
         Raises
         ------
         DatasetError
-            If the sum is needed but not known, or not positive.
+            If the sum is needed but unknown, or not positive.
         """
         if self.is_observed or self.xsec_pb is None or self.lumi_ifb is None:
             return 1.0
@@ -156,12 +156,12 @@ class Dataset:
         return {self.name: {"files": dict(self.files), "metadata": {"format": self.format, **self.run_metadata()}}}
 
     def run_metadata(self) -> dict[str, Any]:
-        """Return what processing needs to know beside the files: kind and slice, JSON-ready."""
+        """Return the metadata for processing: kind and slice, JSON-ready."""
         return {"kind": self.kind, "slice": None if self.slice is None else self.slice.to_json()}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Build a dataset from `dataclasses.asdict` that went through JSON."""
+        """Build a dataset from the result of `dataclasses.asdict` after a JSON round trip."""
         values = dict(document)
         values["files"] = tuple((path, tree) for path, tree in values["files"])
         values["masses"] = tuple((name, mass) for name, mass in values["masses"])

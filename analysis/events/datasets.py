@@ -1,4 +1,4 @@
-"""`datasets.json`: which files are searched, and what is known of them.
+"""`datasets.json`: the input files of a search, and their metadata.
 
 The file has the form that coffea's Runner accepts, `{name: {"files": {path: tree}, "metadata": {...}}}`, but is
 checked strictly: an unknown key is an error that names its JSON pointer (RFC 6901).
@@ -66,12 +66,12 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
     Parameters
     ----------
     path : pathlib.Path
-        The JSON file. Paths in it are relative to its folder and may hold globs; URLs are left as they are.
+        The JSON file. Paths in it are relative to its folder and may contain globs; URLs are not changed.
 
     Returns
     -------
     dict of str to Dataset
-        In the order of the file; globs expanded in sorted order.
+        In the order of the file; expanded globs are sorted.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def exclude_datasets(datasets: dict[str, Dataset], names: Iterable[str]) -> dict
     Raises
     ------
     DatasetError
-        If a name is unknown, or what is left of a stitched group has a hole.
+        If a name is unknown, or the remaining datasets of a stitched group leave a gap.
     """
     dropped = set(names)
     if unknown := dropped - set(datasets):
@@ -121,12 +121,12 @@ def exclude_datasets(datasets: dict[str, Dataset], names: Iterable[str]) -> dict
 
 
 def observed_datasets(datasets: dict[str, Dataset]) -> dict[str, Dataset]:
-    """Return the datasets that are searched: all of kind "data", or all of kind "pseudodata".
+    """Return the datasets to search: all of kind "data", or all of kind "pseudodata".
 
     Raises
     ------
     DatasetError
-        If there are none, or both kinds are mixed.
+        If no dataset is of either kind, or both kinds are mixed.
     """
     observed = {name: dataset for name, dataset in datasets.items() if dataset.is_observed}
     kinds = {dataset.kind for dataset in observed.values()}
@@ -141,26 +141,26 @@ def observed_datasets(datasets: dict[str, Dataset]) -> dict[str, Dataset]:
 
 
 def background_datasets(datasets: Mapping[str, Dataset]) -> dict[str, Dataset]:
-    """Return the datasets of kind "background", which methods that need simulation train on.
+    """Return the datasets of kind "background", on which methods that need simulation are trained.
 
     Raises
     ------
     DatasetError
         If several would be mixed and one of them cannot be normalised.
     """
-    found = {name: dataset for name, dataset in datasets.items() if dataset.kind == "background"}
-    lacking = [name for name, dataset in found.items() if not dataset.is_normalised]
-    if len(found) > 1 and lacking:
+    backgrounds = {name: dataset for name, dataset in datasets.items() if dataset.kind == "background"}
+    lacking = [name for name, dataset in backgrounds.items() if not dataset.is_normalised]
+    if len(backgrounds) > 1 and lacking:
         msg = (
             f"dataset {lacking[0]} of kind background cannot be added to the others: give it xsec_pb and lumi_ifb in "
             "the datasets file, or use --exclude."
         )
         raise DatasetError(msg)
-    return found
+    return backgrounds
 
 
 def _dataset(name: str, entry: _Entry, path: Path) -> Dataset:
-    files = [(found, tree) for pattern, tree in entry.files.items() for found in _expand(pattern, name, path)]
+    files = [(address, tree) for pattern, tree in entry.files.items() for address in _expand(pattern, name, path)]
     if len({file for file, _ in files}) != len(files):
         msg = f"{path}: /{_escape(name)}/files matches a file twice; its events would be counted twice."
         raise DatasetError(msg)
@@ -180,8 +180,8 @@ def _expand(pattern: str, name: str, path: Path) -> list[str]:
     absolute = os.path.abspath(path.parent / pattern)  # noqa: PTH100 - keeps symbolic links
     if not glob.has_magic(absolute) or os.path.lexists(absolute):
         return [absolute]
-    if found := sorted(glob.glob(absolute, recursive=True)):  # noqa: PTH207 - absolute patterns
-        return found
+    if paths := sorted(glob.glob(absolute, recursive=True)):  # noqa: PTH207 - absolute patterns
+        return paths
     msg = f"{path}: /{_escape(name)}/files: no file matches {pattern} (looked for {absolute})."
     raise DatasetError(msg)
 

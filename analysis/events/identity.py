@@ -1,6 +1,6 @@
-"""Who an event is: hashes that survive reordering, chunking and new files.
+"""Event identities: hashes that do not depend on the order of events, chunks or files.
 
-Folds and tie-breaks are functions of (event_id, seed) alone, so the same event always gets the same ones. The mixing
+Folds and tie-breaks depend only on (event_id, seed), so they are always the same for the same event. The mixing
 function is the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195).
 """
 
@@ -53,7 +53,7 @@ def event_hash(*keys: NDArray[Any] | int) -> NDArray[np.uint64]:
 
 
 def uniform(event_id: NDArray[np.uint64], seed: int, purpose: str) -> NDArray[np.float64]:
-    """Pseudo-random number in [0, 1) that depends on the event, the seed and the purpose alone.
+    """Pseudo-random number in [0, 1) that depends only on the event, the seed and the purpose.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""The contract between processors and analysis: the columns of the event table.
+"""Interface between processors and analysis: the columns of the event table.
 
 A parquet part written by a processor holds the fixed columns below, in simulation one column `weight_<name>Up`,
-`weight_<name>Down` or `weight_<name>_<member>` per varied weight, then one float32 column per feature. What a
-feature is called, its unit and its binning travel as `FeatureSpec` in the metadata of the parquet file.
+`weight_<name>Down` or `weight_<name>_<member>` per varied weight, then one float32 column per feature. The label, unit
+and binning of each feature are stored as `FeatureSpec` in the metadata of the parquet file.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ __all__ = [
 ]
 
 METADATA_KEY = b"cwola"
-"""Key of the JSON document that a part carries in its parquet metadata."""
+"""Key of the JSON document in the parquet metadata of a part."""
 
 SEARCH_REGION = "search"
 """`rapidity_region` of events with a small rapidity difference (default |Δy| < 1.2)."""
 
 VALIDATION_REGION = "validation"
-"""`rapidity_region` of the signal-poor events beyond it (default 1.2 <= |Δy| < 2)."""
+"""`rapidity_region` of the signal-poor events above the search region (default 1.2 <= |Δy| < 2)."""
 
 MISSING_TRIGGER = "without_"
-"""What the counter of events whose file lacks a trigger begins with; the name of the trigger follows."""
+"""Prefix of the counter of events whose file lacks a trigger; the name of the trigger follows."""
 
 WEIGHT_PREFIX = "weight_"
-"""What the name of a column with varied weights begins with."""
+"""Prefix of the columns with varied weights."""
 
 _LABEL = pa.dictionary(pa.int32(), pa.string())
 
@@ -57,7 +57,7 @@ FIXED_COLUMNS: dict[str, pa.DataType] = {
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What a plot or a classifier has to know of a feature.
+    """Specification of a feature for plots and classifiers.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Samples that make one spectrum together: slices in a variable of the generator, and how they fit."""
+"""Stitching of samples that together form one spectrum: consistency of slices in a generator variable."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["generator_threshold", "require_tiling"]
 
 
 def require_tiling(datasets: Iterable[Dataset]) -> None:
-    """Refuse groups of stitched datasets that do not fit together.
+    """Raise if the datasets of a stitched group do not fit together.
 
-    The datasets of a group must be of one kind and normalised to one luminosity, or none of them. If one has a slice,
-    all must, in the same variable, and the slices must neither overlap nor leave a hole.
+    The datasets of a group must be of one kind, and either all normalised to one luminosity or none. If one has a
+    slice, all must have one, in the same variable, and the slices must neither overlap nor leave a gap.
 
     Raises
     ------
     DatasetError
-        Naming two datasets of a group.
+        If datasets do not fit together; names two of them.
     """
     groups: dict[str, list[Dataset]] = {}
     for dataset in datasets:
@@ -71,23 +71,23 @@ def _require_no_gap(name: str, group: Iterable[Dataset]) -> None:
 
 
 def generator_threshold(datasets: Iterable[Dataset]) -> float | None:
-    """Find the p̂_T below which the generator shapes the spectrum of what is searched.
+    """Find the p̂_T below which the generator threshold shapes the spectrum of the searched datasets.
 
     Parameters
     ----------
     datasets : iterable of Dataset
-        The ones that are searched; signals are left out.
+        Datasets that are searched; signals are ignored.
 
     Returns
     -------
     float or None
-        Highest `pt_hat_min` of the backgrounds, GeV; a stitched group counts with its lowest one, and not at all if one
-        of its datasets has none. None if there is no threshold.
+        Highest `pt_hat_min` of the backgrounds, GeV; a stitched group counts with its lowest value, and is ignored if
+        one of its datasets has no threshold. None without any threshold.
     """
     groups: dict[str, list[float | None]] = {}
     for dataset in datasets:
         if not dataset.is_signal:
-            # "/" keeps a lone dataset apart from a group of the same name
+            # "/" distinguishes a single dataset from a group of the same name
             groups.setdefault(dataset.stitch or f"/{dataset.name}", []).append(dataset.pt_hat_min)
     lowest = [
         min(known) for group in groups.values() if len(known := [one for one in group if one is not None]) == len(group)

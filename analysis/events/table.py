@@ -1,4 +1,4 @@
-"""The event table: one row per selected dijet event, kept as Arrow and stored as parquet parts."""
+"""The event table: one row per selected dijet event, in memory as Arrow and on disk as parquet parts."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from analysis.events.schema import FIXED_COLUMNS, METADATA_KEY, WEIGHT_PREFIX, F
 __all__ = ["EventTable", "labels", "read_features", "read_part_info", "write_part"]
 
 DICTIONARY_COLUMNS = ["run", "luminosity_block", "dataset", "rapidity_region", "weight"]
-"""Columns that parquet keeps as dictionaries: for numbers that hardly repeat these take time and save nothing."""
+"""Columns with dictionary encoding in parquet, which takes time and saves no space for values that rarely repeat."""
 
 
 MAX_NAMED_EVENTS = 3
-"""How many of the events that occur twice a message names."""
+"""Maximum number of duplicate events that a message names."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class EventTable:
     table : pyarrow.Table
         The columns of `analysis.events.schema.FIXED_COLUMNS`, then one float32 column per feature.
     features : tuple of FeatureSpec
-        What the feature columns are.
+        Specifications of the feature columns.
     """
 
     table: pa.Table
@@ -64,7 +64,7 @@ class EventTable:
         Parameters
         ----------
         columns : mapping of str to (n_events,) array
-            All fixed columns and all features; varied weights where there are any.
+            All fixed columns and all features, and varied weights, if any.
         features : sequence of FeatureSpec
 
         Returns
@@ -74,10 +74,10 @@ class EventTable:
         Raises
         ------
         TableError
-            If a column is missing, or `mjj` or `weight` holds a value that is not finite.
+            If a column is missing, or `mjj` or `weight` has a value that is not finite.
         """
-        known = {*FIXED_COLUMNS, *(spec.name for spec in features)}
-        weights = tuple(name for name in columns if name.startswith(WEIGHT_PREFIX) and name not in known)
+        unweighted = {*FIXED_COLUMNS, *(spec.name for spec in features)}
+        weights = tuple(name for name in columns if name.startswith(WEIGHT_PREFIX) and name not in unweighted)
         schema = table_schema(tuple(features), weights)
         if missing := [name for name in schema.names if name not in columns]:
             msg = f"the event table lacks the columns {', '.join(missing)}."
@@ -93,17 +93,17 @@ class EventTable:
     ) -> Self:
         """Read parquet parts, normalise their weights and sort the events by identity.
 
-        The order of rows depends on the events alone, not on chunking or file names, so every later result is
-        independent of how the events were processed.
+        The order of rows depends only on the events, not on chunks or file names, so later results do not depend on
+        how the events were processed.
 
         Parameters
         ----------
         paths : iterable of Location
             Parts written by `write_part`, all with the same features.
         scales : mapping of dataset name to float, optional
-            Factor on the weight of each dataset; 1 where absent.
+            Factor on the weight of each dataset; 1 by default.
         weights : sequence of str
-            Columns with varied weights to read as well; they are scaled alike.
+            Columns with varied weights to read as well; they are scaled in the same way.
 
         Returns
         -------
@@ -112,7 +112,7 @@ class EventTable:
         Raises
         ------
         TableError
-            If there are no parts, their features differ, or an event occurs twice.
+            If no parts are given, their features differ, or an event occurs twice.
         """
         parts = list(paths)
         if not parts:
@@ -156,7 +156,7 @@ class EventTable:
         Raises
         ------
         TableError
-            If there is no such column.
+            If the column does not exist.
         """
         if name not in self.table.column_names:
             msg = f"the event table has no column '{name}'. Columns: {', '.join(self.table.column_names)}."
@@ -170,8 +170,8 @@ class EventTable:
         Parameters
         ----------
         names : sequence of str
-            Feature columns. The dijet mass, identities, weights and labels are refused: a classifier that sees them
-            learns the region or the truth.
+            Feature columns. The dijet mass, identities, weights and labels are rejected: with them, a classifier would
+            learn the region or the truth.
 
         Returns
         -------
@@ -187,12 +187,12 @@ class EventTable:
         return np.stack([self.column(name) for name in names], axis=1).astype(np.float32, copy=False)
 
     def require_features(self, names: Sequence[str]) -> None:
-        """Refuse names that are not features.
+        """Raise if a name is not a feature.
 
         Raises
         ------
         TableError
-            Naming the first one, and the features that there are.
+            If a name is not a feature; names the first one and the available features.
         """
         if unknown := [name for name in names if name not in self.feature_names]:
             reason = "may not be trained on" if unknown[0] in FIXED_COLUMNS else "is not in the event table"
@@ -200,7 +200,7 @@ class EventTable:
             raise TableError(msg)
 
     def select(self, mask: NDArray[np.bool_]) -> Self:
-        """Return the events where `mask`, (n_events,) bool, is true."""
+        """Return the events for which `mask`, (n_events,) bool, is true."""
         return type(self)(self.table.filter(pa.array(mask)), self.features)
 
     def in_region(self, region: str) -> Self:
@@ -213,7 +213,7 @@ class EventTable:
         return mask
 
     def replaced(self, columns: Mapping[str, NDArray[Any] | pa.Array]) -> Self:
-        """Return the table with other values, (n_events,), in some of its columns, whose types stay."""
+        """Return the table with new values, (n_events,), in some of its columns; types are preserved."""
         table = self.table
         for name, values in columns.items():
             index = table.column_names.index(name)
@@ -222,7 +222,7 @@ class EventTable:
         return type(self)(table, self.features)
 
     def reweighted(self, factors: Mapping[str, float]) -> Self:
-        """Return the table with columns of weights multiplied by factors."""
+        """Return the table with weight columns multiplied by factors."""
         return self.replaced({name: self.column(name) * factor for name, factor in factors.items()})
 
     def _scaled(self, scales: Mapping[str, float]) -> Self:
@@ -260,10 +260,10 @@ class EventTable:
         raise TableError(msg)
 
     def _copies(self) -> NDArray[np.intp]:
-        """Rows whose event follows once more, in a table sorted by identity and kinematics.
+        """Rows whose event is repeated in the next row, in a table sorted by identity and kinematics.
 
-        Equal numbers with other kinematics are another event in simulation, which repeats event numbers, but the same
-        one in real data. The dataset is not compared: two datasets of real data may hold the same event.
+        Equal numbers with different kinematics are different events in simulation, which repeats event numbers, but
+        the same event in real data. The dataset is not compared: two datasets of real data may share an event.
         """
         identity = self.event_id
         rows = np.flatnonzero(identity[1:] == identity[:-1])
@@ -271,7 +271,7 @@ class EventTable:
         kinematics = [self.column(name) for name in ("mjj", "abs_dy")]
         same = np.logical_and.reduce([_equal_next(column, rows) for column in numbers])
         alike = np.logical_and.reduce([_equal_next(column, rows) for column in kinematics])
-        # Only the identity of real data is made of the numbers alone.
+        # Only for real data is the identity computed from the numbers alone.
         real = event_hash(*(column[rows].astype(np.uint64) for column in numbers)) == identity[rows]
         copies: NDArray[np.intp] = rows[same & (alike | real)]
         return copies
@@ -283,23 +283,23 @@ def _equal_next(column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.bool
 
 
 def write_part(path: Location, table: EventTable, info: Mapping[str, Any], *, quick: bool = False) -> None:
-    """Write one part: a part that can be read is complete.
+    """Write one part; any readable part is complete.
 
     Parameters
     ----------
     path : Location
-        Target; its folder is made. Writing the same part again gives the same part.
+        Target; its folder is created. Writing the same part again gives an identical part.
     table : EventTable
-        May be empty.
+        Events of the part, may be empty.
     info : mapping
-        JSON-ready record of how the part came to be (entries, cutflow, sum of weights); read by `read_part_info`.
+        JSON-ready record of the processing (entries, cutflow, sum of weights); read by `read_part_info`.
     quick : bool
-        Half the time for a sixth more space.
+        Write in half the time, with a sixth more space.
 
     Raises
     ------
     ResultsError
-        If the part cannot be written, as on a full disk.
+        If the part cannot be written, such as on a full disk.
     """
     document = {"features": [spec.to_json() for spec in table.features], "info": dict(info)}
     stored = table.table.replace_schema_metadata({METADATA_KEY: json.dumps(document).encode()})
@@ -308,7 +308,7 @@ def write_part(path: Location, table: EventTable, info: Mapping[str, Any], *, qu
 
 
 def _effort(table: EventTable, *, quick: bool) -> dict[str, Any]:
-    """Options of parquet: varied weights, which hardly get smaller, cost a tenth of the pass if they are compressed."""
+    """Parquet options: varied weights are not compressed, which would take a tenth of the run time and save little."""
     names = table.table.column_names
     if quick:
         return {"compression": "lz4", "write_statistics": False}
@@ -333,7 +333,7 @@ def read_part_info(path: Location) -> dict[str, Any] | None:
 
 
 def _sorted(table: pa.Table) -> pa.Table:
-    """Sort by identity, and by kinematics where simulation repeats a number."""
+    """Sort by identity, and by kinematics for repeated identities in simulation."""
     by_identity = table.sort_by("event_id")
     identity = by_identity["event_id"].to_numpy()
     if not np.any(identity[1:] == identity[:-1]):
@@ -342,7 +342,7 @@ def _sorted(table: pa.Table) -> pa.Table:
 
 
 def read_features(path: Location) -> tuple[FeatureSpec, ...]:
-    """Return what the feature columns of a part are, in column order."""
+    """Return the specifications of the feature columns of a part, in column order."""
     return tuple(FeatureSpec.from_json(spec) for spec in _read_document(path)["features"])
 
 
@@ -358,7 +358,7 @@ def _read_document(path: Location) -> dict[str, Any]:
 
 
 def labels(codes: NDArray[np.integer[Any]], names: Sequence[str]) -> pa.DictionaryArray:
-    """Return (n_events,) labels as Arrow keeps them: `codes` count through `names`."""
+    """Return (n_events,) labels as an Arrow dictionary array: `codes` are indices into `names`."""
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.string()))
 
 

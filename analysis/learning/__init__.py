@@ -1,4 +1,4 @@
-"""Machinery of weakly supervised learning that knows no physics: training sets, folds, ensembles, working points."""
+"""Weakly supervised learning without physics: training sets, folds, ensembles, working points."""
 
 from analysis.learning.crossfit import (
     CrossFit,

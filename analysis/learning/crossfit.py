@@ -1,4 +1,4 @@
-"""Cross-fitting: every event is scored by models that were trained without its fold."""
+"""Cross-fitting: every event is scored by models trained without its fold."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ __all__ = [
 
 
 _CANDIDATES = 2
-"""Keeps the random numbers of candidates apart from those of classifiers and methods."""
+"""Seed key that separates the random numbers of candidates from the ones of classifiers and methods."""
 
 Folds = tuple[NDArray[np.int8], NDArray[np.int8] | None]
-"""Of data and of simulation."""
+"""Folds of data and of simulation."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +50,23 @@ class FoldTask:
     ----------
     window : MassWindow
     fold : int
-        The fold that is left out of training, and scored.
+        Fold that is left out of training, and scored.
     n_folds : int
     features : tuple of str
     method : Method
     learner : Learner
     random_state : int
-        Seed of the search, of folds and tie-breaks; the task derives its own from it, the window and the fold.
+        Seed of the search, folds and tie-breaks; the seed of the task is derived from it, the window and the fold.
     nested : Nested or None
-        Choose models on validation folds.
+        Choice of models on validation folds.
     template : bool
-        Score the method's template of the background as well.
+        Whether to score the background template of the method as well.
     decorrelation : PercentileScaling or None
-        Scale the features; the map is learnt from the data of the training folds.
+        Scaling of the features, learnt from the data of the training folds.
     training_seed : int
-        Number of the training: others differ in all that is trained, not in the folds.
+        Number of the training: different trainings share the folds, and differ in everything that is trained.
     entry : LearnerEntry
-        How models of the learner are stored.
+        Registry entry of the learner, for storing its models.
     """
 
     window: MassWindow
@@ -121,13 +121,13 @@ class FoldResult:
     ----------
     fold : int
     rows : (n_scored,) int64
-        Positions in the table of the scored events.
+        Positions of the scored events in the table.
     scores : (n_scored, n_members) float32
     model : Model
     template : Template or None
-        Of this fold.
+        Template of this fold.
     scaling : PercentileMap or None
-        Of the features, for events that the model shall score.
+        Scaling of the features, for events to be scored by the model.
     """
 
     fold: int
@@ -147,7 +147,7 @@ class Scores:
     values : (n_events, n_members) float32
         NaN outside the fit range.
     fold : (n_events,) int8
-        Fold whose models, trained without it, scored the event.
+        Fold of the event; its models were trained without it and scored the event.
     method : str
     """
 
@@ -163,17 +163,17 @@ class Scores:
 
 @dataclass(frozen=True)
 class CrossFit:
-    """What cross-fitting a window gives.
+    """Result of cross-fitting a window.
 
     Attributes
     ----------
     scores : Scores
     models : tuple of Model
-        One per fold, in order; each has not seen the events of its own fold.
+        One per fold, in order, each trained without the events of its own fold.
     template : Template or None
-        Where it was asked for.
+        Template of the background, if requested.
     scalings : tuple of PercentileMap
-        One per fold; empty where the features are used as they are.
+        One per fold; empty if the features are not scaled.
     """
 
     scores: Scores
@@ -183,39 +183,39 @@ class CrossFit:
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """Settings that were chosen, by fold; empty where none were."""
+        """Chosen settings, by fold; empty if none were chosen."""
         choices = [model.choice for model in self.models if isinstance(model, FittedEnsemble)]
         return tuple(choice for choice in choices if choice is not None)
 
     @property
     def working_points(self) -> list[int]:
-        """Position of the chosen efficiency, by fold; empty where none was."""
+        """Position of the chosen efficiency, by fold; empty if none was chosen."""
         return [choice.working_point for choice in self.choices if choice.working_point is not None]
 
     def first(self, n_events: int) -> CrossFit:
-        """Leave out the scores of all events after the first ones."""
+        """Keep only the scores of the first `n_events` events."""
         scores = Scores(self.scores.values[:n_events], self.scores.fold[:n_events], self.scores.method)
         return replace(self, scores=scores)
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Score events that were not trained on, such as signal simulation.
+        """Score events that were not used for training, such as signal simulation.
 
         Returns
         -------
         (n_rows, n_folds) float32
-            Member mean of each fold's model; thresholds differ per fold, so they are not averaged here.
+            Mean over members for the model of each fold; not averaged over folds, since thresholds differ.
         """
         return np.stack([model.predict(X).mean(axis=1) for model in self.models], axis=1)
 
 
 def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
-    """Train the models of one fold on the other folds and score it.
+    """Train the models of one fold on the other folds, and score the fold.
 
     Parameters
     ----------
     task : FoldTask
     samples : Samples
-        All events of the search region, and of the simulation where the method needs one.
+        All events of the search region, and simulation if the method needs it.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     Raises
     ------
     TableError
-        If the template is asked of a method that has none.
+        If a template is requested from a method without one.
     """
     folds = samples.map(task.folds)
     scaling = None
@@ -294,14 +294,14 @@ def _score_template(
 
 
 def collect_folds(results: Iterable[FoldResult], table: EventTable, task: FoldTask) -> CrossFit:
-    """Put the folds of one window together.
+    """Combine the folds of one window.
 
     Parameters
     ----------
     results : iterable of FoldResult
         One per fold, in any order.
     table : EventTable
-        The events that were scored.
+        Events that were scored.
     task : FoldTask
         Any task of the window.
 

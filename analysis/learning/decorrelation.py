@@ -1,8 +1,8 @@
-"""Percentile scaling: features as ranks among the events of the same m_jj bin, so that no marginal tells m_jj.
+"""Percentile scaling: features as ranks within m_jj bins, so that their marginals do not depend on m_jj.
 
 Each feature is replaced by its empirical distribution function in the m_jj bin of the event, which is uniform in every
-bin: the decorrelation of ATLAS' first search, arXiv:2005.02983. Only the marginals are made equal; how the features
-depend on each other may still change with m_jj.
+bin: the decorrelation of ATLAS' first search, arXiv:2005.02983. Only the marginals are made equal; correlations of the
+features may still change with m_jj.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["PercentileMap", "PercentileScaling", "mass_bins"]
 Array = NDArray[np.float64]
 
 MIN_EVENTS = 50
-"""Bins beside window and sidebands that hold fewer training events are joined with the next one."""
+"""Bins outside window and sidebands with fewer training events are merged with the next bin."""
 
 
 def mass_bins(window: MassWindow, grid: Array) -> Array:
@@ -40,7 +40,7 @@ def mass_bins(window: MassWindow, grid: Array) -> Array:
     Returns
     -------
     (n + 1,) float64
-        Rising edges, GeV.
+        Increasing edges, GeV.
     """
     low, high = window.lower[0], window.upper[1]
     inner = [low, window.signal[0], window.signal[1], high]
@@ -49,15 +49,14 @@ def mass_bins(window: MassWindow, grid: Array) -> Array:
 
 @dataclass(frozen=True)
 class PercentileScaling:
-    """How features are to be scaled; `fit` learns the map from training events.
+    """Settings of the scaling; `fit` learns the map from training events.
 
     Attributes
     ----------
     edges : tuple of float
         Edges of the m_jj bins, GeV.
     inner : (low, high)
-        Where the sidebands end, GeV. The bins between keep to themselves, however few events they hold; beyond,
-        sparse ones are joined.
+        Outer ends of the sidebands, GeV. Bins between them are never merged; sparse bins beyond them are.
     """
 
     edges: tuple[float, ...]
@@ -65,7 +64,7 @@ class PercentileScaling:
 
     @classmethod
     def of_window(cls, window: MassWindow, grid: Array) -> Self:
-        """Take the bins of `mass_bins`; `grid` are the edges (n_bins + 1,) of the fit bins, GeV."""
+        """Use the bins of `mass_bins`; `grid` are the edges (n_bins + 1,) of the fit bins, GeV."""
         return cls(tuple(mass_bins(window, grid).tolist()), (window.lower[0], window.upper[1]))
 
     def fit(self, training: EventTable, features: Sequence[str]) -> PercentileMap:
@@ -84,7 +83,7 @@ class PercentileScaling:
         Raises
         ------
         TableError
-            If the window or a sideband holds no training event, or the weights do not add up to something positive.
+            If the window or a sideband has no training events, or the sum of weights is not positive.
         """
         edges = self._joined(training.mjj)
         return PercentileMap.fit(training.mjj, training.matrix(features), training.weight, edges, features)
@@ -99,7 +98,7 @@ class PercentileScaling:
 
 
 def _join_sparse(edges: Array, counts: NDArray[np.int64]) -> list[float]:
-    """Edges that are kept, from the outermost on; the last is dropped where too few events lie before it."""
+    """Edges that are kept, starting from the outermost; edges after fewer than `MIN_EVENTS` events are dropped."""
     kept, events = [float(edges[0])], 0
     for edge, count in zip(edges[1:], counts, strict=True):
         events += int(count)
@@ -121,9 +120,9 @@ class PercentileMap:
     sizes : (n_features, n_bins) int64
         Number of knots of each function.
     values : (n_knots,) float32
-        Distinct training values, rising, of one function after another: features outermost, bins innermost.
+        Distinct training values in increasing order, for each function in turn: features outermost, bins innermost.
     ranks : (n_knots,) float64
-        Fraction of the training weight below each value, half of that at it counted.
+        Fraction of the training weight below each value, plus half of the weight at the value.
     """
 
     features: tuple[str, ...]
@@ -144,9 +143,9 @@ class PercentileMap:
             GeV.
         X : (n_events, n_features) float32
         weight : (n_events,) float64
-            Negative ones are left out and the others scaled to the same sum.
+            Event weights. Negative weights are dropped, and the others are scaled to the same sum.
         edges : (n_bins + 1,) float64
-            GeV; events outside are not used.
+            Bin edges, GeV; events outside are not used.
         features : sequence of str
 
         Returns
@@ -156,7 +155,7 @@ class PercentileMap:
         Raises
         ------
         TableError
-            If a bin is empty, or its weights do not add up to something positive.
+            If a bin is empty, or its sum of weights is not positive.
         """
         bins = [(mjj >= low) & (mjj < high) for low, high in pairwise(edges)]
         for inside, low, high in zip(bins, edges[:-1], edges[1:], strict=True):
@@ -194,13 +193,13 @@ class PercentileMap:
         Returns
         -------
         (n_events, n_features) float32
-            In (0, 1), linear between training values and constant beyond them. NaN where the feature is, outside the
-            bins, and where no training event of the bin has the feature.
+            In (0, 1), linear between training values and constant beyond them. NaN if the feature is NaN, outside the
+            bins, and if no training event of the bin has the feature.
         """
         return self._apply(mjj, X, lambda values, ranks, column: np.interp(column, values, ranks))
 
     def inverse(self, mjj: Array, ranks: NDArray[Any], *, reference: int | None = None) -> NDArray[np.float32]:
-        """Map ranks back to values of the features.
+        """Map ranks back to feature values.
 
         Parameters
         ----------
@@ -208,8 +207,8 @@ class PercentileMap:
             GeV.
         ranks : (n_events, n_features) float
         reference : int, optional
-            Index of the bin whose distribution is used for all events: values in the units of the feature that are
-            distributed in every bin as in this one. Default: the bin of each event, which undoes `transform`.
+            Index of the bin whose distribution is used for all events: the values have the units of the feature, and
+            in every bin the distribution of this one. Default: the bin of each event, which inverts `transform`.
 
         Returns
         -------
@@ -218,7 +217,7 @@ class PercentileMap:
         return self._apply(mjj, ranks, lambda values, knots, column: np.interp(column, knots, values), reference)
 
     def apply(self, table: EventTable) -> EventTable:
-        """Replace the features of a table by their ranks, other columns kept."""
+        """Replace the features of a table by their ranks; other columns are kept."""
         ranks = self.transform(table.mjj, table.matrix(self.features))
         return table.replaced(dict(zip(self.features, ranks.T, strict=True)))
 
@@ -238,7 +237,7 @@ class PercentileMap:
 
 
 def _distribution(values: NDArray[np.float32], weight: Array) -> tuple[NDArray[np.float32], Array]:
-    """Distinct values, rising, and the mid-rank of each; NaN and values without weight left out."""
+    """Distinct values in increasing order, and their mid-ranks, without NaN and values of zero weight."""
     defined = ~np.isnan(values) & (weight > 0)
     knots, position = np.unique(values[defined], return_inverse=True)
     at = np.bincount(position, weights=weight[defined], minlength=len(knots)).astype(np.float64)

@@ -22,15 +22,15 @@ __all__ = ["BoostedTrees", "Choice", "FittedEnsemble", "gain_shares", "without_c
 
 @dataclass(frozen=True)
 class Choice:
-    """Settings that were chosen on the training events alone; see `analysis.learning.tuning`.
+    """Settings that were chosen only on the training events; see `analysis.learning.tuning`.
 
     Attributes
     ----------
     classifier : ClassifierConfig
     value : float
-        The criterion at its best; larger is better.
+        Best value of the criterion; larger is better.
     working_point : int or None
-        Position of the chosen one among the efficiencies; None where none was to be chosen.
+        Position of the chosen working point among the efficiencies; None without a choice.
     """
 
     classifier: ClassifierConfig
@@ -45,9 +45,9 @@ class FittedEnsemble:
     Attributes
     ----------
     members : tuple of bytes
-        One UBJ document each, cut at the best round where early stopping was on.
+        One UBJ document each, truncated at the best round with early stopping.
     choice : Choice or None
-        Of the settings, where there was one.
+        Choice of the settings, if any.
     """
 
     members: tuple[bytes, ...]
@@ -89,7 +89,7 @@ class FittedEnsemble:
         ----------
         X : (n_rows, n_features) float32
         rounds : sequence of int
-            Numbers of trees, none above what was trained.
+            Numbers of trees, at most the number of trained trees.
 
         Returns
         -------
@@ -104,14 +104,14 @@ class FittedEnsemble:
 class BoostedTrees:
     """An ensemble of xgboost classifiers over shared quantile bins.
 
-    One thread per ensemble: work is spread over folds and windows, and results do not depend on the machine.
+    One thread per ensemble: the parallelism is over folds and windows, and results do not depend on the machine.
 
     Attributes
     ----------
     config : ClassifierConfig
     n_members : int
     bagged_features : int or None
-        Number of features that a member sees, drawn anew for each (attribute bagging); None for all.
+        Number of features per member, drawn separately for each (attribute bagging); None for all.
     """
 
     config: ClassifierConfig
@@ -125,7 +125,7 @@ class BoostedTrees:
         ----------
         training : TrainingSet
         random_state : numpy.random.SeedSequence
-            Seeds of the members, and of the validation split where early stopping is on.
+            Seeds of the members, and of the validation split for early stopping.
 
         Returns
         -------
@@ -185,18 +185,18 @@ class BoostedTrees:
 
 
 def _one_thread() -> Any:
-    """Keep xgboost from waiting, with all cores busy, for threads of its own: `nthread` of a matrix is not enough.
+    """Keep xgboost from using its own threads, which wait if all cores are busy: `nthread` of a matrix is not enough.
 
-    Where other processes need the cores, a matrix takes nine times longer otherwise.
+    Otherwise, a matrix takes nine times longer if other processes need the cores.
     """
     return xgb.config_context(nthread=1)
 
 
 def without_counts(document: bytes) -> bytes:
-    """Set to zero what an xgboost UBJ document tells of its training sample: sums of weights and gains of the nodes.
+    """Set to zero all information on the training sample in an xgboost UBJ document: weight sums and gains of nodes.
 
-    The weights have mean 1, so that the sum at a root tells how many events were trained on. Scores do not change:
-    splits and leaves stay as they are.
+    The weights have mean 1, so that the sum at a root reveals the number of training events. Scores do not change,
+    since splits and leaves are kept.
     """
     booster = xgb.Booster({"nthread": 1})
     booster.load_model(bytearray(document))
@@ -209,7 +209,7 @@ def without_counts(document: bytes) -> bytes:
 
 
 def gain_shares(document: bytes, n_features: int) -> NDArray[np.float64] | None:
-    """(n_features,) float64: total gain of each feature over that of all, of one xgboost document; None without any."""
+    """(n_features,) float64: fraction of the total gain of an xgboost document by feature; None without any gain."""
     booster = xgb.Booster({"nthread": 1})
     booster.load_model(bytearray(document))
     gains = np.zeros(n_features)
@@ -220,7 +220,7 @@ def gain_shares(document: bytes, n_features: int) -> NDArray[np.float64] | None:
 
 
 def _hide(training: TrainingSet, columns: NDArray[np.int64]) -> TrainingSet:
-    """Leave nothing to split on in some columns; the model still takes all of them."""
+    """Prevent splits on some columns by setting them to NaN; the model still takes all columns."""
     X = training.X.copy()
     X[:, columns] = np.nan
     return replace(training, X=X)

@@ -1,4 +1,4 @@
-"""Learners by name: how one is trained, stored, read again, and what of its training sample it forgets."""
+"""Registry of learners: their training, storage, and removal of event counts from stored models."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ __all__ = ["BOOSTED_TREES", "LEARNERS", "LearnerEntry", "configured_learner", "g
 
 @dataclass(frozen=True)
 class LearnerEntry:
-    """A learner of one kind.
+    """Registry entry of a learner.
 
     Attributes
     ----------
     name : str
     settings : type of pydantic.BaseModel
-        Checks `[learning.learner_settings]`.
+        Model of `[learning.learner_settings]`.
     fit : callable
-        (TrainingSet, settings, seed: int) to a model of one member, whose `predict` takes (n_rows, n_features) float32
-        and returns (n_rows,), larger for class 1. It must take NaN.
+        (TrainingSet, settings, seed: int) -> model of one member, whose `predict` takes (n_rows, n_features) float32
+        and returns (n_rows,), larger for class 1. It must accept NaN.
     dumps, loads : callable
-        Model to bytes and back; nothing may be unpickled, since results come from others.
+        Model to bytes and back. Must not unpickle, since results may come from others.
     forget_counts : callable
-        Stored form without what tells how many events were trained on; scores stay as they are. For blinded results.
+        Stored form -> stored form that does not reveal the number of training events, with unchanged scores. For
+        blinded results.
     importance : callable, optional
-        (stored form, n_features) to (n_features,) float64 shares, which sum to 1; None where there are none.
+        (stored form, n_features) -> (n_features,) float64 fractions, which sum to 1; None if undefined.
     suffix : str
-        Of the files.
+        Suffix of the files.
     ensemble : callable, optional
-        (LearningConfig, settings, number of members) to a `Learner`, for one that trains its members together.
+        (LearningConfig, settings, number of members) -> `Learner`, for learners that train all members together.
     restore : callable, optional
-        Stored members to a `Model`, where `loads` of each is not enough.
+        Stored members -> `Model`, if calling `loads` on each member is not enough.
     """
 
     name: str
@@ -60,13 +61,13 @@ class LearnerEntry:
     restore: Callable[[tuple[bytes, ...]], Model] | None = None
 
     def load(self, members: tuple[bytes, ...]) -> Model:
-        """Make a model of stored members."""
+        """Build a model from stored members."""
         return StoredEnsemble(self, members) if self.restore is None else self.restore(members)
 
 
 @dataclass(frozen=True)
 class StoredEnsemble:
-    """Members of one learner, in their stored form: they score as they will when they are read again."""
+    """Members of one learner in stored form, so that scores are the same as after reading them from disk."""
 
     entry: LearnerEntry
     members: tuple[bytes, ...]
@@ -88,7 +89,7 @@ class StoredEnsemble:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Trains members of a learner one by one, different in seed."""
+    """Trains the members of a learner one by one, with different seeds."""
 
     entry: LearnerEntry
     settings: BaseModel
@@ -117,7 +118,7 @@ def register_learner(entry: LearnerEntry) -> None:
 
 
 def get_learner(name: str) -> LearnerEntry:
-    """Look a learner up.
+    """Look up a learner.
 
     Raises
     ------
@@ -134,12 +135,12 @@ def get_learner(name: str) -> LearnerEntry:
 
 
 def configured_learner(learning: LearningConfig, n_members: int) -> Learner:
-    """Return the learner of a configuration with its settings.
+    """Return the configured learner with its settings.
 
     Raises
     ------
     ConfigError
-        If the name is unknown, or a setting is wrong or not for this learner.
+        If the name is unknown, or a setting is invalid or does not apply to this learner.
     """
     entry = get_learner(learning.learner)
     try:
@@ -157,7 +158,7 @@ def configured_learner(learning: LearningConfig, n_members: int) -> Learner:
 
 
 class _NoSettings(BaseModel, extra="forbid"):
-    """Settings of the boosted trees are in `[learning.classifier]`."""
+    """Boosted trees have no settings here, since they are configured in `[learning.classifier]`."""
 
 
 def _fit_trees(training: TrainingSet, _: BaseModel, seed: int) -> FittedEnsemble:

@@ -1,8 +1,8 @@
-"""How well scores tell signal from background; needs truth, so simulation only.
+"""Separation of signal and background by scores; requires truth, and thus simulation.
 
-The measure of a search is the significance improvement SIC = ε_S / √ε_B of a cut. Its maximum over cuts is
-noise where few background events are left, so it is taken above a floor of ε_B at which the relative error of ε_B is
-20 % (arXiv:2309.13111).
+The figure of merit of a search is the significance improvement SIC = ε_S / √ε_B of a cut. Its maximum over cuts is
+dominated by noise if few background events remain, so it is taken above a floor of ε_B at which the relative error of
+ε_B is 20 % (arXiv:2309.13111).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from analysis.errors import TableError
 __all__ = ["Band", "RocCurve", "background_floor", "band", "mean_roc", "roc_curve"]
 
 MAX_RELATIVE_ERROR = 0.2
-"""Relative error of ε_B above which a maximum of SIC is not quoted (arXiv:2309.13111)."""
+"""Relative error of ε_B above which the maximum of SIC is not quoted (arXiv:2309.13111)."""
 
 
 @dataclass(frozen=True)
 class RocCurve:
-    """Signal against background efficiency of all cuts, piecewise linear.
+    """Signal efficiency against background efficiency for all cuts, piecewise linear.
 
-    A block of equal scores is one straight piece: the events in it pass in a random order, as `choose_working_points`
-    breaks ties.
+    A block of equal scores is one straight segment: its events pass in random order, like the tie-breaks of
+    `choose_working_points`.
 
     Attributes
     ----------
     background, signal : (n_vertices,) float64
-        Efficiencies, neither of them falling, from (0, 0) to (1, 1).
+        Non-decreasing efficiencies, from (0, 0) to (1, 1).
     """
 
     background: NDArray[np.float64]
@@ -40,22 +40,22 @@ class RocCurve:
 
     @property
     def auc(self) -> float:
-        """Area under the curve: the probability that signal scores higher than background, ties counted half."""
+        """Area under the curve: the probability that signal scores higher than background, with ties counted half."""
         return float(np.trapezoid(self.signal, self.background))
 
     def signal_at(self, background: ArrayLike, *, side: Literal["left", "right"] = "right") -> NDArray[np.float64]:
-        """Signal efficiency where the background efficiency is as given.
+        """Signal efficiency at given background efficiencies.
 
         Parameters
         ----------
         background : array_like
             Background efficiencies, 0 to 1.
         side : str
-            Where the curve is vertical: its upper end ("right", the best cut) or its lower end ("left").
+            End of vertical segments: upper ("right", the best cut) or lower ("left").
 
         Returns
         -------
-        float64, as the shape of `background`
+        float64, with the shape of `background`
         """
         wanted = np.asarray(background, np.float64)
         position = np.searchsorted(self.background, wanted, side=side)
@@ -63,8 +63,8 @@ class RocCurve:
         left = right - 1
         width = self.background[right] - self.background[left]
         fraction = np.divide(wanted - self.background[left], width, out=np.ones_like(wanted), where=width > 0)
-        found: NDArray[np.float64] = self.signal[left] + fraction * (self.signal[right] - self.signal[left])
-        return found
+        efficiency: NDArray[np.float64] = self.signal[left] + fraction * (self.signal[right] - self.signal[left])
+        return efficiency
 
     def sic(self, background: float) -> float:
         """Significance improvement ε_S / √ε_B at a background efficiency above 0."""
@@ -76,14 +76,14 @@ class RocCurve:
         Parameters
         ----------
         floor : float
-            Above 0, at most 1; see `background_floor`.
+            Smallest background efficiency, above 0, at most 1; see `background_floor`.
 
         Returns
         -------
         sic, background : float
-            The maximum and the background efficiency where it is reached.
+            The maximum and its background efficiency.
         """
-        # Between vertices a/√x + b√x has no inner maximum.
+        # Between vertices, a/√x + b√x has no maximum.
         candidates = np.append(self.background[self.background > floor], floor)
         values = self.signal_at(candidates) / np.sqrt(candidates)
         best = int(values.argmax())
@@ -102,10 +102,10 @@ def roc_curve(
     Parameters
     ----------
     signal : (n_signal,) float
-        Scores; higher is more like signal.
+        Scores; higher is more signal-like.
     background : (n_background,) float
     signal_weight : (n_signal,) float, optional
-        Not negative; 1 where absent.
+        Non-negative weights; 1 by default.
     background_weight : (n_background,) float, optional
 
     Returns
@@ -115,7 +115,7 @@ def roc_curve(
     Raises
     ------
     TableError
-        If a class has no weight, a weight is negative or not finite, or a score is NaN.
+        If a class has zero total weight, a weight is negative or not finite, or a score is NaN.
     """
     parts = (("signal", signal, signal_weight), ("background", background, background_weight))
     weights = [_checked(name, scores, weight) for name, scores, weight in parts]
@@ -130,24 +130,24 @@ def roc_curve(
 
 
 def _checked(name: str, scores: NDArray[Any], weight: NDArray[Any] | None) -> NDArray[np.float64]:
-    """Weights of one class, or an error that names it."""
+    """Weights of one class, after checks; errors name the class."""
     if bad := int(np.isnan(scores).sum()):
         msg = f"{bad} of {len(scores)} scores of the {name} are NaN: leave out events that were not scored."
         raise TableError(msg)
-    found = np.ones(len(scores)) if weight is None else np.asarray(weight, np.float64)
-    if not (np.isfinite(found).all() and (found >= 0).all() and found.sum() > 0):
+    weights = np.ones(len(scores)) if weight is None else np.asarray(weight, np.float64)
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
         msg = (
-            f"the weights of the {name} ({len(found)} events) must be finite, not negative, and not all 0 to measure "
+            f"the weights of the {name} ({len(weights)} events) must be finite, not negative, and not all 0 to measure "
             "an efficiency; see `positive_weights`."
         )
         raise TableError(msg)
-    return found
+    return weights
 
 
 def mean_roc(curves: Sequence[RocCurve]) -> RocCurve:
     """Average the signal efficiency of several curves at equal background efficiency.
 
-    That is what is selected where each fold is cut at its own quantile.
+    This is the efficiency if each fold is cut at its own quantile.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def background_floor(background_weight: NDArray[Any], max_relative_error: float 
     Parameters
     ----------
     background_weight : (n_background,) float
-        Of the events that the curve was made with; N_B is their effective number (Σw)² / Σw².
+        Weights of the events of the curve; N_B is their effective number (Σw)² / Σw².
     max_relative_error : float
 
     Returns
@@ -179,7 +179,7 @@ def background_floor(background_weight: NDArray[Any], max_relative_error: float 
     Raises
     ------
     TableError
-        If there are too few events for any cut.
+        If the events are too few for any cut.
     """
     weight = np.asarray(background_weight, np.float64)
     effective = weight.sum() ** 2 / np.square(weight).sum() if weight.any() else 0.0
@@ -194,7 +194,7 @@ def background_floor(background_weight: NDArray[Any], max_relative_error: float 
 
 @dataclass(frozen=True)
 class Band:
-    """Median and central 68 % of repeats.
+    """Median and central 68 % interval of repeats.
 
     Attributes
     ----------
@@ -213,8 +213,8 @@ def band(repeats: ArrayLike) -> Band:
     Parameters
     ----------
     repeats : (n_repeats, ...) float
-        Such as the ratio of two methods on the same draws: a band of paired repeats is a band of ratios, not a ratio of
-        bands.
+        Values of the repeats, such as the ratio of two methods on the same draws: for paired repeats, use the band of
+        ratios, not the ratio of bands.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Choosing between restarts on a validation fold, as CWoLa hunting does."""
+"""Choice between restarts on a validation fold, as in CWoLa hunting."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["JoinedModel", "Nested", "best_candidate", "efficiency_at"]
 class Nested:
     """Nested cross-fitting of CWoLa hunting (arXiv:1902.02634).
 
-    For every fold that is left out, each of the others once decides which of several restarts, trained on the rest, is
-    kept; those that are kept make the ensemble.
+    For every fold that is left out, each of the other folds once serves as validation fold, on which one of several
+    restarts, trained on the remaining folds, is chosen; the chosen restarts form the ensemble.
 
     Attributes
     ----------
     n_candidates : int
         Restarts per validation fold.
     efficiency : float
-        Fraction of class 0 (sidebands) at which the fraction of class 1 (window) decides; 0.005 as published.
+        Fraction of class 0 (sidebands) at which the fraction of class 1 (window) is compared; 0.005 as published.
     edges : tuple of float
-        Bin edges in m_jj, GeV, in each of which the folds are equally large.
+        Edges of the m_jj bins, GeV, in which the folds have equal sizes.
     """
 
     n_candidates: int
@@ -37,7 +37,7 @@ class Nested:
 
 @dataclass(frozen=True)
 class JoinedModel:
-    """Models as one, member after member.
+    """Several models as one, with their members in sequence.
 
     Attributes
     ----------
@@ -69,29 +69,29 @@ class JoinedModel:
 
 
 def best_candidate(scores: NDArray[np.float32], validation: TrainingSet, efficiency: float) -> int:
-    """Return the candidate that selects most of class 1 where it selects a given fraction of class 0.
+    """Return the candidate that selects the largest fraction of class 1 at a given fraction of class 0.
 
     Parameters
     ----------
     scores : (n_rows, n_candidates) float32
     validation : TrainingSet
-        The rows that were scored; no candidate was trained on them.
+        Rows that were scored; no candidate was trained on them.
     efficiency : float
         Fraction of the weight of class 0.
 
     Returns
     -------
     int
-        The first of equally good ones.
+        Index of the best candidate, the first one if several are equal.
     """
-    found = [efficiency_at(column, validation.y, validation.sample_weight, efficiency) for column in scores.T]
-    return int(np.argmax(found))
+    fractions = [efficiency_at(column, validation.y, validation.sample_weight, efficiency) for column in scores.T]
+    return int(np.argmax(fractions))
 
 
 def efficiency_at(
     score: NDArray[np.float32], y: NDArray[np.int8], weight: NDArray[np.float64], efficiency: float
 ) -> float:
-    """Weighted fraction of class 1 above the score that a given fraction of class 0 exceeds.
+    """Weighted fraction of class 1 above the score that is exceeded by a given fraction of class 0.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def efficiency_at(
         1 or 0, both present.
     weight : (n_rows,) float64
     efficiency : float
-        Fraction of class 0. Inside a group of equal scores both fractions grow in proportion, as with random ties.
+        Fraction of class 0. Within a group of equal scores, both fractions grow in proportion, as with random ties.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What cross-fitting asks of a method, of a learner and of what the learner returns."""
+"""Interfaces of methods, learners and models, as required by cross-fitting."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from analysis.regions import MassWindow
 __all__ = ["METHOD_SEED", "ContrastMethod", "Learner", "Method", "Model", "TemplateMethod"]
 
 METHOD_SEED = 1
-"""Keeps the random numbers of a contrast apart from those of the classifiers trained on it."""
+"""Seed key that separates the random numbers of a contrast from the ones of the classifiers trained on it."""
 
 
 class Method(Protocol):
-    """A way to train a model that scores events by how much they look like signal."""
+    """Method that trains a model with higher scores for more signal-like events."""
 
     @property
     def name(self) -> str:
@@ -29,12 +29,12 @@ class Method(Protocol):
 
     @property
     def uses_truth(self) -> bool:
-        """Whether it looks at which simulated events are signal: for studies, refused for real data."""
+        """Whether the method uses the truth of simulated events: for studies only, rejected for real data."""
         ...
 
     @property
     def needs_simulation(self) -> bool:
-        """Whether it needs simulated background."""
+        """Whether the method needs simulated background."""
         ...
 
     def fit(
@@ -53,14 +53,14 @@ class Method(Protocol):
         window : MassWindow
         features : sequence of str
         learner : Learner
-            Trains classifiers; a method that needs none leaves it alone.
+            Trains classifiers; may be ignored by a method without classifiers.
         random_state : numpy.random.SeedSequence
-            Of this fold and window.
+            Seed of this fold and window.
 
         Returns
         -------
         Model
-            Large scores are like signal. Without stored `members`, it is not kept in results.
+            Model with larger scores for signal. Without stored `members`, it is not kept in results.
         """
         ...
 
@@ -80,19 +80,19 @@ class ContrastMethod(Method, Protocol):
         window : MassWindow
         features : sequence of str
         random_state : numpy.random.SeedSequence
-            Of this fold and window, for what the method trains itself.
+            Seed of this fold and window, for models that the method trains itself.
 
         Returns
         -------
         TrainingSet
-            `group` is the identity of the event, of data or simulation.
+            `group` is the identity of the event in data or simulation.
         """
         ...
 
 
 @runtime_checkable
 class TemplateMethod(Method, Protocol):
-    """A method that turns the simulation into a template of the background."""
+    """A method that turns simulation into a template of the background."""
 
     def template(
         self,
@@ -103,23 +103,23 @@ class TemplateMethod(Method, Protocol):
         *,
         random_state: np.random.SeedSequence,
     ) -> NDArray[np.float64]:
-        """Weigh simulated events that are in no training fold so that they look like background inside the window.
+        """Weight held-out simulated events so that they match the background inside the window.
 
         Parameters
         ----------
         samples : Samples
             Events of the training folds.
         held_out : EventTable
-            Simulated events of the fold that is left out.
+            Simulated events of the fold that is left out of training.
         window : MassWindow
         features : sequence of str
         random_state : numpy.random.SeedSequence
-            The same as `contrast` gets, so that both train the same reweighter.
+            Same seed as for `contrast`, so that both train the same reweighter.
 
         Returns
         -------
         (n_held_out,) float64
-            Not negative; 0 outside the signal region.
+            Non-negative weights; 0 outside the signal region.
         """
         ...
 
@@ -142,8 +142,8 @@ class Model(Protocol):
 
 
 class Learner(Protocol):
-    """Something that can be trained; `BoostedTrees` is the one in use."""
+    """Trainable classifier, such as `BoostedTrees`."""
 
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> Model:
-        """Train on a set and return the model."""
+        """Train on a training set and return the model."""
         ...

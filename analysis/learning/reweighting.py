@@ -1,9 +1,9 @@
 """DCTR: weights that turn one sample into another, from boosted classifiers, interpolated between two anchors.
 
-A classifier g that tells a target from a source of equal total weight estimates their density ratio g / (1 - g)
-(Andreassen, Nachman, arXiv:1907.08209). SALAD (arXiv:2001.05001) gives the mass to it as a feature and reads it off
-where it was not trained. Trees extrapolate a feature as a constant, so here one ratio is trained at each of two anchors
-and its logarithm is interpolated linearly between them; see docs/methods.md.
+A classifier g that separates a target from a source of equal total weight estimates their density ratio g / (1 - g)
+(Andreassen, Nachman, arXiv:1907.08209). In SALAD (arXiv:2001.05001), the mass is one of its features, and it is
+evaluated outside the training range. Trees extrapolate a feature as a constant, so here one ratio is trained at each of
+two anchors, and its logarithm is interpolated linearly between them; see docs/methods.md.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ class Rows:
     group: NDArray[np.uint64]
 
     def where(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
-        """Return the rows of a mask, or in an order."""
+        """Return the rows selected by a mask or an index."""
         return Rows(self.X[mask], self.weight[mask], self.group[mask])
 
 
 @dataclass(frozen=True)
 class DensityRatio:
-    """Target over source, learned in folds.
+    """Density ratio of target over source, learned in folds.
 
     Attributes
     ----------
     models : tuple of Model
         One per fold, trained without it.
     seed : int
-        Of the folds.
+        Seed of the folds.
     """
 
     models: tuple[Model, ...]
     seed: int
 
     def log_ratio(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n_rows,) float64: mean over the models, for rows that none of them was trained on."""
+        """(n_rows,) float64: mean over the models, for rows outside the training samples."""
         return self._by_model(X).mean(axis=0)  # type: ignore[no-any-return]
 
     def out_of_fold(self, X: NDArray[np.float32], group: NDArray[np.uint64]) -> NDArray[np.float64]:
-        """(n_rows,) float64: each row by the model that was trained without it, for rows of the training samples."""
+        """(n_rows,) float64: from the model trained without the row, for rows of the training samples."""
         return self._by_model(X)[self.fold_of(group), np.arange(len(X))]
 
     def fold_of(self, group: NDArray[np.uint64]) -> NDArray[np.int8]:
-        """(n_rows,) int8: the model that was trained without the event."""
+        """(n_rows,) int8: index of the model trained without the event."""
         return assign_folds(group, len(self.models), random_state=self.seed)
 
     def _by_model(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -78,7 +78,7 @@ class DensityRatio:
 
 @dataclass(frozen=True)
 class InterpolatedRatio:
-    """Two density ratios, and where on an axis each is valid.
+    """Two density ratios, and the positions on an axis at which they are valid.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class InterpolatedRatio:
     max_log: float = 5.0
 
     def weight(self, X: NDArray[np.float32], at: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Weigh source rows that were not trained on.
+        """Compute weights of source rows outside the training samples.
 
         Parameters
         ----------
@@ -116,21 +116,21 @@ class InterpolatedRatio:
 
 
 def derive_seed(parent: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:
-    """Return a child that depends on parent and key alone; `spawn` would count its calls."""
+    """Return a child that depends only on parent and key, unlike `spawn`, which counts its calls."""
     return np.random.SeedSequence(parent.entropy, spawn_key=(*parent.spawn_key, *key))
 
 
 def fit_ratio(
     target: Rows, source: Rows, learner: Learner, *, n_folds: int, random_state: np.random.SeedSequence
 ) -> DensityRatio:
-    """Learn target over source, both normalised to the same total.
+    """Learn the density ratio of target over source, both normalised to the same total.
 
     Parameters
     ----------
     target, source : Rows
     learner : Learner
     n_folds : int
-        By event identity.
+        Number of folds by event identity.
     random_state : numpy.random.SeedSequence
 
     Returns
@@ -140,7 +140,7 @@ def fit_ratio(
     Raises
     ------
     TableError
-        If a sample is empty, or its weights do not add up to something positive.
+        If a sample is empty, or its sum of weights is not positive.
     """
     target, source = _sorted(target), _sorted(source)
     seed = int(derive_seed(random_state, 0).generate_state(1)[0])
@@ -154,7 +154,7 @@ def fit_ratio(
 
 
 def _sorted(rows: Rows) -> Rows:
-    """Sort, so that subsamples of the learner do not depend on the order in which events were read."""
+    """Sort the rows, so that subsamples of the learner do not depend on the order of events."""
     order = np.lexsort((*rows.X.T, rows.weight, rows.group))
     return rows.where(order)
 
@@ -176,19 +176,19 @@ def _without(rows: Rows, n_folds: int, left_out: int, seed: int) -> Rows:
 
 
 def chi2_by_feature(target: Rows, source: Rows, *, n_bins: int = 10) -> NDArray[np.float64]:
-    """Compare two samples feature by feature, shapes only, in bins of equal target count.
+    """Compare the shapes of two samples feature by feature, in bins of equal target count.
 
     Parameters
     ----------
     target, source : Rows
-        Negative weights of the source count as in training, see `positive_weights`.
+        Samples. Negative weights of the source are treated as in training, see `positive_weights`.
     n_bins : int
 
     Returns
     -------
     (n_features,) float64
-        Chi-squared per degree of freedom, statistical errors of both samples alone; about 1 where they agree. NaN
-        features are left out; NaN where fewer than two bins are filled.
+        Chi-squared per degree of freedom with the statistical errors of both samples; about 1 if they agree. Rows with
+        a NaN feature are ignored; NaN if fewer than two bins are filled.
     """
     weight = positive_weights(source.weight, "the reweighted sample")
     pairs = zip(target.X.T.astype(np.float64), source.X.T.astype(np.float64), strict=True)
@@ -205,11 +205,11 @@ def _chi2(
     edges = np.unique(np.nanquantile(target, np.linspace(0, 1, n_bins + 1)[1:-1]))
     fractions, variances = [], []
     for values, weight in ((target, target_weight), (source, source_weight)):
-        known = np.isfinite(values)
-        bins = np.searchsorted(edges, values[known], side="right")
-        total = weight[known].sum()
-        fractions.append(np.bincount(bins, weight[known], len(edges) + 1) / total)
-        variances.append(np.bincount(bins, weight[known] ** 2, len(edges) + 1) / total**2)
+        finite = np.isfinite(values)
+        bins = np.searchsorted(edges, values[finite], side="right")
+        total = weight[finite].sum()
+        fractions.append(np.bincount(bins, weight[finite], len(edges) + 1) / total)
+        variances.append(np.bincount(bins, weight[finite] ** 2, len(edges) + 1) / total**2)
     variance = variances[0] + variances[1]
     filled = variance > 0
     if filled.sum() < 2:

@@ -1,4 +1,4 @@
-"""What a method is given to build its contrast from."""
+"""Inputs from which a method builds its contrast."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ __all__ = ["Samples"]
 
 @dataclass(frozen=True)
 class Samples:
-    """Events of the training folds, and of these alone.
+    """Events of the training folds only.
 
     Attributes
     ----------
     data : EventTable
-        The events that are searched.
+        Events that are searched.
     simulation : EventTable or None
-        Simulated background, normalised; folded by its own identities like the data, so that it can be scored and
-        weighted by models that have not seen it. None where the method does not ask for it.
+        Normalised simulated background, divided into folds by event identity like the data, so that it can be scored
+        and weighted by models trained without it. None if the method does not need it.
     signal_datasets : tuple of str or None
-        Datasets among `data` that are simulated signal. None where the method does not use the truth, and for real
-        data.
+        Datasets in `data` that are simulated signal. None if the method does not use the truth, and for real data.
     """
 
     data: EventTable
@@ -41,7 +40,7 @@ class Samples:
         Raises
         ------
         TableError
-            If there is none.
+            If the samples have no simulation.
         """
         if self.simulation is None:
             msg = "this method needs simulated background: add datasets of kind background to the datasets file."
@@ -54,7 +53,7 @@ class Samples:
         Raises
         ------
         TableError
-            If the truth is not known, as for real data.
+            If the truth is unknown, such as for real data.
         """
         if self.signal_datasets is None:
             msg = "this method uses the truth, which real data do not have: search datasets of kind pseudodata with it."
@@ -62,17 +61,17 @@ class Samples:
         return self.data.in_datasets(self.signal_datasets)
 
     def map(self, function: Callable[[EventTable], NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Apply a function to data and, where there is one, simulation."""
+        """Apply a function to data and, if present, simulation."""
         return function(self.data), None if self.simulation is None else function(self.simulation)
 
     def apply(self, function: Callable[[EventTable], EventTable]) -> Samples:
-        """Replace both tables by what a function makes of them, event by event."""
+        """Transform both tables with a function that acts event by event."""
         return Samples(
             function(self.data), None if self.simulation is None else function(self.simulation), self.signal_datasets
         )
 
     def select(self, data: NDArray[np.bool_], simulation: NDArray[np.bool_] | None) -> Samples:
-        """Return the events of both tables where the masks, (n_events,) bool, are true."""
+        """Return the events of both tables for which the masks, (n_events,) bool, are true."""
         simulated = None
         if self.simulation is not None and simulation is not None:
             simulated = self.simulation.select(simulation)

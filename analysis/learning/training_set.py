@@ -1,4 +1,4 @@
-"""What a classifier is trained on: every method of this package is a way to choose one."""
+"""Training sets of classifiers, which are built by the methods."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ __all__ = ["TrainingSet", "positive_weights"]
 
 
 def positive_weights(weight: NDArray[np.float64], what: str) -> NDArray[np.float64]:
-    """Leave out events of negative weight and scale the others so that the sum stays the same.
+    """Set negative weights to zero, and scale the others so that the sum does not change.
 
-    Boosted trees need weights that are not negative. Generators beyond leading order give negative ones, which cancel
-    a part of the positive: the total is right, and the shape as far as both kinds of events look alike.
+    Boosted trees need non-negative weights. Generators beyond leading order produce negative weights, which cancel part
+    of the positive ones: the total is correct, and so is the shape if events of both signs have the same distribution.
 
     Parameters
     ----------
     weight : (n_rows,) float64
     what : str
-        Whose weights they are, for the message.
+        Name of the sample, for the message.
 
     Returns
     -------
     (n_rows,) float64
-        Zero where the weight was negative.
+        Zero for negative weights.
 
     Raises
     ------
     TableError
-        If a weight is not finite, or the negative ones are not outweighed.
+        If a weight is not finite, or positive weights do not outweigh negative ones.
     """
     if bad := int((~np.isfinite(weight)).sum()):
         msg = f"{bad} training weights are not finite, in {what}. Make the input files again."
@@ -66,7 +66,7 @@ class TrainingSet:
     sample_weight : (n_rows,) float64
         Positive, with mean 1, so that `min_child_weight` means the same for every sample size.
     group : (n_rows,) uint64
-        Identity of the event a row comes from; rows of one event are never split between training and validation.
+        Event identity of each row; rows of one event are never split between training and validation.
     """
 
     X: NDArray[np.float32]
@@ -82,15 +82,14 @@ class TrainingSet:
         sample_weight: NDArray[np.float64],
         group: NDArray[np.uint64],
     ) -> Self:
-        """Check rows, drop those of zero or negative weight and scale the weights to mean 1.
+        """Check rows, drop rows of zero or negative weight, and scale the weights to mean 1.
 
-        The sum of weights of a class stays what it was with the negative ones; see `positive_weights`.
+        The sum of weights of each class includes the negative weights; see `positive_weights`.
 
         Raises
         ------
         TableError
-            If a weight is not finite, a class is empty or its weights do not add up to something positive, or a
-            feature is infinite.
+            If a weight is not finite, a class is empty or its sum of weights is not positive, or a feature is infinite.
         """
         weight = np.zeros(len(sample_weight))
         for label in (0, 1):
@@ -109,5 +108,5 @@ class TrainingSet:
         return cls(X[keep], y[keep].astype(np.int8), kept / kept.mean(), group[keep])
 
     def rows(self, mask: NDArray[np.bool_]) -> Self:
-        """Return the rows where `mask`, (n_rows,) bool, is true, with their weights as they are."""
+        """Return the rows for which `mask`, (n_rows,) bool, is true, with unchanged weights."""
         return type(self)(self.X[mask], self.y[mask], self.sample_weight[mask], self.group[mask])

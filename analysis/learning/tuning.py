@@ -1,11 +1,11 @@
-"""Classifier settings, rounds and a working point chosen inside the training folds, without labels.
+"""Choice of classifier settings, rounds and a working point inside the training folds, without labels.
 
-Early stopping of single members on weak labels follows noise: where only a percent of class 1 differs from class 0 the
-loss of one validation split is flat within its error, and each member stops somewhere else. Here all settings are
-compared on every training event: the training set is divided into inner folds, a few members are trained on all but
-one of them and scored on that one, at every number of rounds, and the criterion is that of their mean score, averaged
-over the inner folds. The ensemble is then trained on the whole training set with the best settings. The fold that is
-left out of training takes no part.
+Early stopping of single members on weak labels follows noise: if only a percent of class 1 differs from class 0, the
+loss of one validation split is flat within its error, and each member stops at a different round. Here all settings
+are compared on all training events: the training set is divided into inner folds, a few members are trained on all
+inner folds except one and scored on the latter, for every number of rounds. The criterion is computed from their mean
+score and averaged over the inner folds. The ensemble is then trained on the whole training set with the best settings.
+The fold that is left out of training is not used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from analysis.learning.training_set import TrainingSet
 __all__ = ["TunedTrees"]
 
 _TUNING = 3
-"""Keeps the random numbers of the inner folds apart from those of the ensemble."""
+"""Seed key that separates the random numbers of the inner folds from the ones of the ensemble."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class TunedTrees:
     Attributes
     ----------
     trees : BoostedTrees
-        The ensemble; what the grid does not name is as here.
+        The ensemble, with the settings that are not in the grid.
     tuning : TuningConfig
     efficiencies : tuple of float
-        Working points to choose from with ARGOS; none to choose none.
+        Working points to choose from with ARGOS; if empty, no working point is chosen.
     """
 
     trees: BoostedTrees
@@ -49,18 +49,18 @@ class TunedTrees:
     efficiencies: tuple[float, ...] = ()
 
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> FittedEnsemble:
-        """Choose, then train on the whole set.
+        """Choose the settings, then train on the whole set.
 
         Parameters
         ----------
         training : TrainingSet
         random_state : numpy.random.SeedSequence
-            The ensemble is the one that `trees` with the chosen settings gives for it.
+            Seed of the inner folds, and of the training of `trees` with the chosen settings.
 
         Returns
         -------
         FittedEnsemble
-            With its `choice`.
+            Ensemble with its `choice`.
 
         Raises
         ------
@@ -73,9 +73,9 @@ class TunedTrees:
 
     def _choose(self, training: TrainingSet, random_state: np.random.SeedSequence) -> Choice:
         inner = self._inner_fold(training, random_state)
-        found = [option for classifier in self._classifiers() for option in self._compare(classifier, training, inner)]
-        values = [value for _, value, _ in found]
-        classifier, value, rocs = found[int(np.argmax(values))]  # the first of equally good ones: the fewest rounds
+        tried = [option for classifier in self._classifiers() for option in self._compare(classifier, training, inner)]
+        values = [value for _, value, _ in tried]
+        classifier, value, rocs = tried[int(np.argmax(values))]  # first of equal values: the fewest rounds
         return Choice(classifier, value, self._working_point(rocs))
 
     def _inner_fold(self, training: TrainingSet, random_state: np.random.SeedSequence) -> _Inner:
@@ -91,7 +91,7 @@ class TunedTrees:
         return _Inner(fold, random_state)
 
     def _classifiers(self) -> Iterator[ClassifierConfig]:
-        """All points of the grid but the number of rounds, which is the largest one."""
+        """All points of the grid except the number of rounds, which is set to the largest one."""
         grid = {name: values for name, values in self.tuning.grid.items() if name != "n_estimators"}
         for values in product(*grid.values()):
             update = dict(zip(grid, values, strict=True)) | {"n_estimators": max(self._rounds())}
@@ -137,7 +137,7 @@ class _Inner:
 
 @dataclass(frozen=True)
 class _Judged:
-    """How well scores tell the classes of one inner fold apart."""
+    """Separation of the classes of one inner fold by scores."""
 
     roc: RocCurve
     log_loss: float
@@ -151,5 +151,5 @@ class _Judged:
 
 
 def _child(random_state: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:
-    """Seed of a part of the tuning; the parent is not changed, as `spawn` would."""
+    """Seed of one step of the tuning; unlike with `spawn`, the parent is not changed."""
     return np.random.SeedSequence(random_state.entropy, spawn_key=(*random_state.spawn_key, _TUNING, *key))

@@ -1,8 +1,8 @@
-"""From scores to selections of a given efficiency.
+"""Selections of given efficiencies from scores.
 
-The threshold of a fold is a quantile of the out-of-fold scores of that fold's own events, over reference events that
-do not single out the window, so that a cut cannot favour window or sideband. Trees give many equal scores; ties are
-broken by a seeded hash of the event alone.
+The threshold of a fold is a quantile of the out-of-fold scores of the events of the same fold, over reference events
+that do not single out the window, so that a cut cannot favour window or sideband. Trees produce many equal scores; ties
+are broken by a seeded hash of the event.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ INCLUSIVE = "inclusive"
 """Name of the selection that keeps every event."""
 
 ARGOS = "argos"
-"""Name of the selection in which each fold has the efficiency that the other folds prefer."""
+"""Name of the selection in which each fold uses the efficiency preferred by the other folds."""
 
 Ensemble = Literal["mean-score", "mean-count"]
 
@@ -35,24 +35,24 @@ def selection_name(efficiency: float) -> str:
 
 @dataclass(frozen=True)
 class PassWeights:
-    """Which events pass which selection.
+    """Weights with which events pass each selection.
 
     Attributes
     ----------
     efficiencies : tuple of float
-        Requested efficiencies, 1 (inclusive) first; the mean over folds where each has its own.
+        Requested efficiencies, 1 (inclusive) first; mean over folds if they use different efficiencies.
     achieved : tuple of float
-        Efficiencies on the reference events, summed over folds.
+        Efficiencies on the reference events of all folds.
     values : (n_events, n_selections) float64
-        1 where an event passes, 0 where not, and the fraction of members that select it where they are cut one by one;
-        0 for all but inclusive outside the scored range.
+        1 if an event passes and 0 otherwise, or the fraction of members that select it if each member is cut
+        separately; 0 outside the scored range, except for inclusive.
     thresholds : (n_folds, n_cuts, n_selections, 2) float64
         Score and tie-break above which, in this order, an event of the fold passes; -inf for inclusive. One cut on the
-        mean of the members, or one a member.
+        mean of the members, or one per member.
     members : (n_events, n_members, n_selections) bool, or None
-        Which member selects which event; None where their mean is cut.
+        Whether each member selects each event; None for cuts on the mean of the members.
     names : tuple of str
-        Of the selections; by default those of the efficiencies.
+        Names of the selections; by default derived from the efficiencies.
     """
 
     efficiencies: tuple[float, ...]
@@ -68,7 +68,7 @@ class PassWeights:
 
     @classmethod
     def everything(cls, n_events: int) -> PassWeights:
-        """Return the inclusive selection alone, of so many events."""
+        """Return only the inclusive selection of `n_events` events."""
         return cls((1.0,), (1.0,), np.ones((n_events, 1)), np.full((1, 1, 1, 2), -np.inf))
 
 
@@ -89,7 +89,7 @@ def choose_working_points(
     ----------
     scores : Scores
     reference : (n_events,) bool, or Template
-        Events whose scores fix the thresholds; all must be scored. Or a template of the background instead.
+        Events whose scores define the thresholds, all of them scored; or a template of the background.
     efficiencies : sequence of float
         Fractions of the reference weight to keep.
     event_id : (n_events,) uint64
@@ -97,17 +97,17 @@ def choose_working_points(
     random_state : int
         Seed of the tie-break.
     ensemble : str
-        "mean-score" cuts the mean of the members (CWoLa hunting, arXiv:1902.02634; SA-CWoLa, arXiv:2009.02205).
-        "mean-count" cuts every member at its own quantile and averages their decisions (ATLAS, arXiv:2502.09770); see
+        "mean-score" cuts on the mean of the members (CWoLa hunting, arXiv:1902.02634; SA-CWoLa, arXiv:2009.02205).
+        "mean-count" cuts on every member at its own quantile and averages the decisions (ATLAS, arXiv:2502.09770); see
         `analysis.search.member_spread` for the error of such counts.
     chosen : sequence of int, optional
-        By fold, which of the efficiencies is used, chosen without that fold. Instead of one selection an efficiency
-        there is one in all.
+        Index of the efficiency for each fold, chosen without that fold. The result then has a single selection besides
+        the inclusive one, instead of one per efficiency.
 
     Returns
     -------
     PassWeights
-        With the inclusive selection first.
+        Selections, the inclusive one first.
     """
     data = _Cuttable(_cut_values(scores, ensemble), scores.fold, uniform(event_id, random_state, "tie-break"), weight)
     if isinstance(reference, Template):
@@ -131,13 +131,13 @@ def choose_working_points(
 
 
 def _cut_values(scores: Scores, ensemble: Ensemble) -> NDArray[np.float32]:
-    """(n_events, n_cuts): what is cut."""
+    """(n_events, n_cuts): values on which cuts are made."""
     return scores.mean()[:, None] if ensemble == "mean-score" else scores.values
 
 
 @dataclass(frozen=True)
 class _Cuttable:
-    """Scored events: values (n_events, n_cuts), and (n_events,) each of fold, tie-break and weight."""
+    """Scored events: values (n_events, n_cuts), and fold, tie-break and weight, each (n_events,)."""
 
     values: NDArray[np.float32]
     fold: NDArray[np.int8]
@@ -145,14 +145,14 @@ class _Cuttable:
     weight: NDArray[np.float64]
 
     def thresholds(self, rows: NDArray[np.bool_], efficiencies: Sequence[float], n_folds: int) -> NDArray[np.float64]:
-        """(n_folds, n_cuts, n_selections, 2): quantiles of each fold over the rows."""
-        found = np.full((n_folds, self.values.shape[1], len(efficiencies) + 1, 2), -np.inf)
+        """(n_folds, n_cuts, n_selections, 2): quantiles of the selected rows in each fold."""
+        thresholds = np.full((n_folds, self.values.shape[1], len(efficiencies) + 1, 2), -np.inf)
         for fold in range(n_folds):
             used = rows & (self.fold == fold)
             for cut, values in enumerate(self.values.T):
                 score = values[used].astype(np.float64)
-                found[fold, cut, 1:] = _quantiles(score, self.tie[used], self.weight[used], efficiencies)
-        return found
+                thresholds[fold, cut, 1:] = _quantiles(score, self.tie[used], self.weight[used], efficiencies)
+        return thresholds
 
     def passes(self, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(n_events, n_cuts, n_selections) bool."""
@@ -166,9 +166,9 @@ class _Cuttable:
 def _quantiles(
     score: NDArray[np.float64], tie: NDArray[np.float64], weight: NDArray[np.float64], efficiencies: Sequence[float]
 ) -> NDArray[np.float64]:
-    """(n_selections, 2): the last event that fails, when events are ordered by score, then by tie-break."""
+    """(n_selections, 2): score and tie-break of the last event that fails, ordered by score, then by tie-break."""
     if weight.sum() <= 0:
-        return np.full((len(efficiencies), 2), np.inf)  # nothing to measure an efficiency on: nothing passes
+        return np.full((len(efficiencies), 2), np.inf)  # no events to define an efficiency: nothing passes
     order = np.lexsort((tie, score))[::-1]
     kept = np.concatenate([[0.0], np.cumsum(weight[order])])
     n_pass = [int(np.abs(kept - efficiency * kept[-1]).argmin()) for efficiency in efficiencies]

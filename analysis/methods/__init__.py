@@ -1,4 +1,4 @@
-"""Anomaly methods, one a file: each trains a model that scores events, most of them by what a classifier separates."""
+"""Anomaly methods, one per file: each trains a model that scores events, in most cases a classifier."""
 
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ METHODS: Registry[Method] = Registry("method")
 
 
 def register_method(method: Any) -> None:
-    """Add a method under its name, here or in a plugin; one with a `contrast` alone is given its `fit`.
+    """Add a method under its name, here or in a plugin; a method with only a `contrast` is given a `fit`.
 
     Raises
     ------
@@ -49,7 +49,7 @@ for _method in (CWoLa(), SACWoLa(), SALAD(), DataVsSimulation(), Idealised(), Su
 
 
 def configured_method(config: LearningConfig) -> Method:
-    """Return the method of a configuration with its settings.
+    """Return the configured method with its settings.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def configured_method(config: LearningConfig) -> Method:
 
 
 def get_method(name: str) -> Method:
-    """Look a method up.
+    """Look up a method.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Building blocks of a contrast: the events of one sample in one place of a window, a label and a sum of weights."""
+"""Building blocks of a contrast: events of one sample in one region of a window, with a label and a sum of weights."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SIDEBANDS: tuple[Place, Place] = ("lower sideband", "upper sideband")
 
 @dataclass(frozen=True)
 class Region:
-    """The events of a sample in one place.
+    """Events of a sample in one region of a window.
 
     Attributes
     ----------
     rows : EventTable
     name : str
-        Sample, place and window, for messages.
+        Sample, region and window, for messages.
     """
 
     rows: EventTable
@@ -40,19 +40,20 @@ class Region:
 
     @property
     def total(self) -> float:
-        """Sum of the weights, negative ones counted."""
+        """Sum of the weights, including negative ones."""
         return float(self.rows.weight.sum())
 
     def labelled(self, label: int, total: float, factor: NDArray[np.float64] | float = 1.0) -> Part:
-        """Label the events and scale their weights to a sum.
+        """Label the events, and scale their weights to a given sum.
 
         Parameters
         ----------
         label : int
             1 or 0.
         total : float
+            Sum of the scaled weights.
         factor : (n_rows,) float64, optional
-            Further weight of each event.
+            Additional weight of each event.
 
         Returns
         -------
@@ -61,7 +62,7 @@ class Region:
         Raises
         ------
         TableError
-            If a weight is not finite, or the negative ones are not outweighed.
+            If a weight is not finite, or positive weights do not outweigh negative ones.
         """
         weight = positive_weights(self.rows.weight * factor, self.name)
         return Part(self.rows, label, weight * (total / weight.sum()))
@@ -77,7 +78,7 @@ class Part:
     label : int
         1 or 0.
     weight : (n_rows,) float64
-        Not negative.
+        Non-negative weights.
     """
 
     rows: EventTable
@@ -86,7 +87,7 @@ class Part:
 
 
 def find_region(table: EventTable, place: Place, window: MassWindow, sample: str) -> Region:
-    """Select the events of one place of a window.
+    """Select the events in one region of a window.
 
     Parameters
     ----------
@@ -95,12 +96,12 @@ def find_region(table: EventTable, place: Place, window: MassWindow, sample: str
         "window", "lower sideband" or "upper sideband".
     window : MassWindow
     sample : str
-        Such as "data" or "simulation", for messages.
+        Name of the sample for messages, such as "data" or "simulation".
 
     Raises
     ------
     WindowError
-        If there are none, or their weights do not add up to something positive.
+        If the region has no events, or their sum of weights is not positive.
     """
     low, high = dict(zip(("window", *SIDEBANDS), (window.signal, window.lower, window.upper), strict=True))[place]
     rows = table.select((table.mjj >= low) & (table.mjj < high))
@@ -116,7 +117,7 @@ def find_region(table: EventTable, place: Place, window: MassWindow, sample: str
 
 
 def build_set(parts: Sequence[Part], features: Sequence[str]) -> TrainingSet:
-    """Put parts together to a training set."""
+    """Build a training set from parts."""
     return TrainingSet.build(
         np.concatenate([part.rows.matrix(features) for part in parts]),
         np.repeat([part.label for part in parts], [len(part.rows) for part in parts]),
@@ -126,7 +127,7 @@ def build_set(parts: Sequence[Part], features: Sequence[str]) -> TrainingSet:
 
 
 class FromContrast(ABC):
-    """Base of methods that give a training set: the learner learns its two classes."""
+    """Base class of methods that define a training set; the learner is trained on its two classes."""
 
     @abstractmethod
     def contrast(
@@ -149,7 +150,7 @@ class FromContrast(ABC):
 
 @dataclass(frozen=True)
 class _Adapted(FromContrast):
-    """A method of a plugin that has a contrast and no `fit`."""
+    """Wrapper of a plugin method with a `contrast` but no `fit`."""
 
     method: Any
 
@@ -174,7 +175,7 @@ class _Adapted(FromContrast):
 
 @dataclass(frozen=True)
 class _AdaptedTemplate(_Adapted):
-    """The same with a template of the background."""
+    """Wrapper of such a method that also has a template of the background."""
 
     def template(
         self,
@@ -192,9 +193,9 @@ class _AdaptedTemplate(_Adapted):
 
 
 def adapted(method: Any) -> Method:
-    """Return a method that can be fitted: itself, or one that trains the learner on its contrast."""
+    """Return a method with a `fit`: the method itself, or a wrapper that trains the learner on its contrast."""
     if hasattr(method, "fit"):
         fitted: Method = method
         return fitted
-    found: ContrastMethod = _AdaptedTemplate(method) if hasattr(method, "template") else _Adapted(method)
-    return found
+    wrapped: ContrastMethod = _AdaptedTemplate(method) if hasattr(method, "template") else _Adapted(method)
+    return wrapped

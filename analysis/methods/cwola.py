@@ -20,8 +20,8 @@ __all__ = ["CWoLa"]
 class CWoLa(FromContrast):
     """Classification without labels between a mass window and its sidebands.
 
-    The lower and the upper sideband each weigh half as much as the window, so that to first order a feature that
-    drifts with m_jj tells the classifier nothing (Collins, Howe, Nachman, arXiv:1902.02634; ATLAS, arXiv:2005.02983).
+    The lower and the upper sideband each have half the weight of the window, so that to first order a feature that
+    drifts with m_jj does not help the classifier (Collins, Howe, Nachman, arXiv:1902.02634; ATLAS, arXiv:2005.02983).
     """
 
     name: str = "cwola"
@@ -40,7 +40,7 @@ class CWoLa(FromContrast):
         window : MassWindow
         features : sequence of str
         random_state : numpy.random.SeedSequence
-            Not used: nothing is random.
+            Not used, since the contrast is not random.
 
         Returns
         -------
@@ -49,7 +49,7 @@ class CWoLa(FromContrast):
         Raises
         ------
         WindowError
-            If the window or a sideband holds no event, or its weights do not add up to something positive.
+            If the window or a sideband has no events, or its sum of weights is not positive.
         """
         data = samples.data
         mjj, weight = data.mjj, data.weight

@@ -17,9 +17,9 @@ __all__ = ["DataVsSimulation"]
 
 @dataclass(frozen=True)
 class DataVsSimulation(FromContrast):
-    """Data against background simulation: learns the signal, and all that is wrong with the simulation.
+    """Data against background simulation: learns the signal, but also any mismodelling of the simulation.
 
-    The reference that SALAD and SA-CWoLa improve on (arXiv:2009.02205).
+    Baseline for SALAD and SA-CWoLa (arXiv:2009.02205).
     """
 
     name: str = "data_vs_simulation"
@@ -34,9 +34,9 @@ class DataVsSimulation(FromContrast):
         Raises
         ------
         TableError
-            If there is no simulation.
+            If the samples have no simulation.
         WindowError
-            If the window holds no event of data or simulation.
+            If the window has no events of data or simulation.
         """
         data = find_region(samples.data, "window", window, "data")
         simulation = find_region(samples.require_simulation(), "window", window, "simulation")

@@ -1,4 +1,4 @@
-"""Idealised CWoLa: the signal region against background of the very same distribution."""
+"""Idealised CWoLa: the signal region against background of the same distribution."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Idealised"]
 
 @dataclass(frozen=True)
 class Idealised(FromContrast):
-    """Idealised ("optimal") CWoLa: window with signal against an independent background of the window.
+    """Idealised ("optimal") CWoLa: window with signal against independent background of the window.
 
-    What CWoLa could do if sidebands and window had the same background (arXiv:2009.02205, arXiv:2109.00546). The
-    background of the pseudodata in the window is split in two by event identity: one half stands for itself and the
-    other in the mixture with the signal, at twice its weight, so that the signal fraction is that of the pseudodata.
-    The published version has a second background sample as large as the first; half the events make this one
-    pessimistic by up to 1/sqrt(2) in signal significance. Uses the truth: for studies alone, refused for real data.
+    Performance of CWoLa if sidebands and window had the same background (arXiv:2009.02205, arXiv:2109.00546). The
+    background of the pseudodata in the window is split in two by event identity: one half is class 0, and the other is
+    mixed with the signal at twice its weight, so that the signal fraction is the same as in the pseudodata. The
+    published version uses a second background sample as large as the first; with half the events, this one is
+    pessimistic by up to 1/sqrt(2) in signal significance. Uses the truth: for studies only, rejected for real data.
     """
 
     name: str = "idealised"
@@ -39,9 +39,9 @@ class Idealised(FromContrast):
         Raises
         ------
         TableError
-            If the truth is not known.
+            If the truth is unknown.
         WindowError
-            If the window holds no event of either.
+            If the window has no signal or no background events.
         """
         truth = samples.is_signal()
         signal = find_region(samples.data.select(truth), "window", window, "signal")

@@ -19,13 +19,13 @@ __all__ = ["SACWoLa"]
 class SACWoLa(FromContrast):
     """Simulation-assisted CWoLa (Benkendorfer, Le Pottier, Nachman, arXiv:2009.02205, eq. 2.3).
 
-    What tells window from sidebands in the simulation is unlearned: its window has label 0 and its sidebands label 1.
+    Differences between window and sidebands in the simulation are unlearned, with labels 0 and 1, respectively.
 
     Attributes
     ----------
     simulation_weight : float
-        λ: total weight of the simulation over that of the data; 0 is CWoLa. The paper finds 0.3 to 0.6 stable. At 1
-        the background alone teaches nothing, above it the window is carved out.
+        λ: ratio of the total weights of simulation and data; 0 is CWoLa. The paper finds 0.3 to 0.6 stable. At 1, the
+        classifier learns nothing from pure background; above 1, it avoids the window.
     """
 
     simulation_weight: float = 0.5
@@ -41,9 +41,9 @@ class SACWoLa(FromContrast):
         Raises
         ------
         TableError
-            If there is no simulation.
+            If the samples have no simulation.
         WindowError
-            If the window or a sideband holds no event, in data or simulation.
+            If the window or a sideband has no events, in data or simulation.
         """
         parts = []
         total = find_region(samples.data, "window", window, "data").total

@@ -1,4 +1,4 @@
-"""SALAD: the signal region in data against simulation that is reweighted to look like the sidebands of data."""
+"""SALAD: the signal region in data against simulation that is reweighted to data in the sidebands."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from analysis.regions import MassWindow
 __all__ = ["SALAD"]
 
 _REWEIGHTER = BoostedTrees(ClassifierConfig(n_estimators=60, max_depth=3), 1)
-"""Shallow and few: noise of the weights is a difference between data and template that is not there."""
+"""Few, shallow trees, since noise of the weights mimics a difference between data and template."""
 
 
 @dataclass(frozen=True)
 class SALAD(FromContrast):
     """Simulation-assisted likelihood-free anomaly detection (Andreassen, Nachman, Shih, arXiv:2001.05001).
 
-    A reweighter learns data over simulation in the sidebands, the window of the simulation gets its weights, and the
-    classifier tells data from that template. The published reweighter is a network with the mass as an input. Trees
-    would extrapolate the mass as a constant, so each sideband has a reweighter of its own and the logarithm of the
-    weight is interpolated linearly in m_jj, between the mean masses of the sidebands.
+    A reweighter learns the ratio of data to simulation in the sidebands, its weights are applied to the simulation in
+    the window, and the classifier separates data from this template. The published reweighter is a network with the
+    mass as an input. Trees would extrapolate the mass as a constant, so each sideband has its own reweighter, and the
+    logarithm of the weight is interpolated linearly in m_jj, between the mean masses of the sidebands.
 
     Attributes
     ----------
     reweighter : Learner
     n_inner_folds : int
-        The reweighter is trained in folds of the training folds; the mean of the log weights of all is applied.
+        Number of folds of the training events in which the reweighter is trained; the mean log weight is applied.
     """
 
     reweighter: Learner = _REWEIGHTER
@@ -60,9 +60,9 @@ class SALAD(FromContrast):
         Raises
         ------
         TableError
-            If there is no simulation.
+            If the samples have no simulation.
         WindowError
-            If the window or a sideband holds no event, in data or simulation.
+            If the window or a sideband has no events, in data or simulation.
         """
         data = find_region(samples.data, "window", window, "data")
         simulation = find_region(samples.require_simulation(), "window", window, "simulation")
@@ -79,7 +79,7 @@ class SALAD(FromContrast):
         *,
         random_state: np.random.SeedSequence,
     ) -> NDArray[np.float64]:
-        """Weigh simulation of the fold that is left out; see `TemplateMethod.template`."""
+        """Weight the simulation of the fold that is left out; see `TemplateMethod.template`."""
         inside = window.in_signal(held_out.mjj)
         rows = held_out.select(inside)
         weight = np.zeros(len(held_out))
@@ -93,16 +93,16 @@ class SALAD(FromContrast):
     def closure(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
     ) -> Mapping[Place, Mapping[str, tuple[float, float]]]:
-        """Test the reweighting in the sidebands, fold by fold, on data and simulation that its models did not see.
+        """Test the reweighting in the sidebands, fold by fold, on data and simulation outside the training samples.
 
         Returns
         -------
         mapping of place to mapping of feature to (before, after)
-            Chi-squared per degree of freedom between data and simulation, mean over the inner folds; see
+            Chi-squared per degree of freedom between data and simulation, averaged over the inner folds; see
             `chi2_by_feature`.
         """
         ratio = self._fit(samples, window, features, random_state)
-        found = {}
+        closures = {}
         for side, own in zip(SIDEBANDS, (ratio.lower, ratio.upper), strict=True):
             target = _rows(find_region(samples.data, side, window, "data"), features)
             region = find_region(samples.require_simulation(), side, window, "simulation")
@@ -120,8 +120,8 @@ class SALAD(FromContrast):
                 ).tolist()
                 for source in (plain, weighted)
             ]
-            found[side] = dict(zip(features, zip(*pairs, strict=True), strict=True))
-        return found
+            closures[side] = dict(zip(features, zip(*pairs, strict=True), strict=True))
+        return closures
 
     def _fit(
         self, samples: Samples, window: MassWindow, features: Sequence[str], random_state: np.random.SeedSequence

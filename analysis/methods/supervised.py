@@ -1,4 +1,4 @@
-"""Fully supervised: signal against background by truth, the bound of every method."""
+"""Fully supervised: signal against background by truth, an upper bound for all methods."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["Supervised"]
 class Supervised(FromContrast):
     """Simulated signal against the background of pseudodata, both inside the window.
 
-    It learns from the signal events that the pseudodata hold, so it is the bound for that number of them. Uses the
-    truth: for studies alone, refused for real data.
+    Trained on the signal events in the pseudodata, and thus the upper bound for this number of signal events. Uses the
+    truth: for studies only, rejected for real data.
     """
 
     name: str = "supervised"
@@ -35,9 +35,9 @@ class Supervised(FromContrast):
         Raises
         ------
         TableError
-            If the truth is not known.
+            If the truth is unknown.
         WindowError
-            If the window holds no event of either.
+            If the window has no signal or no background events.
         """
         truth = samples.is_signal()
         signal = find_region(samples.data.select(truth), "window", window, "signal")

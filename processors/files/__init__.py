@@ -1,3 +1,3 @@
-"""Look at a file, and convert tables to ROOT files."""
+"""Inspect input files, and convert tables to ROOT files."""
 
 __all__: list[str] = []

@@ -1,9 +1,9 @@
-"""The LHC Olympics table of high-level features, as a ROOT file in NanoAOD layout (extra `lhco`).
+"""Convert the LHC Olympics table of high-level features to a ROOT file in NanoAOD layout (extra `lhco`).
 
-A row of the table is an event: three-momentum, mass and N-subjettiness of two jets, and where it is known the truth
-label. The table orders the jets by mass, the ROOT file by p_T. The τ_N of the table are sums of p_T ΔR over the
-constituents, in GeV; they are divided by the p_T of the jet (R = 1), since NanoAOD has them without unit. Ratios do
-not change. The label becomes the event branch `truth_label`, which nothing in this package reads.
+A row of the table is an event: three-momentum, mass and N-subjettiness of two jets, and the truth label if it is known.
+The table orders the jets by mass, the ROOT file by p_T. The τ_N of the table are sums of p_T ΔR over the constituents,
+in GeV; they are divided by the p_T of the jet (R = 1), since τ_N is dimensionless in NanoAOD. Ratios do not change.
+The label becomes the event branch `truth_label`, which nothing in this package reads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BLOCK = 200_000
 """Rows read at a time."""
 
 KEY = "df"
-"""Where the published files keep their table."""
+"""Key of the table in the published files."""
 
 LABEL = "label"
 TRUTH = "truth_label"
@@ -40,17 +40,17 @@ FIELDS = ("pt", "eta", "phi", "mass", *TAUS)
 
 
 def convert_lhco(path: Path, output: Path, *, label_column: str | None = None) -> int:
-    """Convert a table; the ROOT file appears when it is complete.
+    """Convert a table to a ROOT file, which appears only when it is complete.
 
     Parameters
     ----------
     path : pathlib.Path
-        HDF5 file of pandas with the columns pxj1, pyj1, pzj1, mj1, tau1j1, tau2j1, tau3j1, the same with j2 (GeV), and
-        optionally a label.
+        HDF5 file written by pandas with the columns pxj1, pyj1, pzj1, mj1, tau1j1, tau2j1, tau3j1, the same for j2
+        (GeV), and optionally a label.
     output : pathlib.Path
-        ROOT file. `event` counts the rows of the table from 0; a jet without transverse momentum is left out.
+        ROOT file. `event` is the row of the table, from 0; a jet without transverse momentum is left out.
     label_column : str, optional
-        Column of the truth label, whole numbers from 0 to 255; by default "label", if there is one.
+        Column of the truth label, integers from 0 to 255; by default "label", if the table has that column.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def convert_lhco(path: Path, output: Path, *, label_column: str | None = None) -
     Raises
     ------
     InputFileError
-        If the extra is missing, the file is not such a table, or values are not finite. τ_N may be NaN: undefined.
+        If the extra is missing, the file is not such a table, or values are not finite. τ_N may be NaN (undefined).
     ResultsError
         If the output cannot be written.
     """
@@ -142,7 +142,7 @@ def _find_columns(frame: Any, path: Path, label_column: str | None) -> str | Non
 
 
 def _columns(frame: Any, start: int, path: Path, label: str | None) -> dict[str, Any]:
-    """Branches of a block of rows, of which the first has number `start`."""
+    """Branches of a block of rows that begins at row `start`."""
     jets = [{name: _numbers(frame, f"{name}{jet}", path) for name in (*MOMENTUM, *TAUS)} for jet in JETS]
     for jet, columns in zip(JETS, jets, strict=True):
         _require_finite({f"{name}{jet}": columns[name] for name in MOMENTUM}, start, path)
@@ -188,7 +188,7 @@ def _cylindrical(jet: dict[str, Floats]) -> dict[str, Floats]:
 
 
 def _in_order(one: dict[str, Floats], two: dict[str, Floats]) -> ak.Array:
-    """Up to two jets an event, those with p_T > 0, the one with the larger p_T first."""
+    """Jets with p_T > 0 of each event, at most two, ordered in p_T."""
     swap = two["pt"] > one["pt"]
     fields = {}
     for name in FIELDS:

@@ -1,6 +1,6 @@
-"""What a ROOT file holds for a search: its format, jet collections and branches, what is missing and what that costs.
+"""Inspect a ROOT file: its format, jet collections and branches, missing inputs and the consequences for a search.
 
-The file is read as processing would read it, but only its first events: what fails here fails there.
+The file is read as processing would read it, but only its first events: a file that fails here fails there.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from processors.runner.problems import explain
 __all__ = ["JetCollectionReport", "Missing", "Report", "inspect_file"]
 
 COUNTED = 100_000
-"""Jets are counted in so many events."""
+"""Maximum number of events in which jets are counted."""
 
 TRIED = 1000
-"""So many events are read as processing would read them."""
+"""Maximum number of events that are read as processing would read them."""
 
 FIRST_RUN = 100_000
 """No experiment at the LHC has data with smaller run numbers; simulation has."""
@@ -47,11 +47,11 @@ class JetCollectionReport:
     ----------
     name : str
     jets : int
-        In the events that were counted.
+        Number of jets in the counted events.
     mean : float
-        Jets an event.
+        Mean number of jets per event.
     two_or_more : int
-        Events with at least two.
+        Number of events with at least two jets.
     """
 
     name: str
@@ -62,7 +62,7 @@ class JetCollectionReport:
 
 @dataclass(frozen=True)
 class Missing:
-    """Something that the file does not hold, and what cannot be done without it."""
+    """Missing content of a file, and its consequences."""
 
     what: str
     cost: str
@@ -70,24 +70,24 @@ class Missing:
 
 @dataclass(frozen=True)
 class Report:
-    """What a file holds.
+    """Content of an input file.
 
     Attributes
     ----------
     file, format, tree : str
     events, counted : int
-        Events in the tree, and how many of them were looked at to count jets.
+        Number of events in the tree, and number of events in which jets were counted.
     collections : tuple of JetCollectionReport
-        The one that is used without further configuration comes first.
+        The collection that is used by default comes first.
     columns, event_columns : dict of str to (str or None)
-        Branch from which each column of the jets and of the events comes.
+        Branch of each column of the jets and of the events.
     generator_sum : float or None
         Sum of generator weights before any skim, as the file records it.
     triggers, filters : tuple of str
         Branches with trigger decisions and event filters.
     missing : tuple of Missing
     problem : str or None
-        Why the file cannot be processed.
+        Reason why the file cannot be processed.
     datasets : dict
         An entry for `datasets.json`.
     """
@@ -114,7 +114,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Task:
-    """The file as `explain` and messages name it; the dataset is the one of the entry for `datasets.json`."""
+    """File as named by `explain` and in messages, with the dataset name of the entry for `datasets.json`."""
 
     dataset: str
     filename: str
@@ -122,14 +122,14 @@ class _Task:
 
 
 def inspect_file(path: str, tree: str | None = None) -> Report:
-    """Look into a file.
+    """Inspect an input file.
 
     Parameters
     ----------
     path : str
         Path or URL.
     tree : str, optional
-        Name of the tree; otherwise one that some format knows.
+        Name of the tree; by default the tree of one of the formats.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def inspect_file(path: str, tree: str | None = None) -> Report:
     Raises
     ------
     InputFileError
-        If the file cannot be read, has no events, or none of the formats.
+        If the file cannot be read, has no events, or does not match any format.
     """
     defaults = [adapter.layout.tree for adapter in ADAPTERS.values()]
     task = _Task(_dataset_name(path), path, tree or "' or '".join(defaults))
@@ -153,7 +153,7 @@ def _explained(task: _Task) -> Iterator[None]:
         yield
     except Exception as error:
         explained = explain(error, task)
-        # There is no datasets file yet.
+        # The datasets file does not exist yet.
         text = str(explained).replace(f" (dataset {task.dataset})", "", 1).replace(" in the datasets file", "")
         raise type(explained)(text) from error
 
@@ -164,7 +164,7 @@ def _dataset_name(path: str) -> str:
 
 
 def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[Any, dict[str, str], Adapter]:
-    """Return the tree of the events, its branches (name as in messages to name in uproot), and its format."""
+    """Return the event tree, its branches (name in messages to name in uproot), and its format."""
     seen = []
     for name in _trees(file, tree):
         try:
@@ -191,7 +191,7 @@ def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[Any, dict[st
 
 
 def _trees(file: Any, tree: str | None) -> list[str]:
-    """Names of the trees to look at, those that a format uses by default first."""
+    """Names of the trees to inspect; the default trees of the formats come first."""
     if tree is not None:
         return [tree]
     defaults = {adapter.layout.tree for adapter in ADAPTERS.values()}
@@ -253,7 +253,7 @@ def _beginning(branches: Iterable[str], prefix: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Trial:
-    """What happened when the first events were read: a problem, or the features that lack a column."""
+    """Outcome of reading the first events: a problem, or the features that lack a column."""
 
     problem: str | None = None
     lacking: dict[str, list[str]] = field(default_factory=dict)
@@ -261,7 +261,7 @@ class _Trial:
 
 @dataclass(frozen=True)
 class _Recorder:
-    """Stands between features and a file: notes what is missing, and gives NaN for it."""
+    """Wraps a source of columns: records missing columns, and returns NaN for them."""
 
     source: Any
     missing: set[str]
@@ -297,8 +297,8 @@ def _try(adapter: Adapter, collection: str, task: _Task, uuid: str) -> _Trial:
 
 
 def _lacking(dijets: Dijets) -> dict[str, list[str]]:
-    """Features that cannot be computed, by the column that they lack."""
-    found: dict[str, list[str]] = {}
+    """Features that cannot be computed, by missing column."""
+    features: dict[str, list[str]] = {}
     for name, feature in FEATURES.items():
         missing: set[str] = set()
         jets = [Jet(_Recorder(jet.source, missing), jet.index) for jet in (dijets.first, dijets.second)]
@@ -306,8 +306,8 @@ def _lacking(dijets: Dijets) -> dict[str, list[str]]:
         with np.errstate(all="ignore"):
             feature.compute(recorded)
         for column in missing:
-            found.setdefault(column, []).append(name)
-    return found
+            features.setdefault(column, []).append(name)
+    return features
 
 
 def _missing_columns(
@@ -339,7 +339,7 @@ def _datasets(events: Any, branches: Mapping[str, str], adapter: Adapter, task: 
 
 
 def _kind(events: Any, branches: Mapping[str, str], adapter: Adapter) -> str:
-    """Guess the kind: with generator weights simulation; without, run numbers of data are large."""
+    """Guess the kind: generator weights indicate simulation, large run numbers data, and small ones pseudodata."""
     weight, run = (branches.get(adapter.layout.event.get(name, "")) for name in ("weight", "run"))
     if weight is not None or run is None:
         return "background"

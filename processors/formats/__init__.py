@@ -1,16 +1,15 @@
-"""Input formats: one adapter each turns a chunk of events into `Dijets`. The only place that knows branch names.
+"""Input formats: the adapter of each turns a chunk of events into `Dijets`. Branch names appear only here.
 
-A format is one module here. Its adapter picks the two leading jets from flat buffers; after it there are no jagged
-arrays, and a column is read only when a cut or a feature asks for it. What adapters do with values that are not
-numbers or not physical:
+A format is one module here. Its adapter picks the two leading jets from flat buffers; later steps see no jagged
+arrays, and a column is read only when a cut or a feature asks for it. Adapters treat special values as follows:
 
 * Jets are ordered in p_T. A jet whose p_T is NaN counts as leading, so that its event fails the cut
-  `finite_kinematics` wherever it stands.
+  `finite_kinematics` regardless of the position of the jet.
 * A mass in (-1, 0) GeV is a rounding error and becomes 0. A mass of -1 GeV or below is a sentinel for "missing"
-  (CMS writes `msoftdrop` = -1 where grooming leaves no jet) and becomes NaN.
+  (CMS writes `msoftdrop` = -1 if grooming leaves no jet) and becomes NaN.
 * Observed events (data, pseudodata) have weight 1. If their files carry generator weights, these must all be equal.
   Simulation keeps its generator weights, negative ones too.
-* m_jj and the rapidities come from the full ungroomed four-vectors in float64, whatever mass the features use.
+* m_jj and the rapidities are computed from the ungroomed four-vectors in float64, whichever mass the features use.
 """
 
 from processors.formats import delphes, nanoaod, physlite

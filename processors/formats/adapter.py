@@ -1,4 +1,4 @@
-"""What an input format is, and the registry of formats."""
+"""Definition of an input format, and the registry of formats."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ KINEMATICS = ("pt", "eta", "phi", "mass")
 
 @dataclass(frozen=True)
 class Layout:
-    """How a format names what its adapter reads.
+    """Names of the tree, the jet collection and the branches in a format.
 
     Attributes
     ----------
     tree, collection : str
-        Tree of the events, and large-R jet collection where the configuration names none.
+        Event tree, and default collection of large-R jets.
     label : str
-        How the format spells a branch of a collection, such as "{collection}_{field}".
+        Pattern of the branch names of a collection, such as "{collection}_{field}".
     jet : mapping of str to str
         Field of each column of a jet: "pt", "eta", "phi", "mass", "tau1" ... "tau4".
     groomed : mapping of str to str
         Field of each groomed mass that `SelectionConfig.jet_mass` can choose.
     event : mapping of str to str
-        Branches of "run", "luminosity_block", "event" and "weight", as far as the format has them.
+        Branches of "run", "luminosity_block", "event" and "weight", if the format has them.
     triggers, filters : str
-        What the branches of trigger decisions and of event filters begin with; empty if they have none.
+        Prefixes of the branches with trigger decisions and event filters; empty if the format has none.
     mark : str
-        What some branch of a file in this format contains in its name, even where there is no jet collection.
+        Text in the name of at least one branch of every file in this format, even of files without a jet collection.
     """
 
     tree: str
@@ -51,11 +51,11 @@ class Layout:
     filters: str = ""
 
     def branch(self, collection: str, name: str) -> str:
-        """Spell a field of a collection as the file does."""
+        """Return the branch name of a field of a collection."""
         return self.label.format(collection=collection, field=name).replace("_5", "[5]")
 
     def collections(self, branches: Collection[str]) -> list[str]:
-        """Find the jet collections among branches: with momenta, and with substructure. The default comes first."""
+        """Find the jet collections with momenta and substructure among branches. The default comes first."""
         suffix = self.branch("", self.jet["pt"])
         names = {name.removesuffix(suffix) for name in branches if name.endswith(suffix) and name != suffix}
         counters = {f"n{name}" for name in names}
@@ -70,13 +70,13 @@ class Layout:
         )
 
     def recognises(self, branches: Collection[str]) -> bool:
-        """Tell whether a tree with these branches has this layout."""
+        """Return whether a tree with these branches has this layout."""
         return bool(self.collections(branches)) or any(self.mark in name for name in branches)
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """How one file format is read.
+    """Reader of one file format.
 
     Attributes
     ----------
@@ -85,13 +85,13 @@ class Adapter:
     schema : type
         coffea schema that names the branches.
     layout : Layout
-        How the format names what is read.
+        Names of the tree, the jet collection and the branches.
     read : callable
         (events, SelectionConfig) -> Dijets, for one chunk.
     generator_sum : callable or None
-        Path -> sum of generator weights before any skim as the file records it, or None where it does not.
+        Path -> sum of generator weights before any skim as recorded in the file, or None if the file has no record.
     branches : callable or None
-        Branch of uproot -> whether the schema shall see it; None for all.
+        Uproot branch -> whether it is passed to the schema; None for all branches.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Adapter:
 
     @property
     def iteritems_options(self) -> dict[str, Any]:
-        """What coffea hands on to uproot where it lists the branches."""
+        """Options that coffea passes to uproot for the list of branches."""
         return {} if self.branches is None else {"filter_branch": self.branches}
 
 
@@ -124,7 +124,7 @@ def adapter(
     Raises
     ------
     ConfigError
-        If there is a format of this name.
+        If a format of this name is already registered.
     """
 
     def register(read: Reader) -> Reader:
@@ -136,12 +136,12 @@ def adapter(
 
 
 def find_adapter(name: str, dataset: str) -> Adapter:
-    """Look up the adapter of a format, which a dataset asks for.
+    """Look up the adapter of the format of a dataset.
 
     Raises
     ------
     DatasetError
-        If there is none.
+        If the format is unknown.
     """
     if name not in ADAPTERS:
         msg = (

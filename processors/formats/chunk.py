@@ -1,4 +1,4 @@
-"""What all adapters share: where a chunk comes from, its branches as flat arrays, its weights, its `Dijets`."""
+"""Shared code of the adapters: branches of a chunk as flat arrays, event weights, and construction of `Dijets`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from processors.objects import Dijets, Floats, Index, Jet, JetSource, Source, Ta
 __all__ = ["EventColumns", "JetCollection", "Source", "clean_mass", "event_weights", "make_dijets"]
 
 MISSING_MASS = -1.0
-"""Masses at or below this value, GeV, mean that there is none."""
+"""Masses at or below this value, GeV, stand for a missing mass."""
 
 
 class JetCollection:
@@ -28,14 +28,14 @@ class JetCollection:
     ----------
     events : coffea NanoEvents
     name : str
-        Of the collection.
+        Name of the collection.
     label : str
-        How the format spells a branch, such as "{collection}_{field}".
+        Pattern of the branch names, such as "{collection}_{field}".
 
     Raises
     ------
     InputFileError
-        If there is no such collection.
+        If the file has no such collection.
     """
 
     def __init__(self, events: Any, name: str, label: str) -> None:
@@ -51,13 +51,13 @@ class JetCollection:
         return ak.flatten(self._jagged(field), axis=1)
 
     def flat(self, field: str) -> NDArray[Any]:
-        """Numbers of a branch for all jets of the chunk, (n_jets, ...), in the type of the file."""
+        """Values of a branch for all jets of the chunk, (n_jets, ...), with the dtype of the file."""
         if field not in self._flat:
-            self._flat[field] = ak.to_numpy(self.records(field))  # mostly a view of what is in memory
+            self._flat[field] = ak.to_numpy(self.records(field))  # mostly a view of memory
         return self._flat[field]
 
     def take(self, field: str, index: Index) -> Floats:
-        """Numbers of a branch for some jets, (n,) float64."""
+        """Values of a branch for some jets, (n,) float64."""
         values = self.flat(field)
         if values.ndim != 1:
             msg = f"{self.source.where}: branch {self.branch(field)} has {values.shape[1:]} numbers a jet, not one."
@@ -66,7 +66,7 @@ class JetCollection:
         return taken
 
     def counts(self, field: str) -> NDArray[np.int64]:
-        """Count the jets of each event, (n_events,), by means of a branch."""
+        """Count the jets of each event, (n_events,), from one branch."""
         counts: NDArray[np.int64] = ak.to_numpy(ak.num(self._jagged(field), axis=1))
         return counts
 
@@ -83,7 +83,7 @@ class JetCollection:
         return values
 
     def missing(self, field: str) -> str:
-        """Say that a branch is missing, and which others are like it."""
+        """Message for a missing branch, with branches of similar names."""
         near = [self.branch(name) for name in similar(field, self.fields)]
         return (
             f"{self.source.where}: branch {self.branch(field)} is missing. "
@@ -93,7 +93,7 @@ class JetCollection:
         )
 
     def branch(self, field: str) -> str:
-        """Spell a branch as the file does."""
+        """Return the name of a branch in the file."""
         return self.label.format(collection=self.name, field=field).replace("_5", "[5]")
 
     def _no_collection(self, found: list[str]) -> str:
@@ -108,13 +108,13 @@ class JetCollection:
 
 @dataclass(frozen=True)
 class EventColumns:
-    """Event branches of one chunk, by the names that they have in the file.
+    """Event branches of one chunk, by their names in the file.
 
     Attributes
     ----------
     events : coffea NanoEvents
     separator : str
-        What the format puts between a group and a branch: "_" (`HLT_PFHT1050`) or "." (`Event.Weight`).
+        Separator between a group and a branch: "_" (`HLT_PFHT1050`) or "." (`Event.Weight`).
     """
 
     events: Any
@@ -145,18 +145,18 @@ class EventColumns:
 
 
 def similar(name: str, names: Iterable[str]) -> list[str]:
-    """Return up to six names that are spelled like one."""
+    """Return up to six names with a similar spelling."""
     lowered = {other.lower(): other for other in names}
     return [lowered[found] for found in get_close_matches(name.lower(), lowered, n=6, cutoff=0.5)]
 
 
 def clean_mass(mass: Floats) -> Floats:
-    """Masses (n,) with rounding below zero removed and sentinels for "missing" turned into NaN, GeV."""
+    """Masses (n,), GeV, with negative rounding errors set to zero and sentinels for "missing" replaced by NaN."""
     return np.where(mass <= MISSING_MASS, np.nan, np.maximum(mass, 0.0))
 
 
 def event_weights(source: Source, raw: NDArray[Any] | None, count: int) -> tuple[Floats, float | None]:
-    """Weights (count,) of all events of a chunk, and the common generator weight if events are observed.
+    """Return the weights (count,) of all events of a chunk, and the common generator weight of observed events.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def event_weights(source: Source, raw: NDArray[Any] | None, count: int) -> tuple
     Raises
     ------
     InputFileError
-        If weights are not finite, or those of observed events differ.
+        If weights are not finite, or the weights of observed events differ.
     """
     if raw is None or len(raw) == 0:
         return np.ones(count), None
@@ -196,20 +196,20 @@ def make_dijets(
     weighting: tuple[Floats, float | None],
     jet_counts: NDArray[np.int64],
 ) -> Dijets:
-    """Put together what an adapter has found.
+    """Build `Dijets` from the results of an adapter.
 
     Parameters
     ----------
     pair : entry, first, second
-        From `leading_pair`.
+        Result of `leading_pair`.
     jets : JetSource
     events : EventColumns
     numbers : mapping of str to (n_pairs,) uint64
         run, luminosity_block, event and event_id.
     weighting : tuple
-        From `event_weights`.
+        Result of `event_weights`.
     jet_counts : (n_read,) int64
-        Jets of all events of the chunk.
+        Number of jets of each event of the chunk.
 
     Returns
     -------

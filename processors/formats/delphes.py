@@ -1,4 +1,4 @@
-"""Delphes: `FatJet.PT` ..., `Tau[5]` with τ1 first, `SoftDroppedP4[5]` ... with the groomed jet first."""
+"""Delphes files: `FatJet.PT` ..., `Tau[5]` with τ1 first, `SoftDroppedP4[5]` ... with the groomed jet first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LAYOUT = Layout(
 
 
 class PlainDelphesSchema(DelphesSchema):
-    """Delphes as plain columns, so that a jet collection of any name is read the same way."""
+    """Delphes files as plain columns, so that a jet collection of any name is read the same way."""
 
     mixins: ClassVar[dict[str, str]] = {}
 
@@ -56,7 +56,7 @@ class DelphesJets(JetCollection):
         return self.take(LAYOUT.jet.get(name, name), index)
 
     def _groomed_mass(self, branch: str, index: Index) -> Floats:
-        """Masses (n,) of groomed jets, GeV; a four-vector of zero means that there is none."""
+        """Masses (n,) of groomed jets, GeV; a null four-vector stands for a missing groomed jet."""
         p4 = self.records(branch)[:, 0]
         columns = {name: ak.to_numpy(p4[name])[index].astype(np.float64) for name in ("x", "y", "z", "t")}
         vectors: Any = vector.MomentumNumpy4D(columns)
@@ -65,10 +65,10 @@ class DelphesJets(JetCollection):
 
 @adapter("delphes", schema=PlainDelphesSchema, layout=LAYOUT)
 def read_delphes(events: Any, selection: SelectionConfig) -> Dijets:
-    """Delphes.
+    """Read a chunk of a Delphes file.
 
-    Delphes keeps no run or luminosity block, and event numbers repeat across files: an event is known by its
-    dataset, the UUID of its file and its entry there.
+    Delphes keeps no run or luminosity block, and event numbers repeat across files: an event is identified by its
+    dataset, the UUID of its file and its entry in the file.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""CMS NanoAOD, and files that follow its layout: `FatJet_*`, `run`, `luminosityBlock`, `event`, `genWeight`."""
+"""CMS NanoAOD and files of the same layout: `FatJet_*`, `run`, `luminosityBlock`, `event`, `genWeight`."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ LAYOUT = Layout(
 
 
 class PlainNanoAODSchema(NanoAODSchema):
-    """NanoAOD as plain columns.
+    """NanoAOD files as plain columns.
 
-    Nothing here needs cross-references or derived items; without them the schema is faster and gives no warnings.
-    Missing event numbers are reported by the adapter, which knows the file. The flags live in a class of this
-    package because a flag set in the driver is not seen by worker processes.
+    Cross-references and derived items are not needed; without them the schema is faster and emits no warnings.
+    Missing event numbers are reported by the adapter, which knows the file. The flags are set in a class of this
+    package because worker processes do not see a flag that is set in the driver.
     """
 
     warn_missing_crossrefs = False
@@ -92,7 +92,7 @@ def _generator_sum(path: str) -> float | None:
 
 @adapter("nanoaod", schema=PlainNanoAODSchema, layout=LAYOUT, generator_sum=_generator_sum)
 def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
-    """CMS NanoAOD.
+    """Read a chunk of a CMS NanoAOD file.
 
     Parameters
     ----------
@@ -128,6 +128,6 @@ def _numbers(events: Any, source: Source, entry: NDArray[np.intp]) -> dict[str, 
         )
         raise InputFileError(msg)
     numbers = {name: ak.to_numpy(events[branch])[entry].astype(np.uint64) for name, branch in branches.items()}
-    # Simulated samples repeat each other's event numbers.
+    # Event numbers repeat from one simulated sample to the next.
     extra = () if source.kind == "data" else (string_hash(source.dataset),)
     return {**numbers, "event_id": event_hash(*numbers.values(), *extra)}

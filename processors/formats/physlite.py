@@ -1,9 +1,9 @@
-"""ATLAS PHYSLITE: `AnalysisLargeRJetsAuxDyn.pt` ... in MeV, `Tau1_wta` ..., `EventInfoAuxDyn.runNumber` ...
+"""ATLAS PHYSLITE files: `AnalysisLargeRJetsAuxDyn.pt` ... in MeV, `Tau1_wta` ..., `EventInfoAuxDyn.runNumber` ...
 
 Large-R jets of PHYSLITE are groomed and calibrated before they are written: `m` is the mass of the soft-dropped (in
 older releases, trimmed) jet, and the ungroomed mass is not in the file. `m` therefore serves as the jet mass and in
-m_jj, and `selection.jet_mass` must stay "ungroomed". p_T and m are turned into GeV; any other branch that is asked
-for by name keeps the units of the file.
+m_jj, and `selection.jet_mass` must stay "ungroomed". p_T and m are converted to GeV; any other branch that is requested
+by name keeps the units of the file.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ LAYOUT = Layout(
 
 
 class PlainPHYSLITESchema(BaseSchema):
-    """PHYSLITE as plain columns, `group.branch` as branch of a group.
+    """PHYSLITE files as plain columns, with `group.branch` as a branch of a group.
 
-    coffea's own schema follows all links between objects, which nothing here needs, and renames the collections.
+    coffea's own schema follows all links between objects, which are not needed here, and renames the collections.
     """
 
     __dask_capable__: ClassVar[bool] = False
@@ -71,7 +71,7 @@ class PlainPHYSLITESchema(BaseSchema):
 
 
 def _record(group: str, forms: dict[str, Any]) -> dict[str, Any]:
-    # coffea takes a form key that begins with "!invalid," as one that holds no data of its own.
+    # coffea treats a form key that begins with "!invalid," as one without data of its own.
     return {
         "class": "RecordArray",
         "fields": list(forms),
@@ -81,7 +81,7 @@ def _record(group: str, forms: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_column(branch: Any) -> bool:
-    """Tell whether a branch holds numbers: others cannot be read, and coffea would warn of each."""
+    """Return whether a branch holds numbers: others cannot be read, and coffea would warn about each."""
     return (
         f"{SUFFIX}." in branch.name
         and len(branch.branches) == 0
@@ -113,10 +113,10 @@ class PHYSLITEJets(JetCollection):
 
 @adapter("physlite", schema=PlainPHYSLITESchema, layout=LAYOUT, branches=_is_column)
 def read_physlite(events: Any, selection: SelectionConfig) -> Dijets:
-    """ATLAS PHYSLITE.
+    """Read a chunk of an ATLAS PHYSLITE file.
 
-    The sum of generator weights before the derivation is not read: it lies in the tree `MetaData` as objects of
-    several cycles and streams. Give `n_generated`.
+    The sum of generator weights before the derivation is not read: it is stored in the tree `MetaData` as objects of
+    several cycles and streams. Set `n_generated`.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _numbers(columns: EventColumns, source: Source, entry: NDArray[np.intp]) -> 
     numbers = {name: columns.column(LAYOUT.event[name], entry).astype(np.uint64) for name in names}
     extra: list[Any] = []
     if source.kind != "data":
-        # Run and event numbers of simulation repeat from one process to the next; the channel tells them apart.
+        # Run and event numbers of simulation repeat from one process to the next; the channel distinguishes them.
         extra.append(string_hash(source.dataset))
         if "mcChannelNumber" in columns.events["EventInfoAuxDyn"].fields:
             extra.append(columns.column("EventInfoAuxDyn.mcChannelNumber", entry).astype(np.uint64))
@@ -155,7 +155,7 @@ def _numbers(columns: EventColumns, source: Source, entry: NDArray[np.intp]) -> 
 
 
 def _weights(events: Any, source: Source) -> NDArray[Any] | None:
-    """First weight of each event, the nominal one; None for data, which have none."""
+    """First weight of each event, which is the nominal one; None for data, which have no weights."""
     group, _, field = LAYOUT.event["weight"].partition(".")
     if field not in events[group].fields:
         return None

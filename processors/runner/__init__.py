@@ -1,3 +1,3 @@
-"""Run the processor over datasets: plan, execute on a backend, normalise."""
+"""Run the processor over datasets: plan chunks, execute on a backend, normalise."""
 
 __all__: list[str] = []

@@ -1,8 +1,8 @@
-"""What an input file holds, as far as a few reads can say: a file that was changed in place is read again.
+"""Digest of the content of an input file from a few reads, so that a file that was changed in place is read again.
 
-The UUID of a file and its number of events stay the same when it is rewritten by a tool that keeps them. Its size, its
-head and its end (where ROOT keeps the tree with the sizes and places of all baskets, and the dates of the keys) do not,
-and blocks between them catch what was changed inside. A file that was copied or moved keeps its content.
+The UUID of a file and its number of events do not change when it is rewritten by a tool that preserves them. Its size,
+its head and its end (where ROOT stores the tree with the sizes and positions of all baskets, and the dates of the keys)
+do, and blocks in between detect changes inside the file. A file that was copied or moved keeps its digest.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ _BLOCKS, _BLOCK = 16, 2_048
 
 
 class ContentRunner(Runner):
-    """coffea's runner, whose chunks know what their file holds."""
+    """coffea runner whose chunks carry the digest of the content of their file."""
 
     @staticmethod
     def metadata_fetcher_root(
         xrootdtimeout: int, align_clusters: bool, uproot_options: dict[str, Any], item: FileMeta
     ) -> Any:
-        """Read UUID, number of events and content of a file."""
-        found = Runner.metadata_fetcher_root(xrootdtimeout, align_clusters, uproot_options, item)
+        """Read the UUID, the number of events and the content digest of a file."""
+        files = Runner.metadata_fetcher_root(xrootdtimeout, align_clusters, uproot_options, item)
         content = file_content(item.filename, timeout=xrootdtimeout)
-        for one in found:
-            one.metadata[CONTENT] = content
-        return found
+        for file in files:
+            file.metadata[CONTENT] = content
+        return files
 
 
 def file_content(address: str, **options: Any) -> str:
-    """Digest of the size, the head, the end and blocks of a file, wherever uproot can read it.
+    """Digest of the size, the head, the end and blocks of a file, from any address that uproot can read.
 
     Parameters
     ----------
     address : str
         Path or address.
     **options
-        Of `uproot.open`.
+        Options of `uproot.open`.
 
     Returns
     -------
     str
-        16 hex digits; the whole content where the file is below 100 kB.
+        16 hex digits; of the whole content for files below 100 kB.
     """
     with uproot.open({address: None}, **options) as directory:
         source = directory.file.source
@@ -63,7 +63,7 @@ def file_content(address: str, **options: Any) -> str:
 
 
 def _ranges(size: int) -> list[tuple[int, int]]:
-    """Bytes that are read: all of a small file, and of a large one blocks at even distances and the end."""
+    """Byte ranges to read: a small file as a whole; equidistant blocks and the end of a large file."""
     rest = size - _END
     if rest <= _BLOCKS * _BLOCK:
         return [(0, size)]

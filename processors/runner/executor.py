@@ -1,4 +1,4 @@
-"""Runs coffea's tasks on our backends; a file that cannot be used is set aside, so that the others are processed."""
+"""Run coffea's tasks on our backends; a file that cannot be used is set aside, so that the others are processed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
 R = TypeVar("R")
 
 ATTEMPTS = 3
-"""How often a file is read before it counts as bad."""
+"""Number of attempts to read a file before it counts as bad."""
 
 PAUSE = 0.5
-"""Seconds before a file is tried again; twice that before the last attempt."""
+"""Seconds before a file is read again; twice as long before the last attempt."""
 
 TIMEOUT = 60
 """Seconds that a server may take to answer."""
 
 _LOCK = Lock()
 _BEFORE: list[dict[str, Any]] = []
-"""What fsspec's configuration was, once per task that runs now: a dask worker may have several threads."""
+"""Previous configurations of fsspec, one per running task, since a dask worker may have several threads."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class BadFile:
     ----------
     dataset, filename : str
     reason : str
-        What is wrong with it and what to do.
+        Problem of the file, and the remedy.
     n_entries : int or None
-        Events in it; None where it does not open.
+        Number of events in the file; None if it cannot be opened.
     """
 
     dataset: str
@@ -60,14 +60,14 @@ class BadFile:
 
 
 class BadFiles(dict[tuple[str, str], BadFile]):
-    """Files that cannot be used, by dataset and name; the first reason counts."""
+    """Files that cannot be used, by dataset and name; the first reason is kept."""
 
     def note(self, bad: BadFile) -> None:
-        """Add a file, unless it is known."""
+        """Add a file, unless it is already listed."""
         self.setdefault((bad.dataset, bad.filename), bad)
 
     def covers(self, task: Any) -> bool:
-        """Whether the file of a task is among them."""
+        """Return whether the file of a task is listed."""
         return (task.dataset, task.filename) in self
 
 
@@ -79,11 +79,11 @@ class BackendExecutor(ExecutorBase):
     ----------
     backend : Backend
     bad : BadFiles
-        Grows by the files that cannot be used; shared with the copies that coffea makes.
+        Files that cannot be used, extended during the run; shared with the copies that coffea makes.
     timeout : int
         Seconds that a server may take to answer.
     retries : int
-        0: coffea does not retry; reading is retried here. Tasks lost with their worker are resubmitted by the backend.
+        0, since reading is retried here and not by coffea. Tasks lost with their worker are resubmitted by the backend.
     """
 
     backend: Backend = field(default_factory=Serial)
@@ -92,31 +92,31 @@ class BackendExecutor(ExecutorBase):
     retries: int = 0
 
     def __call__(self, items: Iterable[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
-        """Run the function on all items and add up what it returns; note the files that cannot be used in `bad`.
+        """Run the function on all items and accumulate its results; add files that cannot be used to `bad`.
 
         Parameters
         ----------
         items : iterable of FileTask
         function : callable
-            Picklable; returns something that coffea can accumulate.
+            Picklable; its results can be accumulated by coffea.
         accumulator : object
-            Start value, may be None.
+            Initial value, may be None.
 
         Returns
         -------
         tuple
-            The sum, and 0 as coffea expects where no exception is kept.
+            The sum, and 0 as coffea expects if no exception is kept.
 
         Raises
         ------
         CwolaError
-            The first error that is no fault of a file.
+            The first error that is not due to a file.
         """
-        # Files to open come as a set; in order, the errors of a run are the same every time.
+        # Files to open come as a set; sorted, the errors of a run are reproducible.
         tasks = sorted(items, key=lambda item: (item.dataset, item.filename)) if isinstance(items, set) else list(items)
         outcomes = run_tasks(self.backend, function, tasks, self.desc, timeout=self.timeout)
         total = accumulate(self._good(outcomes), accumulator)
-        # coffea takes None for a mistake; here it may be that all files are bad
+        # coffea treats None as an error; here all files may be bad
         return ({"out": {}} if total is None else total), 0
 
     def _good(self, outcomes: Iterator[tuple[int, Any]]) -> Iterator[Any]:
@@ -135,7 +135,7 @@ def run_tasks(
     *,
     timeout: int = TIMEOUT,
 ) -> Iterator[tuple[int, R | BadFile]]:
-    """Map a function over tasks on files, with progress. Reading that fails is tried again.
+    """Map a function over tasks on files, with a progress bar. Failed reads are retried.
 
     Parameters
     ----------
@@ -151,12 +151,12 @@ def run_tasks(
     Yields
     ------
     (index, result)
-        As tasks finish; a `BadFile` in place of a result where the file cannot be used.
+        As tasks finish; a `BadFile` instead of a result if the file cannot be used.
 
     Raises
     ------
     CwolaError
-        The first error that is no fault of a file, explained.
+        The first error that is not due to a file, with an explanation.
     """
     try:
         results = backend.map(partial(_guarded, function, timeout), tasks)
@@ -169,11 +169,11 @@ def run_tasks(
 
 
 def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | BadFile:
-    # Explained here, in the worker: what an exception was caused by is lost on the way back.
+    # Explained here, in the worker, since the cause of an exception is lost on the way back.
     try:
         with _patience(task.filename, timeout):
             return _attempt(function, task)
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong is told apart and explained
+    except Exception as error:  # noqa: BLE001 - any exception is classified and explained
         explained = explain(error, task)
     if isinstance(explained, InputFileError):
         reason = str(explained).removeprefix(f"{task.filename} (dataset {task.dataset}): ")
@@ -194,16 +194,16 @@ def _attempt(function: Callable[[Any], R], task: FileTask) -> R:
 
 @contextmanager
 def _patience(address: str, timeout: int) -> Iterator[None]:
-    """Limit how long a request to a server may take where the caller does not: fsspec waits for five minutes."""
+    """Set a timeout for requests to a server if the caller cannot: by default fsspec waits for five minutes."""
     protocol = address.partition("://")[0] if "://" in address else ""
     options: dict[str, Any] = {"root": {"timeout": timeout}}.get(protocol, {})
     if protocol in ("http", "https"):
         options = {"client_kwargs": {"timeout": ClientTimeout(total=timeout)}}
-    known = fsspec.config.conf
+    settings = fsspec.config.conf
     with _LOCK:
-        _BEFORE.append(dict(known))
+        _BEFORE.append(dict(settings))
         if options:
-            known[protocol] = {**known.get(protocol, {}), **options}
+            settings[protocol] = {**settings.get(protocol, {}), **options}
     try:
         yield
     finally:
@@ -211,5 +211,5 @@ def _patience(address: str, timeout: int) -> Iterator[None]:
             before = _BEFORE[0]
             _BEFORE.pop()
             if not _BEFORE:
-                known.clear()
-                known.update(before)
+                settings.clear()
+                settings.update(before)

@@ -1,4 +1,4 @@
-"""What simulation is normalised by: the sum of generator weights before any cut or skim."""
+"""Normalisation of simulation: the sum of generator weights before any cut or skim."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from processors.runner.plan import FileRecord, Plan
 __all__ = ["GeneratorSums", "normalise", "read_generator_sums"]
 
 TOLERANCE = 1e-3
-"""Relative difference between the sum in the files and `n_generated` that rounding by hand may explain."""
+"""Tolerated relative difference between the sum in the files and `n_generated`, which may be rounded by hand."""
 
 GeneratorSums = Mapping[FileRecord, float | None]
 
 
 def read_generator_sums(plans: Sequence[Plan], backend: Backend, bad: BadFiles, *, timeout: int) -> GeneratorSums:
-    """Read the sums of generator weights that the files of simulation hold.
+    """Read the sums of generator weights from the files of simulation.
 
     Parameters
     ----------
     plans : sequence of Plan
     backend : Backend
     bad : BadFiles
-        Its files are left out; grows by those whose sum cannot be read.
+        Files to leave out; files whose sum cannot be read are added.
     timeout : int
         Seconds that a server may take to answer.
 
     Returns
     -------
     mapping of FileRecord to float or None
-        None where a file has no sum.
+        None for a file without a sum.
     """
     sums: dict[FileRecord, float | None] = {}
     readers = {plan.processor.adapter.name: plan.processor.adapter.generator_sum for plan in plans}
@@ -45,38 +45,38 @@ def read_generator_sums(plans: Sequence[Plan], backend: Backend, bad: BadFiles, 
         if read is None or not records:
             continue
         tasks = run_tasks(backend, _GeneratorSum(read), records, "Reading generator sums", timeout=timeout)
-        for index, found in tasks:
-            if isinstance(found, BadFile):
-                bad.note(found)
+        for index, total in tasks:
+            if isinstance(total, BadFile):
+                bad.note(total)
             else:
-                sums[records[index]] = found
+                sums[records[index]] = total
     return sums
 
 
 def normalise(plan: Plan, sums: GeneratorSums) -> tuple[float | None, str]:
-    """Find the sum of generator weights that belongs to the events of a dataset that were read.
+    """Find the sum of generator weights that corresponds to the events read from a dataset.
 
-    Where only a part of the events was read, it is the same part of the sum.
+    If only a fraction of the events was read, the sum is scaled by that fraction.
 
     Parameters
     ----------
     plan : Plan
-        Without the files that are left out.
+        Plan without the files that are left out.
     sums : mapping of FileRecord to float or None
 
     Returns
     -------
     total : float or None
-        None where it is not known and not needed.
+        None if the sum is neither known nor needed.
     origin : str
-        "runs" (kept in the files), "n_generated" (given with the dataset) or "none".
+        "runs" (stored in the files), "n_generated" (set for the dataset) or "none".
 
     Raises
     ------
     InputFileError
-        If the dataset is to be normalised, and neither its files nor `n_generated` tell the sum.
+        If the dataset is to be normalised, and neither its files nor `n_generated` provide the sum.
     DatasetError
-        If both do and differ, or `n_generated` covers files that are left out and cannot be scaled.
+        If both provide it and differ, or `n_generated` covers files that are left out and cannot be scaled.
     """
     if plan.dataset.is_observed:
         return None, "none"

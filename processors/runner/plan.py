@@ -1,4 +1,4 @@
-"""What has to be done: the chunks of each dataset, and which of them are done already."""
+"""Plan of the processing: the chunks of each dataset, and which of them are already processed."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class FileRecord:
     ----------
     dataset, filename, treename : str
     uuid : str
-        Identity that ROOT gave the file.
+        Identifier of the file from ROOT.
     n_entries : int
-        Events in the tree.
+        Number of events in the tree.
     content : str
-        Digest of what the file holds, see `processors.runner.content`.
+        Digest of the content of the file, see `processors.runner.content`.
     """
 
     dataset: str
@@ -47,7 +47,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Plan:
-    """The chunks of one dataset, and what processes them.
+    """Chunks of one dataset, with the runner and the processor for them.
 
     Attributes
     ----------
@@ -55,11 +55,11 @@ class Plan:
     runner : coffea.processor.Runner
     processor : DijetProcessor
     files : tuple of FileRecord
-        All files, those without events included.
+        All files, including files without events.
     items : tuple of WorkItem
-        Chunks that are wanted, none of them empty.
+        Chunks to process, none of them empty.
     skipped : tuple of BadFile
-        Files that are left out; none of `files` and `items` belongs to them.
+        Files that are left out; `files` and `items` do not include them.
     """
 
     dataset: Dataset
@@ -70,16 +70,16 @@ class Plan:
     skipped: tuple[BadFile, ...] = ()
 
     def path(self, item: WorkItem) -> Location:
-        """Return where the part of a chunk is written."""
+        """Return the location of the part of a chunk."""
         return self.processor.folder / _name(item)
 
     @property
     def systematics(self) -> Systematics:
-        """Those that apply to the dataset."""
+        """Systematics that apply to the dataset."""
         return self.processor.systematics.of(self.dataset.name, self.dataset.kind)
 
     def varied_path(self, item: WorkItem, variation: str) -> Location:
-        """Return where the part of a chunk with varied jets is written."""
+        """Return the location of the part of a chunk with varied jets."""
         return self.processor.folder / variation_name(variation, _name(item))
 
     def info(self, item: WorkItem) -> dict[str, Any] | None:
@@ -106,14 +106,14 @@ class Plan:
         return [item for item in self.items if self.info(item) is None]
 
     def without(self, bad: BadFiles) -> Plan:
-        """Leave out files, as a whole."""
+        """Return the plan without bad files, each left out as a whole."""
         entries = {record.filename: record.n_entries for record in self.files}
-        skipped = [one for one in bad.values() if one.dataset == self.dataset.name]
+        skipped = [file for file in bad.values() if file.dataset == self.dataset.name]
         return replace(
             self,
             files=tuple(record for record in self.files if not bad.covers(record)),
             items=tuple(item for item in self.items if not bad.covers(item)),
-            skipped=tuple(replace(one, n_entries=entries.get(one.filename)) for one in skipped),
+            skipped=tuple(replace(file, n_entries=entries.get(file.filename)) for file in skipped),
         )
 
 
@@ -135,11 +135,11 @@ def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProc
     Parameters
     ----------
     datasets : sequence of Dataset
-        All of the format that the runner reads.
+        Datasets in the format that the runner reads.
     runner : coffea.processor.Runner
     processor : DijetProcessor
     bad : BadFiles
-        Where the runner notes the files that cannot be opened; they have no chunks.
+        Extended by the runner with the files that cannot be opened; they have no chunks.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProc
     Raises
     ------
     InputFileError
-        If a file is there twice, or no file of a dataset holds events although all of them open.
+        If a file is listed twice, or no file of a dataset holds events although all of them can be opened.
     """
     fileset = {name: entry for dataset in datasets for name, entry in dataset.to_runner().items()}
     chunks = list(runner.preprocess(fileset))
@@ -187,23 +187,23 @@ def _file_records(dataset: Dataset, items: Sequence[WorkItem], bad: BadFiles) ->
 
 
 def _truncate(items: Sequence[WorkItem], max_entries: int | None) -> tuple[WorkItem, ...]:
-    left = sum(map(len, items)) if max_entries is None else max_entries
+    remaining = sum(map(len, items)) if max_entries is None else max_entries
     kept = []
     for item in items:
-        if left <= 0:
+        if remaining <= 0:
             break
-        kept.append(replace(item, entrystop=min(item.entrystop, item.entrystart + left)))
-        left -= len(kept[-1])
+        kept.append(replace(item, entrystop=min(item.entrystop, item.entrystart + remaining)))
+        remaining -= len(kept[-1])
     return tuple(kept)
 
 
 def require_no_shared_files(plans: Sequence[Plan]) -> None:
-    """Refuse a file that two observed datasets hold.
+    """Raise if two observed datasets share a file.
 
     Raises
     ------
     DatasetError
-        If there is one.
+        If the same file belongs to two observed datasets.
     """
     owner: dict[str, FileRecord] = {}
     for record in (file for plan in plans if plan.dataset.is_observed for file in plan.files):

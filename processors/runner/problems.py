@@ -1,4 +1,4 @@
-"""What went wrong with a file, in plain words, and what can be done about it."""
+"""Explain problems with input files in plain words, with a remedy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGE_FILE_VERSION = 1_000_000
 
 READING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 READERS = {"uproot", "fsspec", "aiohttp", "cramjam", "fsspec_xrootd"}
-"""Packages that read files: an error from inside one of them is a fault of the file."""
+"""Packages that read files: an error raised inside one of them is attributed to the file."""
 
 
 class FileTask(Protocol):
@@ -43,37 +43,37 @@ class FileTask(Protocol):
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether an error may go away by itself, so that the file is worth another try.
+    """Return whether an error may be temporary, so that reading the file is worth another attempt.
 
-    That is so for whatever goes wrong with reading: the network, a disk, data that cannot be decompressed. It is not
-    for a file, tree or branch that is not there, and not for another layout.
+    This holds for all read errors: network, disk, data that cannot be decompressed. It does not hold for a missing
+    file, tree or branch, or for an unexpected layout.
     """
     chain = _causes(error)
-    if any(isinstance(one, (CwolaError, KeyInFileError, PermissionError, ImportError)) for one in chain):
+    if any(isinstance(cause, (CwolaError, KeyInFileError, PermissionError, ImportError)) for cause in chain):
         return False
-    if any(isinstance(one, FileNotFoundError) for one in chain) and not _is_network(chain):
+    if any(isinstance(cause, FileNotFoundError) for cause in chain) and not _is_network(chain):
         return False
-    if any(str(one).startswith("Failed creating nanoevents") for one in chain):
-        return any(isinstance(one, READING_ERRORS) for one in chain)
+    if any(str(cause).startswith("Failed creating nanoevents") for cause in chain):
+        return any(isinstance(cause, READING_ERRORS) for cause in chain)
     return _is_reading(chain)
 
 
 def _is_reading(chain: list[BaseException]) -> bool:
-    return any(isinstance(one, READING_ERRORS) or READERS & _packages(one) for one in chain)
+    return any(isinstance(cause, READING_ERRORS) or READERS & _packages(cause) for cause in chain)
 
 
 def _is_network(chain: list[BaseException]) -> bool:
-    names = {base.__name__ for one in chain for base in type(one).__mro__}
+    names = {base.__name__ for cause in chain for base in type(cause).__mro__}
     return bool(names & {"ConnectionError", "TimeoutError", "ClientConnectionError"})
 
 
 def _packages(error: BaseException) -> set[str]:
-    """Names of the folders of all modules that an exception came through."""
+    """Names of the folders of all modules in the traceback of an exception."""
     return {part for frame in traceback.extract_tb(error.__traceback__) for part in Path(frame.filename).parts}
 
 
 def explain(error: BaseException, task: FileTask) -> CwolaError:
-    """Turn an exception raised while a file was read into one that names the file and what to do.
+    """Turn an exception raised while a file was read into one that names the file and a remedy.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def explain(error: BaseException, task: FileTask) -> CwolaError:
     Returns
     -------
     CwolaError
-        The error of this package in the chain of causes, if there is one; else an `InputFileError` if reading went
-        wrong, a `ProcessingError` if something else did.
+        The error of this package in the chain of causes, if any; otherwise an `InputFileError` if reading failed, and a
+        `ProcessingError` for any other failure.
     """
     if ours := _own_error(error):
         return ours
@@ -94,7 +94,7 @@ def explain(error: BaseException, task: FileTask) -> CwolaError:
         return InputFileError(f"{where}: {problem}")
     root = chain[-1]
     text = f"{type(root).__name__}: {root}".splitlines()[0]
-    if any(str(one).startswith("Failed creating nanoevents") for one in chain):
+    if any(str(cause).startswith("Failed creating nanoevents") for cause in chain):
         return InputFileError(
             f"{where}: {text} ({_place(root)}). The branches do not have the layout of metadata.format: correct it in "
             "the datasets file."
@@ -111,11 +111,11 @@ def explain(error: BaseException, task: FileTask) -> CwolaError:
 
 
 def _own_error(error: BaseException) -> CwolaError | None:
-    return next((one for one in _causes(error) if isinstance(one, CwolaError)), None)
+    return next((cause for cause in _causes(error) if isinstance(cause, CwolaError)), None)
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return an exception, what caused it, and so on down to the root."""
+    """Return an exception and its chain of causes, down to the root."""
     chain: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in chain:
@@ -134,9 +134,9 @@ def _server_problem(chain: list[BaseException], task: FileTask) -> str | None:
     protocol = task.filename.partition("://")[0]
     if protocol == "root" and find_spec("fsspec_xrootd") is None:
         return "root:// addresses need the extra xrootd: pip install 'cwola-dijet[xrootd]'."
-    if any(isinstance(one, ImportError) or str(one).startswith("Protocol not known") for one in chain):
+    if any(isinstance(cause, ImportError) or str(cause).startswith("Protocol not known") for cause in chain):
         return f"no library that reads {protocol}:// addresses is installed ({chain[-1]})."
-    if any(isinstance(one, TimeoutError) for one in chain):
+    if any(isinstance(cause, TimeoutError) for cause in chain):
         return "the server did not answer in time. Try again later, or give it more with --timeout SECONDS."
     if _is_network(chain):
         return f"the server cannot be reached ({chain[-1]}). Check the address and the network, or try again later."
@@ -144,9 +144,9 @@ def _server_problem(chain: list[BaseException], task: FileTask) -> str | None:
 
 
 def _content_problem(chain: list[BaseException], task: FileTask) -> str | None:
-    if any(isinstance(one, FileNotFoundError) for one in chain):
+    if any(isinstance(cause, FileNotFoundError) for cause in chain):
         return "there is no such file. Correct the path in the datasets file."
-    if any(isinstance(one, PermissionError) for one in chain):
+    if any(isinstance(cause, PermissionError) for cause in chain):
         return "the file may not be read (permission denied)."
     lengths = _lengths(Path(task.filename))
     if lengths is None:
@@ -154,7 +154,7 @@ def _content_problem(chain: list[BaseException], task: FileTask) -> str | None:
     found, stated = lengths
     if found < stated:
         return f"the file is cut off: it has {found} of {stated} bytes. Download or copy it again."
-    if any(isinstance(one, UprootMissTreeError) for one in chain):
+    if any(isinstance(cause, UprootMissTreeError) for cause in chain):
         keys = ", ".join(str(key).split(";")[0] for key in getattr(chain[-1], "keys", None) or [])
         hint = f" and accounts for {stated} of {found} bytes only" if found > stated else ""
         return (
@@ -166,7 +166,7 @@ def _content_problem(chain: list[BaseException], task: FileTask) -> str | None:
 
 
 def _lengths(path: Path) -> tuple[int, int] | None:
-    """Length of a local ROOT file, found and as its header states it; (0, 0) if unknown, None if not a ROOT file."""
+    """Actual length of a local ROOT file and the one in its header; (0, 0) if unknown, None if not a ROOT file."""
     try:
         with path.open("rb") as stream:
             header = stream.read(ROOT_HEADER_BYTES)

@@ -1,7 +1,7 @@
-"""Runs the processor over datasets: plan, skip what is done, process, compare with the plan, add up.
+"""Run the processor over datasets: plan, skip existing parts, process, compare with the plan, add up.
 
-Parts live in `<folder>/<digest>/dataset=<name>/`. The digest covers the selection, the features and the source text of
-this package, so a part is used again only if processing would make the same one.
+Parts are stored in `<folder>/<digest>/dataset=<name>/`. The digest covers the selection, the features and the source
+text of this package, so a part is reused only if processing would reproduce it.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ __all__ = [
 ]
 
 CHUNKSIZE = 200_000
-"""Events per chunk: memory grows with it, time per event hardly falls."""
+"""Events per chunk. Larger chunks need more memory, but hardly less time per event."""
 
 UPROOT_OPTIONS = {"array_cache": None}
-"""A column is read once. uproot would keep 100 MB of columns a file, and its files outlive their chunk."""
+"""No cache, since a column is read once. uproot would keep 100 MB of columns per file, even after its chunk."""
 
 _CODE = ("processors.dijet",)
-"""What decides the content of a part."""
+"""Modules that determine the content of a part."""
 
 MAX_REPEATS = 2
-"""How often parts that are missing after a run are processed again."""
+"""Maximum number of times that parts missing after a run are processed again."""
 
 
 @dataclass(frozen=True)
 class DatasetResult:
-    """What processing made of one dataset.
+    """Result of processing one dataset.
 
     Attributes
     ----------
@@ -72,11 +72,11 @@ class DatasetResult:
     parts : tuple of Location
         In the order of files and entries.
     n_entries : int
-        Events processed.
+        Number of processed events.
     sum_of_weights : float or None
-        Sum of generator weights before any cut, for the normalisation; None where it is not known and not needed.
+        Sum of generator weights before any cut, for the normalisation; None if it is neither known nor needed.
     normalisation : str
-        Where that comes from: "runs" (kept in the file), "n_generated" (given with the dataset) or "none".
+        Origin of the sum: "runs" (stored in the file), "n_generated" (set for the dataset) or "none".
     cutflow : dict of str to Tally
         Events left after each cut.
     n_minus_one : dict of str to Tally
@@ -87,11 +87,11 @@ class DatasetResult:
     skipped : tuple of BadFile
         Files that are left out because they cannot be used.
     systematics : str or None
-        Digest of what the variations were made with.
+        Digest of the configuration and code of the variations.
     variations : dict of str to tuple of Location
-        Parts with varied jets, by the name of the variation; in the order of `parts`.
+        Parts with varied jets, by name of the variation; in the order of `parts`.
     varied_sums : dict of str to float
-        Sum over all events read of the varied weights that are to be normalised, over that of the nominal ones.
+        Sum of the varied weights that are to be normalised, over the sum of the nominal weights, for all events read.
     """
 
     name: str
@@ -109,7 +109,7 @@ class DatasetResult:
     varied_sums: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON-ready values; parts by their names."""
+        """Return the result as JSON-ready values; parts by name."""
         return {
             "parts": [path.name for path in self.parts],
             "n_entries": self.n_entries,
@@ -132,12 +132,12 @@ def _counts(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float]]:
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """What processing made of all datasets.
+    """Result of processing all datasets.
 
     Attributes
     ----------
     digest : str
-        Configuration and code that the parts were made with.
+        Digest of the configuration and code that the parts were made with.
     folder : Location
         Folder of the parts.
     datasets : dict of str to DatasetResult
@@ -168,19 +168,19 @@ def process_datasets(
     skip_bad_files: bool = False,
     timeout: int = TIMEOUT,
 ) -> ProcessResult:
-    """Select the events of datasets and write them as parts; parts that exist are kept.
+    """Select the events of datasets and write them as parts; existing parts are kept.
 
     Parameters
     ----------
     datasets : mapping of str to Dataset
     config : SearchConfig
-        Its selection, and the features that the classifier will need.
+        Configuration of the selection, and of the features that the classifier needs.
     folder : Location
-        Where parts are kept, below a folder of their own for each configuration.
+        Folder of the parts, with a subfolder for each configuration.
     backend : Backend
-        Where the work runs.
+        Backend for the tasks.
     chunksize : int
-        Events per chunk, about. The results do not depend on it.
+        Approximate number of events per chunk. The results do not depend on it.
     skip_bad_files : bool
         Leave out files that cannot be used, and list them in the result, instead of raising an error.
     timeout : int
@@ -193,13 +193,13 @@ def process_datasets(
     Raises
     ------
     ConfigError
-        If the configuration names a feature that does not exist, or a file that is not what it should be.
+        If the configuration names a feature that does not exist, or a file with the wrong content.
     DatasetError
         If a dataset has an unknown format, two observed datasets share a file, slices do not fit together, or a
         dataset cannot be normalised.
     InputFileError
-        If files are missing, damaged or lack something: naming all of them, after the others were processed. If no file
-        of a dataset is left or has events.
+        If files are missing, damaged or incomplete: raised after the others were processed, and names all of them. If
+        no usable file of a dataset remains or none has events.
     ProcessingError
         If a function that processes events fails.
     """
@@ -226,10 +226,10 @@ def process_datasets(
         runner = ContentRunner(
             executor=BackendExecutor(backend=backend, bad=bad, timeout=timeout),
             schema=adapter.schema,
-            xrootdtimeout=timeout,  # of http as well
-            skipbadfiles=(_NeverRaised,),  # bad files are noted by the executor; coffea must only go on without them
+            xrootdtimeout=timeout,  # also of http
+            skipbadfiles=(_NeverRaised,),  # the executor records bad files; coffea only has to continue without them
             chunksize=chunksize,
-            metadata_cache={},  # the default outlives the call, and with it what changed files once held
+            metadata_cache={},  # the default outlives the call, with the old content of changed files
         )
         chosen = [dataset for dataset in datasets.values() if dataset.format == name]
         plans += make_plans(chosen, runner, processor, bad)
@@ -243,7 +243,7 @@ def process_datasets(
 
 
 def processing_digest(config: SearchConfig) -> str:
-    """Digest of all that decides what parts hold: selection, cuts, features and the source text behind them."""
+    """Digest of everything that determines the parts: selection, cuts, features and their source text."""
     functions = [
         *(one.read for one in ADAPTERS.values()),
         *(one.compute for one in FEATURES.values()),
@@ -264,10 +264,12 @@ def processing_digest(config: SearchConfig) -> str:
 
 
 def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:
-    found = Systematics.prepare(config.systematics, datasets, config.random_state)
-    functions = [one.vary_jets or one.vary_weights for _, one in found.entries if one.effect != "rate"]
-    kinds = [config.kind for config, _ in found.entries]
-    return replace(found, code=fingerprint(code=_CODE, plugins=[(SYSTEMATICS, kinds)], functions=_sources(functions)))
+    systematics = Systematics.prepare(config.systematics, datasets, config.random_state)
+    functions = [one.vary_jets or one.vary_weights for _, one in systematics.entries if one.effect != "rate"]
+    kinds = [config.kind for config, _ in systematics.entries]
+    return replace(
+        systematics, code=fingerprint(code=_CODE, plugins=[(SYSTEMATICS, kinds)], functions=_sources(functions))
+    )
 
 
 def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: Iterable[str]) -> EventTable:
@@ -277,9 +279,9 @@ def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: It
     ----------
     result : ProcessResult
     datasets : mapping of str to Dataset
-        The ones that were processed.
+        Datasets that were processed.
     names : iterable of str
-        Datasets to read.
+        Names of the datasets to read.
 
     Returns
     -------
@@ -288,7 +290,7 @@ def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: It
     Raises
     ------
     DatasetError
-        If a name was not processed.
+        If a dataset was not processed.
     TableError
         If an event occurs twice.
     """
@@ -309,12 +311,12 @@ def _required_features(config: SearchConfig) -> frozenset[str]:
 
 
 def _sources(functions: Iterable[Any]) -> list[str]:
-    """SHA-256 of the modules that functions come from, an analyst's own among them."""
+    """SHA-256 of the modules that define the functions, including an analyst's own modules."""
     return sorted({sha256(_source(function)).hexdigest() for function in functions})
 
 
 def _source(function: Any) -> bytes:
-    """Text of the module that defines a function, or its bytecode where there is no file (a notebook)."""
+    """Text of the module that defines a function, or the bytecode of a function without a file (in a notebook)."""
     try:
         return Path(inspect.getfile(function)).read_bytes()
     except (OSError, TypeError):
@@ -323,11 +325,11 @@ def _source(function: Any) -> bytes:
 
 
 class _NeverRaised(Exception):  # noqa: N818 - no error
-    """Stands for the errors that coffea may skip by itself: none."""
+    """Placeholder for the errors that coffea may skip on its own: none."""
 
 
 def _process(plans: Sequence[Plan], bad: BadFiles) -> None:
-    """Process the chunks whose part is missing; look again afterwards, since a part may be lost after it was made."""
+    """Process the chunks whose part is missing; check again afterwards, since a part may be lost after processing."""
     for _ in range(1 + MAX_REPEATS):
         for runner in {id(plan.runner): plan.runner for plan in plans}.values():
             same = [plan for plan in plans if plan.runner is runner]
@@ -352,18 +354,18 @@ def _missing(plans: Sequence[Plan], bad: BadFiles) -> list[WorkItem]:
 
 
 def _require_usable(plans: Sequence[Plan], *, skip_bad_files: bool) -> None:
-    """Refuse bad files, all in one message, or where they may be skipped a dataset of which nothing is left."""
-    found = [one for plan in plans for one in plan.skipped]
-    if len(found) == 1 and not skip_bad_files:
-        msg = f"{found[0]} All other files are processed; --skip-bad-files goes on without this one."
+    """Raise for bad files, all in one message, or for datasets without usable events if bad files may be skipped."""
+    bad = [file for plan in plans for file in plan.skipped]
+    if len(bad) == 1 and not skip_bad_files:
+        msg = f"{bad[0]} All other files are processed; --skip-bad-files goes on without this one."
         raise InputFileError(msg)
-    if found and not skip_bad_files:
-        lines = [f"  {one}" for one in found]
-        msg = f"{len(found)} files cannot be used. All others are processed; --skip-bad-files goes on without these:\n"
+    if bad and not skip_bad_files:
+        lines = [f"  {file}" for file in bad]
+        msg = f"{len(bad)} files cannot be used. All others are processed; --skip-bad-files goes on without these:\n"
         raise InputFileError(msg + "\n".join(lines))
     if empty := [plan for plan in plans if not plan.items]:
         name, skipped = empty[0].dataset.name, empty[0].skipped
-        reasons = "".join(f"\n  {one}" for one in skipped)
+        reasons = "".join(f"\n  {file}" for file in skipped)
         msg = (
             f"dataset {name}: no file with events is left, since {len(skipped)} of {len(empty[0].dataset.files)} "
             f"cannot be used. Mend them, or leave the dataset out with --exclude {name}.{reasons}"

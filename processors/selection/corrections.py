@@ -1,4 +1,4 @@
-"""Corrections of a correctionlib JSON file, plain or gzipped, that the configuration names."""
+"""Corrections from correctionlib JSON files, plain or gzipped, that are set in the configuration."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Correction = correctionlib.Correction
 
 
 def find_correction(file: ConfigFile, name: str | None, keys: tuple[str, str]) -> Correction:
-    """Look a correction up by its name.
+    """Look up a correction by name.
 
     Parameters
     ----------
     file : ConfigFile
     name : str or None
-        None for the only one.
+        None for the only correction of the file.
     keys : (str, str)
-        Of the configuration, for the file and the name, such as "selection.veto_map".
+        Keys of the configuration for the file and the name, such as "selection.veto_map".
 
     Returns
     -------
@@ -37,7 +37,7 @@ def find_correction(file: ConfigFile, name: str | None, keys: tuple[str, str]) -
     Raises
     ------
     ConfigError
-        If the file is not of that kind, or has no such correction.
+        If the file is not a correctionlib JSON file, or has no such correction.
     """
     found = _parse(file.data, str(file.path), keys[0])
     names = list(found)
@@ -51,23 +51,23 @@ def find_correction(file: ConfigFile, name: str | None, keys: tuple[str, str]) -
 
 
 def evaluate(correction: Correction, inputs: dict[str, Floats | str]) -> Floats:
-    """Evaluate a correction for every jet.
+    """Evaluate a correction for each jet.
 
     Parameters
     ----------
     correction : correctionlib.Correction
     inputs : mapping of str to (n,) float64, or str
-        By the names of its inputs.
+        Values by input name.
 
     Returns
     -------
     (n,) float64
-        NaN where an input is not finite.
+        NaN if an input is not finite.
 
     Raises
     ------
     ConfigError
-        If a value is not among those that the correction knows.
+        If an input value is not covered by the correction.
     """
     columns = {name: value for name, value in inputs.items() if not isinstance(value, str)}
     finite: NDArray[np.bool_] = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])

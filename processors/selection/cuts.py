@@ -1,7 +1,7 @@
-"""Cuts on dijet events. Their order here is that of `CUTS`, and with it of the rows of the cutflow.
+"""Cuts on dijet events. Their order in this module defines the order of `CUTS` and of the rows of the cutflow.
 
-To add a cut, write one function with `@cut`, here or in a plugin. Thresholds come from `SelectionConfig`.
-A cut that not every search uses says when it applies; where it does not, it has no row in the cutflow.
+To add a cut, write one function with `@cut`, here or in a plugin. Thresholds are set in `SelectionConfig`.
+A cut that is not used in every search defines when it applies; otherwise it has no row in the cutflow.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 OTHER_ROWS = ("all", "two_jets", "slice", SEARCH_REGION)
-"""Rows of the cutflow that are no cuts of the selection."""
+"""Rows of the cutflow that are not cuts of the selection."""
 
 Mask = NDArray[np.bool_]
 Condition = Callable[[Dijets, SelectionConfig], Mask]
@@ -53,11 +53,11 @@ class Cut:
     Attributes
     ----------
     name, label : str
-        Row of the cutflow, and what a plot writes there (mathtext).
+        Row of the cutflow, and its label in plots (mathtext).
     passes : callable
         (Dijets, SelectionConfig) -> (n_events,) bool. The jets come in p_T order.
     applies : callable
-        (SelectionConfig, Source) -> whether there is anything to cut on; the same for all chunks of a dataset.
+        (SelectionConfig, Source) -> whether the cut applies; the same for all chunks of a dataset.
     """
 
     name: str
@@ -80,12 +80,12 @@ def cut(
     name, label, applies
         See `Cut`.
     after : str, optional
-        The cut that it follows in the cutflow; by default it comes after all others.
+        Previous cut in the cutflow; by default the new cut comes last.
 
     Raises
     ------
     ConfigError
-        If the name is that of another row of the cutflow, or there is no cut named `after`.
+        If another row of the cutflow has this name, or no cut is named `after`.
     """
 
     def register(condition: Condition) -> Condition:
@@ -108,7 +108,7 @@ def certified_luminosity(dijets: Dijets, selection: SelectionConfig) -> Mask:
 
 @cut("trigger", "trigger", applies=lambda selection, _: bool(selection.triggers))
 def trigger(dijets: Dijets, selection: SelectionConfig) -> Mask:
-    """At least one of the triggers has fired. One that the file lacks has not; at least one must be there."""
+    """At least one of the triggers fired. The file must have at least one; a missing one counts as not fired."""
     found, missing = _find_triggers(dijets, selection)
     if not found:
         first = str(missing[selection.triggers[0]]).removeprefix(f"{dijets.origin.where}: ")
@@ -123,7 +123,7 @@ def trigger(dijets: Dijets, selection: SelectionConfig) -> Mask:
 
 @cut("event_filters", "event filters", applies=lambda selection, _: bool(selection.event_filters))
 def event_filters(dijets: Dijets, selection: SelectionConfig) -> Mask:
-    """All event filters are passed; a file must have all of them."""
+    """All event filters are passed; the file must have all of them."""
     decisions = [_decisions(dijets, name, "event_filters") for name in selection.event_filters]
     passed: Mask = np.logical_and.reduce(decisions)
     return passed
@@ -153,7 +153,7 @@ def _decisions(dijets: Dijets, name: str, key: str) -> Mask:
 
 
 def count_missing_triggers(dijets: Dijets, selection: SelectionConfig) -> dict[str, int]:
-    """Count the events of files that lack a trigger, where it counts as not fired: menus change with time.
+    """Count the events of files that lack a trigger, which counts as not fired: menus change with time.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def count_missing_triggers(dijets: Dijets, selection: SelectionConfig) -> dict[s
     Returns
     -------
     dict of str to int
-        "without_<trigger>" to events read, for every trigger that the file lacks.
+        "without_<trigger>" to number of events read, for each trigger that the file lacks.
     """
     return {f"{MISSING_TRIGGER}{name}": dijets.read.events for name in _find_triggers(dijets, selection)[1]}
 
@@ -211,9 +211,9 @@ def abs_eta(dijets: Dijets, selection: SelectionConfig) -> Mask:
 
 @cut("jet_mass", r"$m_j$")
 def jet_mass(dijets: Dijets, selection: SelectionConfig) -> Mask:
-    """Both jets have jet_mass_min <= m < jet_mass_max, GeV, in the mass `SelectionConfig.jet_mass`.
+    """Both jets have jet_mass_min <= m < jet_mass_max, GeV, with the mass chosen by `SelectionConfig.jet_mass`.
 
-    A jet that grooming left without a mass counts as lighter than any: it passes only where jet_mass_min is 0.
+    A jet without a mass after grooming counts as lighter than any other: it passes only if jet_mass_min is 0.
     """
     masses = [np.nan_to_num(jet.jet_mass, nan=0.0) for jet in (dijets.first, dijets.second)]
     passes = [(mass >= selection.jet_mass_min) & (mass < selection.jet_mass_max) for mass in masses]
@@ -222,7 +222,7 @@ def jet_mass(dijets: Dijets, selection: SelectionConfig) -> Mask:
 
 @cut("abs_dy", r"$|\Delta y|$")
 def abs_dy(dijets: Dijets, selection: SelectionConfig) -> Mask:
-    """|Δy| < abs_dy_validation; the search region is a part of this."""
+    """|Δy| < abs_dy_validation, which includes the search region."""
     return dijets.abs_dy < selection.abs_dy_validation
 
 
@@ -240,14 +240,14 @@ def mjj_max(dijets: Dijets, selection: SelectionConfig) -> Mask:
 
 @dataclass(frozen=True)
 class Selected:
-    """Which events pass the cuts.
+    """Events that pass the cuts.
 
     Attributes
     ----------
     mask : (n_events,) bool
         Events that pass all cuts.
     cutflow : dict of str to Tally
-        Events left after each cut. Begins with "all", every event of the chunk, and "two_jets".
+        Events that remain after each cut. Begins with "all", every event of the chunk, and "two_jets".
     n_minus_one : dict of str to Tally
         For each cut, the events that pass all the others.
     """
@@ -266,7 +266,7 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut] |
         Events with at least two jets, in p_T order.
     selection : SelectionConfig
     cuts : iterable of Cut, optional
-        In order; those that do not apply are left out. By default all that are registered.
+        In order; cuts that do not apply are left out. By default all registered cuts.
 
     Returns
     -------
@@ -280,7 +280,7 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut] |
         alive &= mask
         depth += alive
         passed += mask
-    # `depth` is the first cut that fails; it is the only one where all but one are passed.
+    # `depth` is the first failed cut; it is the only failed cut if all others are passed.
     only = passed == len(cuts) - 1
     tallies = _tally_groups(dijets.weight, 2 * depth + only, 2 * len(cuts) + 1)
     failed, failed_only = tallies[0:-1:2], tallies[1::2]
@@ -292,8 +292,8 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut] |
 
 
 def passes_all(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut]) -> Mask:
-    """(n_events,) bool: whether all cuts that apply are passed; as `apply_cuts`, without counting."""
-    masks = [one.passes(dijets, selection) for one in cuts if one.applies(selection, dijets.origin)]
+    """(n_events,) bool: whether all applicable cuts are passed; like `apply_cuts`, without the cutflow."""
+    masks = [cut.passes(dijets, selection) for cut in cuts if cut.applies(selection, dijets.origin)]
     passed: Mask = np.logical_and.reduce([np.ones(len(dijets), np.bool_), *masks])
     return passed
 
@@ -305,7 +305,7 @@ def _tally_groups(weight: Floats, group: NDArray[np.uint8], count: int) -> list[
 
 
 def prepare_selection(selection: SelectionConfig) -> SelectionConfig:
-    """Read the files that a selection names, and check that they can be used.
+    """Read the files of a selection, and check that they can be used.
 
     Parameters
     ----------
@@ -314,12 +314,12 @@ def prepare_selection(selection: SelectionConfig) -> SelectionConfig:
     Returns
     -------
     SelectionConfig
-        With the content of its files: workers need not see their paths.
+        Selection with the content of its files, so that workers need no access to the paths.
 
     Raises
     ------
     ConfigError
-        If a file cannot be read, or is not what its key says.
+        If a file cannot be read, or is not of the kind that its key requires.
     """
     loaded = selection.loaded()
     if loaded.lumi_mask is not None:
@@ -331,12 +331,12 @@ def prepare_selection(selection: SelectionConfig) -> SelectionConfig:
 
 
 def require_certified_events(dataset: str, selection: SelectionConfig, cutflow: Mapping[str, Tally]) -> None:
-    """Refuse a golden JSON that leaves nothing of a dataset: it is one of other data.
+    """Raise if the golden JSON rejects all events of a dataset, since it then belongs to other data.
 
     Raises
     ------
     ConfigError
-        If there are events with two jets, none of them in a certified luminosity section.
+        If the dataset has events with two jets, but none of them in a certified luminosity section.
     """
     if selection.lumi_mask is None or "lumi_mask" not in cutflow:
         return

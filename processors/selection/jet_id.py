@@ -1,4 +1,4 @@
-"""Jet ID: read from the file, or computed from the composition of the jet where the file leaves that to the user."""
+"""Jet ID: read from the file, or computed from the jet composition if the file does not provide it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CORRECTIONS = {"tight": "AK8PUPPI_Tight", "tight_lepton_veto": "AK8PUPPI_TightLe
 
 
 def passes_jet_id(jet: Jet, selection: SelectionConfig, origin: Source) -> NDArray[np.bool_]:
-    """Tell which jets pass `SelectionConfig.jet_id`.
+    """Find the jets that pass `SelectionConfig.jet_id`.
 
     Parameters
     ----------
     jet : Jet
     selection : SelectionConfig
     origin : Source
-        For messages.
+        File and dataset, for messages.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def passes_jet_id(jet: Jet, selection: SelectionConfig, origin: Source) -> NDArr
     ConfigError
         If the file with the criteria cannot be used.
     InputFileError
-        If the file has neither the flag nor what the criteria need.
+        If the file has neither the flag nor the branches for the criteria.
     """
     try:
         flags = jet.column(FLAG)
@@ -49,12 +49,12 @@ def passes_jet_id(jet: Jet, selection: SelectionConfig, origin: Source) -> NDArr
 
 
 def jet_id_correction(selection: SelectionConfig) -> Correction | None:
-    """Return the criteria that the configuration names, or None.
+    """Return the criteria of the configuration, or None if it has none.
 
     Raises
     ------
     ConfigError
-        If it names a file that cannot be used.
+        If the configured file cannot be used.
     """
     if selection.jet_id_file is None or selection.jet_id == "off":
         return None

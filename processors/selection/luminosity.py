@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["certified", "lumi_mask", "run_range"]
 
 LARGEST = 2**32 - 1
-"""coffea keeps runs and luminosity sections in 32 bits."""
+"""coffea stores runs and luminosity sections in 32 bits."""
 
 
 def certified(file: ConfigFile, run: NDArray[np.uint64], section: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -46,7 +46,7 @@ def certified(file: ConfigFile, run: NDArray[np.uint64], section: NDArray[np.uin
 
 
 def lumi_mask(file: ConfigFile) -> LumiMask:
-    """Return coffea's mask for a golden JSON, made once per process.
+    """Return coffea's mask for a golden JSON, cached per process.
 
     Raises
     ------
@@ -57,14 +57,14 @@ def lumi_mask(file: ConfigFile) -> LumiMask:
 
 
 def run_range(file: ConfigFile) -> tuple[int, int]:
-    """Return the first and the last run that are certified."""
+    """Return the first and the last certified run."""
     runs = [int(run) for run in _parse(file.data, str(file.path))]
     return min(runs), max(runs)
 
 
 @lru_cache(maxsize=4)
 def _make_mask(content: bytes, path: str) -> LumiMask:
-    # Compiles its loops when it is imported, which takes seconds.
+    # Compiles its loops on import, which takes seconds.
     from coffea.lumi_tools import LumiMask
 
     text = json.dumps(_parse(content, path)).encode()
@@ -72,7 +72,7 @@ def _make_mask(content: bytes, path: str) -> LumiMask:
 
 
 def _parse(content: bytes, path: str) -> dict[str, list[list[int]]]:
-    """Sections by run, in order and without overlaps, as coffea needs them."""
+    """Sections by run, sorted and without overlaps, as coffea needs them."""
     try:
         document = json.loads(content)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Values that no collision gives: the mark of a damaged file, since ROOT's checksums are not verified on reading."""
+"""Unphysical values, which reveal a damaged file, since ROOT's checksums are not verified on reading."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["TOLERATED_FRACTION", "TOLERATED_JETS", "count_implausible"]
 
 TOLERATED_JETS = 3
 TOLERATED_FRACTION = 1e-3
-"""A chunk is refused if more jets than both have an implausible value in one branch."""
+"""A chunk is rejected if the jets with an implausible value in one branch exceed both of these limits."""
 
 ABS_ETA_MAX = 10.0
 ABS_PHI_MAX = 4.0
@@ -24,7 +24,7 @@ TAU_RANGE = (-1.0, 10.0)
 
 @dataclass(frozen=True)
 class _Check:
-    """What one column of the leading jets may hold: [low, high], and NaN if `missing` is true."""
+    """Allowed values of one column of the leading jets: [low, high], and NaN if `missing` is true."""
 
     name: str
     values: tuple[Floats, Floats]
@@ -33,11 +33,11 @@ class _Check:
     missing: bool = False
 
     def implausible(self) -> int:
-        """Count the values outside."""
+        """Count the values that are not allowed."""
         return sum(int((~self._plausible(values)).sum()) for values in self.values)
 
     def describe(self) -> str:
-        """Say what is expected and what was found."""
+        """Describe the expected and the actual values."""
         both = np.concatenate(self.values)
         finite = both[np.isfinite(both)]
         found = f"{finite.min():.4g} to {finite.max():.4g}, " if len(finite) else ""
@@ -51,14 +51,14 @@ class _Check:
 def count_implausible(
     dijets: Dijets, selected: Dijets, sqrt_s_gev: float, branch: Callable[[str], str]
 ) -> dict[str, int]:
-    """Count implausible values of the two leading jets, and refuse a chunk that has many.
+    """Count implausible values of the two leading jets, and reject a chunk with many of them.
 
     Parameters
     ----------
     dijets : Dijets
-        Before cuts; its kinematics and masses are checked.
+        Events before cuts; their kinematics and masses are checked.
     selected : Dijets
-        After cuts; its N-subjettiness is checked.
+        Events after cuts; their N-subjettiness is checked.
     sqrt_s_gev : float
         Collision energy, GeV.
     branch : callable
@@ -67,7 +67,7 @@ def count_implausible(
     Returns
     -------
     dict of str to int
-        "implausible_<column>" to number of jets, where there are any.
+        "implausible_<column>" to number of jets, if not zero.
 
     Raises
     ------
@@ -100,6 +100,6 @@ def _kinematics(dijets: Dijets, sqrt_s_gev: float) -> Iterator[_Check]:
 
 def _substructure(dijets: Dijets) -> Iterator[_Check]:
     for order in (1, 2, 3):
-        with suppress(InputFileError):  # only features that need it complain that it is missing
+        with suppress(InputFileError):  # only features that need it report that it is missing
             values = (dijets.first.tau(order), dijets.second.tau(order))
             yield _Check(f"tau{order}", values, *TAU_RANGE)

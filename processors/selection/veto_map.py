@@ -1,4 +1,4 @@
-"""Veto maps: regions in η and φ where the detector was at fault."""
+"""Veto maps: regions in η and φ where the detector was faulty."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["in_vetoed_region", "veto_map_correction"]
 INPUTS = ("type", "eta", "phi")
 ETA_EDGE = 5.19
 PHI_EDGE = math.nextafter(3.14159, 0.0)
-"""Maps end at 5.191 and 3.14159 or somewhat above; what lies beyond belongs to the outermost cells."""
+"""Maps end at 5.191 and 3.14159 or slightly above; values beyond belong to the outermost cells."""
 
 
 def in_vetoed_region(jet: Jet, selection: SelectionConfig) -> NDArray[np.bool_]:
-    """Tell which jets lie in a vetoed cell of `SelectionConfig.veto_map`.
+    """Find the jets that lie in a vetoed cell of `SelectionConfig.veto_map`.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def in_vetoed_region(jet: Jet, selection: SelectionConfig) -> NDArray[np.bool_]:
     Returns
     -------
     (n_events,) bool
-        Jets whose direction is not finite lie in none.
+        False for jets whose direction is not finite.
 
     Raises
     ------
@@ -49,12 +49,12 @@ def in_vetoed_region(jet: Jet, selection: SelectionConfig) -> NDArray[np.bool_]:
 
 
 def veto_map_correction(selection: SelectionConfig) -> Correction:
-    """Return the map that the configuration names.
+    """Return the veto map of the configuration.
 
     Raises
     ------
     ConfigError
-        If it names none, or one that cannot be used.
+        If the configuration has no map, or the map cannot be used.
     """
     if selection.veto_map is None:
         msg = "selection.veto_map is not set."

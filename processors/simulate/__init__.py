@@ -1,4 +1,4 @@
-"""Simulated collisions in the layout of NanoAOD: Pythia 8, a fast detector, fastjet. Needs the extra `simulate`."""
+"""Simulated collisions in NanoAOD layout: Pythia 8, a fast detector, fastjet. Needs the extra `simulate`."""
 
 from processors.simulate.run import read_provenance, simulate
 from processors.simulate.settings import Process, SimulationSettings, Tune

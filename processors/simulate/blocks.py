@@ -1,4 +1,4 @@
-"""One block of events: generated, measured, kept as a file of its own until the sample is complete."""
+"""Blocks of events: generated, measured, and kept as separate files until the sample is complete."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_PYTHIA_SEED = 900_000_000
 _CODE = (__name__, "processors.simulate.run")
 
 AFTERWARDS = {"n_events", "run_number", "mantissa_bits", "pseudodata_lumi_ifb", "pseudodata_xsec_pb"}
-"""Settings that matter when the blocks are put together, not before."""
+"""Settings that take effect only when the blocks are merged."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Block:
 
 @dataclass(frozen=True)
 class MakeBlock:
-    """Picklable: generate one block, write it to the folder, return its path.
+    """Picklable function that generates one block, writes it to the folder, and returns its path.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class MakeBlock:
     folder: Path
 
     def __call__(self, block: int) -> Path:
-        """Generate a block; its events depend on the settings and its number alone."""
+        """Generate a block; its events depend only on the settings and its number."""
         seeds = np.random.SeedSequence(self.settings.seed, spawn_key=(block,))
         pythia_seed = 1 + int(seeds.generate_state(1)[0]) % MAX_PYTHIA_SEED
         rng = np.random.default_rng(seeds)
@@ -72,11 +72,11 @@ class MakeBlock:
         return find_jets(detect(batch, rng), n_jets=self.settings.n_jets, pt_min=self.settings.jet_pt_min)
 
     def path(self, block: int) -> Path:
-        """Where a block is kept."""
+        """Path of a block."""
         return self.folder / f"{block:06d}.npz"
 
     def stamp(self, block: int) -> str:
-        """Digest of all that decides what a block holds; more events in all leave the full blocks as they are."""
+        """Digest of everything that determines a block; full blocks do not depend on the total number of events."""
         settings = self.settings.model_dump(exclude=AFTERWARDS)
         return fingerprint(
             code=_CODE,
@@ -88,7 +88,7 @@ class MakeBlock:
 
 
 def read_block(path: Path, stamp: str) -> Block | None:
-    """Read a block; None where there is none, a damaged one, or one of other settings or code."""
+    """Read a block; None if it is missing, damaged, or from other settings or code."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
@@ -101,15 +101,15 @@ def read_block(path: Path, stamp: str) -> Block | None:
 
 
 def sample_digest(settings: SimulationSettings) -> str:
-    """Digest of all that decides what a sample holds."""
+    """Digest of everything that determines a sample."""
     return fingerprint(code=_CODE, settings=settings.model_dump(), versions=versions())
 
 
 def combine(parts: list[tuple[CrossSection, int]]) -> CrossSection:
-    """Average cross-sections with the numbers of events as weights."""
+    """Average cross-sections, weighted by the numbers of events."""
     total = sum(count for _, count in parts)
-    value = sum(one.value_pb * count for one, count in parts) / total
-    error = float(np.hypot.reduce([one.error_pb * count for one, count in parts])) / total
+    value = sum(part.value_pb * count for part, count in parts) / total
+    error = float(np.hypot.reduce([part.error_pb * count for part, count in parts])) / total
     return CrossSection(value, error)
 
 

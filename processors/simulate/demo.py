@@ -1,6 +1,6 @@
-"""The samples of the packaged demo. `python -m processors.simulate.demo analysis/demo --jobs 2` made them.
+"""Samples of the packaged demo, made with `python -m processors.simulate.demo analysis/demo --jobs 2`.
 
-QCD of the default tune plays the data, the alternative tune is its simulation, and the signal of the LHC Olympics'
+QCD of the default tune serves as data, the alternative tune as its simulation, and the signal of the LHC Olympics'
 R&D dataset (arXiv:2101.08320), W'(3500) → B(500) C(100), is hidden at 8 fb. Every seed is the first that was tried.
 """
 
@@ -19,11 +19,11 @@ from processors.simulate.settings import SimulationSettings
 __all__ = ["HIDDEN_XSEC_PB", "hidden_signal", "make_demo", "qcd", "samples"]
 
 HIDDEN_XSEC_PB = 0.008
-"""About 1.1 standard deviations in the inclusive spectrum of the window 3.3-3.7 TeV, where the QCD of seed 1 happens to
-lie 1.9 above its fit."""
+"""About 1.1 standard deviations in the inclusive spectrum of the window 3.3-3.7 TeV, where the QCD sample of seed 1
+fluctuates 1.9 standard deviations above its fit."""
 
 MAX_HIDDEN = 1000
-"""Generated to draw the hidden events from: twice what is expected."""
+"""Number of generated signal events from which the hidden events are drawn: twice the expected number."""
 
 COMMON: dict[str, Any] = {"n_jets": 2, "mantissa_bits": 10}
 PT_HAT_MIN = 1200.0
@@ -32,12 +32,12 @@ OTHER = {"mass_a": 4000.0, "mass_b": 400.0, "mass_c": 200.0}
 
 
 def qcd(seed: int = 1) -> SimulationSettings:
-    """QCD that plays the data."""
+    """QCD sample that serves as data."""
     return SimulationSettings(process="qcd", n_events=100_000, seed=seed, run_number=1, pt_hat_min=PT_HAT_MIN, **COMMON)
 
 
 def hidden_signal(lumi_ifb: float, seed: int = 1, xsec_pb: float = HIDDEN_XSEC_PB) -> SimulationSettings:
-    """Signal to be mixed into the data.
+    """Signal sample to be mixed into the data.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def hidden_signal(lumi_ifb: float, seed: int = 1, xsec_pb: float = HIDDEN_XSEC_P
         Luminosity of the data, fb⁻¹.
     seed : int
     xsec_pb : float
-        Its cross-section, pb.
+        Cross-section of the signal, pb.
     """
     pseudodata = {"pseudodata_lumi_ifb": lumi_ifb, "pseudodata_xsec_pb": xsec_pb}
     return SimulationSettings(
@@ -54,7 +54,7 @@ def hidden_signal(lumi_ifb: float, seed: int = 1, xsec_pb: float = HIDDEN_XSEC_P
 
 
 def samples(lumi_ifb: float) -> dict[str, tuple[str, SimulationSettings]]:
-    """Kind and settings of everything but the QCD that plays the data, by name."""
+    """Kind and settings of all samples except the QCD sample that serves as data, by name."""
     alternative = SimulationSettings(
         process="qcd", tune="alternative", n_events=60_000, seed=1, run_number=3, pt_hat_min=PT_HAT_MIN, **COMMON
     )
@@ -68,7 +68,7 @@ def samples(lumi_ifb: float) -> dict[str, tuple[str, SimulationSettings]]:
 
 
 def make_demo(folder: Path, backend: Backend) -> None:
-    """Simulate all samples and write the `datasets.json` that lists them; an interrupted run goes on.
+    """Simulate all samples and write the `datasets.json` that lists them; an interrupted run is resumed.
 
     Parameters
     ----------

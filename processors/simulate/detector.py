@@ -1,4 +1,4 @@
-"""A detector in a few lines: what it sees of the final particles, with the energy resolution of its parts.
+"""Minimal detector simulation: acceptance for final particles, and energy resolution by particle type.
 
 ============================  =========================================
 particles                     relative energy resolution (E in GeV)
@@ -28,11 +28,11 @@ PT_MIN = 0.3
 NEUTRINOS = (12, 14, 16)
 PHOTON = 22
 NEUTRAL_HADRONS = (130, 310, 2112, 3122, 3322)
-"""K⁰L, K⁰S, n, Λ, Ξ⁰: the neutral hadrons that can be final."""
+"""K⁰L, K⁰S, n, Λ, Ξ⁰: the neutral hadrons that can be final particles."""
 
 
 def detect(particles: ak.Array, rng: np.random.Generator) -> ak.Array:
-    """Turn a generator's record into what the detector measures.
+    """Turn the record of a generator into measured particles.
 
     Parameters
     ----------

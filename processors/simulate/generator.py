@@ -1,7 +1,7 @@
 """Collisions from Pythia 8.3 (Bierlich et al., SciPost Phys. Codebases 8 (2022), arXiv:2203.11601).
 
 Multiple interactions and pile-up are off. W' → B C uses Pythia's W' → W Z with the masses of W
-and Z set to those of B and C; no other W or Z occurs in those events.
+and Z set to the masses of B and C; no other W or Z occurs in these events.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from processors.simulate.settings import SimulationSettings
 __all__ = ["CrossSection", "Generator", "commands", "require_generators", "versions"]
 
 BATCH = 100
-"""Events held at once with all their particles, about 20 MB."""
+"""Number of events held in memory with all their particles, about 20 MB."""
 
 MAX_EMPTY_BATCHES = 10
 
 WIDTH = 0.01
-"""Width over mass of W' and Z': below the experimental resolution of m_jj. B and C keep the widths of W and Z scaled to
-their masses (2.6 % and 2.7 %), as Pythia calculates them."""
+"""Width over mass of W' and Z', below the experimental resolution of m_jj. B and C keep the widths of W and Z, which
+Pythia scales to their masses (2.6 % and 2.7 %)."""
 
 TUNES = {
     "default": (),
@@ -68,7 +68,7 @@ def require_generators() -> None:
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of the programs that decide what events look like."""
+    """Versions of the programs that affect the generated events."""
     return {name: version(name) for name in ("pythia8mc", "fastjet")}
 
 
@@ -145,7 +145,7 @@ class Generator:
     Raises
     ------
     ConfigError
-        If Pythia refuses a setting or cannot initialise.
+        If Pythia rejects a setting or cannot be initialised.
     """
 
     def __init__(self, settings: SimulationSettings, seed: int) -> None:
@@ -160,7 +160,7 @@ class Generator:
             raise ConfigError(msg)
 
     def batches(self, n_events: int) -> Iterator[ak.Array]:
-        """Yield records of all particles, `n_events` events in all; events that Pythia gives up are made again.
+        """Yield records of all particles, `n_events` events in total; events that Pythia rejects are replaced.
 
         Yields
         ------
@@ -170,7 +170,7 @@ class Generator:
         Raises
         ------
         ComputeError
-            If Pythia makes no events.
+            If Pythia generates no events.
         """
         missing, empty = n_events, 0
         while missing:
@@ -184,6 +184,6 @@ class Generator:
                 yield events.prt
 
     def cross_section(self) -> CrossSection:
-        """Cross-section of what was generated so far."""
+        """Cross-section of the events generated so far."""
         info = self._pythia.infoPython()
         return CrossSection(1e9 * info.sigmaGen(), 1e9 * info.sigmaErr())

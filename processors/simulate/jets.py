@@ -1,8 +1,8 @@
 """Large-radius jets and their substructure, from fastjet (Cacciari, Salam, Soyez, arXiv:1111.6097).
 
-Jets are anti-kt with R = 1.0. The groomed mass is that of soft drop (arXiv:1402.2657) with z_cut = 0.1 and β = 0 on the
-jet reclustered with Cambridge/Aachen. N-subjettiness τ1 to τ4 (arXiv:1011.2268) has β = 1, axes from exclusive kt jets
-minimised once, and is normalised by Σ pT R.
+Jets are anti-kt with R = 1.0. The groomed mass is the soft-drop mass (arXiv:1402.2657) with z_cut = 0.1 and β = 0, for
+the jet reclustered with Cambridge/Aachen. N-subjettiness τ1 to τ4 (arXiv:1011.2268) uses β = 1 and axes from exclusive
+kt jets, minimised once, and is normalised by Σ pT R.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["JET_FIELDS", "JET_RADIUS", "find_jets", "silent_stdout", "substructu
 
 JET_RADIUS = 1.0
 WHOLE_JET = 10.0
-"""Radius with which a jet is reclustered into one."""
+"""Radius for reclustering the constituents of a jet into one jet."""
 
 TAUS = (1, 2, 3, 4)
 
@@ -31,7 +31,7 @@ JET_FIELDS = ("pt", "eta", "phi", "mass", "msoftdrop", *(f"tau{n}" for n in TAUS
 
 @contextmanager
 def silent_stdout() -> Iterator[None]:
-    """Keep banners of C++ libraries off the terminal: discard what is written to file descriptor 1."""
+    """Suppress banners of C++ libraries: discard all output to file descriptor 1."""
     sys.stdout.flush()
     kept = os.dup(1)
     with Path(os.devnull).open("wb") as nowhere:
@@ -51,9 +51,9 @@ def find_jets(particles: ak.Array, *, n_jets: int, pt_min: float) -> ak.Array:
     particles : (n_events,) array of lists of records
         Fields px, py, pz, E in GeV.
     n_jets : int
-        Most jets kept, leading in pT.
+        Maximum number of jets kept, leading in pT.
     pt_min : float
-        GeV.
+        Lowest jet pT, GeV.
 
     Returns
     -------
@@ -73,12 +73,12 @@ def find_jets(particles: ak.Array, *, n_jets: int, pt_min: float) -> ak.Array:
 
 
 def substructure(jets: ak.Array) -> dict[str, NDArray[np.float64]]:
-    """Groomed mass and N-subjettiness.
+    """Compute the groomed mass and N-subjettiness of jets.
 
     Parameters
     ----------
     jets : (n_jets,) array of lists of records
-        Constituents: px, py, pz, E in GeV.
+        Constituents with px, py, pz, E in GeV.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""Simulate a sample: blocks in parallel, kept as they finish, then put together into one NanoAOD-layout file.
+"""Simulate a sample: blocks in parallel, kept as they finish, then merged into one file in NanoAOD layout.
 
 The file has the trees `Events` (`FatJet_*`, `run`, `luminosityBlock`, `event`, `genWeight`) and `Runs` (sums of
-generator weights), and under `cwola_simulation` a JSON text with settings, versions and cross-section.
+generator weights), and under `cwola_simulation` a JSON string with settings, versions and cross-section.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ from processors.simulate.settings import SimulationSettings
 __all__ = ["PROVENANCE", "read_provenance", "simulate"]
 
 PROVENANCE = "cwola_simulation"
-"""Key of the JSON text in the file."""
+"""Key of the JSON string in the file."""
 
 COMPRESSION = uproot.LZMA(9)
-"""As NanoAOD: a third smaller than zlib, at a cost that generation hides."""
+"""As in NanoAOD: a third smaller than zlib, at a cost that is negligible beside generation."""
 
 PSEUDODATA_KEY = 2**32 - 1
-"""Spawn key of the number of pseudodata events; blocks count from 0."""
+"""Spawn key for the number of pseudodata events; blocks are numbered from 0."""
 
 
 def simulate(settings: SimulationSettings, output: Path, backend: Backend) -> Path:
-    """Simulate a sample; what an interrupted run finished is used again.
+    """Simulate a sample; finished blocks of an interrupted run are reused.
 
     Parameters
     ----------
     settings : SimulationSettings
     output : pathlib.Path
-        ROOT file. Finished blocks wait beside it in `<output>.blocks/`, which is removed at the end. A sample that is
-        already there with the same settings is kept; one with other settings is replaced.
+        ROOT file. Finished blocks are kept beside it in `<output>.blocks/`, which is removed at the end. An existing
+        sample with the same settings is kept; one with other settings is replaced.
     backend : Backend
-        Where the work runs. The events do not depend on it.
+        Backend for the tasks. The events do not depend on it.
 
     Returns
     -------
     pathlib.Path
-        The output.
+        Path of the output.
 
     Raises
     ------
     ConfigError
-        If Pythia or fastjet is missing or refuses the settings, if `output` is a file that was not simulated here, or
+        If Pythia or fastjet is missing or rejects the settings, if `output` is a file that was not simulated here, or
         if the luminosity of pseudodata needs more events than `n_events`.
     """
     require_generators()
@@ -70,7 +70,7 @@ def simulate(settings: SimulationSettings, output: Path, backend: Backend) -> Pa
 
 
 def read_provenance(path: Path) -> dict[str, Any] | None:
-    """Read how a file was simulated.
+    """Read the settings and versions with which a file was simulated.
 
     Parameters
     ----------
@@ -79,34 +79,34 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        "settings", "versions", "digest", "n_events", "xsec_pb" and "xsec_error_pb"; None for files from elsewhere.
+        "settings", "versions", "digest", "n_events", "xsec_pb" and "xsec_error_pb"; None for files of other origin.
 
     Raises
     ------
     InputFileError
-        If it is not a readable ROOT file.
+        If the path is not a readable ROOT file.
     """
     try:
         with uproot.open(path) as file:
             if PROVENANCE not in file:
                 return None
-            found: dict[str, Any] = json.loads(str(file[PROVENANCE]))
-            return found
+            provenance: dict[str, Any] = json.loads(str(file[PROVENANCE]))
+            return provenance
     except (OSError, ValueError, uproot.DeserializationError) as error:
         msg = f"{path}: expected a ROOT file, but reading failed: {error}. Remove it or give another path."
         raise InputFileError(msg) from error
 
 
 def _provenance_to_replace(output: Path) -> dict[str, Any]:
-    found = read_provenance(output)
-    if found is None:
+    provenance = read_provenance(output)
+    if provenance is None:
         msg = f"{output} exists and was not made by `cwola simulate`; it is not overwritten. Give another output."
         raise ConfigError(msg)
-    return found
+    return provenance
 
 
 def _remove_blocks(folder: Path) -> None:
-    """Remove blocks, also half-written ones; the folder stays if anything else is in it."""
+    """Remove blocks, including incomplete ones; the folder is kept if it holds other files."""
     for path in folder.glob("*.npz"):
         path.unlink()
     if folder.exists() and not any(folder.iterdir()):
@@ -151,7 +151,7 @@ def _require_block(make: MakeBlock, number: int) -> Block:
 
 
 def _number_of_events(settings: SimulationSettings, cross_section: CrossSection) -> int:
-    """All events, or as many as the luminosity of pseudodata gives."""
+    """Return the number of events in the sample: all, or as many as the luminosity of pseudodata yields."""
     if settings.pseudodata_lumi_ifb is None:
         return settings.n_events
     xsec_pb = settings.pseudodata_xsec_pb or cross_section.value_pb
@@ -190,7 +190,7 @@ def _runs(settings: SimulationSettings, n_events: int) -> dict[str, Any]:
 
 
 def _rounded(values: ak.Array, bits: int | None) -> ak.Array:
-    """Round to the nearest float32 with so many mantissa bits; carries go into the exponent, as they should."""
+    """Round to the nearest float32 with `bits` mantissa bits; carries propagate into the exponent."""
     if bits is None or bits == 23:
         return values
     flat = np.ascontiguousarray(ak.to_numpy(ak.flatten(values)), np.float32)

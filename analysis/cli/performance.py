@@ -11,7 +11,7 @@ from analysis.cli.fit import parse_interval
 from analysis.cli.shared import open_results, options, resolve_config
 
 if TYPE_CHECKING:
-    from analysis.results.values import FeatureGain, GainScan, WeightGain
+    from analysis.diagnostics.gain_values import FeatureGain, GainScan, WeightGain
 
 __all__ = ["performance"]
 

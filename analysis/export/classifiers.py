@@ -12,7 +12,8 @@ from analysis.core.documents import ABSENT, to_json
 from analysis.errors import ResultsError, writing
 from analysis.export.target import new_folder, write_json
 from analysis.results import ResultsFolder
-from analysis.results.values import Manifest, PluginDocument
+from analysis.results.manifest import Manifest
+from analysis.results.values import PluginDocument
 from analysis.search.classifiers import load_classifiers
 
 __all__ = ["export_classifiers"]

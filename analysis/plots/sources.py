@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from analysis.diagnostics.gain_values import GainScan
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.limits.values import LimitsFile
-from analysis.results.values import GainScan, Results
+from analysis.results.values import Results
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalSpectra
 from analysis.validation.values import WindowVerdict

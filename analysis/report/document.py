@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.config import SearchConfig
+from analysis.diagnostics.gain_values import GainScan
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.limits.values import LimitsFile
 from analysis.report import settings, signal_tables, tables
@@ -16,10 +17,12 @@ from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind, blind_diagnostics
+from analysis.results.manifest import Manifest
 from analysis.results.notes import blinding_note, selection_notes
 from analysis.results.numbers import interval, percent
 from analysis.results.performance import load_performance
-from analysis.results.values import GainScan, Manifest, ProcessFile, Results, WindowDocument
+from analysis.results.process_values import ProcessFile
+from analysis.results.values import Results, WindowDocument
 from analysis.results.verdict import DECIDED, search_verdict
 from analysis.results.words import window_text
 from analysis.search.values import WindowResult

@@ -7,16 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from analysis.report.numbers import Cell, Table
 from analysis.results.documents import cut_order
 from analysis.results.numbers import NOTHING, count, interval, number, p_value, percent, setting, with_error, z_value
-from analysis.results.values import (
-    Cut,
-    Cutflow,
-    FitDocument,
-    ProcessedDataset,
-    ProcessFile,
-    Results,
-    SelectionDocument,
-    WindowDocument,
-)
+from analysis.results.process_values import ProcessedDataset, ProcessFile
+from analysis.results.values import Cut, Cutflow, FitDocument, Results, SelectionDocument, WindowDocument
 from analysis.results.verdict import SIGNIFICANT
 from analysis.results.words import selection_text, window_text
 from analysis.search.seeds import SeedSpread

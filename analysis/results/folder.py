@@ -14,26 +14,25 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import hist
 import numpy as np
 import uhi.io.json
 from numpy.typing import NDArray
 
 from analysis.config import SearchConfig, load_config
 from analysis.core.digests import digest
-from analysis.core.documents import parse_json, to_json
+from analysis.core.documents import to_json
 from analysis.core.notebook import facts
 from analysis.errors import ResultsError, writing
 from analysis.results.blinding import blind_search
 from analysis.results.documents import software_versions
-from analysis.results.files import read_spectrum, replacing, write_json, write_spectrum, write_text
-from analysis.results.record_folder import RecordFolder
-from analysis.results.unblinding import unblinding_records
-from analysis.results.values import Manifest, ProcessFile, Results
+from analysis.results.files import replacing, write_json, write_text
+from analysis.results.manifest import Manifest, unblinding_records
+from analysis.results.process_values import ProcessFile
+from analysis.results.signal_folder import SignalFolder
+from analysis.results.values import Results
 from analysis.results.windows import fill_window, read_window
 from analysis.search.seeds import join_seeds
 from analysis.search.values import WindowResult
-from analysis.signals.values import SignalResult
 from analysis.statistics import GlobalResult
 
 __all__ = ["ResultsFolder"]
@@ -49,15 +48,7 @@ class _Blinded:
     blinded: bool = False
 
 
-@dataclass(frozen=True)
-class _SignalsFile:
-    """Content of `signals/signals.json`."""
-
-    key: str
-    signals: tuple[SignalResult, ...]
-
-
-class ResultsFolder(RecordFolder):
+class ResultsFolder(SignalFolder):
     """A results folder on disk.
 
     Parameters
@@ -207,63 +198,9 @@ class ResultsFolder(RecordFolder):
             raise ResultsError(msg) from error
         return scores
 
-    def save_signals(
-        self,
-        key: str,
-        signals: Sequence[SignalResult],
-        workspaces: Mapping[str, Mapping[str, Any]] | None = None,
-        spectra: Mapping[str, Mapping[str, hist.Hist[Any]]] | None = None,
-    ) -> None:
-        """Write the results of the signal samples, replacing stored ones.
-
-        Parameters
-        ----------
-        key : str
-            Digest of all inputs of the results.
-        signals : sequence of SignalResult
-        workspaces : mapping of dataset to name to dict, optional
-            pyhf workspaces.
-        spectra : mapping of dataset to window name to hist.Hist, optional
-        """
-        with replacing(self.path / "signals") as folder:
-            for dataset in {**(workspaces or {}), **(spectra or {})}:
-                (folder / dataset).mkdir()
-            for dataset, by_name in (workspaces or {}).items():
-                for name, workspace in by_name.items():
-                    write_json(folder / dataset / f"workspace_{name}.json", workspace)
-            for dataset, by_window in (spectra or {}).items():
-                for window, spectrum in by_window.items():
-                    write_spectrum(folder / dataset / f"spectrum_{window}.json", spectrum)
-            write_json(folder / "signals.json", to_json(_SignalsFile(key, tuple(signals))))
-
-    def load_signals(self, key: str) -> tuple[SignalResult, ...] | None:
-        """Read the results of the signal samples; None without any, or if made with other events or settings."""
-        with suppress(OSError, ValueError):
-            stored = parse_json(_SignalsFile, (self.path / "signals" / "signals.json").read_bytes())
-            if stored.key == key:
-                return stored.signals
-        return None
-
     def has_window(self, name: str) -> bool:
         """Whether a window, such as "3300-3700", was searched before, regardless of the settings."""
         return (self._windows / name / "window.json").exists()
-
-    def load_signal_workspace(self, dataset: str, name: str) -> dict[str, Any]:
-        """Read the pyhf workspace of a signal sample by the name "<window>_<selection>".
-
-        Raises
-        ------
-        ResultsError
-            If the workspace is missing, or the file is damaged.
-        """
-        return self.read(dict[str, Any], f"signals/{dataset}/workspace_{name}.json", "scan")
-
-    def load_signal_spectra(self) -> dict[str, dict[str, hist.Hist[Any]]]:
-        """Read the m_jj spectra of the signal samples, by dataset and window; empty in a folder of an older version."""
-        spectra: dict[str, dict[str, hist.Hist[Any]]] = {}
-        for path in sorted((self.path / "signals").glob("*/spectrum_*.json")):
-            spectra.setdefault(path.parent.name, {})[path.stem.removeprefix("spectrum_")] = read_spectrum(path)
-        return spectra
 
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""
@@ -318,7 +255,7 @@ class ResultsFolder(RecordFolder):
     def record_unblinding(self, windows: Sequence[str], *, config_digest: str, setting: str) -> None:
         """Record in the manifest that counts inside windows are shown from now on, unless already recorded.
 
-        See `analysis.results.unblinding.unblinding_records` for the parameters.
+        See `analysis.results.manifest.unblinding_records` for the parameters.
         """
         manifest = self._manifest()
         records = unblinding_records(manifest, windows, config_digest=config_digest, setting=setting)

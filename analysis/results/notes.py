@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.config import SearchConfig
 from analysis.events.schema import MISSING_TRIGGER
-from analysis.results.values import ProcessedDataset
+from analysis.results.process_values import ProcessedDataset
 
 __all__ = ["blinding_note", "selection_notes"]
 

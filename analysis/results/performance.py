@@ -6,11 +6,11 @@ import logging
 
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
+from analysis.diagnostics.gain_values import GainScan
 from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.results.folder import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, load_events
-from analysis.results.values import GainScan
 
 __all__ = ["load_performance", "performance_fingerprint"]
 

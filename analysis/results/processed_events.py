@@ -17,7 +17,8 @@ from analysis.events.datasets import background_datasets, exclude_datasets, obse
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.events.table import EventTable
 from analysis.results import ResultsFolder
-from analysis.results.values import Cutflow, InputFile, ProcessedDataset, SkippedFile
+from analysis.results.process_values import ProcessedDataset
+from analysis.results.values import Cutflow, InputFile, SkippedFile
 
 __all__ = ["ProcessedEvents", "is_blinded", "load_events", "unblinding_setting"]
 

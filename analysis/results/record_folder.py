@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from analysis.core.documents import parse_json, to_json
+from analysis.diagnostics.gain_values import GainScan, PerformanceFile
 from analysis.diagnostics.sections import DiagnosedWindow, DiagnosticsFile
 from analysis.errors import ResultsError, writing
 from analysis.limits.values import LimitsFile
 from analysis.results.documents import marked, schema_error
 from analysis.results.files import write_json, write_text
-from analysis.results.values import GainScan, Manifest, PerformanceFile, Results, WindowDocument
+from analysis.results.manifest import Manifest
+from analysis.results.values import Results, WindowDocument
 from analysis.validation.values import WindowVerdict
 
 __all__ = ["RecordFolder"]

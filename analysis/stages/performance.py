@@ -8,13 +8,13 @@ from typing import TypedDict
 
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
+from analysis.diagnostics.gain_values import FeatureGain, GainScan, WeightGain
 from analysis.diagnostics.gains import Benchmark, Separation, scan_features, scan_simulation_weight
 from analysis.errors import ConfigError
 from analysis.events.table import EventTable
 from analysis.learning import FoldTask, Samples
 from analysis.regions import MassWindow, RegionScan
 from analysis.results.performance import performance_fingerprint
-from analysis.results.values import FeatureGain, GainScan, WeightGain
 from analysis.search.values import SearchData
 from analysis.search.window import fold_tasks
 from analysis.stages.inputs import SearchInputs, stage

@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
+from analysis.diagnostics.gain_values import FeatureGain, GainScan, WeightGain
 from analysis.plots.classifiers.importance import feature_label
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, plain, selection_styles
 from analysis.results.numbers import interval, number, percent
-from analysis.results.values import FeatureGain, GainScan, WeightGain
 
 __all__ = [
     "SubsetArtists",

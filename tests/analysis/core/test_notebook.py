@@ -16,8 +16,9 @@ from analysis.events.dataset import Dataset
 from analysis.learning import collect_folds, run_fold
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
+from analysis.results.process_values import ProcessedDataset
 from analysis.results.processed_events import ProcessedEvents
-from analysis.results.values import Cut, ProcessedDataset
+from analysis.results.values import Cut
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import fold_tasks, run_window
 from analysis.stages.scan import ScanSummary

@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose
 
 from analysis.config import PlotConfig, SearchConfig
 from analysis.core.documents import from_json
+from analysis.diagnostics.gain_values import GainScan
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.plots import (
     compare_performance,
@@ -38,7 +39,6 @@ from analysis.plots.classifiers.importance import importance_figures
 from analysis.plots.classifiers.roc import performance_figures
 from analysis.results.blinding import blind_diagnostics
 from analysis.results.comparison import ComparedSearch
-from analysis.results.values import GainScan
 from analysis.search.values import WindowResult
 from tests.builders.classifier_documents import BACKGROUND, SIGNAL, Document, curve, members, shares
 from tests.builders.compared import make_results

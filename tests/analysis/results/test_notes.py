@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.core.documents import from_json
 from analysis.results.notes import selection_notes
-from analysis.results.values import ProcessedDataset
+from analysis.results.process_values import ProcessedDataset
 
 
 def record(n_entries: int, sanity: dict[str, int]) -> ProcessedDataset:

@@ -139,3 +139,24 @@ def sensitivity_of(name: str = "s") -> Sensitivity:
         "reason": None,
     }
     return from_json(Sensitivity, document)
+
+
+LIMIT = InjectionLimit(
+    dataset="point",
+    masses={},
+    rule="atlas-2025",
+    window=(3300.0, 3700.0),
+    mask=(3200.0, 3800.0),
+    method="cwola",
+    features=("x",),
+    selection="eff_0.1",
+    strength=20.0,
+    level=0.05,
+    observed_selected=57.5,
+    expected_selected=(10.0, 14.0, 20.0, 28.5, 38.0),
+    spread_selected=0.0,
+    fb_per_selected=0.05,
+    observed_fb=2.875,
+    expected_fb=(0.5, 0.7, 1.0, 1.43, 1.9),
+)
+"""Limit in one window."""

@@ -32,7 +32,7 @@ def output(toy: ToySearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata = {"kind": "signal", "format": "nanoaod", "masses": {"A": 3500, "B": 400, "C": 150}}
     document["bump"] = {"files": {str(toy.folder / "bump.root"): "Events"}, "metadata": metadata}
     (folder / "datasets.json").write_text(json.dumps(document))
-    config = toy.configured("limits", LIMITS)
+    config = toy.configured("limits", LIMITS, figures=("limits_signals", "efficiency", "map", "sensitivity"))
     options = ["--config", str(config), "--output", str(folder / "results"), "--jobs", "1"]
     cli.cli.main(["process", "--datasets", str(folder / "datasets.json"), *options], standalone_mode=False)
     return folder / "results"

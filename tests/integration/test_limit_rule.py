@@ -24,7 +24,9 @@ PLUGIN = printed_files("plugins.md")["my_rule.py"]
 def test_a_rule_of_a_plugin_is_shown_everywhere(limits: ToySearch, cwola: Cwola, tmp_path: Path) -> None:
     plugin, output = tmp_path / "my_rule.py", tmp_path / "results"
     plugin.write_text(PLUGIN)
-    assert cwola("process", *limits.options(output), "--plugin", plugin).code == 0
+    config = limits.configured("rule", "", figures=["limits_signals"])
+    where = ["--datasets", limits.datasets, "--config", config, "--output", output, "--jobs", 1]
+    assert cwola("process", *where, "--plugin", plugin).code == 0
     for command in ("limit", "scan"):
         outcome = cwola(command, "--output", output, "--jobs", 1, "--plugin", plugin)
         assert outcome.code == 0, outcome.err

@@ -71,8 +71,7 @@ def test_stages_alone_give_what_run_gives(cwola: Cwola, toy: ToySearch, finished
     assert (output / "results.json").read_bytes() == (finished / "results.json").read_bytes()
     names = sorted(path.name for path in (finished / "plots").iterdir())
     assert sorted(path.name for path in (output / "plots").iterdir()) == names
-    assert "scan.png" in names
-    assert "spectrum_3300-3700_eff_0.03.png" in names
+    assert names == ["scan.png"]
 
 
 def test_a_second_run_trains_nothing(

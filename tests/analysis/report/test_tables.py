@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.limits.values import FailedLimit, InjectionLimit
+from analysis.limits.values import FailedLimit
 from analysis.regions import MassWindow
 from analysis.report.numbers import Table
 from analysis.report.signal_tables import fixed_table, headline_limits, impact_tables, rules_table
@@ -17,6 +17,7 @@ from analysis.results.values import Results
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import DiscoveryResult, Impact, Impacts, LimitResult
+from tests.builders.limit_documents import LIMIT as LIMITED
 from tests.builders.overviews import unobserved, unobserved_results
 from tests.builders.results import results_of
 
@@ -30,24 +31,6 @@ SEARCHED = SelectionResult(
     discovery=DiscoveryResult(2.7, 0.0035, asymptotics_trusted=False, p0_averaged=0.0042),
     s_over_sqrt_b=1.23,
     limit=LIMIT,
-)
-INJECTED = InjectionLimit(
-    dataset="point",
-    masses={},
-    rule="atlas-2025",
-    window=REGIONS.signal,
-    mask=REGIONS.mask,
-    method="cwola",
-    features=("x",),
-    selection="eff_0.1",
-    strength=20.0,
-    level=0.05,
-    observed_selected=57.5,
-    expected_selected=(10.0, 14.0, 20.0, 28.5, 38.0),
-    spread_selected=0.0,
-    fb_per_selected=0.05,
-    observed_fb=2.875,
-    expected_fb=(0.5, 0.7, 1.0, 1.43, 1.9),
 )
 FIXED = SignalSelection(
     window=REGIONS.signal,
@@ -85,7 +68,7 @@ SIGNAL = SignalResult(
 def results() -> Results:
     lost = replace(SEARCHED, name="eff_0.01", background=None, discovery=None, limit=None, reason="no minimum")
     windows = [reported_window(WindowResult(REGIONS, (), (SEARCHED, lost)))]
-    return results_of(windows=windows, limits=[INJECTED], signals=[SIGNAL])
+    return results_of(windows=windows, limits=[LIMITED], signals=[SIGNAL])
 
 
 def texts(table: Table | None) -> str:
@@ -141,7 +124,7 @@ def test_limits_without_observed_ones_have_no_column_for_them(results: Results) 
 
 def test_signals_without_a_limit_are_named_below_the_table() -> None:
     failed = FailedLimit(dataset="other", masses={}, rule=None, reason="nothing passes")
-    table = rules_table([INJECTED, failed, failed])
+    table = rules_table([LIMITED, failed, failed])
     assert table is not None
     assert (len(table.rows), table.notes) == (1, ("other: nothing passes",))
     assert rules_table([]) is None

@@ -14,7 +14,6 @@ from analysis.cli.tables.signals import impact_tables, signal_notes, signal_tabl
 from analysis.limits.values import (
     FailedLimit,
     FailedSensitivity,
-    InjectionLimit,
     LimitsFile,
     Sensitivity,
     SensitivityCurve,
@@ -23,27 +22,10 @@ from analysis.results.blinding import blind
 from analysis.results.numbers import SPACE, number, p_value, with_error
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import Impact, Impacts
+from tests.builders.limit_documents import LIMIT
 from tests.builders.overviews import unobserved
 
 WINDOW = (3300.0, 3700.0)
-LIMIT = InjectionLimit(
-    dataset="point",
-    masses={},
-    rule="atlas-2025",
-    window=WINDOW,
-    mask=(3200.0, 3800.0),
-    method="cwola",
-    features=("x",),
-    selection="eff_0.1",
-    strength=20.0,
-    level=0.05,
-    observed_selected=57.5,
-    expected_selected=(10.0, 14.0, 20.0, 28.5, 38.0),
-    spread_selected=0.0,
-    fb_per_selected=0.05,
-    observed_fb=2.875,
-    expected_fb=(0.5, 0.7, 1.0, 1.43, 1.9),
-)
 IMPACTS = SignalImpacts(
     expected=Impacts(1.0, 0.4, (Impact("jms", 0.0, 1.0, 0.125, -0.25),)),
     observed=Impacts(2.5, 0.5, (Impact("jms", 0.75, 0.875, 0.333, -0.444),)),

@@ -22,7 +22,7 @@ __all__ = [
     "Index",
     "Jet",
     "JetSource",
-    "Source",
+    "Provenance",
     "Tally",
     "dijet_kinematics",
     "leading_pair",
@@ -89,7 +89,7 @@ def _exact_sum(numbers: list[float]) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Source:
+class Provenance:
     """Origin of a chunk.
 
     Attributes
@@ -106,7 +106,7 @@ class Source:
     entrystart: int
 
     @classmethod
-    def of(cls, events: Any) -> Source:
+    def of(cls, events: Any) -> Provenance:
         """Read the metadata of coffea NanoEvents."""
         meta = events.metadata
         return cls(meta["filename"], meta["dataset"], meta["kind"], meta["fileuuid"], int(meta["entrystart"]))
@@ -300,7 +300,7 @@ class Dijets:
         Generator weight, not normalised; 1 for data and pseudodata.
     events : EventSource
         Other branches of the events; see `column`.
-    origin : Source
+    origin : Provenance
         File, dataset and kind.
     read : Tally
         All events of the chunk, including events with fewer than two jets.
@@ -323,7 +323,7 @@ class Dijets:
     event_id: NDArray[np.uint64]
     weight: Floats
     events: EventSource
-    origin: Source
+    origin: Provenance
     read: Tally
     read_weights: Floats
     jet_counts: NDArray[np.int64]

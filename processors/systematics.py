@@ -23,7 +23,7 @@ from analysis.config import SystematicConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError, InputFileError
 from analysis.events.identity import event_hash, string_hash
-from processors.objects import ALL, EventSource, Floats, JetSource, Source
+from processors.objects import ALL, EventSource, Floats, JetSource, Provenance
 from processors.selection.corrections import Correction, evaluate, find_correction
 
 __all__ = [
@@ -245,13 +245,13 @@ class ChunkEvents:
     ----------
     events : EventSource
     config : SystematicConfig
-    origin : Source
+    origin : Provenance
         File and dataset, for messages.
     """
 
     events: EventSource
     config: SystematicConfig
-    origin: Source
+    origin: Provenance
     _known: dict[str, NDArray[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def column(self, name: str) -> NDArray[Any]:

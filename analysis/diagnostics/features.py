@@ -8,15 +8,15 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.diagnostics.samples import (
+from analysis.diagnostics.region_events import (
     LOWER,
     UPPER,
     WINDOW,
-    Sample,
+    RegionEvents,
     combine,
     event_folds,
-    region_samples,
-    selected_samples,
+    region_events,
+    selected_events,
     side_scales,
 )
 from analysis.diagnostics.sections import FeatureShapes, FeaturesSection, RegionHistogram, ShapesByRegion, ShapeTest
@@ -48,10 +48,10 @@ def features(window: ScoredWindow) -> FeaturesSection | None:
         Percentiles are computed with the scaling of the fold that scores the event. They and all histograms of the
         window are absent while blinded. For the shape test see `analysis.statistics.homogeneity`. None without events.
     """
-    regions = region_samples(window)
+    regions = region_events(window)
     if not any(len(sample.rows) for sample in regions.values()):
         return None
-    selections = selected_samples(window, regions[WINDOW]) if WINDOW in regions else {}
+    selections = selected_events(window, regions[WINDOW]) if WINDOW in regions else {}
     specs = {spec.name: spec for spec in window.table.features}
     trained = window.result.selections[0].features if window.result.selections else ()
     names = [name for name in dict.fromkeys((*trained, *MASSES)) if name in specs]
@@ -97,8 +97,8 @@ def _scaled(window: ScoredWindow) -> Columns:
 def _shapes(
     column: NDArray[np.float32],
     axis: tuple[int, float, float],
-    regions: Mapping[str, Sample],
-    selections: Mapping[str, Sample],
+    regions: Mapping[str, RegionEvents],
+    selections: Mapping[str, RegionEvents],
     window: MassWindow,
 ) -> ShapesByRegion:
     histograms = {name: _histogram(column, axis, sample) for name, sample in regions.items()}
@@ -110,7 +110,7 @@ def _shapes(
     )
 
 
-def _histogram(column: NDArray[np.float32], axis: tuple[int, float, float], sample: Sample) -> RegionHistogram:
+def _histogram(column: NDArray[np.float32], axis: tuple[int, float, float], sample: RegionEvents) -> RegionHistogram:
     histogram = hist.Hist(hist.axis.Regular(*axis), storage=hist.storage.Weight())
     histogram.fill(column[sample.rows], weight=sample.weight)
     values, variances = np.asarray(histogram.values(flow=True)), np.asarray(histogram.variances())

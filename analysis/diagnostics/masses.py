@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.diagnostics.samples import (
+from analysis.diagnostics.region_events import (
     LOWER,
     UPPER,
     WINDOW,
-    Sample,
+    RegionEvents,
     combine,
     expected_events,
-    region_samples,
-    selected_samples,
+    region_events,
+    selected_events,
     side_scales,
 )
 from analysis.diagnostics.sections import MassesSection
@@ -59,8 +59,8 @@ def masses(window: ScoredWindow) -> MassesSection | None:
     """
     if not has_masses(window.table):
         return None
-    regions = region_samples(window)
-    selections = selected_samples(window, regions[WINDOW]) if WINDOW in regions else {}
+    regions = region_events(window)
+    selections = selected_events(window, regions[WINDOW]) if WINDOW in regions else {}
     tables = {name: _take(window.table, sample) for name, sample in (regions | selections).items()}
     if not any(map(len, tables.values())):
         return None
@@ -81,12 +81,12 @@ def masses(window: ScoredWindow) -> MassesSection | None:
     )
 
 
-def _take(table: EventTable, sample: Sample) -> EventTable:
+def _take(table: EventTable, sample: RegionEvents) -> EventTable:
     specs = tuple(spec for spec in table.features if spec.name in MASSES)
     return EventTable(table.table.select(list(MASSES)).take(sample.rows), specs)
 
 
-def _plane(table: EventTable, sample: Sample, edges: Edges) -> _Plane:
+def _plane(table: EventTable, sample: RegionEvents, edges: Edges) -> _Plane:
     weight = sample.weight
     values, variances = fill_plane(table, weight, edges), fill_plane(table, weight**2, edges)
     return _Plane(values, variances, float(weight.sum()), float((weight**2).sum()))
@@ -132,7 +132,7 @@ def _ratio(passing: _Plane, everything: _Plane) -> Array:
     return _divide(passing.values, everything.values, everything.values > 0)
 
 
-def _mean_score(window: ScoredWindow, inside: Sample, table: EventTable, edges: Edges) -> Array | None:
+def _mean_score(window: ScoredWindow, inside: RegionEvents, table: EventTable, edges: Edges) -> Array | None:
     if window.scores is None:
         return None
     score = window.scores[inside.rows].astype(np.float64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.diagnostics.samples import event_folds
+from analysis.diagnostics.region_events import event_folds
 from analysis.diagnostics.values import ScoredWindow
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.diagnostics.members import listed, rounded
-from analysis.diagnostics.samples import event_folds
+from analysis.diagnostics.region_events import event_folds
 from analysis.diagnostics.sections import PerformanceSection, SelectedEfficiency
 from analysis.diagnostics.values import ScoredWindow
 from analysis.errors import TableError

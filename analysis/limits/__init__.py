@@ -28,7 +28,7 @@ from analysis.limits.rules import (
 )
 from analysis.limits.scans import Candidate, FinalTask, candidates, candidates_of, naive_selection, with_uncertainties
 from analysis.limits.sensitivity import search_sensitivity
-from analysis.limits.signal_events import add_signal, draw_signal, held_out
+from analysis.limits.signal_events import add_signal, held_out, sample_signal
 
 __all__ = [
     "INCLUSIVE_RULE",
@@ -52,7 +52,6 @@ __all__ = [
     "atlas_2025",
     "candidates",
     "candidates_of",
-    "draw_signal",
     "failed_limit",
     "held_out",
     "inject",
@@ -63,6 +62,7 @@ __all__ = [
     "prepare_point",
     "register_limit_rule",
     "rule_text",
+    "sample_signal",
     "search_sensitivity",
     "strength_of_significance",
     "with_uncertainties",

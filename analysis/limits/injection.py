@@ -22,7 +22,7 @@ from analysis.limits.injection_values import (
     InjectionResult,
     StoredSystematic,
 )
-from analysis.limits.signal_events import add_signal, draw_signal, held_out
+from analysis.limits.signal_events import add_signal, held_out, sample_signal
 from analysis.regions import RegionScan
 from analysis.search.classifiers import Classifier, score_events
 from analysis.search.evaluation import evaluate_window
@@ -77,7 +77,7 @@ def inject(task: Injection, shared: InjectionData) -> InjectionResult:
     """
     sample, config = shared.samples[task.signal], shared.configured(task)
     pool = sample.tables[NOMINAL]
-    chosen = draw_signal(pool, task.strength, task.sampling, purpose=task.signal, random_state=config.random_state)
+    chosen = sample_signal(pool, task.strength, task.sampling, purpose=task.signal, random_state=config.random_state)
     try:
         trained = _train(task, add_signal(shared.search, chosen, task.signal), len(shared.search.table), config)
     except (TableError, WindowError) as error:

@@ -15,10 +15,10 @@ from analysis.events.table import EventTable, labels
 from analysis.search.values import SearchData
 from analysis.signals.yields import SignalSample
 
-__all__ = ["add_signal", "draw_signal", "held_out"]
+__all__ = ["add_signal", "held_out", "sample_signal"]
 
 
-def draw_signal(pool: EventTable, strength: float, sampling: int, *, purpose: str, random_state: int) -> EventTable:
+def sample_signal(pool: EventTable, strength: float, sampling: int, *, purpose: str, random_state: int) -> EventTable:
     """Draw a Poisson number of events without replacement, with probabilities proportional to their weights.
 
     Events are drawn in order of an exponential variate divided by the event weight (P. Efraimidis, P. Spirakis, Inf.

@@ -17,7 +17,7 @@ from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet, positive_weights
 from analysis.regions import MassWindow
 
-__all__ = ["SIDEBANDS", "FromContrast", "Part", "Place", "Region", "adapted", "build_set", "find_region"]
+__all__ = ["SIDEBANDS", "FromContrast", "LabelledEvents", "Place", "Region", "adapted", "build_set", "find_region"]
 
 Place = Literal["window", "lower sideband", "upper sideband"]
 
@@ -43,7 +43,7 @@ class Region:
         """Sum of the weights, including negative ones."""
         return float(self.rows.weight.sum())
 
-    def labelled(self, label: int, total: float, factor: NDArray[np.float64] | float = 1.0) -> Part:
+    def labelled(self, label: int, total: float, factor: NDArray[np.float64] | float = 1.0) -> LabelledEvents:
         """Label the events, and scale their weights to a given sum.
 
         Parameters
@@ -57,7 +57,7 @@ class Region:
 
         Returns
         -------
-        Part
+        LabelledEvents
 
         Raises
         ------
@@ -65,11 +65,11 @@ class Region:
             If a weight is not finite, or positive weights do not outweigh negative ones.
         """
         weight = positive_weights(self.rows.weight * factor, self.name)
-        return Part(self.rows, label, weight * (total / weight.sum()))
+        return LabelledEvents(self.rows, label, weight * (total / weight.sum()))
 
 
 @dataclass(frozen=True)
-class Part:
+class LabelledEvents:
     """Labelled events.
 
     Attributes
@@ -116,7 +116,7 @@ def find_region(table: EventTable, place: Place, window: MassWindow, sample: str
     return Region(rows, f"{sample} in the {place} of window {window.name} GeV")
 
 
-def build_set(parts: Sequence[Part], features: Sequence[str]) -> TrainingSet:
+def build_set(parts: Sequence[LabelledEvents], features: Sequence[str]) -> TrainingSet:
     """Build a training set from parts."""
     return TrainingSet.build(
         np.concatenate([part.rows.matrix(features) for part in parts]),

@@ -4,7 +4,7 @@ To add a source of samples, add an entry to `sources.SOURCES`.
 """
 
 from analysis.validation.run import Draw, plan_draws, run_draws
-from analysis.validation.samples import NotTestable, Pools, Sample, Setting
+from analysis.validation.samples import NotTestable, Pools, Setting, SignalFreeSample
 from analysis.validation.sources import SOURCES, Source, find_sources
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "Draw",
     "NotTestable",
     "Pools",
-    "Sample",
     "Setting",
+    "SignalFreeSample",
     "Source",
     "find_sources",
     "plan_draws",

@@ -15,7 +15,7 @@ import numpy as np
 from analysis.config import SearchConfig
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.values import SearchData
-from analysis.validation.samples import NotTestable, Pools, Sample, Setting
+from analysis.validation.samples import NotTestable, Pools, Setting, SignalFreeSample
 
 __all__ = ["band_edge", "band_limit", "place_in_band", "rapidity_sample"]
 
@@ -65,7 +65,7 @@ def place_in_band(
     return replace(window, fit_range=(float(smooth[0]), window.fit_range[1]))
 
 
-def rapidity_sample(pools: Pools, setting: Setting) -> Sample | NotTestable:
+def rapidity_sample(pools: Pools, setting: Setting) -> SignalFreeSample | NotTestable:
     """Return the events of the band."""
     config = setting.config
     band = f"{config.selection.abs_dy_search:g} <= |Δy| < {band_limit(config):g}"
@@ -77,4 +77,4 @@ def rapidity_sample(pools: Pools, setting: Setting) -> Sample | NotTestable:
     low, high = setting.window.fit_range
     notes = [f"{events} events of the data with {band} and m_jj in {low:g}-{high:g} GeV."]
     simulation = pools.band_simulation if setting.needs_simulation else None
-    return Sample(SearchData(pools.band, simulation=simulation), tuple(notes))
+    return SignalFreeSample(SearchData(pools.band, simulation=simulation), tuple(notes))

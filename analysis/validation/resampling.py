@@ -17,8 +17,8 @@ from analysis.search.values import SearchData
 from analysis.validation.samples import (
     NotTestable,
     Pools,
-    Sample,
     Setting,
+    SignalFreeSample,
     beside_mask,
     draw_masses,
     joined,
@@ -35,7 +35,7 @@ LEAST_PARENTS = 50
 """Minimum number of events in the strip on either side of the mask."""
 
 
-def up_down_sampling(pools: Pools, setting: Setting) -> Sample | NotTestable:
+def up_down_sampling(pools: Pools, setting: Setting) -> SignalFreeSample | NotTestable:
     """Thin out the data, and resample them to full size along a smooth spectrum.
 
     Down: keep a fraction `down_fraction` of the events outside the mask. Up: a Poisson number of masses is drawn from
@@ -69,7 +69,7 @@ def up_down_sampling(pools: Pools, setting: Setting) -> Sample | NotTestable:
             f"{window.mask[0]:g}-{window.mask[1]:g} GeV on one side."
         )
     note = f"{len(masses)} events drawn, with the features of {len(kept)} of {len(data)} events beside the mask."
-    return Sample(SearchData(sample, simulation=simulation), (note,), validation.down_fraction)
+    return SignalFreeSample(SearchData(sample, simulation=simulation), (note,), validation.down_fraction)
 
 
 def _resampled(table: EventTable, masses: Array, setting: Setting, rng: np.random.Generator) -> EventTable | None:
@@ -119,7 +119,7 @@ def choose_parents(
     return rows
 
 
-def exact_null(pools: Pools, setting: Setting) -> Sample | NotTestable:
+def exact_null(pools: Pools, setting: Setting) -> SignalFreeSample | NotTestable:
     """Redraw the mass of every event outside the mask from the smooth fit, so that no feature depends on m_jj.
 
     The features are thus permuted without replacement. This tests the analysis chain, not the drift of the features.
@@ -136,7 +136,7 @@ def exact_null(pools: Pools, setting: Setting) -> Sample | NotTestable:
 
     simulation = _simulation(pools, setting)
     note = f"{len(data)} events beside the mask, with masses from the smooth fit."
-    return Sample(
+    return SignalFreeSample(
         SearchData(
             shuffled(data), simulation=None if simulation is None else shuffled(beside_mask(simulation, setting.window))
         ),

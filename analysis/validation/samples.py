@@ -19,8 +19,8 @@ from analysis.search.values import SearchData
 __all__ = [
     "NotTestable",
     "Pools",
-    "Sample",
     "Setting",
+    "SignalFreeSample",
     "beside_mask",
     "draw_masses",
     "fit_counts",
@@ -90,7 +90,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SignalFreeSample:
     """Signal-free sample, ready to be searched.
 
     Attributes

@@ -7,14 +7,14 @@ import numpy as np
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.search.values import SearchData
-from analysis.validation.samples import NotTestable, Pools, Sample, Setting, joined
+from analysis.validation.samples import NotTestable, Pools, Setting, SignalFreeSample, joined
 
 __all__ = ["simulation_sample", "unweighted"]
 
 _EQUAL = 1e-9
 
 
-def simulation_sample(pools: Pools, setting: Setting) -> Sample | NotTestable:
+def simulation_sample(pools: Pools, setting: Setting) -> SignalFreeSample | NotTestable:
     """Use simulation in place of the data, with unit weights.
 
     If the method also needs simulation, the first dataset (or stitched group) replaces the data and the others remain
@@ -66,10 +66,10 @@ def unweighted(table: EventTable, seed: int) -> tuple[EventTable, str]:
     return plain, f"{len(plain)} of {len(table)} events, unweighted."
 
 
-def _sample(data: EventTable, simulation: EventTable | None, notes: tuple[str, ...]) -> Sample | NotTestable:
+def _sample(data: EventTable, simulation: EventTable | None, notes: tuple[str, ...]) -> SignalFreeSample | NotTestable:
     if len(data) == 0:
         return NotTestable("the simulation has no events in the fit range.")
-    return Sample(SearchData(data, simulation=simulation), notes)
+    return SignalFreeSample(SearchData(data, simulation=simulation), notes)
 
 
 def _in_range(table: EventTable, setting: Setting) -> EventTable:

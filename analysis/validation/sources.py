@@ -10,7 +10,7 @@ from analysis.errors import ConfigError
 from analysis.regions import MassWindow, RegionScan
 from analysis.validation.rapidity import place_in_band, rapidity_sample
 from analysis.validation.resampling import exact_null, up_down_sampling
-from analysis.validation.samples import NotTestable, Pools, Sample, Setting
+from analysis.validation.samples import NotTestable, Pools, Setting, SignalFreeSample
 from analysis.validation.simulation import simulation_sample
 
 __all__ = ["SOURCES", "Source", "find_sources"]
@@ -49,7 +49,7 @@ class Source:
     """
 
     name: str
-    make: Callable[[Pools, Setting], Sample | NotTestable]
+    make: Callable[[Pools, Setting], SignalFreeSample | NotTestable]
     keeps_drift: bool
     repeated: bool = False
     needs_band: bool = False

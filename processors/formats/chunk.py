@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from analysis.errors import InputFileError
 from analysis.events.dataset import OBSERVED
-from processors.objects import Dijets, Floats, Index, Jet, JetSource, Source, Tally, dijet_kinematics
+from processors.objects import Dijets, Floats, Index, Jet, JetSource, Provenance, Tally, dijet_kinematics
 
-__all__ = ["EventColumns", "JetCollection", "Source", "clean_mass", "event_weights", "make_dijets"]
+__all__ = ["EventColumns", "JetCollection", "Provenance", "clean_mass", "event_weights", "make_dijets"]
 
 MISSING_MASS = -1.0
 """Masses at or below this value, GeV, stand for a missing mass."""
@@ -39,7 +39,7 @@ class JetCollection:
     """
 
     def __init__(self, events: Any, name: str, label: str) -> None:
-        self.source, self.name, self.label = Source.of(events), name, label
+        self.source, self.name, self.label = Provenance.of(events), name, label
         if name not in events.fields:
             raise InputFileError(self._no_collection(list(events.fields)))
         self.collection = events[name]
@@ -138,8 +138,8 @@ class EventColumns:
         )
         near = ", ".join(similar(name, [*self.events.fields, *known])) or "none"
         msg = (
-            f"{Source.of(self.events).where}: branch {name} is missing. Similar branches: {near}. Correct the name in "
-            "[selection] or in the datasets file, or use a file that holds it."
+            f"{Provenance.of(self.events).where}: branch {name} is missing. Similar branches: {near}. Correct the name "
+            "in [selection] or in the datasets file, or use a file that holds it."
         )
         raise InputFileError(msg)
 
@@ -155,12 +155,12 @@ def clean_mass(mass: Floats) -> Floats:
     return np.where(mass <= MISSING_MASS, np.nan, np.maximum(mass, 0.0))
 
 
-def event_weights(source: Source, raw: NDArray[Any] | None, count: int) -> tuple[Floats, float | None]:
+def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> tuple[Floats, float | None]:
     """Return the weights (count,) of all events of a chunk, and the common generator weight of observed events.
 
     Parameters
     ----------
-    source : Source
+    source : Provenance
     raw : (count,) floats, or None
         Generator weights, if the file has any.
     count : int
@@ -227,7 +227,7 @@ def make_dijets(
         entry,
         weight=weights[entry],
         events=events,
-        origin=Source.of(events.events),
+        origin=Provenance.of(events.events),
         read=Tally.of(weights),
         read_weights=weights,
         jet_counts=jet_counts,

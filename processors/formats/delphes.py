@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.config import SelectionConfig
 from analysis.events.identity import event_hash, string_hash
 from processors.formats.adapter import Layout, adapter
-from processors.formats.chunk import EventColumns, JetCollection, Source, clean_mass, event_weights, make_dijets
+from processors.formats.chunk import EventColumns, JetCollection, Provenance, clean_mass, event_weights, make_dijets
 from processors.objects import Dijets, Floats, Index, leading_pair
 
 __all__ = ["PlainDelphesSchema", "read_delphes"]
@@ -93,7 +93,7 @@ def read_delphes(events: Any, selection: SelectionConfig) -> Dijets:
     return make_dijets(pair, jets, EventColumns(events, "."), numbers, weighting, counts)
 
 
-def _numbers(source: Source, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
+def _numbers(source: Provenance, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
     number = (entry + source.entrystart).astype(np.uint64)
     zero = np.zeros_like(number)
     identity = event_hash(string_hash(source.dataset), string_hash(source.uuid), number)

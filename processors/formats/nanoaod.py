@@ -15,7 +15,7 @@ from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
 from analysis.events.identity import event_hash, string_hash
 from processors.formats.adapter import Layout, adapter
-from processors.formats.chunk import EventColumns, JetCollection, Source, clean_mass, event_weights, make_dijets
+from processors.formats.chunk import EventColumns, JetCollection, Provenance, clean_mass, event_weights, make_dijets
 from processors.objects import Dijets, Floats, Index, leading_pair
 
 __all__ = ["PlainNanoAODSchema", "read_nanoaod"]
@@ -119,7 +119,7 @@ def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
     return make_dijets(pair, jets, EventColumns(events, "_"), numbers, weighting, counts)
 
 
-def _numbers(events: Any, source: Source, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
+def _numbers(events: Any, source: Provenance, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
     branches = {name: LAYOUT.event[name] for name in ("run", "luminosity_block", "event")}
     if missing := [name for name in branches.values() if name not in events.fields]:
         msg = (

@@ -20,7 +20,7 @@ from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
 from analysis.events.identity import event_hash, string_hash
 from processors.formats.adapter import Layout, adapter
-from processors.formats.chunk import EventColumns, JetCollection, Source, clean_mass, event_weights, make_dijets
+from processors.formats.chunk import EventColumns, JetCollection, Provenance, clean_mass, event_weights, make_dijets
 from processors.objects import Dijets, Floats, Index, leading_pair
 
 __all__ = ["PlainPHYSLITESchema", "read_physlite"]
@@ -142,7 +142,7 @@ def read_physlite(events: Any, selection: SelectionConfig) -> Dijets:
     return make_dijets(pair, jets, columns, numbers, weighting, counts)
 
 
-def _numbers(columns: EventColumns, source: Source, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
+def _numbers(columns: EventColumns, source: Provenance, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
     names = ("run", "luminosity_block", "event")
     numbers = {name: columns.column(LAYOUT.event[name], entry).astype(np.uint64) for name in names}
     extra: list[Any] = []
@@ -154,7 +154,7 @@ def _numbers(columns: EventColumns, source: Source, entry: NDArray[np.intp]) -> 
     return {**numbers, "event_id": event_hash(*numbers.values(), *extra)}
 
 
-def _weights(events: Any, source: Source) -> NDArray[Any] | None:
+def _weights(events: Any, source: Provenance) -> NDArray[Any] | None:
     """First weight of each event, which is the nominal one; None for data, which have no weights."""
     group, _, field = LAYOUT.event["weight"].partition(".")
     if field not in events[group].fields:

@@ -17,7 +17,7 @@ from analysis.config import SelectionConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError, InputFileError
 from analysis.events.schema import MISSING_TRIGGER, SEARCH_REGION
-from processors.objects import Dijets, Floats, Source, Tally
+from processors.objects import Dijets, Floats, Provenance, Tally
 from processors.selection.jet_id import jet_id_correction, passes_jet_id
 from processors.selection.luminosity import certified, lumi_mask, run_range
 from processors.selection.veto_map import in_vetoed_region, veto_map_correction
@@ -39,10 +39,10 @@ OTHER_ROWS = ("all", "two_jets", "slice", SEARCH_REGION)
 
 Mask = NDArray[np.bool_]
 Condition = Callable[[Dijets, SelectionConfig], Mask]
-Applies = Callable[[SelectionConfig, Source], bool]
+Applies = Callable[[SelectionConfig, Provenance], bool]
 
 
-def _always(_selection: SelectionConfig, _origin: Source) -> bool:
+def _always(_selection: SelectionConfig, _origin: Provenance) -> bool:
     return True
 
 
@@ -57,7 +57,7 @@ class Cut:
     passes : callable
         (Dijets, SelectionConfig) -> (n_events,) bool. The jets come in p_T order.
     applies : callable
-        (SelectionConfig, Source) -> whether the cut applies; the same for all chunks of a dataset.
+        (SelectionConfig, Provenance) -> whether the cut applies; the same for all chunks of a dataset.
     """
 
     name: str

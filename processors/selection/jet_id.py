@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
-from processors.objects import Floats, Jet, Source
+from processors.objects import Floats, Jet, Provenance
 from processors.selection.corrections import Correction, evaluate, find_correction
 
 __all__ = ["jet_id_correction", "passes_jet_id"]
@@ -19,14 +19,14 @@ BITS = {"tight": 2, "tight_lepton_veto": 4}
 CORRECTIONS = {"tight": "AK8PUPPI_Tight", "tight_lepton_veto": "AK8PUPPI_TightLeptonVeto"}
 
 
-def passes_jet_id(jet: Jet, selection: SelectionConfig, origin: Source) -> NDArray[np.bool_]:
+def passes_jet_id(jet: Jet, selection: SelectionConfig, origin: Provenance) -> NDArray[np.bool_]:
     """Find the jets that pass `SelectionConfig.jet_id`.
 
     Parameters
     ----------
     jet : Jet
     selection : SelectionConfig
-    origin : Source
+    origin : Provenance
         File and dataset, for messages.
 
     Returns
@@ -62,7 +62,7 @@ def jet_id_correction(selection: SelectionConfig) -> Correction | None:
     return find_correction(selection.jet_id_file, name, ("selection.jet_id_file", "selection.jet_id_correction"))
 
 
-def _computed(jet: Jet, selection: SelectionConfig, origin: Source, missing: InputFileError) -> NDArray[np.bool_]:
+def _computed(jet: Jet, selection: SelectionConfig, origin: Provenance, missing: InputFileError) -> NDArray[np.bool_]:
     correction = jet_id_correction(selection)
     if correction is None:
         msg = (

@@ -19,7 +19,7 @@ from analysis.events.table import EventTable
 from analysis.limits import LimitPoint, prepare_point
 from analysis.limits.injection import InjectionData, inject
 from analysis.limits.injection_values import Injection
-from analysis.limits.signal_events import add_signal, draw_signal
+from analysis.limits.signal_events import add_signal, sample_signal
 from analysis.search.values import SearchData
 from analysis.signals.yields import SignalSample
 from tests.studies.exact_null import events as background_events
@@ -49,7 +49,7 @@ def prepared(draw: int) -> tuple[LimitPoint, InjectionData, SearchConfig]:
     config = load_config(preset="best", overrides={"random_state": draw})
     background = SearchData(shuffled(background_events()["qcd"], np.random.default_rng([draw, 7])))
     nature, simulated = signal_events()
-    hidden = draw_signal(nature, TRUE, draw, purpose="nature", random_state=11)
+    hidden = sample_signal(nature, TRUE, draw, purpose="nature", random_state=11)
     data = add_signal(background, hidden, "hidden")
     sample = SignalSample(SIGNAL, (), {"nominal": simulated}, None, None, None, False, ())
     shared = InjectionData(data, {SIGNAL: sample}, config)

@@ -21,7 +21,7 @@ from analysis.diagnostics.ensemble import ensemble, jaccard
 from analysis.diagnostics.importance import importance
 from analysis.diagnostics.members import member_scores
 from analysis.diagnostics.performance import performance
-from analysis.diagnostics.samples import event_folds
+from analysis.diagnostics.region_events import event_folds
 from analysis.diagnostics.sections import ImportanceSection, SeedSignificances
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable

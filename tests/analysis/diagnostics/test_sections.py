@@ -16,7 +16,7 @@ from analysis.core.documents import parse_json, to_json
 from analysis.diagnostics import ScoredWindow, diagnose_window, diagnose_windows
 from analysis.diagnostics.features import features
 from analysis.diagnostics.masses import masses, plane_pulls
-from analysis.diagnostics.samples import combine, event_folds, side_scales
+from analysis.diagnostics.region_events import combine, event_folds, side_scales
 from analysis.diagnostics.sections import MassesSection
 from analysis.diagnostics.shapes import sculpting
 from analysis.events.schema import FeatureSpec

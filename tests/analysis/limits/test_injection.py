@@ -18,7 +18,7 @@ from analysis.events.table import EventTable
 from analysis.learning import assign_folds
 from analysis.limits.injection import InjectionData, inject
 from analysis.limits.injection_values import Injection, InjectionResult
-from analysis.limits.signal_events import add_signal, draw_signal, held_out
+from analysis.limits.signal_events import add_signal, held_out, sample_signal
 from analysis.regions import RegionScan
 from analysis.search.values import SearchData
 from analysis.search.window import run_window
@@ -55,7 +55,7 @@ def task_of(config: SearchConfig, strength: float, *, sampling: int = 0, counted
 
 
 def draw(strength: float, sampling: int = 0, pool: EventTable | None = None) -> EventTable:
-    return draw_signal(pool or pool_of(N_POOL), strength, sampling, purpose="toy", random_state=3)
+    return sample_signal(pool or pool_of(N_POOL), strength, sampling, purpose="toy", random_state=3)
 
 
 def test_the_number_drawn_is_poisson_and_no_event_is_drawn_twice() -> None:
@@ -119,7 +119,7 @@ def by_hand(config: SearchConfig, shared: InjectionData, task: Injection, effici
     window each, a threshold a fold from the data of that fold.
     """
     data, pool = shared.search.table, shared.samples["toy"].tables["nominal"]
-    chosen = draw_signal(pool, task.strength, task.sampling, purpose="toy", random_state=config.random_state)
+    chosen = sample_signal(pool, task.strength, task.sampling, purpose="toy", random_state=config.random_state)
     rest = pool.select(~np.isin(pool.event_id, chosen.event_id))
     window, n_folds = task.window, config.learning.n_folds
     result_fold = assign_folds(data.event_id, n_folds, random_state=config.random_state)
@@ -142,7 +142,7 @@ def by_hand(config: SearchConfig, shared: InjectionData, task: Injection, effici
 def trained_members(config: SearchConfig, shared: InjectionData, task: Injection) -> list[bytes]:
     """Models by fold of the search of data and injected events together: `run_window` keeps what it trains."""
     pool = shared.samples["toy"].tables["nominal"]
-    chosen = draw_signal(pool, task.strength, task.sampling, purpose="toy", random_state=config.random_state)
+    chosen = sample_signal(pool, task.strength, task.sampling, purpose="toy", random_state=config.random_state)
     scan = RegionScan.from_config(config.scan)
     joined = add_signal(shared.search, chosen, "toy")
     return [members[0] for members in run_window(joined, scan.windows[0], scan, config).models]
@@ -214,7 +214,7 @@ def test_counted_injections_are_a_search_of_data_with_signal() -> None:
     shared = shared_of(config)
     task = task_of(config, 150.0, counted=True)
     found = inject(task, shared)
-    chosen = draw_signal(
+    chosen = sample_signal(
         shared.samples["toy"].tables["nominal"], 150.0, 0, purpose="toy", random_state=config.random_state
     )
     scan = RegionScan.from_config(config.scan)

@@ -16,12 +16,12 @@ __all__ = [
     "LOWER",
     "UPPER",
     "WINDOW",
-    "Sample",
+    "RegionEvents",
     "combine",
     "event_folds",
     "expected_events",
-    "region_samples",
-    "selected_samples",
+    "region_events",
+    "selected_events",
     "side_scales",
 ]
 
@@ -32,7 +32,7 @@ WINDOW, LOWER, UPPER = "window", "lower", "upper"
 
 
 @dataclass(frozen=True)
-class Sample:
+class RegionEvents:
     """Subset of the events of a table.
 
     Attributes
@@ -47,33 +47,33 @@ class Sample:
     weight: Array
 
 
-def region_samples(window: ScoredWindow) -> dict[str, Sample]:
+def region_events(window: ScoredWindow) -> dict[str, RegionEvents]:
     """Find the events of the window and of its two sidebands.
 
     Returns
     -------
-    dict of str to Sample
+    dict of str to RegionEvents
         "window", "lower" and "upper"; without the window while blinded.
     """
     mass_window, mjj, weight = window.result.window, window.table.mjj, window.table.weight
     inside = {} if window.blinded else {WINDOW: mass_window.in_signal(mjj)}
     inside |= {LOWER: mass_window.in_lower(mjj), UPPER: mass_window.in_upper(mjj)}
     rows = {name: np.flatnonzero(mask) for name, mask in inside.items()}
-    return {name: Sample(positions, weight[positions]) for name, positions in rows.items()}
+    return {name: RegionEvents(positions, weight[positions]) for name, positions in rows.items()}
 
 
-def selected_samples(window: ScoredWindow, inside: Sample) -> dict[str, Sample]:
+def selected_events(window: ScoredWindow, inside: RegionEvents) -> dict[str, RegionEvents]:
     """Find the events of the window that pass each selection.
 
     Parameters
     ----------
     window : ScoredWindow
-    inside : Sample
+    inside : RegionEvents
         Events of the window.
 
     Returns
     -------
-    dict of str to Sample
+    dict of str to RegionEvents
         By name, without the inclusive selection; empty without pass weights.
     """
     samples = {}
@@ -82,7 +82,7 @@ def selected_samples(window: ScoredWindow, inside: Sample) -> dict[str, Sample]:
         if selection.name != INCLUSIVE and passes is not None:
             passing = passes[inside.rows, index].astype(np.float64)
             kept = passing > 0
-            samples[selection.name] = Sample(inside.rows[kept], (inside.weight * passing)[kept])
+            samples[selection.name] = RegionEvents(inside.rows[kept], (inside.weight * passing)[kept])
     return samples
 
 

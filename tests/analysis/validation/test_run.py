@@ -150,7 +150,7 @@ def test_a_side_without_events_has_no_sample(parents: NDArray[np.float64]) -> No
 def test_up_down_sampling_has_a_smooth_spectrum_of_full_size_and_the_folds_of_its_parents() -> None:
     table = toy_table(20_000, 1500, random_state=4)
     sample = up_down_sampling(Pools(table), setting())
-    assert isinstance(sample, Sample)
+    assert isinstance(sample, SignalFreeSample)
     drawn = sample.data.table
     beside = outside_mask(table)
     assert set(drawn.event_id) <= set(beside.event_id)
@@ -161,7 +161,7 @@ def test_up_down_sampling_has_a_smooth_spectrum_of_full_size_and_the_folds_of_it
     in_window = WINDOW.in_signal(drawn.mjj).sum()
     assert in_window == pytest.approx(WINDOW.in_signal(background.mjj).sum(), rel=0.06)
     other = up_down_sampling(Pools(table), setting(draw=1))
-    assert isinstance(other, Sample)
+    assert isinstance(other, SignalFreeSample)
     shared = len(set(drawn.event_id) & set(other.data.table.event_id)) / len(set(drawn.event_id))
     assert shared == pytest.approx(0.5, abs=0.05)
 
@@ -171,7 +171,7 @@ def test_exact_null_permutes_features_without_replacement_and_forgets_the_mass()
     mjj = dijet_masses(20_000, rng)
     table = table_of(mjj, np.stack([mjj / 1000, rng.normal(size=len(mjj))], axis=1))
     sample = exact_null(Pools(table), setting())
-    assert isinstance(sample, Sample)
+    assert isinstance(sample, SignalFreeSample)
     drawn, beside = sample.data.table, outside_mask(table)
     assert np.array_equal(np.sort(drawn.column("x0")), np.sort(beside.column("x0")))
     correlation = stats.spearmanr(drawn.mjj, drawn.column("x0")).statistic
@@ -253,14 +253,14 @@ def test_weighted_simulation_is_thinned_out_in_proportion() -> None:
 def test_simulation_that_plays_data_and_simulation_shares_no_event() -> None:
     one, two = toy_table(4_000, random_state=32), toy_table(3_000, random_state=33)
     halves = simulation_sample(Pools(one, simulation=(("qcd", one),)), setting(simulation=True))
-    assert isinstance(halves, Sample)
+    assert isinstance(halves, SignalFreeSample)
     assert halves.data.simulation is not None
     data, simulation = set(halves.data.table.event_id), set(halves.data.simulation.event_id)
     assert not data & simulation
     assert len(data | simulation) == len(one)
     assert "half of qcd" in halves.notes[0]
     pair = simulation_sample(Pools(one, simulation=(("a", one), ("b", two))), setting(simulation=True))
-    assert isinstance(pair, Sample)
+    assert isinstance(pair, SignalFreeSample)
     assert pair.data.simulation is not None
     assert (len(pair.data.table), len(pair.data.simulation)) == (4_000, 3_000)
 

@@ -19,7 +19,7 @@ from analysis.learning import PassWeights
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.evaluation import evaluate_window
 from analysis.search.values import SearchData
-from analysis.validation import NotTestable, Pools, Setting, find_sources, plan_draws, run_draws
+from analysis.validation import NotTestable, Pools, Setting, SignalFreeSample, find_sources, plan_draws, run_draws
 from analysis.validation.closure import closure_document, copy_factor, sensitivity
 from analysis.validation.rapidity import band_edge, place_in_band
 from analysis.validation.resampling import choose_parents, exact_null, up_down_sampling

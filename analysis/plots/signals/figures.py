@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.limits import limit_rules, rule_text
+from analysis.limits import INCLUSIVE_RULE, limit_rules, rule_text
 from analysis.limits.values import InjectionScan, LimitsFile, Sensitivity
 from analysis.plots.figure import ResultFigure
 from analysis.plots.signals.efficiency_maps import draw_efficiency_map, map_alt, map_rows, tightest
@@ -125,9 +125,9 @@ def _masses(limits: Limits, rule: str) -> tuple[Figure, Axes]:
 def _plane(limits: Limits, rule: str, scans: Sequence[InjectionScan]) -> tuple[Figure, Axes]:
     shown = sort_limits(limits, rule, scans)
     there: dict[Quantity, Array] = {
-        "expected": shown.column("limit", 2),
-        "observed": shown.column("limit"),
-        "ratio": shown.column("inclusive", 2),
+        "expected": shown.expected(2),
+        "observed": shown.observed(),
+        "ratio": shown.expected(2, INCLUSIVE_RULE),
         "efficiency": np.array([signal.efficiency for signal in shown.signals]),
     }
     quantities = [name for name, values in there.items() if np.isfinite(values).any()]

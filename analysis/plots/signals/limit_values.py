@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.limits import INCLUSIVE_RULE, NAIVE
+from analysis.limits import RULES, LimitRule
 from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan
 
 __all__ = ["EitherLimit", "Limit", "LimitSet", "SignalLimits", "along_mass_a", "in_planes", "sort_limits"]
@@ -44,7 +44,8 @@ class SignalLimits:
         GeV.
     limit : Limit
         By the rule of the figure.
-    inclusive, naive : Limit or None
+    references : dict of str to Limit
+        By the rules that the figure compares with, if they have a limit.
     efficiency : float
         Signal efficiency of the selection of the limit, at the strength of the limit; NaN if not measured.
     """
@@ -52,8 +53,7 @@ class SignalLimits:
     dataset: str
     masses: dict[str, float]
     limit: Limit
-    inclusive: Limit | None
-    naive: Limit | None
+    references: dict[str, Limit]
     efficiency: float = np.nan
 
 
@@ -92,17 +92,26 @@ class LimitSet:
         kept = tuple(signal for index, signal in enumerate(self.signals) if masses.index(signal.masses) == index)
         return replace(self, signals=kept)
 
-    def column(self, name: str, part: int | None = None) -> Array:
-        """Collect one value per signal: of "limit", "inclusive" or "naive", observed or a component of expected.
+    @property
+    def references(self) -> list[LimitRule]:
+        """Rules to compare with that have a limit on any of the signals, in their order."""
+        names = {name for signal in self.signals for name in signal.references}
+        return [rule for rule in RULES.values() if rule.name in names]
+
+    def observed(self) -> Array:
+        """Observed limits, (n_signals,) float64; NaN if absent."""
+        return np.array([signal.limit.observed for signal in self.signals], np.float64)
+
+    def expected(self, part: int, reference: str | None = None) -> Array:
+        """Collect one component of the expected limits, by the rule of the figure or by a reference rule.
 
         Returns
         -------
         (n_signals,) float64
             NaN if absent.
         """
-        limits: list[Limit | None] = [getattr(one, name) for one in self.signals]
-        values = [np.nan if one is None else one.observed if part is None else one.expected[part] for one in limits]
-        return np.array(values, np.float64)
+        limits = [signal.limit if reference is None else signal.references.get(reference) for signal in self.signals]
+        return np.array([np.nan if limit is None else limit.expected[part] for limit in limits], np.float64)
 
 
 def sort_limits(limits: Sequence[EitherLimit], rule: str, scans: Sequence[InjectionScan] = ()) -> LimitSet:
@@ -122,7 +131,8 @@ def sort_limits(limits: Sequence[EitherLimit], rule: str, scans: Sequence[Inject
     """
     found = {(limit.dataset, limit.rule): limit for limit in _usable(limits)}
     names = [name for name, using in found if using == rule]
-    compared = {rule, INCLUSIVE_RULE, NAIVE}
+    references = [known.name for known in RULES.values() if known.reference]
+    compared = {rule, *references}
     shown = [limit for (name, using), limit in found.items() if name in names and using in compared]
     in_fb = all(limit.expected_fb is not None for limit in shown)
     levels = {limit.level for limit in shown}
@@ -131,8 +141,7 @@ def sort_limits(limits: Sequence[EitherLimit], rule: str, scans: Sequence[Inject
             name,
             dict(found[name, rule].masses),
             _limit(found[name, rule], in_fb),
-            _compared(found, (name, INCLUSIVE_RULE), in_fb),
-            _compared(found, (name, NAIVE), in_fb),
+            {other: _limit(found[name, other], in_fb) for other in references if (name, other) in found},
             _efficiency(found[name, rule], scans),
         )
         for name in names
@@ -179,10 +188,6 @@ def _limit(limit: InjectionLimit, in_fb: bool) -> Limit:
     expected = limit.expected_fb if in_fb else limit.expected_selected
     observed = limit.observed_fb if in_fb else limit.observed_selected
     return Limit(np.array(expected, np.float64), np.nan if observed is None else observed)
-
-
-def _compared(found: Mapping[tuple[str, str], InjectionLimit], key: tuple[str, str], in_fb: bool) -> Limit | None:
-    return _limit(found[key], in_fb) if key in found else None
 
 
 def _efficiency(limit: InjectionLimit, scans: Sequence[InjectionScan]) -> float:

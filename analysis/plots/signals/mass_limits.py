@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from analysis.limits import INCLUSIVE_RULE, NAIVE, RULES, LimitRule
+from analysis.limits import INCLUSIVE_RULE, LimitRule
 from analysis.limits.values import InjectionScan
 from analysis.plots.signals.limit_values import EitherLimit, LimitSet, sort_limits
 from analysis.plots.style import BAND_COLORS, label_logarithmic, mass_label
@@ -29,11 +29,8 @@ Quantity = Literal["expected", "observed", "ratio", "efficiency"]
 _HEADROOM = 0.46
 """Fraction of the logarithmic range added above the limits, for the legend."""
 
-_LINES: Mapping[str, tuple[LimitRule, str, float]] = {
-    "inclusive": (RULES[INCLUSIVE_RULE], "-.", 2.2),
-    "naive": (RULES[NAIVE], ":", 1.8),
-}
-"""Rule, style and width."""
+_LINES: Sequence[tuple[Any, float]] = (("-.", 2.2), (":", 1.8), ((0, (5, 2)), 2.0), ((0, (1, 2, 4, 2)), 2.0))
+"""Styles and widths of the lines of the rules that are compared with, in turn."""
 
 _MARKER_POINTS = (10.0, 52.0)
 """Smallest and largest markers in the plane."""
@@ -53,8 +50,8 @@ class MassLimitArtists:
     expected : matplotlib.lines.Line2D
     one_sigma, two_sigma : matplotlib.collections.Collection
         Bands; bars for a single mass.
-    inclusive, naive : matplotlib.lines.Line2D or None
-        Expected limits.
+    references : dict of str to matplotlib.lines.Line2D
+        Expected limits by the rules that are compared with.
     legend : matplotlib.legend.Legend
     """
 
@@ -62,13 +59,12 @@ class MassLimitArtists:
     expected: Line2D
     one_sigma: Collection
     two_sigma: Collection
-    inclusive: Line2D | None
-    naive: Line2D | None
+    references: dict[str, Line2D]
     legend: Legend
 
 
 def draw_mass_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) -> MassLimitArtists:
-    """Draw limits against m_A: expected with bands, observed, and expected inclusive and naive limits.
+    """Draw limits against m_A: expected with bands, observed, and expected limits by the reference rules.
 
     Parameters
     ----------
@@ -84,41 +80,43 @@ def draw_mass_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) -> M
     shown = sort_limits(limits, rule).distinct()
     mass = np.array([one.masses["A"] for one in shown.signals])
     two_sigma, one_sigma = (_draw_band(mass, shown, sigma, ax) for sigma in (2, 1))
-    (expected,) = ax.plot(
-        mass, shown.column("limit", 2), "o--", color="black", mfc="white", markersize=6, label="Expected"
-    )
+    (expected,) = ax.plot(mass, shown.expected(2), "o--", color="black", mfc="white", markersize=6, label="Expected")
     observed = None
-    if np.isfinite(seen := shown.column("limit")).any():
+    if np.isfinite(seen := shown.observed()).any():
         (observed,) = ax.plot(mass, seen, "o-", color="black", markersize=7, label="Observed", zorder=4)
-    inclusive, naive = (_draw_other(mass, shown, name, ax) for name in _LINES)
+    references = {
+        other.name: line
+        for index, other in enumerate(shown.references)
+        if (line := _draw_other(mass, shown, other, index, ax)) is not None
+    }
     ax.set(xlabel=mass_label("A"), ylabel=shown.label)
     ax.set_title(f"Rule {rule}", loc="right")
     ax.set_title(_fixed(shown), loc="left")
     _set_ranges(mass, shown, ax)
-    handles = [one for one in (observed, expected, one_sigma, two_sigma, inclusive, naive) if one is not None]
+    handles = [one for one in (observed, expected, one_sigma, two_sigma, *references.values()) if one is not None]
     legend = ax.legend(handles=handles, loc="upper right")
-    return MassLimitArtists(observed, expected, one_sigma, two_sigma, inclusive, naive, legend)
+    return MassLimitArtists(observed, expected, one_sigma, two_sigma, references, legend)
 
 
 def _draw_band(mass: Array, shown: LimitSet, sigma: int, ax: Axes) -> Collection:
-    low, high = shown.column("limit", 2 - sigma), shown.column("limit", 2 + sigma)
+    low, high = shown.expected(2 - sigma), shown.expected(2 + sigma)
     color, label = BAND_COLORS[sigma - 1], f"Expected $\\pm {sigma}\\sigma$"
     if len(mass) == 1:
         return ax.vlines(mass, low, high, color=color, linewidth=18 / sigma, label=label, zorder=2 - 0.5 * sigma)
     return ax.fill_between(mass, low, high, color=color, linewidth=0, label=label, zorder=2 - 0.5 * sigma)
 
 
-def _draw_other(mass: Array, shown: LimitSet, name: str, ax: Axes) -> Line2D | None:
-    values = shown.column(name, 2)
+def _draw_other(mass: Array, shown: LimitSet, other: LimitRule, index: int, ax: Axes) -> Line2D | None:
+    values = shown.expected(2, other.name)
     if np.isnan(values).all():
         return None
-    other, style, width = _LINES[name]
+    style, width = _LINES[index % len(_LINES)]
     look: dict[str, Any] = {"color": other.color, "marker": other.marker if len(mass) == 1 else ""}
     (line,) = ax.plot(
         mass, values, linestyle=style, linewidth=width, label=f"{other.legend}, expected", zorder=3, **look
     )
     line.set(markersize=8, markeredgecolor="white")
-    line.set_gapcolor("white" if name == "naive" else None)  # visible on the bands
+    line.set_gapcolor("white" if style == ":" else None)  # visible on the bands
     return line
 
 
@@ -133,17 +131,13 @@ def _set_ranges(mass: Array, shown: LimitSet, ax: Axes) -> None:
     if len(mass):
         margin = 0.03 * float(np.ptp(mass)) or 0.1 * float(mass[0])
         ax.set_xlim(mass.min() - margin, mass.max() + margin)
-    columns = [shown.column(name, part) for name in ("limit", "inclusive", "naive") for part in _parts(name)]
-    values = np.concatenate(columns)
+    columns = [shown.observed(), *(shown.expected(part) for part in range(5))]
+    values = np.concatenate([*columns, *(shown.expected(2, other.name) for other in shown.references)])
     drawn = values[values > 0]
     if drawn.size:
         low, high = drawn.min() / 1.4, drawn.max() * 1.2
         ax.set_ylim(low, high * (high / low) ** _HEADROOM)
         label_logarithmic(ax.yaxis)
-
-
-def _parts(name: str) -> tuple[int | None, ...]:
-    return (None, 0, 1, 2, 3, 4) if name == "limit" else (2,)
 
 
 @dataclass(frozen=True)
@@ -211,10 +205,10 @@ def draw_limit_plane(
 
 def _values(shown: LimitSet, quantity: Quantity) -> Array:
     if quantity == "ratio":
-        return np.asarray(shown.column("limit", 2) / shown.column("inclusive", 2))
+        return np.asarray(shown.expected(2) / shown.expected(2, INCLUSIVE_RULE))
     if quantity == "efficiency":
         return np.array([one.efficiency for one in shown.signals])
-    return shown.column("limit", None if quantity == "observed" else 2)
+    return shown.observed() if quantity == "observed" else shown.expected(2)
 
 
 def _label(shown: LimitSet, quantity: Quantity) -> str:

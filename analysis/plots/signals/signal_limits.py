@@ -13,7 +13,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from analysis.limits import INCLUSIVE_RULE, NAIVE, RULES, rule_text
+from analysis.limits import RULES, rule_text
 from analysis.limits.values import InjectionLimit
 from analysis.plots.figure import SIGMAS, Row
 from analysis.plots.signals.limit_values import EitherLimit, LimitSet, sort_limits
@@ -38,8 +38,8 @@ class SignalLimitArtists:
     expected : matplotlib.lines.Line2D
     observed : matplotlib.lines.Line2D or None
         None while blinded.
-    inclusive, naive : matplotlib.lines.Line2D or None
-        Expected limits.
+    references : dict of str to matplotlib.lines.Line2D
+        Expected limits by the rules that are compared with.
     legend : matplotlib.legend.Legend
     """
 
@@ -47,8 +47,7 @@ class SignalLimitArtists:
     two_sigma: BarContainer
     expected: Line2D
     observed: Line2D | None
-    inclusive: Line2D | None
-    naive: Line2D | None
+    references: dict[str, Line2D]
     legend: Legend
 
 
@@ -70,36 +69,40 @@ def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) ->
     two_sigma, one_sigma = (_draw_band(rows, shown, sigma, ax) for sigma in (2, 1))
     style = {"linestyle": "none", "markersize": 9, "markeredgecolor": "white"}
     (expected,) = ax.plot(
-        shown.column("limit", 2), rows, "|", color="black", markersize=22, markeredgewidth=2.2, label="Expected"
+        shown.expected(2), rows, "|", color="black", markersize=22, markeredgewidth=2.2, label="Expected"
     )
     observed = _points(
-        shown.column("limit"),
+        shown.observed(),
         rows,
         ax,
         {**style, "marker": "o", "color": "black", "markeredgecolor": "black", "zorder": 4},
         "Observed",
     )
-    inclusive, naive = (
-        _points(
-            *(shown.column(name, 2), rows, ax),
-            style | {"marker": other.marker, "color": other.color},
-            f"{other.legend}, expected",
+    references = {
+        other.name: line
+        for other in shown.references
+        if (
+            line := _points(
+                *(shown.expected(2, other.name), rows, ax),
+                style | {"marker": other.marker, "color": other.color},
+                f"{other.legend}, expected",
+            )
         )
-        for name, other in (("inclusive", RULES[INCLUSIVE_RULE]), ("naive", RULES[NAIVE]))
-    )
+        is not None
+    }
     ax.set(xscale="log", xlabel=shown.label, xlim=_range(shown))
     ax.set_yticks(rows, [plain(signal.dataset) for signal in shown.signals], fontsize=14)
     ax.tick_params(axis="y", which="both", length=0)
     ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     label_logarithmic(ax.xaxis)
-    handles = [one for one in (observed, expected, one_sigma, two_sigma, inclusive, naive) if one is not None]
+    handles = [one for one in (observed, expected, one_sigma, two_sigma, *references.values()) if one is not None]
     legend = ax.legend(handles=handles, title=f"Rule {rule}", loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
-    return SignalLimitArtists(one_sigma, two_sigma, expected, observed, inclusive, naive, legend)
+    return SignalLimitArtists(one_sigma, two_sigma, expected, observed, references, legend)
 
 
 def _draw_band(rows: Array, shown: LimitSet, sigma: int, ax: Axes) -> BarContainer:
     """Draw bars; bars that extend below zero due to the spread over samplings end at the axis."""
-    low, high = shown.column("limit", 2 - sigma), shown.column("limit", 2 + sigma)
+    low, high = shown.expected(2 - sigma), shown.expected(2 + sigma)
     left = np.where(low > 0, low, _range(shown)[0])
     return ax.barh(
         rows,
@@ -120,8 +123,8 @@ def _points(values: Array, rows: Array, ax: Axes, style: Mapping[str, Any], labe
 
 
 def _range(shown: LimitSet) -> tuple[float, float]:
-    columns = [shown.column("limit", part) for part in (None, *range(5))]
-    values = np.concatenate([*columns, shown.column("inclusive", 2), shown.column("naive", 2)])
+    columns = [shown.observed(), *(shown.expected(part) for part in range(5))]
+    values = np.concatenate([*columns, *(shown.expected(2, other.name) for other in shown.references)])
     drawn = values[values > 0]
     return (drawn.min() / 1.4, drawn.max() * 1.4) if drawn.size else (0.1, 10.0)
 

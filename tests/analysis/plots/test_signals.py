@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from analysis.compute import Serial
 from analysis.config import PlotConfig, SearchConfig
 from analysis.core.documents import to_json
+from analysis.limits import RULES
 from analysis.limits.values import FailedSensitivity, InjectionLimit, LimitsFile, PlaneCounts
 from analysis.plots import (
     FigureSources,
@@ -84,14 +85,13 @@ def test_limits_against_m_a_are_those_of_the_file_in_rising_mass() -> None:
     ax = axes()
     drawn = draw_mass_limits(limits, RULE, ax=ax)
     assert drawn.observed is not None
-    assert drawn.inclusive is not None
-    assert drawn.naive is not None
+    assert list(drawn.references) == ["inclusive", "fixed-efficiency"]
     wanted = FB * np.array(list(values.values()))
     np.testing.assert_allclose(drawn.expected.get_xdata(), list(values))
     np.testing.assert_allclose(y_of(drawn.expected), wanted)
     np.testing.assert_allclose(y_of(drawn.observed), 1.2 * wanted)
-    np.testing.assert_allclose(y_of(drawn.inclusive), 8 * wanted)
-    np.testing.assert_allclose(y_of(drawn.naive), 0.6 * wanted)
+    np.testing.assert_allclose(y_of(drawn.references["inclusive"]), 8 * wanted)
+    np.testing.assert_allclose(y_of(drawn.references["fixed-efficiency"]), 0.6 * wanted)
     np.testing.assert_allclose(heights(drawn.one_sigma), (0.7 * wanted[-1], 1.4 * wanted[0]))
     np.testing.assert_allclose(heights(drawn.two_sigma), (0.5 * wanted[-1], 1.9 * wanted[0]))
     assert "[fb]" in ax.get_ylabel()
@@ -170,8 +170,7 @@ def test_a_failed_comparison_is_left_out_alone() -> None:
     limits = [limit for limit in signal("a", 40.0, masses(3000.0)) if limit.rule != "inclusive"]
     limits.append(failed("a", masses(3000.0), "inclusive"))
     drawn = draw_mass_limits(limits, RULE, ax=axes())
-    assert drawn.inclusive is None
-    assert drawn.naive is not None
+    assert list(drawn.references) == ["fixed-efficiency"]
     assert draw_limit_plane(limits, RULE, "ratio", ax=axes()) is None
 
 
@@ -189,8 +188,7 @@ def test_every_signal_has_a_row_with_its_numbers() -> None:
         np.testing.assert_allclose([bar.get_x() + bar.get_width() for bar in bars], high * wanted)
     assert drawn.observed is not None
     np.testing.assert_allclose(drawn.observed.get_xdata(), [np.nan, np.nan, 2 * wanted[2]])
-    assert drawn.inclusive is not None
-    np.testing.assert_allclose(drawn.inclusive.get_xdata(), 8 * wanted)
+    np.testing.assert_allclose(drawn.references["inclusive"].get_xdata(), 8 * wanted)
     bottom, top = ax.get_ylim()
     assert bottom > top  # the first row is above
 
@@ -406,3 +404,18 @@ def test_plot_draws_limits_of_the_search_that_it_draws(
     paths = plot(folder, SearchConfig(plots={"formats": ["svg"]}), Serial())
     assert [path.name for path in paths] == ["cutflow.svg", *(["sensitivity_s.svg"] if same else [])]
     assert sorted(folder.plots.iterdir()) == sorted(paths)
+
+
+def test_a_further_rule_to_compare_with_is_drawn() -> None:
+    RULES.add(
+        "third", replace(RULES["inclusive"], name="third", legend="A third one", reading=RULES["inclusive"].reading)
+    )
+    try:
+        limits = signal("a", 40.0, masses(3000.0)) + signal("b", 30.0, masses(3500.0))
+        found = [replace(limit, rule="third") for limit in limits if limit.rule == "inclusive"]
+        for draw in (draw_mass_limits, draw_signal_limits):
+            drawn = draw([*limits, *found], RULE, ax=axes())
+            assert list(drawn.references) == ["inclusive", "fixed-efficiency", "third"]
+            assert "A third one, expected" in [text.get_text() for text in drawn.legend.get_texts()]
+    finally:
+        RULES.remove("third")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.errors import InputFileError
-from processors.objects import Dijets, Jet, Source, Tally
+from processors.objects import Dijets, Jet, Provenance, Tally
 
 
 class Arrays:
@@ -47,7 +47,7 @@ def make_dijets(n: int = 1, first=None, second=None, events=None, kind="backgrou
         entry=np.arange(n),
         weight=weight,
         events=Arrays({name: np.asarray(v) for name, v in (events or {}).items()}),
-        origin=Source("a.root", "sample", kind, "", 0),
+        origin=Provenance("a.root", "sample", kind, "", 0),
         read=Tally(n + 5, 100.0),
         read_weights=weight,
         jet_counts=np.full(n, 2),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.fractions import fraction
 from analysis.diagnostics.members import listed, rounded
 from analysis.diagnostics.region_events import event_folds
 from analysis.diagnostics.sections import PerformanceSection, SelectedEfficiency
@@ -159,4 +160,4 @@ def _max_sic(folds: list[_Fold], floor: float) -> tuple[float, float]:
 
 def _efficiency(passes: NDArray[Any], weight: Array) -> float | None:
     total = weight.sum()
-    return float((passes * weight).sum() / total) if total > 0 else None
+    return fraction(float((passes * weight).sum()), float(total)) if total > 0 else None

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.fractions import fraction
 from analysis.events.identity import uniform
 from analysis.learning.crossfit import Scores, Template
 
@@ -124,7 +125,8 @@ def choose_working_points(
         efficiencies, names = [float(np.mean([efficiencies[index] for index in chosen]))], (INCLUSIVE, ARGOS)
     passes = data.passes(thresholds)
     kept = passes if fixing is data else fixing.passes(thresholds)
-    achieved = (kept.mean(axis=1)[rows] * fixing.weight[rows, None]).sum(axis=0) / fixing.weight[rows].sum()
+    selected = (kept.mean(axis=1)[rows] * fixing.weight[rows, None]).sum(axis=0)
+    achieved = fraction(selected, float(fixing.weight[rows].sum()))
     members = None if ensemble == "mean-score" else passes
     values = passes.mean(axis=1)
     return PassWeights((1.0, *efficiencies), tuple(achieved.tolist()), values, thresholds, members, names)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import SearchConfig
+from analysis.core.fractions import fraction
 from analysis.errors import StatisticsError, TableError, WindowError
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL, selection_counts, window_counts
@@ -172,7 +173,7 @@ class _Counted:
             background=one.background,
             background_error=one.total_error,
             weight=one.weight,
-            signal=events / total,
+            signal=fraction(float(events), float(total)),
             signal_error=float(np.sqrt(self.yields.squares[index])) / total,
             absorbed=absorbed_fraction(one, events, spectrum, result, sqrt_s_gev),
             reason=one.reason,

@@ -10,6 +10,7 @@ import hist
 import numpy as np
 
 from analysis.background import outside
+from analysis.core.fractions import fraction
 from analysis.errors import StatisticsError
 from analysis.histograms.spectra import selection_counts
 from analysis.learning import INCLUSIVE
@@ -101,4 +102,4 @@ def _shown_efficiency(selection: SelectionResult, spectrum: hist.Hist[Any] | Non
         return selection.efficiency
     shown = outside(spectrum.axes["mjj"].edges, masks)
     kept, everything = (selection_counts(spectrum, name)[shown].sum() for name in (selection.name, INCLUSIVE))
-    return float(kept / everything) if everything > 0 else 0.0
+    return fraction(float(kept), float(everything)) if everything > 0 else 0.0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.background import MassFunction, choose_order, outside, require_functions
 from analysis.config import SearchConfig
+from analysis.core.fractions import fraction
 from analysis.errors import FitError, StatisticsError
 from analysis.histograms.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
 from analysis.learning import PassWeights
@@ -178,7 +179,7 @@ def _achieved(cut: _Cut, index: int) -> float:
         return cut.passes.achieved[index]
     shown = outside(cut.spectrum.axes["mjj"].edges, cut.hidden)
     kept, everything = (selection_counts(cut.spectrum, cut.passes.names[i])[shown].sum() for i in (index, 0))
-    return float(kept / everything) if everything > 0 else 0.0
+    return fraction(float(kept), float(everything)) if everything > 0 else 0.0
 
 
 def _limit(cut: _Cut, workspace: dict[str, Any], weight: float) -> LimitResult:

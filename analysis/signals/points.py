@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import SearchConfig
+from analysis.core.fractions import fraction
 from analysis.errors import FitError, StatisticsError, WindowError
 from analysis.histograms.spectra import NOMINAL, selection_counts
 from analysis.regions import MassWindow
@@ -174,7 +175,7 @@ class _Count:
     def efficiency(self) -> float | None:
         """Acceptance times efficiency, relative to all generated events."""
         generated = self.sample.generated
-        return None if not generated else self.events / generated
+        return None if not generated else fraction(self.events, generated)
 
     def fields(self) -> dict[str, Any]:
         """Attributes of the `SignalYield`."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
+from analysis.core.fractions import fraction
 from analysis.core.plugins import require_same_plugins
 from analysis.errors import ConfigError, writing
 from analysis.events.dataset import Dataset
@@ -152,7 +153,11 @@ def _summarise(
         counts = window_counts(table, classifier.window, one.passes)
         selections += [
             ScoredSelection(
-                classifier.window.name, name, count, count / generated, count / counts[0] if counts[0] > 0 else None
+                classifier.window.name,
+                name,
+                count,
+                fraction(count, generated),
+                fraction(count, float(counts[0])) if counts[0] > 0 else None,
             )
             for name, count in zip(one.passes.names, counts.tolist(), strict=True)
         ]

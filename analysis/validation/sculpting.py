@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 from scipy.stats import chi2
 
+from analysis.core.fractions import fraction
 from analysis.events.table import EventTable
 from analysis.learning import PassWeights
 from analysis.regions import MassWindow
@@ -235,5 +236,5 @@ def _efficiency(weight: Array, passes: Array) -> tuple[float, float]:
     total = weight.sum()
     if total <= 0:
         return 0.0, 0.0
-    value = float((weight * passes).sum() / total)
+    value = fraction(float((weight * passes).sum()), float(total))
     return value, float(np.sqrt(_variance(weight, passes, value) * (weight**2).sum()) / total)

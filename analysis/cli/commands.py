@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
+from analysis.cli.console import allow_any_encoding
 from analysis.cli.events import select
 from analysis.cli.export import export
 from analysis.cli.files import convert, inspect
@@ -194,6 +195,7 @@ cli.add_command(simulate)
 
 def main() -> None:
     """Run the console script; errors of this package are printed without a traceback unless `--debug` is given."""
+    allow_any_encoding()
     try:
         cli.main(standalone_mode=False)
     except CwolaError as error:

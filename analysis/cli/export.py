@@ -49,7 +49,7 @@ def hepdata(abstract: Path | None, target: Path, output: Path, plugins: tuple[st
     from analysis.export import export_hepdata
     from analysis.stages.figures import plugin_tables
 
-    text = None if abstract is None else " ".join(abstract.read_text(encoding="utf-8").split())
+    text = None if abstract is None else " ".join(abstract.read_text(encoding="utf-8-sig").split())
     with open_results(output, create=False) as folder:
         config = resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
         further = plugin_tables(folder, config)

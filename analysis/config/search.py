@@ -323,7 +323,7 @@ def _read_preset(name: str) -> dict[str, Any]:
 def _read_file(path: Path) -> dict[str, Any]:
     parse = json.loads if path.suffix == ".json" else tomllib.loads
     try:
-        document = parse(path.read_text(encoding="utf-8"))
+        document = parse(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         msg = f"cannot read the configuration {path}: {error}"
         raise ConfigError(msg) from error

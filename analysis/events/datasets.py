@@ -80,7 +80,7 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
         the slices of a stitched group do not fit together.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_repeats)
+        document = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_no_repeats)
     except OSError as error:
         msg = (
             f"cannot read {path}: {error.strerror}. Name your datasets file with --datasets FILE, or make one to start "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 import fsspec.config
 from aiohttp import ClientTimeout
-from coffea.processor import accumulate
+from coffea.processor import accumulate, executor
 from coffea.processor.executor import ExecutorBase
 
 from analysis.compute import Backend, Serial, TaskFailure, track
@@ -22,6 +23,15 @@ from processors.runner.problems import FileTask, explain, is_passing
 __all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
 
 R = TypeVar("R")
+
+
+def _hash_names(items: Iterable[object]) -> int:
+    """Hash names of files and datasets as coffea does, but in any script: coffea 2026.9 allows ASCII only."""
+    text = ";".join(map(str, items)).encode("utf-8", "surrogateescape")
+    return int(hashlib.md5(text, usedforsecurity=False).hexdigest()[:16], base=16)
+
+
+executor._hash = _hash_names
 
 ATTEMPTS = 3
 """Number of attempts to read a file before it counts as bad."""

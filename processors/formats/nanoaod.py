@@ -86,7 +86,14 @@ def _generator_sum(path: str) -> float | None:
         runs = file["Runs"]
         for name in ("genEventSumw", "genEventSumw_"):
             if name in runs:
-                return math.fsum(runs[name].array(library="np").tolist())
+                sums = runs[name].array(library="np").tolist()
+                if not all(map(math.isfinite, sums)):
+                    msg = (
+                        f"Runs/{name} holds a value that is not finite, so that the simulation cannot be "
+                        "normalised. Make the file again, or leave it out with --skip-bad-files."
+                    )
+                    raise InputFileError(msg)
+                return math.fsum(sums)
     return None
 
 

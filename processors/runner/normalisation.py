@@ -12,7 +12,7 @@ from analysis.errors import DatasetError, InputFileError
 from processors.runner.executor import BadFile, BadFiles, run_tasks
 from processors.runner.plan import FileRecord, Plan
 
-__all__ = ["GeneratorSums", "normalise", "read_generator_sums"]
+__all__ = ["GeneratorSums", "normalise", "read_generator_sums", "require_enough"]
 
 TOLERANCE = 1e-3
 """Tolerated relative difference between the sum in the files and `n_generated`, which may be rounded by hand."""
@@ -97,6 +97,35 @@ def normalise(plan: Plan, sums: GeneratorSums) -> tuple[float | None, str]:
         )
         raise InputFileError(msg)
     return None, "none"
+
+
+def require_enough(plan: Plan, sums: GeneratorSums, read: Mapping[str, float]) -> None:
+    """Refuse a file whose events weigh more than its own sum over all generated events: its normalisation is wrong.
+
+    Parameters
+    ----------
+    plan : Plan
+    sums : mapping of FileRecord to float or None
+    read : mapping of str to float
+        Sum of generator weights of the events read, by file name.
+
+    Raises
+    ------
+    InputFileError
+        Naming the file.
+    """
+    if plan.dataset.is_observed:
+        return
+    for record in plan.files:
+        total, found = sums.get(record), read.get(record.filename, 0.0)
+        if total is not None and total >= 0 and found > total * (1 + TOLERANCE):
+            msg = (
+                f"{record.filename} (dataset {plan.dataset.name}): its events have a sum of generator weights of "
+                f"{found:g}, but its tree Runs holds only {total:g} for all generated events, so that the dataset "
+                "would be normalised too high. Rows of Runs were lost, as when files are merged: merge the files again, "
+                "or leave this one out."
+            )
+            raise InputFileError(msg)
 
 
 def _require_agreement(plan: Plan, total: float) -> None:

@@ -7,6 +7,7 @@ text of this package, so a part is reused only if processing would reproduce it.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
@@ -34,7 +35,7 @@ from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
 from processors.runner.content import ContentRunner
 from processors.runner.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
-from processors.runner.normalisation import GeneratorSums, normalise, read_generator_sums
+from processors.runner.normalisation import GeneratorSums, normalise, read_generator_sums, require_enough
 from processors.runner.plan import FileRecord, Plan, make_plans, require_no_shared_files
 from processors.selection.cuts import CUTS, prepare_selection, require_certified_events
 from processors.systematics import SYSTEMATICS
@@ -379,6 +380,7 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
     cutflow, n_minus_one = _add_up(infos, "cutflow"), _add_up(infos, "n_minus_one")
     require_certified_events(plan.dataset.name, plan.processor.selection, cutflow)
     names = sorted({name for info in infos for name in info["sanity"]})
+    require_enough(plan, sums, _weights_by_file(plan))
     total, normalisation = normalise(plan, sums)
     return DatasetResult(
         name=plan.dataset.name,
@@ -397,6 +399,15 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
         },
         varied_sums=_relative_sums(_add_up(infos, "varied_sums"), cutflow["all"], plan.dataset.name),
     )
+
+
+def _weights_by_file(plan: Plan) -> dict[str, float]:
+    """Sum of generator weights of the events read from each file."""
+    found: dict[str, list[float]] = {}
+    for item in plan.items:
+        if (info := plan.info(item)) is not None:
+            found.setdefault(item.filename, []).append(float(info["cutflow"]["all"]["weight"]))
+    return {name: math.fsum(weights) for name, weights in found.items()}
 
 
 def _relative_sums(sums: Mapping[str, Tally], nominal: Tally, dataset: str) -> dict[str, float]:

@@ -123,3 +123,27 @@ def test_sum_by_hand_does_not_cover_files_of_unknown_size(tmp_path):
         run(one, tmp_path, skip_bad_files=True)
     result, table = run(dataset(good, page, n_generated=50), tmp_path, skip_bad_files=True)
     assert (result.sum_of_weights, result.normalisation, len(table)) == (None, "none", 4)
+
+
+@pytest.mark.parametrize(("sums", "held"), [([2.0], "2"), ([], "0"), ([1.0, 6.9], "7.9")])
+def test_a_file_whose_events_weigh_more_than_its_sum_is_refused(tmp_path, sums, held):
+    """Rows of Runs are lost by merging; the sum over all files hides it."""
+    good = write(tmp_path, "good", events=4, sums=[400.0], weight=2.0)
+    lossy = write(tmp_path, "lossy", events=4, sums=sums, weight=2.0, run=2)
+    with pytest.raises(
+        InputFileError, match=rf"lossy\.root \(dataset sample\): .* weights of 8, .* only {held} for all"
+    ):
+        run(dataset(good, lossy, **NORMALISED), tmp_path)
+
+
+def test_a_sum_as_large_as_the_events_is_enough(tmp_path):
+    path = write(tmp_path, events=4, sums=[8.0 * (1 - 1e-6)], weight=2.0)
+    result, _ = run(dataset(path, **NORMALISED), tmp_path)
+    assert result.sum_of_weights == pytest.approx(8.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_sum_that_is_not_finite_names_its_file(tmp_path, value):
+    path = write(tmp_path, events=4, sums=[8.0, value])
+    with pytest.raises(InputFileError, match=r"a\.root.*Runs/genEventSumw holds a value that is not finite"):
+        run(dataset(path, **NORMALISED), tmp_path)

@@ -122,8 +122,8 @@ def require_enough(plan: Plan, sums: GeneratorSums, read: Mapping[str, float]) -
             msg = (
                 f"{record.filename} (dataset {plan.dataset.name}): its events have a sum of generator weights of "
                 f"{found:g}, but its tree Runs holds only {total:g} for all generated events, so that the dataset "
-                "would be normalised too high. Rows of Runs were lost, as when files are merged: merge the files again, "
-                "or leave this one out."
+                "would be normalised too high. Rows of Runs were lost, as when files are merged: merge the files "
+                "again, or leave this one out."
             )
             raise InputFileError(msg)
 

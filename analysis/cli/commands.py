@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
-from analysis.cli.console import allow_any_encoding
+from analysis.cli.encoding import allow_any_encoding
 from analysis.cli.events import select
 from analysis.cli.export import export
 from analysis.cli.files import convert, inspect
@@ -232,7 +232,7 @@ def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> Non
         console.print(n_minus_one_table(events.cutflow, events.n_minus_one))
     kinds = {name: dataset.kind for name, dataset in events.datasets.items()}
     for note in selection_notes(events.selection, kinds, events.records):
-        console.print(note, markup=False)
+        console.print(note)
     _print_skipped(events)
 
 
@@ -253,17 +253,17 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
 
     console = open_console()
     console.print(scan_table(summary.document))
-    console.print(headline(summary.document), markup=False)
+    console.print(headline(summary.document))
     if summary.document.blinded and (note := blinding_note(config)):
-        console.print(note, markup=False)
+        console.print(note)
     for line in verdict_lines(summary.validation, len(summary.results)):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
     if signals := summary.document.signals:
         console.print(signal_table(signals))
         for note in signal_notes(signals):
-            console.print(note, markup=False)
+            console.print(note)
     for note in summary.notes:
-        console.print(note, markup=False)
+        console.print(note)
     console.print(f"Results, workspaces and plots: {folder.path}")
     failed = [result for result in summary.results if result.status == "failed"]
     if failed:

@@ -2,56 +2,43 @@
 
 from __future__ import annotations
 
-import codecs
-import io
 import os
 import sys
+from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
-__all__ = ["allow_any_encoding", "open_console"]
+__all__ = ["Terminal", "open_console"]
 
-_PLAIN = {
-    "χ": "chi",
-    "²": "2",
-    "σ": "sigma",
-    "μ": "mu",
-    "λ": "lambda",
-    "ε": "epsilon",
-    "Δ": "Delta",
-    "√": "sqrt ",
-    "±": "+-",
-    "×": "x",
-    "≤": "<=",
-    "≥": ">=",
-    "–": "-",
-    "−": "-",
-    "…": "...",
-    "→": "->",
-    "τ": "tau",
-    "\N{NO-BREAK SPACE}": " ",
-}
-"""Characters of this package for outputs that cannot write them."""
+_UNLIMITED = 10_000
+"""Columns."""
 
 
-def allow_any_encoding() -> None:
-    """Let standard output and error write all texts, whatever encoding a batch system gives them.
+class Terminal(Console):
+    """Console that prints all text as it is, and neither folds nor cuts a number or a name.
 
-    Characters that the encoding lacks are spelt out, or written as a question mark.
+    Tables take the width that they need, also beyond the terminal; words of text stay whole. Brackets, as of units, and
+    colons are no markup, since names come from users and files.
     """
-    codecs.register_error("cwola.plain", _spell_out)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="cwola.plain")
+
+    def __init__(self, width: int | None = None) -> None:
+        super().__init__(width=width, markup=False, emoji=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does; see the class."""
+        before = self.width
+        unlimited = self.options.update(max_width=_UNLIMITED)
+        needed = (Measurement.get(self, unlimited, one).maximum for one in objects if isinstance(one, Table))
+        self.width = max([before, *needed])
+        try:
+            super().print(*objects, **{"overflow": "ignore", "crop": False, **options})
+        finally:
+            self.width = before
 
 
-def _spell_out(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return "".join(_PLAIN.get(character, "?") for character in error.object[error.start : error.end]), error.end
-
-
-def open_console() -> Console:
-    """Open standard output with the width of the terminal, or wide enough for the tables without a terminal."""
+def open_console() -> Terminal:
+    """Open standard output with the width of the terminal, or wide enough for most tables without a terminal."""
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if known else 120)
+    return Terminal(None if known else 120)

@@ -176,7 +176,7 @@ def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
 
     console = open_console()
     console.print(_table(spectrum, plans, results))
-    console.print(_closing(bumps, total, len(plans)), highlight=False, markup=False)
+    console.print(_closing(bumps, total, len(plans)), highlight=False)
 
 
 def _document(plan: FitPlan, result: Bump | str) -> dict[str, Any]:

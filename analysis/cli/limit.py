@@ -53,7 +53,7 @@ def print_limits(found: Sequence[InjectionLimit | FailedLimit]) -> None:
     console = open_console()
     console.print(limit_table(found))
     for note in limit_notes(found):
-        console.print(note, markup=False)
+        console.print(note)
 
 
 @click.command()
@@ -81,5 +81,5 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
     console = open_console()
     console.print(sensitivity_table(sensitivities))
     for note in limit_notes(sensitivities):
-        console.print(note, markup=False)
+        console.print(note)
     click.echo(f"{len(figures)} figures in {folder.plots}")

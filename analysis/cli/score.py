@@ -73,4 +73,4 @@ def _print(summary: ScoreSummary) -> None:
     console.print(table)
     if not summary.recorded:
         console.print("The files do not record how many events were generated: acceptance counts those in the files.")
-    console.print(f"{summary.n_events} events in {summary.path}", markup=False)
+    console.print(f"{summary.n_events} events in {summary.path}")

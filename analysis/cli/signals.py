@@ -47,4 +47,4 @@ def impacts(signal: str | None, selection: str | None, output: Path) -> None:
         for table in impact_tables(result, selection):
             console.print(table)
     for note in signal_notes(chosen):
-        console.print(note, markup=False)
+        console.print(note)

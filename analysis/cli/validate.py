@@ -40,4 +40,4 @@ def print_validation(verdicts: Sequence[WindowVerdict]) -> None:
     console = open_console()
     console.print(validation_table(verdicts))
     for note in validation_notes(verdicts):
-        console.print(note, markup=False, highlight=False)
+        console.print(note, highlight=False)

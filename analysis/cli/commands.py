@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -196,6 +197,7 @@ cli.add_command(simulate)
 def main() -> None:
     """Run the console script; errors of this package are printed without a traceback unless `--debug` is given."""
     allow_any_encoding()
+    _interrupt_at_the_end()
     try:
         cli.main(standalone_mode=False)
     except CwolaError as error:
@@ -208,6 +210,13 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+
+
+def _interrupt_at_the_end() -> None:
+    """Let a batch system, or a closed terminal, end a command as Ctrl-C does: workers and temporary folders go."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as of nohup
+            signal.signal(number, signal.default_int_handler)
 
 
 def _fail(message: str, code: int) -> None:

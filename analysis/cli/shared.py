@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
+from analysis.cli.lock import locked
 from analysis.cli.plugins import plugin_option, with_plugins
 from analysis.cli.where import where_options
 
@@ -127,6 +128,12 @@ def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
     from analysis.results import ResultsFolder
 
     folder = ResultsFolder(path, create=create)
+    with locked(folder.path), _logged(folder):
+        yield folder
+
+
+@contextmanager
+def _logged(folder: ResultsFolder) -> Iterator[None]:
     handler = logging.FileHandler(folder.log, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = (_log, logging.getLogger("py.warnings"))
@@ -137,7 +144,7 @@ def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
         logger.addHandler(handler)
     _log.info("cwola %s: %s", __version__, " ".join(sys.argv[1:]))
     try:
-        yield folder
+        yield
     except Exception as error:
         _log.error("%s", error)
         raise

@@ -7,7 +7,7 @@ A field with the metadata `ABSENT` has no key if it has its default value. The t
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -51,8 +51,7 @@ def parse_json(kind: type[T], text: str | bytes) -> T:
         value: T = _adapter(cast("Hashable", kind)).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = "/".join(str(part) for part in first["loc"])
-        msg = f"at /{place}: {first['msg'].lower()}"
+        msg = f"at /{'/'.join(_place(first['loc'], text))}: {first['msg'].lower()}"
         raise ValueError(msg) from error
     return value
 
@@ -60,6 +59,21 @@ def parse_json(kind: type[T], text: str | bytes) -> T:
 def from_json(kind: type[T], document: Any) -> T:
     """Read a dataclass from the result of `json.loads`. Parameters and errors as for `parse_json`."""
     return parse_json(kind, json.dumps(document))
+
+
+def _place(location: tuple[int | str, ...], text: str | bytes) -> Iterator[str]:
+    """Path of a place in a document: pydantic names the alternatives of a type too, where there are several."""
+    try:
+        node = json.loads(text)
+    except ValueError:
+        return
+    for number, part in enumerate(location, 1):
+        inside = isinstance(node, list) and isinstance(part, int) and part < len(node)
+        if inside or (isinstance(node, dict) and part in node):
+            node = node[part]
+            yield str(part)
+        elif number == len(location):  # a missing field
+            yield str(part)
 
 
 @cache

@@ -20,6 +20,11 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Lost:
+    reason: str
+
+
+@dataclass(frozen=True)
 class Whole:
     parts: tuple[Part, ...]
     by_name: Mapping[str, tuple[float | None, ...]]
@@ -27,6 +32,7 @@ class Whole:
     global_: Annotated[Part, Field(alias="global")]
     further: Part | None = field(default=None, metadata=ABSENT)
     notes: tuple[str, ...] = field(default=(), metadata=ABSENT)
+    either: tuple[Part | Lost, ...] = field(default=(), metadata=ABSENT)
 
 
 WHOLE = Whole((Part(1.5), Part(2.0, "b")), {"a": (1.0, None)}, (0.0, 1.0), Part(3.0))
@@ -62,6 +68,7 @@ def test_numbers_come_back_to_the_last_digit() -> None:
         ({"pair": [1.0]}, "at /pair/1: field required"),
         ({"by_name": {"a": 1.0}}, "at /by_name/a: input should be a valid array"),
         ({"global": None}, "at /global: input should be an object"),
+        ({"either": [{"reason": "r"}, {"value": "x"}]}, "at /either/1/value: input should be a valid number"),
     ],
 )
 def test_the_first_wrong_place_is_named(change: dict[str, Any], message: str) -> None:

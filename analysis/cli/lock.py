@@ -1,0 +1,56 @@
+"""One command at a time in a results folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from analysis.errors import ResultsError, writing
+
+__all__ = ["locked"]
+
+_NAME = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a results folder; the system releases it at the end of the process, however that ends.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+
+    Raises
+    ------
+    ResultsError
+        If another command holds it. The message names the command and its process.
+    """
+    with writing(folder / _NAME):
+        file = (folder / _NAME).open("a+", encoding="utf-8")
+    with file:
+        _acquire(file, folder)
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _acquire(file: TextIO, folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "another command"
+        msg = f"{folder} is in use by {holder}. Wait until it is done, or name another --output."
+        raise ResultsError(msg) from None
+    except OSError:  # a file system without locks
+        return
+    file.truncate(0)
+    file.write(f"`{' '.join(['cwola', *sys.argv[1:2]])}`, process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()

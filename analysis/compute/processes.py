@@ -25,6 +25,9 @@ R = TypeVar("R")
 
 _ALIGNMENT = 64
 
+_IDLE = 24 * 3600
+"""Seconds after which idle workers stop: so long that none stops while tasks are submitted."""
+
 
 class LocalProcesses:
     """Runs tasks in worker processes of this machine (loky).
@@ -50,7 +53,7 @@ class LocalProcesses:
         path = self._write_shared(shared) if shared is not None else None
         waiting = set(range(len(tasks)))
         for _ in range(MAX_RESUBMISSIONS + 1):
-            executor = loky.get_reusable_executor(max_workers=self.jobs, timeout=300)
+            executor = loky.get_reusable_executor(max_workers=self.jobs, timeout=_IDLE)
             futures = {executor.submit(_run_task, function, tasks[index], path): index for index in sorted(waiting)}
             try:
                 for future in as_completed(futures):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -26,6 +27,7 @@ from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
+from analysis.cli.trust import trust
 from analysis.cli.validate import print_validation, validation_options, with_draws
 from analysis.errors import CwolaError
 
@@ -192,12 +194,16 @@ cli.add_command(report)
 cli.add_command(score)
 cli.add_command(select)
 cli.add_command(simulate)
+cli.add_command(trust)
 
 
 def main() -> None:
     """Run the console script; errors of this package are printed without a traceback unless `--debug` is given."""
     allow_any_encoding()
     _interrupt_at_the_end()
+    # Workers are started by `python -m` and `-c`, which would look for their modules in the current folder first.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ.setdefault("MPLBACKEND", "agg")  # a matplotlibrc there could name a module
     try:
         cli.main(standalone_mode=False)
     except CwolaError as error:

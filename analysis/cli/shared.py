@@ -13,7 +13,7 @@ import click
 
 from analysis import __version__
 from analysis.cli.lock import locked
-from analysis.cli.plugins import plugin_option, with_plugins
+from analysis.cli.plugins import plugin_option, with_found_plugins, with_plugins
 from analysis.cli.where import where_options
 
 if TYPE_CHECKING:
@@ -106,8 +106,13 @@ def resolve_config(
     seeds: int | None = None,
     blind: bool = False,
     fallback: Path | None = None,
+    needs_plugins: bool = True,
 ) -> SearchConfig:
-    """Resolve the configuration from the options; by default from the configuration of the results folder."""
+    """Resolve the configuration from the options; by default from the configuration of the results folder.
+
+    Plugins that a results folder names run only if this user knows them. Without `needs_plugins`, the command goes on
+    without the others.
+    """
     from analysis.config import load_config
     from analysis.results import ResultsFolder
 
@@ -119,7 +124,10 @@ def resolve_config(
         overrides["learning"] = {"n_seeds": seeds}
     if blind:
         overrides["statistics"] = {"blind": True}
-    return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
+    resolved = load_config(preset=preset, path=config, overrides=overrides)
+    if config is None or config.suffix != ".json":  # JSON is what results folders hold, perhaps of somebody else
+        return with_plugins(resolved, plugins)
+    return with_found_plugins(resolved, plugins, config, needed=needs_plugins)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from analysis import __version__
 from analysis.cli.lock import locked
 from analysis.cli.plugins import plugin_option, with_found_plugins, with_plugins
 from analysis.cli.where import where_options
+from analysis.core.address import hide_secrets
 
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
@@ -130,6 +131,13 @@ def resolve_config(
     return with_found_plugins(resolved, plugins, config, needed=needs_plugins)
 
 
+class _WithoutSecrets(logging.Formatter):
+    """Formatter that removes passwords and tokens of addresses, also from command lines and messages of libraries."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hide_secrets(super().format(record))
+
+
 @contextmanager
 def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
     """Open a results folder, and write log messages and warnings to its log file."""
@@ -143,7 +151,7 @@ def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
 @contextmanager
 def _logged(folder: ResultsFolder) -> Iterator[None]:
     handler = logging.FileHandler(folder.log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = (_log, logging.getLogger("py.warnings"))
     logging.captureWarnings(True)
     _log.setLevel(logging.INFO)

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import fsspec
 
+from analysis.core.address import full_address, hide_secrets, parse_address
 from analysis.errors import ConfigError, writing
 
 __all__ = ["Location", "RemotePath", "parse_location", "reading", "write_file"]
@@ -27,7 +28,8 @@ class RemotePath:
     Attributes
     ----------
     root : str
-        Address, such as `root://host//store/user/me` or `s3://bucket/folder`.
+        Address, such as `root://host//store/user/me` or `s3://bucket/folder`; with secrets, an
+        `analysis.core.address.Address`.
     below : str
         Path relative to the address.
     """
@@ -52,8 +54,9 @@ class RemotePath:
 
     def resolve(self) -> tuple[Any, str]:
         """Return the fsspec file system and the path in that file system."""
-        system, top = fsspec.core.url_to_fs(self.root)
-        return system, f"{top.rstrip('/')}/{self.below}"
+        top, mark, query = full_address(self.root).partition("?")
+        system, path = fsspec.core.url_to_fs(f"{top.rstrip('/')}/{self.below}{mark}{query}" if query else top)
+        return system, path if query else f"{path.rstrip('/')}/{self.below}"
 
 
 Location = Path | RemotePath
@@ -72,12 +75,14 @@ def parse_location(text: str) -> Location:
             return Path(text.removeprefix(scheme))
     if "://" not in text:
         return Path(text)
+    root = parse_address(text)
     try:
-        RemotePath(text).resolve()
+        RemotePath(root).resolve()
     except (ImportError, ValueError) as error:
-        msg = f"the file system of {text} cannot be used: {error}. root:// needs the extra `xrootd`."
+        reason = hide_secrets(str(error), root)
+        msg = f"the file system of {root} cannot be used: {reason}. root:// needs the extra `xrootd`."
         raise ConfigError(msg) from error
-    return RemotePath(text)
+    return RemotePath(root)
 
 
 @contextmanager

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import fsspec
 
 from analysis.core.address import full_address, hide_secrets, parse_address
+from analysis.core.temporary import unfinished
 from analysis.errors import ConfigError, writing
 
 __all__ = ["Location", "RemotePath", "parse_location", "reading", "write_file"]
@@ -133,7 +132,7 @@ def write_file(location: Location, write: Callable[[Any], None]) -> None:
 
 def _write_local(path: Path, write: Callable[[Any], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{uuid4().hex[:8]}.tmp")
+    temporary = unfinished(path)
     try:
         write(temporary)
         temporary.replace(path)

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
+
+from analysis.core.temporary import unfinished
 
 __all__ = ["file_digest", "forget_files", "known_files", "trust_files", "trust_folder"]
 
@@ -82,7 +83,7 @@ def forget_files(wanted: str) -> list[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{token_hex(16)}.tmp")
+    temporary = unfinished(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

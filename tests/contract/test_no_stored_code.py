@@ -87,7 +87,7 @@ def test_only_workers_unpickle_and_only_what_they_are_sent() -> None:
     assert found == set(ALLOWED)
 
 
-PUBLIC = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - searched for, not used
+PUBLIC = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 def foreseen(source: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
-from analysis.cli.lock import locked
+from analysis.cli.lock import locked, open_to_append
 from analysis.cli.plugins import plugin_option, with_found_plugins, with_plugins
 from analysis.cli.where import where_options
 from analysis.core.address import hide_secrets
@@ -126,9 +127,17 @@ def resolve_config(
     if blind:
         overrides["statistics"] = {"blind": True}
     resolved = load_config(preset=preset, path=config, overrides=overrides)
-    if config is None or config.suffix != ".json":  # JSON is what results folders hold, perhaps of somebody else
+    if config is None or not _is_found(config):
         return with_plugins(resolved, plugins)
     return with_found_plugins(resolved, plugins, config, needed=needs_plugins)
+
+
+def _is_found(config: Path) -> bool:
+    """Whether a configuration may be of somebody else: JSON, as cwola writes it, or a file in a results folder."""
+    if config.suffix == ".json":
+        return True
+    above = {*Path(os.path.abspath(config)).parents, *config.resolve().parents}  # noqa: PTH100 - keeps symbolic links
+    return any((folder / "config.json").is_file() and (folder / "process.json").is_file() for folder in above)
 
 
 class _WithoutSecrets(logging.Formatter):
@@ -150,7 +159,8 @@ def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
 
 @contextmanager
 def _logged(folder: ResultsFolder) -> Iterator[None]:
-    handler = logging.FileHandler(folder.log, encoding="utf-8")
+    stream = open_to_append(folder.log)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = (_log, logging.getLogger("py.warnings"))
     logging.captureWarnings(True)
@@ -169,3 +179,4 @@ def _logged(folder: ResultsFolder) -> Iterator[None]:
         for logger in loggers:
             logger.removeHandler(handler)
         handler.close()
+        stream.close()

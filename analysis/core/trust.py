@@ -39,12 +39,22 @@ def file_digest(path: Path) -> str:
 
 
 def known_files() -> dict[str, str]:
-    """Return the path of each known file when it became known, by SHA-256; empty if the folder cannot be read."""
+    """Return the path of each known file when it became known, by SHA-256; damaged entries make nothing known."""
     try:
-        entries = [path for path in sorted(trust_folder().iterdir()) if not path.name.startswith(".")]
-        return {path.name: path.read_text(encoding="utf-8").rstrip("\n").partition("  ")[2] for path in entries}
-    except (OSError, UnicodeDecodeError):
+        entries = sorted(path for path in trust_folder().iterdir() if not path.name.startswith("."))
+    except OSError:
         return {}
+    known = {entry.name: _path(entry) for entry in entries}
+    return {digest: path for digest, path in known.items() if path is not None}
+
+
+def _path(entry: Path) -> str | None:
+    """Path that an entry holds; None if it is damaged."""
+    try:
+        digest, _, path = entry.read_text(encoding="utf-8").rstrip("\n").partition("  ")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return path if path and digest == entry.name else None
 
 
 def trust_files(paths: Iterable[Path]) -> None:

@@ -122,6 +122,64 @@ def test_a_plugin_of_somebody_else_is_refused_with_path_and_hash(command: str, t
     assert f"--plugin {theirs.plugin}, or say `cwola trust {theirs.plugin}`" in outcome.err
 
 
+def _toml(path: Path) -> Path:
+    plugin = path.with_name("evil.py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(CONFIG.replace("mine.py", str(plugin)))
+    plugin.write_text(MARKER.format(marker=str(path.with_name("executed"))) + PRINTED["my_search.py"])
+    return path
+
+
+def _linked(results: Path) -> Path:
+    (link := results.parent / "own.toml").symlink_to(_toml(results / "their.toml"))
+    return link
+
+
+PLACES: dict[str, Callable[[Path], object]] = {
+    "in the folder": lambda results: _toml(results / "their.toml"),
+    "relative": lambda results: _toml(results / "their.toml").relative_to(results.parent),
+    "without an ending": lambda results: _toml(results / "their"),
+    "below": lambda results: _toml(results / "configuration" / "their.toml"),
+    "through a link": _linked,
+    "by a detour": lambda results: results / "plots" / ".." / _toml(results / "their.toml").name,
+}
+
+
+@pytest.mark.parametrize("command", ["scan", "run"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_configuration_in_a_results_folder_is_not_taken_for_one_of_the_user(
+    place: str, command: str, theirs: Theirs, toy: ToySearch, cwola: Cwola
+) -> None:
+    output = ["--output", theirs.results] if command == "scan" else ["--output", "new", "--datasets", toy.datasets]
+    outcome = cwola(command, *output, "--config", PLACES[place](theirs.results), "--jobs", 1)
+    assert not list(theirs.results.parent.rglob("executed"))
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: plugin evil.py, named in ")
+    assert "is code that you have not named so far" in outcome.err
+
+
+@pytest.mark.parametrize("named", ["mine.py", "plugins/../mine.py", "link.py", "/absolute"])
+def test_a_plugin_is_recognised_however_the_folder_names_it(named: str, theirs: Theirs, cwola: Cwola) -> None:
+    """Unknown, then known, and unknown again when the file that it leads to has changed."""
+    plugin = theirs.results / "mine.py"
+    shutil.copy(theirs.plugin, plugin)
+    (theirs.results / "plugins").mkdir()
+    (theirs.results / "link.py").symlink_to("mine.py")
+    stored = theirs.results / "config.json"
+    source = str(plugin) if named == "/absolute" else named
+    stored.write_text(json.dumps(json.loads(stored.read_text()) | {"plugins": [source]}))
+    process = theirs.results / "process.json"
+    process.write_text(process.read_text().replace('"name": "mine.py"', f'"name": "{Path(source).name}"'))
+    for text, known in ((None, False), (None, True), ("# changed\n", False)):
+        if known:
+            assert cwola("trust", plugin).code == 0
+        if text is not None:
+            plugin.write_text(plugin.read_text() + text)
+        outcome = cwola("select", theirs.results, *SELECTION)
+        assert theirs.executed() == known, outcome.err
+        assert ("SHA-256" in outcome.err) != known, outcome.err
+
+
 def _copied(results: Path) -> Path:
     return Path(shutil.copytree(results, results.with_name("copy")))
 

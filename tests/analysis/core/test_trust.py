@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from analysis.core.trust import forget_files, known_files, trust_files, trust_folder
+from analysis.core.trust import file_digest, forget_files, known_files, trust_files, trust_folder
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,26 @@ def test_many_processes_add_at_once(tmp_path: Path) -> None:
         list(pool.map(lambda path: trust_files([path, paths[0]]), paths))
     assert sorted(known_files().values()) == sorted(map(str, paths))
     assert not [path for path in trust_folder().iterdir() if path.name.startswith(".")]
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "empty": lambda entry: entry.write_text(""),
+    "of another file": lambda entry: entry.write_text(f"{'0' * 64}  /somewhere/a.py\n"),
+    "not text": lambda entry: entry.write_bytes(b"\xff\xfe\x00"),
+    "a folder": lambda entry: (entry.unlink(), entry.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_entry_makes_nothing_known_and_spoils_no_other(damage: str, tmp_path: Path) -> None:
+    kept, damaged = write(tmp_path / "kept.py", "x = 1\n"), write(tmp_path / "damaged.py", "x = 2\n")
+    trust_files([kept, damaged])
+    entry = trust_folder() / file_digest(damaged)
+    DAMAGE[damage](entry)
+    assert known_files() == {file_digest(kept): str(kept)}
+    if damage != "a folder":
+        trust_files([damaged])
+        assert known_files() == {file_digest(one): str(one) for one in (kept, damaged)}
 
 
 @pytest.mark.parametrize("configured", ["", "relative", "."])

@@ -25,9 +25,30 @@ SHOWN = {
     "simplecache::https://me:S3CRET@host/f.root?t=S3CRET": "simplecache::https://host/f.root",
     "zip://in.root::https://me:S3CRET@host/a.zip": "zip://in.root::https://host/a.zip",
     "s3://KEY:S3CRET@bucket/a/b.root": "s3://bucket/a/b.root",
+    "https://me:S3/CRET@host/f.root?file=3": "https://host/f.root?file=3",
+    "https://me:S3?CRET@host:8443/f.root": "https://host:8443/f.root",
+    "https://me:S3#CRET@host/f.root": "https://host/f.root",
+    "https://me:S3 C'RET@host/f.root": "https://host/f.root",
+    "root://me:8S3CRET@host//store/f.root": "root://host//store/f.root",
+    "https://S3CRET@host/f.root": "https://host/f.root",
+    "http://[::1]:8080/f.root?token=S3CRET": "http://[::1]:8080/f.root",
+    "http://me:S3CRET@[::ffff:10.0.0.1]/f.root": "http://[::ffff:10.0.0.1]/f.root",
+    "https://host/f.root;jsessionid=S3CRET": "https://host/f.root;jsessionid=***",
+    "https://host/get?file=https://me:S3CRET@inner/f.root": "https://host/get",
+    "https://host/get?file=https%3A%2F%2Fme%3AS3CRET%40inner": "https://host/get",
+    "https://host/f.root?p=S3CRET&v=2": "https://host/f.root?v=2",
+    "https://host/f.root?ACCESS_TOKEN=S3CRET": "https://host/f.root",
 }
 
-PLAIN = ["/a/b.root", "relative/f.root", "root://host//store/f.root", "https://host/get?file=a.root"]
+PLAIN = [
+    *("/a/b.root", "relative/f.root", "/home/me@cern/a:b@c.root", "root://host:1094//store/me@cern/f.root"),
+    *(
+        "simplecache::root://host//store/f.root",
+        "http://[::1]:8080/f.root",
+        "root://host//store/f.root",
+        "https://host/get?file=a.root",
+    ),
+]
 
 
 @pytest.mark.parametrize("full", SHOWN)
@@ -69,6 +90,10 @@ def test_renewed_tokens_leave_an_address_equal() -> None:
         ),
         ("headers: {'Authorization': 'Bearer an.other-token'}", "headers: {'Authorization': 'Bearer ***'}"),
         ("cannot log in with pa ss", "cannot log in with ***"),
+        ("https://you:S3CRET@h/f.root?token=S3CRET: expected a file.", "https://h/f.root: expected a file."),
+        ("cannot read /f.root?token=S3CRET.", "cannot read /f.root?token=***."),
+        ("no file /w/https:/you:S3CRET@h/f.json?token=S3CRET", "no file /w/https:/h/f.json?token=***"),
+        ("no file /w/you@cern:/a@b", "no file /w/you@cern:/a@b"),
         ("cannot log in with pa%20ss", "cannot log in with ***"),
         ("at most 3 of 5 files; sig=4 keys=7", "at most 3 of 5 files; sig=4 keys=7"),
     ],

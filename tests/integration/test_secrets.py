@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from processors.runner import executor
+from tests.builders.clusters import make_environment, running
 from tests.builders.file_server import PASSWORD, protected
 from tests.builders.toy_search import Cwola, ToySearch
 
@@ -75,6 +76,24 @@ def test_a_search_stores_no_secret_and_keeps_its_parts_when_the_token_is_renewed
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.parquet")} == parts
     assert {path: path.stat().st_mtime_ns for path in results.rglob("window.json")} == windows
     assert revealed(results) == []
+
+
+def test_a_cluster_reads_files_by_password_and_token_and_logs_neither(
+    cwola: Cwola, toy: ToySearch, server: str, tmp_path: Path
+) -> None:
+    """Scheduler and workers write what fails into their logs, and the beginning of its arguments."""
+    datasets = listed(tmp_path, address(server, OLD), address(server, NEW, "qcd_2.root"))
+    command = ["process", "--datasets", datasets, "--config", toy.config, "--skip-bad-files"]
+    with running(tmp_path / "cluster", make_environment(tmp_path / "environment")) as cluster:
+        outcome = cwola(*command, "--output", tmp_path / "results", "--dask-address", cluster.address)
+    assert outcome.code == 0, outcome.err
+    record = json.loads((tmp_path / "results" / "process.json").read_text())["datasets"]["qcd"]
+    assert [one["filename"] for one in record["files"]] == [f"http://{server}/qcd_1.root"]
+    assert f"http://{server}/qcd_2.root" in outcome.out + outcome.err
+    assert not any(secret in outcome.out + outcome.err for secret in SECRETS)
+    assert revealed(tmp_path / "results") == []
+    assert any("dask_worker" in path.name for path in (tmp_path / "cluster").glob("*.log"))
+    assert revealed(tmp_path / "cluster") == []
 
 
 @pytest.mark.parametrize("options", [[], ["--debug"], ["--skip-bad-files"], ["--jobs", 2]])

@@ -102,7 +102,8 @@ def test_messages_about_a_file_that_is_refused_hold_no_secret(
 ) -> None:
     monkeypatch.setattr(executor, "ATTEMPTS", 1)
     monkeypatch.setattr(executor, "PAUSE", 0.0)
-    datasets = listed(tmp_path, address(server, NEW), address(server, OLD, "gone.root"), str(toy.folder / "qcd_2.root"))
+    good = [str(toy.folder / "qcd_2.root")] if "--skip-bad-files" in options else []
+    datasets = listed(tmp_path, address(server, NEW), address(server, OLD, "gone.root"), *good)
     command = ["process", "--datasets", datasets, "--config", toy.config, "--output", tmp_path / "results"]
     try:
         outcome = cwola(*command, *options)
@@ -133,17 +134,10 @@ def test_single_files_are_inspected_and_scored_without_showing_a_secret(
 
 def test_the_log_holds_the_command_line_without_secrets(cwola: Cwola, toy: ToySearch, tmp_path: Path) -> None:
     parts = f"memory://me:{PASSWORD}@parts/x?token={OLD}"
-    cwola(
-        "process",
-        "--datasets",
-        toy.datasets,
-        "--config",
-        toy.config,
-        "--output",
-        tmp_path / "results",
-        "--parts",
-        parts,
-    )
+    datasets = listed(tmp_path, str(tmp_path / "gone.root"))
+    results = ["--output", tmp_path / "results", "--parts", parts]
+    refused = cwola("process", "--datasets", datasets, "--config", toy.config, *results)
+    assert "gone.root" in refused.err
     log = (tmp_path / "results" / "cwola.log").read_text()
     assert "--parts memory://parts/x" in log
     assert revealed(tmp_path / "results") == []

@@ -11,6 +11,7 @@ from coffea.processor import ProcessorABC
 from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
+from analysis.core.address import parse_address
 from analysis.core.location import Location
 from analysis.errors import InputFileError
 from analysis.events.dataset import Slice
@@ -103,7 +104,7 @@ class DijetProcessor(ProcessorABC):
             msg = f"feature '{name}' cannot be computed. {unavailable[name]}"
             raise InputFileError(msg)
         name = part_name(meta["dataset"], meta["fileuuid"], meta["entrystart"], meta["entrystop"])
-        origin = {**self.origin(meta), "file": meta["filename"]}
+        origin = {**self.origin(meta), "file": parse_address(meta["filename"])}
         for variation, varied in systematics.vary_jets(dijets):
             mask = passes_all(varied, self.selection, cuts) & (varied.abs_dy < self.selection.abs_dy_search)
             varied_table, _ = self._table(varied.take(mask).ordered(self.selection.jet_order))

@@ -19,6 +19,15 @@ def _data_folder() -> Path:
     return Path(os.environ.get("CWOLA_TEST_DATA", beside))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Plugins that tests name become known in a folder of theirs, also in subprocesses, never in that of the user."""
+    folder = tmp_path_factory.mktemp("configuration")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def data() -> Callable[[str], Path]:
     """Path of a real file; the test is skipped without it, or fails if CWOLA_REQUIRE_DATA is 1."""

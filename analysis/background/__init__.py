@@ -13,6 +13,7 @@ from analysis.background.goodness import GoodnessOfFit, goodness_of_fit
 from analysis.background.many import ManyEstimates, estimate_many
 from analysis.background.order import STRATEGIES, choose_order, require_functions
 from analysis.background.spurious import SpuriousSignal, spurious_signal
+from analysis.background.tabulated import TermTable, tabulate, tabulated_function
 
 __all__ = [
     "CALIBRATED_FROM",
@@ -26,6 +27,7 @@ __all__ = [
     "OrderStep",
     "Sidebands",
     "SpuriousSignal",
+    "TermTable",
     "WindowEstimate",
     "choose_order",
     "estimate_many",
@@ -36,4 +38,6 @@ __all__ = [
     "register_function",
     "require_functions",
     "spurious_signal",
+    "tabulate",
+    "tabulated_function",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import shlex
 import signal
 import sys
+import traceback
 import warnings
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,7 +30,9 @@ from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
+from analysis.cli.trust import trust
 from analysis.cli.validate import print_validation, validation_options, with_draws
+from analysis.core.address import hide_secrets
 from analysis.errors import CwolaError
 
 if TYPE_CHECKING:
@@ -192,12 +198,17 @@ cli.add_command(report)
 cli.add_command(score)
 cli.add_command(select)
 cli.add_command(simulate)
+cli.add_command(trust)
 
 
 def main() -> None:
     """Run the console script; errors of this package are printed without a traceback unless `--debug` is given."""
     allow_any_encoding()
+    sys.excepthook = _show_traceback
     _interrupt_at_the_end()
+    # Workers are started by `python -m` and `-c`, which would look for their modules in the current folder first.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ.setdefault("MPLBACKEND", "agg")  # a matplotlibrc there could name a module
     try:
         cli.main(standalone_mode=False)
     except CwolaError as error:
@@ -208,7 +219,9 @@ def main() -> None:
         warnings.simplefilter("ignore")  # libraries interrupted while reading warn at exit
         _fail("interrupted. Finished work is kept; run the same command again to go on.", 130)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(hide_secrets(shown.getvalue()), nl=False, err=True)
         sys.exit(error.exit_code)
 
 
@@ -219,8 +232,13 @@ def _interrupt_at_the_end() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print a traceback as Python does, without passwords and tokens of addresses."""
+    sys.stderr.write(hide_secrets("".join(traceback.format_exception(kind, error, trace))))
+
+
 def _fail(message: str, code: int) -> None:
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {hide_secrets(message)}", err=True)
     sys.exit(code)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from analysis.cli.fit import parse_interval
-from analysis.cli.plugins import plugin_option, with_plugins
+from analysis.cli.plugins import plugin_option
+from analysis.cli.shared import resolve_config
 
 __all__ = ["select"]
 
@@ -39,11 +40,10 @@ def select(
 
     RESULTS is a results folder of `cwola run`. Events of blinded results cannot be listed.
     """
-    from analysis.config import load_config
     from analysis.results import ResultsFolder
     from analysis.stages.events import select_events
 
     folder = ResultsFolder(results)
-    with_plugins(folder.load_config() if folder.config.exists() else load_config(), plugins)
+    resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
     selected = select_events(folder, window, selection, output, order=order)
     click.echo(f"{selected.count} events in {selected.path}")

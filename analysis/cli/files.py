@@ -43,7 +43,7 @@ def inspect(file: str, tree: str | None, as_json: bool) -> None:
     else:
         _print(report)
     if report["problem"] is not None:
-        msg = f"{file}: {report['problem']}"
+        msg = f"{report['file']}: {report['problem']}"
         raise InputFileError(msg)
 
 

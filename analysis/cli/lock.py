@@ -1,4 +1,4 @@
-"""One command at a time in a results folder."""
+"""One command at a time in a results folder, and files there that are added to."""
 
 from __future__ import annotations
 
@@ -13,9 +13,25 @@ from typing import TextIO
 
 from analysis.errors import ResultsError, writing
 
-__all__ = ["locked"]
+__all__ = ["locked", "open_to_append"]
 
 _NAME = ".lock"
+
+
+def open_to_append(path: Path) -> TextIO:
+    """Open a text file to add to it, unless it is a link: in the folder of somebody else, it may lead to any file.
+
+    Raises
+    ------
+    ResultsError
+        If the file is a link, or cannot be written.
+    """
+    if path.is_symlink():
+        msg = f"{path} is a link, which cwola never makes, and is not written through. Remove it, and run again."
+        raise ResultsError(msg)
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        return os.fdopen(descriptor, "a+", encoding="utf-8")
 
 
 @contextmanager
@@ -31,9 +47,7 @@ def locked(folder: Path) -> Iterator[None]:
     ResultsError
         If another command holds it. The message names the command and its process.
     """
-    with writing(folder / _NAME):
-        file = (folder / _NAME).open("a+", encoding="utf-8")
-    with file:
+    with open_to_append(folder / _NAME) as file:
         _acquire(file, folder)
         try:
             yield

@@ -93,7 +93,7 @@ def _compare(
 
 
 def _config(settings: dict[str, Any], style: StyleName | None, folder: ResultsFolder) -> SearchConfig:
-    config = resolve_config(**settings, fallback=folder.config)
+    config = resolve_config(**settings, fallback=folder.config, needs_plugins=False)
     if style is None:
         return config
     plots: PlotConfig = config.plots.model_copy(update={"style": style})

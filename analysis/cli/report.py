@@ -25,7 +25,7 @@ def report(to: Path | None, plugins: tuple[str, ...], output: Path) -> None:
     from analysis.stages import figures
 
     with open_results(output, create=False) as folder:
-        # Background functions of plugins are needed to read the fits.
-        resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
+        # Figures of plugins are shown too, if this user knows the plugins.
+        resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config, needs_plugins=False)
         path = figures.report(folder, to)
     click.echo(f"Report: {path}")

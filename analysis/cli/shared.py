@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
-from analysis.cli.lock import locked
-from analysis.cli.plugins import plugin_option, with_plugins
+from analysis.cli.lock import locked, open_to_append
+from analysis.cli.plugins import plugin_option, with_found_plugins, with_plugins
 from analysis.cli.where import where_options
+from analysis.core.address import hide_secrets
 
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
@@ -106,8 +108,13 @@ def resolve_config(
     seeds: int | None = None,
     blind: bool = False,
     fallback: Path | None = None,
+    needs_plugins: bool = True,
 ) -> SearchConfig:
-    """Resolve the configuration from the options; by default from the configuration of the results folder."""
+    """Resolve the configuration from the options; by default from the configuration of the results folder.
+
+    Plugins that a results folder names run only if this user knows them. Without `needs_plugins`, the command goes on
+    without the others.
+    """
     from analysis.config import load_config
     from analysis.results import ResultsFolder
 
@@ -119,7 +126,25 @@ def resolve_config(
         overrides["learning"] = {"n_seeds": seeds}
     if blind:
         overrides["statistics"] = {"blind": True}
-    return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
+    resolved = load_config(preset=preset, path=config, overrides=overrides)
+    if config is None or not _is_found(config):
+        return with_plugins(resolved, plugins)
+    return with_found_plugins(resolved, plugins, config, needed=needs_plugins)
+
+
+def _is_found(config: Path) -> bool:
+    """Whether a configuration may be of somebody else: JSON, as cwola writes it, or a file in a results folder."""
+    if config.suffix == ".json":
+        return True
+    above = {*Path(os.path.abspath(config)).parents, *config.resolve().parents}  # noqa: PTH100 - keeps symbolic links
+    return any((folder / "config.json").is_file() and (folder / "process.json").is_file() for folder in above)
+
+
+class _WithoutSecrets(logging.Formatter):
+    """Formatter that removes passwords and tokens of addresses, also from command lines and messages of libraries."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hide_secrets(super().format(record))
 
 
 @contextmanager
@@ -134,8 +159,9 @@ def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
 
 @contextmanager
 def _logged(folder: ResultsFolder) -> Iterator[None]:
-    handler = logging.FileHandler(folder.log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    stream = open_to_append(folder.log)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = (_log, logging.getLogger("py.warnings"))
     logging.captureWarnings(True)
     _log.setLevel(logging.INFO)
@@ -153,3 +179,4 @@ def _logged(folder: ResultsFolder) -> Iterator[None]:
         for logger in loggers:
             logger.removeHandler(handler)
         handler.close()
+        stream.close()

@@ -118,12 +118,12 @@ class DaskWorkers:
         if not self._connected:
             msg = "the dask scheduler is gone. Finished work is kept: start it, or another one, and run again."
             raise ComputeError(msg)
-        from analysis.compute.worker import run_task
+        from analysis.compute.worker import packed, run_task
 
         batch = f"{_name(function)}-{uuid4().hex}"
         futures = self._client.map(
             _ByValue(run_task),
-            [self._place(cloudpickle.dumps((function, task))) for task in tasks.values()],
+            [self._place(packed((function, task))) for task in tasks.values()],
             *([] if shared is None else [[self._send(shared)] * len(tasks)]),
             key=[f"{batch}-{index}" for index in tasks],
             batch_size=_BATCH,

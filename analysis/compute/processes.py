@@ -1,4 +1,7 @@
-"""Backend on worker processes of this machine, which share data through files."""
+"""Backend on worker processes of this machine, which share large arrays through files.
+
+The pickle that refers to the arrays travels with the tasks: files hold raw arrays, and nothing on disk is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, as_completed
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cloudpickle
 import loky
+import numpy as np
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, TaskFailure
 from analysis.errors import ComputeError, CwolaError
@@ -29,6 +34,25 @@ _IDLE = 24 * 3600
 """Seconds after which idle workers stop: so long that none stops while tasks are submitted."""
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """Data that all tasks share.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        File of the large arrays.
+    head : bytes
+        Pickle of all else.
+    spans : bytes
+        Begin and end of each array in the file, bytes; packed, since it is pickled with every task.
+    """
+
+    path: Path
+    head: bytes = field(compare=False, repr=False)
+    spans: bytes = field(compare=False, repr=False)
+
+
 class LocalProcesses:
     """Runs tasks in worker processes of this machine (loky).
 
@@ -41,7 +65,7 @@ class LocalProcesses:
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
         self._folder = Path(tempfile.mkdtemp(prefix="cwola-"))
-        self._shared: list[tuple[Any, Path]] = []
+        self._shared: list[tuple[Any, _Shared]] = []
 
     @property
     def here(self) -> Backend:
@@ -50,11 +74,11 @@ class LocalProcesses:
 
     def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
         """Yield (index, result) as tasks finish; see `Backend.map`."""
-        path = self._write_shared(shared) if shared is not None else None
+        sent = self._write_shared(shared) if shared is not None else None
         waiting = set(range(len(tasks)))
         for _ in range(MAX_RESUBMISSIONS + 1):
             executor = loky.get_reusable_executor(max_workers=self.jobs, timeout=_IDLE)
-            futures = {executor.submit(_run_task, function, tasks[index], path): index for index in sorted(waiting)}
+            futures = {executor.submit(_run_task, function, tasks[index], sent): index for index in sorted(waiting)}
             try:
                 for future in as_completed(futures):
                     index = futures[future]
@@ -83,14 +107,14 @@ class LocalProcesses:
         loky.get_reusable_executor(max_workers=self.jobs).shutdown(wait=True, kill_workers=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _write_shared(self, shared: Any) -> Path:
-        for written, path in self._shared:
+    def _write_shared(self, shared: Any) -> _Shared:
+        for written, sent in self._shared:
             if written is shared:
-                return path
+                return sent
         path = self._folder / f"shared-{len(self._shared)}"
-        _write_buffers(shared, path)
-        self._shared.append((shared, path))
-        return path
+        sent = _write_buffers(shared, path)
+        self._shared.append((shared, sent))
+        return sent
 
 
 def available_cpus() -> int:
@@ -98,16 +122,16 @@ def available_cpus() -> int:
     return int(loky.cpu_count())
 
 
-def _run_task(function: Callable[..., R], task: Any, path: Path | None) -> R:
-    return function(task) if path is None else function(task, _read_buffers(path))
+def _run_task(function: Callable[..., R], task: Any, shared: _Shared | None) -> R:
+    return function(task) if shared is None else function(task, _read_buffers(shared))
 
 
-def _write_buffers(value: Any, path: Path) -> None:
+def _write_buffers(value: Any, path: Path) -> _Shared:
     """Pickle a value with its large arrays out of band and aligned, so that they can be memory-mapped."""
     buffers: list[pickle.PickleBuffer] = []
     head = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     spans, end = [], 0
-    with path.with_suffix(".data").open("wb") as stream:
+    with path.open("xb") as stream:
         for buffer in buffers:
             raw = buffer.raw()
             stream.write(b"\0" * (-end % _ALIGNMENT))
@@ -115,14 +139,14 @@ def _write_buffers(value: Any, path: Path) -> None:
             stream.write(raw)
             end = start + raw.nbytes
             spans.append((start, end))
-    path.write_bytes(pickle.dumps((head, spans)))
+    return _Shared(path, head, np.array(spans, np.int64).tobytes())
 
 
 @lru_cache(maxsize=2)
-def _read_buffers(path: Path) -> Any:
-    head, spans = pickle.loads(path.read_bytes())
+def _read_buffers(shared: _Shared) -> Any:
+    spans = np.frombuffer(shared.spans, np.int64).reshape(-1, 2).tolist()
     if not spans:
-        return pickle.loads(head)
-    with path.with_suffix(".data").open("rb") as stream:
+        return pickle.loads(shared.head)
+    with shared.path.open("rb") as stream:
         mapped = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)) if spans[-1][1] else memoryview(b"")
-    return pickle.loads(head, buffers=[mapped[start:end] for start, end in spans])
+    return pickle.loads(shared.head, buffers=[mapped[start:end] for start, end in spans])

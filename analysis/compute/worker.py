@@ -11,6 +11,7 @@ import importlib.util
 import io
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +21,18 @@ import cloudpickle
 from distributed import WorkerPlugin, get_worker
 from distributed.versions import get_versions
 
-__all__ = ["PACKAGES", "PLUGIN", "Shipment", "Versions", "archive", "compared", "differences", "folders", "run_task"]
+__all__ = [
+    "PACKAGES",
+    "PLUGIN",
+    "Shipment",
+    "Versions",
+    "archive",
+    "compared",
+    "differences",
+    "folders",
+    "packed",
+    "run_task",
+]
 
 Versions = dict[str, "str | None"]
 
@@ -80,13 +92,18 @@ class Shipment(WorkerPlugin):
         importlib.invalidate_caches()
 
 
+def packed(value: Any) -> bytes:
+    """Pickle and compress: dask writes the beginning of all arguments to its logs, and tasks may hold passwords."""
+    return zlib.compress(cloudpickle.dumps(value), 1)
+
+
 def run_task(content: bytes, *shared: Any) -> tuple[str | None, Any]:
     """Run a task on a worker.
 
     Parameters
     ----------
     content : bytes
-        Pickled function and task: the scheduler unpickles submitted objects, and may lack this package.
+        Function and task from `packed`: the scheduler unpickles submitted objects, and may lack this package.
     *shared : object
         Further arguments.
 
@@ -103,7 +120,7 @@ def run_task(content: bytes, *shared: Any) -> tuple[str | None, Any]:
         return f"worker {worker.address}, which came later: {problem}", None
     from analysis.compute.cloudpickled import Sent  # the package is importable by now
 
-    function, task = cloudpickle.loads(content)
+    function, task = cloudpickle.loads(zlib.decompress(content))
     return None, function(task, *(one.value if isinstance(one, Sent) else one for one in shared))
 
 

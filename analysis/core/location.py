@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import fsspec
 
+from analysis.core.address import full_address, hide_secrets, parse_address
+from analysis.core.temporary import unfinished
 from analysis.errors import ConfigError, writing
 
 __all__ = ["Location", "RemotePath", "parse_location", "reading", "write_file"]
@@ -27,7 +27,8 @@ class RemotePath:
     Attributes
     ----------
     root : str
-        Address, such as `root://host//store/user/me` or `s3://bucket/folder`.
+        Address, such as `root://host//store/user/me` or `s3://bucket/folder`; with secrets, an
+        `analysis.core.address.Address`.
     below : str
         Path relative to the address.
     """
@@ -52,8 +53,9 @@ class RemotePath:
 
     def resolve(self) -> tuple[Any, str]:
         """Return the fsspec file system and the path in that file system."""
-        system, top = fsspec.core.url_to_fs(self.root)
-        return system, f"{top.rstrip('/')}/{self.below}"
+        top, mark, query = full_address(self.root).partition("?")
+        system, path = fsspec.core.url_to_fs(f"{top.rstrip('/')}/{self.below}{mark}{query}" if query else top)
+        return system, path if query else f"{path.rstrip('/')}/{self.below}"
 
 
 Location = Path | RemotePath
@@ -72,12 +74,14 @@ def parse_location(text: str) -> Location:
             return Path(text.removeprefix(scheme))
     if "://" not in text:
         return Path(text)
+    root = parse_address(text)
     try:
-        RemotePath(text).resolve()
+        RemotePath(root).resolve()
     except (ImportError, ValueError) as error:
-        msg = f"the file system of {text} cannot be used: {error}. root:// needs the extra `xrootd`."
+        reason = hide_secrets(str(error), root)
+        msg = f"the file system of {root} cannot be used: {reason}. root:// needs the extra `xrootd`."
         raise ConfigError(msg) from error
-    return RemotePath(text)
+    return RemotePath(root)
 
 
 @contextmanager
@@ -128,7 +132,7 @@ def write_file(location: Location, write: Callable[[Any], None]) -> None:
 
 def _write_local(path: Path, write: Callable[[Any], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{uuid4().hex[:8]}.tmp")
+    temporary = unfinished(path)
     try:
         write(temporary)
         temporary.replace(path)

@@ -29,10 +29,12 @@ __all__ = [
     "GROUP",
     "Plugin",
     "active_plugins",
+    "installed_plugins",
     "load_plugins",
     "plugin_digests",
     "plugin_records",
     "require_same_plugins",
+    "stand_in",
     "unload_plugins",
 ]
 
@@ -77,6 +79,8 @@ class Plugin:
 
 
 _ACTIVE: dict[str, Plugin] = {}
+_RECORDED: dict[str, Mapping[str, Any]] = {}
+"""Records of plugins that are not loaded but whose stored results are shown."""
 
 
 def active_plugins() -> tuple[Plugin, ...]:
@@ -89,8 +93,27 @@ def plugin_records(*, of_events: bool = False) -> list[dict[str, Any]]:
     return [plugin.to_json() for plugin in active_plugins() if plugin.of_events or not of_events]
 
 
+def installed_plugins() -> list[str]:
+    """Return the modules of the entry points, which are always loaded: who installs a package trusts it."""
+    return [point.module for point in entry_points(group=GROUP)]
+
+
+def stand_in(records: Iterable[Mapping[str, Any]]) -> None:
+    """Let stored results of plugins be shown without loading the plugins, as their records say they were made.
+
+    Parameters
+    ----------
+    records : iterable of mapping
+        Result of `plugin_records` when the results were made; records of loaded plugins are ignored.
+    """
+    _RECORDED.update({record["name"]: record for record in records if record["name"] not in _ACTIVE})
+
+
 def load_plugins(names: Iterable[str] = ()) -> tuple[Plugin, ...]:
     """Load plugins, entry points first; a loaded plugin that has not changed is not loaded again.
+
+    Plugins are code that runs: name only such as you trust. The command line asks `analysis.core.trust` about plugins
+    that a results folder names.
 
     Parameters
     ----------
@@ -120,6 +143,8 @@ def load_plugins(names: Iterable[str] = ()) -> tuple[Plugin, ...]:
 
 def unload_plugins(plugins: Sequence[Plugin] | None = None) -> None:
     """Unload plugins, by default all, with their members: for tests and notebooks."""
+    if plugins is None:
+        _RECORDED.clear()
     for plugin in active_plugins() if plugins is None else plugins:
         _forget(plugin.package)
         cloudpickle.unregister_pickle_by_value(sys.modules[plugin.package])
@@ -139,8 +164,16 @@ def plugin_digests(*choices: tuple[Registry[Any], Iterable[str]]) -> list[str]:
     list of str
         Sorted; empty if all names are from this package.
     """
-    givers = {registry.givers.get(name, "") for registry, names in choices for name in names}
-    return sorted(plugin.sha256 for plugin in active_plugins() if any(_below(g, plugin.package) for g in givers))
+    used = [(registry, name) for registry, names in choices for name in names]
+    givers = {registry.givers.get(name, "") for registry, name in used}
+    absent = {(registry.kind, name) for registry, name in used if name not in registry}
+    loaded = [plugin.sha256 for plugin in active_plugins() if any(_below(g, plugin.package) for g in givers)]
+    recorded = [
+        str(record["sha256"])
+        for record in _RECORDED.values()
+        if any(name in record["adds"].get(kind, ()) for kind, name in absent)
+    ]
+    return sorted([*loaded, *recorded])
 
 
 def require_same_plugins(recorded: Iterable[Mapping[str, Any]], where: str, remedy: str) -> None:
@@ -163,6 +196,8 @@ def require_same_plugins(recorded: Iterable[Mapping[str, Any]], where: str, reme
     made = {record["name"]: record["sha256"] for record in recorded if record["of_events"]}
     loaded = {plugin.name: plugin for plugin in active_plugins()}
     for name, digest in made.items():
+        if _RECORDED.get(name, {}).get("sha256") == digest:
+            continue
         if name not in loaded:
             msg = (
                 f"{where} with the plugin {name} (SHA-256 {digest[:12]}…), which is not loaded. Name it with --plugin, "
@@ -214,6 +249,7 @@ def _load(source: str) -> None:
         )
         raise ConfigError(msg)
     cloudpickle.register_pickle_by_value(sys.modules[package])
+    _RECORDED.pop(name, None)
     _ACTIVE[name] = Plugin(name, source, package, _source_digest(package), adds, of_events)
 
 

@@ -68,7 +68,7 @@ class Dataset:
     format : str
         Name of an input adapter, such as "nanoaod" or "delphes".
     files : tuple of (str, str)
-        Path or URL of each file, and its tree.
+        Path or URL of each file, and its tree. A URL with secrets is an `analysis.core.address.Address`.
     xsec_pb, lumi_ifb : float or None
         Cross-section (pb) and luminosity (fb⁻¹) to which simulation is normalised.
     n_generated : float or None

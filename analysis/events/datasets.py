@@ -15,6 +15,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from analysis.core.address import parse_address
 from analysis.errors import DatasetError
 from analysis.events.dataset import Dataset, Kind, Slice
 from analysis.events.stitching import require_tiling
@@ -176,7 +177,7 @@ def _dataset(name: str, entry: _Entry, path: Path) -> Dataset:
 
 def _expand(pattern: str, name: str, path: Path) -> list[str]:
     if "://" in pattern:
-        return [pattern]
+        return [parse_address(pattern)]
     absolute = os.path.abspath(path.parent / pattern)  # noqa: PTH100 - keeps symbolic links
     if not glob.has_magic(absolute) or os.path.lexists(absolute):
         return [absolute]

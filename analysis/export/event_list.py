@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from analysis.core.cells import cell
+from analysis.core.temporary import unfinished
 from analysis.errors import ConfigError, ResultsError, writing
 from analysis.events.table import EventTable
 from analysis.search.values import WindowResult
@@ -125,17 +126,27 @@ def write_events(picked: pa.Table, path: Path) -> None:
         If the file cannot be written.
     """
     require_format(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = unfinished(path)
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.suffix == ".parquet":
                 pq.write_table(picked, temporary)
             elif path.suffix == ".csv":
-                pyarrow.csv.write_csv(picked, temporary, pyarrow.csv.WriteOptions(quoting_style="needed"))
+                pyarrow.csv.write_csv(_plain(picked), temporary, pyarrow.csv.WriteOptions(quoting_style="needed"))
             else:
                 rows = zip(*(picked[name].to_pylist() for name in _IDENTITY[:3]), strict=True)
                 temporary.write_text("".join(f"{run}:{lumi}:{event}\n" for run, lumi, event in rows), encoding="utf-8")
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _plain(picked: pa.Table) -> pa.Table:
+    """Return a table whose texts no spreadsheet takes for formulae."""
+    numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    columns = [
+        column if any(one(column.type) for one in numbers) else pa.array(map(cell, column.to_pylist()), pa.string())
+        for column in picked.itercolumns()
+    ]
+    return pa.table(columns, names=[str(cell(name)) for name in picked.column_names])

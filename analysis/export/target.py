@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from analysis.core.temporary import unfinished
 from analysis.errors import ResultsError, writing
 
 __all__ = ["new_folder", "write_json"]
@@ -27,7 +27,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         msg = f"{target} is not empty, and an export never replaces files. Delete it, or name another folder with --to."
         raise ResultsError(msg)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = unfinished(target)
     try:
         with writing(target):
             temporary.mkdir(parents=True)

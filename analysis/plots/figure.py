@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
+from analysis.core.cells import cell
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -87,9 +89,10 @@ class ResultFigure(Sketch):
 
 
 def csv_text(rows: Iterable[Row]) -> str:
-    """Write rows, the header first; None and NaN as empty fields, floats without loss."""
+    """Write rows, the header first; None and NaN as empty fields, floats without loss, no text as a formula."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([["" if _undefined(one) else one for one in row] for row in rows])
+    cells = [["" if _undefined(one) else cell(one) for one in row] for row in rows]
+    csv.writer(out, lineterminator="\n").writerows(cells)
     return out.getvalue()
 
 

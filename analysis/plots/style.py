@@ -119,7 +119,8 @@ def figure_style(name: StyleName = "plain") -> Iterator[None]:
     name : str
         `PlotConfig.style`.
     """
-    with matplotlib.style.context([*_STYLES[name], _OVERRIDES]):
+    # Without what matplotlib read from a matplotlibrc, also of the current folder: it may call LaTeX on any text.
+    with matplotlib.style.context([*_STYLES[name], _OVERRIDES], after_reset=True):
         yield
 
 

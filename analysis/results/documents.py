@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import __version__
-from analysis.background import FUNCTIONS, BackgroundFit
+from analysis.background import FUNCTIONS, BackgroundFit, tabulate, tabulated_function
 from analysis.config import ClassifierConfig
 from analysis.core.documents import from_json, to_json
 from analysis.core.plugins import plugin_records
@@ -119,8 +119,15 @@ def check_results(document: Mapping[str, Any]) -> None:
 
 def schema_error(document: Mapping[str, Any]) -> str | None:
     """Return the first violation of the shipped JSON Schema, with the reason; None if the document is valid."""
-    error = jsonschema.exceptions.best_match(_validator(tuple(RULES)).iter_errors(document))
+    added = [name for plugin in _plugins(document) for name in plugin.get("adds", {}).get(RULES.kind, ())]
+    rules = tuple(dict.fromkeys([*RULES, *map(str, added)]))
+    error = jsonschema.exceptions.best_match(_validator(rules).iter_errors(document))
     return None if error is None else f"at {error.json_path}: {error.message[:_LONGEST_REASON]}"
+
+
+def _plugins(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = document.get("plugins")
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
 
 def marked(results: Results) -> Results:
@@ -161,7 +168,9 @@ def window_document(result: WindowResult) -> WindowDocument:
         edges=tuple(result.edges.tolist()),
         training_seed=result.training_seed,
         hidden=result.hidden,
-        selections=tuple(replace(stored, fit=_with_state(stored.fit, full.fit)) for stored, full in selections),
+        selections=tuple(
+            replace(stored, fit=_with_state(stored.fit, full.fit, result.edges)) for stored, full in selections
+        ),
     )
 
 
@@ -261,15 +270,17 @@ def _fit_document(fit: BackgroundFit) -> FitDocument:
     )
 
 
-def _with_state(document: FitDocument | None, fit: BackgroundFit | None) -> FitDocument | None:
+def _with_state(document: FitDocument | None, fit: BackgroundFit | None, edges: NDArray[Any]) -> FitDocument | None:
     if document is None or fit is None:
         return None
+    from_plugin = not FUNCTIONS.givers.get(fit.function.name, "").startswith("analysis.")
     state = FitState(
         sqrt_s_gev=fit.sqrt_s_gev,
         coefficients=fit.coefficients.tolist(),
         covariance=fit.covariance.tolist(),
         transform=fit.transform.tolist(),
         cumulants=None if fit.cumulants is None else fit.cumulants.tolist(),
+        terms=tabulate(fit.function, edges, fit.sqrt_s_gev) if from_plugin else None,
     )
     return replace(document, state=state)
 
@@ -279,14 +290,17 @@ def _fit_from_document(document: FitDocument) -> BackgroundFit:
     if state is None:
         msg = "a background fit without its state cannot be evaluated: read it from the file of its window."
         raise ResultsError(msg)
-    if document.function not in FUNCTIONS:
+    function = FUNCTIONS.get(document.function)
+    if function is None and state.terms is not None:
+        function = tabulated_function(document.function, state.terms)
+    if function is None:
         msg = (
             f"the results were fitted with the background function '{document.function}', which is not known: it "
             "came from a plugin. Name that with --plugin, or in `plugins` of the configuration."
         )
         raise ResultsError(msg)
     return BackgroundFit(
-        function=FUNCTIONS[document.function],
+        function=function,
         sqrt_s_gev=state.sqrt_s_gev,
         coefficients=np.array(state.coefficients),
         covariance=np.array(state.covariance),

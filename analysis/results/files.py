@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import hist
 import uhi.io.json
 
+from analysis.core.temporary import unfinished
 from analysis.errors import writing
 
 __all__ = ["read_spectrum", "replacing", "write_json", "write_spectrum", "write_text"]
@@ -35,7 +35,7 @@ def read_spectrum(path: Path) -> hist.Hist[Any]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = unfinished(path)
     try:
         with writing(path):
             temporary.write_text(text, encoding="utf-8")
@@ -49,7 +49,7 @@ def replacing(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` once complete; remnants of a killed run are removed."""
     for remnant in target.parent.glob(f".{target.name}.*.tmp"):
         shutil.rmtree(remnant, ignore_errors=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = unfinished(target)
     try:
         with writing(target):
             temporary.mkdir(parents=True)

@@ -18,6 +18,7 @@ from analysis.limits.values import LimitsFile
 from analysis.results.documents import marked, schema_error
 from analysis.results.files import write_json, write_text
 from analysis.results.manifest import Manifest
+from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
 from analysis.validation.values import WindowVerdict
 
@@ -285,6 +286,19 @@ class RecordFolder:
                 f"scan --output {self.path}` again."
             )
             raise ResultsError(msg)
+
+    def stored_plugins(self) -> list[Mapping[str, Any]]:
+        """Return the records of the plugins with which the events were selected and the search was made.
+
+        Raises
+        ------
+        ResultsError
+            If a file is damaged.
+        """
+        process = self._read_optional(ProcessFile, "process.json", "process")
+        manifest = self._read_optional(Manifest, "manifest.json", "scan")
+        searched = [to_json(plugin) for plugin in (manifest and manifest.plugins) or ()]
+        return [*(process.plugins if process else ()), *searched]
 
     def read(self, kind: type[T], name: str, stage: str) -> T:
         """Read a file of the folder.

@@ -11,7 +11,7 @@ from typing import Annotated, Any, final
 
 from pydantic import Field
 
-from analysis.background import OrderStep
+from analysis.background import OrderStep, TermTable
 from analysis.core.documents import ABSENT
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity
 from analysis.regions import Interval, MassWindow
@@ -83,13 +83,17 @@ class PluginDocument:
 
 @dataclass(frozen=True)
 class FitState:
-    """Parameters needed to evaluate a background fit again; see `analysis.background.BackgroundFit`."""
+    """Parameters needed to evaluate a background fit again; see `analysis.background.BackgroundFit`.
+
+    The terms of a function that a plugin gave are stored with it.
+    """
 
     sqrt_s_gev: float
     coefficients: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
     transform: tuple[tuple[float, ...], ...]
     cumulants: tuple[tuple[tuple[float, ...], ...], ...] | None
+    terms: TermTable | None = field(default=None, metadata=ABSENT)
 
 
 @dataclass(frozen=True, kw_only=True)

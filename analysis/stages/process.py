@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
-from analysis.core.location import Location
+from analysis.core.location import Location, RemotePath
 from analysis.core.plugins import plugin_records
 from analysis.events.dataset import Dataset
 from analysis.results import ResultsFolder
@@ -59,4 +59,6 @@ def process(
             document["datasets"][name]["dataset"] = asdict(dataset)
         folder.save_process(document)
         folder.save_config(config)
-    return load_events(folder)
+    events = load_events(folder)
+    # With the secrets of an address, which are stored nowhere.
+    return replace(events, location=parts.root) if isinstance(parts, RemotePath) else events

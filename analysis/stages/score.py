@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
+from analysis.core.address import parse_address
 from analysis.core.fractions import fraction
 from analysis.core.plugins import require_same_plugins
 from analysis.errors import ConfigError, writing
@@ -123,7 +124,7 @@ def score_files(
         content = inspect(files[0], tree)
         format_name, tree = format_name or content["format"], tree or content["tree"]
     # Workers have another working directory.
-    addresses = [file if "://" in file else str(Path(file).absolute()) for file in files]
+    addresses = [parse_address(file) if "://" in file else str(Path(file).absolute()) for file in files]
     dataset = Dataset(_NAME, "background", format_name, tuple((address, tree) for address in addresses))
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from uproot.exceptions import KeyInFileError
 
 from analysis.config import SelectionConfig
+from analysis.core.address import full_address, hide_secrets, parse_address
 from analysis.errors import InputFileError
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, Adapter
@@ -141,8 +142,9 @@ def inspect_file(path: str, tree: str | None = None) -> Report:
         If the file cannot be read, has no events, or does not match any format.
     """
     defaults = [adapter.layout.tree for adapter in ADAPTERS.values()]
-    task = _Task(_dataset_name(path), path, tree or "' or '".join(defaults))
-    with _explained(task), uproot.open({path: None}) as file:
+    address = parse_address(path)
+    task = _Task(_dataset_name(address), address, tree or "' or '".join(defaults))
+    with _explained(task), uproot.open({full_address(address): None}) as file:
         events, branches, adapter = _find_format(file, task, tree)
         return _report(file, events, branches, adapter, task)
 
@@ -155,7 +157,7 @@ def _explained(task: _Task) -> Iterator[None]:
         explained = explain(error, task)
         # The datasets file does not exist yet.
         text = str(explained).replace(f" (dataset {task.dataset})", "", 1).replace(" in the datasets file", "")
-        raise type(explained)(text) from error
+        raise type(explained)(hide_secrets(text, task.filename)) from error
 
 
 def _dataset_name(path: str) -> str:
@@ -215,7 +217,7 @@ def _report(file: Any, events: Any, branches: Mapping[str, str], adapter: Adapte
         name: held(layout.branch(collection, one)) for name, one in [*layout.jet.items(), *layout.groomed.items()]
     }
     event_columns = {name: held(branch) for name, branch in layout.event.items()}
-    total = None if adapter.generator_sum is None else adapter.generator_sum(task.filename)
+    total = None if adapter.generator_sum is None else adapter.generator_sum(full_address(task.filename))
     trial = _try(adapter, collection, task, str(file.file.uuid)) if found else _Trial(_no_collection(layout.collection))
     return Report(
         file=task.filename,
@@ -279,7 +281,7 @@ class _Recorder:
 def _try(adapter: Adapter, collection: str, task: _Task, uuid: str) -> _Trial:
     """Read the first events as simulation, and compute all features."""
     meta = {"filename": task.filename, "dataset": task.dataset, "kind": "background", "fileuuid": uuid, "entrystart": 0}
-    with uproot.open({task.filename: None}) as file:
+    with uproot.open({full_address(task.filename): None}) as file:
         events = NanoEventsFactory.from_root(
             file=file,
             treepath=task.treename,

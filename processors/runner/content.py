@@ -7,12 +7,15 @@ do, and blocks in between detect changes inside the file. A file that was copied
 
 from __future__ import annotations
 
+from copy import copy
 from hashlib import sha256
 from typing import Any
 
 import uproot
 from coffea.processor import Runner
 from coffea.processor.executor import FileMeta
+
+from analysis.core.address import full_address
 
 __all__ = ["CONTENT", "ContentRunner", "file_content"]
 
@@ -31,9 +34,13 @@ class ContentRunner(Runner):
         xrootdtimeout: int, align_clusters: bool, uproot_options: dict[str, Any], item: FileMeta
     ) -> Any:
         """Read the UUID, the number of events and the content digest of a file."""
-        files = Runner.metadata_fetcher_root(xrootdtimeout, align_clusters, uproot_options, item)
-        content = file_content(item.filename, timeout=xrootdtimeout)
+        address = full_address(item.filename)
+        opened = copy(item)
+        opened.filename = address
+        files = Runner.metadata_fetcher_root(xrootdtimeout, align_clusters, uproot_options, opened)
+        content = file_content(address, timeout=xrootdtimeout)
         for file in files:
+            file.filename = item.filename
             file.metadata[CONTENT] = content
         return files
 

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import fsspec.config
 from aiohttp import ClientTimeout
 from coffea.processor import accumulate, executor
-from coffea.processor.executor import ExecutorBase
+from coffea.processor.executor import ExecutorBase, WorkItem
 
 from analysis.compute import Backend, Serial, TaskFailure, track
+from analysis.core.address import full_address, hide_secrets
 from analysis.errors import InputFileError
 from processors.runner.problems import FileTask, explain, is_passing
 
@@ -124,7 +125,7 @@ class BackendExecutor(ExecutorBase):
         """
         # Files to open come as a set; sorted, the errors of a run are reproducible.
         tasks = sorted(items, key=lambda item: (item.dataset, item.filename)) if isinstance(items, set) else list(items)
-        outcomes = run_tasks(self.backend, function, tasks, self.desc, timeout=self.timeout)
+        outcomes = run_tasks(self.backend, partial(_open_fully, function), tasks, self.desc, timeout=self.timeout)
         total = accumulate(self._good(outcomes), accumulator)
         # coffea treats None as an error; here all files may be bad
         return ({"out": {}} if total is None else total), 0
@@ -178,6 +179,11 @@ def run_tasks(
     raise explained
 
 
+def _open_fully(function: Callable[[Any], R], item: Any) -> R:
+    """Let coffea open the file of a chunk by its address with secrets."""
+    return function(replace(item, filename=full_address(item.filename)) if isinstance(item, WorkItem) else item)
+
+
 def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | BadFile:
     # Explained here, in the worker, since the cause of an exception is lost on the way back.
     try:
@@ -185,10 +191,11 @@ def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | 
             return _attempt(function, task)
     except Exception as error:  # noqa: BLE001 - any exception is classified and explained
         explained = explain(error, task)
+    text = hide_secrets(str(explained), task.filename)
     if isinstance(explained, InputFileError):
-        reason = str(explained).removeprefix(f"{task.filename} (dataset {task.dataset}): ")
+        reason = text.removeprefix(f"{task.filename} (dataset {task.dataset}): ")
         return BadFile(task.dataset, task.filename, reason)
-    raise explained
+    raise explained if text == str(explained) else type(explained)(text)
 
 
 def _attempt(function: Callable[[Any], R], task: FileTask) -> R:

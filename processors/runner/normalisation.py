@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.compute import Backend
+from analysis.core.address import full_address
 from analysis.errors import DatasetError, InputFileError
 from processors.runner.executor import BadFile, BadFiles, run_tasks
 from processors.runner.plan import FileRecord, Plan
@@ -160,5 +161,5 @@ class _GeneratorSum:
     read: Any
 
     def __call__(self, record: FileRecord) -> float | None:
-        total: float | None = self.read(record.filename)
+        total: float | None = self.read(full_address(record.filename))
         return total

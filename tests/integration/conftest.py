@@ -30,6 +30,8 @@ def cwola(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     def call(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["cwola", *map(str, arguments)])
         monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as the command sets them, until the end of the test
+        monkeypatch.setenv("MPLBACKEND", "agg")
         code = 0
         try:
             cli.main()

@@ -62,6 +62,22 @@ def test_an_error_releases_the_lock(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("name", [".lock", "cwola.log"])
+@pytest.mark.parametrize("text", ["of the user\n", None])
+def test_a_link_in_a_folder_of_somebody_else_leads_to_no_file_of_the_user(
+    name: str, text: str | None, cwola: Cwola, tmp_path: Path
+) -> None:
+    results, own = tmp_path / "results", tmp_path / "own"
+    results.mkdir()
+    if text is not None:
+        own.write_text(text)
+    (results / name).symlink_to(own)
+    refused = cwola("report", "--output", results)
+    assert refused.code == 1
+    assert refused.err.startswith(f"error: {results / name} is a link, which cwola never makes")
+    assert (own.read_text() if own.exists() else None) == text
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_batch_system_ends_a_run_as_ctrl_c_does(toy: ToySearch, tmp_path: Path, number: int) -> None:
     output = tmp_path / "results"

@@ -289,7 +289,9 @@ def test_a_results_folder_knows_its_plugins(cwola: Cwola, toy: ToySearch, tmp_pa
     assert record.stat().st_mtime_ns == before
 
     moved.write_text(PRINTED["my_search.py"].replace("0.15", "0.2"))
-    changed = cwola("scan", "--output", output, "--jobs", 1)
+    unnamed = cwola("scan", "--output", output, "--jobs", 1)
+    assert f"is not run: {moved}, SHA-256 {hashlib.sha256(moved.read_bytes()).hexdigest()}" in unnamed.err
+    changed = cwola("scan", "--output", output, "--jobs", 1, "--plugin", moved)
     assert "selected with another version of the plugin my_search.py" in changed.err
     without = cwola("scan", "--output", output, "--jobs", 1, "--config", toy.config)
     assert without.code == 1

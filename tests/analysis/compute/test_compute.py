@@ -191,3 +191,17 @@ def test_what_is_said_decides_where_work_runs(given, environment, expected, monk
         monkeypatch.setenv(ADDRESS_VARIABLE, environment)
     absent = dict.fromkeys(["jobs", "executor", "dask_address", "cluster", "dask_tls"])
     assert choose_executor(**{**absent, **given}) == expected
+
+
+def test_files_that_workers_share_hold_raw_arrays_and_no_pickle(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    values = np.arange(100_000.0)
+    with open_backend(2) as backend:
+        assert dict(backend.map(scaled, [1, 2], shared={"values": values})) == {0: values.sum(), 1: 2 * values.sum()}
+        (folder,) = tmp_path.glob("cwola-*")
+        assert folder.stat().st_mode & 0o077 == 0
+        (file,) = folder.glob("shared-*")
+        assert file.read_bytes() == values.tobytes()
+    assert not folder.exists()

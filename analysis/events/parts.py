@@ -123,12 +123,14 @@ class Part:
                 "`cwola process` again with the same options: it makes this file anew and keeps the others."
             )
             raise ResultsError(msg)
+        footer = pq.read_metadata(pa.BufferReader(content))
         file = pq.ParquetFile(
             pa.BufferReader(content),
+            metadata=footer,
             page_checksum_verification=True,
-            read_dictionary=_LABELS,
+            read_dictionary=[name for name in _LABELS if name in footer.schema.names],
         )
-        return cls(file, json.loads(file.schema_arrow.metadata[METADATA_KEY]))
+        return cls(file, json.loads(footer.metadata[METADATA_KEY]))
 
     @property
     def features(self) -> tuple[FeatureSpec, ...]:

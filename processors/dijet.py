@@ -54,6 +54,8 @@ class DijetProcessor(ProcessorABC):
         Folder of the parts, writable by every worker.
     digest : str
         Digest of the configuration and code that the parts are made with.
+    settings : str
+        Digest of the configuration alone: parts of other code with the same settings have no use.
     features : tuple of Feature
         Columns of the table.
     cuts : tuple of Cut
@@ -69,6 +71,7 @@ class DijetProcessor(ProcessorABC):
     selection: SelectionConfig
     folder: Location
     digest: str
+    settings: str
     features: tuple[Feature, ...]
     cuts: tuple[Cut, ...]
     required: frozenset[str] = frozenset()
@@ -106,7 +109,7 @@ class DijetProcessor(ProcessorABC):
             msg = f"feature '{name}' cannot be computed. {unavailable[name]}"
             raise InputFileError(msg)
         dataset, name = meta["dataset"], part_name(meta["fileuuid"], meta["entrystart"], meta["entrystop"])
-        origin = {**self.origin(meta), "file": meta["filename"]}
+        origin = {**self.origin(meta), "settings": self.settings, "file": meta["filename"]}
         for variation, varied in systematics.vary_jets(dijets):
             mask = passes_all(varied, self.selection, cuts) & (varied.abs_dy < self.selection.abs_dy_search)
             varied_table, _ = self._table(varied.take(mask).ordered(self.selection.jet_order))

@@ -11,12 +11,12 @@ from analysis.events.parts import EVENTS
 from analysis.events.table import EventTable
 from analysis.results.files import write_json, write_text
 from analysis.results.folder import ResultsFolder
+from analysis.results.part_folders import remove_outdated, restore_unlisted, set_aside
 from analysis.results.processed_events import ProcessedEvents, load_processed
 
-__all__ = ["load_events", "point_to_events", "restore_unlisted"]
+__all__ = ["load_events", "point_to_events", "withdraw_pointer"]
 
 _POINTER = "events.json"
-_UNLISTED = "unlisted"
 _README = """Selected events: one folder for each selection, former ones too, so do not read this folder as one table.
 `events.json` in the results folder names the folder and the files of the last `cwola process`; in Python,
 `analysis.results.load_events` reads them. The page "The results folder" of the documentation says more.
@@ -57,8 +57,8 @@ def load_events(results: ResultsFolder | Path | str, datasets: Iterable[str] | N
     return EventTable.joined([events.read_all(name, folder) for name in names])
 
 
-def restore_unlisted(folder: ResultsFolder) -> None:
-    """Make files that earlier selections left aside available to the next one, and remove the pointer until it is done.
+def withdraw_pointer(folder: ResultsFolder) -> None:
+    """Remove the pointer until the next processing is done, which may use files that were moved aside.
 
     Raises
     ------
@@ -67,15 +67,11 @@ def restore_unlisted(folder: ResultsFolder) -> None:
     """
     with writing(folder.parts):
         (folder.path / _POINTER).unlink(missing_ok=True)
-        for path in sorted(folder.parts.glob(f"*/{_UNLISTED}/*/*.parquet")):
-            target = path.parents[2] / EVENTS / path.parent.name / path.name
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
+    restore_unlisted(folder.parts)
 
 
 def point_to_events(folder: ResultsFolder, events: ProcessedEvents) -> None:
-    """Write the pointer to the current folder, and move other files out of it, unless other results may share it.
+    """Write the pointer to the current folder, and clear away other files, unless other results may share them.
 
     Parameters
     ----------
@@ -86,26 +82,19 @@ def point_to_events(folder: ResultsFolder, events: ProcessedEvents) -> None:
     Raises
     ------
     ResultsError
-        If files cannot be written or moved.
+        If files cannot be written, moved or removed.
     """
-    current = events.parts_folder(folder) / events.digest / EVENTS
+    top = events.parts_folder(folder) / events.digest
+    current = top / EVENTS
     paths = [path for name in events.datasets for path in events.part_paths(name, folder)]
-    if isinstance(current, Path) and events.location is None:
-        _set_aside(current, set(paths))
+    if isinstance(top, Path) and events.location is None:
+        set_aside(top, set(paths))
+        remove_outdated(top)
         write_text(folder.parts / "README.txt", _README)
-        where = current.relative_to(folder.path).as_posix()
+        where = (top / EVENTS).relative_to(folder.path).as_posix()
     else:
         where = str(current)
     write_json(folder.path / _POINTER, {"folder": where, "files": [_below(current, path) for path in paths]})
-
-
-def _set_aside(current: Path, listed: set[Location]) -> None:
-    """Move files that are not listed, such as those of an excluded dataset, into a folder beside."""
-    with writing(current):
-        for path in sorted(path for path in current.rglob("*") if path.is_file() and path not in listed):
-            target = current.parent / _UNLISTED / path.relative_to(current)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
 
 
 def _below(current: Location, path: Location) -> str:

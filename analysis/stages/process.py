@@ -13,7 +13,7 @@ from analysis.core.plugins import plugin_records
 from analysis.events.dataset import Dataset
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, load_processed
-from analysis.results.selected_events import point_to_events, restore_unlisted
+from analysis.results.selected_events import point_to_events, withdraw_pointer
 from analysis.search.requirements import require_known
 from analysis.stages.inputs import stage
 
@@ -50,7 +50,7 @@ def process(
 
     require_known(config)
     with stage("process"):
-        restore_unlisted(folder)
+        withdraw_pointer(folder)
         result = process_datasets(datasets, config, parts or folder.parts, backend, **options)
         document = result.to_json()
         document["parts"] = None if parts is None else str(parts.absolute())

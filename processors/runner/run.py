@@ -20,9 +20,11 @@ from coffea.processor.executor import WorkItem
 
 import analysis
 from analysis.compute import Backend
-from analysis.config import SearchConfig
+from analysis.config import SearchConfig, SelectionConfig
+from analysis.core.digests import digest
 from analysis.core.fingerprint import fingerprint
 from analysis.core.location import Location
+from analysis.core.plugins import active_plugins
 from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.events.dataset import Dataset
 from analysis.events.identity import event_hash
@@ -222,6 +224,7 @@ def process_datasets(
             selection,
             folder.absolute() / stamp,
             stamp,
+            _settings(config),
             tuple(FEATURES.values()),
             tuple(CUTS.values()),
             required,
@@ -267,6 +270,14 @@ def processing_digest(config: SearchConfig) -> str:
         version=analysis.__version__,
         functions=_sources(functions),
     )
+
+
+def _settings(config: SearchConfig) -> str:
+    """Digest of the configuration of the parts; keys that later versions add do not enter unless they are used."""
+    default = SelectionConfig().identity()
+    selection = {key: value for key, value in config.selection.identity().items() if default.get(key) != value}
+    plugins = sorted(plugin.name for plugin in active_plugins() if plugin.of_events)
+    return digest([selection, config.background.sqrt_s_gev, plugins])
 
 
 def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:

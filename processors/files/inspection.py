@@ -25,6 +25,7 @@ from analysis.errors import InputFileError
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, Adapter
 from processors.objects import Dijets, Jet
+from processors.runner.isolation import isolated_classes
 from processors.runner.problems import explain
 
 __all__ = ["JetCollectionReport", "Missing", "Report", "inspect_file"]
@@ -142,7 +143,7 @@ def inspect_file(path: str, tree: str | None = None) -> Report:
     """
     defaults = [adapter.layout.tree for adapter in ADAPTERS.values()]
     task = _Task(_dataset_name(path), path, tree or "' or '".join(defaults))
-    with _explained(task), uproot.open({path: None}) as file:
+    with _explained(task), isolated_classes(), uproot.open({path: None}) as file:
         events, branches, adapter = _find_format(file, task, tree)
         return _report(file, events, branches, adapter, task)
 

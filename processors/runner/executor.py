@@ -18,6 +18,7 @@ from coffea.processor.executor import ExecutorBase
 
 from analysis.compute import Backend, Serial, TaskFailure, track
 from analysis.errors import InputFileError
+from processors.runner.isolation import isolated_classes
 from processors.runner.problems import FileTask, explain, is_passing
 
 __all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
@@ -181,7 +182,7 @@ def run_tasks(
 def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | BadFile:
     # Explained here, in the worker, since the cause of an exception is lost on the way back.
     try:
-        with _patience(task.filename, timeout):
+        with _patience(task.filename, timeout), isolated_classes():
             return _attempt(function, task)
     except Exception as error:  # noqa: BLE001 - any exception is classified and explained
         explained = explain(error, task)

@@ -23,10 +23,7 @@ from tests.builders.flips import CHANGED, EQUAL, REFUSED, flips, outcome
 from tests.builders.running import dataset, run
 
 EVENTS = [toys.dijet(toys.jet(800.0 + 3 * n, mass=100.0 + n), toys.jet(790.0, phi=3.0)) for n in range(40)]
-WRITERS = {
-    "nanoaod": lambda path, *, compressed: toys.write_nanoaod(path, EVENTS, compressed=compressed),
-    "delphes": lambda path, *, compressed: toys.write_delphes(path, EVENTS, compressed=compressed),
-}
+WRITERS = {"nanoaod": toys.write_nanoaod, "delphes": toys.write_delphes}
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +41,7 @@ def numbers(path: Path, layout: str) -> dict[str, Any]:
 @pytest.mark.parametrize("layout", WRITERS)
 @pytest.mark.parametrize("compressed", [True, False])
 def test_flipped_bytes_of_root_files(tmp_path, layout, compressed):
-    path = WRITERS[layout](tmp_path / "damaged.root", compressed=compressed)
+    path = WRITERS[layout](tmp_path / "damaged.root", EVENTS, compressed=compressed)
     content = path.read_bytes()
     expected = numbers(path, layout)
     found = set()
@@ -69,6 +66,19 @@ def test_damage_that_only_awkward_and_coffea_notice_is_blamed_on_the_file(tmp_pa
     path.write_bytes(content.replace(written, damaged, 1))
     with pytest.raises(InputFileError, match=rf"a\.root \(dataset sample\): .*{message}"):
         run(dataset(path), tmp_path)
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+@pytest.mark.parametrize(("column", "n_events", "n_undefined"), [("mass", 40, 0), ("tau1", 41, 1)])
+def test_a_signalling_nan_is_a_missing_number_without_a_warning(tmp_path, layout, column, n_events, n_undefined):
+    """numpy warns where it is converted, and warnings are errors in tests."""
+    path, value = tmp_path / "a.root", np.array(0.625, ">f4").tobytes()
+    WRITERS[layout](path, [*EVENTS, toys.dijet(toys.jet(2000.0, **{column: 0.625}))], compressed=False)
+    content = path.read_bytes()
+    assert content.count(value) == 1
+    path.write_bytes(content.replace(value, b"\x7f\xa0\0\0"))
+    _, table = run(dataset(path, layout=layout), tmp_path, {"jet_mass": "ungroomed"})
+    assert (len(table), np.isnan(table.column("tau21_j1")).sum()) == (n_events, n_undefined)
 
 
 def misleading(path: Path) -> Path:

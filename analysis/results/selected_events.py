@@ -46,7 +46,7 @@ def load_events(results: ResultsFolder | Path | str, datasets: Iterable[str] | N
     ResultsError
         If the folder has no selected events, or a file is missing or damaged.
     TableError
-        If an event of a dataset occurs twice.
+        If `datasets` is empty, or an event of a dataset occurs twice.
     """
     folder = results if isinstance(results, ResultsFolder) else ResultsFolder(Path(results))
     events = load_processed(folder)

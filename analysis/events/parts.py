@@ -202,11 +202,10 @@ def read_part_info(path: Location) -> dict[str, Any] | None:
     """
     try:
         with reading(path) as source:
-            document = json.loads(pq.read_schema(source).metadata[METADATA_KEY])
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
+            info = json.loads(pq.read_schema(source).metadata[METADATA_KEY])["info"]
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
         return None
-    info: dict[str, Any] = document["info"]
-    return info
+    return info if isinstance(info, dict) else None
 
 
 def is_damaged(path: Location) -> bool:

@@ -71,6 +71,17 @@ def test_other_readers_can_verify_the_pages(tmp_path, kind):
     assert changed <= 1
 
 
+@pytest.mark.parametrize(
+    ("written", "damaged"), [(b'"info"', b'"jnfo"'), (b'{"n": 1}', b"[1, 2,3]"), (b'{"n"', b'{{n"')]
+)
+def test_a_damaged_record_is_none(tmp_path, written, damaged):
+    path = tmp_path / "part.parquet"
+    write_part(path, TABLE, {"n": 1})
+    assert read_part_info(path) == {"n": 1}
+    path.write_bytes(path.read_bytes().replace(written, damaged))
+    assert read_part_info(path) is None
+
+
 @pytest.mark.parametrize("length", [0, 4, 1000, -1])
 def test_a_part_that_was_cut_off_is_refused(tmp_path, length):
     path = tmp_path / "part.parquet"

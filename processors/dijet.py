@@ -15,8 +15,15 @@ from analysis.core.address import parse_address
 from analysis.core.location import Location
 from analysis.errors import InputFileError
 from analysis.events.dataset import Slice
+from analysis.events.parts import (
+    events_folder,
+    variation_folder,
+    weights_folder,
+    write_part,
+    write_weights,
+)
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
-from analysis.events.table import EventTable, labels, write_part
+from analysis.events.table import EventTable, labels
 from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Floats, Tally
@@ -24,24 +31,20 @@ from processors.selection.cuts import Cut, Selected, apply_cuts, count_missing_t
 from processors.selection.sanity import count_implausible
 from processors.variations import Systematics
 
-__all__ = ["DijetProcessor", "part_name", "variation_name"]
+__all__ = ["DijetProcessor", "part_name"]
 
 
-def part_name(dataset: str, fileuuid: str, entrystart: int, entrystop: int) -> str:
-    """Path of a part relative to the folder, always the same for the same chunk of the same file."""
-    return f"dataset={dataset}/{fileuuid}_{entrystart}-{entrystop}.parquet"
-
-
-def variation_name(variation: str, part: str) -> str:
-    """Path of a part with varied jets, from the name of the variation and the path of the nominal part."""
-    return f"variation={variation}/{part}"
+def part_name(fileuuid: str, entrystart: int, entrystop: int) -> str:
+    """File name of a part, always the same for the same chunk of the same file."""
+    return f"{fileuuid}_{entrystart}-{entrystop}.parquet"
 
 
 @dataclass(frozen=True)
 class DijetProcessor(ProcessorABC):
     """Selects dijet events and writes them, with their features, as one parquet part per chunk.
 
-    A part with varied jets holds only the events of the search region, since it serves to compute yields there.
+    A part with varied jets holds only the events of the search region, since it serves to compute yields there. Varied
+    weights are a part of their own, so that the parts with the events have the same columns in all datasets.
     Carries the functions that it calls, not their names, so that workers need no registry. Keeps no state.
 
     Attributes
@@ -52,6 +55,8 @@ class DijetProcessor(ProcessorABC):
         Folder of the parts, writable by every worker.
     digest : str
         Digest of the configuration and code that the parts are made with.
+    settings : str
+        Digest of the configuration alone: parts of other code with the same settings have no use.
     features : tuple of Feature
         Columns of the table.
     cuts : tuple of Cut
@@ -67,6 +72,7 @@ class DijetProcessor(ProcessorABC):
     selection: SelectionConfig
     folder: Location
     digest: str
+    settings: str
     features: tuple[Feature, ...]
     cuts: tuple[Cut, ...]
     required: frozenset[str] = frozenset()
@@ -98,26 +104,30 @@ class DijetProcessor(ProcessorABC):
         passed = apply_cuts(dijets, self.selection, cuts)
         selected = dijets.take(passed.mask).ordered(self.selection.jet_order)
         weights = systematics.vary_weights(dijets)
-        varied_weights = {name: values[passed.mask] for name, values in weights.columns.items()}
-        table, unavailable = self._table(selected, varied_weights)
+        weight_columns = {name: values[passed.mask] for name, values in weights.columns.items()}
+        table, unavailable = self._table(selected, weight_columns)
         for name in sorted(self.required & set(unavailable)):
             msg = f"feature '{name}' cannot be computed. {unavailable[name]}"
             raise InputFileError(msg)
-        name = part_name(meta["dataset"], meta["fileuuid"], meta["entrystart"], meta["entrystop"])
-        origin = {**self.origin(meta), "file": parse_address(meta["filename"])}
+        dataset, name = meta["dataset"], part_name(meta["fileuuid"], meta["entrystart"], meta["entrystop"])
+        origin = {**self.origin(meta), "settings": self.settings, "file": parse_address(meta["filename"])}
         for variation, varied in systematics.vary_jets(dijets):
             mask = passes_all(varied, self.selection, cuts) & (varied.abs_dy < self.selection.abs_dy_search)
             varied_table, _ = self._table(varied.take(mask).ordered(self.selection.jet_order))
-            write_part(self.folder / variation_name(variation, name), varied_table, origin, quick=True)
+            write_part(variation_folder(self.folder, variation, dataset) / name, varied_table, origin, quick=True)
+        if weight_columns:
+            write_weights(weights_folder(self.folder, dataset) / name, table, origin)
         info = {
             **origin,
             **self._counts(dijets, passed, selected),
             "generator_weight": dijets.generator_weight,
             "unavailable": unavailable,
             "varied_sums": _to_json(weights.sums),
+            "varied_weights": list(weight_columns),
         }
-        write_part(self.folder / name, table, info)  # last, so that a complete nominal part implies its variations
-        return {meta["dataset"]: {"parts": {name}}}
+        # Last, so that a complete nominal part implies all the others.
+        write_part(events_folder(self.folder, dataset) / name, table, info)
+        return {dataset: {"parts": {name}}}
 
     def postprocess(self, accumulator: Any) -> Any:
         """Return the accumulated output as it is."""

@@ -24,6 +24,7 @@ __all__ = [
     "JetSource",
     "Provenance",
     "Tally",
+    "as_float64",
     "dijet_kinematics",
     "leading_pair",
 ]
@@ -41,6 +42,12 @@ RAPIDITY = ".rapidity"
 
 EXACT_INTEGERS = 2.0**53
 """Sums of integers below this limit are exact in float64."""
+
+
+def as_float64(values: NDArray[Any]) -> Floats:
+    """Values of a file as float64, without numpy's warning about the signalling NaN of damaged files."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from analysis.config import SystematicConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError, InputFileError
 from analysis.events.identity import event_hash, string_hash
-from processors.objects import ALL, EventSource, Floats, JetSource, Provenance
+from processors.objects import ALL, EventSource, Floats, JetSource, Provenance, as_float64
 from processors.selection.corrections import Correction, evaluate, find_correction
 
 __all__ = [
@@ -306,14 +306,14 @@ def generator_weights(events: ChunkEvents) -> dict[str, Floats]:
             f"`members` names number {max(events.config.members)}. They count from 0."
         )
         raise InputFileError(msg)
-    return {str(member): values[:, member].astype(np.float64) for member in events.config.members}
+    return {str(member): as_float64(values[:, member]) for member in events.config.members}
 
 
 def _factor(events: ChunkEvents, name: str) -> Floats:
     if events.config.file is None:
-        return events.column(name).astype(np.float64)
+        return as_float64(events.column(name))
     texts = {_varied_input(events.config): name}
-    return _evaluate(events.config, lambda column: events.column(column).astype(np.float64), texts)
+    return _evaluate(events.config, lambda column: as_float64(events.column(column)), texts)
 
 
 def _correction(config: SystematicConfig) -> Correction:

@@ -137,13 +137,13 @@ def validate(
     docs/validation.md.
     """
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_events
+    from analysis.results.processed_events import load_processed
     from analysis.stages import validate
     from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = with_draws(resolve_config(**settings, fallback=folder.config), draws)
-        inputs = SearchInputs(load_events(folder).without(exclude), config, folder)
+        inputs = SearchInputs(load_processed(folder).without(exclude), config, folder)
         verdicts = validate.validate(inputs, backend, sources=sources or None)
     print_validation(verdicts)
 
@@ -153,12 +153,12 @@ def validate(
 def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
     """Train, cut, fit and compute limits in all windows, for events selected by `cwola process`."""
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_events
+    from analysis.results.processed_events import load_processed
     from analysis.stages import diagnose, scan
     from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
-        config, events = resolve_config(**settings, fallback=folder.config), load_events(folder).without(exclude)
+        config, events = resolve_config(**settings, fallback=folder.config), load_processed(folder).without(exclude)
         inputs = SearchInputs(events, config, folder)
         summary = scan.scan(inputs, backend)
         diagnose.diagnose(inputs, backend)

@@ -67,7 +67,7 @@ def performance(
     versus the sidebands, which should be 0.5.
     """
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_events
+    from analysis.results.processed_events import load_processed
     from analysis.stages.figures import plot
     from analysis.stages.inputs import SearchInputs
     from analysis.stages.performance import PerformanceSettings, figure_kinds, measure_performance
@@ -76,7 +76,7 @@ def performance(
     wanted = PerformanceSettings(**{name: value for name, value in chosen.items() if value})
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        inputs = SearchInputs(load_events(folder), config, folder)
+        inputs = SearchInputs(load_processed(folder), config, folder)
         gains = measure_performance(inputs, backend, wanted, signals=signals)
         figures = plot(folder, config, backend, only=figure_kinds(gains))
     for scan in gains:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from analysis.core.address import full_address, hide_secrets, parse_address
 from analysis.core.temporary import unfinished
 from analysis.errors import ConfigError, writing
 
-__all__ = ["Location", "RemotePath", "parse_location", "reading", "write_file"]
+__all__ = ["Location", "RemotePath", "parse_location", "read_file", "reading", "remove_file", "write_file"]
 
 _LOCAL = ("file://", "local://")
 
@@ -105,7 +104,37 @@ def reading(location: Location) -> Iterator[Any]:
         yield stream
 
 
-def write_file(location: Location, write: Callable[[Any], None]) -> None:
+def read_file(location: Location) -> bytes:
+    """Read a whole file.
+
+    Raises
+    ------
+    OSError
+    """
+    if isinstance(location, Path):
+        return location.read_bytes()
+    with reading(location) as stream:
+        content: bytes = stream.read()
+    return content
+
+
+def remove_file(location: Location) -> None:
+    """Remove a file.
+
+    Raises
+    ------
+    ResultsError
+        If the file system fails.
+    """
+    with writing(location):
+        if isinstance(location, Path):
+            location.unlink()
+        else:
+            system, path = location.resolve()
+            system.rm_file(path)
+
+
+def write_file(location: Location, content: bytes) -> None:
     """Write a file atomically: local files are renamed when complete, remote files are detected by their end.
 
     Some file systems of fsspec, such as XRootD, cannot rename, so a process that dies may leave an incomplete remote
@@ -115,8 +144,7 @@ def write_file(location: Location, write: Callable[[Any], None]) -> None:
     ----------
     location : Location
         File to write. Its folder is created, and an existing file is replaced.
-    write : callable
-        Called with a path or a file object.
+    content : bytes
 
     Raises
     ------
@@ -125,25 +153,23 @@ def write_file(location: Location, write: Callable[[Any], None]) -> None:
     """
     with writing(location):
         if isinstance(location, Path):
-            _write_local(location, write)
+            _write_local(location, content)
         else:
-            _write_remote(location, write)
+            _write_remote(location, content)
 
 
-def _write_local(path: Path, write: Callable[[Any], None]) -> None:
+def _write_local(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = unfinished(path)
     try:
-        write(temporary)
+        temporary.write_bytes(content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _write_remote(location: RemotePath, write: Callable[[Any], None]) -> None:
-    content = io.BytesIO()
-    write(content)
+def _write_remote(location: RemotePath, content: bytes) -> None:
     system, path = location.resolve()
     system.makedirs(path.rpartition("/")[0], exist_ok=True)
     with system.open(path, "wb") as stream:
-        stream.write(content.getvalue())
+        stream.write(content)

@@ -1,8 +1,8 @@
 """Interface between processors and analysis: the columns of the event table.
 
-A parquet part written by a processor holds the fixed columns below, in simulation one column `weight_<name>Up`,
-`weight_<name>Down` or `weight_<name>_<member>` per varied weight, then one float32 column per feature. The label, unit
-and binning of each feature are stored as `FeatureSpec` in the metadata of the parquet file.
+A parquet part written by a processor holds the fixed columns below, then one float32 column per feature. The label,
+unit and binning of each feature are stored as `FeatureSpec` in the metadata of the parquet file. The varied weights of
+simulation are in a part beside it, one column `weight_<name>Up`, `weight_<name>Down` or `weight_<name>_<member>` each.
 """
 
 from __future__ import annotations

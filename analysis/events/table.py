@@ -1,8 +1,7 @@
-"""The event table: one row per selected dijet event, in memory as Arrow and on disk as parquet parts."""
+"""The event table: one row per selected dijet event, in memory."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,20 +9,16 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from analysis.core.location import Location, reading, write_file
+from analysis.core.location import Location
 from analysis.core.notebook import facts
-from analysis.errors import TableError
+from analysis.errors import ResultsError, TableError
 from analysis.events.identity import event_hash
-from analysis.events.schema import FIXED_COLUMNS, METADATA_KEY, WEIGHT_PREFIX, FeatureSpec, table_schema
+from analysis.events.parts import Part
+from analysis.events.schema import FIXED_COLUMNS, WEIGHT_PREFIX, FeatureSpec, table_schema
 
-__all__ = ["EventTable", "labels", "read_features", "read_part_info", "write_part"]
-
-DICTIONARY_COLUMNS = ["run", "luminosity_block", "dataset", "rapidity_region", "weight"]
-"""Columns with dictionary encoding in parquet, which takes time and saves no space for values that rarely repeat."""
-
+__all__ = ["EventTable", "labels"]
 
 MAX_NAMED_EVENTS = 3
 """Maximum number of duplicate events that a message names."""
@@ -89,7 +84,12 @@ class EventTable:
 
     @classmethod
     def from_parts(
-        cls, paths: Iterable[Location], scales: Mapping[str, float] | None = None, *, weights: Sequence[str] = ()
+        cls,
+        paths: Iterable[Location],
+        scales: Mapping[str, float] | None = None,
+        *,
+        weights: Sequence[str] = (),
+        weight_paths: Iterable[Location] = (),
     ) -> Self:
         """Read parquet parts, normalise their weights and sort the events by identity.
 
@@ -104,6 +104,8 @@ class EventTable:
             Factor on the weight of each dataset; 1 by default.
         weights : sequence of str
             Columns with varied weights to read as well; they are scaled in the same way.
+        weight_paths : iterable of Location
+            Parts written by `write_weights`, one for each of `paths`, that hold them.
 
         Returns
         -------
@@ -113,22 +115,37 @@ class EventTable:
         ------
         TableError
             If no parts are given, their features differ, or an event occurs twice.
+        ResultsError
+            If a part is missing or damaged.
         """
-        parts = list(paths)
+        parts, beside = list(paths), list(weight_paths) if weights else []
         if not parts:
             msg = "there are no parts to read: no event was selected, or the stage `process` has not run."
             raise TableError(msg)
-        specs = {part: read_features(part) for part in parts}
-        features = specs[parts[0]]
-        if odd := [str(part) for part, found in specs.items() if found != features]:
-            msg = f"{odd[0]} has other features than {parts[0]}; delete the folder of parts and process again."
-            raise TableError(msg)
-        names = table_schema(features, tuple(weights)).names
-        table = pa.concat_tables(_read(part, names) for part in parts).unify_dictionaries().combine_chunks()
-        result = cls(_sorted(table), features)
+        tables, features = _read(parts)
+        if weights:
+            tables = [_with_weights(*both, weights) for both in zip(tables, beside, strict=True)]
+        result = cls(_sorted(pa.concat_tables(tables).unify_dictionaries().combine_chunks()), features)
         result._require_finite()
         result._require_unique()
         return result._scaled(scales or {})
+
+    @classmethod
+    def joined(cls, tables: Sequence[Self]) -> Self:
+        """Concatenate tables with the same columns.
+
+        Raises
+        ------
+        TableError
+            If there are none.
+        """
+        if not tables:
+            msg = "there are no tables to join: name at least one dataset."
+            raise TableError(msg)
+        if len(tables) == 1:
+            return tables[0]
+        table = pa.concat_tables([one.table for one in tables]).unify_dictionaries().combine_chunks()
+        return cls(table, tables[0].features)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -282,56 +299,6 @@ def _equal_next(column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.bool
     return equal
 
 
-def write_part(path: Location, table: EventTable, info: Mapping[str, Any], *, quick: bool = False) -> None:
-    """Write one part; any readable part is complete.
-
-    Parameters
-    ----------
-    path : Location
-        Target; its folder is created. Writing the same part again gives an identical part.
-    table : EventTable
-        Events of the part, may be empty.
-    info : mapping
-        JSON-ready record of the processing (entries, cutflow, sum of weights); read by `read_part_info`.
-    quick : bool
-        Write in half the time, with a sixth more space.
-
-    Raises
-    ------
-    ResultsError
-        If the part cannot be written, such as on a full disk.
-    """
-    document = {"features": [spec.to_json() for spec in table.features], "info": dict(info)}
-    stored = table.table.replace_schema_metadata({METADATA_KEY: json.dumps(document).encode()})
-    options = {"use_dictionary": DICTIONARY_COLUMNS, **_effort(table, quick=quick)}
-    write_file(path, lambda target: pq.write_table(stored, target, **options))
-
-
-def _effort(table: EventTable, *, quick: bool) -> dict[str, Any]:
-    """Parquet options: varied weights are not compressed, which would take a tenth of the run time and save little."""
-    names = table.table.column_names
-    if quick:
-        return {"compression": "lz4", "write_statistics": False}
-    plain = [name for name in names if name.startswith(WEIGHT_PREFIX) and name not in table.feature_names]
-    if not plain:
-        return {"compression": "zstd"}
-    others = [name for name in names if name not in plain]
-    return {
-        "compression": {**dict.fromkeys(others, "zstd"), **dict.fromkeys(plain, "none")},
-        "write_statistics": others,
-    }
-
-
-def read_part_info(path: Location) -> dict[str, Any] | None:
-    """Return the record of a part, or None if the file is not a complete part."""
-    try:
-        document = _read_document(path)
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
-        return None
-    info: dict[str, Any] = document["info"]
-    return info
-
-
 def _sorted(table: pa.Table) -> pa.Table:
     """Sort by identity, and by kinematics for repeated identities in simulation."""
     by_identity = table.sort_by("event_id")
@@ -341,20 +308,28 @@ def _sorted(table: pa.Table) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in ("event_id", "mjj", "abs_dy")])
 
 
-def read_features(path: Location) -> tuple[FeatureSpec, ...]:
-    """Return the specifications of the feature columns of a part, in column order."""
-    return tuple(FeatureSpec.from_json(spec) for spec in _read_document(path)["features"])
+def _read(paths: Sequence[Location]) -> tuple[list[pa.Table], tuple[FeatureSpec, ...]]:
+    """Read parts one by one, and return their common features."""
+    tables, features = [], None
+    for path in paths:
+        part = Part.open(path)
+        features = part.features if features is None else features
+        if part.features != features:
+            msg = f"{path} has other features than {paths[0]}; delete the folder of parts and process again."
+            raise TableError(msg)
+        tables.append(part.read(table_schema(features).names))
+    return tables, features or ()
 
 
-def _read(path: Location, names: Sequence[str]) -> pa.Table:
-    with reading(path) as source:
-        return pq.read_table(source, columns=names)
-
-
-def _read_document(path: Location) -> dict[str, Any]:
-    with reading(path) as source:
-        document: dict[str, Any] = json.loads(pq.read_schema(source).metadata[METADATA_KEY])
-    return document
+def _with_weights(table: pa.Table, path: Location, names: Sequence[str]) -> pa.Table:
+    """Put varied weights before the features."""
+    weights = Part.open(path).read(["event_id", *names])
+    if not weights["event_id"].equals(table["event_id"]):
+        msg = f"{path} holds the weights of other events. Remove it, and run `cwola process` again."
+        raise ResultsError(msg)
+    for position, name in enumerate(names, len(FIXED_COLUMNS)):
+        table = table.add_column(position, name, weights[name])
+    return table
 
 
 def labels(codes: NDArray[np.integer[Any]], names: Sequence[str]) -> pa.DictionaryArray:

@@ -131,7 +131,7 @@ def write_events(picked: pa.Table, path: Path) -> None:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.suffix == ".parquet":
-                pq.write_table(picked, temporary)
+                pq.write_table(_with_strings(picked), temporary, write_page_checksum=True)
             elif path.suffix == ".csv":
                 pyarrow.csv.write_csv(_plain(picked), temporary, pyarrow.csv.WriteOptions(quoting_style="needed"))
             else:
@@ -150,3 +150,9 @@ def _plain(picked: pa.Table) -> pa.Table:
         for column in picked.itercolumns()
     ]
     return pa.table(columns, names=[str(cell(name)) for name in picked.column_names])
+
+
+def _with_strings(table: pa.Table) -> pa.Table:
+    """Return the table with strings for dictionaries, which awkward does not merge."""
+    fields = [field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(fields))

@@ -17,12 +17,13 @@ import hist
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
-from analysis.core.location import Location, reading
+from analysis.core.location import Location
+from analysis.errors import TableError
+from analysis.events.parts import Part
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION, FeatureSpec
 from analysis.regions import Interval, RegionScan
 
@@ -40,6 +41,7 @@ SIDEBAND_REGION = "sideband"
 REGIONS = (SEARCH_REGION, SIDEBAND_REGION, VALIDATION_REGION)
 
 MJJ = "mjj"
+_BESIDE_FEATURES = (MJJ, "abs_dy")
 MAX_BINS = 120
 UNDEFINED = "undefined"
 """Name of the histogram of events in which a feature is undefined, by feature."""
@@ -230,9 +232,12 @@ def _fill_part(task: tuple[ControlSample, Location], plan: ControlPlan) -> dict[
 
 def _batches(part: Location, plan: ControlPlan) -> Iterator[dict[str, NDArray[Any]]]:
     names = list(dict.fromkeys((*_FIXED, *(spec.name for spec in plan.variables))))
-    with reading(part) as source, pq.ParquetFile(source) as file:
-        for batch in file.iter_batches(batch_size=_BATCH, columns=names):
-            yield {name: _to_numpy(batch[name]) for name in names}
+    opened = Part.open(part)
+    if opened.features != plan.variables[: -len(_BESIDE_FEATURES)]:
+        msg = f"{part} has other features than the first part: process again."
+        raise TableError(msg)
+    for batch in opened.file.iter_batches(batch_size=_BATCH, columns=names):
+        yield {name: _to_numpy(batch[name]) for name in names}
 
 
 def _to_numpy(column: pa.Array) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from analysis.diagnostics.gain_values import GainScan
 from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.results.folder import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents, load_events
+from analysis.results.processed_events import ProcessedEvents, load_processed
 
 __all__ = ["load_performance", "performance_fingerprint"]
 
@@ -52,7 +52,7 @@ def load_performance(folder: ResultsFolder, config: SearchConfig) -> tuple[GainS
     """
     if not folder.has_performance:
         return ()
-    scans = folder.load_performance(performance_fingerprint(load_events(folder), config))
+    scans = folder.load_performance(performance_fingerprint(load_processed(folder), config))
     if not scans:
         _log.warning(
             "%s is of other events, settings, plugins or code, and is left out. Measure again: `cwola performance "

@@ -14,13 +14,14 @@ from analysis.core.plugins import require_same_plugins
 from analysis.errors import ConfigError
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import background_datasets, exclude_datasets, observed_datasets
+from analysis.events.parts import events_folder, variation_folder, weights_folder
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.events.table import EventTable
-from analysis.results import ResultsFolder
+from analysis.results.folder import ResultsFolder
 from analysis.results.process_values import ProcessedDataset
 from analysis.results.values import Cutflow, InputFile, SkippedFile
 
-__all__ = ["ProcessedEvents", "is_blinded", "load_events", "unblinding_setting"]
+__all__ = ["ProcessedEvents", "is_blinded", "load_processed", "unblinding_setting"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,10 @@ class ProcessedEvents:
     def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Location, ...]:
         """Return the paths of the parts of one dataset."""
         top = self.parts_folder(folder)
-        return tuple(top / self.digest / f"dataset={name}" / part for part in self.records[name].parts)
+        return self._in(events_folder(top / self.digest, name), name)
+
+    def _in(self, folder: Location, name: str) -> tuple[Location, ...]:
+        return tuple(folder / part for part in self.records[name].parts)
 
     def scale(self, name: str) -> float:
         """Return the factor that normalises the weights of one dataset."""
@@ -139,20 +143,28 @@ class ProcessedEvents:
 
         A varied weight that preserves the sum before cuts is divided by the ratio of the sums.
         """
-        table = EventTable.from_parts(self.part_paths(name, folder), {name: self.scale(name)}, weights=weights)
+        table = EventTable.from_parts(
+            self.part_paths(name, folder),
+            {name: self.scale(name)},
+            weights=weights,
+            weight_paths=self._in(weights_folder(self.parts_folder(folder) / self.digest, name), name),
+        )
         ratios = self.records[name].varied_sums
         factors = {weight: 1.0 / ratios[weight] for weight in weights if weight in ratios}
         return table.reweighted(factors).in_region(SEARCH_REGION)
 
     def read_variation(self, name: str, variation: str, folder: ResultsFolder) -> EventTable:
         """Read the normalised events of one dataset with varied jets."""
-        parts = self.parts_folder(folder) / self.digest / f"variation={variation}" / f"dataset={name}"
-        paths = [parts / part for part in self.records[name].parts]
-        return EventTable.from_parts(paths, {name: self.scale(name)})
+        parts = variation_folder(self.parts_folder(folder) / self.digest, variation, name)
+        return EventTable.from_parts(self._in(parts, name), {name: self.scale(name)})
 
     def systematics_of(self, name: str) -> list[dict[str, Any]]:
         """Return the systematics of one dataset."""
         return [one for one in self.systematics if not one["datasets"] or name in one["datasets"]]
+
+    def read_all(self, name: str, folder: ResultsFolder) -> EventTable:
+        """Read the normalised events of one dataset in both rapidity regions."""
+        return EventTable.from_parts(self.part_paths(name, folder), {name: self.scale(name)})
 
     def _read(self, names: Iterable[str], folder: ResultsFolder, region: str = SEARCH_REGION) -> EventTable:
         chosen = list(names)
@@ -188,7 +200,7 @@ class ProcessedEvents:
         return replace(self, datasets=kept, records={name: self.records[name] for name in kept})
 
 
-def load_events(folder: ResultsFolder) -> ProcessedEvents:
+def load_processed(folder: ResultsFolder) -> ProcessedEvents:
     """Read the record of the processing stage.
 
     Raises

@@ -11,12 +11,12 @@ from analysis.compute import Backend
 from analysis.errors import ConfigError, ResultsError, TableError
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import observed_datasets
-from analysis.events.table import read_features
+from analysis.events.parts import Part
 from analysis.export.event_list import pick_events, require_format, write_events
 from analysis.histograms.control import ControlHistograms, ControlPlan, ControlSample, fill_control
 from analysis.histograms.control_comparison import comparisons
 from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents, is_blinded, load_events
+from analysis.results.processed_events import ProcessedEvents, is_blinded, load_processed
 from analysis.search.values import WindowResult
 from analysis.stages.inputs import SearchInputs, stage
 
@@ -83,14 +83,12 @@ def plot_control(inputs: SearchInputs, backend: Backend, *, only: Sequence[str] 
 def _plan(inputs: SearchInputs) -> ControlPlan:
     events, folder = inputs.events, inputs.folder
     parts = [part for name in events.datasets for part in events.part_paths(name, folder)]
-    specs = {part: read_features(part) for part in parts}
-    if not parts or len(set(specs.values())) > 1:
-        reason = "differ in their features" if parts else "hold no event"
-        msg = f"the parts in {events.parts_folder(folder)} {reason}: process again."
+    if not parts:
+        msg = f"the parts in {events.parts_folder(folder)} hold no event: process again."
         raise TableError(msg)
     # A folder that was blinded for all kinds of data stays so, though another configuration is given for the figures.
     asked = folder.config.exists() and folder.load_config().statistics.blind
-    return ControlPlan.from_config(inputs.config, specs[parts[0]], blinded=asked or inputs.blinded)
+    return ControlPlan.from_config(inputs.config, Part.open(parts[0]).features, blinded=asked or inputs.blinded)
 
 
 def _samples(events: ProcessedEvents, folder: ResultsFolder) -> list[ControlSample]:
@@ -159,7 +157,7 @@ def select_events(
     path = output or folder.path / "selected" / f"{result.window.name}_{selection}.csv"
     require_format(path)
     searched = {file.dataset for file in results.inputs}
-    events = load_events(folder)
+    events = load_processed(folder)
     if lost := searched - set(events.datasets):
         msg = f"{folder.path} was searched with {', '.join(sorted(lost))}, which is not processed now. Scan again."
         raise ResultsError(msg)

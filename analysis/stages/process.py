@@ -12,7 +12,8 @@ from analysis.core.location import Location, RemotePath
 from analysis.core.plugins import plugin_records
 from analysis.events.dataset import Dataset
 from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents, load_events
+from analysis.results.processed_events import ProcessedEvents, load_processed
+from analysis.results.selected_events import point_to_events, withdraw_pointer
 from analysis.search.requirements import require_known
 from analysis.stages.inputs import stage
 
@@ -49,6 +50,7 @@ def process(
 
     require_known(config)
     with stage("process"):
+        withdraw_pointer(folder)
         result = process_datasets(datasets, config, parts or folder.parts, backend, **options)
         document = result.to_json()
         document["parts"] = None if parts is None else str(parts.absolute())
@@ -59,6 +61,7 @@ def process(
             document["datasets"][name]["dataset"] = asdict(dataset)
         folder.save_process(document)
         folder.save_config(config)
-    events = load_events(folder)
+        events = load_processed(folder)
+        point_to_events(folder, events)
     # With the secrets of an address, which are stored nowhere.
     return replace(events, location=parts.root) if isinstance(parts, RemotePath) else events

@@ -20,7 +20,7 @@ from analysis.events.table import EventTable
 from analysis.export.event_list import require_format, write_events
 from analysis.histograms.spectra import window_counts
 from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents, load_events
+from analysis.results.processed_events import ProcessedEvents, load_processed
 from analysis.search.classifiers import Classifier, ScoredEvents, load_classifiers, score_events, scored_columns
 from analysis.stages.files import inspect
 from analysis.stages.process import process
@@ -132,7 +132,7 @@ def score_files(
         folder = ResultsFolder(Path(scratch))
         events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend)
         _require_untrained(events, models)
-        table = load_events(folder).read_simulation(folder)
+        table = load_processed(folder).read_simulation(folder)
     _require_simulation(table, config)
     scored = [score_events(table, classifier) for classifier in classifiers]
     write_events(scored_columns(table, scored), output)

@@ -21,7 +21,6 @@ from analysis.validation.samples import (
     SignalFreeSample,
     beside_mask,
     draw_masses,
-    joined,
     smooth_fit,
     take_rows,
 )
@@ -147,7 +146,7 @@ def exact_null(pools: Pools, setting: Setting) -> SignalFreeSample | NotTestable
 def _simulation(pools: Pools, setting: Setting) -> EventTable | None:
     if not setting.needs_simulation:
         return None
-    return joined([table for _, table in pools.simulation])
+    return EventTable.joined([table for _, table in pools.simulation])
 
 
 def _nearest(values: Array, target: Array) -> NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,6 @@ __all__ = [
     "draw_masses",
     "fit_counts",
     "is_beside_mask",
-    "joined",
     "smooth_fit",
     "take_rows",
 ]
@@ -168,14 +166,6 @@ def beside_mask(table: EventTable, window: MassWindow) -> EventTable:
 def is_beside_mask(mjj: Array, window: MassWindow) -> NDArray[np.bool_]:
     """(n_events,) bool: events in the fit range and outside the mask. `mjj` in GeV."""
     return window.in_fit_range(mjj) & ~((mjj >= window.mask[0]) & (mjj < window.mask[1]))
-
-
-def joined(tables: Sequence[EventTable]) -> EventTable:
-    """Concatenate tables with the same columns."""
-    if len(tables) == 1:
-        return tables[0]
-    table = pa.concat_tables([part.table for part in tables]).unify_dictionaries().combine_chunks()
-    return EventTable(table, tables[0].features)
 
 
 def take_rows(table: EventTable, rows: NDArray[np.int64]) -> EventTable:

@@ -7,7 +7,7 @@ import numpy as np
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.search.values import SearchData
-from analysis.validation.samples import NotTestable, Pools, Setting, SignalFreeSample, joined
+from analysis.validation.samples import NotTestable, Pools, Setting, SignalFreeSample
 
 __all__ = ["simulation_sample", "unweighted"]
 
@@ -28,13 +28,15 @@ def simulation_sample(pools: Pools, setting: Setting) -> SignalFreeSample | NotT
     names = ", ".join(name for name, _ in parts)
     seed = setting.config.random_state
     if not setting.needs_simulation:
-        data, note = unweighted(joined([table for _, table in parts]), seed)
+        data, note = unweighted(EventTable.joined([table for _, table in parts]), seed)
         return _sample(data, None, (f"{names} as data: {note}",))
     first, others = parts[0], parts[1:]
     if others:
         data, note = unweighted(first[1], seed)
         beside = ", ".join(name for name, _ in others)
-        return _sample(data, joined([part for _, part in others]), (f"{first[0]} as data, {beside} beside it: {note}",))
+        return _sample(
+            data, EventTable.joined([part for _, part in others]), (f"{first[0]} as data, {beside} beside it: {note}",)
+        )
     half = uniform(first[1].event_id, seed, "validation halves") < 0.5
     data, note = unweighted(first[1].select(half), seed)
     text = f"half of {names} as data, the other half as simulation, which so agrees with the data perfectly: {note}"

@@ -26,6 +26,7 @@ from analysis.errors import InputFileError
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, Adapter
 from processors.objects import Dijets, Jet
+from processors.runner.isolation import isolated_classes
 from processors.runner.problems import explain
 
 __all__ = ["JetCollectionReport", "Missing", "Report", "inspect_file"]
@@ -144,7 +145,7 @@ def inspect_file(path: str, tree: str | None = None) -> Report:
     defaults = [adapter.layout.tree for adapter in ADAPTERS.values()]
     address = parse_address(path)
     task = _Task(_dataset_name(address), address, tree or "' or '".join(defaults))
-    with _explained(task), uproot.open({full_address(address): None}) as file:
+    with _explained(task), isolated_classes(), uproot.open({full_address(address): None}) as file:
         events, branches, adapter = _find_format(file, task, tree)
         return _report(file, events, branches, adapter, task)
 

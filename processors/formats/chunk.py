@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import InputFileError
 from analysis.events.dataset import OBSERVED
-from processors.objects import Dijets, Floats, Index, Jet, JetSource, Provenance, Tally, dijet_kinematics
+from processors.objects import Dijets, Floats, Index, Jet, JetSource, Provenance, Tally, as_float64, dijet_kinematics
 
 __all__ = ["EventColumns", "JetCollection", "Provenance", "clean_mass", "event_weights", "make_dijets"]
 
@@ -62,8 +62,7 @@ class JetCollection:
         if values.ndim != 1:
             msg = f"{self.source.where}: branch {self.branch(field)} has {values.shape[1:]} numbers a jet, not one."
             raise InputFileError(msg)
-        taken: Floats = values[index].astype(np.float64)
-        return taken
+        return as_float64(values[index])
 
     def counts(self, field: str) -> NDArray[np.int64]:
         """Count the jets of each event, (n_events,), from one branch."""
@@ -172,7 +171,7 @@ def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> t
     """
     if raw is None or len(raw) == 0:
         return np.ones(count), None
-    weights = raw.astype(np.float64)
+    weights = as_float64(raw)
     if bad := int((~np.isfinite(weights)).sum()):
         msg = f"{source.where}: {bad} generator weights are not finite. The file is damaged: make it again."
         raise InputFileError(msg)

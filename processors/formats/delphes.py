@@ -14,7 +14,7 @@ from analysis.config import SelectionConfig
 from analysis.events.identity import event_hash, string_hash
 from processors.formats.adapter import Layout, adapter
 from processors.formats.chunk import EventColumns, JetCollection, Provenance, clean_mass, event_weights, make_dijets
-from processors.objects import Dijets, Floats, Index, leading_pair
+from processors.objects import Dijets, Floats, Index, as_float64, leading_pair
 
 __all__ = ["PlainDelphesSchema", "read_delphes"]
 
@@ -51,8 +51,7 @@ class DelphesJets(JetCollection):
         if name == "jet_mass":
             return self._groomed_mass(LAYOUT.groomed[self.jet_mass], index)
         if name in TAUS:
-            taus: Floats = self.flat(LAYOUT.jet[name])[index, TAUS[name]].astype(np.float64)
-            return taus
+            return as_float64(self.flat(LAYOUT.jet[name])[index, TAUS[name]])
         return self.take(LAYOUT.jet.get(name, name), index)
 
     def _groomed_mass(self, branch: str, index: Index) -> Floats:

@@ -7,15 +7,16 @@ do, and blocks in between detect changes inside the file. A file that was copied
 
 from __future__ import annotations
 
-from copy import copy
 from hashlib import sha256
 from typing import Any
 
 import uproot
-from coffea.processor import Runner
-from coffea.processor.executor import FileMeta
+from coffea.processor import Runner, set_accumulator
+from coffea.processor.executor import FileMeta, UprootMissTreeError
+from uproot.exceptions import KeyInFileError
 
 from analysis.core.address import full_address
+from analysis.errors import InputFileError
 
 __all__ = ["CONTENT", "ContentRunner", "file_content"]
 
@@ -33,16 +34,36 @@ class ContentRunner(Runner):
     def metadata_fetcher_root(
         xrootdtimeout: int, align_clusters: bool, uproot_options: dict[str, Any], item: FileMeta
     ) -> Any:
-        """Read the UUID, the number of events and the content digest of a file."""
-        address = full_address(item.filename)
-        opened = copy(item)
-        opened.filename = address
-        files = Runner.metadata_fetcher_root(xrootdtimeout, align_clusters, uproot_options, opened)
-        content = file_content(address, timeout=xrootdtimeout)
-        for file in files:
-            file.filename = item.filename
-            file.metadata[CONTENT] = content
-        return files
+        """Read the UUID, the number of events and the content digest of a file, as coffea does but for the digest."""
+        assert not align_clusters
+        with uproot.open({full_address(item.filename): None}, timeout=xrootdtimeout, **uproot_options) as file:
+            try:
+                tree = file[item.treename]
+            except KeyInFileError as error:
+                raise UprootMissTreeError(str(error)) from error
+            known = {"numentries": _count(tree, item), "uuid": file.file.fUUID, CONTENT: _content(file.file.source)}
+        return set_accumulator(
+            [FileMeta(item.dataset, item.filename, item.treename, {**(item.metadata or {}), **known})]
+        )
+
+
+def _count(tree: Any, item: FileMeta) -> int:
+    """Return the number of events; a wrong one would drop events, or fill the memory with the plan for them.
+
+    Raises
+    ------
+    InputFileError
+        If no branch has as many entries as the tree.
+    """
+    stated = int(tree.num_entries)
+    found = sorted({int(branch.num_entries) for branch in getattr(tree, "branches", ())})
+    if found and stated not in found:
+        msg = (
+            f"{item.filename} (dataset {item.dataset}): the tree '{item.treename}' states {stated} events, but its "
+            f"branches hold {found[-1]}. The file is damaged: download or make it again."
+        )
+        raise InputFileError(msg)
+    return stated
 
 
 def file_content(address: str, **options: Any) -> str:
@@ -61,11 +82,14 @@ def file_content(address: str, **options: Any) -> str:
         16 hex digits; of the whole content for files below 100 kB.
     """
     with uproot.open({address: None}, **options) as directory:
-        source = directory.file.source
-        size = int(source.num_bytes)
-        total = sha256(str(size).encode())
-        for start, stop in _ranges(size):
-            total.update(bytes(source.chunk(start, stop).raw_data))
+        return _content(directory.file.source)
+
+
+def _content(source: Any) -> str:
+    size = int(source.num_bytes)
+    total = sha256(str(size).encode())
+    for start, stop in _ranges(size):
+        total.update(bytes(source.chunk(start, stop).raw_data))
     return total.hexdigest()[:16]
 
 

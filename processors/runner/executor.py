@@ -19,6 +19,7 @@ from coffea.processor.executor import ExecutorBase, WorkItem
 from analysis.compute import Backend, Serial, TaskFailure, track
 from analysis.core.address import full_address, hide_secrets
 from analysis.errors import InputFileError
+from processors.runner.isolation import isolated_classes
 from processors.runner.problems import FileTask, explain, is_passing
 
 __all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
@@ -187,7 +188,7 @@ def _open_fully(function: Callable[[Any], R], item: Any) -> R:
 def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | BadFile:
     # Explained here, in the worker, since the cause of an exception is lost on the way back.
     try:
-        with _patience(task.filename, timeout):
+        with _patience(task.filename, timeout), isolated_classes():
             return _attempt(function, task)
     except Exception as error:  # noqa: BLE001 - any exception is classified and explained
         explained = explain(error, task)

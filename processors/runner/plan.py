@@ -13,8 +13,8 @@ from coffea.processor.executor import WorkItem
 from analysis.core.location import Location
 from analysis.errors import DatasetError, InputFileError
 from analysis.events.dataset import Dataset
-from analysis.events.table import read_part_info
-from processors.dijet import DijetProcessor, part_name, variation_name
+from analysis.events.parts import events_folder, read_part_info, variation_folder, weights_folder
+from processors.dijet import DijetProcessor, part_name
 from processors.runner.content import CONTENT
 from processors.runner.executor import BadFile, BadFiles
 from processors.variations import Systematics
@@ -71,7 +71,7 @@ class Plan:
 
     def path(self, item: WorkItem) -> Location:
         """Return the location of the part of a chunk."""
-        return self.processor.folder / _name(item)
+        return events_folder(self.processor.folder, item.dataset) / _name(item)
 
     @property
     def systematics(self) -> Systematics:
@@ -80,7 +80,16 @@ class Plan:
 
     def varied_path(self, item: WorkItem, variation: str) -> Location:
         """Return the location of the part of a chunk with varied jets."""
-        return self.processor.folder / variation_name(variation, _name(item))
+        return variation_folder(self.processor.folder, variation, item.dataset) / _name(item)
+
+    def weights_path(self, item: WorkItem) -> Location:
+        """Return the location of the varied weights of a chunk."""
+        return weights_folder(self.processor.folder, item.dataset) / _name(item)
+
+    def paths(self, item: WorkItem) -> list[Location]:
+        """Return the locations of all parts that a chunk may have, the nominal one first."""
+        varied = [self.varied_path(item, variation) for variation in self.systematics.tables]
+        return [self.path(item), *varied, self.weights_path(item)]
 
     def info(self, item: WorkItem) -> dict[str, Any] | None:
         """Return the record of the part of a chunk, or None if the chunk has to be processed."""
@@ -97,8 +106,9 @@ class Plan:
                 CONTENT: _content(item),
             }
         )
-        paths = (self.varied_path(item, variation) for variation in self.systematics.tables)
-        infos = [info, *map(read_part_info, paths)]
+        *paths, weights = self.paths(item)
+        paths += [weights] if info.get("varied_weights") else []
+        infos = [info, *map(read_part_info, paths[1:])]
         return info if all(one is not None and _is_of(one, wanted) for one in infos) else None
 
     def missing(self) -> list[WorkItem]:
@@ -126,7 +136,7 @@ def _content(item: WorkItem) -> str:
 
 
 def _name(item: WorkItem) -> str:
-    return part_name(item.dataset, str(UUID(bytes=item.fileuuid)), item.entrystart, item.entrystop)
+    return part_name(str(UUID(bytes=item.fileuuid)), item.entrystart, item.entrystop)
 
 
 def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProcessor, bad: BadFiles) -> list[Plan]:

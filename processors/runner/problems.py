@@ -25,6 +25,9 @@ READING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 READERS = {"uproot", "fsspec", "aiohttp", "cramjam", "fsspec_xrootd"}
 """Packages that read files: an error raised inside one of them is attributed to the file."""
 
+MATERIALISATION = ("awkward", "_nplikes", "virtual.py")
+"""Module that fetches the content of a branch at first use: an error raised below it is attributed to the file."""
+
 
 class FileTask(Protocol):
     """A task on one input file, such as coffea's WorkItem."""
@@ -59,7 +62,9 @@ def is_passing(error: BaseException) -> bool:
 
 
 def _is_reading(chain: list[BaseException]) -> bool:
-    return any(isinstance(cause, READING_ERRORS) or READERS & _packages(cause) for cause in chain)
+    return any(
+        isinstance(cause, READING_ERRORS) or READERS & _packages(cause) or _materialises(cause) for cause in chain
+    )
 
 
 def _is_network(chain: list[BaseException]) -> bool:
@@ -69,7 +74,15 @@ def _is_network(chain: list[BaseException]) -> bool:
 
 def _packages(error: BaseException) -> set[str]:
     """Names of the folders of all modules in the traceback of an exception."""
-    return {part for frame in traceback.extract_tb(error.__traceback__) for part in Path(frame.filename).parts}
+    return {part for path in _modules(error) for part in path.parts}
+
+
+def _materialises(error: BaseException) -> bool:
+    return any(path.parts[-len(MATERIALISATION) :] == MATERIALISATION for path in _modules(error))
+
+
+def _modules(error: BaseException) -> list[Path]:
+    return [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
 
 
 def explain(error: BaseException, task: FileTask) -> CwolaError:
@@ -97,7 +110,7 @@ def explain(error: BaseException, task: FileTask) -> CwolaError:
     if any(str(cause).startswith("Failed creating nanoevents") for cause in chain):
         return InputFileError(
             f"{where}: {text} ({_place(root)}). The branches do not have the layout of metadata.format: correct it in "
-            "the datasets file."
+            "the datasets file. If it is right, the file is damaged: download or make it again."
         )
     if _is_reading(chain):
         return InputFileError(

@@ -1,7 +1,7 @@
 """Run the processor over datasets: plan, skip existing parts, process, compare with the plan, add up.
 
-Parts are stored in `<folder>/<digest>/dataset=<name>/`. The digest covers the selection, the features and the source
-text of this package, so a part is reused only if processing would reproduce it.
+Parts are stored in `<folder>/<digest>/`, see `analysis.events.parts`. The digest covers the selection, the features and
+the source text of this package, so a part is reused only if processing would reproduce it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from coffea.processor.executor import WorkItem
 
 import analysis
 from analysis.compute import Backend
-from analysis.config import SearchConfig
+from analysis.config import SearchConfig, SelectionConfig
+from analysis.core.digests import digest
 from analysis.core.fingerprint import fingerprint
 from analysis.core.location import Location
+from analysis.core.plugins import active_plugins
 from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.events.dataset import Dataset
 from analysis.events.identity import event_hash
@@ -34,6 +36,7 @@ from processors.features import FEATURES
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
 from processors.runner.content import ContentRunner
+from processors.runner.damaged import remove_damaged
 from processors.runner.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
 from processors.runner.normalisation import GeneratorSums, normalise, read_generator_sums, require_enough
 from processors.runner.plan import FileRecord, Plan, make_plans, require_no_shared_files
@@ -93,6 +96,8 @@ class DatasetResult:
         Parts with varied jets, by name of the variation; in the order of `parts`.
     varied_sums : dict of str to float
         Sum of the varied weights that are to be normalised, over the sum of the nominal weights, for all events read.
+    weights : tuple of Location
+        Parts with varied weights, in the order of `parts`; empty without them.
     """
 
     name: str
@@ -108,6 +113,7 @@ class DatasetResult:
     systematics: str | None = None
     variations: dict[str, tuple[Location, ...]] = field(default_factory=dict)
     varied_sums: dict[str, float] = field(default_factory=dict)
+    weights: tuple[Location, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready values; parts by name."""
@@ -218,6 +224,7 @@ def process_datasets(
             selection,
             folder.absolute() / stamp,
             stamp,
+            _settings(config),
             tuple(FEATURES.values()),
             tuple(CUTS.values()),
             required,
@@ -235,6 +242,7 @@ def process_datasets(
         chosen = [dataset for dataset in datasets.values() if dataset.format == name]
         plans += make_plans(chosen, runner, processor, bad)
     require_no_shared_files(plans)
+    remove_damaged(plans, backend)
     _process(plans, bad)
     sums = read_generator_sums(plans, backend, bad, timeout=timeout)
     plans = [plan.without(bad) for plan in plans]
@@ -262,6 +270,14 @@ def processing_digest(config: SearchConfig) -> str:
         version=analysis.__version__,
         functions=_sources(functions),
     )
+
+
+def _settings(config: SearchConfig) -> str:
+    """Digest of the configuration of the parts; keys that later versions add do not enter unless they are used."""
+    default = SelectionConfig().identity()
+    selection = {key: value for key, value in config.selection.identity().items() if default.get(key) != value}
+    plugins = sorted(plugin.name for plugin in active_plugins() if plugin.of_events)
+    return digest([selection, config.background.sqrt_s_gev, plugins])
 
 
 def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:
@@ -398,6 +414,7 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
             name: tuple(plan.varied_path(item, name) for item in plan.items) for name in plan.systematics.tables
         },
         varied_sums=_relative_sums(_add_up(infos, "varied_sums"), cutflow["all"], plan.dataset.name),
+        weights=tuple(plan.weights_path(item) for item in plan.items) if infos[0]["varied_weights"] else (),
     )
 
 

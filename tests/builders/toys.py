@@ -95,7 +95,12 @@ def write_nanoaod(
 
 
 def write_delphes(
-    path: Path, events: Sequence[Event], *, weights: Sequence[float] | None = None, collection: str = "FatJet"
+    path: Path,
+    events: Sequence[Event],
+    *,
+    weights: Sequence[float] | None = None,
+    collection: str = "FatJet",
+    compressed: bool = True,
 ) -> Path:
     """Write events in the layout of Delphes, without groomed jets (uproot cannot write TLorentzVector)."""
     names = {"PT": "pt", "Eta": "eta", "Phi": "phi", "Mass": "mass"}
@@ -109,7 +114,7 @@ def write_delphes(
         f"{collection}/{collection}.Tau[5]": ak.Array(_jagged(taus)),
         "Event": ak.zip({"Number": ak.unflatten(np.arange(count), once), "Weight": ak.unflatten(weight, once)}),
     }
-    with uproot.recreate(path) as file:
+    with uproot.recreate(path, compression=uproot.ZLIB(1) if compressed else None) as file:
         tree = file.mktree(
             "Delphes",
             {name: v.type for name, v in columns.items()},

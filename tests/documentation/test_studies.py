@@ -9,8 +9,10 @@ import pytest
 from docs._ext.generated import GENERATORS, MARKER, filled
 from docs._ext.page_tables import signed, table_of
 from docs._ext.studies import TABLES
+from tests.builders.flips import CHANGED, EQUAL, REFUSED
 from tests.builders.pages import DOCS
-from tests.studies import exact_null, limit_rules
+from tests.studies import exact_null, flipped_bytes, limit_rules
+from tests.studies.runner import load
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -50,6 +52,8 @@ def row(table: str, *first: str) -> list[str]:
         ("limit-rules", ("80", "naive, `fixed-efficiency`"), ["76.3 ± 2.5 %", "106", "67", "300"]),
         ("limit-full", ("naive",), ["16 of 20", "73", "54"]),
         ("validation-errors", ("three draws", "eff_0.1"), ["−0.09 ± 0.10", "0.80 ± 0.07", "60"]),
+        ("flipped-bytes", ("NanoAOD, ZSTD",), ["107", "66", "27", "0", "27 of 162", "–", "0 of 38"]),
+        ("flipped-bytes", ("selected events",), ["0", "200", "0", "0"]),
     ],
 )
 def test_tables_agree_with_the_numbers_that_were_copied_by_hand(
@@ -76,6 +80,10 @@ KEY_NUMBERS = [
     ("validation.md", "+17.2 ± 2.3", "validation-shift", ("`cwola`", "3.3–3.7 TeV"), ["17.2 ± 2.3"]),
     ("validation.md", "0.80 ± 0.07", "validation-errors", ("three draws", "eff_0.1"), ["0.80 ± 0.07"]),
     ("how-it-works.md", "0.057 with", "fit-calibration", ("100 000", "of the rule"), ["0.057"]),
+    ("bad-files.md", "89 changed numbers in a NanoAOD file", "flipped-bytes", ("NanoAOD, not compressed",), ["89"]),
+    ("bad-files.md", "27 with ZSTD", "flipped-bytes", ("NanoAOD, ZSTD",), ["27"]),
+    ("bad-files.md", "13 with LZ4", "flipped-bytes", ("NanoAOD, LZ4",), ["13"]),
+    ("bad-files.md", "50 did in a Delphes file", "flipped-bytes", ("Delphes, not compressed",), ["50"]),
     ("limits.md", "96.7 %", "limit-rules", ("120", "`atlas-2025`"), ["96.7"]),
 ]
 
@@ -129,3 +137,13 @@ def test_a_limit_covers_where_it_is_not_below_the_truth() -> None:
 def test_numbers_and_cells() -> None:
     assert [signed(value, 2) for value in (-0.001, -0.5, 0.25)] == ["0.00", "−0.50", "0.25"]
     assert table_of(["a"], [["|η|"]]) == "| a |\n|---|\n| \\|η\\| |"
+
+
+def test_no_flipped_byte_makes_the_program_fail_or_changes_selected_events() -> None:
+    points = load(flipped_bytes.NAME)
+    found = {kind: flipped_bytes.summary(points, kind) for kind in flipped_bytes.KINDS}
+    assert {kind: one.outcomes.total() for kind, one in found.items()} == dict.fromkeys(flipped_bytes.KINDS, 200)
+    assert {name for one in found.values() for name in one.outcomes} <= {EQUAL, CHANGED, REFUSED}
+    assert found[flipped_bytes.PARTS].outcomes[CHANGED] == 0
+    assert max(one.slowest_s for one in found.values()) < 10
+    assert max(one.memory_mb for one in found.values()) < 100

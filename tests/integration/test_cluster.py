@@ -18,7 +18,7 @@ from analysis.compute import DaskWorkers
 from analysis.errors import ComputeError
 from analysis.events.table import EventTable
 from analysis.results import ResultsFolder
-from analysis.results.processed_events import load_events
+from analysis.results.processed_events import load_processed
 from tests.builders.clients import kill_and_resume
 from tests.builders.clusters import Cluster, kill, make_certificate, make_environment, running
 from tests.builders.toy_search import Cwola, ToySearch, make_toy
@@ -60,7 +60,7 @@ def search(cwola: Cwola, toy: ToySearch, output: Path, *where: object) -> None:
 
 def events(folder: Path) -> EventTable:
     results = ResultsFolder(folder)
-    return load_events(results).read_searched(results)
+    return load_processed(results).read_searched(results)
 
 
 def assert_same(output: Path, finished: Path) -> None:

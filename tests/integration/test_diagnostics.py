@@ -14,7 +14,7 @@ from analysis.compute import Backend
 from analysis.config import load_config
 from analysis.core.documents import to_json
 from analysis.results import ResultsFolder
-from analysis.results.processed_events import load_events
+from analysis.results.processed_events import load_processed
 from analysis.stages.diagnose import diagnose
 from analysis.stages.inputs import SearchInputs
 from tests.builders.toy_search import Cwola, ToySearch
@@ -32,7 +32,7 @@ def copied(finished: Path, tmp_path: Path) -> ResultsFolder:
 
 def run(folder: ResultsFolder, backend: Backend) -> list[dict[str, Any]]:
     """The windows as the documents that `diagnostics.json` holds."""
-    found = diagnose(SearchInputs(load_events(folder), load_config(path=folder.config), folder), backend)
+    found = diagnose(SearchInputs(load_processed(folder), load_config(path=folder.config), folder), backend)
     return [to_json(window) for window in found]
 
 
@@ -94,7 +94,7 @@ def test_other_events_than_those_of_the_search_are_refused(
     copied: ResultsFolder, serial: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     (copied.path / "diagnostics.json").unlink()
-    events = load_events(copied).without(["bump"])
+    events = load_processed(copied).without(["bump"])
     caplog.set_level("WARNING", logger="cwola")
     assert diagnose(SearchInputs(events, load_config(path=copied.config), copied), serial) == []
     (record,) = caplog.records

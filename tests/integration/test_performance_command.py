@@ -19,7 +19,7 @@ from analysis.learning import Samples
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
 from analysis.results.performance import load_performance
-from analysis.results.processed_events import load_events
+from analysis.results.processed_events import load_processed
 from analysis.search.window import fold_tasks
 from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch, signal_event
 from tests.builders.toys import write_nanoaod
@@ -72,7 +72,7 @@ def test_numbers_are_those_of_the_library_and_are_drawn(cwola: Cwola, output: Pa
     assert (scan["signal"], scan["trainings"], scan["method"]) == ("point", 2, "cwola")
 
     folder, config = ResultsFolder(output), load_config(path=output.parent / "search.toml")
-    events = load_events(folder)
+    events = load_processed(folder)
     table, held_out = events.read_searched(folder), events.read_signal("point", folder)
     regions = RegionScan.from_config(config.scan)
     window = regions.windows[0]

@@ -15,7 +15,7 @@ import xgboost as xgb
 from analysis.config import load_config
 from analysis.events.identity import uniform
 from analysis.results import ResultsFolder
-from analysis.results.processed_events import load_events
+from analysis.results.processed_events import load_processed
 from analysis.search.classifiers import load_classifiers, score_events
 from tests.builders.toy_search import Cwola, ToySearch
 from tests.builders.toys import jet, write_nanoaod
@@ -65,7 +65,7 @@ def scored(path: Path) -> list[dict[str, Any]]:
 
 def test_own_events_get_the_out_of_fold_scores_from_the_model_of_their_fold(finished: Path) -> None:
     folder = ResultsFolder(finished)
-    events = load_events(folder)
+    events = load_processed(folder)
     table = events.read_searched(folder)
     config, classifiers = load_classifiers(finished)
     assert [one.window.name for one in classifiers] == [WINDOW, "3900-4300"]

@@ -35,7 +35,7 @@ def test_unknown_file_systems_are_refused(address):
 def test_a_file_is_replaced_as_a_whole_and_leaves_nothing_else(memory):
     path = RemotePath("memory://top") / "a/b.bin"
     for content in (b"first", b"second"):
-        write_file(path, lambda stream, content=content: stream.write(content))
+        write_file(path, content)
         with reading(path) as stream:
             assert stream.read() == content
     assert memory.find("/") == ["/top/a/b.bin"]
@@ -43,14 +43,14 @@ def test_a_file_is_replaced_as_a_whole_and_leaves_nothing_else(memory):
 
 def test_what_cannot_be_opened_leaves_what_was_there(memory, monkeypatch):
     path = RemotePath("memory://top") / "b.bin"
-    write_file(path, lambda stream: stream.write(b"first"))
+    write_file(path, b"first")
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(memory), "open", full)
     with pytest.raises(ResultsError, match=r"memory://top/b.bin: No space left"):
-        write_file(path, lambda stream: stream.write(b"second"))
+        write_file(path, b"second")
     monkeypatch.undo()
     assert memory.cat("/top/b.bin") == b"first"
 

@@ -11,8 +11,9 @@ import pytest
 
 from analysis.errors import TableError
 from analysis.events.identity import event_hash
+from analysis.events.parts import read_part_info, write_part
 from analysis.events.schema import FeatureSpec
-from analysis.events.table import EventTable, read_part_info, write_part
+from analysis.events.table import EventTable
 from tests.builders.toys import assert_identical
 
 SPECS = (FeatureSpec("mj1", "m", "GeV", (10, 0.0, 500.0)), FeatureSpec("tau21_j1", "t", "", (10, 0.0, 1.0)))
@@ -135,10 +136,9 @@ def test_values_that_are_not_finite_are_refused(column, bad):
 
 
 def test_stored_part_with_nan_is_refused(tmp_path):
-    (path,) = parts(tmp_path, make([1, 2]))
-    table = pq.read_table(path)
+    path, table = tmp_path / "a.parquet", make([1, 2]).table
     broken = table.set_column(table.column_names.index("mjj"), "mjj", pa.array([1.0, np.nan]))
-    pq.write_table(broken.replace_schema_metadata(table.schema.metadata), path)
+    write_part(path, EventTable(broken, SPECS), {})
     with pytest.raises(TableError, match="'mjj' holds 1 values"):
         EventTable.from_parts([path])
 
@@ -155,7 +155,7 @@ def test_no_parts_say_what_may_be_wrong():
 
 def test_parts_with_other_features_are_refused(tmp_path):
     first, second = parts(tmp_path, make([1]), make([2]))
-    odd = EventTable(pq.read_table(second), (SPECS[0], FeatureSpec("tau21_j1", "another label", "", (10, 0.0, 1.0))))
+    odd = EventTable(make([2]).table, (SPECS[0], FeatureSpec("tau21_j1", "another label", "", (10, 0.0, 1.0))))
     write_part(second, odd, {})
     with pytest.raises(TableError, match=r"1\.parquet has other features than .*0\.parquet"):
         EventTable.from_parts([first, second])

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.compute import Serial
 from analysis.config import PlotConfig, SearchConfig
-from analysis.events.table import write_part
+from analysis.events.parts import write_part
 from analysis.histograms import control
 from analysis.histograms.control import ControlPlan, ControlSample, fill_control
 from analysis.histograms.control_comparison import compare, comparisons

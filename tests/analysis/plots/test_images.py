@@ -22,7 +22,7 @@ from PIL import Image
 
 from analysis.compute import Serial
 from analysis.config import PlotConfig, StyleName
-from analysis.events.table import write_part
+from analysis.events.parts import write_part
 from analysis.histograms.control import ControlSample, fill_control
 from analysis.histograms.control_comparison import compare
 from analysis.limits.values import InjectionLimit, LimitsFile

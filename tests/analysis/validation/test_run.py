@@ -23,7 +23,7 @@ from analysis.validation import NotTestable, Pools, Setting, SignalFreeSample, f
 from analysis.validation.closure import closure_document, copy_factor, sensitivity
 from analysis.validation.rapidity import band_edge, place_in_band
 from analysis.validation.resampling import choose_parents, exact_null, up_down_sampling
-from analysis.validation.samples import fit_counts, joined, smooth_fit
+from analysis.validation.samples import fit_counts, smooth_fit
 from analysis.validation.simulation import simulation_sample, unweighted
 from analysis.validation.verdicts import NOT_VALID, VALID, corrections, window_verdict
 from tests.builders.toy_tables import WINDOW, dijet_masses, feature_names, table_of, toy_config, toy_table
@@ -207,7 +207,7 @@ def test_the_events_inside_the_mask_do_not_matter(source: str) -> None:
 def _crowded(table: EventTable) -> EventTable:
     """The same events, and as many once more inside the mask, with a signal."""
     extra = toy_table(5_000, 600, random_state=99)
-    return joined([table, extra.select((extra.mjj >= WINDOW.mask[0]) & (extra.mjj < WINDOW.mask[1]))])
+    return EventTable.joined([table, extra.select((extra.mjj >= WINDOW.mask[0]) & (extra.mjj < WINDOW.mask[1]))])
 
 
 def test_the_band_is_smooth_only_above_its_own_kinematic_edge() -> None:

@@ -18,7 +18,7 @@ from analysis.compute import Serial
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError, DatasetError, InputFileError, TableError
 from analysis.events.dataset import Dataset
-from analysis.events.table import read_part_info
+from analysis.events.parts import read_part_info
 from processors import dijet
 from processors.features import FEATURES, Feature
 from processors.runner import run as run_module
@@ -370,6 +370,6 @@ def test_record_of_the_run_is_plain_json(weighted, tmp_path):
     document = json.loads(json.dumps(result.to_json(), allow_nan=False))
     record = document["datasets"]["sample"]
     assert [file["n_entries"] for file in record["files"]] == [700, 400]
-    assert all((result.folder / "dataset=sample" / name).is_file() for name in record["parts"])
+    assert all((result.folder / "events" / "sample" / name).is_file() for name in record["parts"])
     assert record["cutflow"]["all"] == {"events": 1100, "weight": result.datasets["sample"].cutflow["all"].weight}
     assert (record["sum_of_weights"], record["normalisation"], record["skipped_files"]) == (None, "none", [])

@@ -30,6 +30,9 @@ class Layout:
         Pattern of the branch names of a collection, such as "{collection}_{field}".
     jet : mapping of str to str
         Field of each column of a jet: "pt", "eta", "phi", "mass", "tau1" ... "tau4".
+    counter : str
+        Pattern of the branches that count the objects of a collection, such as "n{collection}"; empty if the format
+        has none.
     groomed : mapping of str to str
         Field of each groomed mass that `SelectionConfig.jet_mass` can choose.
     event : mapping of str to str
@@ -46,6 +49,7 @@ class Layout:
     jet: Mapping[str, str]
     event: Mapping[str, str]
     mark: str
+    counter: str = ""
     groomed: Mapping[str, str] = field(default_factory=dict)
     triggers: str = ""
     filters: str = ""

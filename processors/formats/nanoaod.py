@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
-import uproot
 from coffea.nanoevents import NanoAODSchema
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from analysis.events.identity import event_hash, string_hash
 from processors.formats.adapter import Layout, adapter
 from processors.formats.chunk import EventColumns, JetCollection, Provenance, clean_mass, event_weights, make_dijets
 from processors.objects import Dijets, Floats, Index, leading_pair
+from processors.opening import open_root
 
 __all__ = ["PlainNanoAODSchema", "read_nanoaod"]
 
@@ -28,6 +28,7 @@ LAYOUT = Layout(
     groomed={"softdrop": "msoftdrop"},
     event={"run": "run", "luminosity_block": "luminosityBlock", "event": "event", "weight": "genWeight"},
     mark="luminosityBlock",
+    counter="n{collection}",
     triggers="HLT_",
     filters="Flag_",
 )
@@ -80,7 +81,7 @@ class NanoAODJets(JetCollection):
 
 def _generator_sum(path: str) -> float | None:
     """Sum of generator weights before any skim, which NanoAOD keeps in the tree `Runs` (v6: with an underscore)."""
-    with uproot.open(path) as file:
+    with open_root(path) as file:
         if "Runs" not in file:
             return None
         runs = file["Runs"]
@@ -123,7 +124,7 @@ def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
     raw = ak.to_numpy(events[weight]) if weight in events.fields else None
     numbers = _numbers(events, jets.source, pair[0])
     weighting = event_weights(jets.source, raw, len(events))
-    return make_dijets(pair, jets, EventColumns(events, "_"), numbers, weighting, counts)
+    return make_dijets(pair, jets, EventColumns(events, "_", LAYOUT.counter), numbers, weighting, counts)
 
 
 def _numbers(events: Any, source: Provenance, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-import uproot
 from coffea.processor import Runner
 from coffea.processor.executor import FileMeta
+
+from analysis.errors import InputFileError
+from processors.opening import CACHES, open_root
 
 __all__ = ["CONTENT", "ContentRunner", "file_content"]
 
@@ -31,7 +33,16 @@ class ContentRunner(Runner):
         xrootdtimeout: int, align_clusters: bool, uproot_options: dict[str, Any], item: FileMeta
     ) -> Any:
         """Read the UUID, the number of events and the content digest of a file."""
-        files = Runner.metadata_fetcher_root(xrootdtimeout, align_clusters, uproot_options, item)
+        try:
+            files = Runner.metadata_fetcher_root(xrootdtimeout, align_clusters, {**uproot_options, **CACHES}, item)
+        except AttributeError as error:
+            if error.name != "num_entries":
+                raise
+            msg = (
+                f"{item.filename} (dataset {item.dataset}): '{item.treename}' is not a tree. Correct the tree in the "
+                "datasets file."
+            )
+            raise InputFileError(msg) from error
         content = file_content(item.filename, timeout=xrootdtimeout)
         for file in files:
             file.metadata[CONTENT] = content
@@ -53,7 +64,7 @@ def file_content(address: str, **options: Any) -> str:
     str
         16 hex digits; of the whole content for files below 100 kB.
     """
-    with uproot.open({address: None}, **options) as directory:
+    with open_root(address, **options) as directory:
         source = directory.file.source
         size = int(source.num_bytes)
         total = sha256(str(size).encode())

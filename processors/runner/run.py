@@ -33,6 +33,7 @@ from processors.dijet import DijetProcessor
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
+from processors.opening import CACHES
 from processors.runner.content import ContentRunner
 from processors.runner.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
 from processors.runner.normalisation import GeneratorSums, normalise, read_generator_sums, require_enough
@@ -52,9 +53,6 @@ __all__ = [
 
 CHUNKSIZE = 200_000
 """Events per chunk. Larger chunks need more memory, but hardly less time per event."""
-
-UPROOT_OPTIONS = {"array_cache": None}
-"""No cache, since a column is read once. uproot would keep 100 MB of columns per file, even after its chunk."""
 
 _CODE = ("processors.dijet",)
 """Modules that determine the content of a part."""
@@ -339,7 +337,7 @@ def _process(plans: Sequence[Plan], bad: BadFiles) -> None:
                 runner.run(
                     items,
                     processor,
-                    uproot_options=UPROOT_OPTIONS,
+                    uproot_options=CACHES,
                     iteritems_options=processor.adapter.iteritems_options,
                 )
     if lost := [plan.path(item) for plan in plans for item in _missing([plan], bad)]:

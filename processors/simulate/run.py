@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.compute import Backend, track
 from analysis.errors import ConfigError, InputFileError
+from processors.opening import open_root
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
 from processors.simulate.generator import CrossSection, require_generators, versions
 from processors.simulate.jets import JET_FIELDS
@@ -87,7 +88,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
         If the path is not a readable ROOT file.
     """
     try:
-        with uproot.open(path) as file:
+        with open_root(str(path)) as file:
             if PROVENANCE not in file:
                 return None
             provenance: dict[str, Any] = json.loads(str(file[PROVENANCE]))

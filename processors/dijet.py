@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.config import SelectionConfig
 from analysis.core.location import Location
 from analysis.errors import InputFileError
-from analysis.events.dataset import Slice
+from analysis.events.dataset import OBSERVED, Slice
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.events.table import EventTable, labels, write_part
 from processors.features import Feature, compute_features, count_oddities
@@ -22,6 +22,7 @@ from processors.objects import Dijets, Floats, Tally
 from processors.selection.cuts import Cut, Selected, apply_cuts, count_missing_triggers, passes_all
 from processors.selection.sanity import count_implausible
 from processors.variations import Systematics
+from processors.weighting import Weights
 
 __all__ = ["DijetProcessor", "part_name", "variation_name"]
 
@@ -112,6 +113,7 @@ class DijetProcessor(ProcessorABC):
             **origin,
             **self._counts(dijets, passed, selected),
             "generator_weight": dijets.generator_weight,
+            "weighted": dijets.weighted,
             "unavailable": unavailable,
             "varied_sums": _to_json(weights.sums),
         }
@@ -132,9 +134,11 @@ class DijetProcessor(ProcessorABC):
         return EventTable.from_columns({**fixed, **(weights or {}), **columns}, specs), unavailable
 
     def _counts(self, dijets: Dijets, passed: Selected, selected: Dijets) -> dict[str, Any]:
-        searched = Tally.of(selected.weight[selected.abs_dy < self.selection.abs_dy_search])
+        inside = selected.weight[selected.abs_dy < self.selection.abs_dy_search]
+        weights = {} if dijets.origin.kind in OBSERVED else {"all": dijets.read_weights, SEARCH_REGION: inside}
         return {
-            "cutflow": _to_json({**passed.cutflow, SEARCH_REGION: searched}),
+            "weights": {name: Weights.of(values).to_json() for name, values in weights.items()},
+            "cutflow": _to_json({**passed.cutflow, SEARCH_REGION: Tally.of(inside)}),
             "n_minus_one": _to_json(passed.n_minus_one),
             "sum_of_weights": passed.cutflow["all"].weight,
             "sanity": count_oddities(selected)

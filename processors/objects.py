@@ -294,6 +294,8 @@ class Dijets:
         Number of jets of each event of the chunk.
     generator_weight : float or None
         Common generator weight of observed events, if their file has generator weights.
+    weighted : bool
+        Whether the file has generator weights.
     """
 
     first: Jet
@@ -312,6 +314,7 @@ class Dijets:
     read_weights: Floats
     jet_counts: NDArray[np.int64]
     generator_weight: float | None = None
+    weighted: bool = False
 
     def __len__(self) -> int:
         return len(self.entry)

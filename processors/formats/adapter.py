@@ -94,6 +94,8 @@ class Adapter:
         (events, SelectionConfig) -> Dijets, for one chunk.
     generator_sum : callable or None
         Path -> sum of generator weights before any skim as recorded in the file, or None if the file has no record.
+    generator_count : callable or None
+        Path -> number of generated events as recorded in the file, or None.
     branches : callable or None
         Uproot branch -> whether it is passed to the schema; None for all branches.
     """
@@ -104,6 +106,7 @@ class Adapter:
     read: Reader
     generator_sum: Callable[[str], float | None] | None = None
     branches: Callable[[Any], bool] | None = None
+    generator_count: Callable[[str], int | None] | None = None
 
     @property
     def iteritems_options(self) -> dict[str, Any]:
@@ -122,6 +125,7 @@ def adapter(
     layout: Layout,
     generator_sum: Callable[[str], float | None] | None = None,
     branches: Callable[[Any], bool] | None = None,
+    generator_count: Callable[[str], int | None] | None = None,
 ) -> Callable[[Reader], Reader]:
     """Register a function as the adapter of a format, here or in a plugin; see `Adapter` for the arguments.
 
@@ -132,7 +136,7 @@ def adapter(
     """
 
     def register(read: Reader) -> Reader:
-        one = Adapter(name, schema, layout, read, generator_sum, branches)
+        one = Adapter(name, schema, layout, read, generator_sum, branches, generator_count)
         ADAPTERS.add(name, one, origin=getattr(read, "__qualname__", ""))
         return read
 

@@ -212,8 +212,8 @@ def clean_mass(mass: Floats) -> Floats:
     return np.where(mass <= MISSING_MASS, np.nan, np.maximum(mass, 0.0))
 
 
-def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> tuple[Floats, float | None]:
-    """Return the weights (count,) of all events of a chunk, and the common generator weight of observed events.
+def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> tuple[Floats, float | None, bool]:
+    """Return the weights of all events of a chunk.
 
     Parameters
     ----------
@@ -222,19 +222,28 @@ def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> t
         Generator weights, if the file has any.
     count : int
 
+    Returns
+    -------
+    weights : (count,) float64
+        1 for observed events.
+    common : float or None
+        Generator weight that all observed events have.
+    weighted : bool
+        Whether the file has generator weights.
+
     Raises
     ------
     InputFileError
         If weights are not finite, or the weights of observed events differ.
     """
     if raw is None or len(raw) == 0:
-        return np.ones(count), None
+        return np.ones(count), None, raw is not None
     weights = raw.astype(np.float64)
     if bad := int((~np.isfinite(weights)).sum()):
         msg = f"{source.where}: {bad} generator weights are not finite. The file is damaged: make it again."
         raise InputFileError(msg)
     if source.kind not in OBSERVED:
-        return weights, None
+        return weights, None, True
     low, high = float(weights.min()), float(weights.max())
     if low != high:
         msg = (
@@ -242,7 +251,7 @@ def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> t
             f"{low:g} to {high:g}. Unweight the sample first, or declare it as background."
         )
         raise InputFileError(msg)
-    return np.ones(count), low
+    return np.ones(count), low, True
 
 
 def make_dijets(
@@ -250,7 +259,7 @@ def make_dijets(
     jets: JetSource,
     events: EventColumns,
     numbers: Mapping[str, NDArray[np.uint64]],
-    weighting: tuple[Floats, float | None],
+    weighting: tuple[Floats, float | None, bool],
     jet_counts: NDArray[np.int64],
 ) -> Dijets:
     """Build `Dijets` from the results of an adapter.
@@ -275,7 +284,7 @@ def make_dijets(
     entry, first, second = pair
     one, two = Jet(jets, first), Jet(jets, second)
     mjj, abs_dy = dijet_kinematics(one, two)
-    weights, common = weighting
+    weights, common, weighted = weighting
     return Dijets(
         one,
         two,
@@ -289,5 +298,6 @@ def make_dijets(
         read_weights=weights,
         jet_counts=jet_counts,
         generator_weight=common,
+        weighted=weighted,
         **numbers,
     )

@@ -80,25 +80,38 @@ class NanoAODJets(JetCollection):
 
 
 def _generator_sum(path: str) -> float | None:
-    """Sum of generator weights before any skim, which NanoAOD keeps in the tree `Runs` (v6: with an underscore)."""
+    """Sum of generator weights before any skim."""
+    if (sums := _of_runs(path, "genEventSumw")) is None:
+        return None
+    if not all(map(math.isfinite, sums)):
+        msg = (
+            "Runs/genEventSumw holds a value that is not finite, so that the simulation cannot be normalised. Make the "
+            "file again, or leave it out with --skip-bad-files."
+        )
+        raise InputFileError(msg)
+    return math.fsum(sums)
+
+
+def _generator_count(path: str) -> int | None:
+    """Count the events before any skim."""
+    counts = _of_runs(path, "genEventCount")
+    return None if counts is None else sum(counts)
+
+
+def _of_runs(path: str, name: str) -> list[Any] | None:
+    """Values of a branch of the tree `Runs` (NanoAOD v6: with an underscore); None if there is none."""
     with open_root(path) as file:
         if "Runs" not in file:
             return None
         runs = file["Runs"]
-        for name in ("genEventSumw", "genEventSumw_"):
-            if name in runs:
-                sums = runs[name].array(library="np").tolist()
-                if not all(map(math.isfinite, sums)):
-                    msg = (
-                        f"Runs/{name} holds a value that is not finite, so that the simulation cannot be "
-                        "normalised. Make the file again, or leave it out with --skip-bad-files."
-                    )
-                    raise InputFileError(msg)
-                return math.fsum(sums)
-    return None
+        found = next((one for one in (name, f"{name}_") if one in runs), None)
+        values: list[Any] | None = None if found is None else runs[found].array(library="np").tolist()
+        return values
 
 
-@adapter("nanoaod", schema=PlainNanoAODSchema, layout=LAYOUT, generator_sum=_generator_sum)
+@adapter(
+    "nanoaod", schema=PlainNanoAODSchema, layout=LAYOUT, generator_sum=_generator_sum, generator_count=_generator_count
+)
 def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
     """Read a chunk of a CMS NanoAOD file.
 

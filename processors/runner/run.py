@@ -7,7 +7,6 @@ text of this package, so a part is reused only if processing would reproduce it.
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
@@ -34,10 +33,12 @@ from processors.features import FEATURES
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
 from processors.opening import CACHES
+from processors.runner.consistency import require_one_kind
 from processors.runner.content import ContentRunner
 from processors.runner.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
 from processors.runner.normalisation import GeneratorSums, normalise, read_generator_sums, require_enough
 from processors.runner.plan import FileRecord, Plan, make_plans, require_no_shared_files
+from processors.runner.weights import ExtremeWeights, extreme_weights, weights_by_file
 from processors.selection.cuts import CUTS, prepare_selection, require_certified_events
 from processors.systematics import SYSTEMATICS
 from processors.variations import Systematics
@@ -80,6 +81,8 @@ class DatasetResult:
         Events left after each cut.
     n_minus_one : dict of str to Tally
         For each cut, the events that pass all the others.
+    weights : dict of str to ExtremeWeights
+        For simulation, the largest weight among all events ("all") and those of the search region ("search").
     sanity : dict of str to int
         Jets with undefined or clipped features among the selected events.
     files : tuple of FileRecord
@@ -106,6 +109,7 @@ class DatasetResult:
     systematics: str | None = None
     variations: dict[str, tuple[Location, ...]] = field(default_factory=dict)
     varied_sums: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, ExtremeWeights] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready values; parts by name."""
@@ -122,6 +126,7 @@ class DatasetResult:
             "systematics": self.systematics,
             "variations": list(self.variations),
             "varied_sums": self.varied_sums,
+            "weights": {name: asdict(one) for name, one in self.weights.items()},
         }
 
 
@@ -373,13 +378,17 @@ def _require_usable(plans: Sequence[Plan], *, skip_bad_files: bool) -> None:
 
 
 def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
-    infos = [info for item in plan.items if (info := plan.info(item)) is not None]
+    parts = [(item.filename, info) for item in plan.items if (info := plan.info(item)) is not None]
+    infos = [info for _, info in parts]
     _require_one_weight(plan, infos)
     cutflow, n_minus_one = _add_up(infos, "cutflow"), _add_up(infos, "n_minus_one")
     require_certified_events(plan.dataset.name, plan.processor.selection, cutflow)
     names = sorted({name for info in infos for name in info["sanity"]})
-    require_enough(plan, sums, _weights_by_file(plan))
-    total, normalisation = normalise(plan, sums)
+    files = weights_by_file(plan, sums, parts)
+    weights = {file.filename: file.weights for file in files}
+    require_enough(plan, sums, weights)
+    require_one_kind(plan.dataset.name, files)
+    total, normalisation = normalise(plan, sums, weights)
     return DatasetResult(
         name=plan.dataset.name,
         parts=tuple(plan.path(item) for item in plan.items),
@@ -388,6 +397,7 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
         normalisation=normalisation,
         cutflow=cutflow,
         n_minus_one=n_minus_one,
+        weights=extreme_weights(parts),
         sanity={name: sum(info["sanity"].get(name, 0) for info in infos) for name in names},
         files=plan.files,
         skipped=plan.skipped,
@@ -397,15 +407,6 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
         },
         varied_sums=_relative_sums(_add_up(infos, "varied_sums"), cutflow["all"], plan.dataset.name),
     )
-
-
-def _weights_by_file(plan: Plan) -> dict[str, float]:
-    """Sum of generator weights of the events read from each file."""
-    found: dict[str, list[float]] = {}
-    for item in plan.items:
-        if (info := plan.info(item)) is not None:
-            found.setdefault(item.filename, []).append(float(info["cutflow"]["all"]["weight"]))
-    return {name: math.fsum(weights) for name, weights in found.items()}
 
 
 def _relative_sums(sums: Mapping[str, Tally], nominal: Tally, dataset: str) -> dict[str, float]:

@@ -52,8 +52,8 @@ def selection_notes(
 def _weight_notes(name: str, record: ProcessedDataset) -> list[str]:
     """Name rows of the cutflow in which one event carries much of the sum of weights, and more than its share."""
     return [
-        f"{name}: one event carries {one.share:.0%} of the sum of weights of {one.events} events (row {row}): its weight "
-        f"is {one.largest:.3g}, in {one.file}. Together they count as {one.effective_events:.1f} events of equal weight."
+        f"{name}: one event carries {one.share:.0%} of the sum of weights of {one.events} events (row {row}): its "
+        f"weight is {one.largest:.3g}, in {one.file}. They count as {one.effective_events:.1f} events of equal weight."
         for row, one in record.weights.items()
         if one.share >= LARGE_SHARE and one.share * one.events >= LARGE_RATIO
     ]

@@ -12,8 +12,8 @@ from processors.weighting import STEPS_PER_OCTAVE, Weights
 
 __all__ = ["FileWeights", "require_one_kind"]
 
-TOLERATED_STEPS = 2 * STEPS_PER_OCTAVE
-"""Sizes of weights that differ by less, a factor of four, are alike: jobs know their cross-section to a few percent."""
+TOLERATED_STEPS = STEPS_PER_OCTAVE - 1
+"""Sizes of weights that differ by less than a factor of two are alike; jobs know their cross-section to few percent."""
 
 MIN_DISTANCE = 0.25
 """Smallest difference of two cumulative distributions, beyond what is tolerated, that counts."""

@@ -14,7 +14,7 @@ from coffea.processor import Runner
 from coffea.processor.executor import FileMeta
 
 from analysis.errors import InputFileError
-from processors.opening import CACHES, open_root
+from processors.opening import OPTIONS, open_root
 
 __all__ = ["CONTENT", "ContentRunner", "file_content"]
 
@@ -34,7 +34,7 @@ class ContentRunner(Runner):
     ) -> Any:
         """Read the UUID, the number of events and the content digest of a file."""
         try:
-            files = Runner.metadata_fetcher_root(xrootdtimeout, align_clusters, {**uproot_options, **CACHES}, item)
+            files = Runner.metadata_fetcher_root(xrootdtimeout, align_clusters, {**uproot_options, **OPTIONS}, item)
         except AttributeError as error:
             if error.name != "num_entries":
                 raise

@@ -17,6 +17,9 @@ __all__ = ["Generated", "GeneratorSums", "normalise", "read_generator_sums", "re
 TOLERANCE = 1e-3
 """Tolerated relative difference between the sum in the files and `n_generated`, which may be rounded by hand."""
 
+FLUCTUATION = 5.0
+"""Standard deviations by which a sum of weights may exceed its expectation."""
+
 
 @dataclass(frozen=True)
 class Generated:
@@ -157,21 +160,27 @@ def require_enough(plan: Plan, sums: GeneratorSums, weights: Mapping[str, Weight
 
 def _misfit(generated: Generated, read: Weights, n_entries: int) -> str | None:
     """Describe the sum over all generated events if the events of the file contradict it."""
-    total = generated.weight
-    # Lost events of negative weight make the sum of the others larger, by chance; without any it cannot be larger.
-    chance = 5 * math.sqrt(read.squared) if read.negative else 0.0
-    if total >= 0 and read.total > total * (1 + TOLERANCE) + chance:
+    total = generated.weight * (read.events / n_entries if n_entries else 1.0)
+    if total >= 0 and read.total > total * (1 + TOLERANCE) + _chance(read, n_entries):
         return (
-            f"only {total:g} for all generated events, so that the dataset would be normalised too high. Rows of Runs "
-            "were lost, as when files are merged"
+            f"only {generated.weight:g} for all generated events, so that the dataset would be normalised too high. "
+            "Rows of Runs were lost, as when files are merged"
         )
-    if generated.events is None or read.events < n_entries:
-        return None
-    if 0 < generated.events < n_entries:
+    if generated.events is not None and 0 < generated.events < n_entries:
         return f"{generated.events} generated events where the file has {n_entries}. Rows of Runs were lost"
-    if generated.events == n_entries and abs(total - read.total) > TOLERANCE * read.absolute:
-        return f"{total:g} for the same {n_entries} events. It is not the sum of these weights"
+    whole = read.events == n_entries == generated.events
+    if whole and abs(generated.weight - read.total) > TOLERANCE * read.absolute:
+        return f"{generated.weight:g} for the same {n_entries} events. It is not the sum of these weights"
     return None
+
+
+def _chance(read: Weights, n_entries: int) -> float:
+    """Amount by which the events read may weigh more than their part of all generated events."""
+    # Lost events of negative weight make the sum of the others larger; so does a part of events of unequal weights.
+    variance = read.squared if read.negative else 0.0
+    if read.events < n_entries:
+        variance = max(variance, read.squared - read.total**2 / max(read.events, 1))
+    return FLUCTUATION * math.sqrt(variance)
 
 
 def _require_agreement(plan: Plan, total: float) -> None:

@@ -164,8 +164,6 @@ def _content_problem(chain: list[BaseException], task: FileTask) -> str | None:
 
 
 def _path_problem(chain: list[BaseException], path: Path) -> str | None:
-    if "::" in str(path) and path.exists():
-        return "a path with '::' stands for a file in an archive, and cannot be read. Rename the file or its folder."
     if path.is_dir():
         return "this is a folder, not a ROOT file. Name its files, such as with folder/*.root in the datasets file."
     if any(isinstance(cause, FileNotFoundError) for cause in chain):

@@ -32,7 +32,7 @@ from processors.dijet import DijetProcessor
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
-from processors.opening import CACHES
+from processors.opening import OPTIONS
 from processors.runner.consistency import require_one_kind
 from processors.runner.content import ContentRunner
 from processors.runner.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
@@ -342,7 +342,7 @@ def _process(plans: Sequence[Plan], bad: BadFiles) -> None:
                 runner.run(
                     items,
                     processor,
-                    uproot_options=CACHES,
+                    uproot_options=OPTIONS,
                     iteritems_options=processor.adapter.iteritems_options,
                 )
     if lost := [plan.path(item) for plan in plans for item in _missing([plan], bad)]:

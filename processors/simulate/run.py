@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.compute import Backend, track
 from analysis.errors import ConfigError, InputFileError
-from processors.opening import open_root
+from processors.opening import create_root, open_root
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
 from processors.simulate.generator import CrossSection, require_generators, versions
 from processors.simulate.jets import JET_FIELDS
@@ -136,7 +136,7 @@ def _write_sample(make: MakeBlock, output: Path) -> None:
     }
     jets = ak.concatenate([block.jets for block in blocks])[:n_events]
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    with uproot.recreate(temporary, compression=COMPRESSION) as file:
+    with create_root(temporary, compression=COMPRESSION) as file:
         _fill(file, "Events", _events(settings, jets))
         _fill(file, "Runs", _runs(settings, n_events))
         file[PROVENANCE] = json.dumps(provenance)

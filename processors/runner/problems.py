@@ -148,7 +148,8 @@ def _content_problem(chain: list[BaseException], task: FileTask) -> str | None:
         return problem
     lengths = _lengths(Path(task.filename))
     if lengths is None:
-        return "this is not a ROOT file. Download or make it again."
+        empty = "" if Path(task.filename).stat().st_size else " but an empty one"
+        return f"this is not a ROOT file{empty}. Download or make it again."
     found, stated = lengths
     if found < stated:
         return f"the file is cut off: it has {found} of {stated} bytes. Download or copy it again."

@@ -163,7 +163,7 @@ class EventColumns:
         )
         plain = [one for one in self.events.fields if not (_is_internal(one) or ak.fields(self.events[one]))]
         names = [*plain, *self._counters(), *known]
-        near = ", ".join(similar(name, names)) or "none"
+        near = ", ".join(similar(name.removesuffix(_OFFSETS), names)) or "none"
         msg = (
             f"{Provenance.of(self.events).where}: branch {name} is missing. Similar branches: {near}. Correct the name "
             "in [selection] or in the datasets file, or use a file that holds it."

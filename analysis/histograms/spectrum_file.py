@@ -9,6 +9,7 @@ import csv
 import json
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -251,7 +252,10 @@ def _read_root(source: str) -> Spectrum:
     import uproot
 
     try:
-        with uproot.open({path: None}, object_cache=None) as file:
+        with ExitStack() as stack:
+            # A path is opened here, since fsspec takes "::" in it for an archive.
+            opened = {path: None} if "://" in path else stack.enter_context(Path(path).open("rb"))
+            file = stack.enter_context(uproot.open(opened, object_cache=None))
             return _from_th1(_th1(file, path, name), source)
     except CwolaError:
         raise

@@ -19,7 +19,7 @@ from analysis.events.table import EventTable, labels, write_part
 from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Floats, Tally
-from processors.selection.cuts import Cut, Selected, apply_cuts, count_missing_triggers, passes_all
+from processors.selection.cuts import Cut, Selected, apply_cuts, count_missing_triggers, named_branch, passes_all
 from processors.selection.sanity import count_implausible
 from processors.variations import Systematics
 from processors.weighting import Weights
@@ -178,7 +178,7 @@ def _slice_cuts(document: Mapping[str, Any] | None) -> tuple[Cut, ...]:
     part = Slice.from_json(document)
 
     def inside(dijets: Dijets, _selection: SelectionConfig) -> NDArray[np.bool_]:
-        values = dijets.column(part.variable)
+        values = named_branch(dijets, part.variable, "slice.variable")
         mask: NDArray[np.bool_] = (values >= part.low) & (values < part.high)
         return mask
 

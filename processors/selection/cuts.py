@@ -30,6 +30,7 @@ __all__ = [
     "apply_cuts",
     "count_missing_triggers",
     "cut",
+    "named_branch",
     "passes_all",
     "prepare_selection",
     "require_certified_events",
@@ -163,7 +164,7 @@ def _find_triggers(dijets: Dijets, selection: SelectionConfig) -> tuple[list[Mas
     found, missing = [], {}
     for name in selection.triggers:
         try:
-            dijets.column(name)
+            named_branch(dijets, name, "selection.triggers")
         except InputFileError as error:
             missing[name] = error
         else:
@@ -171,8 +172,20 @@ def _find_triggers(dijets: Dijets, selection: SelectionConfig) -> tuple[list[Mas
     return found, missing
 
 
+def named_branch(dijets: Dijets, name: str, setting: str) -> NDArray[Any]:
+    """Return the event branch (n_events,) that a setting names; raise `ConfigError` if it has a list for each event."""
+    try:
+        return dijets.column(name)
+    except ProcessingError as error:
+        msg = (
+            f"{dijets.origin.where}: {setting} names {name}, which holds a list of values for each event. Name a "
+            "branch with one number for each."
+        )
+        raise ConfigError(msg) from error
+
+
 def _decisions(dijets: Dijets, name: str, key: str) -> Mask:
-    values = dijets.column(name)
+    values = named_branch(dijets, name, f"selection.{key}")
     if values.dtype != np.bool_:
         msg = (
             f"{dijets.origin.where}: selection.{key} names {name}, which holds {values.dtype} and not true or false. "

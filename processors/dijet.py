@@ -14,7 +14,7 @@ from analysis.config import SelectionConfig
 from analysis.core.address import parse_address
 from analysis.core.location import Location
 from analysis.errors import InputFileError
-from analysis.events.dataset import Slice
+from analysis.events.dataset import OBSERVED, Slice
 from analysis.events.parts import (
     events_folder,
     variation_folder,
@@ -27,9 +27,10 @@ from analysis.events.table import EventTable, labels
 from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Floats, Tally
-from processors.selection.cuts import Cut, Selected, apply_cuts, count_missing_triggers, passes_all
+from processors.selection.cuts import Cut, Selected, apply_cuts, count_missing_triggers, named_branch, passes_all
 from processors.selection.sanity import count_implausible
 from processors.variations import Systematics
+from processors.weighting import Weights
 
 __all__ = ["DijetProcessor", "part_name"]
 
@@ -121,6 +122,7 @@ class DijetProcessor(ProcessorABC):
             **origin,
             **self._counts(dijets, passed, selected),
             "generator_weight": dijets.generator_weight,
+            "weighted": dijets.weighted,
             "unavailable": unavailable,
             "varied_sums": _to_json(weights.sums),
             "varied_weights": list(weight_columns),
@@ -143,9 +145,11 @@ class DijetProcessor(ProcessorABC):
         return EventTable.from_columns({**fixed, **(weights or {}), **columns}, specs), unavailable
 
     def _counts(self, dijets: Dijets, passed: Selected, selected: Dijets) -> dict[str, Any]:
-        searched = Tally.of(selected.weight[selected.abs_dy < self.selection.abs_dy_search])
+        inside = selected.weight[selected.abs_dy < self.selection.abs_dy_search]
+        weights = {} if dijets.origin.kind in OBSERVED else {"all": dijets.read_weights, SEARCH_REGION: inside}
         return {
-            "cutflow": _to_json({**passed.cutflow, SEARCH_REGION: searched}),
+            "weights": {name: Weights.of(values).to_json() for name, values in weights.items()},
+            "cutflow": _to_json({**passed.cutflow, SEARCH_REGION: Tally.of(inside)}),
             "n_minus_one": _to_json(passed.n_minus_one),
             "sum_of_weights": passed.cutflow["all"].weight,
             "sanity": count_oddities(selected)
@@ -185,7 +189,7 @@ def _slice_cuts(document: Mapping[str, Any] | None) -> tuple[Cut, ...]:
     part = Slice.from_json(document)
 
     def inside(dijets: Dijets, _selection: SelectionConfig) -> NDArray[np.bool_]:
-        values = dijets.column(part.variable)
+        values = named_branch(dijets, part.variable, "slice.variable")
         mask: NDArray[np.bool_] = (values >= part.low) & (values < part.high)
         return mask
 

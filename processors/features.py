@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError, InputFileError, TableError
 from analysis.events.schema import FIXED_COLUMNS, FeatureSpec
-from processors.objects import Dijets, Floats, Jet
+from processors.objects import Dijets, Floats, Jet, naming
 
 __all__ = ["FEATURES", "Feature", "compute_features", "count_oddities", "feature", "nsubjettiness_ratio"]
 
@@ -41,6 +41,31 @@ class Feature:
 
     spec: FeatureSpec
     compute: Function
+
+    def evaluate(self, dijets: Dijets) -> Floats:
+        """Compute the feature, (n_events,) float64.
+
+        Raises
+        ------
+        InputFileError
+            If the file does not hold a branch.
+        ProcessingError
+            If a branch has several values where one is needed.
+        TableError
+            If the function does not return one number per event.
+        """
+        with naming(f"feature '{self.spec.name}'"):
+            values = self.compute(dijets)
+        try:
+            found = np.asarray(values, np.float64)
+        except (TypeError, ValueError) as error:
+            msg = f"feature '{self.spec.name}' returned no array of numbers, one per event ({error})."
+            raise TableError(" ".join(msg.split())) from error
+        if found.shape != (len(dijets),):
+            expected = f"expected ({len(dijets)},), one per event"
+            msg = f"feature '{self.spec.name}' returned an array of shape {found.shape}; {expected}."
+            raise TableError(msg)
+        return found
 
 
 FEATURES: Registry[Feature] = Registry("feature", of_events=True)
@@ -195,20 +220,17 @@ def compute_features(
     columns, unavailable = {}, {}
     for one in features:
         try:
-            values = one.compute(dijets)
+            values = one.evaluate(dijets)
         except InputFileError as error:
             values = np.full(len(dijets), np.nan)
             unavailable[one.spec.name] = str(error)
-        columns[one.spec.name] = _to_column(values, one.spec.name, len(dijets))
+        columns[one.spec.name] = _to_column(values)
     return columns, unavailable
 
 
-def _to_column(values: Floats, name: str, count: int) -> NDArray[np.float32]:
-    if np.shape(values) != (count,):
-        msg = f"feature '{name}' returned an array of shape {np.shape(values)}; expected ({count},), one per event."
-        raise TableError(msg)
+def _to_column(values: Floats) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
-        column = np.asarray(values).astype(np.float32)
+        column = values.astype(np.float32)
     return np.where(np.isfinite(column), column, np.float32(np.nan))
 
 

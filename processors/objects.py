@@ -5,12 +5,17 @@ Arrays are no longer jagged after this point. All momenta and masses are in GeV.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from analysis.errors import ProcessingError
+from processors.sources import EventSource, Index, JetSource, Provenance
+from processors.tally import Floats, Tally, as_float64
 
 __all__ = [
     "ALL",
@@ -27,11 +32,10 @@ __all__ = [
     "as_float64",
     "dijet_kinematics",
     "leading_pair",
+    "naming",
 ]
 
-Floats = NDArray[np.float64]
 Vector = tuple[Floats, Floats, Floats, Floats]
-Index = NDArray[np.intp] | NDArray[np.bool_] | slice
 
 ALL = slice(None)
 """Index of all jets or events of a chunk."""
@@ -39,128 +43,6 @@ ALL = slice(None)
 VECTOR = (".energy", ".px", ".py", ".pz")
 RAPIDITY = ".rapidity"
 """Columns that are computed once per jet."""
-
-EXACT_INTEGERS = 2.0**53
-"""Sums of integers below this limit are exact in float64."""
-
-
-def as_float64(values: NDArray[Any]) -> Floats:
-    """Values of a file as float64, without numpy's warning about the signalling NaN of damaged files."""
-    with np.errstate(invalid="ignore"):
-        return values.astype(np.float64)
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Number and summed weight of events, precise enough not to depend on the split into chunks.
-
-    Attributes
-    ----------
-    events : int
-    weight, residual : float
-        Sum of weights, rounded to float64, and the residual of the rounding.
-    """
-
-    events: int = 0
-    weight: float = 0.0
-    residual: float = 0.0
-
-    @classmethod
-    def of(cls, weights: Floats) -> Self:
-        """Count and sum (n_events,) float64 weights."""
-        if np.array_equal(weights, np.rint(weights)) and np.abs(weights).sum() < EXACT_INTEGERS:
-            return cls(len(weights), float(weights.sum()))
-        return cls(len(weights), *_exact_sum(weights.tolist()))
-
-    @classmethod
-    def quick(cls, weights: Floats) -> Self:
-        """Sum (n_events,) float64 weights without exact summation, ten times faster than `of`.
-
-        With long double, where available, the effect of the split into chunks is below the rounding.
-        """
-        total = weights.sum(dtype=np.longdouble)
-        return cls(len(weights), float(total), float(total - np.longdouble(float(total))))
-
-    def __add__(self, other: Tally) -> Tally:
-        numbers = [self.weight, self.residual, other.weight, other.residual]
-        return Tally(self.events + other.events, *_exact_sum(numbers))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the tally as JSON-ready values."""
-        return {"events": self.events, "weight": self.weight, "residual": self.residual}
-
-
-def _exact_sum(numbers: list[float]) -> tuple[float, float]:
-    total = math.fsum(numbers)
-    return total, math.fsum([*numbers, -total])
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Origin of a chunk.
-
-    Attributes
-    ----------
-    file, dataset, kind, uuid : str
-    entrystart : int
-        First entry of the chunk in the file.
-    """
-
-    file: str
-    dataset: str
-    kind: str
-    uuid: str
-    entrystart: int
-
-    @classmethod
-    def of(cls, events: Any) -> Provenance:
-        """Read the metadata of coffea NanoEvents."""
-        meta = events.metadata
-        return cls(meta["filename"], meta["dataset"], meta["kind"], meta["fileuuid"], int(meta["entrystart"]))
-
-    @property
-    def where(self) -> str:
-        """File and dataset, for messages."""
-        return f"{self.file} (dataset {self.dataset})"
-
-
-class JetSource(Protocol):
-    """All jets of a chunk, read from the file on demand."""
-
-    def column(self, name: str, index: Index) -> Floats:
-        """Return one column of some jets.
-
-        Parameters
-        ----------
-        name : str
-            "pt", "eta", "phi", "mass", "jet_mass", "tau1" ... "tau4", whatever their names in the file; or the name
-            of any other branch of the collection with one number per jet.
-        index : (n,) intp
-            Positions of the jets among all jets of the chunk.
-
-        Returns
-        -------
-        (n,) float64
-            Masses and momenta in GeV.
-
-        Raises
-        ------
-        InputFileError
-            If the file does not hold it.
-        """
-
-
-class EventSource(Protocol):
-    """All events of a chunk, read from the file on demand."""
-
-    def column(self, name: str, index: Index) -> NDArray[Any]:
-        """Return one branch (n,) of some events, index (n,), by its name in the file.
-
-        Raises
-        ------
-        InputFileError
-            If the file does not hold it.
-        """
 
 
 @dataclass(frozen=True)
@@ -278,6 +160,21 @@ def dijet_kinematics(first: Jet, second: Jet) -> tuple[Floats, Floats]:
         return mjj, np.abs(first.rapidity - second.rapidity)
 
 
+@contextmanager
+def naming(function: str) -> Iterator[None]:
+    """Name a cut or a feature in the errors of its function that are not due to a file.
+
+    Raises
+    ------
+    ProcessingError
+    """
+    try:
+        yield
+    except ProcessingError as error:
+        msg = f"{function}: {error}"
+        raise ProcessingError(msg) from error
+
+
 def _rows(index: Index, count: int) -> NDArray[np.intp]:
     """Positions that an index selects among `count`."""
     if isinstance(index, slice):
@@ -317,6 +214,8 @@ class Dijets:
         Number of jets of each event of the chunk.
     generator_weight : float or None
         Common generator weight of observed events, if their file has generator weights.
+    weighted : bool
+        Whether the file has generator weights.
     """
 
     first: Jet
@@ -335,19 +234,51 @@ class Dijets:
     read_weights: Floats
     jet_counts: NDArray[np.int64]
     generator_weight: float | None = None
+    weighted: bool = False
 
     def __len__(self) -> int:
         return len(self.entry)
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return an event branch (n_events,) by its name in the file, such as "HLT_PFHT1050".
+        """Return an event branch (n_events,) by its name in the file, such as "HLT_PFHT1050" or the counter "nMuon".
 
         Raises
         ------
         InputFileError
             If the file does not hold it.
+        ProcessingError
+            If it has a list of values per event; see `jagged`.
         """
-        return self.events.column(name, self.entry)
+        try:
+            values = self.events.column(name, self.entry)
+        except ValueError as error:
+            raise ProcessingError(self._not_one(name)) from error
+        if values.ndim != 1:
+            raise ProcessingError(self._not_one(name))
+        return values
+
+    def jagged(self, name: str) -> Any:
+        """Return a branch with a list of values per event, such as "Jet_pt", by its name in the file.
+
+        Returns
+        -------
+        awkward.Array
+            n_events lists, in the order and unit of the file; without the variations of systematics.
+
+        Raises
+        ------
+        InputFileError
+            If the file does not hold it.
+        ProcessingError
+            If it has one value per event; see `column`.
+        """
+        return self.events.jagged(name, self.entry)
+
+    def _not_one(self, name: str) -> str:
+        return (
+            f"{self.origin.where}: branch {name} holds a list of values for each event, where one number is needed. "
+            f"Take dijets.jagged('{name}') and make one number of each list, such as its sum, length or third value."
+        )
 
     def take(self, index: Index) -> Dijets:
         """Return the events that a mask or an index selects."""

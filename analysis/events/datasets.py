@@ -179,9 +179,10 @@ def _expand(pattern: str, name: str, path: Path) -> list[str]:
     if "://" in pattern:
         return [parse_address(pattern)]
     absolute = os.path.abspath(path.parent / pattern)  # noqa: PTH100 - keeps symbolic links
-    if not glob.has_magic(absolute) or os.path.lexists(absolute):
+    if not glob.has_magic(pattern) or os.path.lexists(absolute):
         return [absolute]
-    if paths := sorted(glob.glob(absolute, recursive=True)):  # noqa: PTH207 - absolute patterns
+    escaped = os.path.abspath(Path(glob.escape(str(path.parent.absolute()))) / pattern)  # noqa: PTH100
+    if paths := sorted(glob.glob(escaped, recursive=True)):  # noqa: PTH207 - absolute patterns
         return paths
     msg = f"{path}: /{_escape(name)}/files: no file matches {pattern} (looked for {absolute})."
     raise DatasetError(msg)

@@ -29,6 +29,7 @@ class _TrainedOn:
     dataset: str
     kind: str
     uuid: str
+    content: str | None = field(default=None, metadata=ABSENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ def _exported(manifest: Manifest, needed: Mapping[str, str]) -> _Exported:
         config_digest=manifest.config_digest,
         random_state=manifest.random_state,
         blinded=manifest.blinded,
-        inputs=tuple(_TrainedOn(file.dataset, file.kind, file.uuid) for file in manifest.inputs or ()),
+        inputs=tuple(_TrainedOn(file.dataset, file.kind, *file.identity) for file in manifest.inputs or ()),
         sha256=needed,
     )
 

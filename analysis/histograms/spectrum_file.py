@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -243,15 +245,17 @@ def _category(axis: Any, selection: str | None, source: str) -> int:
 
 
 def _read_root(source: str) -> Spectrum:
-    end = source.lower().index(_ROOT_SUFFIX) + len(_ROOT_SUFFIX)
-    path, name = source[:end], source[end:].removeprefix(":")
+    path, name = _split(source)
     if "://" not in path and not Path(path).is_file():
         msg = f"cannot read {path}: there is no such file."
         raise InputFileError(msg)
     import uproot
 
     try:
-        with uproot.open(path) as file:
+        with ExitStack() as stack:
+            # A path is opened here, since fsspec takes "::" in it for an archive.
+            opened = {path: None} if "://" in path else stack.enter_context(Path(path).open("rb"))
+            file = stack.enter_context(uproot.open(opened, object_cache=None))
             return _from_th1(_th1(file, path, name), source)
     except CwolaError:
         raise
@@ -259,6 +263,14 @@ def _read_root(source: str) -> Spectrum:
         reason = " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
         msg = f"cannot read {path} as a ROOT file: {reason}. Check the file, or copy it again."
         raise InputFileError(msg) from error
+
+
+def _split(source: str) -> tuple[str, str]:
+    """Return file and histogram of FILE.root:NAME; either may hold `.root` and colons."""
+    ends = [found.end() for found in re.finditer(r"\.root(?=:|$)", source, re.IGNORECASE)]
+    ends = ends or [source.lower().index(_ROOT_SUFFIX) + len(_ROOT_SUFFIX)]
+    end = next((one for one in ends if Path(source[:one]).is_file()), ends[0])
+    return source[:end], source[end:].removeprefix(":")
 
 
 def _th1(file: Any, path: str, name: str) -> Any:

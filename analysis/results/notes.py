@@ -11,6 +11,9 @@ from analysis.results.process_values import ProcessedDataset
 
 __all__ = ["blinding_note", "selection_notes"]
 
+LARGE_SHARE, LARGE_RATIO = 0.1, 10.0
+"""A weight is extreme if it is at least this part of the sum, and this many times the mean."""
+
 
 def selection_notes(
     selection: Mapping[str, Any], kinds: Mapping[str, str], records: Mapping[str, ProcessedDataset]
@@ -28,7 +31,7 @@ def selection_notes(
     Returns
     -------
     list of str
-        Notes on triggers missing from files, and on observed data without jet ID or golden JSON; plain text.
+        Plain text: triggers missing from files, extreme generator weights, observed data without jet ID or golden JSON.
     """
     notes = []
     for name, record in records.items():
@@ -37,12 +40,23 @@ def selection_notes(
                 where = f"{events} of {record.n_entries} events"
                 trigger = key.removeprefix(MISSING_TRIGGER)
                 notes.append(f"{name}: {trigger} is not in the files of {where} and counts as not fired there.")
+        notes += _weight_notes(name, record)
     if data := ", ".join(name for name, kind in kinds.items() if kind == "data"):
         if selection.get("lumi_mask") is None:
             notes.append(f"{data}: no golden JSON (selection.lumi_mask): all luminosity sections are used.")
         if selection.get("jet_id", "off") == "off":
             notes.append(f"{data}: no jet ID (selection.jet_id = 'off').")
     return notes
+
+
+def _weight_notes(name: str, record: ProcessedDataset) -> list[str]:
+    """Name rows of the cutflow in which one event carries much of the sum of weights, and more than its share."""
+    return [
+        f"{name}: one event carries {one.share:.0%} of the sum of weights of {one.events} events (row {row}): its "
+        f"weight is {one.largest:.3g}, in {one.file}. They count as {one.effective_events:.1f} events of equal weight."
+        for row, one in record.weights.items()
+        if one.share >= LARGE_SHARE and one.share * one.events >= LARGE_RATIO
+    ]
 
 
 def blinding_note(config: SearchConfig) -> str | None:

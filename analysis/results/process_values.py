@@ -9,7 +9,7 @@ from typing import Any
 from analysis.core.documents import ABSENT
 from analysis.results.values import Cut
 
-__all__ = ["ProcessFile", "ProcessedDataset", "ReadFile", "UnreadFile"]
+__all__ = ["LargestWeight", "ProcessFile", "ProcessedDataset", "ReadFile", "UnreadFile"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,17 @@ class UnreadFile:
     n_entries: int | None = None
 
 
+@dataclass(frozen=True)
+class LargestWeight:
+    """Largest generator weight in a row of the cutflow; see `processors.runner.weights.ExtremeWeights`."""
+
+    events: int
+    effective_events: float
+    largest: float
+    share: float
+    file: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProcessedDataset:
     """Selected events of one dataset; see `processors.runner.run.DatasetResult`.
@@ -53,6 +64,8 @@ class ProcessedDataset:
     systematics : str or None
     variations : tuple of str
     varied_sums : mapping of str to float
+    weights : mapping of str to LargestWeight
+        By row of the cutflow; of simulation only.
     dataset : mapping
         Entry in the datasets file.
     """
@@ -69,6 +82,7 @@ class ProcessedDataset:
     systematics: str | None = None
     variations: tuple[str, ...] = ()
     varied_sums: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, LargestWeight] = field(default_factory=dict)
     dataset: Mapping[str, Any]
 
 

@@ -89,7 +89,15 @@ class ProcessedEvents:
     def inputs(self) -> tuple[InputFile, ...]:
         """Files that were read."""
         return tuple(
-            InputFile(name, self.datasets[name].kind, file.filename, file.treename, file.uuid, file.n_entries)
+            InputFile(
+                name,
+                self.datasets[name].kind,
+                file.filename,
+                file.treename,
+                file.uuid,
+                file.n_entries,
+                file.content,
+            )
             for name, record in self.records.items()
             for file in record.files
         )

@@ -59,6 +59,12 @@ class InputFile:
     tree: str
     uuid: str
     entries: int
+    content: str | None = field(default=None, metadata=ABSENT)
+
+    @property
+    def identity(self) -> tuple[str, str | None]:
+        """UUID and digest of the content, which a copy shares."""
+        return self.uuid, self.content
 
 
 @dataclass(frozen=True)

@@ -175,9 +175,10 @@ def _require_untrained(events: ProcessedEvents, models: Path) -> None:
     """Raise if a file was used in the training of the classifiers, according to the manifest."""
     manifest = json.loads((models / "manifest.json").read_text(encoding="utf-8"))
     inputs: list[dict[str, Any]] = manifest.get("inputs", [])
-    trained = {item["uuid"]: item for item in inputs if item["kind"] != "signal"}
+    trained = [item for item in inputs if item["kind"] != "signal"]
     for file in events.inputs:
-        if (item := trained.get(file.uuid)) is not None:
+        same = (one for one in trained if (one["uuid"], one.get("content", file.content)) == file.identity)
+        if (item := next(same, None)) is not None:
             msg = (
                 f"{file.file} was used in the search itself, as dataset {item['dataset']} of kind {item['kind']}: "
                 f"models that saw an event must not score it. Its out-of-fold scores are in {models}; `cwola select` "

@@ -78,8 +78,9 @@ def _evaluate(
 
 def searched_too(events: ProcessedEvents, name: str) -> str | None:
     """Return the reason if a file of a signal sample is also searched, so that the sample cannot be used; else None."""
-    trained = {file.uuid: file.dataset for file in events.inputs if events.datasets[file.dataset].is_observed}
-    shared = [trained[file.uuid] for file in events.records[name].files if file.uuid in trained]
+    trained = {file.identity: file.dataset for file in events.inputs if events.datasets[file.dataset].is_observed}
+    sample = [file.identity for file in events.inputs if file.dataset == name]
+    shared = [trained[identity] for identity in sample if identity in trained]
     if not shared:
         return None
     return f"its file is searched as dataset {shared[0]}: models that saw an event must not score it."

@@ -15,12 +15,12 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-import uproot
 from numpy.typing import NDArray
 
 from analysis.core.temporary import unfinished
 from analysis.errors import InputFileError, writing
 from processors.objects import Floats
+from processors.opening import create_root
 
 __all__ = ["convert_lhco"]
 
@@ -84,8 +84,8 @@ def _open(path: Path) -> Iterator[Any]:
     except ImportError as error:
         msg = f"{path}: tables of the LHC Olympics need the extra lhco ({error}): pip install 'cwola-dijet[lhco]'."
         raise InputFileError(msg) from error
-    if not path.exists():
-        msg = f"{path}: there is no such file."
+    if problem := _other_file(path):
+        msg = f"{path}: {problem}"
         raise InputFileError(msg)
     try:
         store = pd.HDFStore(path, mode="r")
@@ -99,6 +99,24 @@ def _open(path: Path) -> Iterator[Any]:
         raise InputFileError(msg) from error
     finally:
         store.close()
+
+
+def _other_file(path: Path) -> str | None:
+    """Say what else than HDF5 a path leads to."""
+    if not path.exists():
+        return "there is no such file."
+    if path.is_dir():
+        return "this is a folder, not a file."
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(4)
+    except OSError as error:
+        return f"the file cannot be read ({error.strerror})."
+    if not start:
+        return "the file is empty. Download it again."
+    if start == b"root":
+        return "this is a ROOT file, not HDF5. ROOT files are not converted: name it in the datasets file."
+    return None
 
 
 def _find_key(store: Any, path: Path) -> str:
@@ -217,7 +235,7 @@ def _write(output: Path, blocks: Iterator[dict[str, Any]], count: int) -> None:
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with uproot.recreate(temporary) as file:
+            with create_root(temporary) as file:
                 _fill(file, "Events", blocks)
                 _fill(file, "Runs", iter([sums]))
             temporary.replace(output)

@@ -14,10 +14,11 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-import uproot
 from coffea.nanoevents import NanoEventsFactory
 from coffea.processor.executor import UprootMissTreeError
 from numpy.typing import NDArray
+from uproot.behaviors.RNTuple import HasFields
+from uproot.behaviors.TBranch import HasBranches
 from uproot.exceptions import KeyInFileError
 
 from analysis.config import SelectionConfig
@@ -26,6 +27,7 @@ from analysis.errors import InputFileError
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, Adapter
 from processors.objects import Dijets, Jet
+from processors.opening import open_root
 from processors.runner.isolation import isolated_classes
 from processors.runner.problems import explain
 
@@ -36,6 +38,9 @@ COUNTED = 100_000
 
 TRIED = 1000
 """Maximum number of events that are read as processing would read them."""
+
+TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
+"""Classes of objects in a file that hold events."""
 
 FIRST_RUN = 100_000
 """No experiment at the LHC has data with smaller run numbers; simulation has."""
@@ -145,9 +150,9 @@ def inspect_file(path: str, tree: str | None = None) -> Report:
     defaults = [adapter.layout.tree for adapter in ADAPTERS.values()]
     address = parse_address(path)
     task = _Task(_dataset_name(address), address, tree or "' or '".join(defaults))
-    with _explained(task), isolated_classes(), uproot.open({full_address(address): None}) as file:
-        events, branches, adapter = _find_format(file, task, tree)
-        return _report(file, events, branches, adapter, task)
+    with _explained(task), isolated_classes(), open_root(address) as file:
+        name, branches, adapter = _find_format(file, task, tree)
+        return _report(file, branches, adapter, replace(task, treename=name))
 
 
 @contextmanager
@@ -166,22 +171,27 @@ def _dataset_name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem) or "sample"
 
 
-def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[Any, dict[str, str], Adapter]:
-    """Return the event tree, its branches (name in messages to name in uproot), and its format."""
+def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[str, dict[str, str], Adapter]:
+    """Return the name of the event tree, its branches (name in messages to name in uproot), and its format."""
     seen = []
     for name in _trees(file, tree):
         try:
             events = file[name]
         except KeyInFileError as error:
             raise UprootMissTreeError(str(error)) from error
-        branches = {str(key).rpartition("/")[2]: str(key) for key in events.keys(recursive=True)}
+        if not isinstance(events, (HasBranches, HasFields)):
+            msg = f"{task.filename}: '{name}' is a {events.classname}, not a tree. Name the tree of the events."
+            raise InputFileError(msg)
+        _require_names(events, name, task)
+        branches = {_spelled(str(key), events): str(key) for key in events.keys(recursive=True)}
         for adapter in ADAPTERS.values():
             by_name = name == adapter.layout.tree and adapter.layout.recognises(branches)
             if by_name or adapter.layout.collections(branches):
-                return events, branches, adapter
+                return name, branches, adapter
         seen.append(f"{name} ({', '.join(list(branches)[:5])} ...)" if branches else f"{name} (no branches)")
     if not seen:
-        raise UprootMissTreeError(task.filename) from KeyInFileError(task.treename, keys=file.keys(), file_path=None)
+        held = [f"{name} ({kind})" for name, kind in file.classnames(cycle=False).items()]
+        raise UprootMissTreeError(task.filename) from KeyInFileError(task.treename, keys=held, file_path=None)
     wanted = "; ".join(
         f"{name}: tree {one.layout.tree} with {one.layout.branch(one.layout.collection, one.layout.jet['pt'])}"
         for name, one in ADAPTERS.items()
@@ -193,20 +203,35 @@ def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[Any, dict[st
     raise InputFileError(msg)
 
 
+def _require_names(events: Any, name: str, task: _Task) -> None:
+    if not isinstance(events, HasFields):
+        return
+    if dotted := [field.name for field in events.fields if "." in field.name]:
+        msg = (
+            f"{task.filename}: the field {dotted[0]} of the RNTuple '{name}' cannot be read, since a dot in a name "
+            f"stands for a field of a record. Write it with a colon, as ATLAS does: {dotted[0].replace('.', ':')}."
+        )
+        raise InputFileError(msg)
+
+
+def _spelled(key: str, events: Any) -> str:
+    """Name of a branch as formats spell it; a field of an RNTuple cannot hold the dot that they have."""
+    return key.replace(":", ".") if isinstance(events, HasFields) else key.rpartition("/")[2]
+
+
 def _trees(file: Any, tree: str | None) -> list[str]:
     """Names of the trees to inspect; the default trees of the formats come first."""
     if tree is not None:
         return [tree]
     defaults = {adapter.layout.tree for adapter in ADAPTERS.values()}
-    names = [name for name, kind in file.classnames(cycle=False).items() if kind == "TTree"]
+    names = [name for name, kind in file.classnames(cycle=False).items() if kind in TREES]
     return sorted(names, key=lambda name: name not in defaults)
 
 
-def _report(file: Any, events: Any, branches: Mapping[str, str], adapter: Adapter, task: _Task) -> Report:
-    layout, count = adapter.layout, int(events.num_entries)
-    task = replace(task, treename=events.name)
-    if count == 0:
-        msg = f"{task.filename}: the tree '{events.name}' ({adapter.name}) holds no events. Make the file again."
+def _report(file: Any, branches: Mapping[str, str], adapter: Adapter, task: _Task) -> Report:
+    layout, events = adapter.layout, file[task.treename]
+    if (count := int(events.num_entries)) == 0:
+        msg = f"{task.filename}: the tree '{task.treename}' ({adapter.name}) holds no events. Make the file again."
         raise InputFileError(msg)
     found = layout.collections(branches)
     collection = found[0] if found else layout.collection
@@ -223,7 +248,7 @@ def _report(file: Any, events: Any, branches: Mapping[str, str], adapter: Adapte
     return Report(
         file=task.filename,
         format=adapter.name,
-        tree=events.name,
+        tree=task.treename,
         events=count,
         counted=min(count, COUNTED),
         collections=tuple(_count(events, branches[layout.branch(one, layout.jet["pt"])], one) for one in found),
@@ -278,11 +303,19 @@ class _Recorder:
             values = np.full(len(index), np.nan)
         return values
 
+    def jagged(self, name: str, index: Any) -> Any:
+        """Return lists as the source does."""
+        try:
+            return self.source.jagged(name, index)
+        except InputFileError:
+            self.missing.add(name)
+            return ak.unflatten(np.empty(0), np.zeros(len(index), np.int64))
+
 
 def _try(adapter: Adapter, collection: str, task: _Task, uuid: str) -> _Trial:
     """Read the first events as simulation, and compute all features."""
     meta = {"filename": task.filename, "dataset": task.dataset, "kind": "background", "fileuuid": uuid, "entrystart": 0}
-    with uproot.open({full_address(task.filename): None}) as file:
+    with open_root(task.filename) as file:
         events = NanoEventsFactory.from_root(
             file=file,
             treepath=task.treename,
@@ -307,7 +340,7 @@ def _lacking(dijets: Dijets) -> dict[str, list[str]]:
         jets = [Jet(_Recorder(jet.source, missing), jet.index) for jet in (dijets.first, dijets.second)]
         recorded = replace(dijets, first=jets[0], second=jets[1], events=_Recorder(dijets.events, missing))
         with np.errstate(all="ignore"):
-            feature.compute(recorded)
+            feature.evaluate(recorded)
         for column in missing:
             features.setdefault(column, []).append(name)
     return features

@@ -30,6 +30,9 @@ class Layout:
         Pattern of the branch names of a collection, such as "{collection}_{field}".
     jet : mapping of str to str
         Field of each column of a jet: "pt", "eta", "phi", "mass", "tau1" ... "tau4".
+    counter : str
+        Pattern of the branches that count the objects of a collection, such as "n{collection}"; empty if the format
+        has none.
     groomed : mapping of str to str
         Field of each groomed mass that `SelectionConfig.jet_mass` can choose.
     event : mapping of str to str
@@ -46,6 +49,7 @@ class Layout:
     jet: Mapping[str, str]
     event: Mapping[str, str]
     mark: str
+    counter: str = ""
     groomed: Mapping[str, str] = field(default_factory=dict)
     triggers: str = ""
     filters: str = ""
@@ -90,6 +94,8 @@ class Adapter:
         (events, SelectionConfig) -> Dijets, for one chunk.
     generator_sum : callable or None
         Path -> sum of generator weights before any skim as recorded in the file, or None if the file has no record.
+    generator_count : callable or None
+        Path -> number of generated events as recorded in the file, or None.
     branches : callable or None
         Uproot branch -> whether it is passed to the schema; None for all branches.
     """
@@ -100,6 +106,7 @@ class Adapter:
     read: Reader
     generator_sum: Callable[[str], float | None] | None = None
     branches: Callable[[Any], bool] | None = None
+    generator_count: Callable[[str], int | None] | None = None
 
     @property
     def iteritems_options(self) -> dict[str, Any]:
@@ -118,6 +125,7 @@ def adapter(
     layout: Layout,
     generator_sum: Callable[[str], float | None] | None = None,
     branches: Callable[[Any], bool] | None = None,
+    generator_count: Callable[[str], int | None] | None = None,
 ) -> Callable[[Reader], Reader]:
     """Register a function as the adapter of a format, here or in a plugin; see `Adapter` for the arguments.
 
@@ -128,7 +136,7 @@ def adapter(
     """
 
     def register(read: Reader) -> Reader:
-        one = Adapter(name, schema, layout, read, generator_sum, branches)
+        one = Adapter(name, schema, layout, read, generator_sum, branches, generator_count)
         ADAPTERS.add(name, one, origin=getattr(read, "__qualname__", ""))
         return read
 

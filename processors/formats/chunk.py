@@ -11,11 +11,14 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import InputFileError
+from analysis.errors import InputFileError, ProcessingError
 from analysis.events.dataset import OBSERVED
 from processors.objects import Dijets, Floats, Index, Jet, JetSource, Provenance, Tally, as_float64, dijet_kinematics
 
 __all__ = ["EventColumns", "JetCollection", "Provenance", "clean_mass", "event_weights", "make_dijets"]
+
+_OFFSETS = ".offsets"
+"""End of the names of fields that coffea makes itself: running indices, which no file holds."""
 
 MISSING_MASS = -1.0
 """Masses at or below this value, GeV, stand for a missing mass."""
@@ -58,10 +61,13 @@ class JetCollection:
 
     def take(self, field: str, index: Index) -> Floats:
         """Values of a branch for some jets, (n,) float64."""
-        values = self.flat(field)
-        if values.ndim != 1:
-            msg = f"{self.source.where}: branch {self.branch(field)} has {values.shape[1:]} numbers a jet, not one."
-            raise InputFileError(msg)
+        values = self.flat(field) if self.records(field).ndim == 1 else None
+        if values is None:
+            msg = (
+                f"{self.source.where}: branch {self.branch(field)} holds several values for each jet, where one number "
+                f"is needed. Take dijets.jagged('{self.branch(field)}') and make one number of them."
+            )
+            raise ProcessingError(msg)
         return as_float64(values[index])
 
     def counts(self, field: str) -> NDArray[np.int64]:
@@ -96,7 +102,9 @@ class JetCollection:
         return self.label.format(collection=self.name, field=field).replace("_5", "[5]")
 
     def _no_collection(self, found: list[str]) -> str:
-        names = [name for name in found if not name.endswith(".offsets")]
+        names = [name for name in found if not _is_internal(name)]
+        if not names:
+            return f"{self.source.where}: no branch of the tree can be read. `cwola inspect` tells what the file holds."
         jets = [name for name in names if "jet" in name.lower()]
         near = dict.fromkeys([*similar(self.name, names), *sorted(jets)] or names)
         return (
@@ -114,20 +122,37 @@ class EventColumns:
     events : coffea NanoEvents
     separator : str
         Separator between a group and a branch: "_" (`HLT_PFHT1050`) or "." (`Event.Weight`).
+    counter : str
+        Pattern of the branches that count the objects of a collection; see `Layout`. coffea makes offsets of them.
     """
 
     events: Any
     separator: str
+    counter: str = ""
 
     def column(self, name: str, index: Index) -> NDArray[Any]:
         """Return one branch of some events; see `processors.objects.EventSource`."""
         values: NDArray[Any] = ak.to_numpy(self._find(name))
         return values[index]
 
+    def jagged(self, name: str, index: Index) -> Any:
+        """Return the lists of some events; see `processors.objects.EventSource`."""
+        values = self._find(name)
+        if values.ndim < 2:
+            msg = (
+                f"{Provenance.of(self.events).where}: branch {name} holds one value for each event, not a list. Take "
+                f"dijets.column('{name}')."
+            )
+            raise ProcessingError(msg)
+        return values[index]
+
     def _find(self, name: str) -> Any:
-        if name in self.events.fields:
-            return self.events[name]
+        if (counts := self._count(name)) is not None:
+            return counts
+        if name in self.events.fields and not _is_internal(name):
+            return self._values(self.events[name], name)
         group, _, rest = name.partition(self.separator)
+        rest = rest.replace("[", "_").replace("]", "")
         if group in self.events.fields and rest in self.events[group].fields:
             return self.events[group][rest]
         known = (
@@ -135,12 +160,44 @@ class EventColumns:
             if group in self.events.fields
             else []
         )
-        near = ", ".join(similar(name, [*self.events.fields, *known])) or "none"
+        plain = [one for one in self.events.fields if not (_is_internal(one) or ak.fields(self.events[one]))]
+        names = [*plain, *self._counters(), *known]
+        near = ", ".join(similar(name.removesuffix(_OFFSETS), names)) or "none"
         msg = (
             f"{Provenance.of(self.events).where}: branch {name} is missing. Similar branches: {near}. Correct the name "
             "in [selection] or in the datasets file, or use a file that holds it."
         )
         raise InputFileError(msg)
+
+    def _counters(self) -> list[str]:
+        """Names of the branches that count the objects of collections."""
+        names = [name for name in self.events.fields if self.counter and not _is_internal(name)]
+        counters = [self.counter.format(collection=name) for name in names]
+        return [name for name in counters if self._count(name) is not None]
+
+    def _count(self, name: str) -> Any | None:
+        """Count the objects of each event, if the branch is a counter: coffea makes offsets of counters."""
+        before, _, after = self.counter.partition("{collection}")
+        group = name.removeprefix(before).removesuffix(after)
+        if group not in self.events.fields or self.counter.format(collection=group) != name:
+            return None
+        if (values := self.events[group]).ndim > 1:
+            return ak.num(values, axis=1)
+        # Where Delphes always writes one object, coffea has no lists.
+        return np.ones(len(values), np.int64) if f"{group}{_OFFSETS}" in self.events.fields else None
+
+    def _values(self, values: Any, name: str) -> Any:
+        if fields := ak.fields(values):
+            msg = (
+                f"{Provenance.of(self.events).where}: {name} is a collection, not a branch. Name one of its branches, "
+                f"such as {name}{self.separator}{fields[0]}."
+            )
+            raise ProcessingError(msg)
+        return values
+
+
+def _is_internal(name: str) -> bool:
+    return name.endswith(_OFFSETS)
 
 
 def similar(name: str, names: Iterable[str]) -> list[str]:
@@ -154,8 +211,8 @@ def clean_mass(mass: Floats) -> Floats:
     return np.where(mass <= MISSING_MASS, np.nan, np.maximum(mass, 0.0))
 
 
-def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> tuple[Floats, float | None]:
-    """Return the weights (count,) of all events of a chunk, and the common generator weight of observed events.
+def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> tuple[Floats, float | None, bool]:
+    """Return the weights of all events of a chunk.
 
     Parameters
     ----------
@@ -164,19 +221,28 @@ def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> t
         Generator weights, if the file has any.
     count : int
 
+    Returns
+    -------
+    weights : (count,) float64
+        1 for observed events.
+    common : float or None
+        Generator weight that all observed events have.
+    weighted : bool
+        Whether the file has generator weights.
+
     Raises
     ------
     InputFileError
         If weights are not finite, or the weights of observed events differ.
     """
     if raw is None or len(raw) == 0:
-        return np.ones(count), None
+        return np.ones(count), None, raw is not None
     weights = as_float64(raw)
     if bad := int((~np.isfinite(weights)).sum()):
         msg = f"{source.where}: {bad} generator weights are not finite. The file is damaged: make it again."
         raise InputFileError(msg)
     if source.kind not in OBSERVED:
-        return weights, None
+        return weights, None, True
     low, high = float(weights.min()), float(weights.max())
     if low != high:
         msg = (
@@ -184,7 +250,7 @@ def event_weights(source: Provenance, raw: NDArray[Any] | None, count: int) -> t
             f"{low:g} to {high:g}. Unweight the sample first, or declare it as background."
         )
         raise InputFileError(msg)
-    return np.ones(count), low
+    return np.ones(count), low, True
 
 
 def make_dijets(
@@ -192,7 +258,7 @@ def make_dijets(
     jets: JetSource,
     events: EventColumns,
     numbers: Mapping[str, NDArray[np.uint64]],
-    weighting: tuple[Floats, float | None],
+    weighting: tuple[Floats, float | None, bool],
     jet_counts: NDArray[np.int64],
 ) -> Dijets:
     """Build `Dijets` from the results of an adapter.
@@ -217,7 +283,7 @@ def make_dijets(
     entry, first, second = pair
     one, two = Jet(jets, first), Jet(jets, second)
     mjj, abs_dy = dijet_kinematics(one, two)
-    weights, common = weighting
+    weights, common, weighted = weighting
     return Dijets(
         one,
         two,
@@ -231,5 +297,6 @@ def make_dijets(
         read_weights=weights,
         jet_counts=jet_counts,
         generator_weight=common,
+        weighted=weighted,
         **numbers,
     )

@@ -28,6 +28,7 @@ LAYOUT = Layout(
     groomed={"softdrop": "SoftDroppedP4_5", "trimmed": "TrimmedP4_5", "pruned": "PrunedP4_5"},
     event={"weight": "Event.Weight"},
     mark="Jet.PT",
+    counter="{collection}_size",
 )
 
 
@@ -89,7 +90,7 @@ def read_delphes(events: Any, selection: SelectionConfig) -> Dijets:
     pair = leading_pair(counts, jets.flat("PT"))
     numbers = _numbers(jets.source, pair[0])
     weighting = event_weights(jets.source, _weights(events), len(events))
-    return make_dijets(pair, jets, EventColumns(events, "."), numbers, weighting, counts)
+    return make_dijets(pair, jets, EventColumns(events, ".", LAYOUT.counter), numbers, weighting, counts)
 
 
 def _numbers(source: Provenance, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:

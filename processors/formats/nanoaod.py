@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
-import uproot
 from coffea.nanoevents import NanoAODSchema
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from analysis.events.identity import event_hash, string_hash
 from processors.formats.adapter import Layout, adapter
 from processors.formats.chunk import EventColumns, JetCollection, Provenance, clean_mass, event_weights, make_dijets
 from processors.objects import Dijets, Floats, Index, leading_pair
+from processors.opening import open_root
 
 __all__ = ["PlainNanoAODSchema", "read_nanoaod"]
 
@@ -28,6 +28,7 @@ LAYOUT = Layout(
     groomed={"softdrop": "msoftdrop"},
     event={"run": "run", "luminosity_block": "luminosityBlock", "event": "event", "weight": "genWeight"},
     mark="luminosityBlock",
+    counter="n{collection}",
     triggers="HLT_",
     filters="Flag_",
 )
@@ -79,25 +80,38 @@ class NanoAODJets(JetCollection):
 
 
 def _generator_sum(path: str) -> float | None:
-    """Sum of generator weights before any skim, which NanoAOD keeps in the tree `Runs` (v6: with an underscore)."""
-    with uproot.open(path) as file:
+    """Sum of generator weights before any skim."""
+    if (sums := _of_runs(path, "genEventSumw")) is None:
+        return None
+    if not all(map(math.isfinite, sums)):
+        msg = (
+            "Runs/genEventSumw holds a value that is not finite, so that the simulation cannot be normalised. Make the "
+            "file again, or leave it out with --skip-bad-files."
+        )
+        raise InputFileError(msg)
+    return math.fsum(sums)
+
+
+def _generator_count(path: str) -> int | None:
+    """Count the events before any skim."""
+    counts = _of_runs(path, "genEventCount")
+    return None if counts is None else sum(counts)
+
+
+def _of_runs(path: str, name: str) -> list[Any] | None:
+    """Values of a branch of the tree `Runs` (NanoAOD v6: with an underscore); None if there is none."""
+    with open_root(path) as file:
         if "Runs" not in file:
             return None
         runs = file["Runs"]
-        for name in ("genEventSumw", "genEventSumw_"):
-            if name in runs:
-                sums = runs[name].array(library="np").tolist()
-                if not all(map(math.isfinite, sums)):
-                    msg = (
-                        f"Runs/{name} holds a value that is not finite, so that the simulation cannot be "
-                        "normalised. Make the file again, or leave it out with --skip-bad-files."
-                    )
-                    raise InputFileError(msg)
-                return math.fsum(sums)
-    return None
+        found = next((one for one in (name, f"{name}_") if one in runs), None)
+        values: list[Any] | None = None if found is None else runs[found].array(library="np").tolist()
+        return values
 
 
-@adapter("nanoaod", schema=PlainNanoAODSchema, layout=LAYOUT, generator_sum=_generator_sum)
+@adapter(
+    "nanoaod", schema=PlainNanoAODSchema, layout=LAYOUT, generator_sum=_generator_sum, generator_count=_generator_count
+)
 def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
     """Read a chunk of a CMS NanoAOD file.
 
@@ -123,7 +137,7 @@ def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
     raw = ak.to_numpy(events[weight]) if weight in events.fields else None
     numbers = _numbers(events, jets.source, pair[0])
     weighting = event_weights(jets.source, raw, len(events))
-    return make_dijets(pair, jets, EventColumns(events, "_"), numbers, weighting, counts)
+    return make_dijets(pair, jets, EventColumns(events, "_", LAYOUT.counter), numbers, weighting, counts)
 
 
 def _numbers(events: Any, source: Provenance, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:

@@ -4,16 +4,21 @@ Large-R jets of PHYSLITE are groomed and calibrated before they are written: `m`
 older releases, trimmed) jet, and the ungroomed mass is not in the file. `m` therefore serves as the jet mass and in
 m_jj, and `selection.jet_mass` must stay "ungroomed". p_T and m are converted to GeV; any other branch that is requested
 by name keeps the units of the file.
+
+In an RNTuple, where a name holds no dot, ATLAS writes a colon in its place, as in `AnalysisLargeRJetsAuxDyn:pt`; here
+the dot stands for both.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
 from coffea.nanoevents import BaseSchema
 from numpy.typing import NDArray
+from uproot.behaviors.RNTuple import HasFields
 from uproot.interpretation.identify import UnknownInterpretation
 
 from analysis.config import SelectionConfig
@@ -29,6 +34,9 @@ MEV = 1e-3
 """In GeV."""
 
 SUFFIX = "AuxDyn"
+
+NUMBERS = re.compile(r"(std::vector<)*(std::u?int\d+_t|bool|char|float|double)>*")
+"""Types of the fields of an RNTuple that hold numbers: one an event, one a jet, or several a jet."""
 
 LAYOUT = Layout(
     tree="CollectionTree",
@@ -64,7 +72,7 @@ class PlainPHYSLITESchema(BaseSchema):
         super().__init__(base_form, *args, **kwargs)
         groups: dict[str, dict[str, Any]] = {}
         for name, form in zip(self._form["fields"], self._form["contents"], strict=True):
-            group, _, field = name.partition(".")
+            group, _, field = name.replace(":", ".").partition(".")
             groups.setdefault(group, {})[field] = form
         self._form["fields"] = list(groups)
         self._form["contents"] = [_record(group, forms) for group, forms in groups.items()]
@@ -82,11 +90,11 @@ def _record(group: str, forms: dict[str, Any]) -> dict[str, Any]:
 
 def _is_column(branch: Any) -> bool:
     """Return whether a branch holds numbers: others cannot be read, and coffea would warn about each."""
-    return (
-        f"{SUFFIX}." in branch.name
-        and len(branch.branches) == 0
-        and not isinstance(branch.interpretation, UnknownInterpretation)
-    )
+    if f"{SUFFIX}." not in branch.name.replace(":", "."):
+        return False
+    if isinstance(branch, HasFields):
+        return NUMBERS.fullmatch(branch.typename) is not None
+    return len(branch.branches) == 0 and not isinstance(branch.interpretation, UnknownInterpretation)
 
 
 class PHYSLITEJets(JetCollection):

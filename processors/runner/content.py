@@ -10,13 +10,12 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-import uproot
 from coffea.processor import Runner, set_accumulator
 from coffea.processor.executor import FileMeta, UprootMissTreeError
 from uproot.exceptions import KeyInFileError
 
-from analysis.core.address import full_address
 from analysis.errors import InputFileError
+from processors.opening import open_root
 
 __all__ = ["CONTENT", "ContentRunner", "file_content"]
 
@@ -36,7 +35,7 @@ class ContentRunner(Runner):
     ) -> Any:
         """Read the UUID, the number of events and the content digest of a file, as coffea does but for the digest."""
         assert not align_clusters
-        with uproot.open({full_address(item.filename): None}, timeout=xrootdtimeout, **uproot_options) as file:
+        with open_root(item.filename, timeout=xrootdtimeout, **uproot_options) as file:
             try:
                 tree = file[item.treename]
             except KeyInFileError as error:
@@ -53,8 +52,14 @@ def _count(tree: Any, item: FileMeta) -> int:
     Raises
     ------
     InputFileError
-        If no branch has as many entries as the tree.
+        If it is not a tree, or no branch has as many entries as the tree.
     """
+    if not hasattr(tree, "num_entries"):
+        msg = (
+            f"{item.filename} (dataset {item.dataset}): '{item.treename}' is not a tree. Correct the tree in the "
+            "datasets file."
+        )
+        raise InputFileError(msg)
     stated = int(tree.num_entries)
     found = sorted({int(branch.num_entries) for branch in getattr(tree, "branches", ())})
     if found and stated not in found:
@@ -81,7 +86,7 @@ def file_content(address: str, **options: Any) -> str:
     str
         16 hex digits; of the whole content for files below 100 kB.
     """
-    with uproot.open({address: None}, **options) as directory:
+    with open_root(address, **options) as directory:
         return _content(directory.file.source)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from coffea.processor import Runner
 from coffea.processor.executor import WorkItem
@@ -30,7 +31,7 @@ class FileRecord:
     ----------
     dataset, filename, treename : str
     uuid : str
-        Identifier of the file from ROOT.
+        Identifier of the file from ROOT; files with the same one and another content are different files.
     n_entries : int
         Number of events in the tree.
     content : str
@@ -43,6 +44,11 @@ class FileRecord:
     uuid: str
     n_entries: int
     content: str
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """UUID and content, which a copy shares."""
+        return self.uuid, self.content
 
 
 @dataclass(frozen=True)
@@ -173,27 +179,43 @@ def make_plans(datasets: Sequence[Dataset], runner: Runner, processor: DijetProc
                 "Make them again, or remove the dataset."
             )
             raise InputFileError(msg)
-        kept = _truncate([item for item in items if len(item)], dataset.max_entries)
+        kept = _truncate([item for item in _told_apart(items) if len(item)], dataset.max_entries)
         plans.append(Plan(dataset, runner, processor, files, kept))
     return plans
 
 
 def _file_records(dataset: Dataset, items: Sequence[WorkItem], bad: BadFiles) -> tuple[FileRecord, ...]:
-    records: dict[str, FileRecord] = {}
+    records: dict[tuple[str, str], FileRecord] = {}
     for filename, tree in dataset.files:
         if (dataset.name, filename) in bad:
             continue
         chunks = [item for item in items if item.filename == filename]
-        uuid = str(UUID(bytes=chunks[0].fileuuid))
-        if uuid in records:
+        uuid, entries = str(UUID(bytes=chunks[0].fileuuid)), max(item.entrystop for item in chunks)
+        record = FileRecord(dataset.name, filename, tree, uuid, entries, _content(chunks[0]))
+        first = records.setdefault(record.identity, record)
+        if first is not record:
             msg = (
-                f"dataset {dataset.name}: {filename} is a copy of {records[uuid].filename} (UUID {uuid}); its events "
-                "would be counted twice. Remove one of them."
+                f"dataset {dataset.name}: {filename} is a copy of {first.filename} (UUID {uuid}); its events would be "
+                "counted twice. Remove one of them."
             )
             raise InputFileError(msg)
-        entries = max(item.entrystop for item in chunks)
-        records[uuid] = FileRecord(dataset.name, filename, tree, uuid, entries, _content(chunks[0]))
     return tuple(records.values())
+
+
+def _told_apart(items: Sequence[WorkItem]) -> list[WorkItem]:
+    """Replace the UUID of different files that share it, as files of a reproducible production do.
+
+    Parts and Delphes events are known by the UUID. The new one follows from UUID and content, not from the order of
+    the files.
+    """
+    contents: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        contents[item.fileuuid].add(_content(item))
+    return [replace(item, fileuuid=_own_uuid(item)) if len(contents[item.fileuuid]) > 1 else item for item in items]
+
+
+def _own_uuid(item: WorkItem) -> bytes:
+    return uuid5(UUID(bytes=item.fileuuid), _content(item)).bytes
 
 
 def _truncate(items: Sequence[WorkItem], max_entries: int | None) -> tuple[WorkItem, ...]:
@@ -215,9 +237,9 @@ def require_no_shared_files(plans: Sequence[Plan]) -> None:
     DatasetError
         If the same file belongs to two observed datasets.
     """
-    owner: dict[str, FileRecord] = {}
+    owner: dict[tuple[str, str], FileRecord] = {}
     for record in (file for plan in plans if plan.dataset.is_observed for file in plan.files):
-        first = owner.setdefault(record.uuid, record)
+        first = owner.setdefault(record.identity, record)
         if first is not record:
             msg = (
                 f"datasets {first.dataset} and {record.dataset} hold the same file ({first.filename} and "

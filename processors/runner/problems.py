@@ -157,13 +157,12 @@ def _server_problem(chain: list[BaseException], task: FileTask) -> str | None:
 
 
 def _content_problem(chain: list[BaseException], task: FileTask) -> str | None:
-    if any(isinstance(cause, FileNotFoundError) for cause in chain):
-        return "there is no such file. Correct the path in the datasets file."
-    if any(isinstance(cause, PermissionError) for cause in chain):
-        return "the file may not be read (permission denied)."
+    if problem := _path_problem(chain, Path(task.filename)):
+        return problem
     lengths = _lengths(Path(task.filename))
     if lengths is None:
-        return "this is not a ROOT file. Download or make it again."
+        empty = "" if Path(task.filename).stat().st_size else " but an empty one"
+        return f"this is not a ROOT file{empty}. Download or make it again."
     found, stated = lengths
     if found < stated:
         return f"the file is cut off: it has {found} of {stated} bytes. Download or copy it again."
@@ -175,6 +174,16 @@ def _content_problem(chain: list[BaseException], task: FileTask) -> str | None:
             "datasets file; if the job that writes the file is still running, wait for it; if it died, make the "
             "file again."
         )
+    return None
+
+
+def _path_problem(chain: list[BaseException], path: Path) -> str | None:
+    if path.is_dir():
+        return "this is a folder, not a ROOT file. Name its files, such as with folder/*.root in the datasets file."
+    if any(isinstance(cause, FileNotFoundError) for cause in chain):
+        return "there is no such file. Correct the path in the datasets file."
+    if any(isinstance(cause, PermissionError) for cause in chain):
+        return "the file may not be read (permission denied)."
     return None
 
 

@@ -7,7 +7,6 @@ the source text of this package, so a part is reused only if processing would re
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
@@ -35,11 +34,14 @@ from processors.dijet import DijetProcessor
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
+from processors.opening import OPTIONS
+from processors.runner.consistency import require_one_kind
 from processors.runner.content import ContentRunner
 from processors.runner.damaged import remove_damaged
 from processors.runner.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
 from processors.runner.normalisation import GeneratorSums, normalise, read_generator_sums, require_enough
 from processors.runner.plan import FileRecord, Plan, make_plans, require_no_shared_files
+from processors.runner.weights import ExtremeWeights, extreme_weights, weights_by_file
 from processors.selection.cuts import CUTS, prepare_selection, require_certified_events
 from processors.systematics import SYSTEMATICS
 from processors.variations import Systematics
@@ -55,9 +57,6 @@ __all__ = [
 
 CHUNKSIZE = 200_000
 """Events per chunk. Larger chunks need more memory, but hardly less time per event."""
-
-UPROOT_OPTIONS = {"array_cache": None}
-"""No cache, since a column is read once. uproot would keep 100 MB of columns per file, even after its chunk."""
 
 _CODE = ("processors.dijet",)
 """Modules that determine the content of a part."""
@@ -85,6 +84,8 @@ class DatasetResult:
         Events left after each cut.
     n_minus_one : dict of str to Tally
         For each cut, the events that pass all the others.
+    weights : dict of str to ExtremeWeights
+        For simulation, the largest weight among all events ("all") and those of the search region ("search").
     sanity : dict of str to int
         Jets with undefined or clipped features among the selected events.
     files : tuple of FileRecord
@@ -96,7 +97,7 @@ class DatasetResult:
         Parts with varied jets, by name of the variation; in the order of `parts`.
     varied_sums : dict of str to float
         Sum of the varied weights that are to be normalised, over the sum of the nominal weights, for all events read.
-    weights : tuple of Location
+    weight_parts : tuple of Location
         Parts with varied weights, in the order of `parts`; empty without them.
     """
 
@@ -113,7 +114,8 @@ class DatasetResult:
     systematics: str | None = None
     variations: dict[str, tuple[Location, ...]] = field(default_factory=dict)
     varied_sums: dict[str, float] = field(default_factory=dict)
-    weights: tuple[Location, ...] = ()
+    weights: dict[str, ExtremeWeights] = field(default_factory=dict)
+    weight_parts: tuple[Location, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready values; parts by name."""
@@ -130,6 +132,7 @@ class DatasetResult:
             "systematics": self.systematics,
             "variations": list(self.variations),
             "varied_sums": self.varied_sums,
+            "weights": {name: asdict(one) for name, one in self.weights.items()},
         }
 
 
@@ -355,7 +358,7 @@ def _process(plans: Sequence[Plan], bad: BadFiles) -> None:
                 runner.run(
                     items,
                     processor,
-                    uproot_options=UPROOT_OPTIONS,
+                    uproot_options=OPTIONS,
                     iteritems_options=processor.adapter.iteritems_options,
                 )
     if lost := [plan.path(item) for plan in plans for item in _missing([plan], bad)]:
@@ -391,13 +394,17 @@ def _require_usable(plans: Sequence[Plan], *, skip_bad_files: bool) -> None:
 
 
 def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
-    infos = [info for item in plan.items if (info := plan.info(item)) is not None]
+    parts = [(item.filename, info) for item in plan.items if (info := plan.info(item)) is not None]
+    infos = [info for _, info in parts]
     _require_one_weight(plan, infos)
     cutflow, n_minus_one = _add_up(infos, "cutflow"), _add_up(infos, "n_minus_one")
     require_certified_events(plan.dataset.name, plan.processor.selection, cutflow)
     names = sorted({name for info in infos for name in info["sanity"]})
-    require_enough(plan, sums, _weights_by_file(plan))
-    total, normalisation = normalise(plan, sums)
+    files = weights_by_file(plan, sums, parts)
+    weights = {file.filename: file.weights for file in files}
+    require_enough(plan, sums, weights)
+    require_one_kind(plan.dataset.name, files)
+    total, normalisation = normalise(plan, sums, weights)
     return DatasetResult(
         name=plan.dataset.name,
         parts=tuple(plan.path(item) for item in plan.items),
@@ -406,6 +413,7 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
         normalisation=normalisation,
         cutflow=cutflow,
         n_minus_one=n_minus_one,
+        weights=extreme_weights(parts),
         sanity={name: sum(info["sanity"].get(name, 0) for info in infos) for name in names},
         files=plan.files,
         skipped=plan.skipped,
@@ -414,17 +422,8 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
             name: tuple(plan.varied_path(item, name) for item in plan.items) for name in plan.systematics.tables
         },
         varied_sums=_relative_sums(_add_up(infos, "varied_sums"), cutflow["all"], plan.dataset.name),
-        weights=tuple(plan.weights_path(item) for item in plan.items) if infos[0]["varied_weights"] else (),
+        weight_parts=tuple(plan.weights_path(item) for item in plan.items) if infos[0]["varied_weights"] else (),
     )
-
-
-def _weights_by_file(plan: Plan) -> dict[str, float]:
-    """Sum of generator weights of the events read from each file."""
-    found: dict[str, list[float]] = {}
-    for item in plan.items:
-        if (info := plan.info(item)) is not None:
-            found.setdefault(item.filename, []).append(float(info["cutflow"]["all"]["weight"]))
-    return {name: math.fsum(weights) for name, weights in found.items()}
 
 
 def _relative_sums(sums: Mapping[str, Tally], nominal: Tally, dataset: str) -> dict[str, float]:

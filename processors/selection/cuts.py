@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
 from analysis.core.registry import Registry
-from analysis.errors import ConfigError, InputFileError
+from analysis.errors import ConfigError, InputFileError, ProcessingError
 from analysis.events.schema import MISSING_TRIGGER, SEARCH_REGION
-from processors.objects import Dijets, Floats, Provenance, Tally
+from processors.objects import Dijets, Floats, Provenance, Tally, naming
 from processors.selection.jet_id import jet_id_correction, passes_jet_id
 from processors.selection.luminosity import certified, lumi_mask, run_range
 from processors.selection.veto_map import in_vetoed_region, veto_map_correction
@@ -29,6 +30,7 @@ __all__ = [
     "apply_cuts",
     "count_missing_triggers",
     "cut",
+    "named_branch",
     "passes_all",
     "prepare_selection",
     "require_certified_events",
@@ -64,6 +66,35 @@ class Cut:
     label: str
     passes: Condition
     applies: Applies = _always
+
+    def evaluate(self, dijets: Dijets, selection: SelectionConfig) -> Mask:
+        """Return the decision for each event, (n_events,) bool.
+
+        Raises
+        ------
+        InputFileError
+            If the file does not hold a branch.
+        ProcessingError
+            If a branch has several values where one is needed, or the function does not return one bool per event.
+        """
+        with naming(f"cut '{self.name}'"):
+            mask = self.passes(dijets, selection)
+        try:
+            found: NDArray[Any] = np.asarray(mask)
+        except (TypeError, ValueError):
+            found = np.empty(0, object)
+        if found.shape != (len(dijets),) or found.dtype != np.bool_:
+            msg = (
+                f"cut '{self.name}' must return one bool for each of {len(dijets)} events, but returned {_kind(mask)}. "
+                "Make one decision of a list, such as with ak.any or ak.num, and fill missing values with ak.fill_none."
+            )
+            raise ProcessingError(msg)
+        return found
+
+
+def _kind(values: Any) -> str:
+    kind = getattr(values, "type", None) or f"{getattr(values, 'dtype', type(values).__name__)} {np.shape(values)}"
+    return str(kind).partition("[parameters")[0]
 
 
 CUTS: Registry[Cut] = Registry("cut", of_events=True)
@@ -133,7 +164,7 @@ def _find_triggers(dijets: Dijets, selection: SelectionConfig) -> tuple[list[Mas
     found, missing = [], {}
     for name in selection.triggers:
         try:
-            dijets.column(name)
+            named_branch(dijets, name, "selection.triggers")
         except InputFileError as error:
             missing[name] = error
         else:
@@ -141,8 +172,20 @@ def _find_triggers(dijets: Dijets, selection: SelectionConfig) -> tuple[list[Mas
     return found, missing
 
 
+def named_branch(dijets: Dijets, name: str, setting: str) -> NDArray[Any]:
+    """Return the event branch (n_events,) that a setting names; raise `ConfigError` if it has a list for each event."""
+    try:
+        return dijets.column(name)
+    except ProcessingError as error:
+        msg = (
+            f"{dijets.origin.where}: {setting} names {name}, which holds a list of values for each event. Name a "
+            "branch with one number for each."
+        )
+        raise ConfigError(msg) from error
+
+
 def _decisions(dijets: Dijets, name: str, key: str) -> Mask:
-    values = dijets.column(name)
+    values = named_branch(dijets, name, f"selection.{key}")
     if values.dtype != np.bool_:
         msg = (
             f"{dijets.origin.where}: selection.{key} names {name}, which holds {values.dtype} and not true or false. "
@@ -276,7 +319,7 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut] |
     alive = np.ones(len(dijets), np.bool_)
     depth, passed = np.zeros((2, len(dijets)), np.uint8)
     for one in cuts:
-        mask = one.passes(dijets, selection)
+        mask = one.evaluate(dijets, selection)
         alive &= mask
         depth += alive
         passed += mask
@@ -293,7 +336,7 @@ def apply_cuts(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut] |
 
 def passes_all(dijets: Dijets, selection: SelectionConfig, cuts: Iterable[Cut]) -> Mask:
     """(n_events,) bool: whether all applicable cuts are passed; like `apply_cuts`, without the cutflow."""
-    masks = [cut.passes(dijets, selection) for cut in cuts if cut.applies(selection, dijets.origin)]
+    masks = [cut.evaluate(dijets, selection) for cut in cuts if cut.applies(selection, dijets.origin)]
     passed: Mask = np.logical_and.reduce([np.ones(len(dijets), np.bool_), *masks])
     return passed
 

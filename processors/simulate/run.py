@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from analysis.compute import Backend, track
 from analysis.core.temporary import unfinished
 from analysis.errors import ConfigError, InputFileError
+from processors.opening import create_root, open_root
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
 from processors.simulate.generator import CrossSection, require_generators, versions
 from processors.simulate.jets import JET_FIELDS
@@ -87,7 +88,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
         If the path is not a readable ROOT file.
     """
     try:
-        with uproot.open(path) as file:
+        with open_root(str(path)) as file:
             if PROVENANCE not in file:
                 return None
             provenance: dict[str, Any] = json.loads(str(file[PROVENANCE]))
@@ -135,7 +136,7 @@ def _write_sample(make: MakeBlock, output: Path) -> None:
     }
     jets = ak.concatenate([block.jets for block in blocks])[:n_events]
     temporary = unfinished(output)
-    with uproot.recreate(temporary, compression=COMPRESSION) as file:
+    with create_root(temporary, compression=COMPRESSION) as file:
         _fill(file, "Events", _events(settings, jets))
         _fill(file, "Runs", _runs(settings, n_events))
         file[PROVENANCE] = json.dumps(provenance)

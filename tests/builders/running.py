@@ -7,10 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import uproot
+from coffea.nanoevents import NanoEventsFactory
+
 from analysis.compute import Serial
-from analysis.config import SearchConfig
+from analysis.config import SearchConfig, SelectionConfig
 from analysis.events.dataset import Dataset
 from analysis.events.table import EventTable
+from processors.formats import find_adapter
+from processors.objects import Dijets
 from processors.runner.run import DatasetResult, load_table, process_datasets
 
 TREES = {"nanoaod": "Events", "delphes": "Delphes", "physlite": "CollectionTree"}
@@ -29,3 +34,20 @@ def run(
     config = SearchConfig(selection=selection or {})
     result = process_datasets({one.name: one}, config, folder, options.pop("backend", Serial()), **options)
     return result.datasets[one.name], load_table(result, {one.name: one}, [one.name])
+
+
+def read(path: Path, layout: str = "nanoaod", kind: str = "background", log: Any = None, **selection: Any) -> Dijets:
+    """Dijets of a whole file."""
+    adapter = find_adapter(layout, "toy")
+    meta = {"filename": str(path), "dataset": "sample", "kind": kind, "fileuuid": "0", "entrystart": 0}
+    file = uproot.open({path: None})  # stays open: columns are read when they are asked for
+    events = NanoEventsFactory.from_root(
+        file=file,
+        treepath=TREES[layout],
+        schemaclass=adapter.schema,
+        metadata=meta,
+        mode="virtual",
+        access_log=log,
+        iteritems_options=adapter.iteritems_options,
+    ).events()
+    return adapter.read(events, SelectionConfig(**selection))

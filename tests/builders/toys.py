@@ -63,6 +63,7 @@ def write_nanoaod(
     first_event: int = 0,
     gen_weight: Sequence[float] | None = None,
     generator_sums: Sequence[float] | None = None,
+    generator_counts: Sequence[int] | None = None,
     sums_branch: str = "genEventSumw",
     collection: str = "FatJet",
     drop: Sequence[str] = (),
@@ -90,7 +91,28 @@ def write_nanoaod(
     with uproot.recreate(path, compression=uproot.ZLIB(1) if compressed else None) as file:
         file.mktree("Events", types).extend(columns)
         if generator_sums is not None:
-            file.mktree("Runs", {sums_branch: np.float64}).extend({sums_branch: np.asarray(generator_sums, np.float64)})
+            runs = {sums_branch: np.asarray(generator_sums, np.float64)}
+            if generator_counts is not None:
+                runs["genEventCount"] = np.asarray(generator_counts, np.int64)
+            file.mktree("Runs", {name: values.dtype for name, values in runs.items()}).extend(runs)
+    return path
+
+
+def as_rntuple(path: Path, source: Path, tree: str, spell: Mapping[str, str] | None = None) -> Path:
+    """Write a tree again as an RNTuple, without counters, and with characters of the names replaced."""
+    with uproot.open({source: None}) as file:
+        arrays = {name: array for name, array in file[tree].arrays(how=dict).items() if not name.startswith("n")}
+    table = str.maketrans(dict(spell or {}))
+    with uproot.recreate(path) as file:
+        file.mkrntuple(tree, {name.translate(table): values for name, values in arrays.items()})
+    return path
+
+
+def set_uuid(path: Path, uuid: bytes = bytes(16)) -> Path:
+    """Give a ROOT file another UUID, as a reproducible production gives all its files the same."""
+    with uproot.open({path: None}) as file:
+        old = file.file.uuid.bytes
+    path.write_bytes(path.read_bytes().replace(old, uuid))
     return path
 
 

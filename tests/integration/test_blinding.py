@@ -173,9 +173,16 @@ def differences(first: Any, second: Any) -> Paths:
 # What the files are, which is told of them before there is a window, and digests.
 OF_INPUTS = {
     "config.json": set(),
-    "results.json": {".inputs.file", ".inputs.uuid", ".inputs.entries", ".cutflow.bump", ".n_minus_one.bump"},
+    "results.json": {
+        ".inputs.file",
+        ".inputs.uuid",
+        ".inputs.content",
+        ".inputs.entries",
+        ".cutflow.bump",
+        ".n_minus_one.bump",
+    },
     "manifest.json": {
-        *(".created", ".inputs.file", ".inputs.uuid", ".inputs.entries"),
+        *(".created", ".inputs.file", ".inputs.uuid", ".inputs.content", ".inputs.entries"),
         *(".window_keys", ".seed_keys", ".drawn"),
     },
     "global.json": {".key"},

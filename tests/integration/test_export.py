@@ -280,7 +280,7 @@ def test_the_classifiers_hold_nothing_else(exported: Exported) -> None:
     assert names == {"README.md", "config.json", "manifest.json", *manifest["sha256"]}
     assert {Path(name).suffix for name in manifest["sha256"]} == {".ubj", ".json"}
     assert {Path(name).name for name in manifest["sha256"] if name.endswith(".json")} == {"classifier.json"}
-    assert set(manifest["inputs"][0]) == {"dataset", "kind", "uuid"}
+    assert set(manifest["inputs"][0]) == {"dataset", "kind", "uuid", "content"}
     assert str(exported.folder.parent) not in "".join(path.read_text() for path in models.glob("*.json"))
 
 

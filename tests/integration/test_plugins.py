@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -311,3 +312,61 @@ def test_a_function_of_a_plugin_fits_any_histogram(cwola: Cwola, tmp_path: Path)
     (window,) = json.loads(outcome.out)["windows"]
     assert window["function"] == "bent4"
     assert window["ndof"] == 30 - 4 - 4
+
+
+NANOAOD = ("nanoaod_content.py", "Events", "Muon_pt Muon_eta Electron_pt FatJet_pt Jet_pt PuppiMET_pt")
+DELPHES = ("delphes_content.py", "Delphes", "Muon.PT Muon.Eta Electron.PT FatJet.PT Jet.PT MissingET.MET")
+CONTENT = {
+    "toy": NANOAOD,
+    "nanoaod/nano_v12_tt": NANOAOD,
+    "nanoaod/nano_v15_tt": NANOAOD,
+    "delphes/stock_cms_card_r08": DELPHES,
+}
+
+
+def toy_content(path: Path) -> Path:
+    rng = np.random.default_rng(8)
+
+    def objects(most: int) -> ak.Array:
+        counts = rng.integers(0, most, 300)
+        values = {"pt": rng.exponential(30, counts.sum()), "eta": rng.normal(0, 2, counts.sum())}
+        return ak.zip({name: ak.unflatten(one.astype(np.float32), counts) for name, one in values.items()})
+
+    collections = {"Muon": objects(3), "Electron": objects(3), "Jet": objects(9)}
+    extra = {**collections, "PuppiMET_pt": rng.exponential(50, 300).astype(np.float32)}
+    return write_nanoaod(path, random_events(300, seed=4, max_jets=5), extra=extra)
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_the_printed_cuts_and_features_read_other_collections(
+    forgotten_plugins: None, request: pytest.FixtureRequest, tmp_path: Path, name: str
+) -> None:
+    """On real files; the truth is a loop over the events with plain uproot."""
+    toy = name == "toy"
+    path = toy_content(tmp_path / "toy.root") if toy else request.getfixturevalue("data")(f"{name}.root")
+    page, tree, branches = CONTENT[name]
+    plugin = tmp_path / page
+    plugin.write_text(PRINTED[page])
+    load_plugins([str(plugin)])
+    loose = {"pt_min": 0.0, "leading_pt_min": 0.0, "mjj_min": 0.0, "abs_eta_max": 10.0, "abs_dy_validation": 10.0}
+    layout = "nanoaod" if tree == "Events" else "delphes"
+    result, table = run(dataset(path, layout=layout), tmp_path, {**loose, "jet_mass_min": 0.0, "jet_mass_max": 1e4})
+
+    with uproot.open(path) as file:
+        columns = [file[tree][branch].array().tolist() for branch in branches.split()]
+    expected, without_lepton = [], 0
+    for muon, eta, electron, fat, jets, met in zip(*columns, strict=True):
+        if len(fat) < 2:
+            continue
+        muons = [pt for pt, y in zip(muon, eta, strict=True) if pt > 30 and (abs(y) < 2.4 or tree == "Delphes")]
+        if muons or [pt for pt in electron if pt > 30]:
+            continue
+        without_lepton += 1
+        if len(fat) <= 3:
+            third = sorted(fat)[-3] if len(fat) == 3 else np.nan
+            expected.append((third, sum(pt for pt in jets if pt > 30), met[0] if tree == "Delphes" else met))
+    assert result.cutflow["lepton_veto"].events == without_lepton <= result.cutflow["two_jets"].events
+    assert result.cutflow["three_jets"].events == len(expected) > 5
+    found = np.stack([table.column(column) for column in ("pt_j3", "ht", "met")], axis=1)
+    order, other = np.argsort(found[:, 2]), np.argsort([row[2] for row in expected])
+    np.testing.assert_allclose(found[order], np.array(expected)[other], rtol=1e-5)

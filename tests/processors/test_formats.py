@@ -5,31 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import uproot
-from coffea.nanoevents import NanoEventsFactory
 
-from analysis.config import SelectionConfig
 from analysis.errors import DatasetError, InputFileError
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally, leading_pair
 from tests.builders import plain, toys
-from tests.builders.running import TREES, dataset, run
-
-
-def read(path, layout="nanoaod", kind="background", log=None, **selection):
-    """Dijets of a whole file."""
-    adapter = find_adapter(layout, "toy")
-    meta = {"filename": str(path), "dataset": "sample", "kind": kind, "fileuuid": "0", "entrystart": 0}
-    file = uproot.open({path: None})  # stays open: columns are read when they are asked for
-    events = NanoEventsFactory.from_root(
-        file=file,
-        treepath=TREES[layout],
-        schemaclass=adapter.schema,
-        metadata=meta,
-        mode="virtual",
-        access_log=log,
-        iteritems_options=adapter.iteritems_options,
-    ).events()
-    return adapter.read(events, SelectionConfig(**selection))
+from tests.builders.running import dataset, read, run
 
 
 def toy(tmp_path, *events, **options):

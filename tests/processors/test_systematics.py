@@ -284,7 +284,7 @@ PILE_UP = {
 
 
 def columns_of(result: DatasetResult, *names: str) -> dict[str, np.ndarray]:
-    table = EventTable.from_parts(result.parts, weights=names, weight_paths=result.weights)
+    table = EventTable.from_parts(result.parts, weights=names, weight_paths=result.weight_parts)
     order = np.argsort(table.column("event"))
     return {name: table.column(name)[order] for name in (*names, "event", "weight")}
 

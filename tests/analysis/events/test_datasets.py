@@ -44,6 +44,16 @@ def test_name_that_looks_like_a_glob_but_exists_is_a_file(tmp_path):
     assert load_datasets(path)["x"].files == ((str(tmp_path / "m[500].root"), "Events"),)
 
 
+@pytest.mark.parametrize("folder", ["run[1]", "a*b", "what?", "x#1 100%", "a::b"])
+def test_glob_in_a_folder_that_looks_like_one(tmp_path, folder):
+    (tmp_path / folder / "in").mkdir(parents=True)
+    (tmp_path / "run1" / "in").mkdir(parents=True)
+    for name in (folder, "run1"):
+        (tmp_path / name / "in" / "b1.root").touch()
+    path = write(tmp_path / folder, {"x": entry({"in/../in/b*.root": "Events"})})
+    assert load_datasets(path)["x"].files == ((str(tmp_path / folder / "in" / "b1.root"), "Events"),)
+
+
 def test_everything_that_is_known_of_a_sample(tmp_path):
     meta = {
         "kind": "signal",

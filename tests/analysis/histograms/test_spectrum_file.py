@@ -158,6 +158,18 @@ def test_bytes_are_not_text(tmp_path: Path, name: str) -> None:
     assert "is not a text file in UTF-8" in refused(str(tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    "name", ["a:b.root", "a::b.root", "a.root:mjj.root", "a.root_x/s.root", "x#1 50%.root", "m[1]*?.root", "s.root"]
+)
+def test_a_file_of_any_name_is_read(tmp_path: Path, name: str) -> None:
+    """Beside a file that another reading of the name leads to."""
+    (tmp_path / "a").write_text("another file")
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    Path(write_root(tmp_path / "plain", mjj=counted(hist.storage.Double()))).rename(path)
+    assert read_spectrum(f"{path}:mjj").counts.tolist() == counted(hist.storage.Double()).values().tolist()
+
+
 def test_a_broken_root_file_is_named_or_the_histogram_is_intact(tmp_path: Path) -> None:
     good = Path(write_root(tmp_path / "good.root", mjj=counted(hist.storage.Weight()))).read_bytes()
     rng = np.random.default_rng(0)

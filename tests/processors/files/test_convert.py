@@ -139,9 +139,24 @@ def two_tables(folder):
     return write(folder, table(3), key="b")
 
 
+def with_bytes(folder, content):
+    path = folder / "events.h5"
+    path.write_bytes(content)
+    return path
+
+
+def subfolder(folder):
+    path = folder / "events.h5"
+    path.mkdir()
+    return path
+
+
 WRONG = {
     "missing": (lambda folder: folder / "events.h5", "no such file"),
     "not HDF5": (not_hdf5, "not a complete HDF5 file.*again"),
+    "empty": (lambda folder: with_bytes(folder, b""), "the file is empty"),
+    "ROOT": (lambda folder: with_bytes(folder, b"root" + bytes(900)), "a ROOT file, not HDF5.*in the datasets file"),
+    "folder": (subfolder, "a folder, not a file"),
     "cut off": (cut_off, "not a complete HDF5 file.*again"),
     "NaN": (with_nan, r"column pzj2 is not finite in row 60 and 1 of"),
     "two tables": (two_tables, "found a, b"),

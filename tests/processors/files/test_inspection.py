@@ -157,7 +157,84 @@ def test_edge_files(data, name, text):
     assert text in str(caught.value)
 
 
+def test_nanoaod_in_an_rntuple(tmp_path):
+    """The report is that of the same tree, but for the address."""
+    tree = toys.write_nanoaod(tmp_path / "tree.root", toys.random_events(40, seed=2), gen_weight=[1.0] * 40)
+    ntuple = toys.as_rntuple(tmp_path / "a.root", tree, "Events")
+    assert_same_report(ntuple, tree)
+
+
+def test_physlite_in_an_rntuple(tmp_path):
+    """ATLAS writes a colon where the names of branches have a dot."""
+    tree = toys.write_physlite(tmp_path / "tree.root", toys.random_events(40, seed=2))
+    ntuple = toys.as_rntuple(tmp_path / "a.root", tree, "CollectionTree", {".": ":"})
+    assert_same_report(ntuple, tree)
+    dotted = toys.as_rntuple(tmp_path / "b.root", tree, "CollectionTree")
+    with pytest.raises(InputFileError, match=r"b\.root: the field \S+ of the RNTuple .* cannot be read.*with a colon"):
+        inspect_file(str(dotted))
+
+
+def assert_same_report(one, other):
+    reports = [inspect_file(str(path)).to_json() for path in (one, other)]
+    assert reports[0]["problem"] is None
+    for report in reports:
+        del report["file"], report["datasets"]
+    assert reports[0] == reports[1]
+
+
 def test_edge_file_without_a_branch(data):
     report = inspect_file(str(data("edge/nanoaod_missing_luminosityblock.root")))
     assert report.event_columns["luminosity_block"] is None
     assert str(report.problem).startswith("the branch luminosityBlock is missing")
+
+
+def folder(path):
+    path.mkdir()
+
+
+def histogram(path):
+    with uproot.recreate(path) as file:
+        file["Events"] = np.histogram([1.0, 2.0])
+
+
+def other_rntuple(path):
+    with uproot.recreate(path) as file:
+        file.mkrntuple("ntuple", {"x": np.ones(3, np.float32)})
+
+
+def cut_off(path):
+    toys.write_nanoaod(path, [toys.dijet()])
+    path.write_bytes(path.read_bytes()[:400])
+
+
+UNUSABLE = {
+    "absent": (lambda path: None, "there is no such file. Correct the path."),
+    "folder": (folder, "this is a folder, not a ROOT file"),
+    "empty": (lambda path: path.write_bytes(b""), "this is not a ROOT file but an empty one"),
+    "page": (lambda path: path.write_text("<html>404 not found</html>" * 10), "this is not a ROOT file. Download"),
+    "zeros": (lambda path: path.write_bytes(bytes(5000)), "this is not a ROOT file. Download"),
+    "cut off in the header": (lambda path: path.write_bytes(b"root\0\0"), "this is not a ROOT file. Download"),
+    "cut off": (cut_off, "the file is cut off: it has 400 of"),
+    "histogram": (
+        histogram,
+        "there is no tree 'Delphes' or 'Events' or 'CollectionTree'; the file holds Events (TH1D)",
+    ),
+    "RNTuple": (other_rntuple, "none of the formats is recognised. Trees: ntuple (x ...)"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_file_that_cannot_be_used_is_one_clear_error(tmp_path, name):
+    make, text = UNUSABLE[name]
+    path = tmp_path / "a.root"
+    make(path)
+    with pytest.raises(InputFileError) as caught:
+        inspect_file(str(path))
+    assert str(caught.value).startswith(f"{path}: {text}")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_object_that_is_no_tree(tmp_path):
+    histogram(tmp_path / "a.root")
+    with pytest.raises(InputFileError, match=r"a\.root: 'Events' is a TH1D, not a tree\. Name the tree"):
+        inspect_file(str(tmp_path / "a.root"), "Events")

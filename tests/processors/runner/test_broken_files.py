@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
+import uproot
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig
@@ -14,7 +16,7 @@ from processors.features import FEATURES, Feature
 from processors.runner.problems import explain
 from processors.runner.run import process_datasets
 from tests.builders import toys
-from tests.builders.running import dataset, run
+from tests.builders.running import TREES, dataset, run
 
 EDGES = [
     ("delphes_truncated_download", "Delphes", r"cut off: it has 900000 of 3208336 bytes\. Download"),
@@ -71,12 +73,41 @@ def test_wrong_tree_names_what_the_file_holds(tmp_path):
         process("x", "nanoaod", str(path), "Event", tmp_path, Serial())
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404 not found</html>" * 10])
+@pytest.mark.parametrize("content", [b"", b"root\0\0", bytes(5000), b"<html>404 not found</html>" * 10])
 def test_file_that_is_not_root(tmp_path, content):
     path = tmp_path / "page.root"
     path.write_bytes(content)
     with pytest.raises(InputFileError, match=r"page\.root \(dataset x\): this is not a ROOT file"):
         process("x", "nanoaod", str(path), "Events", tmp_path, Serial())
+
+
+def test_folder_and_histogram_are_no_trees(tmp_path):
+    (tmp_path / "folder.root").mkdir()
+    with pytest.raises(InputFileError, match=r"folder\.root \(dataset x\): this is a folder.*with folder/\*\.root"):
+        process("x", "nanoaod", str(tmp_path / "folder.root"), "Events", tmp_path, Serial())
+    with uproot.recreate(tmp_path / "h.root") as file:
+        file["Events"] = np.histogram([1.0, 2.0])
+    with pytest.raises(InputFileError, match=r"h\.root \(dataset x\): 'Events' is not a tree\. Correct the tree"):
+        process("x", "nanoaod", str(tmp_path / "h.root"), "Events", tmp_path, Serial())
+
+
+@pytest.mark.parametrize(("layout", "spell"), [("nanoaod", {}), ("physlite", {".": ":"})])
+def test_rntuple_gives_the_events_of_the_tree(tmp_path, layout, spell):
+    writer = {"nanoaod": toys.write_nanoaod, "physlite": toys.write_physlite}[layout]
+    tree = writer(tmp_path / "tree.root", toys.random_events(60, seed=6))
+    ntuple = toys.as_rntuple(tmp_path / "ntuple.root", tree, TREES[layout], spell)
+    loose = {"mjj_min": 0, "abs_eta_max": 10, "jet_mass_min": 0}
+    tables = [run(dataset(path, layout=layout), tmp_path / path.stem, loose)[1] for path in (ntuple, tree)]
+    assert len(tables[0]) > 10
+    for name in ("event", "mjj", "mj1", "tau21_j1"):
+        np.testing.assert_array_equal(tables[0].column(name), tables[1].column(name))
+
+
+def test_rntuple_with_dots_in_its_names(tmp_path):
+    tree = toys.write_physlite(tmp_path / "tree.root", [toys.dijet()] * 3)
+    dotted = toys.as_rntuple(tmp_path / "dotted.root", tree, "CollectionTree")
+    with pytest.raises(InputFileError, match=r"dotted\.root \(dataset x\): no branch of the tree can be read.*inspect"):
+        process("x", "physlite", str(dotted), "CollectionTree", tmp_path, Serial())
 
 
 def test_wrong_format_is_suspected(tmp_path):

@@ -14,9 +14,9 @@ NORMALISED = {"xsec_pb": 2.0, "lumi_ifb": 0.5}
 """1000 events."""
 
 
-def write(folder, name="a", *, events=4, sums=None, weight=0.5, **options):
+def write(folder, name="a", *, events=4, sums=None, weight=0.5, signs=None, **options):
     path = folder / f"{name}.root"
-    weights = [weight] * events
+    weights = [weight * sign for sign in signs or [1] * events]
     return toys.write_nanoaod(path, [toys.dijet()] * events, gen_weight=weights, generator_sums=sums, **options)
 
 
@@ -147,3 +147,76 @@ def test_a_sum_that_is_not_finite_names_its_file(tmp_path, value):
     path = write(tmp_path, events=4, sums=[8.0, value])
     with pytest.raises(InputFileError, match=r"a\.root.*Runs/genEventSumw holds a value that is not finite"):
         run(dataset(path, **NORMALISED), tmp_path)
+
+
+CONTRADICTIONS = {
+    "fewer rows": ({"sums": [4.0], "counts": [2]}, "only 4 for all generated events.*Rows of Runs were lost"),
+    "fewer rows, no numbers": ({"sums": [4.0]}, "only 4 for all generated events"),
+    "no rows": ({"sums": [], "counts": []}, "only 0 for all generated events"),
+    "a number of events": ({"sums": [8.0], "counts": [8]}, "only 8 for all generated events"),
+    "another weight": ({"sums": [800.0], "counts": [8]}, "800 for the same 8 events. It is not the sum"),
+    "of a part": ({"sums": [4.0], "max_entries": 3}, "only 4 for all generated events"),
+    "of a part, by number": (
+        {"sums": [90.0], "counts": [4], "max_entries": 3},
+        "4 generated events .* has 8",
+    ),
+    "of either sign": ({"sums": [12.0], "counts": [6], "negative": 2}, "6 generated events .* has 8"),
+    "NaN": ({"sums": [16.0, float("nan")]}, "not finite"),
+    "infinity": ({"sums": [float("inf")]}, "not finite"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+@pytest.mark.parametrize("others", [0, 1])
+def test_file_whose_events_contradict_its_sum_is_named(tmp_path, name, others):
+    """Eight events of weight 2, alone and beside a sound file, which is read first."""
+    options, message = CONTRADICTIONS[name]
+    negative = options.get("negative", 0)
+    signs = {"weight": 2.0, "signs": [-1] * negative + [1] * (8 - negative)}
+    bad = write(tmp_path, "bad", events=8, sums=options["sums"], generator_counts=options.get("counts"), run=2, **signs)
+    good = [write(tmp_path, f"good{i}", events=4, sums=[8.0], weight=2.0) for i in range(others)]
+    limit = options.get("max_entries")
+    one = dataset(*good, bad, max_entries=limit and limit + 4 * others, **NORMALISED)
+    with pytest.raises(InputFileError, match=rf"bad\.root \(dataset sample\): .*{message}"):
+        run(one, tmp_path)
+
+
+CONSISTENT = {
+    "all events": {"sums": [16.0], "counts": [8]},
+    "rows of several files": {"sums": [6.0, 10.0], "counts": [3, 5]},
+    "a skim": {"sums": [1600.0], "counts": [800]},
+    "rounded": {"sums": [16.0 * (1 - 1e-6)], "counts": [8]},
+    "a skim that lost negative weights": {"sums": [15.0], "counts": [10], "negative": 1},
+    "no numbers of events": {"sums": [16.0]},
+}
+
+
+@pytest.mark.parametrize("name", CONSISTENT)
+def test_file_whose_events_fit_its_sum_is_read(tmp_path, name):
+    options = CONSISTENT[name]
+    negative = options.get("negative", 0)
+    signs = [-1] * negative + [1] * (8 - negative)
+    path = write(
+        tmp_path, events=8, sums=options["sums"], generator_counts=options.get("counts"), weight=2.0, signs=signs
+    )
+    result, table = run(dataset(path, **NORMALISED), tmp_path)
+    assert result.sum_of_weights == sum(options["sums"])
+    assert table.weight.sum() == pytest.approx(2.0 * sum(signs) * 1000 / sum(options["sums"]))
+
+
+def test_part_of_events_of_unequal_weights_may_weigh_more_than_its_share(tmp_path):
+    weights = [4.0, 3.0, 1.0, 2.0]
+    path = toys.write_nanoaod(
+        tmp_path / "a.root", [toys.dijet()] * 4, gen_weight=weights, generator_sums=[10.0], generator_counts=[4]
+    )
+    result, _ = run(dataset(path, max_entries=2, **NORMALISED), tmp_path)
+    assert result.sum_of_weights == 5.0
+
+
+def test_sum_by_hand_below_the_weight_of_the_events_is_refused(tmp_path):
+    path = toys.write_delphes(tmp_path / "d.root", [toys.dijet()] * 4, weights=[5.0] * 4)
+    one = dataset(path, layout="delphes", n_generated=4, **NORMALISED)
+    with pytest.raises(DatasetError, match=r"dataset sample: .*n_generated allows for 4 .*weights of 20.*correct it"):
+        run(one, tmp_path)
+    result, _ = run(replace(one, n_generated=20), tmp_path)
+    assert result.sum_of_weights == 20

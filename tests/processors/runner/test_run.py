@@ -290,6 +290,51 @@ def test_copy_of_a_file_is_refused(weighted, tmp_path):
         run(dataset(weighted[0], copy), tmp_path)
 
 
+WRITERS = {"nanoaod": toys.write_nanoaod, "delphes": toys.write_delphes}
+
+
+def with_one_uuid(folder, layout):
+    """Two files with other events and the same UUID, and a copy of the first."""
+    events = [[toys.dijet()] * 3, [toys.dijet(toys.jet(900))] * 4]
+    paths = [toys.set_uuid(WRITERS[layout](folder / f"{n}.root", one)) for n, one in enumerate(events)]
+    copy = folder / "copy.root"
+    copy.write_bytes(paths[0].read_bytes())
+    return *paths, copy
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_different_files_with_one_uuid_are_both_read(tmp_path, layout):
+    first, second, _ = with_one_uuid(tmp_path, layout)
+    for order in ((first, second), (second, first)):
+        result, table = run(dataset(*order, layout=layout), tmp_path, {"mjj_min": 0})
+        assert [file.n_entries for file in result.files] == [3 if path is first else 4 for path in order]
+        assert len(set(result.parts)) == 2
+        assert np.unique(table.mjj, return_counts=True)[1].tolist() == [3, 4]
+    if layout == "delphes":  # where an event is known by its file
+        assert len(np.unique(table.column("event_id"))) == 7
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_different_files_with_one_uuid_in_two_datasets(tmp_path, layout):
+    first, second, copy = with_one_uuid(tmp_path, layout)
+    names = {"one": first, "two": second}
+    both = {n: replace(dataset(path, layout=layout), name=n, kind="pseudodata") for n, path in names.items()}
+    result = process_datasets(both, SearchConfig(selection={"mjj_min": 0}), tmp_path, Serial())
+    table = load_table(result, both, ["one", "two"])
+    assert sorted(table.column("dataset").tolist()) == ["one"] * 3 + ["two"] * 4
+    if layout == "delphes":
+        assert len(np.unique(table.column("event_id"))) == 7
+    both["two"] = replace(both["two"], files=((str(copy), both["two"].files[0][1]),))
+    with pytest.raises(DatasetError, match=r"one and two hold the same file"):
+        process_datasets(both, SearchConfig(), tmp_path, Serial())
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_copy_among_files_with_one_uuid_is_found(tmp_path, layout):
+    with pytest.raises(InputFileError, match=r"copy\.root is a copy of .*0\.root"):
+        run(dataset(*with_one_uuid(tmp_path, layout), layout=layout), tmp_path)
+
+
 def test_file_in_two_observed_datasets_is_refused(weighted, tmp_path):
     path = toys.write_nanoaod(tmp_path / "a.root", [toys.dijet()])
     both = {name: replace(dataset(path), name=name, kind="pseudodata") for name in ("one", "two")}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import awkward as ak
 import numpy as np
 import pytest
 import uproot
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig
-from analysis.errors import DatasetError, InputFileError
+from analysis.errors import ConfigError, DatasetError, InputFileError
 from analysis.events.dataset import Slice
 from processors.runner.run import load_table, process_datasets
 from tests.builders import toys
@@ -118,6 +119,23 @@ def test_a_variable_that_the_file_lacks_is_named(tmp_path):
     path = toys.write_nanoaod(tmp_path / "a.root", [toys.dijet()] * 3, extra={"LHE_HT": [1.0, 2.0, 3.0]})
     with pytest.raises(InputFileError, match=r"a\.root \(dataset sample\): branch LHE_Ht is missing.*LHE_HT"):
         run(dataset(path, slice=Slice("LHE_Ht", (1.0, 2.0))), tmp_path / "parts")
+
+
+SETTINGS = {
+    "slice.variable": ({"slice": Slice("PSWeight", (1.0, 2.0))}, {}),
+    "selection.triggers": ({}, {"triggers": ["PSWeight"]}),
+    "selection.event_filters": ({}, {"event_filters": ["PSWeight"]}),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("lists", [[[1.0], [], [2.0, 3.0]], [[1.0, 2.0]] * 3])
+def test_a_setting_that_names_a_list_is_refused(tmp_path, setting, lists):
+    options, selection = SETTINGS[setting]
+    path = toys.write_nanoaod(tmp_path / "a.root", [toys.dijet()] * 3, extra={"PSWeight": ak.Array(lists)})
+    message = rf"a\.root \(dataset sample\): {setting} names PSWeight, which holds a list .*one number for each"
+    with pytest.raises(ConfigError, match=message):
+        run(dataset(path, **options), tmp_path / "parts", selection)
 
 
 def test_slices_that_overlap_are_refused_before_anything_is_read(tmp_path):

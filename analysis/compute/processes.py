@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import mmap
 import pickle
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, as_completed
 from functools import lru_cache
@@ -16,6 +14,7 @@ import cloudpickle
 import loky
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, TaskFailure
+from analysis.core.scratch import ScratchFolder
 from analysis.errors import ComputeError, CwolaError
 
 __all__ = ["LocalProcesses", "available_cpus"]
@@ -37,7 +36,7 @@ class LocalProcesses:
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
-        self._folder = Path(tempfile.mkdtemp(prefix="cwola-"))
+        self._folder = ScratchFolder("cwola-")
         self._shared: list[tuple[Any, Path]] = []
 
     @property
@@ -78,13 +77,13 @@ class LocalProcesses:
     def close(self) -> None:
         """Stop the workers and remove the shared files."""
         loky.get_reusable_executor(max_workers=self.jobs).shutdown(wait=True, kill_workers=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     def _write_shared(self, shared: Any) -> Path:
         for written, path in self._shared:
             if written is shared:
                 return path
-        path = self._folder / f"shared-{len(self._shared)}"
+        path = self._folder.path / f"shared-{len(self._shared)}"
         _write_buffers(shared, path)
         self._shared.append((shared, path))
         return path

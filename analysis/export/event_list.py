@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from analysis.core.atomic import replacing_file
 from analysis.errors import ConfigError, ResultsError, writing
 from analysis.events.table import EventTable
 from analysis.search.values import WindowResult
@@ -125,17 +125,13 @@ def write_events(picked: pa.Table, path: Path) -> None:
         If the file cannot be written.
     """
     require_format(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix == ".parquet":
-                pq.write_table(picked, temporary)
-            elif path.suffix == ".csv":
-                pyarrow.csv.write_csv(picked, temporary, pyarrow.csv.WriteOptions(quoting_style="needed"))
-            else:
-                rows = zip(*(picked[name].to_pylist() for name in _IDENTITY[:3]), strict=True)
-                temporary.write_text("".join(f"{run}:{lumi}:{event}\n" for run, lumi, event in rows), encoding="utf-8")
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_file(path) as temporary:
+        if path.suffix == ".parquet":
+            pq.write_table(picked, temporary)
+        elif path.suffix == ".csv":
+            pyarrow.csv.write_csv(picked, temporary, pyarrow.csv.WriteOptions(quoting_style="needed"))
+        else:
+            rows = zip(*(picked[name].to_pylist() for name in _IDENTITY[:3]), strict=True)
+            temporary.write_text("".join(f"{run}:{lumi}:{event}\n" for run, lumi, event in rows), encoding="utf-8")

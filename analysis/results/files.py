@@ -13,6 +13,7 @@ from typing import Any
 import hist
 import uhi.io.json
 
+from analysis.core.atomic import replacing_file
 from analysis.errors import writing
 
 __all__ = ["read_spectrum", "replacing", "write_json", "write_spectrum", "write_text"]
@@ -35,13 +36,8 @@ def read_spectrum(path: Path) -> hist.Hist[Any]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with writing(path):
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.fractions import fraction
 from analysis.core.plugins import require_same_plugins
+from analysis.core.scratch import ScratchFolder
 from analysis.errors import ConfigError, writing
 from analysis.events.dataset import Dataset
 from analysis.events.table import EventTable
@@ -127,8 +127,8 @@ def score_files(
     dataset = Dataset(_NAME, "background", format_name, tuple((address, tree) for address in addresses))
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".scoring_", dir=output.parent) as scratch:
-        folder = ResultsFolder(Path(scratch))
+    with ScratchFolder(".scoring_", output.parent) as scratch:
+        folder = ResultsFolder(scratch)
         events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend)
         _require_untrained(events, models)
         table = load_events(folder).read_simulation(folder)

@@ -8,7 +8,6 @@ The label becomes the event branch `truth_label`, which nothing in this package 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
+from analysis.core.atomic import replacing_file
 from analysis.errors import InputFileError, writing
 from processors.objects import Floats
 
@@ -207,7 +207,6 @@ def _labels(values: Floats, name: str, path: Path) -> NDArray[np.uint8]:
 
 
 def _write(output: Path, blocks: Iterator[dict[str, Any]], count: int) -> None:
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     sums = {
         "run": np.ones(1, np.uint32),
         "genEventCount": np.array([count], np.int64),
@@ -216,13 +215,9 @@ def _write(output: Path, blocks: Iterator[dict[str, Any]], count: int) -> None:
     }
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with uproot.recreate(temporary) as file:
-                _fill(file, "Events", blocks)
-                _fill(file, "Runs", iter([sums]))
-            temporary.replace(output)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with replacing_file(output) as temporary, uproot.recreate(temporary) as file:
+        _fill(file, "Events", blocks)
+        _fill(file, "Runs", iter([sums]))
 
 
 def _fill(file: Any, name: str, blocks: Iterator[dict[str, Any]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -11,6 +10,7 @@ from zipfile import BadZipFile
 import awkward as ak
 import numpy as np
 
+from analysis.core.atomic import replacing_file
 from analysis.core.fingerprint import fingerprint
 from processors.simulate.detector import detect
 from processors.simulate.generator import CrossSection, Generator, versions
@@ -116,6 +116,5 @@ def combine(parts: list[tuple[CrossSection, int]]) -> CrossSection:
 def _write(path: Path, jets: ak.Array, cross_section: CrossSection, stamp: str) -> None:
     about = json.dumps({"stamp": stamp, "cross_section": asdict(cross_section)})
     columns = {name: ak.to_numpy(ak.flatten(jets[name])).astype(np.float32) for name in JET_FIELDS}
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(temporary, about=np.array(about), n_jets=ak.to_numpy(ak.num(jets)), **columns)
-    temporary.replace(path)
+    with replacing_file(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, about=np.array(about), n_jets=ak.to_numpy(ak.num(jets)), **columns)

@@ -7,7 +7,6 @@ generator weights), and under `cwola_simulation` a JSON string with settings, ve
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import uproot
 from numpy.typing import NDArray
 
 from analysis.compute import Backend, track
+from analysis.core.atomic import replacing_file
 from analysis.errors import ConfigError, InputFileError
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
 from processors.simulate.generator import CrossSection, require_generators, versions
@@ -134,12 +134,10 @@ def _write_sample(make: MakeBlock, output: Path) -> None:
         "xsec_error_pb": cross_section.error_pb,
     }
     jets = ak.concatenate([block.jets for block in blocks])[:n_events]
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    with uproot.recreate(temporary, compression=COMPRESSION) as file:
+    with replacing_file(output) as temporary, uproot.recreate(temporary, compression=COMPRESSION) as file:
         _fill(file, "Events", _events(settings, jets))
         _fill(file, "Runs", _runs(settings, n_events))
         file[PROVENANCE] = json.dumps(provenance)
-    temporary.replace(output)
 
 
 def _require_block(make: MakeBlock, number: int) -> Block:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import mmap
+import os
 import pickle
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, as_completed
 from functools import lru_cache
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 import cloudpickle
@@ -23,6 +26,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _ALIGNMENT = 64
+
+_IDLE = 300
+"""Seconds after which a worker without a task ends."""
+
+_WATCH = 1.0
+"""Seconds between looks of a worker at its parent."""
 
 
 class LocalProcesses:
@@ -49,7 +58,7 @@ class LocalProcesses:
         path = self._write_shared(shared) if shared is not None else None
         waiting = set(range(len(tasks)))
         for _ in range(MAX_RESUBMISSIONS + 1):
-            executor = loky.get_reusable_executor(max_workers=self.jobs, timeout=300)
+            executor = self._executor()
             futures = {executor.submit(_run_task, function, tasks[index], path): index for index in sorted(waiting)}
             try:
                 for future in as_completed(futures):
@@ -76,8 +85,13 @@ class LocalProcesses:
 
     def close(self) -> None:
         """Stop the workers and remove the shared files."""
-        loky.get_reusable_executor(max_workers=self.jobs).shutdown(wait=True, kill_workers=True)
+        self._executor().shutdown(wait=True, kill_workers=True)
         self._folder.remove()
+
+    def _executor(self) -> Any:
+        return loky.get_reusable_executor(
+            max_workers=self.jobs, timeout=_IDLE, initializer=_end_with_parent, initargs=(os.getpid(),)
+        )
 
     def _write_shared(self, shared: Any) -> Path:
         for written, path in self._shared:
@@ -92,6 +106,17 @@ class LocalProcesses:
 def available_cpus() -> int:
     """Return the number of processors available to this process, within cgroup and affinity limits."""
     return int(loky.cpu_count())
+
+
+def _end_with_parent(parent: int) -> None:
+    """Let this worker process end soon after its parent, which may be killed without a word."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _run_task(function: Callable[..., R], task: Any, path: Path | None) -> R:

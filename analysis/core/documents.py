@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from analysis.core.text_files import load_json
+
 __all__ = ["ABSENT", "from_json", "parse_json", "to_json"]
 
 T = TypeVar("T")
@@ -45,7 +47,8 @@ def parse_json(kind: type[T], text: str | bytes) -> T:
     Raises
     ------
     ValueError
-        If the text is not JSON, or a field is missing or has the wrong type. The message names the first such place.
+        If the text is not JSON, a key repeats, a number is not finite, or a field is missing or has the wrong type. The
+        message names the first such place.
     """
     try:
         value: T = _adapter(cast("Hashable", kind)).validate_json(text, strict=True)
@@ -53,6 +56,7 @@ def parse_json(kind: type[T], text: str | bytes) -> T:
         first = error.errors(include_url=False, include_input=False)[0]
         msg = f"at /{'/'.join(_place(first['loc'], text))}: {first['msg'].lower()}"
         raise ValueError(msg) from error
+    load_json(text, longest=None)
     return value
 
 

@@ -7,7 +7,6 @@ checked strictly: an unknown key is an error that names its JSON pointer (RFC 69
 from __future__ import annotations
 
 import glob
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from analysis.core.text_files import load_json, read_text
 from analysis.errors import DatasetError
 from analysis.events.dataset import Dataset, Kind, Slice
 from analysis.events.stitching import require_tiling
@@ -59,6 +59,9 @@ class _Entry(_Model):
 
 _DOCUMENT = TypeAdapter(dict[str, _Entry])
 
+_EXPLAINED = 10
+"""Number of mistakes that one message explains."""
+
 
 def load_datasets(path: Path) -> dict[str, Dataset]:
     """Read and check `datasets.json`.
@@ -80,7 +83,7 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
         the slices of a stitched group do not fit together.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_no_repeats)
+        document = load_json(read_text(path))
     except OSError as error:
         msg = (
             f"cannot read {path}: {error.strerror}. Name your datasets file with --datasets FILE, or make one to start "
@@ -90,17 +93,31 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
     except (ValueError, UnicodeDecodeError) as error:
         msg = f"{path} is not valid JSON: {error}"
         raise DatasetError(msg) from error
-    try:
-        entries = _DOCUMENT.validate_python(document)
-    except ValidationError as error:
-        msg = f"{path}: " + "; ".join(_explain(item) for item in error.errors(include_url=False))
-        raise DatasetError(msg) from error
+    entries = _entries(document, path)
     if not entries:
         msg = f"{path} lists no dataset."
         raise DatasetError(msg)
     datasets = {name: _dataset(name, entry, path) for name, entry in entries.items()}
     require_tiling(datasets.values())
     return datasets
+
+
+def _entries(document: Any, path: Path) -> dict[str, _Entry]:
+    """Check the datasets one by one, since the list of all mistakes of a long file would be long."""
+    entries: dict[str, _Entry] = {}
+    problems: list[str] = []
+    for name, content in document.items() if isinstance(document, dict) else [(None, document)]:
+        try:
+            entries |= _DOCUMENT.validate_python(document if name is None else {name: content})
+        except ValidationError as error:
+            problems += [_explain(item) for item in error.errors(include_url=False)]
+        if len(problems) > _EXPLAINED:
+            break
+    if problems:
+        more = "; and more" if len(problems) > _EXPLAINED else ""
+        msg = f"{path}: {'; '.join(problems[:_EXPLAINED])}{more}"
+        raise DatasetError(msg)
+    return entries
 
 
 def exclude_datasets(datasets: dict[str, Dataset], names: Iterable[str]) -> dict[str, Dataset]:
@@ -184,14 +201,6 @@ def _expand(pattern: str, name: str, path: Path) -> list[str]:
         return paths
     msg = f"{path}: /{_escape(name)}/files: no file matches {pattern} (looked for {absolute})."
     raise DatasetError(msg)
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
-        msg = f"the key {repeated[0]!r} occurs twice in one object"
-        raise ValueError(msg)
-    return dict(pairs)
 
 
 def _escape(part: object) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
@@ -20,7 +18,14 @@ from analysis.export.event_list import require_format, write_events
 from analysis.histograms.spectra import window_counts
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, load_events
-from analysis.search.classifiers import Classifier, ScoredEvents, load_classifiers, score_events, scored_columns
+from analysis.search.classifiers import (
+    Classifier,
+    ScoredEvents,
+    load_classifiers,
+    load_origin,
+    score_events,
+    scored_columns,
+)
 from analysis.stages.files import inspect
 from analysis.stages.process import process
 
@@ -166,19 +171,17 @@ def _summarise(
 
 def _require_plugins(models: Path) -> None:
     """Raise if the loaded plugins differ from the search; for safety, plugins named in a folder are never loaded."""
-    recorded = json.loads((models / "manifest.json").read_text(encoding="utf-8")).get("plugins", [])
+    recorded = load_origin(models).plugins
     require_same_plugins(recorded, f"{models} was made", "Plugins run as code: read those that others give you.")
 
 
 def _require_untrained(events: ProcessedEvents, models: Path) -> None:
     """Raise if a file was used in the training of the classifiers, according to the manifest."""
-    manifest = json.loads((models / "manifest.json").read_text(encoding="utf-8"))
-    inputs: list[dict[str, Any]] = manifest.get("inputs", [])
-    trained = {item["uuid"]: item for item in inputs if item["kind"] != "signal"}
+    trained = {item.uuid: item for item in load_origin(models).inputs if item.kind != "signal"}
     for file in events.inputs:
         if (item := trained.get(file.uuid)) is not None:
             msg = (
-                f"{file.file} was used in the search itself, as dataset {item['dataset']} of kind {item['kind']}: "
+                f"{file.file} was used in the search itself, as dataset {item.dataset} of kind {item.kind}: "
                 f"models that saw an event must not score it. Its out-of-fold scores are in {models}; `cwola select` "
                 "lists them."
             )

@@ -8,6 +8,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, as_completed
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Thread
@@ -27,8 +28,8 @@ R = TypeVar("R")
 
 _ALIGNMENT = 64
 
-_IDLE = 300
-"""Seconds after which a worker without a task ends."""
+_IDLE = 24 * 3600
+"""Seconds after which idle workers stop: so long that none stops while tasks are submitted."""
 
 _WATCH = 1.0
 """Seconds between looks of a worker at its parent."""
@@ -47,6 +48,7 @@ class LocalProcesses:
         self.jobs = jobs
         self._folder = ScratchFolder("cwola-")
         self._shared: list[tuple[Any, Path]] = []
+        self._executor: Any = None
 
     @property
     def here(self) -> Backend:
@@ -58,7 +60,7 @@ class LocalProcesses:
         path = self._write_shared(shared) if shared is not None else None
         waiting = set(range(len(tasks)))
         for _ in range(MAX_RESUBMISSIONS + 1):
-            executor = self._executor()
+            executor = self._executor = self._start()
             futures = {executor.submit(_run_task, function, tasks[index], path): index for index in sorted(waiting)}
             try:
                 for future in as_completed(futures):
@@ -84,11 +86,14 @@ class LocalProcesses:
         raise ComputeError(msg)
 
     def close(self) -> None:
-        """Stop the workers and remove the shared files."""
-        self._executor().shutdown(wait=True, kill_workers=True)
+        """Stop the workers, if any were started, and remove the shared files."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            with suppress(BrokenExecutor, OSError):  # workers that died are gone already
+                executor.shutdown(wait=True, kill_workers=True)
         self._folder.remove()
 
-    def _executor(self) -> Any:
+    def _start(self) -> Any:
         return loky.get_reusable_executor(
             max_workers=self.jobs, timeout=_IDLE, initializer=_end_with_parent, initargs=(os.getpid(),)
         )

@@ -157,7 +157,8 @@ def _weights(sums: Array, squares: Array, at: Array) -> Array:
         coefficients = coefficients + step
         if abs(terms @ step).max() < _WHOLE:
             break
-    log_filled = np.log(squares[filled] / sums[filled])
+    summed = filled & (sums > 0)  # weights of both signs may add up to 0
+    log_filled = np.log(squares[summed] / sums[summed])
     smooth: Array = np.exp(np.clip(terms @ coefficients, log_filled.min(), log_filled.max()))
     return smooth
 

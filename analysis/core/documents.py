@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from analysis.core.text_files import load_json
+from analysis.core.text_files import load_json, one_line
 
 __all__ = ["ABSENT", "from_json", "parse_json", "to_json"]
 
@@ -50,13 +50,13 @@ def parse_json(kind: type[T], text: str | bytes) -> T:
         If the text is not JSON, a key repeats, a number is not finite, or a field is missing or has the wrong type. The
         message names the first such place.
     """
+    document = load_json(text, longest=None)
     try:
         value: T = _adapter(cast("Hashable", kind)).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        msg = f"at /{'/'.join(_place(first['loc'], text))}: {first['msg'].lower()}"
+        msg = f"at /{'/'.join(_place(first['loc'], document))}: {one_line(first['msg'].lower())}"
         raise ValueError(msg) from error
-    load_json(text, longest=None)
     return value
 
 
@@ -65,12 +65,9 @@ def from_json(kind: type[T], document: Any) -> T:
     return parse_json(kind, json.dumps(document))
 
 
-def _place(location: tuple[int | str, ...], text: str | bytes) -> Iterator[str]:
+def _place(location: tuple[int | str, ...], document: Any) -> Iterator[str]:
     """Path of a place in a document: pydantic names the alternatives of a type too, where there are several."""
-    try:
-        node = json.loads(text)
-    except ValueError:
-        return
+    node = document
     for number, part in enumerate(location, 1):
         inside = isinstance(node, list) and isinstance(part, int) and part < len(node)
         if inside or (isinstance(node, dict) and part in node):

@@ -10,16 +10,20 @@ import re
 import stat
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 __all__ = [
     "CONTROL",
+    "FOLDER",
     "LARGE",
     "MEDIUM",
     "SMALL",
     "check_document",
+    "irregular",
     "load_json",
     "load_toml",
+    "one_line",
+    "open_regular",
     "quoted",
     "read_bytes",
     "read_text",
@@ -44,8 +48,10 @@ CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 """Characters that no text may hold."""
 
+FOLDER = "a folder"
+
 _KINDS = {
-    stat.S_IFDIR: "a folder",
+    stat.S_IFDIR: FOLDER,
     stat.S_IFIFO: "a named pipe",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
@@ -67,18 +73,42 @@ def read_bytes(path: Path, limit: int = LARGE) -> bytes:
     OSError
         If the file cannot be read, is no regular file (a named pipe would be waited for), or is larger.
     """
-    try:
-        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ValueError as error:  # NUL, or a character that file names cannot hold
-        raise OSError(errno.EINVAL, f"no file can have this name ({error})", quoted(str(path))) from error
-    with os.fdopen(opened, "rb", closefd=True) as stream:
-        kind = stat.S_IFMT(os.fstat(opened).st_mode)
-        if kind != stat.S_IFREG:
-            raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'no file')}, not a regular file", str(path))
+    with open_regular(path) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit / 1e6:g} MB, too large for what it should be", str(path))
     return content
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read, or is no regular file: a named pipe would be waited for, a device may never end.
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # NUL, or a character that file names cannot hold
+        raise OSError(errno.EINVAL, f"no file can have this name ({error})", quoted(str(path))) from error
+    if kind := _irregular(os.fstat(opened)):
+        os.close(opened)
+        raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+    return os.fdopen(opened, "rb")
+
+
+def irregular(path: Path) -> str | None:
+    """Return which kind of path it is, such as "a named pipe"; None for a regular file, or if there is none."""
+    try:
+        return _irregular(path.stat())
+    except (OSError, ValueError):
+        return None
+
+
+def _irregular(status: os.stat_result) -> str | None:
+    kind = stat.S_IFMT(status.st_mode)
+    return None if kind == stat.S_IFREG else _KINDS.get(kind, "no file")
 
 
 def read_text(path: Path, limit: int = MEDIUM) -> str:
@@ -174,6 +204,12 @@ def quoted(value: object, length: int = _SHOWN) -> str:
         text = f"a value of type {type(value).__name__}"
     text = CONTROL.sub("?", text)
     return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def one_line(text: object, length: int = 300) -> str:
+    """Return a message of a library on one line, and cut to a length."""
+    line = CONTROL.sub("?", " ".join(str(text).split()))
+    return line if len(line) <= length else f"{line[: length - 3]}..."
 
 
 def _problem(value: Any, *, finite: bool, longest: int | None) -> str | None:

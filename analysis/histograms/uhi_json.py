@@ -9,7 +9,7 @@ from typing import Any
 import hist
 import uhi.io.json
 
-from analysis.core.text_files import load_json, quoted
+from analysis.core.text_files import load_json, one_line
 
 __all__ = ["load_histogram"]
 
@@ -44,7 +44,7 @@ def load_histogram(text: str | bytes) -> hist.Hist[Any]:
         n_bins = prod(_number_of_bins(axis) for axis in document["axes"])
         histogram = None if n_bins > MOST_BINS else hist.Hist(json.loads(text, object_hook=uhi.io.json.object_hook))
     except Exception as error:  # of a document that is no histogram, boost-histogram may raise anything
-        msg = f"is not a valid UHI histogram: {type(error).__name__}: {quoted(str(error), 200)[1:-1]}"
+        msg = f"is not a valid UHI histogram: {type(error).__name__}: {one_line(error)}"
         raise ValueError(msg) from error
     if histogram is None:
         msg = f"has {n_bins:.3g} bins, more than {MOST_BINS}"

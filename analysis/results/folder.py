@@ -21,7 +21,7 @@ from analysis.config import SearchConfig, load_config
 from analysis.core.digests import digest
 from analysis.core.documents import to_json
 from analysis.core.notebook import facts
-from analysis.core.text_files import load_json, read_bytes
+from analysis.core.text_files import load_json, open_regular, read_bytes
 from analysis.errors import ResultsError, writing
 from analysis.results.blinding import blind_search
 from analysis.results.documents import software_versions
@@ -191,7 +191,7 @@ class ResultsFolder(SignalFolder):
         self.require_inputs(name, inputs)
         folder, remedy = self._windows / name, f"Run `cwola scan --output {self.path}` again."
         try:
-            with np.load(folder / "scores.npz", allow_pickle=False) as stored:
+            with open_regular(folder / "scores.npz") as stream, np.load(stream, allow_pickle=False) as stored:
                 scores: NDArray[np.float32] = stored["scores"]
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             msg = f"{folder} holds no scores of the events that could be read: {error}. {remedy}"

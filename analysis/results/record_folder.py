@@ -319,7 +319,7 @@ class RecordFolder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            msg = f"cannot read {path}: {error}. {self._remedy(stage)}"
+            msg = f"cannot read {path}: {error.strerror or error}. {self._remedy(stage)}"
             raise ResultsError(msg) from error
         except ValueError as error:
             msg = f"{path} is damaged, or of another version, {error}. {self._remedy(stage)}"

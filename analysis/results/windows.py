@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.core.documents import parse_json, to_json
-from analysis.core.text_files import load_json, read_bytes
+from analysis.core.text_files import load_json, open_regular, read_bytes
 from analysis.learning import get_learner
 from analysis.results.documents import window_document, window_from_document
 from analysis.results.files import read_spectrum, write_json, write_spectrum
@@ -71,6 +71,6 @@ def _read_spectrum(path: Path) -> hist.Hist[Any] | None:
 def _read_passes(path: Path) -> NDArray[Any] | None:
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as stored:
+    with open_regular(path) as stream, np.load(stream, allow_pickle=False) as stored:
         passes: NDArray[Any] = stored["passes"]
     return passes

@@ -25,7 +25,7 @@ from analysis.errors import InputFileError
 from processors.features import FEATURES
 from processors.formats import ADAPTERS, Adapter
 from processors.objects import Dijets, Jet
-from processors.runner.problems import explain
+from processors.runner.problems import explain, require_regular
 
 __all__ = ["JetCollectionReport", "Missing", "Report", "inspect_file"]
 
@@ -150,6 +150,7 @@ def inspect_file(path: str, tree: str | None = None) -> Report:
 @contextmanager
 def _explained(task: _Task) -> Iterator[None]:
     try:
+        require_regular(task)
         yield
     except Exception as error:
         explained = explain(error, task)

@@ -18,7 +18,7 @@ from coffea.processor.executor import ExecutorBase
 
 from analysis.compute import Backend, Serial, TaskFailure, track
 from analysis.errors import InputFileError
-from processors.runner.problems import FileTask, explain, is_passing
+from processors.runner.problems import FileTask, explain, is_passing, require_regular
 
 __all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
 
@@ -182,6 +182,7 @@ def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | 
     # Explained here, in the worker, since the cause of an exception is lost on the way back.
     try:
         with _patience(task.filename, timeout):
+            require_regular(task)
             return _attempt(function, task)
     except Exception as error:  # noqa: BLE001 - any exception is classified and explained
         explained = explain(error, task)

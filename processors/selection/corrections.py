@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import ConfigFile
-from analysis.core.text_files import LARGE
+from analysis.core.text_files import LARGE, one_line
 from analysis.errors import ConfigError
 from processors.objects import Floats
 
@@ -82,8 +82,8 @@ def evaluate(correction: Correction, inputs: dict[str, Floats | str]) -> Floats:
         values[finite] = correction.evaluate(*arguments)
     except (IndexError, RuntimeError, ValueError) as error:
         msg = (
-            f"the correction '{correction.name}' cannot be evaluated: {error}. Check the file and the keys of the "
-            "configuration that belong to it."
+            f"the correction '{correction.name}' cannot be evaluated: {one_line(error)}. Check the file and the keys "
+            "of the configuration that belong to it."
         )
         raise ConfigError(msg) from error
     return values
@@ -108,5 +108,5 @@ def _parse(content: bytes, path: str, key: str) -> correctionlib.CorrectionSet:
         text = _unpacked(content) if content[:2] == b"\x1f\x8b" else content
         return correctionlib.CorrectionSet.from_string(text.decode())
     except (OSError, EOFError, zlib.error, RuntimeError, ValueError) as error:
-        msg = f"{key}: {path} is not a correctionlib JSON file: {error}."
+        msg = f"{key}: {path} is not a correctionlib JSON file: {one_line(error)}."
         raise ConfigError(msg) from error

@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.core.atomic import replacing_file
 from analysis.core.fingerprint import fingerprint
+from analysis.core.text_files import open_regular
 from processors.simulate.detector import detect
 from processors.simulate.generator import CrossSection, Generator, versions
 from processors.simulate.jets import JET_FIELDS, find_jets, silent_stdout
@@ -90,7 +91,7 @@ class MakeBlock:
 def read_block(path: Path, stamp: str) -> Block | None:
     """Read a block; None if it is missing, damaged, or from other settings or code."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
             if about["stamp"] != stamp:
                 return None

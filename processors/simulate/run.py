@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from analysis.compute import Backend, track
 from analysis.core.atomic import replacing_file
+from analysis.core.text_files import one_line
 from analysis.errors import ConfigError, InputFileError
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
 from processors.simulate.generator import CrossSection, require_generators, versions
@@ -93,7 +94,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
             provenance: dict[str, Any] = json.loads(str(file[PROVENANCE]))
             return provenance
     except (OSError, ValueError, uproot.DeserializationError) as error:
-        msg = f"{path}: expected a ROOT file, but reading failed: {error}. Remove it or give another path."
+        msg = f"{path}: expected a ROOT file, but reading failed: {one_line(error)}. Remove it or give another path."
         raise InputFileError(msg) from error
 
 

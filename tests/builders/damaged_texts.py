@@ -1,22 +1,12 @@
-"""Commands that read generated text files: configurations, datasets, spectra, corrections and files of results.
-
-`python -m tests.builders.damaged_texts FOLDER N` runs N of them in this process, always the same ones, and prints what
-went wrong as JSON.
-"""
+"""Text files of every kind that commands read, damaged by chance: configurations, data sets, spectra, corrections and
+files of results."""
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import resource
 import shutil
-import signal
-import sys
-import time
-from collections import Counter
-from collections.abc import Callable
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+import tomllib
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from math import inf, nan
@@ -24,138 +14,44 @@ from pathlib import Path
 from typing import Any
 
 import hist
-import numpy as np
 import uhi.io.json
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analysis.core.documents import to_json
+from analysis.limits.values import LimitsFile
+from tests.builders.limit_documents import scan_of, signal
 from tests.builders.toy_search import CONFIG
-
-MOST_SECONDS = 10.0
-MOST_BYTES = 1_000_000_000
+from tests.builders.toys import dijet, write_nanoaod
 
 DEEP = "DEEP"
-"""Stands for very deep nesting, which no program could serialise."""
+"""Stands for very deep nesting, which nothing could serialise."""
 
 ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 3, 1e30, 1e-300, -0.5, 10**9, 2**63, 10**400, inf, -inf, nan),
-    *("", "x", "x" * 20_000, "a\0b", "\ud800", "\u202e\x1b[31m", "a\nb", "../../x", "/dev/zero", "é/ß", DEEP),
-    *([], {}, [[]], [None], {"": 1}, {"a\nb": 2}, [1, "a", None], list(range(3000))),
+    *("", "x", "x" * 20_000, "a\0b", "\ud800", "\u202e\x1b[31m", "a\nb", "../../x", "/dev/zero", "é/ß", "nan", DEEP),
+    *([], {}, [[]], [None], {"": 1}, {"a\nb": 2}, {"\ud800": 1}, [1, "a", None], list(range(3000))),
 )
 
-Make = Callable[[Any], str]
+RESULTS = (
+    *("results/results.json", "results/manifest.json", "results/config.json", "results/process.json"),
+    *("results/diagnostics.json", "results/validation.json", "results/limits.json", "results/global.json"),
+    *(f"results/windows/3300-3700/{name}.json" for name in ("window", "spectrum", "workspace_eff_0.1", "classifier")),
+)
+"""Files of a results folder."""
 
+READERS: dict[str, tuple[str, ...]] = {
+    "report": ("report", "--output", "results", "--to", "report.html"),
+    "impacts": ("impacts", "--output", "results"),
+    "plot": ("plot", "--output", "results", "--only", "scan", "--jobs", "1", "--to", "plots"),
+    "select": ("select", "results", "--window", "3300:3700", "--selection", "eff_0.1", "--output", "selected.csv"),
+    "pyhf": ("export", "pyhf", "--output", "results", "--to", "exported"),
+    "classifiers": ("export", "classifiers", "--output", "results", "--to", "exported"),
+    "score": ("score", "few.root", "--models", "results", "--output", "scored.csv", "--jobs", "1"),
+}
+"""Commands that read a results folder."""
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of text file.
-
-    Attributes
-    ----------
-    name : str
-        File, relative to the folder of the search.
-    commands : tuple of tuples
-        Arguments of commands that read it.
-    document : object
-        A valid one.
-    write : callable
-        Its text.
-    """
-
-    name: str
-    commands: tuple[tuple[str, ...], ...]
-    document: Any
-    write: Make
-
-
-def to_json(document: Any) -> str:
-    return json.dumps(document).replace(f'"{DEEP}"', "[" * 50_000 + "]" * 50_000)
-
-
-def to_toml(document: Any) -> str:
-    lines = [f"{_key(key)} = {_inline(value)}" for key, value in document.items() if not isinstance(value, dict)]
-    for key, value in document.items():
-        if isinstance(value, dict):
-            lines += [f"[{_key(key)}]", *(f"{_key(name)} = {_inline(one)}" for name, one in value.items())]
-    return "\n".join(lines) + "\n"
-
-
-def to_csv(document: Any) -> str:
-    if not isinstance(document, list):
-        return str(document)
-    return "\n".join(
-        ",".join(map(str, row)) if isinstance(row, list) else str(row).encode("utf-8", "replace").decode()
-        for row in document
-    )
-
-
-def _key(key: str) -> str:
-    return key if key.isidentifier() and key.isascii() else json.dumps(key)
-
-
-def _inline(value: Any) -> str:
-    if value == DEEP:
-        return "[" * 5_000 + "]" * 5_000
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key(key)} = {_inline(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_inline, value)) + "]"
-    if isinstance(value, float):
-        return repr(value)
-    return json.dumps(value)
-
-
-def kinds(folder: Path) -> list[Kind]:
-    """Of a search in a folder, which `results` holds."""
-    import tomllib
-
-    _write_valid(folder)
-    process = ("process", "--output", "out", "--jobs", "1", "--datasets")
-    fit = ("--window", "3300:3700", "--json")
-    config = tomllib.loads(CONFIG) | {"selection": {"jet_mass": "ungroomed", "pt_min": 200.0}}
-    counts = np.round(3e5 * np.exp(-np.arange(3000, 6000, 100) / 700)).astype(int)
-    rows = [["low", "high", "count"], *([3000 + 100 * i, 3100 + 100 * i, int(n)] for i, n in enumerate(counts))]
-    spectrum = hist.Hist(hist.axis.Regular(30, 3000, 6000, name="mjj"), hist.axis.StrCategory(["a"], name="selection"))
-    spectrum.view()[:, 0] = counts
-    results = ("--output", "results")
-    readers = (
-        ("report", *results, "--to", "report.html"),
-        ("impacts", *results),
-        ("plot", *results, "--only", "scan", "--jobs", "1", "--to", "plots"),
-        ("export", "pyhf", *results, "--to", "exported"),
-        ("export", "classifiers", *results, "--to", "exported"),
-        ("score", "bump.root", "--models", "results", "--output", "scored.csv", "--jobs", "1"),
-    )
-    stored = [
-        *("results.json", "manifest.json", "config.json", "process.json", "diagnostics.json", "validation.json"),
-        *(f"windows/3300-3700/{name}.json" for name in ("window", "spectrum", "workspace_eff_0.1", "classifier")),
-        *("signals/signals.json", "limits.json"),
-    ]
-    return [
-        Kind("search.toml", ((*process, "small.json", "--config", "search.toml"),), config, to_toml),
-        Kind("search.json", ((*process, "small.json", "--config", "search.json"),), config, to_json),
-        Kind("datasets.json", ((*process, "datasets.json"),), _read(folder / "datasets.json"), to_json),
-        Kind("golden.json", ((*process, "data.json", "--config", "data.toml"),), {"1": [[1, 88], [91, 92]], "2": [[1, 300]]}, to_json),
-        Kind("veto.json", ((*process, "small.json", "--config", "veto.toml"),), VETO, to_json),
-        Kind("spectrum.csv", (("fit", "spectrum.csv", *fit),), rows, to_csv),
-        Kind(
-            "spectrum.json",
-            (("fit", "spectrum.json", "--selection", "a", *fit),),
-            json.loads(json.dumps(spectrum, default=uhi.io.json.default)),
-            to_json,
-        ),
-        *(Kind(f"results/{name}", readers, _read(folder / "results" / name), to_json) for name in stored),
-    ]
-
-
-def _write_valid(folder: Path) -> None:
-    """Write what the commands read beside the damaged file: few events, and configurations that name further files."""
-    for name, kind in (("small", "pseudodata"), ("data", "data")):
-        entry = {"files": {"bump.root": "Events"}, "metadata": {"kind": kind, "format": "nanoaod"}}
-        (folder / f"{name}.json").write_text(json.dumps({"events": entry}))
-    (folder / "data.toml").write_text('[selection]\nlumi_mask = "golden.json"\n')
-    (folder / "veto.toml").write_text('[selection]\nveto_map = "veto.json"\n')
-
+MADE = ("out", "plots", "exported", "report.html", "selected.csv", "scored.csv")
+"""What the commands write."""
 
 VETO = {
     "schema_version": 2,
@@ -163,7 +59,10 @@ VETO = {
         {
             "name": "map",
             "version": 1,
-            "inputs": [{"name": name, "type": kind} for name, kind in (("type", "string"), ("eta", "real"), ("phi", "real"))],
+            "inputs": [
+                {"name": "type", "type": "string"},
+                *({"name": name, "type": "real"} for name in ("eta", "phi")),
+            ],
             "output": {"name": "veto", "type": "real"},
             "data": {
                 "nodetype": "category",
@@ -186,48 +85,152 @@ VETO = {
 }
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else {}
+@dataclass(frozen=True)
+class Kind:
+    """A kind of text file.
+
+    Attributes
+    ----------
+    name : str
+        File, relative to the folder of the search.
+    document : object
+        A valid one.
+    commands : tuple of tuples
+        Arguments of commands that read it.
+    """
+
+    name: str
+    document: Any
+    commands: tuple[tuple[str, ...], ...]
+
+    def write(self, document: Any) -> bytes:
+        """Text of a document; as JSON if the format cannot hold it."""
+        format_ = {".toml": as_toml, ".csv": as_csv}.get(Path(self.name).suffix, as_json)
+        try:
+            text = format_(document)
+        except (AttributeError, TypeError):
+            text = as_json(document)
+        return text.encode("utf-8", "surrogatepass")
 
 
-def places(document: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Paths of all values, few of each long list."""
-    found = [above]
-    if isinstance(document, dict):
-        for key, value in document.items():
-            found += places(value, (*above, key))
-    elif isinstance(document, list):
-        for index in sorted({0, len(document) // 2, len(document) - 1} & set(range(len(document)))):
-            found += places(document[index], (*above, index))
-    return found
+def _signal_entry() -> dict[str, Any]:
+    metadata = {"kind": "signal", "format": "nanoaod", "masses": {"A": 3500.0, "B": 400.0}, "n_generated": 10}
+    return {"files": {"signal.root": "Events"}, "metadata": metadata | {"xsec_pb": 0.01, "lumi_ifb": 20.0}}
+
+
+def _entry(kind: str) -> dict[str, Any]:
+    return {"events": {"files": {"few.root": "Events"}, "metadata": {"kind": kind, "format": "nanoaod"}}}
+
+
+def _process(datasets: str, config: str | None = None) -> tuple[tuple[str, ...], ...]:
+    settings = ("--config", config) if config else ()
+    return (("process", "--output", "out", "--jobs", "1", "--datasets", datasets, *settings),)
+
+
+def _fit(*arguments: str) -> tuple[tuple[str, ...], ...]:
+    return (("fit", *arguments, "--window", "3300:3700", "--json"),)
+
+
+def _rows() -> list[list[Any]]:
+    return [[3000 + 100 * i, 3100 + 100 * i, round(4e5 * 0.87**i)] for i in range(30)]
+
+
+def _spectrum() -> Any:
+    spectrum = hist.Hist(hist.axis.Regular(30, 3000, 6000, name="mjj"), hist.axis.StrCategory(["a"], name="selection"))
+    spectrum.view()[:, 0] = [count for _, _, count in _rows()]
+    return json.loads(json.dumps(spectrum, default=uhi.io.json.default))
+
+
+SETTINGS = tomllib.loads(CONFIG) | {"selection": {"jet_mass": "ungroomed", "pt_min": 200.0}}
+HEADER = ["low", "high", "count"]
+
+INPUTS = (
+    Kind("search.toml", SETTINGS, _process("few.json", "search.toml")),
+    Kind("search.json", SETTINGS, _process("few.json", "search.json")),
+    Kind("datasets.json", {**_entry("pseudodata"), "signal": _signal_entry()}, _process("datasets.json")),
+    Kind("golden.json", {"1": [[1, 88], [91, 92]], "99": [[1, 300]]}, _process("data.json", "data.toml")),
+    Kind("veto.json", VETO, _process("few.json", "veto.toml")),
+    Kind("spectrum.csv", [HEADER, *_rows()], _fit("spectrum.csv")),
+    Kind(
+        "weighted.csv",
+        [[*HEADER, "variance"], *([*row, 2 * row[2]] for row in _rows())],
+        _fit("weighted.csv"),
+    ),
+    Kind("spectrum.json", _spectrum(), _fit("spectrum.json", "--selection", "a")),
+)
+"""Files that users write."""
+
+
+def prepare(folder: Path) -> dict[str, Kind]:
+    """Kinds by name; what the commands read beside a damaged file is written.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Holds `results` of the toy search, to which limits are added.
+    """
+    for name, run in (("few", 99), ("signal", 98)):
+        write_nanoaod(folder / f"{name}.root", [dijet()] * 10, run=run)
+    for name, kind in (("few", "pseudodata"), ("data", "data")):
+        (folder / f"{name}.json").write_text(json.dumps(_entry(kind)))
+    (folder / "data.toml").write_text('[selection]\nlumi_mask = "golden.json"\n')
+    (folder / "veto.toml").write_text('[selection]\nveto_map = "veto.json"\n')
+    limits = LimitsFile(limits=tuple(signal("point", 20.0, {"A": 3500.0}, observed=1.1)), injections=(scan_of(),))
+    (folder / "results" / "limits.json").write_text(json.dumps(to_json(limits)))
+    for kind in INPUTS:
+        (folder / kind.name).write_bytes(kind.write(kind.document))
+    stored = [Kind(name, json.loads((folder / name).read_text()), tuple(READERS.values())) for name in RESULTS]
+    return {kind.name: kind for kind in (*INPUTS, *stored)}
+
+
+def as_json(document: Any) -> str:
+    return json.dumps(document).replace(f'"{DEEP}"', "[" * 50_000 + "]" * 50_000)
+
+
+def as_toml(document: Any) -> str:
+    lines = [f"{_key(key)} = {_inline(value)}" for key, value in document.items() if not isinstance(value, dict)]
+    for key, value in document.items():
+        if isinstance(value, dict):
+            lines += [f"[{_key(key)}]", *(f"{_key(name)} = {_inline(one)}" for name, one in value.items())]
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(document: Any) -> str:
+    if not isinstance(document, list):
+        return str(document)
+    return "\n".join(",".join(map(str, row)) if isinstance(row, list) else str(row) for row in document)
+
+
+def _key(key: str) -> str:
+    return key if key.isidentifier() and key.isascii() else json.dumps(key)
+
+
+def _inline(value: Any) -> str:
+    if value == DEEP:
+        return "[" * 5_000 + "]" * 5_000
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(key)} = {_inline(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return repr(value) if isinstance(value, float) else json.dumps(value)
 
 
 @st.composite
-def damaged(draw: Callable[[Any], Any], known: list[Kind]) -> tuple[Kind, tuple[str, ...], bytes]:
-    """A command, and the content of the file that it reads."""
-    kind = draw(st.sampled_from(known))
-    command = draw(st.sampled_from(kind.commands))
+def damages(draw: Callable[[Any], Any], kind: Kind) -> tuple[tuple[str, ...], bytes]:
+    """A command, and what the file that it reads holds."""
     document = deepcopy(kind.document)
     for _ in range(draw(st.integers(0, 2))):
         document = _change(draw, document)
-    try:
-        text = kind.write(document)
-    except (AttributeError, TypeError, ValueError):  # a document that the format cannot hold
-        text = to_json(document)
-    content = text.encode("utf-8", "surrogatepass")
-    return kind, command, _spoil(draw, content)
+    return draw(st.sampled_from(kind.commands)), _spoil(draw, kind.write(document))
 
 
 def _change(draw: Callable[[Any], Any], document: Any) -> Any:
-    place = draw(st.sampled_from(places(document)))
+    place = draw(st.sampled_from(list(_places(document))))
     how = draw(st.sampled_from(["odd", "odd", "odd", "leave out", "rename", "wrap", "move"]))
     odd = draw(st.sampled_from(ODD))
     if not place:
         return odd if how == "odd" else document
-    holder = document
-    for part in place[:-1]:
-        holder = holder[part]
-    last = place[-1]
+    holder, last = _at(document, place[:-1]), place[-1]
     if how == "odd":
         holder[last] = odd
     elif how == "leave out":
@@ -237,130 +240,45 @@ def _change(draw: Callable[[Any], Any], document: Any) -> Any:
     elif how == "wrap":
         holder[last] = [holder[last]]
     else:
-        other = document
-        for part in draw(st.sampled_from(places(document))):
-            other = other[part]
-        holder[last] = deepcopy(other)
+        holder[last] = deepcopy(_at(document, draw(st.sampled_from(list(_places(document))))))
+    return document
+
+
+def _places(document: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths of all values, few of each long list."""
+    yield above
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from _places(value, (*above, key))
+    elif isinstance(document, list) and document:
+        for index in sorted({0, len(document) // 2, len(document) - 1}):
+            yield from _places(document[index], (*above, index))
+
+
+def _at(document: Any, place: tuple[Any, ...]) -> Any:
+    for part in place:
+        document = document[part]
     return document
 
 
 def _spoil(draw: Callable[[Any], Any], content: bytes) -> bytes:
     how = draw(st.sampled_from(["no"] * 6 + ["cut", "byte", "insert", "mark", "repeat", "other encoding"]))
     at = draw(st.integers(0, max(0, len(content) - 1)))
-    if how == "cut":
-        return content[:at]
-    if how in ("byte", "insert"):
-        new = draw(st.sampled_from([b"\0", b"\xff", b"\xed\xa0\x80", b"{", b"]", b'"', b"\n", b",", b"1e999", b"-", b"#"]))
-        return content[:at] + new + content[at + (how == "byte") :]
-    if how == "mark":
-        return b"\xef\xbb\xbf" + content
-    if how == "repeat":
-        return content + content
-    return content.decode("utf-8", "replace").encode("utf-16") if how == "other encoding" else content
+    new = draw(st.sampled_from([b"\0", b"\xff", b"\xed\xa0\x80", b"{", b"]", b'"', b"\n", b",", b"1e999", b"-", b"#"]))
+    if how == "other encoding":
+        return content.decode("utf-8", "replace").encode("utf-16")
+    spoilt = {
+        "cut": content[:at],
+        "byte": content[:at] + new + content[at + 1 :],
+        "insert": content[:at] + new + content[at:],
+        "mark": b"\xef\xbb\xbf" + content,
+        "repeat": content + content,
+    }
+    return spoilt.get(how, content)
 
 
-class TooLongError(BaseException):
-    """Not to be caught by what is tested."""
-
-
-@contextmanager
-def limited(seconds: float) -> Any:
-    def stop(*_: object) -> None:
-        raise TooLongError
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def call(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, output and errors of a command; a traceback is an error of its own."""
-    from analysis import cli
-    from analysis.core.plugins import unload_plugins
-
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    sys.argv = ["cwola", *arguments]
-    code = 0
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        finally:
-            unload_plugins()
-    texts = []
-    for stream in (out, err):
-        stream.flush()
-        texts.append(stream.buffer.getvalue().decode("utf-8", "replace"))  # type: ignore[attr-defined]
-    return code, texts[0], texts[1]
-
-
-def judge(command: tuple[str, ...], codes: Counter[int]) -> str | None:
-    """What is wrong with the end of a command."""
-    start = time.monotonic()
-    try:
-        with limited(MOST_SECONDS):
-            code, _, err = call(*command)
-    except TooLongError:
-        return f"longer than {MOST_SECONDS} s"
-    except BaseException as error:
-        import traceback
-
-        last = traceback.extract_tb(error.__traceback__)[-4:]
-        return f"{type(error).__name__}: {str(error)[:200]} at " + " < ".join(
-            f"{Path(one.filename).name}:{one.lineno}" for one in reversed(last)
-        )
-    codes[code] += 1
-    if os.environ.get("SHOW"):
-        print(code, err[:300].strip(), file=sys.__stderr__)
-    if code == 0:
-        return None
-    lines = err.strip("\n").split("\n")
-    if code not in (1, 2) or len(lines) != 1 or not lines[0].startswith("error: ") or len(lines[0]) > 5000:
-        return f"code {code} after {time.monotonic() - start:.1f} s with {len(lines)} lines: {err[:600]!r}"
-    return None
-
-
-def run(folder: Path, number: int, *, only: str = "") -> dict[str, Any]:
-    os.chdir(folder)
-    known = [kind for kind in kinds(folder) if only in kind.name]
-    failures: list[dict[str, Any]] = []
-    seen: list[str] = []
-    codes: Counter[int] = Counter()
-
-    @settings(
-        max_examples=number,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(damaged(known))
-    def one(case: tuple[Kind, tuple[str, ...], bytes]) -> None:
-        kind, command, content = case
-        path = folder / kind.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        before = path.read_bytes() if path.exists() else None
-        path.write_bytes(content)
-        try:
-            problem = judge(command, codes)
-        finally:
-            for made in ("out", "plots", "exported"):
-                shutil.rmtree(folder / made, ignore_errors=True)
-            path.unlink() if before is None else path.write_bytes(before)
-        seen.append(kind.name)
-        if problem is not None:
-            failures.append({"file": kind.name, "command": " ".join(command), "problem": problem, "content": content[:300].decode(errors="replace")})
-
-    one()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"failures": failures, "documents": len(seen), "kinds": sorted(set(seen)), "peak": peak, "codes": dict(codes)}
-
-
-if __name__ == "__main__":
-    only = sys.argv[3] if len(sys.argv) > 3 else ""
-    found = run(Path(sys.argv[1]).absolute(), int(sys.argv[2]), only=only)
-    json.dump(found, sys.stdout, indent=1)
+def remove_made(folder: Path) -> None:
+    """Remove what the commands wrote."""
+    for name in MADE:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -50,12 +50,17 @@ def parse_json(kind: type[T], text: str | bytes) -> T:
         If the text is not JSON, a key repeats, a number is not finite, or a field is missing or has the wrong type. The
         message names the first such place.
     """
-    document = load_json(text, longest=None)
+    try:
+        document = load_json(text, longest=None)
+    except ValueError as error:
+        msg = str(error) if str(error).startswith("at /") else f"at /: {error}"
+        raise ValueError(msg) from error
     try:
         value: T = _adapter(cast("Hashable", kind)).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        msg = f"at /{'/'.join(_place(first['loc'], document))}: {one_line(first['msg'].lower())}"
+        reason = one_line(first["msg"].removeprefix("Value error, "))
+        msg = f"at /{'/'.join(_place(first['loc'], document))}: {reason[:1].lower()}{reason[1:]}"
         raise ValueError(msg) from error
     return value
 

@@ -170,7 +170,7 @@ def prepare(folder: Path) -> dict[str, Kind]:
         Holds `results` of the toy search, to which limits are added.
     """
     for name, run in (("few", 99), ("signal", 98)):
-        write_nanoaod(folder / f"{name}.root", [dijet()] * 10, run=run)
+        write_nanoaod(folder / f"{name}.root", [dijet()] * 110, run=run)  # 100 are in the luminosity section 0
     for name, kind in (("few", "pseudodata"), ("data", "data")):
         (folder / f"{name}.json").write_text(json.dumps(_entry(kind)))
     (folder / "data.toml").write_text('[selection]\nlumi_mask = "golden.json"\n')

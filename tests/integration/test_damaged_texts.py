@@ -6,16 +6,12 @@ import gzip
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.builders.commands import start
 from tests.builders.damaged_texts import INPUTS, READERS, RESULTS, Kind, damages, prepare, remove_made
@@ -24,7 +20,7 @@ from tests.builders.toy_search import Cwola
 N_EXAMPLES = 15
 """Of each of the 20 kinds."""
 
-MOST_SECONDS = 60
+MOST_CPU_SECONDS, MOST_SECONDS = 20, 300
 MOST_BYTES = 1_000_000_000
 LONGEST = 3000
 """Characters of a message."""
@@ -40,6 +36,7 @@ def kinds(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("texts")
     shutil.copytree(finished, folder / "results")
     found = prepare(folder)
+    (folder / "abstract.txt").write_text("We search.")
     with chdir(folder):
         yield found
 
@@ -51,13 +48,17 @@ def limited() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise TooLongError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
+    timers = {signal.ITIMER_REAL: MOST_SECONDS, signal.ITIMER_PROF: MOST_CPU_SECONDS}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGPROF)}
     try:
+        for timer, seconds in timers.items():
+            signal.setitimer(timer, seconds)
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for timer in timers:
+            signal.setitimer(timer, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -83,6 +84,7 @@ def assert_one_error(code: int, err: str) -> None:
         assert err.startswith("error: "), err
         assert err.count("\n") == 1, err
         assert len(err) < LONGEST, err
+        assert "fault of cwola" not in err
 
 
 @pytest.mark.parametrize("name", [kind.name for kind in INPUTS] + list(RESULTS))
@@ -107,7 +109,124 @@ def test_a_damaged_text_ends_in_one_error(kinds: dict[str, Kind], cwola: Cwola, 
     assert memory("VmHWM") - before < MOST_BYTES
 
 
-def assert_undamaged_is_read(kinds: dict[str, Kind], cwola: Cwola, name: str) -> None:
-    for command in kinds[name].commands[:1]:
-        assert cwola(*command).code == 0
-    remove_made(Path())
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def device(path: Path) -> None:
+    """Never ends."""
+    path.symlink_to("/dev/zero")
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def unreadable(path: Path) -> None:
+    """By anybody: reading fails, whatever the permissions."""
+    path.symlink_to("/proc/self/mem")
+
+
+def zeros(path: Path) -> None:
+    path.write_bytes(bytes(100_000))
+
+
+def huge(path: Path) -> None:
+    """10 GB of nothing."""
+    path.touch()
+    os.truncate(path, 10**10)
+
+
+def bomb(path: Path) -> None:
+    """300 MB once unpacked."""
+    path.write_bytes(gzip.compress(b" " * 1_000_000, 1) * 300)
+
+
+SCORES, PASSES = (f"results/windows/3300-3700/{name}.npz" for name in ("scores", "passes"))
+PROCESS = ("process", "--output", "out", "--jobs", "1", "--datasets")
+ABSTRACT = ("export", "hepdata", "--output", "results", "--to", "exported", "--abstract", "abstract.txt")
+
+ODD_FILES: list[tuple[str, Callable[[Path], None], tuple[str, ...], str]] = [
+    *(
+        (kind.name, make, kind.commands[0], text)
+        for kind in INPUTS
+        for make, text in ((pipe, "a named pipe"), (device, "a device"), (huge, "larger than"))
+    ),
+    *(
+        ("search.toml", make, (*PROCESS, "few.json", "--config", "search.toml"), text)
+        for make, text in (
+            (folder, "a folder"),
+            (loop, "Too many levels of symbolic links"),
+            (unreadable, "Input/output error"),
+            (zeros, "not valid TOML"),
+            (bomb, "larger than"),
+        )
+    ),
+    ("veto.json", bomb, (*PROCESS, "few.json", "--config", "veto.toml"), "larger than 100 MB when unpacked"),
+    ("golden.json", zeros, (*PROCESS, "data.json", "--config", "data.toml"), "not valid JSON"),
+    ("few.root", pipe, (*PROCESS, "few.json"), "a named pipe"),
+    ("few.root", device, (*PROCESS, "few.json"), "a device"),
+    ("few.root", pipe, ("inspect", "few.root"), "a named pipe"),
+    ("few.root", folder, READERS["score"], "few.root"),
+    ("abstract.txt", pipe, ABSTRACT, "a named pipe"),
+    *((name, pipe, READERS["report"], "a named pipe") for name in RESULTS[:7]),
+    ("results/results.json", loop, READERS["pyhf"], "Too many levels of symbolic links"),
+    ("results/results.json", unreadable, READERS["impacts"], "Input/output error"),
+    ("results/manifest.json", device, READERS["score"], "a device"),
+    *((name, pipe, READERS["report"], "lacks 1 of 2 windows") for name in (*RESULTS[8:11], PASSES)),
+    (SCORES, pipe, READERS["select"], "a named pipe"),
+]
+"""A file, what is in its place, a command that reads it, and what the error tells."""
+
+
+@contextmanager
+def instead(path: Path, make: Callable[[Path], None]) -> Iterator[None]:
+    aside = path.with_name("aside")
+    path.rename(aside)
+    try:
+        make(path)
+        yield
+    finally:
+        path.rmdir() if path.is_dir() else path.unlink()
+        aside.rename(path)
+        remove_made(Path())
+
+
+@pytest.mark.parametrize(("name", "make", "command", "text"), ODD_FILES)
+def test_what_is_no_file_is_refused_at_once(
+    kinds: dict[str, Kind], cwola: Cwola, name: str, make: Callable[[Path], None], command: tuple[str, ...], text: str
+) -> None:
+    with instead(Path(name), make), limited():
+        outcome = cwola(*command)
+    assert outcome.code == 1
+    assert_one_error(outcome.code, outcome.err)
+    assert text in outcome.err
+
+
+@pytest.mark.parametrize(("name", "make", "command"), [("results/config.json", pipe, READERS["report"])])
+def test_a_command_of_its_own_ends_too(
+    kinds: dict[str, Kind], name: str, make: Callable[[Path], None], command: tuple[str, ...]
+) -> None:
+    with instead(Path(name), make), start(*command) as process:
+        out, err = process.communicate(timeout=MOST_SECONDS)
+    assert (process.returncode, out) == (1, "")
+    assert_one_error(process.returncode, err)
+
+
+@pytest.mark.parametrize("kind", INPUTS, ids=[kind.name for kind in INPUTS])
+def test_undamaged_texts_are_read(kinds: dict[str, Kind], cwola: Cwola, kind: Kind) -> None:
+    """Else nothing would be learnt from damage."""
+    with replaced(Path(kind.name), kind.write(kind.document)):
+        assert cwola(*kind.commands[0]).code == 0
+
+
+@pytest.mark.parametrize("reader", sorted({*READERS} - {"impacts"}))  # the search has no signal sample
+def test_undamaged_results_are_read(kinds: dict[str, Kind], cwola: Cwola, reader: str) -> None:
+    try:
+        assert cwola(*READERS[reader]).code == 0
+    finally:
+        remove_made(Path())

@@ -175,7 +175,7 @@ def check_document(document: Any, *, finite: bool = True, longest: int | None = 
         If it is nested more than 50 levels deep, a whole number needs more than 64 bits, a text is too long or holds a
         character that cannot be used. The message names the place.
     """
-    waiting: list[tuple[Any, tuple[Any, ...], int]] = [(document, (), 0)]
+    waiting: list[tuple[Any, tuple[Any, ...], int]] = [(document, (), 1)]
     while waiting:
         value, place, depth = waiting.pop()
         if depth > _DEEPEST:

@@ -19,7 +19,7 @@ NAMES = {
 
 
 def kills_table() -> str:
-    """Ends of the killed command, results after the same command ran again, and what is left, by who was killed."""
+    """Tell the ends of the killed command, results after the same command ran again, and what is left, by victim."""
     points, rows = load(kills.NAME), []
     for (where, victim), name in NAMES.items():
         found = matching(points, where=where, victim=victim)

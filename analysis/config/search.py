@@ -37,6 +37,9 @@ __all__ = [
 
 DEFAULT_PRESET = "demo"
 
+_MOST_BINS, _MOST_WINDOWS = 7000, 1000
+"""Limits of a scan: covariances of more bins need too much memory."""
+
 _EXPLAINED = 10
 """Number of mistakes that one message explains."""
 
@@ -99,6 +102,12 @@ class ScanConfig(Model):
         n_bins = (high - low) / self.bin_width
         if high <= low or abs(n_bins - round(n_bins)) > 1e-6:
             msg = "fit_range must hold a whole number of bins of bin_width"
+            raise ValueError(msg)
+        if n_bins > _MOST_BINS:
+            msg = f"fit_range holds {n_bins:.3g} bins of bin_width, more than {_MOST_BINS}"
+            raise ValueError(msg)
+        if self.windows is None and (self.last - self.first) / self.step > _MOST_WINDOWS:
+            msg = f"there are more than {_MOST_WINDOWS} steps from first to last"
             raise ValueError(msg)
         if self.windows is None and self.last < self.first + self.width:
             msg = "last must be at least first + width, so that there is one window"

@@ -50,6 +50,10 @@ _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 
 FOLDER = "a folder"
 
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_DOTTED = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_DEEPEST}}}")
+"""Dotted key of too many parts."""
+
 _KINDS = {
     stat.S_IFDIR: FOLDER,
     stat.S_IFIFO: "a named pipe",
@@ -147,6 +151,8 @@ def load_toml(text: str) -> dict[str, Any]:
     ValueError
         If the text is not such TOML. The message is one line.
     """
+    if _DOTTED.search(text):  # of which tomllib needs time and memory that grow with the square
+        raise ValueError(_too_deep())
     try:
         document = tomllib.loads(text)
     except RecursionError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -59,6 +60,9 @@ class _Entry(_Model):
 
 _DOCUMENT = TypeAdapter(dict[str, _Entry])
 
+_MOST_KEYS = 100
+"""More keys than any object of an entry can have, but for its files."""
+
 _EXPLAINED = 10
 """Number of mistakes that one message explains."""
 
@@ -108,7 +112,7 @@ def _entries(document: Any, path: Path) -> dict[str, _Entry]:
     problems: list[str] = []
     for name, content in document.items() if isinstance(document, dict) else [(None, document)]:
         try:
-            entries |= _DOCUMENT.validate_python(document if name is None else {name: content})
+            entries |= _DOCUMENT.validate_python(document if name is None else {name: _shortened(content)})
         except ValidationError as error:
             problems += [_explain(item) for item in error.errors(include_url=False)]
         if len(problems) > _EXPLAINED:
@@ -118,6 +122,24 @@ def _entries(document: Any, path: Path) -> dict[str, _Entry]:
         msg = f"{path}: {'; '.join(problems[:_EXPLAINED])}{more}"
         raise DatasetError(msg)
     return entries
+
+
+def _shortened(entry: Any) -> Any:
+    """Leave out most of what is wrong in an entry: each mistake takes memory."""
+    if not isinstance(entry, dict):
+        return entry
+    short = dict(islice(entry.items(), _MOST_KEYS))
+    files, metadata = short.get("files"), short.get("metadata")
+    if isinstance(files, dict):
+        wrong = dict(islice(((key, tree) for key, tree in files.items() if not isinstance(tree, str)), _MOST_KEYS))
+        short["files"] = wrong or files
+    if isinstance(metadata, dict):
+        short["metadata"] = {key: _cut(value) for key, value in islice(metadata.items(), _MOST_KEYS)}
+    return short
+
+
+def _cut(value: Any) -> Any:
+    return dict(islice(value.items(), _MOST_KEYS)) if isinstance(value, dict) else value
 
 
 def exclude_datasets(datasets: dict[str, Dataset], names: Iterable[str]) -> dict[str, Dataset]:

@@ -83,3 +83,16 @@ def test_a_lost_cluster_is_given_up(cluster: Cluster, process: int, number: sign
     with pytest.raises(ComputeError, match=text):
         run_until(cluster, 1.0, lose)
     assert time.monotonic() - start < 10
+
+
+def test_a_scheduler_that_is_lost_after_the_work_leaves_no_traceback(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cluster.start_worker("only")
+    with open_backend(dask_address=cluster.address) as backend:
+        assert dict(backend.map(int, ["3"])) == {0: 3}
+        kill(cluster.processes[0])
+        time.sleep(0.5)
+    err = capfd.readouterr().err
+    assert "Traceback" not in err
+    assert "distributed" not in err

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.builders.commands import start
-from tests.builders.damaged_texts import INPUTS, READERS, RESULTS, Kind, damages, prepare, remove_made
+from tests.builders.damaged_texts import HEADER, INPUTS, READERS, RESULTS, Kind, damages, prepare, remove_made
 from tests.builders.toy_search import Cwola
 
 N_EXAMPLES = 15
@@ -78,6 +79,14 @@ def memory(name: str) -> int:
     return int(line.split()[1]) * 1024
 
 
+@contextmanager
+def less_memory_than(most: int) -> Iterator[None]:
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+    before = memory("VmRSS")
+    yield
+    assert memory("VmHWM") - before < most
+
+
 def assert_one_error(code: int, err: str) -> None:
     assert code in (0, 1), err
     if code:
@@ -103,10 +112,46 @@ def test_a_damaged_text_ends_in_one_error(kinds: dict[str, Kind], cwola: Cwola, 
             outcome = cwola(*command)
         assert_one_error(outcome.code, outcome.err)
 
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = memory("VmRSS")
-    run()
-    assert memory("VmHWM") - before < MOST_BYTES
+    with less_memory_than(MOST_BYTES):
+        run()
+
+
+def csv(*rows: Sequence[object]) -> bytes:
+    return "\n".join(",".join(map(str, row)) for row in rows).encode()
+
+
+EDGES = range(3000, 6000, 100)
+WIDE = [(low, low + 100, 1000) for low in EDGES]
+
+HARD: list[tuple[str, bytes, str]] = [
+    ("search.toml", b"a." * 100_000 + b"a = 1", "nested more than 50 levels deep"),
+    ("search.toml", b"[" + b"'a' . " * 100_000 + b"a]", "nested more than 50 levels deep"),
+    ("search.toml", b"[scan]\nbin_width = 0.0000035", "1e+09 bins of bin_width, more than 7000"),
+    ("search.toml", b"[scan]\nstep = 1e-9", "more than 1000 steps from first to last"),
+    ("datasets.json", json.dumps({"a": {"files": dict.fromkeys(map(str, range(200_000)), 1)}}).encode(), "/a/files/9"),
+    ("datasets.json", json.dumps({"a": {"metadata": {str(i): 1 for i in range(200_000)}}}).encode(), "/a/metadata/5"),
+    ("datasets.json", json.dumps({str(i): 1 for i in range(200_000)}).encode(), "/9: Input"),
+    ("spectrum.csv", csv(HEADER, *((i, i + 1, 9) for i in range(1000, 9001))), "8001 bins in 1000-9001 GeV are more"),
+    ("spectrum.csv", csv(HEADER, *((*edges, "1e30") for *edges, _ in WIDE)), "found no valid minimum"),
+    (
+        "weighted.csv",
+        csv([*HEADER, "variance"], *((*row, 10.0 ** (300 - 20 * i)) for i, row in enumerate(WIDE))),
+        "which no smooth curve describes",
+    ),
+    ("spectrum.json", b'{"uhi_schema": 1, "axes": [{"type": "regular", "bins": 1000000000}]}', "has 1e+09 bins"),
+]
+"""A file, what it holds, and what the error tells."""
+
+
+@pytest.mark.parametrize(("name", "content", "text"), HARD, ids=[f"{name}-{text}" for name, _, text in HARD])
+def test_a_text_that_asks_for_too_much_is_refused(
+    kinds: dict[str, Kind], cwola: Cwola, name: str, content: bytes, text: str
+) -> None:
+    with replaced(Path(name), content), limited(), less_memory_than(MOST_BYTES // 2):
+        outcome = cwola(*kinds[name].commands[0])
+    assert outcome.code == 1
+    assert_one_error(outcome.code, outcome.err)
+    assert text in outcome.err
 
 
 def pipe(path: Path) -> None:

@@ -128,7 +128,16 @@ def _require_edges(counts: Array, edges: Array) -> None:
 def _scale(observed: Array, variances: Array, low: Array, high: Array) -> Array:
     _refuse(~np.isfinite(variances) | (variances < 0), low, high, variances, "a variance that is negative or undefined")
     _refuse((observed > 0) & (variances <= 0), low, high, variances, "events but a variance of zero")
-    return 1.0 / _weights(observed, variances, np.log(high + low))
+    try:
+        return 1.0 / _weights(observed, variances, np.log(high + low))
+    except np.linalg.LinAlgError as error:
+        filled = (observed > 0) & (variances > 0)
+        ratios = variances[filled] / observed[filled]
+        msg = (
+            f"variances over counts run from {ratios.min():.3g} to {ratios.max():.3g} in {low[0]:g}-{high[-1]:g} GeV, "
+            "which no smooth curve describes. Give the sums of squared weights as variances."
+        )
+        raise FitError(msg) from error
 
 
 def _weights(sums: Array, squares: Array, at: Array) -> Array:
@@ -157,7 +166,8 @@ def _weights(sums: Array, squares: Array, at: Array) -> Array:
         coefficients = coefficients + step
         if abs(terms @ step).max() < _WHOLE:
             break
-    log_filled = np.log(squares[filled] / sums[filled])
+    summed = filled & (sums > 0)  # weights of both signs may add up to 0
+    log_filled = np.log(squares[summed] / sums[summed])
     smooth: Array = np.exp(np.clip(terms @ coefficients, log_filled.min(), log_filled.max()))
     return smooth
 

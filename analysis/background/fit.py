@@ -18,6 +18,9 @@ from analysis.errors import FitError
 
 __all__ = ["BackgroundFit", "OrderStep", "WindowEstimate", "fit_background", "fit_sidebands"]
 
+_MOST_BINS = 7000
+"""Bins whose covariance is computed; it takes 0.4 GB."""
+
 Array = NDArray[np.float64]
 
 
@@ -144,7 +147,18 @@ class BackgroundFit:
             Events.
         covariance : (n_bins, n_bins) float64
             From the covariance of the fit.
+
+        Raises
+        ------
+        FitError
+            If there are so many bins that their covariance needs too much memory.
         """
+        if len(edges) > _MOST_BINS + 1:
+            msg = (
+                f"{len(edges) - 1} bins in {edges[0]:g}-{edges[-1]:g} GeV are more than the {_MOST_BINS} that can be "
+                "fitted together. Merge bins, or fit a narrower range."
+            )
+            raise FitError(msg)
         expected, jacobian = integrals(self._design(edges[:-1], edges[1:]), self.coefficients[None])
         return expected[0], jacobian[0] @ self.covariance @ jacobian[0].T
 

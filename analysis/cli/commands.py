@@ -223,6 +223,22 @@ def main() -> None:
         error.show(shown)
         click.echo(hide_secrets(shown.getvalue()), nl=False, err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        _fail_unexpectedly(error)
+
+
+def _fail_unexpectedly(error: Exception) -> None:
+    from analysis.core.text_files import one_line
+
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    _fail(
+        f"unexpected {type(error).__name__}: {one_line(error)} ({place}). Finished work is kept. The cause may be a "
+        "file that was edited or damaged, else it is a fault of cwola: run again with --debug, and report the output.",
+        1,
+    )
 
 
 def _interrupt_at_the_end() -> None:

@@ -49,12 +49,26 @@ def hepdata(abstract: Path | None, target: Path, output: Path, plugins: tuple[st
     from analysis.export import export_hepdata
     from analysis.stages.figures import plugin_tables
 
-    text = None if abstract is None else " ".join(abstract.read_text(encoding="utf-8-sig").split())
+    text = None if abstract is None else _read_abstract(abstract)
     with open_results(output, create=False) as folder:
         config = resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
         further = plugin_tables(folder, config)
         n_tables = export_hepdata(folder, config, target, abstract=text, further=further)
     click.echo(f"{n_tables} tables in {target / 'submission'}, for upload {target / 'submission.tar.gz'}")
+
+
+def _read_abstract(path: Path) -> str:
+    from analysis.core.text_files import SMALL, read_text
+    from analysis.errors import ConfigError
+
+    try:
+        return " ".join(read_text(path, SMALL).split())
+    except OSError as error:
+        msg = f"--abstract: cannot read {path}: {error.strerror or error}."
+        raise ConfigError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"--abstract: {path} is not a text file in UTF-8: {error.reason} at byte {error.start}."
+        raise ConfigError(msg) from error
 
 
 @export.command()

@@ -34,10 +34,10 @@ _OPTIONS = (
     click.option(
         "--dask-timeout",
         type=click.FloatRange(0, min_open=True),
-        default=300.0,
+        default=600.0,
         show_default=True,
         metavar="SECONDS",
-        help="Maximum time to wait for the first dask worker.",
+        help="Time without any dask worker, at the start or later, after which the command gives up.",
     ),
     click.option("--cluster", metavar="MODULE:FUNCTION", help="Function that returns a dask client."),
 )

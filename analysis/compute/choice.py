@@ -10,9 +10,10 @@ from typing import Literal
 from analysis.compute.backend import Backend, Serial
 from analysis.compute.connect import open_dask
 from analysis.compute.processes import LocalProcesses, available_cpus
+from analysis.compute.workers import WORKER_TIMEOUT
 from analysis.errors import ConfigError
 
-__all__ = ["ADDRESS_VARIABLE", "EXECUTORS", "WORKER_TIMEOUT", "Executor", "choose_executor", "open_backend"]
+__all__ = ["ADDRESS_VARIABLE", "EXECUTORS", "Executor", "choose_executor", "open_backend"]
 
 Executor = Literal["serial", "processes", "dask"]
 
@@ -20,9 +21,6 @@ EXECUTORS: tuple[Executor, ...] = ("serial", "processes", "dask")
 
 ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
 """Environment variable in which facilities, and dask itself, store the address of a scheduler."""
-
-WORKER_TIMEOUT = 300.0
-"""Seconds to wait for the first worker of a cluster."""
 
 
 @contextmanager
@@ -48,7 +46,7 @@ def open_backend(
     dask_tls : str, optional
         Files "CA,CERT,KEY" for an address that begins with tls.
     dask_timeout : float
-        Seconds to wait for the first worker.
+        Seconds to wait for workers if there are none, at the start and later.
     cluster : str, optional
         "module:function"; the function returns a dask client.
 

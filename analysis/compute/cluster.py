@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError as Abandoned
+from concurrent.futures import wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -13,6 +17,7 @@ import cloudpickle
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, Serial, TaskFailure
 from analysis.compute.cloudpickled import Sent
 from analysis.compute.processes import LocalProcesses, available_cpus
+from analysis.compute.workers import ANSWER, POLL, WORKER_TIMEOUT, Workers
 from analysis.errors import ComputeError, CwolaError
 
 __all__ = ["DaskWorkers"]
@@ -29,6 +34,9 @@ _LARGE = 100_000
 _BATCH = 100
 """Tasks per message to the scheduler; dask warns above 10 MB."""
 
+_PAUSE = 0.02
+"""Seconds between looks at finished tasks."""
+
 
 class DaskWorkers:
     """Runs tasks on the workers of a dask cluster. This package is sent to workers that lack it.
@@ -39,26 +47,29 @@ class DaskWorkers:
         Connected client with at least one worker; not closed here.
     local_jobs : int, optional
         Processes of this machine, for figures and other files of the results folder. Default: all processors.
+    timeout : float
+        Seconds without any worker after which `map` gives up.
 
     Raises
     ------
     ComputeError
-        If workers have a different version of Python or of a package that affects results.
+        If there is no worker, or workers have a different version of Python or of a package that affects results.
     """
 
-    def __init__(self, client: Any, *, local_jobs: int | None = None) -> None:
+    def __init__(self, client: Any, *, local_jobs: int | None = None, timeout: float = WORKER_TIMEOUT) -> None:
         self._client = client
+        self._workers = Workers(client, timeout)
         self._local_jobs = local_jobs or available_cpus()
         self._local: LocalProcesses | None = None
         self._shared: list[tuple[Any, Any]] = []
+        self._workers.wait()
         _require_same_versions(client)
         _ship(client)
 
     @property
     def jobs(self) -> int:
         """Number of threads of all current workers."""
-        threads: dict[str, int] = self._client.nthreads()
-        return max(1, sum(threads.values()))
+        return max(1, self._workers.count_threads())
 
     @property
     def here(self) -> Backend:
@@ -77,19 +88,19 @@ class DaskWorkers:
 
     def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
         """Yield (index, result) as tasks finish; see `Backend.map`."""
-        from distributed import CancelledError, KilledWorker, as_completed
+        from distributed import CancelledError, KilledWorker
 
         waiting = set(range(len(tasks)))
         for _ in range(MAX_RESUBMISSIONS + 1):
             futures = self._submit(function, {index: tasks[index] for index in sorted(waiting)}, shared)
             try:
-                for future in as_completed(list(futures), loop=self._client.loop):  # type: ignore[no-untyped-call]
+                for future in self._finished(futures):
                     index = futures[future]
                     try:
-                        refusal, result = future.result()
+                        refusal, result = self._fetch(future)
                     except CwolaError:
                         raise
-                    except (CancelledError, KilledWorker):
+                    except (CancelledError, Abandoned, KilledWorker):
                         continue  # lost with its worker, or with data that were sent to the worker
                     except Exception as error:
                         raise TaskFailure(index, error) from error
@@ -99,7 +110,7 @@ class DaskWorkers:
                     waiting.discard(index)
                     yield index, result
             finally:
-                if self._connected:
+                if self._workers.connected:
                     self._client.cancel([future for future in futures if not future.cancelled()], force=True)
             if not waiting:
                 return
@@ -110,16 +121,41 @@ class DaskWorkers:
         )
         raise ComputeError(msg)
 
-    @property
-    def _connected(self) -> bool:
-        return bool(self._client.status == "running")
+    def _finished(self, futures: Mapping[Any, int]) -> Iterator[Any]:
+        """Yield futures as they finish, and check meanwhile that there are workers."""
+        from distributed import as_completed
+
+        ready = as_completed(list(futures), loop=self._client.loop)  # type: ignore[no-untyped-call]
+        while not ready.is_empty():  # type: ignore[no-untyped-call]
+            if not ready.has_ready():  # type: ignore[no-untyped-call]
+                time.sleep(_PAUSE)
+                self._check()
+                continue
+            yield from ready.next_batch(block=False)  # type: ignore[no-untyped-call]
+
+    def _fetch(self, future: Any) -> Any:
+        """Get a result; its worker may die before it is here, and then it is made again."""
+        return self._await(self._client.gather(future, asynchronous=True))
+
+    def _await(self, coroutine: Any) -> Any:
+        """Wait for an answer of the cluster, and check meanwhile that there are workers."""
+        pending = asyncio.run_coroutine_threadsafe(coroutine, self._client.loop.asyncio_loop)
+        try:
+            while not wait([pending], timeout=POLL).done:
+                self._check()
+            return pending.result()
+        finally:
+            pending.cancel()
+
+    def _check(self) -> None:
+        """Check that there are workers; without a connection all futures are cancelled anyway."""
+        if self._workers.connected:
+            self._workers.check()
 
     def _submit(self, function: Callable[..., R], tasks: dict[int, T], shared: Any) -> dict[Any, int]:
-        if not self._connected:
-            msg = "the dask scheduler is gone. Finished work is kept: start it, or another one, and run again."
-            raise ComputeError(msg)
         from analysis.compute.worker import packed, run_task
 
+        self._workers.wait()
         batch = f"{_name(function)}-{uuid4().hex}"
         futures = self._client.map(
             _ByValue(run_task),
@@ -133,7 +169,18 @@ class DaskWorkers:
 
     def _place(self, content: bytes) -> Any:
         """Send a large task directly to a worker: the scheduler would keep it until it is done."""
-        return content if len(content) < _LARGE else self._client.scatter([content], hash=False)[0]
+        return content if len(content) < _LARGE else self._scatter(content)
+
+    def _scatter(self, value: Any, *, broadcast: bool = False) -> Any:
+        for _ in range(MAX_RESUBMISSIONS + 1):
+            self._workers.wait()
+            try:
+                sent = self._client.scatter([value], broadcast=broadcast, hash=False, timeout=ANSWER, asynchronous=True)
+                return self._await(sent)[0]
+            except OSError:  # workers died meanwhile
+                continue
+        msg = "data cannot be sent to the dask workers, which die or cannot be reached. Finished work is kept."
+        raise ComputeError(msg)
 
     def _send(self, shared: Any) -> Any:
         for sent, future in self._shared:
@@ -141,7 +188,7 @@ class DaskWorkers:
                 return future
         del self._shared[: max(0, len(self._shared) - _KEPT + 1)]
         # dask would scatter a bare dict by its keys.
-        (future,) = self._client.scatter([Sent(shared)], broadcast=True, hash=False)
+        future = self._scatter(Sent(shared), broadcast=True)
         self._shared.append((shared, future))
         return future
 

@@ -37,7 +37,7 @@ def open_dask(
     tls : str or None
         Files "CA,CERT,KEY"; by default as set in `distributed.comm.tls` of dask's configuration.
     timeout : float
-        Seconds to wait for the first worker.
+        Seconds to wait for workers if there are none, at the start and later.
     local_jobs : int or None
         See `DaskWorkers`.
 
@@ -54,19 +54,37 @@ def open_dask(
     """
     _require_distributed()
     client = _call(cluster) if cluster is not None else _connect(address or _configured(), tls)
-    try:
-        _await_worker(client, timeout)
-        backend = DaskWorkers(client, local_jobs=local_jobs)
-        _log.info("dask cluster %s with %d threads", client.scheduler.address, backend.jobs)
+    with _lost_connections_in_log():
         try:
-            yield backend
+            backend = DaskWorkers(client, local_jobs=local_jobs, timeout=timeout)
+            _log.info("dask cluster %s with %d threads", client.scheduler.address, backend.jobs)
+            try:
+                yield backend
+            finally:
+                backend.close()
         finally:
-            backend.close()
+            made = client.cluster if cluster is not None else None
+            client.close()
+            if made is not None:
+                made.close()
+
+
+def _to_log(record: logging.LogRecord) -> bool:
+    _log.info("%s: %s", record.name, record.getMessage())
+    return False
+
+
+@contextmanager
+def _lost_connections_in_log() -> Iterator[None]:
+    """Keep tracebacks of lost connections from the terminal: the user is told in one line, if it matters."""
+    loggers = [logging.getLogger(name) for name in ("distributed.client", "distributed.batched")]
+    for logger in loggers:
+        logger.addFilter(_to_log)
+    try:
+        yield
     finally:
-        made = client.cluster if cluster is not None else None
-        client.close()
-        if made is not None:
-            made.close()
+        for logger in loggers:
+            logger.removeFilter(_to_log)
 
 
 def _require_distributed() -> None:
@@ -159,14 +177,3 @@ def _find(cluster: str) -> Callable[[], Any]:
         raise ConfigError(msg)
     result: Callable[[], Any] = found
     return result
-
-
-def _await_worker(client: Any, timeout: float) -> None:
-    try:
-        client.wait_for_workers(1, timeout=timeout)
-    except TimeoutError as error:
-        msg = (
-            f"the dask scheduler {client.scheduler.address} has no worker after {timeout:g} s. Start workers, ask for "
-            "at least one where the cluster adapts, or wait longer with --dask-timeout."
-        )
-        raise ComputeError(msg) from error

@@ -6,14 +6,16 @@ The pickle that refers to the arrays travels with the tasks: files hold raw arra
 from __future__ import annotations
 
 import mmap
+import os
 import pickle
-import shutil
-import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 import cloudpickle
@@ -21,6 +23,7 @@ import loky
 import numpy as np
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, TaskFailure
+from analysis.core.scratch import ScratchFolder
 from analysis.errors import ComputeError, CwolaError
 
 __all__ = ["LocalProcesses", "available_cpus"]
@@ -32,6 +35,9 @@ _ALIGNMENT = 64
 
 _IDLE = 24 * 3600
 """Seconds after which idle workers stop: so long that none stops while tasks are submitted."""
+
+_WATCH = 1.0
+"""Seconds between looks of a worker at its parent."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,9 @@ class LocalProcesses:
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
-        self._folder = Path(tempfile.mkdtemp(prefix="cwola-"))
+        self._folder = ScratchFolder("cwola-")
         self._shared: list[tuple[Any, _Shared]] = []
+        self._executor: Any = None
 
     @property
     def here(self) -> Backend:
@@ -77,7 +84,7 @@ class LocalProcesses:
         sent = self._write_shared(shared) if shared is not None else None
         waiting = set(range(len(tasks)))
         for _ in range(MAX_RESUBMISSIONS + 1):
-            executor = loky.get_reusable_executor(max_workers=self.jobs, timeout=_IDLE)
+            executor = self._executor = self._start()
             futures = {executor.submit(_run_task, function, tasks[index], sent): index for index in sorted(waiting)}
             try:
                 for future in as_completed(futures):
@@ -103,15 +110,23 @@ class LocalProcesses:
         raise ComputeError(msg)
 
     def close(self) -> None:
-        """Stop the workers and remove the shared files."""
-        loky.get_reusable_executor(max_workers=self.jobs).shutdown(wait=True, kill_workers=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Stop the workers, if any were started, and remove the shared files."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            with suppress(BrokenExecutor, OSError):  # workers that died are gone already
+                executor.shutdown(wait=True, kill_workers=True)
+        self._folder.remove()
+
+    def _start(self) -> Any:
+        return loky.get_reusable_executor(
+            max_workers=self.jobs, timeout=_IDLE, initializer=_end_with_parent, initargs=(os.getpid(),)
+        )
 
     def _write_shared(self, shared: Any) -> _Shared:
         for written, sent in self._shared:
             if written is shared:
                 return sent
-        path = self._folder / f"shared-{len(self._shared)}"
+        path = self._folder.path / f"shared-{len(self._shared)}"
         sent = _write_buffers(shared, path)
         self._shared.append((shared, sent))
         return sent
@@ -120,6 +135,17 @@ class LocalProcesses:
 def available_cpus() -> int:
     """Return the number of processors available to this process, within cgroup and affinity limits."""
     return int(loky.cpu_count())
+
+
+def _end_with_parent(parent: int) -> None:
+    """Let this worker process end soon after its parent, which may be killed without a word."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _run_task(function: Callable[..., R], task: Any, shared: _Shared | None) -> R:

@@ -1,4 +1,4 @@
-"""Progress bar for interactive use."""
+"""Progress bar for interactive use, and messages beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["track"]
+__all__ = ["say", "track"]
 
 R = TypeVar("R")
 
@@ -22,3 +22,9 @@ def track(results: Iterator[R], *, total: int, description: str) -> Iterator[R]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield from progress.track(results, total=total, description=description)
+
+
+def say(text: str) -> None:
+    """Print a message on stderr at once, above the progress bar if there is one."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

@@ -19,6 +19,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from analysis.core.text_files import read_bytes
 from analysis.errors import ConfigError
 
 __all__ = ["ConfigFile", "File", "Fraction", "Model", "NonNegative", "PluginName", "Positive"]
@@ -80,7 +81,7 @@ class ConfigFile:
         if self.content is not None:
             return self
         try:
-            return replace(self, content=self.path.read_bytes())
+            return replace(self, content=read_bytes(self.path))
         except OSError as error:
             msg = (
                 f"{key}: cannot read {self.path}: {error.strerror or error}. Give a path that exists; one that is not "

@@ -5,7 +5,6 @@ A configuration is a preset overlaid with the user's own TOML file. An unknown k
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -22,6 +21,7 @@ from analysis.config.systematics import SystematicConfig
 from analysis.config.validation import ValidationConfig
 from analysis.core.digests import digest
 from analysis.core.notebook import facts
+from analysis.core.text_files import SMALL, load_json, load_toml, quoted, read_text
 from analysis.errors import ConfigError
 
 __all__ = [
@@ -36,6 +36,12 @@ __all__ = [
 ]
 
 DEFAULT_PRESET = "demo"
+
+_MOST_BINS, _MOST_WINDOWS = 7000, 1000
+"""Limits of a scan: covariances of more bins need too much memory."""
+
+_EXPLAINED = 10
+"""Number of mistakes that one message explains."""
 
 _LATER: dict[str, dict[str, Any]] = {
     "learning": {"learner": "boosted_trees", "learner_settings": {}},
@@ -96,6 +102,12 @@ class ScanConfig(Model):
         n_bins = (high - low) / self.bin_width
         if high <= low or abs(n_bins - round(n_bins)) > 1e-6:
             msg = "fit_range must hold a whole number of bins of bin_width"
+            raise ValueError(msg)
+        if n_bins > _MOST_BINS:
+            msg = f"fit_range holds {n_bins:.3g} bins of bin_width, more than {_MOST_BINS}"
+            raise ValueError(msg)
+        if self.windows is None and (self.last - self.first) / self.step > _MOST_WINDOWS:
+            msg = f"there are more than {_MOST_WINDOWS} steps from first to last"
             raise ValueError(msg)
         if self.windows is None and self.last < self.first + self.width:
             msg = "last must be at least first + width, so that there is one window"
@@ -321,11 +333,14 @@ def _read_preset(name: str) -> dict[str, Any]:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    parse = json.loads if path.suffix == ".json" else tomllib.loads
+    parse = load_json if path.suffix == ".json" else load_toml
     try:
-        document = parse(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"cannot read the configuration {path}: {error}"
+        document = parse(read_text(path, SMALL))
+    except OSError as error:
+        msg = f"cannot read the configuration {path}: {error.strerror or error}."
+        raise ConfigError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"cannot read the configuration {path}: {error}."
         raise ConfigError(msg) from error
     except ValueError as error:
         msg = f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}"
@@ -346,12 +361,15 @@ def _overlay(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, An
 
 def _explain(error: ValidationError, origin: str) -> str:
     lines = []
-    for item in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    for item in found[:_EXPLAINED]:
         where = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
             lines.append(f"unknown key '{where}'. Keys there: {', '.join(_keys_beside(item['loc']))}.")
         else:
-            lines.append(f"{where}: {item['msg']} (found {item['input']!r}).")
+            lines.append(f"{where}: {item['msg']} (found {quoted(item['input'])}).")
+    if len(found) > _EXPLAINED:
+        lines.append(f"And {len(found) - _EXPLAINED} more mistakes.")
     return f"{origin}: " + " ".join(lines)
 
 

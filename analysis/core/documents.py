@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from analysis.core.text_files import load_json, one_line
+
 __all__ = ["ABSENT", "from_json", "parse_json", "to_json"]
 
 T = TypeVar("T")
@@ -45,13 +47,20 @@ def parse_json(kind: type[T], text: str | bytes) -> T:
     Raises
     ------
     ValueError
-        If the text is not JSON, or a field is missing or has the wrong type. The message names the first such place.
+        If the text is not JSON, a key repeats, a number is not finite, or a field is missing or has the wrong type. The
+        message names the first such place.
     """
+    try:
+        document = load_json(text, longest=None)
+    except ValueError as error:
+        msg = str(error) if str(error).startswith("at /") else f"at /: {error}"
+        raise ValueError(msg) from error
     try:
         value: T = _adapter(cast("Hashable", kind)).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        msg = f"at /{'/'.join(_place(first['loc'], text))}: {first['msg'].lower()}"
+        reason = one_line(first["msg"].removeprefix("Value error, "))
+        msg = f"at /{'/'.join(_place(first['loc'], document))}: {reason[:1].lower()}{reason[1:]}"
         raise ValueError(msg) from error
     return value
 
@@ -61,12 +70,9 @@ def from_json(kind: type[T], document: Any) -> T:
     return parse_json(kind, json.dumps(document))
 
 
-def _place(location: tuple[int | str, ...], text: str | bytes) -> Iterator[str]:
+def _place(location: tuple[int | str, ...], document: Any) -> Iterator[str]:
     """Path of a place in a document: pydantic names the alternatives of a type too, where there are several."""
-    try:
-        node = json.loads(text)
-    except ValueError:
-        return
+    node = document
     for number, part in enumerate(location, 1):
         inside = isinstance(node, list) and isinstance(part, int) and part < len(node)
         if inside or (isinstance(node, dict) and part in node):

@@ -11,7 +11,7 @@ from typing import Any
 import fsspec
 
 from analysis.core.address import full_address, hide_secrets, parse_address
-from analysis.core.temporary import unfinished
+from analysis.core.atomic import unfinished
 from analysis.errors import ConfigError, writing
 
 __all__ = ["Location", "RemotePath", "parse_location", "read_file", "reading", "remove_file", "write_file"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
-from analysis.core.temporary import unfinished
+from analysis.core.atomic import unfinished
 
 __all__ = ["file_digest", "forget_files", "known_files", "trust_files", "trust_folder"]
 

@@ -6,7 +6,7 @@ import filecmp
 import shutil
 from pathlib import Path
 
-from analysis.core.temporary import unfinished
+from analysis.core.atomic import replacing_file
 from analysis.errors import ResultsError, writing
 
 __all__ = ["DEMO", "copy_demo"]
@@ -47,11 +47,7 @@ def copy_demo(folder: Path) -> list[Path]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    temporary = unfinished(target)
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(source, temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with replacing_file(target) as temporary:
+        shutil.copyfile(source, temporary)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from analysis.core.documents import from_json
 from analysis.core.notebook import facts
 from analysis.errors import DatasetError
 
@@ -161,10 +162,11 @@ class Dataset:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Build a dataset from the result of `dataclasses.asdict` after a JSON round trip."""
-        values = dict(document)
-        values["files"] = tuple((path, tree) for path, tree in values["files"])
-        values["masses"] = tuple((name, mass) for name, mass in values["masses"])
-        if values.get("slice") is not None:
-            values["slice"] = Slice.from_json(values["slice"])
-        return cls(**values)
+        """Build a dataset from the result of `dataclasses.asdict` after a JSON round trip.
+
+        Raises
+        ------
+        ValueError
+            If a value is missing or has the wrong type.
+        """
+        return from_json(cls, document)

@@ -7,15 +7,16 @@ checked strictly: an unknown key is an error that names its JSON pointer (RFC 69
 from __future__ import annotations
 
 import glob
-import json
 import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from analysis.core.address import parse_address
+from analysis.core.text_files import load_json, read_text
 from analysis.errors import DatasetError
 from analysis.events.dataset import Dataset, Kind, Slice
 from analysis.events.stitching import require_tiling
@@ -60,6 +61,12 @@ class _Entry(_Model):
 
 _DOCUMENT = TypeAdapter(dict[str, _Entry])
 
+_MOST_KEYS = 100
+"""More keys than any object of an entry can have, but for its files."""
+
+_EXPLAINED = 10
+"""Number of mistakes that one message explains."""
+
 
 def load_datasets(path: Path) -> dict[str, Dataset]:
     """Read and check `datasets.json`.
@@ -81,7 +88,7 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
         the slices of a stitched group do not fit together.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_no_repeats)
+        document = load_json(read_text(path))
     except OSError as error:
         msg = (
             f"cannot read {path}: {error.strerror}. Name your datasets file with --datasets FILE, or make one to start "
@@ -91,17 +98,49 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
     except (ValueError, UnicodeDecodeError) as error:
         msg = f"{path} is not valid JSON: {error}"
         raise DatasetError(msg) from error
-    try:
-        entries = _DOCUMENT.validate_python(document)
-    except ValidationError as error:
-        msg = f"{path}: " + "; ".join(_explain(item) for item in error.errors(include_url=False))
-        raise DatasetError(msg) from error
+    entries = _entries(document, path)
     if not entries:
         msg = f"{path} lists no dataset."
         raise DatasetError(msg)
     datasets = {name: _dataset(name, entry, path) for name, entry in entries.items()}
     require_tiling(datasets.values())
     return datasets
+
+
+def _entries(document: Any, path: Path) -> dict[str, _Entry]:
+    """Check the datasets one by one, since the list of all mistakes of a long file would be long."""
+    entries: dict[str, _Entry] = {}
+    problems: list[str] = []
+    for name, content in document.items() if isinstance(document, dict) else [(None, document)]:
+        try:
+            entries |= _DOCUMENT.validate_python(document if name is None else {name: _shortened(content)})
+        except ValidationError as error:
+            problems += [_explain(item) for item in error.errors(include_url=False)]
+        if len(problems) > _EXPLAINED:
+            break
+    if problems:
+        more = "; and more" if len(problems) > _EXPLAINED else ""
+        msg = f"{path}: {'; '.join(problems[:_EXPLAINED])}{more}"
+        raise DatasetError(msg)
+    return entries
+
+
+def _shortened(entry: Any) -> Any:
+    """Leave out most of what is wrong in an entry: each mistake takes memory."""
+    if not isinstance(entry, dict):
+        return entry
+    short = dict(islice(entry.items(), _MOST_KEYS))
+    files, metadata = short.get("files"), short.get("metadata")
+    if isinstance(files, dict):
+        wrong = dict(islice(((key, tree) for key, tree in files.items() if not isinstance(tree, str)), _MOST_KEYS))
+        short["files"] = wrong or files
+    if isinstance(metadata, dict):
+        short["metadata"] = {key: _cut(value) for key, value in islice(metadata.items(), _MOST_KEYS)}
+    return short
+
+
+def _cut(value: Any) -> Any:
+    return dict(islice(value.items(), _MOST_KEYS)) if isinstance(value, dict) else value
 
 
 def exclude_datasets(datasets: dict[str, Dataset], names: Iterable[str]) -> dict[str, Dataset]:
@@ -186,14 +225,6 @@ def _expand(pattern: str, name: str, path: Path) -> list[str]:
         return paths
     msg = f"{path}: /{_escape(name)}/files: no file matches {pattern} (looked for {absolute})."
     raise DatasetError(msg)
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
-        msg = f"the key {repeated[0]!r} occurs twice in one object"
-        raise ValueError(msg)
-    return dict(pairs)
 
 
 def _escape(part: object) -> str:

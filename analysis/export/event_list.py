@@ -12,8 +12,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from analysis.core.atomic import replacing_file
 from analysis.core.cells import cell
-from analysis.core.temporary import unfinished
 from analysis.errors import ConfigError, ResultsError, writing
 from analysis.events.table import EventTable
 from analysis.search.values import WindowResult
@@ -126,20 +126,16 @@ def write_events(picked: pa.Table, path: Path) -> None:
         If the file cannot be written.
     """
     require_format(path)
-    temporary = unfinished(path)
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix == ".parquet":
-                pq.write_table(_with_strings(picked), temporary, write_page_checksum=True)
-            elif path.suffix == ".csv":
-                pyarrow.csv.write_csv(_plain(picked), temporary, pyarrow.csv.WriteOptions(quoting_style="needed"))
-            else:
-                rows = zip(*(picked[name].to_pylist() for name in _IDENTITY[:3]), strict=True)
-                temporary.write_text("".join(f"{run}:{lumi}:{event}\n" for run, lumi, event in rows), encoding="utf-8")
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_file(path) as temporary:
+        if path.suffix == ".parquet":
+            pq.write_table(_with_strings(picked), temporary, write_page_checksum=True)
+        elif path.suffix == ".csv":
+            pyarrow.csv.write_csv(_plain(picked), temporary, pyarrow.csv.WriteOptions(quoting_style="needed"))
+        else:
+            rows = zip(*(picked[name].to_pylist() for name in _IDENTITY[:3]), strict=True)
+            temporary.write_text("".join(f"{run}:{lumi}:{event}\n" for run, lumi, event in rows), encoding="utf-8")
 
 
 def _plain(picked: pa.Table) -> pa.Table:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from analysis.core.temporary import unfinished
+from analysis.core.atomic import remnants, unfinished
 from analysis.errors import ResultsError, writing
 
 __all__ = ["new_folder", "write_json"]
@@ -27,6 +27,8 @@ def new_folder(target: Path) -> Iterator[Path]:
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         msg = f"{target} is not empty, and an export never replaces files. Delete it, or name another folder with --to."
         raise ResultsError(msg)
+    for remnant in remnants(target):
+        shutil.rmtree(remnant, ignore_errors=True)
     temporary = unfinished(target)
     try:
         with writing(target):

@@ -6,7 +6,6 @@ The mass axis is in GeV. Bins may have any widths. Underflow and overflow are ig
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,10 +15,11 @@ from typing import Any
 
 import hist
 import numpy as np
-import uhi.io.json
 from numpy.typing import NDArray
 
+from analysis.core.text_files import read_text
 from analysis.errors import CwolaError, InputFileError
+from analysis.histograms.uhi_json import load_histogram
 
 __all__ = ["Spectrum", "read_spectrum"]
 
@@ -181,18 +181,9 @@ def _csv_edges(path: Path, low: Array, high: Array, lines: Sequence[int]) -> Arr
 def _read_uhi(path: Path, selection: str | None) -> Spectrum:
     text = _text(path)
     try:
-        document = json.loads(text, object_hook=uhi.io.json.object_hook)
+        histogram = load_histogram(text)
     except ValueError as error:
-        msg = f"{path} is not JSON: {error}."
-        raise InputFileError(msg) from error
-    if not isinstance(document, dict) or "uhi_schema" not in document:
-        found = f"the keys {_listed(list(document))}" if isinstance(document, dict) else type(document).__name__
-        msg = f"{path} is not a UHI histogram: expected an object with uhi_schema, axes and storage, found {found}."
-        raise InputFileError(msg)
-    try:
-        histogram: hist.Hist[Any] = hist.Hist(document)
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        msg = f"{path} is not a valid UHI histogram: {type(error).__name__}: {error}."
+        msg = f"{path} {error}."
         raise InputFileError(msg) from error
     return _from_hist(histogram, selection, str(path))
 
@@ -304,9 +295,10 @@ def _from_th1(histogram: Any, source: str) -> Spectrum:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path)
     except OSError as error:
-        msg = f"cannot read {path}: {(error.strerror or str(error)).lower()}."
+        reason = error.strerror or str(error)
+        msg = f"cannot read {path}: {reason[:1].lower()}{reason[1:]}."
         raise InputFileError(msg) from error
     except UnicodeDecodeError as error:
         msg = f"{path} is not a text file in UTF-8: {error.reason} at byte {error.start}."

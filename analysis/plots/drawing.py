@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from analysis.compute import Backend, Serial, track
 from analysis.config import PlotConfig
+from analysis.core.atomic import replacing_file
 from analysis.errors import ConfigError, writing
 from analysis.plots.figure import Sketch
 from analysis.plots.style import draw_experiment_label, figure_style
@@ -121,9 +122,9 @@ def save_figure(figure: Figure, folder: Path, stem: str, formats: Sequence[str])
         suffix = path.suffix[1:]
         canvas, metadata = _CANVASES[suffix]
         figure.set_dpi(rcParams["savefig.dpi"])
-        with writing(path):
+        with replacing_file(path) as temporary:
             # Like Figure.savefig, without its second pass over the figure, which takes a third of the time.
-            getattr(canvas(figure), f"print_{suffix}")(path, metadata=metadata)
+            getattr(canvas(figure), f"print_{suffix}")(temporary, metadata=metadata)
         figure.set_layout_engine("none")  # the layout is the same in every format, and slow
     return paths
 

@@ -12,8 +12,10 @@ from typing import Any
 import hist
 import uhi.io.json
 
-from analysis.core.temporary import unfinished
+from analysis.core.atomic import replacing_file, unfinished
+from analysis.core.text_files import read_bytes
 from analysis.errors import writing
+from analysis.histograms.uhi_json import load_histogram
 
 __all__ = ["read_spectrum", "replacing", "write_json", "write_spectrum", "write_text"]
 
@@ -30,18 +32,13 @@ def write_spectrum(path: Path, spectrum: hist.Hist[Any]) -> None:
 
 def read_spectrum(path: Path) -> hist.Hist[Any]:
     """Read a histogram written by `write_spectrum`."""
-    return hist.Hist(json.loads(path.read_text(encoding="utf-8"), object_hook=uhi.io.json.object_hook))
+    return load_histogram(read_bytes(path))
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    temporary = unfinished(path)
-    try:
-        with writing(path):
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Container, Mapping, Sequence
@@ -22,6 +21,7 @@ from analysis.config import SearchConfig, load_config
 from analysis.core.digests import digest
 from analysis.core.documents import to_json
 from analysis.core.notebook import facts
+from analysis.core.text_files import load_json, open_regular, read_bytes
 from analysis.errors import ResultsError, writing
 from analysis.results.blinding import blind_search
 from analysis.results.documents import software_versions
@@ -142,7 +142,7 @@ class ResultsFolder(SignalFolder):
     def load_global(self, key: str) -> GlobalResult | None:
         """Read the global result; None without one, or if it belongs to other windows or settings."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            document = json.loads((self.path / "global.json").read_text(encoding="utf-8"))
+            document = load_json(read_bytes(self.path / "global.json"))
             if document.pop("key") == key:
                 return GlobalResult(**document)
         return None
@@ -163,7 +163,7 @@ class ResultsFolder(SignalFolder):
         windows: dict[str, WindowResult] = {}
         for path in self._window_files():
             with suppress(OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError, BadZipFile):
-                key = json.loads(path.read_text(encoding="utf-8"))["key"]
+                key = load_json(read_bytes(path), longest=None)["key"]
                 if key in keys:
                     windows[key] = read_window(path.parent)
         return {key: windows[key] for key in keys if key in windows}
@@ -191,7 +191,7 @@ class ResultsFolder(SignalFolder):
         self.require_inputs(name, inputs)
         folder, remedy = self._windows / name, f"Run `cwola scan --output {self.path}` again."
         try:
-            with np.load(folder / "scores.npz", allow_pickle=False) as stored:
+            with open_regular(folder / "scores.npz") as stream, np.load(stream, allow_pickle=False) as stored:
                 scores: NDArray[np.float32] = stored["scores"]
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             msg = f"{folder} holds no scores of the events that could be read: {error}. {remedy}"
@@ -399,8 +399,8 @@ class ResultsFolder(SignalFolder):
     def _prune(self, keys: Container[str]) -> None:
         for path in self._window_files():
             try:
-                stale = json.loads(path.read_text(encoding="utf-8"))["key"] not in keys
-            except (ValueError, KeyError, TypeError):
+                stale = load_json(read_bytes(path), longest=None)["key"] not in keys
+            except (OSError, ValueError, KeyError, TypeError):
                 stale = True
             if stale:
                 shutil.rmtree(path.parent)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.core.documents import ABSENT
+from analysis.core.documents import ABSENT, from_json
+from analysis.core.text_files import quoted
+from analysis.events.dataset import Dataset
 from analysis.results.values import Cut
 
 __all__ = ["LargestWeight", "ProcessFile", "ProcessedDataset", "ReadFile", "UnreadFile"]
@@ -86,6 +88,20 @@ class ProcessedDataset:
     dataset: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class _Systematic:
+    """Entry of `ProcessFile.systematics`; see `processors.variations`."""
+
+    name: str
+    kind: str
+    effect: str
+    datasets: tuple[str, ...]
+    sides: tuple[str, ...]
+    members: tuple[int | str, ...]
+    combine: str | None
+    value: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProcessFile:
     """Content of `process.json`.
@@ -110,3 +126,12 @@ class ProcessFile:
     selection: Mapping[str, Any]
     configured_systematics: tuple[Mapping[str, Any], ...] = ()
     plugins: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, record in self.datasets.items():
+            try:
+                Dataset.from_json(record.dataset)
+            except ValueError as error:
+                msg = f"dataset {quoted(name)}, {error}"
+                raise ValueError(msg) from error
+        from_json(tuple[_Systematic, ...], self.systematics)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from analysis.core.documents import parse_json, to_json
+from analysis.core.text_files import load_json, read_bytes
 from analysis.diagnostics.gain_values import GainScan, PerformanceFile
 from analysis.diagnostics.sections import DiagnosedWindow, DiagnosticsFile
 from analysis.errors import ResultsError, writing
@@ -77,7 +78,7 @@ class RecordFolder:
         records: dict[str, T] = {}
         for key in keys:
             with suppress(OSError, ValueError):
-                records[key] = parse_json(type_, (self.path / kind / f"{key}.json").read_bytes())
+                records[key] = parse_json(type_, read_bytes(self.path / kind / f"{key}.json"))
         return records
 
     def save_limits(self, search: str, samples: Mapping[str, str], found: LimitsFile) -> None:
@@ -184,7 +185,7 @@ class RecordFolder:
     def load_validation(self, name: str, key: str) -> dict[str, Any] | None:
         """Read the record of one signal-free sample; None if it is missing or has another key."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            record: dict[str, Any] = json.loads((self._validation / f"{name}.json").read_text(encoding="utf-8"))
+            record: dict[str, Any] = load_json(read_bytes(self._validation / f"{name}.json"), longest=None)
             if record.pop("key") == key:
                 return record
         return None
@@ -328,11 +329,11 @@ class RecordFolder:
         """Read and check a file of the folder; None if it does not exist."""
         path = self.path / name
         try:
-            return parse_json(kind, path.read_bytes())
+            return parse_json(kind, read_bytes(path))
         except FileNotFoundError:
             return None
         except OSError as error:
-            msg = f"cannot read {path}: {error}. {self._remedy(stage)}"
+            msg = f"cannot read {path}: {error.strerror or error}. {self._remedy(stage)}"
             raise ResultsError(msg) from error
         except ValueError as error:
             msg = f"{path} is damaged, or of another version, {error}. {self._remedy(stage)}"

@@ -10,6 +10,7 @@ from typing import Any
 import hist
 
 from analysis.core.documents import parse_json, to_json
+from analysis.core.text_files import read_bytes
 from analysis.results.files import read_spectrum, replacing, write_json, write_spectrum
 from analysis.results.record_folder import RecordFolder
 from analysis.signals.values import SignalResult
@@ -65,7 +66,7 @@ class SignalFolder(RecordFolder):
     def load_signals(self, key: str) -> tuple[SignalResult, ...] | None:
         """Read the results of the signal samples; None without any, or if made with other events or settings."""
         with suppress(OSError, ValueError):
-            stored = parse_json(_SignalsFile, (self.path / "signals" / "signals.json").read_bytes())
+            stored = parse_json(_SignalsFile, read_bytes(self.path / "signals" / "signals.json"))
             if stored.key == key:
                 return stored.signals
         return None

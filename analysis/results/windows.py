@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.core.documents import parse_json, to_json
+from analysis.core.text_files import load_json, open_regular, read_bytes
 from analysis.learning import get_learner
 from analysis.results.documents import window_document, window_from_document
 from analysis.results.files import read_spectrum, write_json, write_spectrum
@@ -54,9 +54,9 @@ def read_window(folder: Path) -> WindowResult:
     OSError, ValueError
         If a file is missing or damaged.
     """
-    document = parse_json(WindowDocument, (folder / "window.json").read_bytes())
+    document = parse_json(WindowDocument, read_bytes(folder / "window.json"))
     workspaces = {
-        path.stem.removeprefix("workspace_"): json.loads(path.read_text(encoding="utf-8"))
+        path.stem.removeprefix("workspace_"): load_json(read_bytes(path), longest=None)
         for path in folder.glob("workspace_*.json")
     }
     spectrum, passes = _read_spectrum(folder / "spectrum.json"), _read_passes(folder / "passes.npz")
@@ -71,6 +71,6 @@ def _read_spectrum(path: Path) -> hist.Hist[Any] | None:
 def _read_passes(path: Path) -> NDArray[Any] | None:
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as stored:
+    with open_regular(path) as stream, np.load(stream, allow_pickle=False) as stored:
         passes: NDArray[Any] = stored["passes"]
     return passes

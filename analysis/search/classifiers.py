@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.config import SearchConfig, load_config
+from analysis.core.documents import ABSENT, parse_json
+from analysis.core.text_files import load_json, read_bytes
 from analysis.errors import ConfigError, ResultsError
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
@@ -33,6 +35,7 @@ __all__ = [
     "Classifier",
     "ScoredEvents",
     "load_classifiers",
+    "load_origin",
     "save_classifier",
     "score_events",
     "scored_columns",
@@ -105,6 +108,26 @@ class ScoredEvents:
         return mean
 
 
+@dataclass(frozen=True)
+class TrainedOn:
+    """A file of events that classifiers were trained on."""
+
+    dataset: str
+    kind: str
+    uuid: str
+    content: str | None = field(default=None, metadata=ABSENT)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the manifest of a search tells about its classifiers."""
+
+    sha256: dict[str, str]
+    config_digest: str
+    plugins: tuple[dict[str, Any], ...] = ()
+    inputs: tuple[TrainedOn, ...] = ()
+
+
 def save_classifier(folder: Path, result: WindowResult) -> None:
     """Write the information needed to apply the classifiers of a window, in addition to the models.
 
@@ -164,15 +187,15 @@ def load_classifiers(folder: Path, wanted: tuple[float, float] | None = None) ->
     ConfigError
         If the requested window does not exist.
     """
-    manifest = _manifest(folder)
+    origin = load_origin(folder)
     config = load_config(path=folder / "config.json")
-    if config.digest() != manifest["config_digest"]:
+    if config.digest() != origin.config_digest:
         msg = (
             f"{folder / 'config.json'} is not the configuration that the classifiers were trained with. Copy it again "
             f"from where they come from, or run `cwola scan --output {folder}`."
         )
         raise ResultsError(msg)
-    checked = _Checked(folder, manifest["sha256"])
+    checked = _Checked(folder, origin.sha256)
     names = sorted(Path(path).parent.name for path in checked.sha256 if path.endswith(f"/{_RECORD}"))
     classifiers = [_load_classifier(checked, name, config) for name in names]
     classifiers.sort(key=lambda classifier: classifier.window.signal)
@@ -279,7 +302,7 @@ class _Checked:
     def read(self, name: str) -> bytes:
         path = self.folder / name
         try:
-            content = path.read_bytes()
+            content = read_bytes(path)
         except OSError as error:
             msg = f"cannot read {path}, which the classifiers need: {error.strerror}. Copy the folder again."
             raise ResultsError(msg) from error
@@ -293,23 +316,28 @@ class _Checked:
         return content
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def load_origin(folder: Path) -> Origin:
+    """Read the manifest of a results folder, or of exported classifiers.
+
+    Raises
+    ------
+    ResultsError
+        If it is missing or damaged.
+    """
     path = folder / "manifest.json"
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = document["sha256"], document["config_digest"]
-    except (OSError, ValueError, KeyError) as error:
+        return parse_json(Origin, read_bytes(path))
+    except (OSError, ValueError) as error:
         msg = (
             f"cannot read {path}: {getattr(error, 'strerror', None) or error}. --models takes the folder of a finished "
             "`cwola run`, or its config.json, manifest.json and windows/."
         )
         raise ResultsError(msg) from error
-    return document
 
 
 def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Classifier:
     folder = f"windows/{name}"
-    document = json.loads(checked.read(f"{folder}/{_RECORD}"))
+    document = load_json(checked.read(f"{folder}/{_RECORD}"), longest=None)
     if config.learning.decorrelation != "none" and not document["decorrelated"]:
         msg = (
             f"{checked.folder / folder} lacks the scaling of the features: it is not kept while results are blinded, "

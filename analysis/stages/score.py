@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.address import parse_address
 from analysis.core.fractions import fraction
 from analysis.core.plugins import require_same_plugins
+from analysis.core.scratch import ScratchFolder
 from analysis.errors import ConfigError, writing
 from analysis.events.dataset import Dataset
 from analysis.events.table import EventTable
@@ -21,7 +19,14 @@ from analysis.export.event_list import require_format, write_events
 from analysis.histograms.spectra import window_counts
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, load_processed
-from analysis.search.classifiers import Classifier, ScoredEvents, load_classifiers, score_events, scored_columns
+from analysis.search.classifiers import (
+    Classifier,
+    ScoredEvents,
+    load_classifiers,
+    load_origin,
+    score_events,
+    scored_columns,
+)
 from analysis.stages.files import inspect
 from analysis.stages.process import process
 
@@ -128,8 +133,8 @@ def score_files(
     dataset = Dataset(_NAME, "background", format_name, tuple((address, tree) for address in addresses))
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".scoring_", dir=output.parent) as scratch:
-        folder = ResultsFolder(Path(scratch))
+    with ScratchFolder(".scoring_", output.parent) as scratch:
+        folder = ResultsFolder(scratch)
         events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend)
         _require_untrained(events, models)
         table = load_processed(folder).read_simulation(folder)
@@ -167,20 +172,18 @@ def _summarise(
 
 def _require_plugins(models: Path) -> None:
     """Raise if the loaded plugins differ from the search; for safety, plugins named in a folder are never loaded."""
-    recorded = json.loads((models / "manifest.json").read_text(encoding="utf-8")).get("plugins", [])
+    recorded = load_origin(models).plugins
     require_same_plugins(recorded, f"{models} was made", "Plugins run as code: read those that others give you.")
 
 
 def _require_untrained(events: ProcessedEvents, models: Path) -> None:
     """Raise if a file was used in the training of the classifiers, according to the manifest."""
-    manifest = json.loads((models / "manifest.json").read_text(encoding="utf-8"))
-    inputs: list[dict[str, Any]] = manifest.get("inputs", [])
-    trained = [item for item in inputs if item["kind"] != "signal"]
+    trained = [item for item in load_origin(models).inputs if item.kind != "signal"]
     for file in events.inputs:
-        same = (one for one in trained if (one["uuid"], one.get("content", file.content)) == file.identity)
+        same = (one for one in trained if (one.uuid, one.content or file.content) == file.identity)
         if (item := next(same, None)) is not None:
             msg = (
-                f"{file.file} was used in the search itself, as dataset {item['dataset']} of kind {item['kind']}: "
+                f"{file.file} was used in the search itself, as dataset {item.dataset} of kind {item.kind}: "
                 f"models that saw an event must not score it. Its out-of-fold scores are in {models}; `cwola select` "
                 "lists them."
             )

@@ -24,6 +24,7 @@ import pyhf
 from numpy.typing import NDArray
 from scipy import special
 
+from analysis.core.text_files import one_line
 from analysis.errors import StatisticsError
 from analysis.statistics.draws import poisson_quantiles
 from analysis.statistics.newton import newton_steps
@@ -98,7 +99,7 @@ class Likelihood:
             self.model = self._batched(None)
             self.data: Array = np.asarray(checked.data(self.model), dtype=float)
         except (pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidModel, KeyError, IndexError) as error:
-            msg = f"the workspace is not one that pyhf can use: {error}. Build it with counting_workspace."
+            msg = f"the workspace is not one that pyhf can use: {one_line(error)}. Build it with counting_workspace."
             raise StatisticsError(msg) from error
         if self.model.config.poi_index is None:
             msg = "the workspace names no parameter of interest in its measurement: set 'poi'."

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyhf
 
+from analysis.core.text_files import one_line
 from analysis.errors import StatisticsError
 from analysis.statistics.samples import POI
 
@@ -138,5 +139,5 @@ def _verify(document: dict[str, Any], background: Mapping[str, Any], signals: Se
         pyhf.exceptions.InvalidPatchSet,
         pyhf.exceptions.PatchSetVerificationError,
     ) as error:
-        msg = f"the patch set does not follow pyhf's schema: {error}"
+        msg = f"the patch set does not follow pyhf's schema: {one_line(error)}"
         raise StatisticsError(msg) from error

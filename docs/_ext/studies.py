@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from docs._ext.tables import files, fits, limits, methods, null, sensitivity, training, validation
+from docs._ext.tables import files, fits, interruptions, limits, methods, null, sensitivity, training, validation
 
 TABLES: dict[str, Callable[[], str]] = {
     "exact-null": null.exact_null_table,
@@ -30,4 +30,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "validation-shift": validation.validation_shift_table,
     "validation-errors": validation.validation_errors_table,
     "flipped-bytes": files.flipped_bytes_table,
+    "kills": interruptions.kills_table,
 }

@@ -17,7 +17,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.core.temporary import unfinished
+from analysis.core.atomic import replacing_file
 from analysis.errors import InputFileError, writing
 from processors.objects import Floats
 from processors.opening import create_root
@@ -225,7 +225,6 @@ def _labels(values: Floats, name: str, path: Path) -> NDArray[np.uint8]:
 
 
 def _write(output: Path, blocks: Iterator[dict[str, Any]], count: int) -> None:
-    temporary = unfinished(output)
     sums = {
         "run": np.ones(1, np.uint32),
         "genEventCount": np.array([count], np.int64),
@@ -234,13 +233,9 @@ def _write(output: Path, blocks: Iterator[dict[str, Any]], count: int) -> None:
     }
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with create_root(temporary) as file:
-                _fill(file, "Events", blocks)
-                _fill(file, "Runs", iter([sums]))
-            temporary.replace(output)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with replacing_file(output) as temporary, create_root(temporary) as file:
+        _fill(file, "Events", blocks)
+        _fill(file, "Runs", iter([sums]))
 
 
 def _fill(file: Any, name: str, blocks: Iterator[dict[str, Any]]) -> None:

@@ -29,7 +29,7 @@ from processors.formats import ADAPTERS, Adapter
 from processors.objects import Dijets, Jet
 from processors.opening import open_root
 from processors.runner.isolation import isolated_classes
-from processors.runner.problems import explain
+from processors.runner.problems import explain, require_regular
 
 __all__ = ["JetCollectionReport", "Missing", "Report", "inspect_file"]
 
@@ -158,6 +158,7 @@ def inspect_file(path: str, tree: str | None = None) -> Report:
 @contextmanager
 def _explained(task: _Task) -> Iterator[None]:
     try:
+        require_regular(task)
         yield
     except Exception as error:
         explained = explain(error, task)

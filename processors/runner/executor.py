@@ -20,7 +20,7 @@ from analysis.compute import Backend, Serial, TaskFailure, track
 from analysis.core.address import full_address, hide_secrets
 from analysis.errors import InputFileError
 from processors.runner.isolation import isolated_classes
-from processors.runner.problems import FileTask, explain, is_passing
+from processors.runner.problems import FileTask, explain, is_passing, require_regular
 
 __all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
 
@@ -189,6 +189,7 @@ def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | 
     # Explained here, in the worker, since the cause of an exception is lost on the way back.
     try:
         with _patience(task.filename, timeout), isolated_classes():
+            require_regular(task)
             return _attempt(function, task)
     except Exception as error:  # noqa: BLE001 - any exception is classified and explained
         explained = explain(error, task)

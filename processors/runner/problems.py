@@ -13,9 +13,10 @@ from typing import Protocol
 from coffea.processor.executor import UprootMissTreeError
 from uproot.exceptions import KeyInFileError
 
+from analysis.core.text_files import FOLDER, irregular
 from analysis.errors import CwolaError, InputFileError, ProcessingError
 
-__all__ = ["FileTask", "explain", "is_passing"]
+__all__ = ["FileTask", "explain", "is_passing", "require_regular"]
 
 ROOT_HEADER_BYTES = 64
 LARGE_FILE_VERSION = 1_000_000
@@ -121,6 +122,19 @@ def explain(error: BaseException, task: FileTask) -> CwolaError:
         f"{where}: {text} ({_place(root)}). If the line named here is in a module of yours, correct it there; else "
         "check that the file has the layout of metadata.format."
     )
+
+
+def require_regular(task: FileTask) -> None:
+    """Refuse a named pipe, which would be waited for, or a device, which may never end.
+
+    Raises
+    ------
+    InputFileError
+    """
+    kind = None if "://" in task.filename else irregular(Path(task.filename))
+    if kind not in (None, FOLDER):
+        msg = f"{task.filename} (dataset {task.dataset}): this is {kind}, not a file. Copy what it yields to a file."
+        raise InputFileError(msg)
 
 
 def _own_error(error: BaseException) -> CwolaError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import ConfigFile
+from analysis.core.text_files import LARGE, one_line
 from analysis.errors import ConfigError
 from processors.objects import Floats
 
@@ -80,8 +82,8 @@ def evaluate(correction: Correction, inputs: dict[str, Floats | str]) -> Floats:
         values[finite] = correction.evaluate(*arguments)
     except (IndexError, RuntimeError, ValueError) as error:
         msg = (
-            f"the correction '{correction.name}' cannot be evaluated: {error}. Check the file and the keys of the "
-            "configuration that belong to it."
+            f"the correction '{correction.name}' cannot be evaluated: {one_line(error)}. Check the file and the keys "
+            "of the configuration that belong to it."
         )
         raise ConfigError(msg) from error
     return values
@@ -91,11 +93,20 @@ def _typed(column: Floats, kind: str) -> NDArray[np.float64] | NDArray[np.int64]
     return column.astype(np.int64) if kind == "int" else column
 
 
+def _unpacked(content: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+        text = stream.read(LARGE + 1)
+    if len(text) > LARGE:
+        msg = f"it is larger than {LARGE / 1e6:g} MB when unpacked"
+        raise ValueError(msg)
+    return text
+
+
 @lru_cache(maxsize=8)
 def _parse(content: bytes, path: str, key: str) -> correctionlib.CorrectionSet:
     try:
-        text = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        text = _unpacked(content) if content[:2] == b"\x1f\x8b" else content
         return correctionlib.CorrectionSet.from_string(text.decode())
     except (OSError, EOFError, zlib.error, RuntimeError, ValueError) as error:
-        msg = f"{key}: {path} is not a correctionlib JSON file: {error}."
+        msg = f"{key}: {path} is not a correctionlib JSON file: {one_line(error)}."
         raise ConfigError(msg) from error

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import ConfigFile
+from analysis.core.text_files import load_json, quoted
 from analysis.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _make_mask(content: bytes, path: str) -> LumiMask:
 def _parse(content: bytes, path: str) -> dict[str, list[list[int]]]:
     """Sections by run, sorted and without overlaps, as coffea needs them."""
     try:
-        document = json.loads(content)
+        document = load_json(content)
     except ValueError as error:
         msg = f"selection.lumi_mask: {path} is not valid JSON: {error}. {_EXPECTED}"
         raise ConfigError(msg) from error
@@ -83,7 +84,7 @@ def _parse(content: bytes, path: str) -> dict[str, list[list[int]]]:
         raise ConfigError(msg)
     for run, ranges in document.items():
         if not run.isdecimal() or int(run) > LARGEST or not isinstance(ranges, list) or not all(map(_is_range, ranges)):
-            msg = f"selection.lumi_mask: {path} has {json.dumps(ranges)[:80]} for run '{run[:20]}'. {_EXPECTED}"
+            msg = f"selection.lumi_mask: {path} has {quoted(ranges)} for run {quoted(run)}. {_EXPECTED}"
             raise ConfigError(msg)
     return {run: _merge(ranges) for run, ranges in document.items()}
 

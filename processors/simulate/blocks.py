@@ -10,8 +10,9 @@ from zipfile import BadZipFile
 import awkward as ak
 import numpy as np
 
+from analysis.core.atomic import replacing_file
 from analysis.core.fingerprint import fingerprint
-from analysis.core.temporary import unfinished
+from analysis.core.text_files import open_regular
 from processors.simulate.detector import detect
 from processors.simulate.generator import CrossSection, Generator, versions
 from processors.simulate.jets import JET_FIELDS, find_jets, silent_stdout
@@ -90,7 +91,7 @@ class MakeBlock:
 def read_block(path: Path, stamp: str) -> Block | None:
     """Read a block; None if it is missing, damaged, or from other settings or code."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
             if about["stamp"] != stamp:
                 return None
@@ -116,7 +117,5 @@ def combine(parts: list[tuple[CrossSection, int]]) -> CrossSection:
 def _write(path: Path, jets: ak.Array, cross_section: CrossSection, stamp: str) -> None:
     about = json.dumps({"stamp": stamp, "cross_section": asdict(cross_section)})
     columns = {name: ak.to_numpy(ak.flatten(jets[name])).astype(np.float32) for name in JET_FIELDS}
-    temporary = unfinished(path)
-    with temporary.open("xb") as stream:
+    with replacing_file(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, about=np.array(about), n_jets=ak.to_numpy(ak.num(jets)), **columns)
-    temporary.replace(path)

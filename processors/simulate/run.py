@@ -16,7 +16,8 @@ import uproot
 from numpy.typing import NDArray
 
 from analysis.compute import Backend, track
-from analysis.core.temporary import unfinished
+from analysis.core.atomic import replacing_file
+from analysis.core.text_files import one_line
 from analysis.errors import ConfigError, InputFileError
 from processors.opening import create_root, open_root
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
@@ -94,7 +95,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
             provenance: dict[str, Any] = json.loads(str(file[PROVENANCE]))
             return provenance
     except (OSError, ValueError, uproot.DeserializationError) as error:
-        msg = f"{path}: expected a ROOT file, but reading failed: {error}. Remove it or give another path."
+        msg = f"{path}: expected a ROOT file, but reading failed: {one_line(error)}. Remove it or give another path."
         raise InputFileError(msg) from error
 
 
@@ -135,12 +136,10 @@ def _write_sample(make: MakeBlock, output: Path) -> None:
         "xsec_error_pb": cross_section.error_pb,
     }
     jets = ak.concatenate([block.jets for block in blocks])[:n_events]
-    temporary = unfinished(output)
-    with create_root(temporary, compression=COMPRESSION) as file:
+    with replacing_file(output) as temporary, create_root(temporary, compression=COMPRESSION) as file:
         _fill(file, "Events", _events(settings, jets))
         _fill(file, "Runs", _runs(settings, n_events))
         file[PROVENANCE] = json.dumps(provenance)
-    temporary.replace(output)
 
 
 def _require_block(make: MakeBlock, number: int) -> Block:

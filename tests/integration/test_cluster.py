@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,7 +76,7 @@ def assert_same(output: Path, finished: Path) -> None:
 
 
 class Killer(Thread):
-    """Kills, once each, a worker that runs a task of the given name; its command starts a new one.
+    """Kills, once each, a worker that runs a task of the given name, or all; their commands start new ones.
 
     Attributes
     ----------
@@ -83,18 +84,27 @@ class Killer(Thread):
         Task and worker.
     """
 
-    def __init__(self, client: Client, tasks: list[str]) -> None:
+    def __init__(self, client: Client, tasks: list[str], *, every_worker: bool = False) -> None:
         super().__init__(daemon=True)
         self.killed: list[tuple[str, str]] = []
-        self._client, self._tasks = client, tasks
+        self._client, self._tasks, self._every_worker = client, tasks, every_worker
         self._pids = client.run(os.getpid)
 
     def run(self) -> None:
         for task in self._tasks:
             while not (victim := self._victim(task)):
                 time.sleep(0.01)
-            os.kill(self._pids[victim], signal.SIGKILL)
+            for worker in list(self._pids) if self._every_worker else [victim]:
+                os.kill(self._pids[worker], signal.SIGKILL)
             self.killed.append((task, victim))
+            if self._every_worker:
+                self._await_others()
+
+    def _await_others(self) -> None:
+        before = set(self._pids)
+        while len(current := set(self._client.nthreads()) - before) < len(before):
+            time.sleep(0.05)
+        self._pids = self._client.run(os.getpid, workers=list(current))
 
     def _victim(self, task: str) -> str | None:
         busy = [
@@ -106,16 +116,61 @@ class Killer(Thread):
         return next((worker for worker in busy if worker not in known), None)
 
 
+@pytest.mark.parametrize("every_worker", [False, True])
 def test_killed_workers_change_nothing(
-    cwola: Cwola, toy: ToySearch, finished: Path, cluster: Cluster, monitor: Client, tmp_path: Path
+    cwola: Cwola,
+    toy: ToySearch,
+    finished: Path,
+    cluster: Cluster,
+    monitor: Client,
+    tmp_path: Path,
+    *,
+    every_worker: bool,
 ) -> None:
-    killer = Killer(monitor, ["_guarded", "attempt_fold"])
+    killer = Killer(monitor, ["_guarded", "attempt_fold"], every_worker=every_worker)
     killer.start()
     search(cwola, toy, tmp_path / "killed", "--dask-address", cluster.address)
     killer.join(10)
     assert [task for task, _ in killer.killed] == ["_guarded", "attempt_fold"]
     assert len({worker for _, worker in killer.killed}) == 2
     assert_same(tmp_path / "killed", finished)
+
+
+@pytest.mark.parametrize(
+    ("task", "lost", "text"),
+    [
+        ("_guarded", slice(1), "the dask scheduler is gone"),
+        ("attempt_fold", slice(1, None), "has had no worker for 1 s"),
+    ],
+)
+def test_a_lost_cluster_loses_no_finished_work(
+    cwola: Cwola, toy: ToySearch, finished: Path, tmp_path: Path, task: str, lost: slice, text: str
+) -> None:
+    output = tmp_path / "output"
+    with running(tmp_path / "cluster", Path(sys.executable)) as doomed:
+        process, _, scan = commands(toy, output, "--dask-address", doomed.address)
+        with Client(doomed.address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=120)
+            killer = Thread(target=lose, args=(client, doomed, task, lost))
+            killer.start()
+            for command in (process, scan)[: 1 + (task == "attempt_fold")]:
+                failed = cwola(*command, "--dask-timeout", 1)
+            killer.join()
+    assert failed.code == 1
+    assert failed.err.splitlines()[-1].startswith("error: ")
+    assert text in failed.err.splitlines()[-1]
+    made = [(path, path.stat().st_mtime_ns) for path in output.glob("parts/*/*/*.parquet")]
+    search(cwola, toy, output, "--jobs", 1)
+    assert [(path, path.stat().st_mtime_ns) for path, _ in made] == made
+    assert_same(output, finished)
+
+
+def lose(client: Client, cluster: Cluster, task: str, lost: slice) -> None:
+    """Kill processes of a cluster as soon as it runs a task of the given name."""
+    while not any(key.startswith(task) for keys in client.processing().values() for key in keys):
+        time.sleep(0.01)
+    for process in cluster.processes[lost]:
+        kill(process)
 
 
 def test_injections_survive_a_killed_worker(
@@ -279,7 +334,7 @@ def test_a_scheduler_without_workers_is_not_waited_for_forever(
     finally:
         lonely.stop()
     assert outcome.code == 1
-    assert f"{lonely.address} has no worker after 0.5 s" in outcome.err
+    assert f"{lonely.address} has had no worker for 0.5 s" in outcome.err
 
 
 DEMO = Path(__file__).parents[2] / "datasets.json"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from analysis.core.atomic import unfinished
 from analysis.core.location import write_file
-from analysis.core.temporary import unfinished
 from analysis.demo import copy_demo
 from analysis.export.event_list import write_events
 from analysis.results.files import write_json
@@ -19,7 +19,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "results.json": lambda path: write_json(path, {"z": 1.0}),
     "events.csv": lambda path: write_events(pa.table({"run": [1]}), path),
     "events.parquet": lambda path: write_events(pa.table({"run": [1]}), path),
-    "part.parquet": lambda path: write_file(path, lambda target: Path(target).write_text("part")),
+    "part.parquet": lambda path: write_file(path, b"part"),
     "qcd.root": lambda path: copy_demo(path.parent),
 }
 

@@ -36,7 +36,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 
 def unfinished(target: Path) -> Path:
-    """Return a new hidden path beside a file or folder, to be renamed to it at the end; nobody can guess and prepare it.
+    """Return a new hidden path beside a file or folder, to be renamed to it at the end; nobody can prepare it.
 
     The number of the process begins the last part, `PROCESS-TOKEN`, and tells who left a remnant.
     """

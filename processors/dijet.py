@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.config import SelectionConfig
 from analysis.core.location import Location
+from analysis.core.quoting import quoted
 from analysis.errors import InputFileError
 from analysis.events.dataset import Slice
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
@@ -28,12 +29,12 @@ __all__ = ["DijetProcessor", "part_name", "variation_name"]
 
 def part_name(dataset: str, fileuuid: str, entrystart: int, entrystop: int) -> str:
     """Path of a part relative to the folder, always the same for the same chunk of the same file."""
-    return f"dataset={dataset}/{fileuuid}_{entrystart}-{entrystop}.parquet"
+    return f"dataset={quoted(dataset)}/{fileuuid}_{entrystart}-{entrystop}.parquet"
 
 
 def variation_name(variation: str, part: str) -> str:
     """Path of a part with varied jets, from the name of the variation and the path of the nominal part."""
-    return f"variation={variation}/{part}"
+    return f"variation={quoted(variation)}/{part}"
 
 
 @dataclass(frozen=True)

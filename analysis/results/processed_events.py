@@ -11,6 +11,7 @@ from analysis.core.digests import digest
 from analysis.core.location import Location, parse_location
 from analysis.core.notebook import grid
 from analysis.core.plugins import require_same_plugins
+from analysis.core.quoting import quoted
 from analysis.errors import ConfigError
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import background_datasets, exclude_datasets, observed_datasets
@@ -100,7 +101,7 @@ class ProcessedEvents:
     def part_paths(self, name: str, folder: ResultsFolder) -> tuple[Location, ...]:
         """Return the paths of the parts of one dataset."""
         top = self.parts_folder(folder)
-        return tuple(top / self.digest / f"dataset={name}" / part for part in self.records[name].parts)
+        return tuple(top / self.digest / f"dataset={quoted(name)}" / part for part in self.records[name].parts)
 
     def scale(self, name: str) -> float:
         """Return the factor that normalises the weights of one dataset."""
@@ -146,7 +147,7 @@ class ProcessedEvents:
 
     def read_variation(self, name: str, variation: str, folder: ResultsFolder) -> EventTable:
         """Read the normalised events of one dataset with varied jets."""
-        parts = self.parts_folder(folder) / self.digest / f"variation={variation}" / f"dataset={name}"
+        parts = self.parts_folder(folder) / self.digest / f"variation={quoted(variation)}" / f"dataset={quoted(name)}"
         paths = [parts / part for part in self.records[name].parts]
         return EventTable.from_parts(paths, {name: self.scale(name)})
 

@@ -1,7 +1,7 @@
 """Run the processor over datasets: plan, skip existing parts, process, compare with the plan, add up.
 
-Parts are stored in `<folder>/<digest>/dataset=<name>/`. The digest covers the selection, the features and the source
-text of this package, so a part is reused only if processing would reproduce it.
+Parts are stored in `<folder>/<digest>/dataset=<quoted name>/`. The digest covers the selection, the features and the
+source text of this package, so a part is reused only if processing would reproduce it.
 """
 
 from __future__ import annotations

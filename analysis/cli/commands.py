@@ -271,8 +271,8 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
         console.print(signal_table(signals))
         for note in signal_notes(signals):
             console.print(note)
-    for note in summary.notes:
-        console.print(note)
+    for note in (*summary.document.notes, *summary.notes):
+        console.print(note, highlight=False)
     console.print(f"Results, workspaces and plots: {folder.path}")
     failed = [result for result in summary.results if result.status == "failed"]
     if failed:

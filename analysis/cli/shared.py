@@ -15,6 +15,7 @@ from analysis import __version__
 from analysis.cli.lock import locked
 from analysis.cli.plugins import plugin_option, with_plugins
 from analysis.cli.where import where_options
+from analysis.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
@@ -46,7 +47,7 @@ def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             "--exclude", multiple=True, metavar="NAME", help="Exclude a dataset; may be given several times."
         ),
         "preset": click.option(
-            "--preset", metavar="NAME", help="Published or recommended set-up; see `cwola presets`."
+            "--preset", metavar="NAME", help="Published or recommended set-up; see `cwola presets`.  [default: demo]"
         ),
         "config": click.option(
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file that overrides the preset."
@@ -119,7 +120,19 @@ def resolve_config(
         overrides["learning"] = {"n_seeds": seeds}
     if blind:
         overrides["statistics"] = {"blind": True}
-    return with_plugins(load_config(preset=preset, path=config, overrides=overrides), plugins)
+    resolved = load_config(preset=preset, path=config, overrides=overrides)
+    _require_windows(resolved)
+    return with_plugins(resolved, plugins)
+
+
+def _require_windows(config: SearchConfig) -> None:
+    if not config.scan.sets_windows:
+        msg = (
+            "the configuration sets no windows, and a preset such as `best` sets none, since they belong to the data. "
+            "Give a file with --config whose section [scan] has fit_range, beginning where your spectrum is smooth, "
+            "and windows, or first, last, width and step. For the packaged demo, `cwola demo FOLDER` writes it."
+        )
+        raise ConfigError(msg)
 
 
 @contextmanager

@@ -83,6 +83,12 @@ class ScanConfig(Model):
     bin_width: Positive = 100.0
     smooth_edge: Positive | None = None
 
+    @property
+    def sets_windows(self) -> bool:
+        """Whether windows and fit range were given, not taken from the defaults, which are those of the demo."""
+        given = self.model_fields_set
+        return "fit_range" in given and ("windows" in given or {"first", "last"} <= given)
+
     def signal_regions(self) -> tuple[tuple[float, float], ...]:
         """Return the signal regions [low, high) in GeV."""
         if self.windows is not None:
@@ -104,8 +110,8 @@ class ScanConfig(Model):
         if not regions or any(b <= a for a, b in regions):
             msg = "windows must be a non-empty list of [low, high] with low < high"
             raise ValueError(msg)
-        if len(set(regions)) != len(regions):
-            msg = "windows lists the same signal region twice"
+        if len({f"{low:g}-{high:g}" for low, high in regions}) != len(regions):
+            msg = "windows lists the same signal region twice, to six digits"
             raise ValueError(msg)
         for name in ("sidebands", "masks"):
             self._require_around_windows(name)

@@ -26,6 +26,7 @@ from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
+from analysis.cli.streams import keep_going_without_output, output_error
 from analysis.cli.validate import print_validation, validation_options, with_draws
 from analysis.errors import CwolaError
 
@@ -196,8 +197,10 @@ cli.add_command(simulate)
 
 def main() -> None:
     """Run the console script; errors of this package are printed without a traceback unless `--debug` is given."""
+    keep_going_without_output()
     allow_any_encoding()
     _interrupt_at_the_end()
+    warnings.filterwarnings("ignore", "(?s).*joblib will operate in serial mode")  # its processes are not used
     try:
         cli.main(standalone_mode=False)
     except CwolaError as error:
@@ -210,6 +213,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    if (lost := output_error()) is not None:
+        reason = lost.strerror or lost
+        _fail(f"cannot write to standard output: {reason}. All else was done, and files are complete.", 1)
 
 
 def _interrupt_at_the_end() -> None:

@@ -14,8 +14,9 @@ import click
 from analysis import __version__
 from analysis.cli.lock import locked
 from analysis.cli.plugins import plugin_option, with_plugins
+from analysis.cli.streams import open_log
 from analysis.cli.where import where_options
-from analysis.errors import ConfigError
+from analysis.errors import ConfigError, writing
 
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
@@ -147,7 +148,8 @@ def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
 
 @contextmanager
 def _logged(folder: ResultsFolder) -> Iterator[None]:
-    handler = logging.FileHandler(folder.log, encoding="utf-8")
+    with writing(folder.log):
+        handler = logging.StreamHandler(open_log(folder.log))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = (_log, logging.getLogger("py.warnings"))
     logging.captureWarnings(True)
@@ -165,4 +167,5 @@ def _logged(folder: ResultsFolder) -> Iterator[None]:
         logging.captureWarnings(False)
         for logger in loggers:
             logger.removeHandler(handler)
+        handler.stream.close()
         handler.close()

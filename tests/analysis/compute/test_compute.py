@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing.synchronize
 import os
 import signal
 import time
@@ -191,3 +193,15 @@ def test_what_is_said_decides_where_work_runs(given, environment, expected, monk
         monkeypatch.setenv(ADDRESS_VARIABLE, environment)
     absent = dict.fromkeys(["jobs", "executor", "dask_address", "cluster", "dask_tls"])
     assert choose_executor(**{**absent, **given}) == expected
+
+
+@pytest.mark.parametrize("options", [{"jobs": 2}, {"jobs": 2, "executor": "dask"}])
+def test_processes_without_semaphores_are_refused_with_a_remedy(options, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(multiprocessing.synchronize.SemLock, "__init__", fail)
+    with pytest.raises(ComputeError, match=r"Read-only file system.*--jobs 1.*/dev/shm"), open_backend(**options):
+        pass
+    with open_backend(1) as serial:
+        assert dict(serial.map(square, [2])) == {0: 4}

@@ -47,6 +47,8 @@ _FLUCTUATING, _SMOOTH = (0.05, 5.0), 0.003
 _MEDIAN_CHI2 = 0.455
 """Median of χ² with one degree of freedom."""
 
+_WHOLE_BINS = "the contents are taken as events of whole bins: if they were divided by the bin width, --per tells so"
+
 _MIN_PULLS = 5
 _MUCH_LESS = 0.1
 _AGREE, _DIFFER = 2.0, 5.0
@@ -205,7 +207,8 @@ def _expected(edges: Array, contents: Array, source: str) -> Spectrum:
         return Spectrum(edges, contents, None, source)  # refused: neither counts nor certainly expected ones
     if not _is_constant(width) and _squared_pulls(edges, contents, contents).mean() < _MUCH_LESS * pulls.mean():
         raise _seems_divided(source, "its contents are smooth where the bin width changes")
-    return Spectrum(edges, contents, None, source, expected=_scatter(pulls) < _SMOOTH)
+    notes = () if _is_constant(width) else (_WHOLE_BINS,)
+    return Spectrum(edges, contents, None, source, expected=_scatter(pulls) < _SMOOTH, notes=notes)
 
 
 def _seems_divided(source: str, reason: str) -> InputFileError:

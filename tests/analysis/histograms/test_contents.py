@@ -80,6 +80,8 @@ def test_expected_events_are_neither_refused_nor_rounded(layout: str, decimals: 
         assert spectrum.expected
         assert spectrum.variances is None
         assert "count as expected events" in spectrum.notes[-1]
+        ambiguous = layout != "uniform" and variances is None  # contents per GeV are as smooth
+        assert ("--per tells so" in spectrum.notes[0]) == ambiguous
 
 
 @pytest.mark.parametrize("layout", ["variable", "steps"])

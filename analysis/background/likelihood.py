@@ -195,9 +195,9 @@ def _solution(
     size = np.linalg.eigvalsh(information)
     scores = jacobian / expected[..., None]
     weighted = scores * (scale * expected)[..., None]
-    squares = (scores[..., :, None] * scores[..., None, :]).reshape(*scores.shape[:2], -1)
-    n_parameters = scores.shape[-1]
-    cumulants = np.matmul(weighted.transpose(0, 2, 1), squares).reshape(-1, *(3 * [n_parameters]))
+    n_spectra, n_bins, n_parameters = scores.shape
+    squares = (scores[..., :, None] * scores[..., None, :]).reshape(n_spectra, n_bins, n_parameters**2)
+    cumulants = np.matmul(weighted.transpose(0, 2, 1), squares).reshape(n_spectra, *(3 * [n_parameters]))
     covariance = np.asarray(np.linalg.inv(information), np.float64)
     return Solution(
         coefficients=coefficients,

@@ -30,6 +30,7 @@ from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
+from analysis.cli.streams import keep_going_without_output, output_error
 from analysis.cli.trust import trust
 from analysis.cli.validate import print_validation, validation_options, with_draws
 from analysis.core.address import hide_secrets
@@ -203,12 +204,14 @@ cli.add_command(trust)
 
 def main() -> None:
     """Run the console script; errors of this package are printed without a traceback unless `--debug` is given."""
+    keep_going_without_output()
     allow_any_encoding()
     sys.excepthook = _show_traceback
     _interrupt_at_the_end()
     # Workers are started by `python -m` and `-c`, which would look for their modules in the current folder first.
     os.environ["PYTHONSAFEPATH"] = "1"
     os.environ.setdefault("MPLBACKEND", "agg")  # a matplotlibrc there could name a module
+    warnings.filterwarnings("ignore", "(?s).*joblib will operate in serial mode")  # its processes are not used
     try:
         cli.main(standalone_mode=False)
     except CwolaError as error:
@@ -227,6 +230,9 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         _fail_unexpectedly(error)
+    if (lost := output_error()) is not None:
+        reason = lost.strerror or lost
+        _fail(f"cannot write to standard output: {reason}. All else was done, and files are complete.", 1)
 
 
 def _fail_unexpectedly(error: Exception) -> None:
@@ -305,8 +311,8 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
         console.print(signal_table(signals))
         for note in signal_notes(signals):
             console.print(note)
-    for note in summary.notes:
-        console.print(note)
+    for note in (*summary.document.notes, *summary.notes):
+        console.print(note, highlight=False)
     console.print(f"Results, workspaces and plots: {folder.path}")
     failed = [result for result in summary.results if result.status == "failed"]
     if failed:

@@ -15,7 +15,7 @@ from analysis.errors import ConfigError, FitError, StatisticsError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from analysis.histograms.spectrum_file import Spectrum
+    from analysis.histograms.spectrum import Spectrum
     from analysis.search.bump import Bump, FitPlan
     from analysis.statistics import GlobalResult
 
@@ -71,6 +71,19 @@ def _parse_scan(_: click.Context, parameter: click.Parameter, value: str | None)
     return [(first + i * step, first + i * step + width) for i in range(count)]
 
 
+def _parse_per(_: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    if value is None or value == "bin":
+        return None if value is None else 0.0
+    try:
+        width = float(value)
+    except ValueError:
+        width = 0.0
+    if not (isfinite(width) and width > 0):
+        msg = f"{parameter.opts[0]}: expected a positive energy in GeV, such as 100, or 'bin', found '{value}'."
+        raise ConfigError(msg)
+    return width
+
+
 @click.command()
 @click.argument("spectrum")
 @click.option(
@@ -102,18 +115,24 @@ def _parse_scan(_: click.Context, parameter: click.Parameter, value: str | None)
 )
 @click.option("--sqrt-s", type=float, default=13000.0, show_default=True, metavar="GEV", help="Collision energy.")
 @click.option("--selection", metavar="NAME", help="Selection in a spectrum.json of a results folder.")
+@click.option(
+    "--per",
+    metavar="GEV|bin",
+    callback=_parse_per,
+    help="The contents are events per so many GeV, or events of whole bins.  [default: the contents tell]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 @loads_plugins
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-def fit(spectrum: str, as_json: bool, selection: str | None, **options: Any) -> None:
+def fit(spectrum: str, as_json: bool, selection: str | None, per: float | None, **options: Any) -> None:
     """Fit the background of a mass spectrum beside a window, test for an excess in the window, and set a limit.
 
     SPECTRUM is a UHI JSON file (.json), a TH1 as file.root:NAME, or a CSV file with the header low,high,count and
-    optionally variance. Its axis must be in GeV.
+    optionally variance. Its axis must be in GeV. Counts that were divided by the bin width are recovered.
     """
     from analysis.histograms.spectrum_file import read_spectrum
 
-    read = read_spectrum(spectrum, selection=selection)
+    read = read_spectrum(spectrum, selection=selection, per=per)
     plans = _plans(read, options)
     results = _fit_all(read, plans, options)
     failed = [result for result in results if isinstance(result, str)]
@@ -177,6 +196,8 @@ def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
     console = open_console()
     console.print(_table(spectrum, plans, results))
     console.print(_closing(bumps, total, len(plans)), highlight=False)
+    for note in spectrum.notes:
+        console.print(f"{spectrum.source}: {note}.", highlight=False)
 
 
 def _document(plan: FitPlan, result: Bump | str) -> dict[str, Any]:
@@ -213,7 +234,7 @@ def _cells(bump: Bump) -> list[str]:
     decimals = max(0, 1 - floor(log10(bump.background_error)))
     return [
         fit.function.name,
-        f"{bump.n_obs:.0f}" if bump.n_obs == round(bump.n_obs) else f"{bump.n_obs:.1f}",
+        f"{bump.n_obs:.0f}" if bump.n_obs == round(bump.n_obs) else f"{bump.n_obs:.{max(1, decimals)}f}",
         f"{bump.background:.{decimals}f}±{bump.background_error:.{decimals}f}",
         f"{round(bump.discovery.z, 2) + 0.0:.2f}",
         f"{bump.discovery.p0:.2g}" + ("" if toys is None else f"\ntoys {toys:.2g}"),
@@ -230,7 +251,7 @@ def _closing(found: Sequence[Bump], total: GlobalResult, n_windows: int) -> str:
     if n_windows > 1:
         lines.append(f"Global p0 <= {total.p0:.2g}, {total.method.replace('-', ' ')} for {n_windows} windows.")
     lines.append(f"Limits: CLs at {1 - best.limit.level:.0%}, in visible events of the window.")
-    for note in dict.fromkeys(note for bump in found for note in bump.notes):
-        where = ", ".join(bump.plan.name for bump in found if note in bump.notes)
+    for note in dict.fromkeys(note for bump in found for note in bump.own_notes):
+        where = ", ".join(bump.plan.name for bump in found if note in bump.own_notes)
         lines.append(f"In {where} GeV {note}.")
     return "\n".join(lines)

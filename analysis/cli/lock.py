@@ -13,13 +13,13 @@ from typing import TextIO
 
 from analysis.errors import ResultsError, writing
 
-__all__ = ["locked", "open_to_append"]
+__all__ = ["descriptor_to_append", "locked"]
 
 _NAME = ".lock"
 
 
-def open_to_append(path: Path) -> TextIO:
-    """Open a text file to add to it, unless it is a link: in the folder of somebody else, it may lead to any file.
+def descriptor_to_append(path: Path) -> int:
+    """Open a file to add to it, unless it is a link: in the folder of somebody else, it may lead to any file.
 
     Raises
     ------
@@ -30,8 +30,7 @@ def open_to_append(path: Path) -> TextIO:
         msg = f"{path} is a link, which cwola never makes, and is not written through. Remove it, and run again."
         raise ResultsError(msg)
     with writing(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        return os.fdopen(descriptor, "a+", encoding="utf-8")
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
 
 @contextmanager
@@ -47,7 +46,7 @@ def locked(folder: Path) -> Iterator[None]:
     ResultsError
         If another command holds it. The message names the command and its process.
     """
-    with open_to_append(folder / _NAME) as file:
+    with os.fdopen(descriptor_to_append(folder / _NAME), "a+", encoding="utf-8") as file:
         _acquire(file, folder)
         try:
             yield

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
-from analysis.cli.lock import locked, open_to_append
+from analysis.cli.lock import descriptor_to_append, locked
 from analysis.cli.plugins import plugin_option, with_found_plugins, with_plugins
+from analysis.cli.streams import open_log
 from analysis.cli.where import where_options
 from analysis.core.address import hide_secrets
+from analysis.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
@@ -48,7 +50,7 @@ def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             "--exclude", multiple=True, metavar="NAME", help="Exclude a dataset; may be given several times."
         ),
         "preset": click.option(
-            "--preset", metavar="NAME", help="Published or recommended set-up; see `cwola presets`."
+            "--preset", metavar="NAME", help="Published or recommended set-up; see `cwola presets`.  [default: demo]"
         ),
         "config": click.option(
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file that overrides the preset."
@@ -127,9 +129,20 @@ def resolve_config(
     if blind:
         overrides["statistics"] = {"blind": True}
     resolved = load_config(preset=preset, path=config, overrides=overrides)
+    _require_windows(resolved)
     if config is None or not _is_found(config):
         return with_plugins(resolved, plugins)
     return with_found_plugins(resolved, plugins, config, needed=needs_plugins)
+
+
+def _require_windows(config: SearchConfig) -> None:
+    if not config.scan.sets_windows:
+        msg = (
+            "the configuration sets no windows, and a preset such as `best` sets none, since they belong to the data. "
+            "Give a file with --config whose section [scan] has fit_range, beginning where your spectrum is smooth, "
+            "and windows, or first, last, width and step. For the packaged demo, `cwola demo FOLDER` writes it."
+        )
+        raise ConfigError(msg)
 
 
 def _is_found(config: Path) -> bool:
@@ -159,8 +172,7 @@ def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
 
 @contextmanager
 def _logged(folder: ResultsFolder) -> Iterator[None]:
-    stream = open_to_append(folder.log)
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(open_log(descriptor_to_append(folder.log)))
     handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = (_log, logging.getLogger("py.warnings"))
     logging.captureWarnings(True)
@@ -178,5 +190,5 @@ def _logged(folder: ResultsFolder) -> Iterator[None]:
         logging.captureWarnings(False)
         for logger in loggers:
             logger.removeHandler(handler)
+        handler.stream.close()
         handler.close()
-        stream.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from analysis.compute.backend import Backend, Serial
 from analysis.compute.connect import open_dask
 from analysis.compute.processes import LocalProcesses, available_cpus
 from analysis.compute.workers import WORKER_TIMEOUT
-from analysis.errors import ConfigError
+from analysis.errors import ComputeError, ConfigError
 
 __all__ = ["ADDRESS_VARIABLE", "EXECUTORS", "Executor", "choose_executor", "open_backend"]
 
@@ -59,22 +60,38 @@ def open_backend(
     ConfigError
         If the choices contradict each other or are invalid.
     ComputeError
-        If a cluster cannot be used.
+        If a cluster, or several processes on this machine, cannot be used.
     """
     chosen = choose_executor(jobs, executor, dask_address, cluster, dask_tls)
     if chosen == "dask":
         address = dask_address or (os.environ.get(ADDRESS_VARIABLE) if cluster is None else None)
+        if address is None and cluster is None:
+            _require_semaphores()
         with open_dask(address, cluster, dask_tls, timeout=dask_timeout, local_jobs=jobs) as workers:
             yield workers
         return
     if chosen == "serial":
         yield Serial()
         return
+    _require_semaphores()
     backend = LocalProcesses(jobs or available_cpus())
     try:
         yield backend
     finally:
         backend.close()
+
+
+def _require_semaphores() -> None:
+    """Raise unless processes can share semaphores, which are files in /dev/shm on Linux."""
+    try:
+        multiprocessing.get_context("fork").Semaphore()
+    except (ImportError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        msg = (
+            f"worker processes cannot be started: semaphores of this system fail ({reason}). Run with --jobs 1, in one "
+            "process, or make /dev/shm writable, with space left: containers have options for it."
+        )
+        raise ComputeError(msg) from error
 
 
 def choose_executor(

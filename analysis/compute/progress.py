@@ -19,7 +19,7 @@ def track(results: Iterator[R], *, total: int, description: str) -> Iterator[R]:
     if not sys.stderr.isatty():
         yield from results
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield from progress.track(results, total=total, description=description)
 

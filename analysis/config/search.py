@@ -21,7 +21,7 @@ from analysis.config.systematics import SystematicConfig
 from analysis.config.validation import ValidationConfig
 from analysis.core.digests import digest
 from analysis.core.notebook import facts
-from analysis.core.text_files import SMALL, load_json, load_toml, quoted, read_text
+from analysis.core.text_files import SMALL, load_json, load_toml, read_text, shown
 from analysis.errors import ConfigError
 
 __all__ = [
@@ -89,6 +89,12 @@ class ScanConfig(Model):
     bin_width: Positive = 100.0
     smooth_edge: Positive | None = None
 
+    @property
+    def sets_windows(self) -> bool:
+        """Whether windows and fit range were given, not taken from the defaults, which are those of the demo."""
+        given = self.model_fields_set
+        return "fit_range" in given and ("windows" in given or {"first", "last"} <= given)
+
     def signal_regions(self) -> tuple[tuple[float, float], ...]:
         """Return the signal regions [low, high) in GeV."""
         if self.windows is not None:
@@ -116,8 +122,8 @@ class ScanConfig(Model):
         if not regions or any(b <= a for a, b in regions):
             msg = "windows must be a non-empty list of [low, high] with low < high"
             raise ValueError(msg)
-        if len(set(regions)) != len(regions):
-            msg = "windows lists the same signal region twice"
+        if len({f"{low:g}-{high:g}" for low, high in regions}) != len(regions):
+            msg = "windows lists the same signal region twice, to six digits"
             raise ValueError(msg)
         for name in ("sidebands", "masks"):
             self._require_around_windows(name)
@@ -367,7 +373,7 @@ def _explain(error: ValidationError, origin: str) -> str:
         if item["type"] == "extra_forbidden":
             lines.append(f"unknown key '{where}'. Keys there: {', '.join(_keys_beside(item['loc']))}.")
         else:
-            lines.append(f"{where}: {item['msg']} (found {quoted(item['input'])}).")
+            lines.append(f"{where}: {item['msg']} (found {shown(item['input'])}).")
     if len(found) > _EXPLAINED:
         lines.append(f"And {len(found) - _EXPLAINED} more mistakes.")
     return f"{origin}: " + " ".join(lines)

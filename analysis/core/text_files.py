@@ -24,9 +24,9 @@ __all__ = [
     "load_toml",
     "one_line",
     "open_regular",
-    "quoted",
     "read_bytes",
     "read_text",
+    "shown",
 ]
 
 SMALL = 1_000_000
@@ -95,7 +95,7 @@ def open_regular(path: Path) -> BinaryIO:
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # NUL, or a character that file names cannot hold
-        raise OSError(errno.EINVAL, f"no file can have this name ({error})", quoted(str(path))) from error
+        raise OSError(errno.EINVAL, f"no file can have this name ({error})", shown(str(path))) from error
     if kind := _irregular(os.fstat(opened)):
         os.close(opened)
         raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
@@ -202,7 +202,7 @@ def check_document(document: Any, *, finite: bool = True, longest: int | None = 
                     raise ValueError(msg)
 
 
-def quoted(value: object, length: int = _SHOWN) -> str:
+def shown(value: object, length: int = _SHOWN) -> str:
     """Return a value for a message: on one line, without control characters, and cut to a length."""
     try:
         text = repr(value)
@@ -223,7 +223,7 @@ def _problem(value: Any, *, finite: bool, longest: int | None) -> str | None:
         if longest is not None and len(value) > longest:
             return f"a text of {len(value)} characters, more than {longest}"
         if found := _UNUSABLE.search(value):
-            return f"{quoted(value)} holds the character {found[0]!a}, which cannot be used"
+            return f"{shown(value)} holds the character {found[0]!a}, which cannot be used"
     elif isinstance(value, int):
         if value.bit_length() > 63:
             return "a whole number of more than 64 bits"
@@ -235,7 +235,7 @@ def _problem(value: Any, *, finite: bool, longest: int | None) -> str | None:
 def _check_key(key: str, place: tuple[Any, ...], longest: int | None) -> None:
     found = CONTROL.search(key)
     if found:
-        msg = f"at /{_path(place)}: the key {quoted(key)} holds the character {found[0]!a}, which cannot be used"
+        msg = f"at /{_path(place)}: the key {shown(key)} holds the character {found[0]!a}, which cannot be used"
         raise ValueError(msg)
     if longest is not None and len(key) > longest:
         msg = f"at /{_path(place)}: a key of {len(key)} characters, more than {longest}"
@@ -247,7 +247,7 @@ def _path(place: tuple[Any, ...]) -> str:
     while place:
         place, key = place
         if key is not None:
-            parts.append(quoted(key).strip("'\""))
+            parts.append(shown(key).strip("'\""))
     return "/".join(reversed(parts))
 
 
@@ -257,7 +257,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                msg = f"the key {quoted(key)} occurs twice in one object"
+                msg = f"the key {shown(key)} occurs twice in one object"
                 raise ValueError(msg)
             seen.add(key)
     return found

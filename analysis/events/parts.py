@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -21,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.core.location import Location, read_file, reading, write_file
+from analysis.core.quoting import quoted
 from analysis.core.sealed import UNSEALED, is_sound, seal
 from analysis.errors import ResultsError
 from analysis.events.schema import FIXED_COLUMNS, METADATA_KEY, WEIGHT_PREFIX, FeatureSpec
@@ -30,7 +30,6 @@ __all__ = [
     "Events",
     "Part",
     "events_folder",
-    "folder_name",
     "is_damaged",
     "read_part_info",
     "variation_folder",
@@ -50,28 +49,20 @@ _DICTIONARY_COLUMNS = ["run", "luminosity_block", "dataset", "rapidity_region", 
 _LABELS = [name for name, kind in FIXED_COLUMNS.items() if pa.types.is_dictionary(kind)]
 """Columns that are dictionaries in memory, but strings on disk: awkward merges no dictionaries."""
 
-_UNSAFE = re.compile(r'[/\\=%:*?"<>|\x00-\x1f]|^[._]')
-"""Characters of folder names that are paths, columns (`name=value`) or hidden folders to other programs."""
-
-
-def folder_name(name: str) -> str:
-    """Return a name as one folder, with unsafe characters percent-encoded."""
-    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", name)
-
 
 def events_folder(top: Location, dataset: str) -> Location:
     """Return the folder with the selected events of a dataset; `top` is the folder of the selection."""
-    return top / EVENTS / folder_name(dataset)
+    return top / EVENTS / quoted(dataset)
 
 
 def weights_folder(top: Location, dataset: str) -> Location:
     """Return the folder with the varied weights of a dataset; `top` is the folder of the selection."""
-    return top / "weights" / folder_name(dataset)
+    return top / "weights" / quoted(dataset)
 
 
 def variation_folder(top: Location, variation: str, dataset: str) -> Location:
     """Return the folder with the events of a dataset with varied jets; `top` is the folder of the selection."""
-    return top / "variations" / folder_name(variation) / folder_name(dataset)
+    return top / "variations" / quoted(variation) / quoted(dataset)
 
 
 class Events(Protocol):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,15 @@ from numpy.typing import NDArray
 
 from analysis.core.text_files import read_text
 from analysis.errors import CwolaError, InputFileError
+from analysis.histograms.contents import understood
+from analysis.histograms.spectrum import Spectrum
 from analysis.histograms.uhi_json import load_histogram
 
 __all__ = ["Spectrum", "read_spectrum"]
 
 Array = NDArray[np.float64]
+Contents = tuple[Array, Array, Array | None, str]
+"""Edges, contents, variances if they are stored, and source."""
 
 _CSV_HEADER = ("low", "high", "count")
 _CSV_OPTIONAL = "variance"
@@ -38,47 +43,7 @@ _BLINDED = "blinded"
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """Counts in bins of the dijet mass.
-
-    Attributes
-    ----------
-    edges : (n_bins + 1,) float64
-        Bin edges, GeV, increasing.
-    counts : (n_bins,) float64
-        Events, or sums of weights.
-    variances : (n_bins,) float64 or None
-        Sums of squared weights. None for plain counts: variances equal to the counts become None.
-    source : str
-        Origin of the spectrum, for messages.
-
-    Raises
-    ------
-    InputFileError
-        If the edges do not increase, a value is not finite, plain counts are negative or not whole numbers, variances
-        do not match the counts, or fewer than two bins are filled.
-    """
-
-    edges: Array
-    counts: Array
-    variances: Array | None = None
-    source: str = "the spectrum"
-
-    def __post_init__(self) -> None:
-        _check_shapes(self)
-        _check_edges(self)
-        _check_finite(self)
-        if self.variances is not None and np.allclose(self.variances, self.counts, rtol=1e-9, atol=0):
-            object.__setattr__(self, "variances", None)
-        if self.variances is None:
-            _check_counts(self)
-        else:
-            _check_variances(self, self.variances)
-        _check_filled(self)
-
-
-def read_spectrum(source: str, *, selection: str | None = None) -> Spectrum:
+def read_spectrum(source: str, *, selection: str | None = None, per: float | None = None) -> Spectrum:
     """Read a spectrum from a file.
 
     Parameters
@@ -88,6 +53,9 @@ def read_spectrum(source: str, *, selection: str | None = None) -> Spectrum:
         `variance`, or `file.root:name` for a TH1 in a ROOT file.
     selection : str, optional
         Entry of the axis `selection` of a UHI histogram, as in `windows/LOW-HIGH/spectrum.json` of a results folder.
+    per : float, optional
+        The contents are events per so many GeV, or of whole bins if it is 0; by default the contents tell, see
+        `analysis.histograms.contents`.
 
     Returns
     -------
@@ -98,21 +66,22 @@ def read_spectrum(source: str, *, selection: str | None = None) -> Spectrum:
     InputFileError
         If the file or histogram does not exist, cannot be read, or does not contain a spectrum.
     """
-    is_json = source.lower().endswith(".json")
+    in_root = None if Path(source).is_file() else _root_parts(source)
+    is_json = in_root is None and source.lower().endswith(".json")
     if selection is not None and not is_json:
         msg = f"{source} has no selections: only UHI JSON files (.json) have. Leave the selection out."
         raise InputFileError(msg)
     if is_json:
-        return _read_uhi(Path(source), selection)
+        return understood(*_read_uhi(Path(source), selection), per=per)
+    if in_root is not None or source.lower().endswith(_ROOT_SUFFIX):
+        return understood(*_read_root(source, *(in_root or (source, ""))), per=per)
     if source.lower().endswith(".csv"):
-        return _read_csv(Path(source))
-    if _ROOT_SUFFIX in source.lower():
-        return _read_root(source)
+        return understood(*_read_csv(Path(source)), per=per)
     msg = f"cannot tell the format of {source}: expected FILE.json (UHI), FILE.csv or FILE.root:NAME."
     raise InputFileError(msg)
 
 
-def _read_csv(path: Path) -> Spectrum:
+def _read_csv(path: Path) -> Contents:
     lines = csv.reader(_text(path).splitlines())
     try:
         rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if _holds_data(row)]
@@ -130,7 +99,7 @@ def _read_csv(path: Path) -> Spectrum:
         raise InputFileError(msg)
     table = np.array([_csv_row(path, line, row, header) for line, row in rows[1:]])
     edges = _csv_edges(path, table[:, 0], table[:, 1], [line for line, _ in rows[1:]])
-    return Spectrum(edges, table[:, 2], table[:, 3] if len(header) > len(_CSV_HEADER) else None, str(path))
+    return edges, table[:, 2], table[:, 3] if len(header) > len(_CSV_HEADER) else None, str(path)
 
 
 def _holds_data(row: Sequence[str]) -> bool:
@@ -178,7 +147,7 @@ def _csv_edges(path: Path, low: Array, high: Array, lines: Sequence[int]) -> Arr
     return np.append(low, high[-1])
 
 
-def _read_uhi(path: Path, selection: str | None) -> Spectrum:
+def _read_uhi(path: Path, selection: str | None) -> Contents:
     text = _text(path)
     try:
         histogram = load_histogram(text)
@@ -188,7 +157,7 @@ def _read_uhi(path: Path, selection: str | None) -> Spectrum:
     return _from_hist(histogram, selection, str(path))
 
 
-def _from_hist(histogram: hist.Hist[Any], selection: str | None, source: str) -> Spectrum:
+def _from_hist(histogram: hist.Hist[Any], selection: str | None, source: str) -> Contents:
     """Take the only mass axis, at the given selection and without variation."""
     if getattr(histogram, _BLINDED, False):
         msg = f"{source} is blinded: the events of its window are hidden. Use a spectrum that is not blinded."
@@ -206,8 +175,8 @@ def _from_hist(histogram: hist.Hist[Any], selection: str | None, source: str) ->
     where = tuple(
         slice(None) if i == mass[0] else _category(axis, selection, source) for i, axis in enumerate(histogram.axes)
     )
-    variances = histogram.variances()
-    return Spectrum(
+    variances = histogram.variances() if histogram.storage_type is hist.storage.Weight else None
+    return (
         np.asarray(histogram.axes[mass[0]].edges, np.float64),
         np.asarray(histogram.values(), np.float64)[where],
         None if variances is None else np.asarray(variances, np.float64)[where],
@@ -235,8 +204,16 @@ def _category(axis: Any, selection: str | None, source: str) -> int:
     raise InputFileError(msg)
 
 
-def _read_root(source: str) -> Spectrum:
-    path, name = _split(source)
+def _root_parts(source: str) -> tuple[str, str] | None:
+    """Split `file.root:name`, or None if there is no such file name in it; the name may hold any characters."""
+    ends = [match.end() for match in re.finditer(r"\.root(?=:|$)", source, re.IGNORECASE)]
+    if not ends:
+        return None
+    end = next((end for end in ends if Path(source[:end]).is_file()), ends[0])
+    return source[:end], source[end:].removeprefix(":")
+
+
+def _read_root(source: str, path: str, name: str) -> Contents:
     if "://" not in path and not Path(path).is_file():
         msg = f"cannot read {path}: there is no such file."
         raise InputFileError(msg)
@@ -256,39 +233,53 @@ def _read_root(source: str) -> Spectrum:
         raise InputFileError(msg) from error
 
 
-def _split(source: str) -> tuple[str, str]:
-    """Return file and histogram of FILE.root:NAME; either may hold `.root` and colons."""
-    ends = [found.end() for found in re.finditer(r"\.root(?=:|$)", source, re.IGNORECASE)]
-    ends = ends or [source.lower().index(_ROOT_SUFFIX) + len(_ROOT_SUFFIX)]
-    end = next((one for one in ends if Path(source[:one]).is_file()), ends[0])
-    return source[:end], source[end:].removeprefix(":")
-
-
 def _th1(file: Any, path: str, name: str) -> Any:
     """Look up a TH1 by its name."""
-    import uproot
-
     classes = file.classnames(cycle=False)
     listed = f"The TH1 in the file: {_listed([key for key, kind in classes.items() if kind.startswith('TH1')])}."
     if not name:
         msg = f"which histogram of {path}? Expected {path}:NAME. {listed}"
         raise InputFileError(msg)
-    try:
-        kind = file.classname_of(name)
-    except uproot.KeyInFileError as error:
+    found = _find(file, name.strip("/")) or _find(file, name)
+    if found is None:
         msg = f"{path} has no object '{name}'. {listed}"
-        raise InputFileError(msg) from error
+        raise InputFileError(msg)
+    kind, read = found
     if not kind.startswith("TH1"):
         msg = f"'{name}' in {path} is a {kind}, expected a TH1. {listed}"
         raise InputFileError(msg)
-    return file[name]
+    return read()
 
 
-def _from_th1(histogram: Any, source: str) -> Spectrum:
-    return Spectrum(
+def _find(directory: Any, name: str) -> tuple[str, Callable[[], Any]] | None:
+    """Find the class of an object, and the function that reads it; the highest cycle if none is given.
+
+    Names may hold slashes, colons and semicolons, which uproot takes for paths and cycles.
+    """
+    kinds = directory.classnames(recursive=False, cycle=True)
+    keys = [(own, int(cycle), kind) for key, kind in kinds.items() for own, _, cycle in [key.rpartition(";")]]
+    named = [key for key in keys if key[0] == name] or [key for key in keys if f"{key[0]};{key[1]}" == name]
+    if named:
+        own, cycle, kind = max(named, key=itemgetter(1))
+        return kind, partial(_object, directory, own, cycle)
+    for own, cycle, kind in keys:
+        if kind.startswith("TDirectory") and name.startswith(f"{own}/"):
+            below = _find(_object(directory, own, cycle), name.removeprefix(f"{own}/").lstrip("/"))
+            if below is not None:
+                return below
+    return None
+
+
+def _object(directory: Any, name: str, cycle: int) -> Any:
+    return dict(directory.iteritems(recursive=False, filter_name=lambda key: key == name))[f"{name};{cycle}"]
+
+
+def _from_th1(histogram: Any, source: str) -> Contents:
+    stores_variances = len(histogram.member("fSumw2")) > 0
+    return (
         np.asarray(histogram.axis().edges(), np.float64),
         np.asarray(histogram.values(), np.float64),
-        np.asarray(histogram.variances(), np.float64),
+        np.asarray(histogram.variances(), np.float64) if stores_variances else None,
         source,
     )
 
@@ -303,72 +294,6 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         msg = f"{path} is not a text file in UTF-8: {error.reason} at byte {error.start}."
         raise InputFileError(msg) from error
-
-
-def _check_shapes(spectrum: Spectrum) -> None:
-    n_bins = len(spectrum.edges) - 1
-    shapes = {np.shape(spectrum.counts)} | ({np.shape(spectrum.variances)} if spectrum.variances is not None else set())
-    if spectrum.edges.ndim != 1 or shapes != {(n_bins,)}:
-        msg = (
-            f"{spectrum.source}: {spectrum.edges.size} edges need one count, and one variance if any, for each bin; "
-            f"found {', '.join(map(str, sorted(shapes)))}."
-        )
-        raise InputFileError(msg)
-
-
-def _check_edges(spectrum: Spectrum) -> None:
-    edges = spectrum.edges
-    if not np.isfinite(edges).all():
-        msg = f"{spectrum.source}: the bin edges are not all finite. Use finite edges; leave the overflow out."
-        raise InputFileError(msg)
-    if (wrong := np.flatnonzero(np.diff(edges) <= 0)).size:
-        i = wrong[0]
-        msg = f"{spectrum.source}: bin edges must rise, but after {edges[i]:g} GeV comes {edges[i + 1]:g} GeV."
-        raise InputFileError(msg)
-
-
-def _check_finite(spectrum: Spectrum) -> None:
-    for what, values in (("count", spectrum.counts), ("variance", spectrum.variances)):
-        if values is not None and (wrong := np.flatnonzero(~np.isfinite(values))).size:
-            msg = f"{_bin(spectrum, wrong[0])} has the {what} {values[wrong[0]]:g}, expected a finite number."
-            raise InputFileError(msg)
-
-
-def _check_counts(spectrum: Spectrum) -> None:
-    counts = spectrum.counts
-    for kind, wrong in (("negative", counts < 0), ("not a whole number", counts != np.round(counts))):
-        if wrong.any():
-            i = int(np.argmax(wrong))
-            msg = (
-                f"{_bin(spectrum, i)} has the count {counts[i]:g}, which is {kind}. Sums of weights need variances: a "
-                "column `variance` (CSV), Sumw2 (TH1) or weighted storage (UHI)."
-            )
-            raise InputFileError(msg)
-
-
-def _check_variances(spectrum: Spectrum, variances: Array) -> None:
-    wrong = (variances < 0) | ((variances == 0) & (spectrum.counts != 0))
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        msg = (
-            f"{_bin(spectrum, i)} has the variance {variances[i]:g} for the sum of weights {spectrum.counts[i]:g}; "
-            "expected the sum of squared weights."
-        )
-        raise InputFileError(msg)
-
-
-def _check_filled(spectrum: Spectrum) -> None:
-    filled = np.flatnonzero(spectrum.counts)
-    if not filled.size:
-        msg = f"{spectrum.source} is empty: there are no events in its {len(spectrum.counts)} bins."
-        raise InputFileError(msg)
-    if filled.size == 1:
-        msg = f"{_bin(spectrum, filled[0])} holds all events: a spectrum in one bin cannot be fitted. Use finer bins."
-        raise InputFileError(msg)
-
-
-def _bin(spectrum: Spectrum, index: int) -> str:
-    return f"{spectrum.source}: the bin {spectrum.edges[index]:g}-{spectrum.edges[index + 1]:g} GeV"
 
 
 def _listed(names: Sequence[str]) -> str:

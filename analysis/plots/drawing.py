@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from matplotlib import rcParams
 from matplotlib.axes import Axes
@@ -14,13 +14,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from analysis.compute import Backend, Serial, track
 from analysis.config import PlotConfig
 from analysis.core.atomic import replacing_file
 from analysis.errors import ConfigError, writing
 from analysis.plots.figure import Sketch
-from analysis.plots.style import draw_experiment_label, figure_style
+from analysis.plots.style import draw_experiment_label, figure_style, readable
 
 __all__ = ["draw_all", "named", "save_figure"]
 
@@ -151,5 +152,13 @@ def _save(task: _Task) -> list[Path]:
     config = task.config
     with figure_style(config.style):
         figure, ax = task.draw()
+        _make_readable(figure)
         draw_experiment_label(config, ax=ax)
         return save_figure(figure, task.folder, task.stem, config.formats)
+
+
+def _make_readable(figure: Figure) -> None:
+    """Show formulae as plain text if they cannot be read."""
+    for text in cast("list[Text]", figure.findobj(Text)):
+        if "$" in text.get_text():
+            text.set_text(readable(text.get_text()))

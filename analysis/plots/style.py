@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from math import floor, log10
 from textwrap import fill
 from typing import Any
@@ -13,6 +15,8 @@ import matplotlib.style
 import mplhep
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.cbook import is_math_text
+from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
 
@@ -30,10 +34,12 @@ __all__ = [
     "format_count",
     "format_p_value",
     "format_with_error",
+    "italic",
     "label_logarithmic",
     "mass_label",
     "plain",
     "pull_label",
+    "readable",
     "selection_label",
     "selection_styles",
     "series_line",
@@ -50,6 +56,9 @@ MASS_LABEL = r"$\mathit{m}_{\mathit{jj}}$ [GeV]"
 
 _LABEL_WIDTH = 30
 """Maximum line length of a label, characters."""
+
+_LONGEST_NAME = 60
+"""Maximum length of a name of a sample, characters."""
 
 _MARKERS = ("s", "^", "v", "D", "P", "X", "<", ">")
 _LINES = ("-", "--", "-.", ":")
@@ -138,7 +147,9 @@ def draw_experiment_label(config: PlotConfig, *, ax: Axes) -> Text | None:
     """
     if config.experiment_label is None:
         return None
-    text: Text = mplhep.label.exp_text(config.experiment_label, config.status or "", loc=0, ax=ax)[0]
+    text: Text = mplhep.label.exp_text(readable(config.experiment_label), readable(config.status or ""), loc=0, ax=ax)[
+        0
+    ]
     return text
 
 
@@ -165,8 +176,27 @@ def label_logarithmic(axis: Axis) -> None:
 
 
 def plain(name: str) -> str:
-    """Escape a name so that mathtext leaves it unchanged."""
-    return name.replace("$", r"\$")
+    """Escape a name so that mathtext leaves it unchanged; of a long one, only both ends are shown."""
+    shown = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 :]}"
+    return shown.replace("$", r"\$")
+
+
+def italic(label: str) -> str:
+    """Set text between dollar signs in italics, as the symbols of all figures; bad formulae as for `readable`."""
+    set_in_italics = re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label)
+    return set_in_italics if readable(set_in_italics) == set_in_italics else readable(label)
+
+
+@cache
+def readable(label: str) -> str:
+    """Return a label that may hold formulae, or its plain text if they are not ones that matplotlib can read."""
+    try:
+        for line in label.split("\n"):
+            if is_math_text(line):
+                MathTextParser("path").parse(line)
+    except ValueError:
+        return label.replace("$", r"\$")
+    return label
 
 
 def classifier_labels(

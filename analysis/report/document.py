@@ -203,12 +203,12 @@ def _validity(windows: Sequence[WindowDocument]) -> list[str]:
 
 
 def _notes(sources: ReportSources) -> list[str]:
-    """Return notes on cuts that were not applied, and on information that a blinded search still reveals."""
+    """Return notes on the searched spectrum, on cuts not applied, and on information that blinding still reveals."""
     process = sources.process
     kinds = {name: record.dataset["kind"] for name, record in process.datasets.items()}
     notes = selection_notes(process.selection, kinds, process.datasets)
     note = blinding_note(sources.config) if sources.results.blinded else None
-    return [*notes, *([note] if note else [])]
+    return [*sources.results.notes, *notes, *([note] if note else [])]
 
 
 def _window(sources: ReportSources, window: WindowDocument) -> dict[str, Any]:

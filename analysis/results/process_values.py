@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.core.documents import ABSENT, from_json
-from analysis.core.text_files import quoted
+from analysis.core.text_files import shown
 from analysis.events.dataset import Dataset
 from analysis.results.values import Cut
 
@@ -132,6 +132,6 @@ class ProcessFile:
             try:
                 Dataset.from_json(record.dataset)
             except ValueError as error:
-                msg = f"dataset {quoted(name)}, {error}"
+                msg = f"dataset {shown(name)}, {error}"
                 raise ValueError(msg) from error
         from_json(tuple[_Systematic, ...], self.systematics)

@@ -10,6 +10,7 @@ from typing import Any
 import hist
 
 from analysis.core.documents import parse_json, to_json
+from analysis.core.quoting import quoted
 from analysis.core.text_files import read_bytes
 from analysis.results.files import read_spectrum, replacing, write_json, write_spectrum
 from analysis.results.record_folder import RecordFolder
@@ -24,6 +25,8 @@ class _SignalsFile:
 
     key: str
     signals: tuple[SignalResult, ...]
+    folders: dict[str, str]
+    """Folder of each sample with workspaces or spectra, by name."""
 
 
 class SignalFolder(RecordFolder):
@@ -53,15 +56,16 @@ class SignalFolder(RecordFolder):
         spectra : mapping of dataset to window name to hist.Hist, optional
         """
         with replacing(self.path / "signals") as folder:
-            for dataset in {**(workspaces or {}), **(spectra or {})}:
-                (folder / dataset).mkdir()
+            folders = {dataset: quoted(dataset) for dataset in {**(workspaces or {}), **(spectra or {})}}
+            for name in folders.values():
+                (folder / name).mkdir()
             for dataset, by_name in (workspaces or {}).items():
                 for name, workspace in by_name.items():
-                    write_json(folder / dataset / f"workspace_{name}.json", workspace)
+                    write_json(folder / folders[dataset] / f"workspace_{name}.json", workspace)
             for dataset, by_window in (spectra or {}).items():
                 for window, spectrum in by_window.items():
-                    write_spectrum(folder / dataset / f"spectrum_{window}.json", spectrum)
-            write_json(folder / "signals.json", to_json(_SignalsFile(key, tuple(signals))))
+                    write_spectrum(folder / folders[dataset] / f"spectrum_{window}.json", spectrum)
+            write_json(folder / "signals.json", to_json(_SignalsFile(key, tuple(signals), folders)))
 
     def load_signals(self, key: str) -> tuple[SignalResult, ...] | None:
         """Read the results of the signal samples; None without any, or if made with other events or settings."""
@@ -79,11 +83,19 @@ class SignalFolder(RecordFolder):
         ResultsError
             If the workspace is missing, or the file is damaged.
         """
-        return self.read(dict[str, Any], f"signals/{dataset}/workspace_{name}.json", "scan")
+        return self.read(dict[str, Any], f"signals/{quoted(dataset)}/workspace_{name}.json", "scan")
 
     def load_signal_spectra(self) -> dict[str, dict[str, hist.Hist[Any]]]:
-        """Read the m_jj spectra of the signal samples, by dataset and window; empty in a folder of an older version."""
+        """Read the m_jj spectra of the signal samples, by dataset and window; empty without any.
+
+        Raises
+        ------
+        ResultsError
+            If `signals/signals.json` is damaged.
+        """
+        stored = self._read_optional(_SignalsFile, "signals/signals.json", "scan")
         spectra: dict[str, dict[str, hist.Hist[Any]]] = {}
-        for path in sorted((self.path / "signals").glob("*/spectrum_*.json")):
-            spectra.setdefault(path.parent.name, {})[path.stem.removeprefix("spectrum_")] = read_spectrum(path)
+        for dataset, folder in sorted(stored.folders.items()) if stored is not None else ():
+            for path in sorted((self.path / "signals" / folder).glob("spectrum_*.json")):
+                spectra.setdefault(dataset, {})[path.stem.removeprefix("spectrum_")] = read_spectrum(path)
         return spectra

@@ -256,6 +256,8 @@ class Results:
     signals : tuple of SignalResult
     limits : tuple of InjectionLimit or FailedLimit
     sensitivity : tuple of Sensitivity or FailedSensitivity
+    notes : tuple of str
+        Notes on the searched part of the spectrum.
     schema_error : str or None
         First place that does not fit the published JSON Schema.
     """
@@ -276,6 +278,7 @@ class Results:
     signals: tuple[SignalResult, ...] = field(default=(), metadata=ABSENT)
     limits: tuple[InjectionLimit | FailedLimit, ...] = field(default=(), metadata=ABSENT)
     sensitivity: tuple[Sensitivity | FailedSensitivity, ...] = field(default=(), metadata=ABSENT)
+    notes: tuple[str, ...] = field(default=(), metadata=ABSENT)
     schema_error: str | None = field(default=None, metadata=ABSENT)
 
     @property

@@ -23,7 +23,7 @@ from analysis.background import (
     outside,
 )
 from analysis.errors import ConfigError, FitError, WindowError
-from analysis.histograms.spectrum_file import Spectrum
+from analysis.histograms.spectrum import Spectrum
 from analysis.regions import Interval, bins_of, edges_of
 from analysis.statistics import Counting, DiscoveryResult, LimitResult, counting_workspace, discovery, upper_limit
 
@@ -84,6 +84,8 @@ class Bump:
         pyhf workspace, in effective events.
     weight : float
         Sum of weights per effective event, Σw² / Σw; 1 for plain counts.
+    spectrum_notes : tuple of str
+        Remarks on how the contents of the spectrum were understood.
     """
 
     plan: FitPlan
@@ -96,6 +98,7 @@ class Bump:
     limit: LimitResult
     workspace: dict[str, Any]
     weight: float = 1.0
+    spectrum_notes: tuple[str, ...] = ()
 
     @property
     def calibrated(self) -> bool:
@@ -104,7 +107,12 @@ class Bump:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Human-readable warnings about this result."""
+        """Human-readable remarks on the spectrum and warnings about this result."""
+        return (*self.spectrum_notes, *self.own_notes)
+
+    @property
+    def own_notes(self) -> tuple[str, ...]:
+        """Human-readable warnings about this window alone."""
         return tuple(_notes(self))
 
 
@@ -194,7 +202,7 @@ def fit_bump(
     _require_energy(plan, sqrt_s_gev)
     inside = bins_of(spectrum.edges, plan.fit_range)
     edges, counts = edges_of(spectrum.edges, inside), spectrum.counts[inside]
-    variances = None if spectrum.variances is None else spectrum.variances[inside]
+    variances = counts if spectrum.expected else None if spectrum.variances is None else spectrum.variances[inside]
     _require_bins(edges, counts, plan, smallest.name, smallest.n_parameters)
     options: dict[str, Any] = {} if variances is None else {"variances": variances}
     fit = choose_order(
@@ -217,6 +225,7 @@ def fit_bump(
         limit=upper_limit(workspace, level=level).scaled(expected.weight),
         workspace=workspace,
         weight=expected.weight,
+        spectrum_notes=spectrum.notes,
     )
 
 

@@ -10,9 +10,11 @@ from typing import Any
 from analysis.compute import Backend
 from analysis.core.notebook import grid
 from analysis.limits.values import LimitsFile
+from analysis.regions import smooth_edge
 from analysis.results.documents import plugin_documents, reported_window, software_versions
 from analysis.results.processed_events import unblinding_setting
 from analysis.results.values import Results
+from analysis.search.coverage import coverage_notes
 from analysis.search.look_elsewhere import global_key, global_result
 from analysis.search.non_closure import Corrections, NonClosure
 from analysis.search.requirements import measured_corrections, require_samples
@@ -205,4 +207,12 @@ def _assemble(
         blinded=inputs.blinded,
         windows=tuple(replace(reported_window(one), validation=judged.get(one.window.name)) for one in windows),
         global_=total,
+        notes=_coverage(inputs),
     )
+
+
+def _coverage(inputs: SearchInputs) -> tuple[str, ...]:
+    edge, threshold = inputs.config.scan.smooth_edge, inputs.threshold
+    if edge is None and threshold is not None:
+        edge = smooth_edge(threshold)
+    return coverage_notes(inputs.data.table.mjj, inputs.regions, edge, hidden=inputs.hidden)

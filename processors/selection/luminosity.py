@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import ConfigFile
-from analysis.core.text_files import load_json, quoted
+from analysis.core.text_files import load_json, shown
 from analysis.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _parse(content: bytes, path: str) -> dict[str, list[list[int]]]:
         raise ConfigError(msg)
     for run, ranges in document.items():
         if not run.isdecimal() or int(run) > LARGEST or not isinstance(ranges, list) or not all(map(_is_range, ranges)):
-            msg = f"selection.lumi_mask: {path} has {quoted(ranges)} for run {quoted(run)}. {_EXPECTED}"
+            msg = f"selection.lumi_mask: {path} has {shown(ranges)} for run {shown(run)}. {_EXPECTED}"
             raise ConfigError(msg)
     return {run: _merge(ranges) for run, ranges in document.items()}
 

@@ -15,12 +15,11 @@ REPOSITORY = Path(__file__).parents[2]
 
 def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "Agg"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
-        **{"env": environment, "start_new_session": True, **options},  # type: ignore[call-overload]
+        **{"env": environment, "start_new_session": True, **pipes, **options},  # type: ignore[call-overload]
     )
 
 

@@ -75,6 +75,56 @@ def test_root_uhi_and_csv_give_the_same_numbers(cwola: Cwola, spectrum: Path, tm
     assert others == [first, first, first]
 
 
+def test_counts_over_the_bin_width_give_the_numbers_of_counts(cwola: Cwola, tmp_path: Path) -> None:
+    edges = np.array([3e3, 3090, 3185, 3283, 3384, 3490, 3600, 3714, 3833, 3957, 4085, 4218, 4356, 4500, 4650, 4850])
+    counts = np.histogram(dijet_masses(20_000, np.random.default_rng(3)), edges)[0].astype(float)
+    width = np.diff(edges)
+    with uproot.recreate(tmp_path / "s.root") as file:
+        for name, scale in {"counts": 1.0, "per_GeV": 1 / width, "per_100_GeV": 100 / width}.items():
+            histogram = hist.Hist(hist.axis.Variable(edges), storage=hist.storage.Weight())
+            histogram.view()["value"], histogram.view()["variance"] = counts * scale, counts * scale**2
+            file[name] = histogram
+    command = ["--window", "3600:3833", "--function", "dijet3"]
+    names = ("counts", "per_GeV", "per_100_GeV")
+    found = [windows(cwola, f"{tmp_path}/s.root:{name}", *command)[0] for name in names]
+    assert [one.pop("notes") for one in found] == [
+        [],
+        ["the contents are events per GeV and were multiplied by the bin width"],
+        ["the contents are events per 100 GeV and were multiplied by the bin width"],
+    ]
+    assert found[1:] == [found[0], found[0]]
+    out = cwola("fit", f"{tmp_path}/s.root:per_GeV", *command).out
+    assert "s.root:per_GeV: the contents are events per GeV and were multiplied by the bin width." in out
+    # Stated by hand, the unit changes nothing but the scale.
+    (stated,) = windows(cwola, f"{tmp_path}/s.root:per_GeV", *command, "--per", "1")
+    assert stated["n"] == found[0]["n"]
+
+
+def test_expected_events_are_fitted_without_fluctuations(cwola: Cwola, tmp_path: Path) -> None:
+    x = (EDGES[1:] + EDGES[:-1]) / 2 / 13000
+    expected = (1 - x) ** 9 * x**-5
+    expected *= 20_000 / expected.sum()
+    rows = [f"{low:g},{high:g},{n!r}" for low, high, n in zip(EDGES[:-1], EDGES[1:], expected.tolist(), strict=True)]
+    path = tmp_path / "expected.csv"
+    path.write_text("\n".join(["low,high,count", *rows]))
+    for window in windows(cwola, path, "--scan", "3400:5800:400:400", "--function", "dijet3"):
+        inside = (EDGES[:-1] >= window["signal"][0]) & (EDGES[1:] <= window["signal"][1])
+        assert window["n"] == pytest.approx(expected[inside].sum())  # not rounded
+        assert abs(window["z"]) < 0.05
+        assert window["notes"][0].startswith("the contents are not whole numbers and count as expected events")
+
+
+def test_names_with_brackets_are_printed_as_they_are(cwola: Cwola, tmp_path: Path) -> None:
+    with uproot.recreate(tmp_path / "[bold]s[bold].root") as file:
+        for name in ("[red]mjj [GeV]", "[bold]"):
+            file[name] = (toy_counts(), EDGES)
+    for name in ("[red]mjj [GeV]", "[bold]"):
+        outcome = cwola("fit", f"{tmp_path}/[bold]s[bold].root:{name}", "--window", "3300:3700")
+        assert f"[bold]s[bold].root:{name}: windows in GeV" in outcome.out
+    outcome = cwola("fit", f"{tmp_path}/[bold]s[bold].root:[/]", "--window", "3300:3700")
+    assert "has no object '[/]'. The TH1 in the file: [red]mjj [GeV], [bold]." in outcome.err
+
+
 def test_several_windows_and_a_scan(cwola: Cwola, spectrum: Path) -> None:
     several = windows(cwola, spectrum, "--window", "3300:3700", "--window", "3500:3900", "--window", "3300:3700")
     scanned = windows(cwola, spectrum, "--scan", "3300:3900:400:200")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,7 @@ def test_a_window_without_events_is_named_and_the_others_are_kept(cwola: Cwola, 
     [
         (["run", "--datasets", "nowhere.json"], ["nowhere.json", "--datasets"]),
         (["run", "--preset", "nobody"], ["nobody", "demo"]),
+        (["run", "--preset", "best"], ["sets no windows", "[scan]", "fit_range", "cwola demo"]),
         (["run", "--config", "{folder}/typo.toml"], ["learning.n_fold", "n_folds"]),
         (["run", "--config", "{folder}/low.toml"], ["3300-3700", "2.5 times pt_hat_min", "scan.smooth_edge"]),
         (["run", "--exclude", "nobody"], ["nobody", "qcd"]),
@@ -216,3 +219,21 @@ def test_output_is_quiet_off_a_terminal(cwola: Cwola, toy: ToySearch, tmp_path: 
     assert "\r" not in outcome.out
     log = (tmp_path / "quiet" / "cwola.log").read_text()
     assert "scan: finished" in log
+
+
+def test_a_spectrum_of_unknown_smoothness_is_told_on_the_terminal_and_in_the_report(
+    cwola: Cwola, toy: ToySearch, finished: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "results"
+    shutil.copytree(finished, output)
+    assert "notes" not in json.loads((output / "results.json").read_text())
+    process = json.loads((output / "process.json").read_text())
+    del process["datasets"]["qcd"]["dataset"]["pt_hat_min"]
+    (output / "process.json").write_text(json.dumps(process))
+    outcome = cwola("scan", "--output", output, "--jobs", 1)
+    assert outcome.code == 0, outcome.err
+    (note,) = json.loads((output / "results.json").read_text())["notes"]
+    assert note.startswith("Nothing tells where the spectrum is smooth")
+    assert note in outcome.out.replace("\n", " ")
+    assert cwola("report", "--output", output).code == 0
+    assert escape(note) in (output / "report.html").read_text()

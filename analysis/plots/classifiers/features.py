@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from analysis.diagnostics.sections import DiagnosedWindow, FeatureShapes, FeaturesSection, RegionHistogram
 from analysis.events.schema import FeatureSpec
 from analysis.histograms.control import axis_label
-from analysis.plots.events.control import italic
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import add_heading, add_panels, simplify_ticks, window_title
-from analysis.plots.style import PALETTE, format_p_value, selection_label
+from analysis.plots.style import PALETTE, format_p_value, italic, selection_label
 from analysis.results.numbers import interval, p_value
 
 __all__ = ["FeatureArtists", "draw_feature", "feature_figures", "usable_selection"]

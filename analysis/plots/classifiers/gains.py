@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
+from analysis.core.quoting import quoted
 from analysis.diagnostics.gain_values import FeatureGain, GainScan, WeightGain
 from analysis.plots.classifiers.importance import feature_label
 from analysis.plots.figure import ResultFigure, Row
@@ -228,7 +229,7 @@ def performance_scan_figures(scans: Sequence[GainScan]) -> Iterator[ResultFigure
         where = f"{scan.signal} in {interval(scan.window.signal)} GeV"
         if scan.simulation_weight:
             yield ResultFigure(
-                f"lambda_{scan.signal}",
+                f"lambda_{quoted(scan.signal)}",
                 partial(_weights, scan),
                 f"{where}: gain against the weight λ of the simulation",
                 partial(_weights_alt, scan),
@@ -237,7 +238,7 @@ def performance_scan_figures(scans: Sequence[GainScan]) -> Iterator[ResultFigure
             )
         if scan.subsets:
             yield ResultFigure(
-                f"subsets_{scan.signal}",
+                f"subsets_{quoted(scan.signal)}",
                 partial(_features, scan),
                 f"{where}: gain from each feature",
                 partial(_subsets_alt, scan),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from analysis.diagnostics.sections import DiagnosedWindow, ImportanceSection
 from analysis.plots.figure import ResultFigure, Row, all_windows
-from analysis.plots.style import PALETTE, plain
+from analysis.plots.style import PALETTE, italic, plain
 from analysis.results.numbers import interval, percent
 
 __all__ = [
@@ -154,7 +153,7 @@ def _write_numbers(parts: Array, mesh: QuadMesh, ax: Axes) -> tuple[Text, ...]:
 
 def feature_label(name: str, label: str) -> str:
     """Return the label of a feature with italic symbols, as on axes; its name if it has no label."""
-    return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label) if label else plain(name)
+    return italic(label) if label else plain(name)
 
 
 def importance_figures(windows: Sequence[DiagnosedWindow]) -> Iterator[ResultFigure]:

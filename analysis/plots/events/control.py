@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,9 +25,9 @@ from analysis.histograms.control import MJJ, axis_label
 from analysis.histograms.control_comparison import Component, ControlComparison
 from analysis.plots.drawing import draw_all
 from analysis.plots.figure import Sketch
-from analysis.plots.style import PALETTE, format_p_value, format_with_error
+from analysis.plots.style import PALETTE, format_p_value, format_with_error, italic, plain
 
-__all__ = ["ControlArtists", "control_sketch", "draw_control", "italic", "save_control_figures"]
+__all__ = ["ControlArtists", "control_sketch", "draw_control", "save_control_figures"]
 
 _SIGNAL_STYLES = ("-", "--", ":", "-.")
 _LEGEND_SIZE = 13
@@ -169,7 +168,7 @@ def _without_hidden(content: ControlComparison) -> hist.Hist[Any]:
 
 
 def _plain(component: Component) -> str:
-    return component.label.replace("$", r"\$")
+    return plain(component.label)
 
 
 def _set_ranges(content: ControlComparison, data: hist.Hist[Any], ax: Axes, *, headroom: float) -> None:
@@ -198,11 +197,6 @@ def _set_x(content: ControlComparison, data: hist.Hist[Any], ax: Axes, ax_ratio:
     lowest = ax if ax_ratio is None else ax_ratio
     lowest.set(xlim=span, xlabel=italic(axis_label(content.variable)))
     ax.tick_params(labelbottom=lowest is ax)
-
-
-def italic(label: str) -> str:
-    """Set text between dollar signs in italics, as in the other figures."""
-    return re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label)
 
 
 def _occupied(edges: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.core.quoting import escaped, quoted
 from analysis.limits import INCLUSIVE_RULE, limit_rules, rule_text
 from analysis.limits.values import InjectionScan, LimitsFile, Sensitivity
 from analysis.plots.figure import ResultFigure
@@ -60,15 +61,15 @@ def injection_figures(document: LimitsFile) -> Iterator[ResultFigure]:
                 f"limits_signals_{rule}", partial(_signals, limits, rule), "Limits on all signals", limits, rule
             )
         for name, group in along_mass_a(limits, rule).items():
-            stem = "_".join(filter(None, ("limits_mA", name, rule)))
+            stem = "_".join(filter(None, ("limits_mA", escaped(name), rule)))
             yield _limits(stem, partial(_masses, group, rule), _among("Limits against m_A", name), limits, rule)
         for name, group in in_planes(limits, rule).items():
-            stem, title = f"limits_plane_{name}_{rule}", _among("Limits against m_B and m_C", name)
+            stem, title = f"limits_plane_{escaped(name)}_{rule}", _among("Limits against m_B and m_C", name)
             yield _limits(stem, partial(_plane, group, rule, scans), title, limits, rule)
     for scan in scans:
         if any(value is not None for value in efficiencies(scan)):
             yield ResultFigure(
-                f"efficiency_{scan.dataset}",
+                f"efficiency_{quoted(scan.dataset)}",
                 partial(_strengths, scan, limits),
                 f"{scan.dataset}: efficiency and limit against the injected strength",
                 partial(strength_alt, scan),
@@ -77,7 +78,7 @@ def injection_figures(document: LimitsFile) -> Iterator[ResultFigure]:
             )
         for selection in tightest(scan.maps, _MAPPED):
             yield ResultFigure(
-                f"map_{scan.dataset}_{selection}",
+                f"map_{quoted(scan.dataset)}_{selection}",
                 partial(_maps, scan, selection),
                 f"{scan.dataset}: what passes {selection_text(selection)}, against the jet masses",
                 partial(map_alt, scan, selection),
@@ -87,7 +88,7 @@ def injection_figures(document: LimitsFile) -> Iterator[ResultFigure]:
     for sensitivity in document.sensitivity:
         if isinstance(sensitivity, Sensitivity) and sensitivity.curves:
             yield ResultFigure(
-                f"sensitivity_{sensitivity.dataset}",
+                f"sensitivity_{quoted(sensitivity.dataset)}",
                 partial(_sensitivity, sensitivity),
                 f"{sensitivity.dataset}: significance of hidden signal",
                 partial(sensitivity_alt, sensitivity),

@@ -16,6 +16,7 @@ from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from analysis.core.quoting import quoted
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, format_with_error, plain, selection_label
 from analysis.results.numbers import interval, number, with_error
@@ -137,7 +138,7 @@ def impact_figures(signals: Sequence[SignalResult]) -> Iterator[ResultFigure]:
         if selection is not None and selection.impacts is not None and selection.impacts.expected.parameters:
             where = f"{selection_text(selection.selection)} in {interval(selection.window)} GeV"
             yield ResultFigure(
-                f"impacts_{signal.dataset}",
+                f"impacts_{quoted(signal.dataset)}",
                 partial(_impacts, signal.dataset, selection, selection.impacts),
                 f"{signal.dataset}: pulls and impacts, {where}",
                 partial(impact_alt, signal.dataset, selection.impacts),

@@ -11,6 +11,7 @@ from scipy import integrate, optimize, stats
 
 from analysis.background import FUNCTIONS, fit_background
 from analysis.background.bins import sidebands
+from analysis.background.goodness import goodness_of_fit
 from analysis.background.likelihood import deviance_of, gradient_of, integrals, make_design, minuit_solution, solve
 from analysis.errors import FitError
 from tests.builders.toy_tables import SQRT_S
@@ -393,3 +394,16 @@ def test_a_mask_that_leaves_too_little_is_refused(mask: tuple[float, float]) -> 
 def test_a_mask_that_is_no_interval_is_refused(mask: tuple[float, float]) -> None:
     with pytest.raises(FitError, match="a mask is"):
         fit(toys(1, 5000)[0], mask=mask)
+
+
+def test_a_fit_of_no_spectra_has_no_results() -> None:
+    n_bins = len(EDGES) - 1
+    design = make_design(FUNCTIONS["dijet4"], EDGES[:-1], EDGES[1:], SQRT_S)
+    nothing = solve(np.zeros((0, n_bins)), design, np.ones((0, n_bins)))
+    assert nothing.cumulants.shape == (0, 4, 4, 4)
+    assert nothing.valid.shape == (0,)
+
+
+def test_the_goodness_of_a_fit_whose_toys_are_all_empty_is_refused() -> None:
+    with pytest.raises(FitError, match="only 0 of 20 toys of dijet4"):
+        goodness_of_fit(asimov(1e-5 * toys(1, 1e5, CURVED)[0], "dijet4"), n_toys=20)

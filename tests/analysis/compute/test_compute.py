@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing.synchronize
 import os
 import signal
 import time
@@ -205,3 +207,15 @@ def test_files_that_workers_share_hold_raw_arrays_and_no_pickle(
         (file,) = folder.glob("shared-*")
         assert file.read_bytes() == values.tobytes()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("options", [{"jobs": 2}, {"jobs": 2, "executor": "dask"}])
+def test_processes_without_semaphores_are_refused_with_a_remedy(options, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(multiprocessing.synchronize.SemLock, "__init__", fail)
+    with pytest.raises(ComputeError, match=r"Read-only file system.*--jobs 1.*/dev/shm"), open_backend(**options):
+        pass
+    with open_backend(1) as serial:
+        assert dict(serial.map(square, [2])) == {0: 4}

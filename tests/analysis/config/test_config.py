@@ -118,6 +118,7 @@ def test_an_integer_and_the_same_float_are_one_configuration() -> None:
         ("scan", {"windows": ()}),
         ("scan", {"windows": ((3300.0, 3300.0),)}),
         ("scan", {"windows": ((3300.0, 3700.0), (3300.0, 3700.0))}),
+        ("scan", {"windows": ((3300.0, 3700.0), (3300.001, 3700.0))}),  # one name
         ("selection", {"abs_dy_search": 2.0, "abs_dy_validation": 1.0}),
         ("selection", {"mjj_min": 2000.0, "mjj_max": 2000.0}),
         ("selection", {"triggers": ("HLT_A", "HLT_A")}),

@@ -15,7 +15,6 @@ from analysis.core.text_files import (
     load_json,
     load_toml,
     one_line,
-    quoted,
     read_bytes,
     read_text,
 )
@@ -135,8 +134,8 @@ def test_text_is_read_with_and_without_a_byte_order_mark(tmp_path: Path, content
     ],
     ids=["line end", "long", "many digits", "line separator"],
 )
-def test_values_in_messages_are_short_and_on_one_line(value: object, shown: str) -> None:
-    assert quoted(value) == shown
+def test_values_in_messages_are_short_and_on_one_line(value: object, text: str) -> None:
+    assert shown(value) == text
 
 
 @pytest.mark.parametrize(("text", "line"), [("a\n\tb", "a b"), ("x" * 400, "x" * 297 + "..."), ("a\x1bb", "a?b")])

@@ -17,7 +17,6 @@ from analysis.errors import ResultsError
 from analysis.events.parts import (
     Part,
     events_folder,
-    folder_name,
     is_damaged,
     read_part_info,
     write_part,
@@ -141,22 +140,6 @@ def test_other_programs_read_the_folder_as_one_table(folder, reader):
     for name, values in found.items():
         np.testing.assert_array_equal(values[order], expected.column(name), err_msg=name)
     assert set(found["dataset"]) == {"qcd", "run=C"}
-
-
-@pytest.mark.parametrize(
-    ("name", "folder"),
-    [
-        ("qcd", "qcd"),
-        ("run=C", "run%3DC"),
-        ("a/b", "a%2Fb"),
-        ("_x", "%5Fx"),
-        (".x", "%2Ex"),
-        ("50%", "50%25"),
-        ("é", "é"),
-    ],
-)
-def test_folders_hold_no_names_that_mean_something_else(name, folder):
-    assert folder_name(name) == folder
 
 
 def test_weights_of_other_events_are_refused(tmp_path):

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import stats
@@ -12,8 +14,18 @@ from scipy import stats
 from analysis.config import PlotConfig
 from analysis.errors import WindowError
 from analysis.plots import draw_limits, draw_scan, draw_spectrum, figure_style, save_figures, selection_label
+from analysis.plots.drawing import draw_all
+from analysis.plots.figure import Sketch
 from analysis.plots.sources import FigureSources
-from analysis.plots.style import draw_experiment_label, format_p_value, format_with_error, selection_styles
+from analysis.plots.style import (
+    draw_experiment_label,
+    format_p_value,
+    format_with_error,
+    italic,
+    plain,
+    readable,
+    selection_styles,
+)
 from analysis.search.blinding import blind_window
 from analysis.statistics import GlobalResult
 from tests.builders.windows import EDGES, EFFICIENCIES, LIMIT, failed, make_result, sources_of
@@ -360,6 +372,49 @@ def test_no_experiment_is_claimed_unless_named():
     assert draw_experiment_label(PlotConfig(), ax=ax) is None
     assert len(ax.texts) == 0
     assert draw_experiment_label(PlotConfig(experiment_label="ATLAS"), ax=ax).get_text() == "ATLAS"
+
+
+FORMULAE = {
+    r"$\frac{1}{2}$ a": True,
+    r"$\mathit{m}_{jj}$ [GeV]": True,
+    "a_b^c": True,
+    "$": True,  # a single one is no formula
+    r"$\frac{$": False,
+    r"$x$ $\nope$": False,
+    "$a^$\nb": False,
+    "a\n$$": False,
+}
+
+
+@pytest.mark.parametrize(("label", "valid"), FORMULAE.items())
+def test_labels_with_bad_formulae_are_drawn_as_they_are_written(label: str, valid: bool, tmp_path: Path) -> None:
+    shown = label if valid else label.replace("$", r"\$")
+    assert readable(label) == shown
+
+    def draw() -> tuple[Figure, Axes]:
+        figure = Figure(layout="constrained")
+        ax = figure.subplots()
+        ax.set_xlabel(label)
+        ax.plot([1, 2], label=label)
+        ax.legend()
+        drawn.append(ax)
+        return figure, ax
+
+    drawn: list[Axes] = []
+    config = PlotConfig(formats=("png", "svg"), experiment_label=label, status=label)
+    assert len(draw_all([Sketch("f", draw)], tmp_path, config)) == 2
+    (ax,) = drawn
+    assert {ax.get_xlabel(), *(text.get_text() for text in ax.get_legend().get_texts())} == {shown}
+
+
+def test_bad_formulae_are_not_set_in_italics() -> None:
+    assert italic(r"$\tau_{21}$ of $j_1$") == r"$\mathit{\tau_{21}}$ of $\mathit{j_1}$"
+    assert italic(r"$\frac{$") == r"\$\frac{\$"
+
+
+def test_long_names_are_shortened_in_figures() -> None:
+    assert plain("x" * 60) == "x" * 60
+    assert plain("a" * 40 + "$" * 40) == "a" * 30 + "…" + r"\$" * 30
 
 
 def test_selections_are_told_apart_by_colour_and_marker():

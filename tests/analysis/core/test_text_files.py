@@ -17,6 +17,7 @@ from analysis.core.text_files import (
     one_line,
     read_bytes,
     read_text,
+    shown,
 )
 
 DEEP = "[" * 100_000

@@ -141,7 +141,7 @@ def draw_scores(section: EnsembleSection, *, ax: Axes) -> ScoreArtists:
             label=_region(section, name),
         )
     shown = np.concatenate(list(means.values())) if means else np.ones(1)
-    ax.set(yscale="log", xlim=(edges[0], edges[-1]), xlabel="Score", ylabel="Part of the events per bin")
+    ax.set(yscale="log", xlim=_span(edges), xlabel="Score", ylabel="Part of the events per bin")
     ax.set_ylim(0.5 * shown[shown > 0].min(), 20 * shown.max())
     handles = [*lines.values()]
     if bands:
@@ -186,7 +186,7 @@ def draw_score_spread(section: EnsembleSection, *, ax: Axes) -> ScoreArtists:
                 values, edges, baseline=None, color=color, linestyle=dash, linewidth=2.2, label=_region(section, name)
             )
             highest = max(highest, float(np.nanmax(values, initial=0.0)))
-    ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.5 * (highest or 1.0)), xlabel=_SCORE)
+    ax.set(xlim=_span(edges), ylim=(0, 1.5 * (highest or 1.0)), xlabel=_SCORE)
     ax.set_ylabel("Std. dev. over the members")
     ax.minorticks_off()
     ax.legend(loc="upper right")
@@ -334,3 +334,9 @@ def _set_selections(section: EnsembleSection, ax: Axes) -> None:
     ax.tick_params(axis="x", which="both", length=0)
     ax.minorticks_off()  # they take a third of the time
     ax.set(xlim=(-0.5, len(names) - 0.5), xlabel="Selection efficiency")
+
+
+def _span(edges: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the range of bins, widened where all scores are the same."""
+    low, high = float(edges[0]), float(edges[-1])
+    return (low, high) if high > low else (low - 0.5, low + 0.5)

@@ -184,6 +184,13 @@ class TestEnsemble:
         assert set(draw_score_spread(section, ax=axes()).lines) == {"sidebands"}
         assert set(draw_member_counts(section, ax=axes()).points) == {("eff_0.1", "sidebands")}
 
+    def test_equal_scores_of_all_events_are_drawn(self):
+        section = members()
+        profile = replace(section.profile, edges=[0.5] * len(section.profile.edges))
+        ax = axes()
+        draw_score_spread(replace(section, profile=profile), ax=ax)
+        assert ax.get_xlim() == (0.0, 1.0)
+
 
 class TestImportance:
     def test_bars_have_the_features_in_order_with_labels_and_errors(self):

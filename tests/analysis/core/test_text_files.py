@@ -126,7 +126,7 @@ def test_text_is_read_with_and_without_a_byte_order_mark(tmp_path: Path, content
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "text"),
     [
         ("a\nb", r"'a\nb'"),
         ("x" * 100, "'" + "x" * 76 + "..."),

@@ -54,6 +54,7 @@ def row(table: str, *first: str) -> list[str]:
         ("validation-errors", ("three draws", "eff_0.1"), ["−0.09 ± 0.10", "0.80 ± 0.07", "60"]),
         ("flipped-bytes", ("NanoAOD, ZSTD",), ["107", "66", "27", "0", "27 of 162", "–", "0 of 38"]),
         ("flipped-bytes", ("selected events",), ["0", "200", "0", "0"]),
+        ("kills", ("the command, on dask",), ["6", "−9: 2, 130: 4", "6 of 6", "0", "0", "0"]),
     ],
 )
 def test_tables_agree_with_the_numbers_that_were_copied_by_hand(

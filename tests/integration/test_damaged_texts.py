@@ -9,7 +9,9 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -152,6 +154,44 @@ def test_a_text_that_asks_for_too_much_is_refused(
     assert outcome.code == 1
     assert_one_error(outcome.code, outcome.err)
     assert text in outcome.err
+
+
+def rename(dataset: dict[str, Any]) -> None:
+    dataset["Kind"] = dataset.pop("kind")
+
+
+def lengthen(dataset: dict[str, Any]) -> None:
+    dataset["files"][0].append("more")
+
+
+def retype(dataset: dict[str, Any]) -> None:
+    dataset["xsec_pb"] = "1"
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [(rename, "/kind: field required"), (lengthen, "/files/0"), (retype, "/xsec_pb: input should be a valid number")],
+)
+@pytest.mark.parametrize("reader", ["report", "select"])
+def test_a_damaged_dataset_of_a_search_is_named(
+    kinds: dict[str, Kind], cwola: Cwola, damage: Callable[[dict[str, Any]], None], text: str, reader: str
+) -> None:
+    document = deepcopy(kinds["results/process.json"].document)
+    damage(document["datasets"]["qcd"]["dataset"])
+    with replaced(Path("results/process.json"), json.dumps(document).encode()):
+        outcome = cwola(*READERS[reader])
+    assert_one_error(outcome.code, outcome.err)
+    assert "process.json is damaged" in outcome.err
+    assert f"dataset 'qcd', at {text}" in outcome.err
+
+
+def test_a_damaged_systematic_of_a_search_is_named(kinds: dict[str, Kind], cwola: Cwola) -> None:
+    document = kinds["results/process.json"].document | {"systematics": [{"name": "jes"}]}
+    with replaced(Path("results/process.json"), json.dumps(document).encode()):
+        outcome = cwola(*READERS["report"])
+    assert_one_error(outcome.code, outcome.err)
+    assert "process.json is damaged" in outcome.err
+    assert "/0/kind: field required" in outcome.err
 
 
 def pipe(path: Path) -> None:

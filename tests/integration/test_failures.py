@@ -92,3 +92,18 @@ def test_a_read_only_output_is_named(toy: ToySearch, tmp_path: Path) -> None:
     assert str(parent / "results") in err
     assert "Permission denied" in err
     assert "--output" in err
+
+
+def test_an_unforeseen_error_is_one_line(cwola: Cwola, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> None:
+        msg = "several\nlines"
+        raise TypeError(msg)
+
+    monkeypatch.setattr("analysis.demo.copy_demo", fail)
+    outcome = cwola("demo", tmp_path / "demo")
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: unexpected TypeError: several lines (test_failures.py, line ")
+    assert outcome.err.count("\n") == 1
+    assert "--debug" in outcome.err
+    with pytest.raises(TypeError):
+        cwola("demo", tmp_path / "demo", "--debug")

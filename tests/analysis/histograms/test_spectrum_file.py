@@ -173,7 +173,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         )
     folder = tmp_path / "folder.csv"
     folder.mkdir()
-    assert refused(str(folder)) == f"cannot read {folder}: is a directory."
+    assert refused(str(folder)) == f"cannot read {folder}: it is a folder, not a regular file."
     assert "expected FILE.json (UHI), FILE.csv or FILE.root:NAME" in refused("spectrum.txt")
 
 

@@ -105,7 +105,14 @@ def test_a_killed_writer_leaves_the_file_as_it_was(killed: dict[str, dict[str, b
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [(f".file.{2**22 + 1}.tmp", True), (f".file.{os.getpid()}.tmp", False), (".file.x.tmp", False), ("file", False)],
+    [
+        (f".file.{2**22 + 1}-0a.tmp", True),
+        (f".file.{os.getpid()}-0a.tmp", False),
+        (".file.x-0a.tmp", False),
+        (".file.tmp", False),
+        ("file", False),
+    ],
+    ids=["ended", "running", "no process", "short", "the file"],
 )
 def test_only_files_of_ended_processes_are_remnants(tmp_path: Path, name: str, *, expected: bool) -> None:
     (tmp_path / name).touch()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow.dataset
 import pytest
 
 from analysis.compute import Serial
@@ -56,6 +59,27 @@ def test_all_events_are_read_once_and_normalised(datasets, folder):
     for other in (folder.path, str(folder.path)):
         assert_identical(load_events(other), table)
     assert set(load_events(folder, ["second"]).column("dataset")) == {"second"}
+
+
+READERS = {
+    "pandas": pd.read_parquet,
+    "polars": lambda path: pl.read_parquet(path / "**/*.parquet").to_pandas(),
+    "polars, lazy": lambda path: pl.scan_parquet(path).collect().to_pandas(),
+    "awkward": lambda path: ak.to_dataframe(ak.from_parquet(str(path))),
+    "pyarrow": lambda path: pyarrow.dataset.dataset(path).to_table().to_pandas(),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_other_programs_read_the_current_folder_as_one_table(reader, datasets, folder):
+    select(datasets, folder, pt_min=300)
+    path = select(datasets, folder)
+    table = load_events(folder)
+    frame = READERS[reader](path).sort_values(["dataset", "event_id"])
+    assert len(frame) == len(table)
+    assert frame["dataset"].astype(str).tolist() == table.column("dataset").tolist()
+    for name in ("event_id", "mjj"):
+        np.testing.assert_array_equal(frame[name].to_numpy(), table.column(name))
 
 
 def test_the_pointer_names_the_files(datasets, folder):

@@ -46,6 +46,11 @@ class RemotePath:
         """Last part of the path."""
         return self.below.rpartition("/")[2]
 
+    @property
+    def parent(self) -> RemotePath:
+        """Folder of the path; the address itself for that."""
+        return RemotePath(self.root, self.below.rpartition("/")[0])
+
     def absolute(self) -> RemotePath:
         """Return the path itself."""
         return self

@@ -26,7 +26,7 @@ from analysis.errors import ResultsError
 from analysis.events.schema import FIXED_COLUMNS, METADATA_KEY, WEIGHT_PREFIX, FeatureSpec
 
 __all__ = [
-    "EVENTS",
+    "VARIED",
     "Events",
     "Part",
     "events_folder",
@@ -38,8 +38,8 @@ __all__ = [
     "write_weights",
 ]
 
-EVENTS = "events"
-"""Folder of the selected events."""
+VARIED = "varied"
+"""Folder, beside those of the selections, of their varied weights and jets."""
 
 _SEAL_KEY = b"cwola_sha256"
 
@@ -52,17 +52,17 @@ _LABELS = [name for name, kind in FIXED_COLUMNS.items() if pa.types.is_dictionar
 
 def events_folder(top: Location, dataset: str) -> Location:
     """Return the folder with the selected events of a dataset; `top` is the folder of the selection."""
-    return top / EVENTS / quoted(dataset)
+    return top / quoted(dataset)
 
 
 def weights_folder(top: Location, dataset: str) -> Location:
     """Return the folder with the varied weights of a dataset; `top` is the folder of the selection."""
-    return top / "weights" / quoted(dataset)
+    return top.parent / VARIED / top.name / "weights" / quoted(dataset)
 
 
 def variation_folder(top: Location, variation: str, dataset: str) -> Location:
     """Return the folder with the events of a dataset with varied jets; `top` is the folder of the selection."""
-    return top / "variations" / quoted(variation) / quoted(dataset)
+    return top.parent / VARIED / top.name / "variations" / quoted(variation) / quoted(dataset)
 
 
 class Events(Protocol):

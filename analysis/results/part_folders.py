@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.core.location import Location
 from analysis.errors import writing
-from analysis.events.parts import EVENTS, read_part_info
+from analysis.events.parts import VARIED, read_part_info
 
 __all__ = ["remove_outdated", "restore_unlisted", "set_aside"]
 
@@ -29,8 +29,8 @@ def restore_unlisted(parts: Path) -> None:
         If files cannot be moved.
     """
     with writing(parts):
-        for path in sorted(parts.glob(f"*/{_UNLISTED}/*/*.parquet")):
-            target = path.parents[2] / EVENTS / path.parent.name / path.name
+        for path in sorted(parts.glob(f"{_UNLISTED}/*/*/*.parquet")):
+            target = parts / path.relative_to(parts / _UNLISTED)
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
@@ -44,10 +44,9 @@ def set_aside(current: Path, listed: Collection[Location]) -> None:
     ResultsError
         If files cannot be moved.
     """
-    events = current / EVENTS
-    with writing(events):
-        for path in sorted(path for path in events.rglob("*") if path.is_file() and path not in listed):
-            target = current / _UNLISTED / path.relative_to(events)
+    with writing(current):
+        for path in sorted(path for path in current.rglob("*") if path.is_file() and path not in listed):
+            target = current.parent / _UNLISTED / path.relative_to(current.parent)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
 
@@ -73,13 +72,15 @@ def remove_outdated(current: Path) -> None:
             continue
         if _settings(folder) in (None, settings):
             with writing(folder):
+                for beside in (VARIED, _UNLISTED):
+                    shutil.rmtree(current.parent / beside / folder.name, ignore_errors=True)
                 shutil.rmtree(folder)
             _log.info("removed %s: parts of these settings by other code, or in an earlier form", folder)
 
 
 def _settings(folder: Path) -> str | None:
     """Digest of the settings of the parts of a folder; None if it holds none in the present form."""
-    for path in folder.glob("*/*/**/*.parquet"):
+    for path in folder.glob("*/*.parquet"):
         if info := read_part_info(path):
             found: str | None = info.get("settings")
             return found

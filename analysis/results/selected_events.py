@@ -7,7 +7,6 @@ from pathlib import Path
 
 from analysis.core.location import Location
 from analysis.errors import ConfigError, writing
-from analysis.events.parts import EVENTS
 from analysis.events.table import EventTable
 from analysis.results.files import write_json, write_text
 from analysis.results.folder import ResultsFolder
@@ -84,14 +83,13 @@ def point_to_events(folder: ResultsFolder, events: ProcessedEvents) -> None:
     ResultsError
         If files cannot be written, moved or removed.
     """
-    top = events.parts_folder(folder) / events.digest
-    current = top / EVENTS
+    current = events.parts_folder(folder) / events.digest
     paths = [path for name in events.datasets for path in events.part_paths(name, folder)]
-    if isinstance(top, Path) and events.location is None:
-        set_aside(top, set(paths))
-        remove_outdated(top)
+    if isinstance(current, Path) and events.location is None:
+        set_aside(current, set(paths))
+        remove_outdated(current)
         write_text(folder.parts / "README.txt", _README)
-        where = (top / EVENTS).relative_to(folder.path).as_posix()
+        where = current.relative_to(folder.path).as_posix()
     else:
         where = str(current)
     write_json(folder.path / _POINTER, {"folder": where, "files": [_below(current, path) for path in paths]})

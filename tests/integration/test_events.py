@@ -29,7 +29,7 @@ def processed_rows(folder: Path, names: list[str]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name in names:
         for part in record["datasets"][name]["parts"]:
-            rows += pq.read_table(folder / "parts" / record["digest"] / "events" / name / part).to_pylist()
+            rows += pq.read_table(folder / "parts" / record["digest"] / name / part).to_pylist()
     return rows
 
 

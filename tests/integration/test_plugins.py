@@ -74,7 +74,7 @@ def test_the_page_alone_adds_a_cut_and_a_feature(cwola: Cwola, tmp_path: Path, m
     p = np.stack([pt * np.cos(jets["phi"]), pt * np.sin(jets["phi"]), pt * np.sinh(jets["eta"])])
     energy = np.sqrt((p**2).sum(axis=0) + mass**2).sum(axis=1)
     mjj = np.sqrt(energy**2 - (p.sum(axis=2) ** 2).sum(axis=0))
-    table = pq.read_table(list(Path("results/parts").glob("*/events/hidden_signal/*.parquet")))
+    table = pq.read_table(list(Path("results/parts").glob("*/hidden_signal/*.parquet")))
     assert len(table) > 50
     truth = dict(zip(jets["event"], np.maximum(mass, 0).sum(axis=1) / mjj, strict=True))
     expected = [truth[number] for number in table["event"].to_numpy()]

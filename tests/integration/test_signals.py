@@ -305,7 +305,7 @@ def test_the_correction_of_the_background_is_in_the_workspaces_of_signals(finish
     config, classifiers = load_classifiers(finished)
     _, windows = ResultsFolder(finished).load_results()
     hidden = json.loads((finished / "process.json").read_text())
-    table = EventTable.from_parts((finished / "parts" / hidden["digest"] / "events" / "point").glob("*.parquet"))
+    table = EventTable.from_parts((finished / "parts" / hidden["digest"] / "point").glob("*.parquet"))
     sample = SignalSample("point", (), {"nominal": table.in_region("search")}, None, None, None, True, ())
     shift = NonClosure(0.0, 0.3)
     corrected = [replace(w, selections=tuple(replace(s, non_closure=shift) for s in w.selections)) for w in windows]
@@ -378,7 +378,7 @@ def test_nothing_observed_is_told_while_blinded(finished: Path):
     config, classifiers = load_classifiers(finished)
     _, windows = folder.load_results()
     hidden = json.loads((finished / "process.json").read_text())
-    parts = finished / "parts" / hidden["digest"] / "events" / "point"
+    parts = finished / "parts" / hidden["digest"] / "point"
     table = EventTable.from_parts(parts.glob("*.parquet")).in_region("search")
     sample = SignalSample("point", (("A", 3500.0),), {"nominal": table}, None, None, None, False, ())
     blind = [replace(w, selections=tuple(replace(s, n_obs=None) for s in w.selections)) for w in windows]

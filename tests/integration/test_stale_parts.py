@@ -131,7 +131,7 @@ def test_limits_on_a_signal_sample_that_was_changed_in_place_are_left_out(
 
 
 def mean_mass(output: Path, name: str) -> float:
-    parts = sorted(output.glob(f"parts/*/events/{name}/*.parquet"))
+    parts = sorted(output.glob(f"parts/*/{name}/*.parquet"))
     return float(np.concatenate([pq.ParquetFile(part).read()["mjj"].to_numpy() for part in parts]).mean())
 
 
@@ -157,9 +157,7 @@ def test_a_file_that_was_changed_in_place_is_read_again(
     assert cwola(*options, "--output", output).code == 0
     before = mean_mass(output, name)
     others = {
-        path: path.stat().st_mtime_ns
-        for path in output.glob("parts/*/events/*/*.parquet")
-        if name not in str(path.parent)
+        path: path.stat().st_mtime_ns for path in output.glob("parts/*/*/*.parquet") if name not in str(path.parent)
     }
     rewrite(search.folder / f"{name}.root", run)
     for folder in (output, fresh):
@@ -172,14 +170,14 @@ def test_a_file_that_was_copied_is_not_read_again(cwola: Cwola, search: ToySearc
     output = tmp_path / "results"
     options = ["process", "--datasets", search.datasets, "--config", search.config, "--jobs", 1, "--output", output]
     assert cwola(*options).code == 0
-    before = {path: path.stat().st_mtime_ns for path in output.glob("parts/*/events/*/*.parquet")}
+    before = {path: path.stat().st_mtime_ns for path in output.glob("parts/*/*/*.parquet")}
     document = json.loads(search.datasets.read_text())
     shutil.copyfile(search.folder / "qcd.root", search.folder / "moved.root")
     (search.folder / "qcd.root").unlink()
     document["qcd"]["files"] = {"moved.root": "Events"}
     search.datasets.write_text(json.dumps(document))
     assert cwola(*options).code == 0
-    assert {path: path.stat().st_mtime_ns for path in output.glob("parts/*/events/*/*.parquet")} == before
+    assert {path: path.stat().st_mtime_ns for path in output.glob("parts/*/*/*.parquet")} == before
 
 
 def test_scoring_reads_a_file_that_was_changed_in_place(cwola: Cwola, search: ToySearch, tmp_path: Path) -> None:

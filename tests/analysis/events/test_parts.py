@@ -119,7 +119,7 @@ def folder(tmp_path) -> Path:
         part = TABLE.select(mask)
         part = part.replaced({"dataset": pa.array([dataset] * len(part), pa.string())})
         write_part(events_folder(tmp_path, dataset) / f"{mask.sum()}.parquet", part, {})
-    return tmp_path / "events"
+    return tmp_path
 
 
 READERS = {

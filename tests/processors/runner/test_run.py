@@ -415,6 +415,6 @@ def test_record_of_the_run_is_plain_json(weighted, tmp_path):
     document = json.loads(json.dumps(result.to_json(), allow_nan=False))
     record = document["datasets"]["sample"]
     assert [file["n_entries"] for file in record["files"]] == [700, 400]
-    assert all((result.folder / "events" / "sample" / name).is_file() for name in record["parts"])
+    assert all((result.folder / "sample" / name).is_file() for name in record["parts"])
     assert record["cutflow"]["all"] == {"events": 1100, "weight": result.datasets["sample"].cutflow["all"].weight}
     assert (record["sum_of_weights"], record["normalisation"], record["skipped_files"]) == (None, "none", [])

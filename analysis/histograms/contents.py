@@ -35,6 +35,9 @@ _ROUNDING = 1e-9
 _INFORMATIVE = 0.05
 """Largest error of a count that can be told to be whole or not."""
 
+_EXACT = 2.0**53
+"""Counts from which not all whole numbers can be told apart."""
+
 _SURE = 1e-5
 """Probability of a coincidence that is not believed."""
 
@@ -263,7 +266,7 @@ def _multiplicity(width: Array) -> Array:
 def _coincidence(counts: Array, width: Array) -> float:
     """Probability that counts have common factors as large as theirs, all of them or those of bins of equal width."""
     near = abs(counts - np.round(counts)) <= _tolerance(counts, _ROUNDING)
-    precise = (counts > 0) & ((_tolerance(counts) < _INFORMATIVE) | near)
+    precise = (counts > 0) & (counts < _EXACT) & ((_tolerance(counts) < _INFORMATIVE) | near)
     numbers = np.round(counts[precise]).astype(np.int64)
     _, group = np.unique(np.round(width[precise] / width.min(), 5), return_inverse=True)
     groups = [numbers[group == i] for i in range(group.max() + 1)] if numbers.size else []

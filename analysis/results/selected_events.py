@@ -86,6 +86,8 @@ def point_to_events(folder: ResultsFolder, events: ProcessedEvents) -> None:
     current = events.parts_folder(folder) / events.digest
     paths = [path for name in events.datasets for path in events.part_paths(name, folder)]
     if isinstance(current, Path) and events.location is None:
+        with writing(current):
+            current.mkdir(parents=True, exist_ok=True)  # there is none without a dataset
         set_aside(current, set(paths))
         remove_outdated(current)
         write_text(folder.parts / "README.txt", _README)

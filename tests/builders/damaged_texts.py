@@ -114,7 +114,7 @@ class Kind:
 
 
 def _signal_entry() -> dict[str, Any]:
-    metadata = {"kind": "signal", "format": "nanoaod", "masses": {"A": 3500.0, "B": 400.0}, "n_generated": 10}
+    metadata = {"kind": "signal", "format": "nanoaod", "masses": {"A": 3500.0, "B": 400.0}, "n_generated": 200}
     return {"files": {"signal.root": "Events"}, "metadata": metadata | {"xsec_pb": 0.01, "lumi_ifb": 20.0}}
 
 

@@ -160,7 +160,7 @@ def selected(folder: Path) -> int:
     """Events in the table, of the parts that count."""
     record = json.loads((folder / "results" / "process.json").read_text())
     parts = record["datasets"]["qcd"]["parts"]
-    paths = [next((folder / "results" / "parts").rglob(f"events/qcd/{name}")) for name in parts]
+    paths = [next((folder / "results" / "parts").rglob(f"qcd/{name}")) for name in parts]
     return int(pads.dataset([str(path) for path in paths]).count_rows())
 
 

@@ -192,7 +192,7 @@ OF_INPUTS = {
     "validation": {".key"},
 }
 # The events themselves, and times; the report is compared beside.
-NOT_COMPARED = ("parts/", "process.json", "cwola.log", "plots/cutflow", "report.html")
+NOT_COMPARED = ("parts/", "events.json", "process.json", "cwola.log", "plots/cutflow", "report.html")
 
 
 def unexplained(

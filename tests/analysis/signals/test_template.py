@@ -51,7 +51,7 @@ def toy_template(seed: int = 0, edges: Array = GRID, shift: float = 0.0) -> Sign
 
 
 def real_table(name: str, kind: str, files: list[Path], form: str, tree: str, folder: Path) -> EventTable:
-    dataset = Dataset(name, kind, form, tuple((str(file), tree) for file in files), n_generated=1.0)  # type: ignore[arg-type]
+    dataset = Dataset(name, kind, form, tuple((str(file), tree) for file in files), n_generated=1e6)  # type: ignore[arg-type]
     result = process_datasets({name: dataset}, load_config(), folder, Serial())
     return load_table(result, {name: dataset}, {name: dataset}).in_region("search")
 

@@ -38,7 +38,7 @@ def test_a_signal_sample_that_is_searched_too(uuid: str, content: str, same: boo
 @pytest.mark.parametrize(("uuid", "content", "same"), CASES)
 def test_a_file_of_the_search_is_not_scored(tmp_path: Path, uuid: str, content: str, same: bool) -> None:
     trained = {"dataset": "bump", "kind": "pseudodata", "uuid": "u", "content": "c"}
-    (tmp_path / "manifest.json").write_text(json.dumps({"inputs": [trained]}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"sha256": {}, "config_digest": "0", "inputs": [trained]}))
     scored = events(file("new", "background", uuid, content))
     if same:
         with pytest.raises(ConfigError, match=r"new\.root was used in the search itself, as dataset bump"):

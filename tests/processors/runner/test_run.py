@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -193,6 +194,7 @@ def test_only_settings_that_decide_the_parts_make_them_again(weighted, tmp_path,
 
 def test_a_change_of_the_code_of_a_feature_or_a_cut_makes_the_parts_again(weighted, tmp_path, monkeypatch):
     """Every function counts, with all of its module: here a feature, and then a cut, come from another one."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two texts of one size and one second share bytecode
     one = {"sample": dataset(*weighted)}
 
     def plugin(text: str):

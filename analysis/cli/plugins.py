@@ -98,7 +98,7 @@ def with_found_plugins(config: SearchConfig, names: Sequence[str], where: Path, 
     if problems and needed:
         raise ConfigError(next(iter(problems.values())))
     for problem in problems.values():
-        click.echo(f"note: {problem} What is stored is shown without it.", err=True)
+        click.echo(f"note: {problem} The stored results are shown without it.", err=True)
     load_plugins([name for name in plugins if name not in problems])
     if problems:
         _stand_in(where.parent)

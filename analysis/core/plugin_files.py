@@ -34,7 +34,7 @@ class _Place:
 def plugin_files(source: str) -> tuple[Path, ...]:
     """List the files of a plugin: its own, and the modules of its package or folder that its import statements name.
 
-    Libraries that are installed elsewhere are not listed, nor is what a plugin reads or runs by other means.
+    Libraries that are installed elsewhere are not listed, nor are files that a plugin reads or runs by other means.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _closure(files: dict[Path, str], places: Sequence[_Place]) -> tuple[Path, ..
 
 
 def _imported(path: Path, package: str) -> Iterator[str]:
-    """Full names of the modules, and of what is taken from them, in the import statements of a file."""
+    """Full names of the modules and of their members in the import statements of a file."""
     if path.suffix != ".py":
         return
     try:

@@ -25,7 +25,7 @@ def trust_folder() -> Path:
         If the user has no home folder.
     """
     configured = os.environ.get("XDG_CONFIG_HOME", "")
-    # A relative path is invalid by the XDG specification: it would let the current folder say what is known.
+    # A relative path is invalid by the XDG specification: it would let the current folder make files known.
     top = Path(configured) if Path(configured).is_absolute() else Path(os.path.expanduser("~"), ".config")  # noqa: PTH111
     if not top.is_absolute():
         msg = "this user has no home folder; set XDG_CONFIG_HOME"

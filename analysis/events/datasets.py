@@ -126,7 +126,7 @@ def _entries(document: Any, path: Path) -> dict[str, _Entry]:
 
 
 def _shortened(entry: Any) -> Any:
-    """Leave out most of what is wrong in an entry: each mistake takes memory."""
+    """Leave out most mistakes of an entry: each takes memory."""
     if not isinstance(entry, dict):
         return entry
     short = dict(islice(entry.items(), _MOST_KEYS))

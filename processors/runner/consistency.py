@@ -16,7 +16,7 @@ TOLERATED_STEPS = STEPS_PER_OCTAVE - 1
 """Sizes of weights that differ by less than a factor of two are alike; jobs know their cross-section to few percent."""
 
 MIN_DISTANCE = 0.25
-"""Smallest difference of two cumulative distributions, beyond what is tolerated, that counts."""
+"""Smallest difference of two cumulative distributions, beyond the tolerated one, that counts."""
 
 MAX_PROBABILITY = 1e-6
 """Largest probability, for files of one kind, of the difference between a file and the others."""

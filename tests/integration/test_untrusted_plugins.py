@@ -204,7 +204,7 @@ def test_figures_and_reports_show_what_is_stored_and_run_nothing(command: str, t
     note = f"note: plugin mine.py, named in {theirs.results / 'config.json'}, is code that you have not named so far"
     assert outcome.err.startswith(note)
     assert theirs.digest in outcome.err
-    assert outcome.err.endswith("What is stored is shown without it.\n")
+    assert outcome.err.endswith("The stored results are shown without it.\n")
 
 
 def test_the_spectrum_without_the_plugin_is_that_of_its_author(theirs: Theirs, made: Theirs, cwola: Cwola) -> None:

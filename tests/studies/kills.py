@@ -1,4 +1,4 @@
-"""What is left of a search whose client, workers or scheduler are killed at a random moment.
+"""Does a search whose client, workers or scheduler are killed at a random moment leave anything behind?
 
 `cwola run` of a toy search, on two local worker processes or on a dask cluster of two workers, which are separate
 commands. The client gets the signal alone or with its whole process group, as from a terminal; workers are killed all
@@ -130,7 +130,7 @@ def cluster(where: str, folder: Path) -> Iterator[Cluster | None]:
 
 
 def restart(found: Cluster) -> None:
-    """Start the cluster; what is left of an earlier one is stopped."""
+    """Start the cluster; remains of an earlier one are stopped."""
     found.stop()
     (found.folder / "scheduler.json").unlink(missing_ok=True)
     found.processes.clear()

@@ -1,4 +1,4 @@
-"""What is left of searches whose processes are killed."""
+"""Remains of searches whose processes are killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = {
 
 
 def kills_table() -> str:
-    """Tell the ends of the killed command, results after the same command ran again, and what is left, by victim."""
+    """Tell the ends of the killed command, results after the same command ran again, and remains, by victim."""
     points, rows = load(kills.NAME), []
     for (where, victim), name in NAMES.items():
         found = matching(points, where=where, victim=victim)

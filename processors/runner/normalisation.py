@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.compute import Backend
+from analysis.core.address import full_address
 from analysis.errors import DatasetError, InputFileError
 from processors.runner.executor import BadFile, BadFiles, run_tasks
 from processors.runner.plan import FileRecord, Plan
@@ -228,7 +229,8 @@ class _Generated:
     events: Callable[[str], int | None] | None
 
     def __call__(self, record: FileRecord) -> Generated | None:
-        weight = self.weight(record.filename)
+        address = full_address(record.filename)
+        weight = self.weight(address)
         if weight is None:
             return None
-        return Generated(weight, None if self.events is None else self.events(record.filename))
+        return Generated(weight, None if self.events is None else self.events(address))

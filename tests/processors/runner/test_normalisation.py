@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from analysis.core.address import parse_address
 from analysis.errors import DatasetError, InputFileError
+from processors.runner.normalisation import _Generated
+from processors.runner.plan import FileRecord
 from tests.builders import toys
 from tests.builders.running import dataset, run
 
@@ -220,3 +223,12 @@ def test_sum_by_hand_below_the_weight_of_the_events_is_refused(tmp_path):
         run(one, tmp_path)
     result, _ = run(replace(one, n_generated=20), tmp_path)
     assert result.sum_of_weights == 20
+
+
+def test_the_reader_of_a_format_gets_the_address_with_its_secrets():
+    """A format of a plugin may open the file by itself."""
+    full = "https://me:password@host/a.root"
+    record, opened = FileRecord("sample", parse_address(full), "Events", "uuid", 1, "content"), []
+    assert "password" not in record.filename
+    _Generated(lambda address: opened.append(address) or 1.0, lambda address: opened.append(address) or 1)(record)
+    assert opened == [full, full]

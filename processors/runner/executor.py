@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import Lock
 from typing import Any, TypeVar
 
 import fsspec.config
@@ -21,6 +20,7 @@ from analysis.core.address import full_address, hide_secrets
 from analysis.errors import InputFileError
 from processors.runner.isolation import isolated_classes
 from processors.runner.problems import FileTask, explain, is_passing, require_regular
+from processors.runner.restoring import Restored
 
 __all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
 
@@ -43,10 +43,6 @@ PAUSE = 0.5
 
 TIMEOUT = 60
 """Seconds that a server may take to answer."""
-
-_LOCK = Lock()
-_BEFORE: list[dict[str, Any]] = []
-"""Previous configurations of fsspec, one per running task, since a dask worker may have several threads."""
 
 
 @dataclass(frozen=True)
@@ -219,16 +215,20 @@ def _patience(address: str, timeout: int) -> Iterator[None]:
     if protocol in ("http", "https"):
         options = {"client_kwargs": {"timeout": ClientTimeout(total=timeout)}}
     settings = fsspec.config.conf
-    with _LOCK:
-        _BEFORE.append(dict(settings))
+    with _SETTINGS.changing():
         if options:
             settings[protocol] = {**settings.get(protocol, {}), **options}
-    try:
         yield
-    finally:
-        with _LOCK:
-            before = _BEFORE[0]
-            _BEFORE.pop()
-            if not _BEFORE:
-                settings.clear()
-                settings.update(before)
+
+
+def _save_settings() -> Callable[[], None]:
+    settings, before = fsspec.config.conf, dict(fsspec.config.conf)
+
+    def restore() -> None:
+        settings.clear()
+        settings.update(before)
+
+    return restore
+
+
+_SETTINGS = Restored(_save_settings)

@@ -6,18 +6,14 @@ class is enough to replace a class of uproot by one that other files cannot be r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
+from contextlib import AbstractContextManager
 from typing import Any
 
 import uproot
 
-__all__ = ["isolated_classes"]
+from processors.runner.restoring import Restored
 
-_LOCK = Lock()
-_BEFORE: list[_Classes] = []
-"""Classes before each running task, since a dask worker may have several threads; the first are restored."""
+__all__ = ["isolated_classes"]
 
 
 class _Classes:
@@ -46,16 +42,9 @@ def _replace(target: dict[Any, Any], content: dict[Any, Any]) -> None:
     target.update(content)
 
 
-@contextmanager
-def isolated_classes() -> Iterator[None]:
+_CLASSES = Restored(lambda: _Classes().restore)
+
+
+def isolated_classes() -> AbstractContextManager[None]:
     """Forget the classes of the files that are read inside the context, once no other context is open."""
-    with _LOCK:
-        _BEFORE.append(_Classes())
-    try:
-        yield
-    finally:
-        with _LOCK:
-            before = _BEFORE[0]
-            _BEFORE.pop()
-            if not _BEFORE:
-                before.restore()
+    return _CLASSES.changing()

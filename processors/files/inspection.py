@@ -151,8 +151,8 @@ def inspect_file(path: str, tree: str | None = None) -> Report:
     address = parse_address(path)
     task = _Task(_dataset_name(address), address, tree or "' or '".join(defaults))
     with _explained(task), isolated_classes(), open_root(address) as file:
-        name, branches, adapter = _find_format(file, task, tree)
-        return _report(file, branches, adapter, replace(task, treename=name))
+        name, events, branches, adapter = _find_format(file, task, tree)
+        return _report(file, events, branches, adapter, replace(task, treename=name))
 
 
 @contextmanager
@@ -172,8 +172,8 @@ def _dataset_name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem) or "sample"
 
 
-def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[str, dict[str, str], Adapter]:
-    """Return the name of the event tree, its branches (name in messages to name in uproot), and its format."""
+def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[str, Any, dict[str, str], Adapter]:
+    """Return name and tree of the events, its branches (name in messages to name in uproot), and its format."""
     seen = []
     for name in _trees(file, tree):
         try:
@@ -188,7 +188,7 @@ def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[str, dict[st
         for adapter in ADAPTERS.values():
             by_name = name == adapter.layout.tree and adapter.layout.recognises(branches)
             if by_name or adapter.layout.collections(branches):
-                return name, branches, adapter
+                return name, events, branches, adapter
         seen.append(f"{name} ({', '.join(list(branches)[:5])} ...)" if branches else f"{name} (no branches)")
     if not seen:
         held = [f"{name} ({kind})" for name, kind in file.classnames(cycle=False).items()]
@@ -229,9 +229,9 @@ def _trees(file: Any, tree: str | None) -> list[str]:
     return sorted(names, key=lambda name: name not in defaults)
 
 
-def _report(file: Any, branches: Mapping[str, str], adapter: Adapter, task: _Task) -> Report:
-    layout, events = adapter.layout, file[task.treename]
-    if (count := int(events.num_entries)) == 0:
+def _report(file: Any, events: Any, branches: Mapping[str, str], adapter: Adapter, task: _Task) -> Report:
+    layout, count = adapter.layout, int(events.num_entries)
+    if count == 0:
         msg = f"{task.filename}: the tree '{task.treename}' ({adapter.name}) holds no events. Make the file again."
         raise InputFileError(msg)
     found = layout.collections(branches)

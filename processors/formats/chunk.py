@@ -61,14 +61,14 @@ class JetCollection:
 
     def take(self, field: str, index: Index) -> Floats:
         """Values of a branch for some jets, (n,) float64."""
-        values = self.flat(field) if self.records(field).ndim == 1 else None
-        if values is None:
+        known = self._flat.get(field)
+        if (self.records(field) if known is None else known).ndim != 1:
             msg = (
                 f"{self.source.where}: branch {self.branch(field)} holds several values for each jet, where one number "
                 f"is needed. Take dijets.jagged('{self.branch(field)}') and make one number of them."
             )
             raise ProcessingError(msg)
-        return as_float64(values[index])
+        return as_float64(self.flat(field)[index])
 
     def counts(self, field: str) -> NDArray[np.int64]:
         """Count the jets of each event, (n_events,), from one branch."""

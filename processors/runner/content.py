@@ -17,7 +17,7 @@ from uproot.exceptions import KeyInFileError
 from analysis.errors import InputFileError
 from processors.opening import open_root
 
-__all__ = ["CONTENT", "ContentRunner", "file_content"]
+__all__ = ["CONTENT", "ContentRunner", "content_digest"]
 
 CONTENT = "content"
 """Name of the digest in the metadata of a chunk."""
@@ -40,7 +40,11 @@ class ContentRunner(Runner):
                 tree = file[item.treename]
             except KeyInFileError as error:
                 raise UprootMissTreeError(str(error)) from error
-            known = {"numentries": _count(tree, item), "uuid": file.file.fUUID, CONTENT: _content(file.file.source)}
+            known = {
+                "numentries": _count(tree, item),
+                "uuid": file.file.fUUID,
+                CONTENT: content_digest(file.file.source),
+            }
         return set_accumulator(
             [FileMeta(item.dataset, item.filename, item.treename, {**(item.metadata or {}), **known})]
         )
@@ -71,26 +75,19 @@ def _count(tree: Any, item: FileMeta) -> int:
     return stated
 
 
-def file_content(address: str, **options: Any) -> str:
-    """Digest of the size, the head, the end and blocks of a file, from any address that uproot can read.
+def content_digest(source: Any) -> str:
+    """Digest of the size, the head, the end and blocks of a file.
 
     Parameters
     ----------
-    address : str
-        Path or address.
-    **options
-        Options of `uproot.open`.
+    source : uproot.source.chunk.Source
+        Of an opened file, at any address.
 
     Returns
     -------
     str
         16 hex digits; of the whole content for files below 100 kB.
     """
-    with open_root(address, **options) as directory:
-        return _content(directory.file.source)
-
-
-def _content(source: Any) -> str:
     size = int(source.num_bytes)
     total = sha256(str(size).encode())
     for start, stop in _ranges(size):

@@ -13,7 +13,8 @@ import pytest
 import uproot
 from fsspec.implementations.memory import MemoryFileSystem
 
-from processors.runner.content import file_content
+from processors.opening import open_root
+from processors.runner.content import content_digest
 from tests.builders.pages import printed_files
 from tests.builders.toy_search import Cwola, ToySearch, signal_event
 from tests.builders.toys import write_nanoaod
@@ -208,6 +209,11 @@ def test_the_content_of_a_large_file_is_sampled_everywhere_and_the_same_at_any_a
     changed = tmp_path / "changed.root"
     changed.write_bytes(bytes(content))
     assert file_content(str(changed)) != before
+
+
+def file_content(address: str) -> str:
+    with open_root(address) as file:
+        return content_digest(file.file.source)
 
 
 def large(path: Path) -> Path:

@@ -5,7 +5,7 @@ All intervals are half-open [low, high) in GeV.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,17 @@ from analysis.errors import ConfigError, WindowError
 if TYPE_CHECKING:
     from analysis.config import ScanConfig
 
-__all__ = ["Interval", "MassWindow", "RegionScan", "bins_of", "edges_of", "smooth_edge", "window_name"]
+__all__ = [
+    "Interval",
+    "MassWindow",
+    "RegionScan",
+    "bins_of",
+    "edges_of",
+    "in_any",
+    "known_edge",
+    "smooth_edge",
+    "window_name",
+]
 
 Interval = tuple[float, float]
 
@@ -36,6 +46,32 @@ The kinematic edge is 2 p̂_T cosh(|Δy| / 2) = 2.37 p̂_T; the slope of the spe
 def smooth_edge(pt_hat_min: float) -> float:
     """Lowest m_jj (GeV) above which a sample with generator cut `pt_hat_min` (GeV) falls smoothly."""
     return SMOOTH_EDGE_FACTOR * pt_hat_min
+
+
+def known_edge(pt_hat_min: float | None, edge: float | None) -> float | None:
+    """Lowest m_jj (GeV) at which the spectrum is known to be smooth.
+
+    Parameters
+    ----------
+    pt_hat_min : float or None
+        Highest generator threshold of the samples, GeV; None if unknown (data).
+    edge : float or None
+        Smooth edge as set by the analyst, GeV; replaces the one derived from `pt_hat_min`.
+
+    Returns
+    -------
+    float or None
+        None if neither is known.
+    """
+    return edge if edge is not None or pt_hat_min is None else smooth_edge(pt_hat_min)
+
+
+def in_any(mjj: NDArray[np.float64], intervals: Iterable[Interval]) -> NDArray[np.bool_]:
+    """(n_events,) bool: masses in any of the intervals [low, high), GeV."""
+    inside = np.zeros(len(mjj), bool)
+    for interval in intervals:
+        inside |= _inside(mjj, interval)
+    return inside
 
 
 def _inside(mjj: NDArray[np.float64], interval: Interval) -> NDArray[np.bool_]:
@@ -187,9 +223,9 @@ class RegionScan:
         WindowError
             If a sideband or fit range starts below the edge.
         """
-        if edge is None and pt_hat_min is None:
+        limit = known_edge(pt_hat_min, edge)
+        if limit is None:
             return
-        limit = edge if edge is not None else smooth_edge(pt_hat_min or 0.0)
         for window in self.windows:
             start = min(window.lower[0], window.fit_range[0])
             if start < limit:

@@ -25,7 +25,7 @@ from analysis.core.location import Location
 from analysis.errors import TableError
 from analysis.events.parts import Part
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION, FeatureSpec
-from analysis.regions import Interval, RegionScan
+from analysis.regions import Interval, RegionScan, in_any
 
 __all__ = [
     "REGIONS",
@@ -116,10 +116,7 @@ class ControlPlan:
 
     def in_masks(self, mjj: NDArray[np.float64]) -> Flags:
         """(n_events,) bool: events inside a mask of any window. `mjj` in GeV."""
-        inside = np.zeros(len(mjj), bool)
-        for low, high in self.masks:
-            inside |= (mjj >= low) & (mjj < high)
-        return inside
+        return in_any(mjj, self.masks)
 
     def rows(self, columns: Mapping[str, NDArray[Any]], *, observed: bool, of_mjj: bool) -> dict[str, Flags]:
         """Select the events of each region.

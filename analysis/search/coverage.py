@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.regions import Interval, RegionScan
+from analysis.regions import Interval, RegionScan, in_any
 
 __all__ = ["coverage_notes"]
 
@@ -39,7 +39,7 @@ def coverage_notes(
     tuple of str
         Plain text; empty without anything to tell.
     """
-    seen = np.sort(mjj[~_inside_any(mjj, hidden)])
+    seen = np.sort(mjj[~in_any(mjj, hidden)])
     if not seen.size:
         return ()
     counts = np.bincount((seen / scan.bin_width).astype(np.int64))
@@ -68,13 +68,6 @@ def _unknown_edge(scan: RegionScan, peak: float) -> str:
         f"there.{turn_on} A fit that reaches into the turn-on of a trigger or a generator cut can shift z by several "
         "standard deviations. Set scan.smooth_edge, or pt_hat_min of simulated datasets."
     )
-
-
-def _inside_any(mjj: NDArray[np.float64], intervals: Sequence[Interval]) -> NDArray[np.bool_]:
-    inside = np.zeros(mjj.shape, bool)
-    for low, high in intervals:
-        inside |= (mjj >= low) & (mjj < high)
-    return inside
 
 
 def _gaps(scan: RegionScan, start: float, top: float) -> list[Interval]:

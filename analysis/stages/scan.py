@@ -10,7 +10,7 @@ from typing import Any
 from analysis.compute import Backend
 from analysis.core.notebook import grid
 from analysis.limits.values import LimitsFile
-from analysis.regions import smooth_edge
+from analysis.regions import known_edge
 from analysis.results.documents import plugin_documents, reported_window, software_versions
 from analysis.results.processed_events import unblinding_setting
 from analysis.results.values import Results
@@ -212,7 +212,5 @@ def _assemble(
 
 
 def _coverage(inputs: SearchInputs) -> tuple[str, ...]:
-    edge, threshold = inputs.config.scan.smooth_edge, inputs.threshold
-    if edge is None and threshold is not None:
-        edge = smooth_edge(threshold)
+    edge = known_edge(inputs.threshold, inputs.config.scan.smooth_edge)
     return coverage_notes(inputs.data.table.mjj, inputs.regions, edge, hidden=inputs.hidden)

@@ -14,22 +14,12 @@ from analysis.export.target import new_folder, write_json
 from analysis.results import ResultsFolder
 from analysis.results.manifest import Manifest
 from analysis.results.values import PluginDocument
-from analysis.search.classifiers import load_classifiers
+from analysis.search.classifiers import TrainedOn, load_classifiers
 
 __all__ = ["export_classifiers"]
 
 _NEEDED = ("classifier.json", "decorrelation.npz", "models")
 """Exported files and folders of a window."""
-
-
-@dataclass(frozen=True)
-class _TrainedOn:
-    """Identity of an input file, to recognise events used in the training."""
-
-    dataset: str
-    kind: str
-    uuid: str
-    content: str | None = field(default=None, metadata=ABSENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +32,7 @@ class _Exported:
     config_digest: str | None = field(default=None, metadata=ABSENT)
     random_state: int | None = field(default=None, metadata=ABSENT)
     blinded: bool | None = field(default=None, metadata=ABSENT)
-    inputs: tuple[_TrainedOn, ...]
+    inputs: tuple[TrainedOn, ...]
     sha256: Mapping[str, str]
 
 
@@ -106,7 +96,7 @@ def _exported(manifest: Manifest, needed: Mapping[str, str]) -> _Exported:
         config_digest=manifest.config_digest,
         random_state=manifest.random_state,
         blinded=manifest.blinded,
-        inputs=tuple(_TrainedOn(file.dataset, file.kind, *file.identity) for file in manifest.inputs or ()),
+        inputs=tuple(TrainedOn(file.dataset, file.kind, *file.identity) for file in manifest.inputs or ()),
         sha256=needed,
     )
 

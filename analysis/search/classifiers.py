@@ -34,6 +34,7 @@ from analysis.search.values import WindowResult
 __all__ = [
     "Classifier",
     "ScoredEvents",
+    "TrainedOn",
     "load_classifiers",
     "load_origin",
     "save_classifier",
@@ -110,7 +111,7 @@ class ScoredEvents:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """A file of events that classifiers were trained on."""
+    """Identity of an input file, to recognise events used in the training."""
 
     dataset: str
     kind: str

@@ -72,8 +72,12 @@ def _parse_scan(_: click.Context, parameter: click.Parameter, value: str | None)
 
 
 def _parse_per(_: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    if value is None or value == "bin":
-        return None if value is None else 0.0
+    if value is None:
+        return None
+    if value == "bin":
+        from analysis.histograms.contents import PER_BIN
+
+        return PER_BIN
     try:
         width = float(value)
     except ValueError:

@@ -3,9 +3,9 @@
 All parts of a selection have the same columns in one folder for each kind of table, so that any program can read a
 folder as one table:
 
-- `events/DATASET/`: the selected events;
-- `weights/DATASET/`: varied weights of the same rows;
-- `variations/NAME/DATASET/`: the selected events with varied jets.
+- `DIGEST/DATASET/`: the selected events;
+- `varied/DIGEST/weights/DATASET/`: varied weights of the same rows;
+- `varied/DIGEST/variations/NAME/DATASET/`: the selected events with varied jets.
 """
 
 from __future__ import annotations

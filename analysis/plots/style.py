@@ -147,9 +147,8 @@ def draw_experiment_label(config: PlotConfig, *, ax: Axes) -> Text | None:
     """
     if config.experiment_label is None:
         return None
-    text: Text = mplhep.label.exp_text(readable(config.experiment_label), readable(config.status or ""), loc=0, ax=ax)[
-        0
-    ]
+    label, status = readable(config.experiment_label), readable(config.status or "")
+    text: Text = mplhep.label.exp_text(label, status, loc=0, ax=ax)[0]
     return text
 
 

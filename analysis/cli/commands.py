@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
-from analysis.cli.encoding import allow_any_encoding
 from analysis.cli.events import select
 from analysis.cli.export import export
 from analysis.cli.files import convert, inspect
 from analysis.cli.fit import fit
 from analysis.cli.limit import inject, limit, print_limits
+from analysis.cli.output.encoding import allow_any_encoding
+from analysis.cli.output.streams import keep_going_without_output, output_error
 from analysis.cli.performance import performance
 from analysis.cli.plot import plot
 from analysis.cli.report import report
@@ -30,7 +31,6 @@ from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
-from analysis.cli.streams import keep_going_without_output, output_error
 from analysis.cli.trust import trust
 from analysis.cli.validate import print_validation, validation_options, with_draws
 from analysis.core.address import hide_secrets
@@ -271,7 +271,7 @@ def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:
 
 
 def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> None:
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
     from analysis.cli.tables.search import cutflow_table, n_minus_one_table
     from analysis.results.notes import selection_notes
 
@@ -293,7 +293,7 @@ def _print_skipped(events: ProcessedEvents) -> None:
 
 
 def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig) -> None:
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
     from analysis.cli.tables.search import headline, scan_table
     from analysis.cli.tables.signals import signal_notes, signal_table
     from analysis.cli.tables.validation import verdict_lines

@@ -75,7 +75,7 @@ def lhco(file: Path, output: Path, label_column: str | None) -> None:
 def _print(report: Mapping[str, Any]) -> None:
     from rich.text import Text
 
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
 
     console = open_console()
     console.print(Text(f"{report['file']}: {report['format']}, tree {report['tree']}, {report['events']} events"))

@@ -195,7 +195,7 @@ def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
         }
         click.echo(json.dumps(document, indent=1, allow_nan=False))
         return
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
 
     console = open_console()
     console.print(_table(spectrum, plans, results))

@@ -47,7 +47,7 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
 
 def print_limits(found: Sequence[InjectionLimit | FailedLimit]) -> None:
     """Print the limits by all rules, and the reasons for missing limits."""
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
     from analysis.cli.tables.limits import limit_notes, limit_table
 
     console = open_console()
@@ -66,7 +66,7 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
     its events. The search without the signal gives the significance that is not due to it. Writes limits.json and
     figures like `cwola limit`.
     """
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
     from analysis.cli.tables.limits import limit_notes, sensitivity_table
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_processed

@@ -88,7 +88,7 @@ def _print(scan: GainScan) -> None:
     from rich import box
     from rich.table import Table
 
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
 
     low, high = scan.window.signal
     trainings = "one training" if scan.trainings == 1 else f"mean of {scan.trainings} trainings"

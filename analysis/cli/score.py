@@ -61,7 +61,7 @@ def _print(summary: ScoreSummary) -> None:
     from rich import box
     from rich.table import Table
 
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
 
     table = Table("Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("Events", "Acceptance", "Efficiency"):

@@ -28,7 +28,7 @@ def impacts(signal: str | None, selection: str | None, output: Path) -> None:
     An impact is the shift of the fitted signal strength when a parameter is fixed one post-fit standard deviation
     above or below its fitted value.
     """
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
     from analysis.cli.tables.signals import impact_tables, signal_notes, signal_table
     from analysis.results import ResultsFolder
 

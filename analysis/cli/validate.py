@@ -34,7 +34,7 @@ def with_draws(config: SearchConfig, draws: int | None) -> SearchConfig:
 
 def print_validation(verdicts: Sequence[WindowVerdict]) -> None:
     """Print the table of verdicts, and notes on verdicts and samples."""
-    from analysis.cli.console import open_console
+    from analysis.cli.output.console import open_console
     from analysis.cli.tables.validation import validation_notes, validation_table
 
     console = open_console()

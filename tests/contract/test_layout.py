@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,12 @@ def test_imports_of_test_modules_are_recognised(statement: str) -> None:
 def test_no_test_module_is_imported() -> None:
     found = {str(path.relative_to(ROOT)): names for path in FILES if (names := from_tests(path.read_text()))}
     assert found == {}
+
+
+def test_no_folder_holds_more_than_twenty_modules() -> None:
+    folders = Counter(path.parent for package in ("analysis", "processors") for path in (ROOT / package).rglob("*.py"))
+    assert len(folders) > 20
+    assert {str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 20} == {}
 
 
 def test_folders_of_tests_mirror_the_packages() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.table import Table
 
-from analysis.cli.console import Terminal
+from analysis.cli.output.console import Terminal
 from analysis.cli.tables.limits import limit_table
 from analysis.cli.tables.search import cutflow_table
 from tests.builders.cutflows import cuts

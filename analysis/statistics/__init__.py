@@ -1,16 +1,28 @@
 """Statistics on top of pyhf: workspaces, p-values, limits and the trials factor. The only package that uses pyhf."""
 
+from analysis.statistics.counting_models import LIKELIHOODS, counting_z, log_error
 from analysis.statistics.expected import discovery_events, expected_discovery
 from analysis.statistics.impacts import Impact, Impacts, impacts
-from analysis.statistics.inference import DiscoveryResult, LimitResult, discovery, upper_limit
+from analysis.statistics.inference import (
+    POST_FIT,
+    PRE_FIT,
+    DiscoveryResult,
+    LimitResult,
+    checked,
+    discovery,
+    upper_limit,
+)
 from analysis.statistics.modifiers import combined_modifier, yield_modifier
 from analysis.statistics.patches import PatchedSignal, background_only, patch_set
 from analysis.statistics.samples import SignalSystematic, signal_statistics
 from analysis.statistics.shapes import Shape, ShapeWorkspace, shape_workspace
-from analysis.statistics.trials import GlobalResult, bonferroni, counting_z, global_significance
+from analysis.statistics.trials import GlobalResult, bonferroni, global_significance
 from analysis.statistics.workspace import Counting, counting_workspace
 
 __all__ = [
+    "LIKELIHOODS",
+    "POST_FIT",
+    "PRE_FIT",
     "Counting",
     "DiscoveryResult",
     "GlobalResult",
@@ -23,6 +35,7 @@ __all__ = [
     "SignalSystematic",
     "background_only",
     "bonferroni",
+    "checked",
     "combined_modifier",
     "counting_workspace",
     "counting_z",
@@ -31,6 +44,7 @@ __all__ = [
     "expected_discovery",
     "global_significance",
     "impacts",
+    "log_error",
     "patch_set",
     "shape_workspace",
     "signal_statistics",

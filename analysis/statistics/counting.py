@@ -1,9 +1,9 @@
-"""Toys of one bin with a Gaussian background uncertainty, summed and integrated instead of drawn.
+"""Toys of one bin with an uncertain background, summed and integrated instead of drawn.
 
 Pseudo-experiments follow pyhf's ToyCalculator: nuisance parameters at their conditional best fit to the observed data,
-the count from its Poisson distribution, the auxiliary measurement from its Gaussian. Because the model
-Pois(n | b + theta + mu) Gauss(a | theta, sigma) has a closed profile, and the test statistic is monotone in a, the
-p-value is a sum over n of normal integrals; no random numbers are drawn.
+the count from its Poisson distribution, the auxiliary measurement from its Gaussian. Because the models of
+`counting_models` have a closed profile, and the test statistic is monotone in the auxiliary measurement a, the p-value
+is a sum over n of normal integrals; no random numbers are drawn.
 
 Outcomes whose test statistic is closer than 0.01 to the observed value count as equal to it, so that the result becomes
 the exact Poisson result as sigma goes to zero, where toys would order equal counts by noise.
@@ -11,16 +11,15 @@ the exact Poisson result as sigma goes to zero, where toys would order equal cou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import stats
 
+from analysis.statistics.counting_models import CountingModel, GaussianCounting, LogNormalCounting
 from analysis.statistics.crossings import crossings
 from analysis.statistics.likelihood import Likelihood
 
-__all__ = ["CountingModel", "averaged_p0", "counting_limits", "counting_model", "counting_p0", "counting_p_values"]
+__all__ = ["averaged_p0", "counting_limits", "counting_model", "counting_p0", "counting_p_values"]
 
 Array = NDArray[np.float64]
 
@@ -35,89 +34,41 @@ _HERMITE_NODES = 64
 _BAND_TAILS = stats.norm.cdf([-2.0, -1.0, 0.0, 1.0, 2.0])
 
 
-@dataclass(frozen=True)
-class CountingModel:
-    """Pois(n | b + theta + mu) Gauss(a | theta, sigma) with b + theta above a floor; all quantities in events.
-
-    Attributes
-    ----------
-    n, auxiliary : float
-        Observed count and auxiliary measurement of theta.
-    background, sigma : float
-    floor : float
-        Lower bound of the background.
-    """
-
-    n: float
-    auxiliary: float
-    background: float
-    sigma: float
-    floor: float
-
-    def profiled(self, n: Array | float, a: Array | float, mu: float) -> Array:
-        """Return the best-fit theta for a signal of mu events: the rate solves a quadratic equation."""
-        half = (self.background + mu + np.asarray(a) - self.sigma**2) / 2.0
-        root = np.sqrt(half**2 + self.sigma**2 * np.asarray(n))
-        # The two forms are equal; each loses precision where half has the other sign.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rate = np.where(half >= 0, half + root, self.sigma**2 * np.asarray(n) / (root - half))
-        theta: Array = np.maximum(rate - self.background - mu, self.floor - self.background)
-        return theta
-
-    def twice_nll(self, n: Array | float, a: Array | float, mu: Array | float, theta: Array | float) -> Array:
-        """Twice the negative log likelihood, up to terms of n only."""
-        rate = np.maximum(self.background + np.asarray(theta) + mu, self.floor * 1e-9)
-        value: Array = 2.0 * (rate - special.xlogy(n, rate)) + ((np.asarray(theta) - a) / self.sigma) ** 2
-        return value
-
-    def limit_root(self, n: Array | float, a: Array | float, mu: float) -> Array:
-        """Square root of q-tilde at mu (arXiv:1007.1727, Eq. 16); rises with a, falls with n."""
-        theta = np.maximum(a, self.floor - self.background)
-        best = n - self.background - theta
-        without = self.twice_nll(n, a, 0.0, self.profiled(n, a, 0.0))
-        free = np.where(best > 0, self.twice_nll(n, a, np.maximum(best, 0.0), theta), without)
-        q = self.twice_nll(n, a, mu, self.profiled(n, a, mu)) - free
-        root: Array = np.where(best >= mu, 0.0, np.sqrt(np.maximum(q, 0.0)))
-        return root
-
-    def signed_z(self, n: Array | float, a: Array | float) -> Array:
-        """Signed root of the discovery statistic; falls with a, rises with n."""
-        theta = np.maximum(a, self.floor - self.background)
-        best = n - self.background - theta
-        q = self.twice_nll(n, a, 0.0, self.profiled(n, a, 0.0)) - self.twice_nll(n, a, best, theta)
-        z: Array = np.sign(best) * np.sqrt(np.maximum(q, 0.0))
-        return z
-
-
 def counting_model(likelihood: Likelihood) -> CountingModel | None:
-    """Recognise a single bin whose rate is linear in signal strength and Gaussian nuisance parameters.
+    """Recognise a single bin with a signal without uncertainty, and a background of one of two forms.
+
+    The background is linear in its nuisance parameters, or exponential in all of them; several nuisance parameters are
+    one whose variance is the sum of theirs.
 
     Returns
     -------
     CountingModel or None
         None if pyhf's expectation has another form.
     """
-    names, poi = likelihood.model.config.par_names, likelihood.poi
+    names, rates, poi = likelihood.model.config.par_names, likelihood.rates, likelihood.poi
+    pulls = np.delete(np.arange(len(names)), poi)
     if (
-        likelihood.n_bins != 1
-        or likelihood.model.config.nauxdata != len(names) - 1
+        rates is None
+        or likelihood.n_bins != 1
+        or likelihood.model.config.nauxdata != len(pulls)
         or not likelihood.has_unit_normals()
+        or rates.factors
+        or rates.signal[1:, 0].any()
     ):
         return None
-    step = np.tile(likelihood.start, (len(names), 1)) + np.eye(len(names))
-    b = float(likelihood.background()[0])
-    slope = likelihood.expected(step)[:, 0] - b
-    probe = likelihood.start + np.random.default_rng(0).uniform(-3, 3, (8, len(names)))
-    probe[:, poi] = np.abs(probe[:, poi])
-    linear = b + (probe - likelihood.start) @ slope
-    if not np.allclose(likelihood.expected(probe)[:, 0], np.maximum(linear, 0.0), rtol=1e-9, atol=1e-6 * b):
-        return None
-    shifts = np.delete(slope, poi)
-    pulls = np.delete(np.arange(len(names)), poi)
-    lowest = b + float(np.minimum(shifts * likelihood.bounds[pulls, 0], shifts * likelihood.bounds[pulls, 1]).sum())
-    auxiliary = float(likelihood.auxiliary_pulls()[pulls] @ shifts)
-    sigma = float(np.sqrt((shifts**2).sum()))
-    return CountingModel(float(likelihood.data[0]), auxiliary, b, sigma, max(lowest, 1e-9)) if sigma > 0 else None
+    n, b = float(likelihood.data[0]), float(rates.background[0, 0])
+    shifts, logs = rates.background[1:, 0][pulls], rates.logs[:, 0][pulls]
+    auxiliary = likelihood.auxiliary_pulls()[pulls]
+    if not logs.any():
+        sigma = float(np.sqrt((shifts**2).sum()))
+        bounds = likelihood.bounds[pulls]
+        lowest = b + float(np.minimum(shifts * bounds[:, 0], shifts * bounds[:, 1]).sum())
+        floor = max(lowest, 1e-9)
+        return GaussianCounting(n, float(auxiliary @ shifts) / sigma, b, sigma, floor) if sigma > 0 else None
+    if not shifts.any():
+        total = float(np.sqrt((logs**2).sum()))
+        return LogNormalCounting(n, float(auxiliary @ logs) / total, b, total)
+    return None
 
 
 def counting_p_values(model: CountingModel, mu: float) -> tuple[float, float]:
@@ -133,7 +84,7 @@ def counting_limits(model: CountingModel, *, level: float, cls: bool = True) -> 
         return np.array([_log_p(model, mu, cls) for mu in points]) - float(np.log(level))
 
     error = float(np.hypot(np.sqrt(max(model.background, 1.0)), model.sigma))
-    excess = max(model.n - model.background - model.auxiliary, 0.0)
+    excess = max(model.n - float(model.rate(model.auxiliary)), 0.0)
     start = error * np.array([0.7, 1.2, 1.7, 2.3, 3.2, 4.5]) + np.array([0, 0, 0, 0, 0, excess])
     return crossings(function, start, tolerance=_TOLERANCE)
 
@@ -141,11 +92,11 @@ def counting_limits(model: CountingModel, *, level: float, cls: bool = True) -> 
 def counting_p0(model: CountingModel) -> float:
     """Probability of a discovery statistic at least as large as observed, without signal."""
     observed = float(model.signed_z(model.n, model.auxiliary))
-    theta = float(model.profiled(model.n, model.auxiliary, 0.0))
-    rate, pull = model.background + theta, theta / model.sigma
+    pull = float(model.profiled(model.n, model.auxiliary, 0.0))
+    rate = float(model.rate(pull))
     n, weight = _rows(rate, rate, at_least=model.n)
     nodes = _nodes(pull, pull, reach=2 * _REACH)
-    table = model.signed_z(n[:, None], -model.sigma * nodes)  # rises along the row, as _first_reaching requires
+    table = model.signed_z(n[:, None], -nodes)  # rises along the row, as _first_reaching requires
     close = np.sqrt(max(observed**2 - _EQUAL, 0.0)) if observed > 0 else -np.sqrt(observed**2 + _EQUAL)
     return float(min(1.0, weight[0] @ stats.norm.sf(_first_reaching(table, nodes, close) + pull)))
 
@@ -165,12 +116,11 @@ class _Table:
     """Test statistic for all relevant outcomes (n, a) at one mu, and their probabilities."""
 
     def __init__(self, model: CountingModel, mu: float) -> None:
-        thetas = [float(model.profiled(model.n, model.auxiliary, value)) for value in (mu, 0.0)]
-        rates = [model.background + theta + value for theta, value in zip(thetas, (mu, 0.0), strict=True)]
-        self.pulls = [theta / model.sigma for theta in thetas]
+        self.pulls = [float(model.profiled(model.n, model.auxiliary, value)) for value in (mu, 0.0)]
+        rates = [float(model.rate(pull)) + value for pull, value in zip(self.pulls, (mu, 0.0), strict=True)]
         n, self.weights = _rows(*rates)
         self.nodes = _nodes(min(self.pulls), max(self.pulls))
-        self.roots = model.limit_root(n[:, None], model.sigma * self.nodes, mu)
+        self.roots = model.limit_root(n[:, None], self.nodes, mu)
 
     def p_values(self, root: float) -> tuple[float, float]:
         """Return the probability of at least this root, with and without signal."""

@@ -20,8 +20,8 @@ _MAX_DOUBLINGS = 60
 def expected_discovery(workspace: dict[str, Any], events: float) -> float:
     """Median discovery significance of a signal, from its Asimov data.
 
-    The data are the expectation of pyhf's model with the signal and all nuisance parameters at their nominal values;
-    observed counts are not used.
+    Pre-fit: the data are the expectation of pyhf's model with the signal and all nuisance parameters at their nominal
+    values; observed counts are not used.
 
     Parameters
     ----------

@@ -112,8 +112,8 @@ class Likelihood:
         self._fixed = np.array(self.model.config.suggested_fixed(), dtype=bool)
         self._is_poisson, self._variance = self._kinds()
         floor = np.where(np.arange(len(self.data)) < self.n_bins, _SMALLEST_RATE, -np.inf)
-        self._rates: Rates | None = None
-        self._rates = recognise(self.expected, self.start, self.poi, bounds=self.bounds, floor=floor)
+        self.rates: Rates | None = None
+        self.rates = recognise(self.expected, self.start, self.poi, bounds=self.bounds, floor=floor)
         self._require_expectation()
         signal = self.signal()
         self.events = float(signal.sum())
@@ -188,8 +188,8 @@ class Likelihood:
         twice_nll : (n_rows,) float64
         expected : (n_rows, n_data) float64
         """
-        if self._rates is not None:
-            rates = self._rates.expected(parameters)
+        if self.rates is not None:
+            rates = self.rates.expected(parameters)
             return np.empty(0) if data is None else self._twice_nll(rates, data), rates
         values, expected = [], []
         size = next((size for size in _BATCHES if size >= len(parameters)), _BATCHES[-1])
@@ -283,8 +283,8 @@ class Likelihood:
 
     def slopes(self, parameters: Array, expected: Array) -> Array:
         """(n_rows, n_data, n_parameters) float64: derivatives of the expectation."""
-        if self._rates is not None:
-            return self._rates.slopes(parameters, expected)
+        if self.rates is not None:
+            return self.rates.slopes(parameters, expected)
         n_rows, n_parameters = parameters.shape
         shifted = parameters[:, None, :] + _STEP * np.eye(n_parameters)
         values = self.expected(shifted.reshape(-1, n_parameters)).reshape(n_rows, n_parameters, -1)

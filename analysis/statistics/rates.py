@@ -1,7 +1,8 @@
 """Expected data of pyhf's model as a few matrix products, for models of the required form.
 
 With `histosys`, `normsys` and `lumi` the expectation is background(theta) + mu f(theta) signal(theta): background and
-signal are linear in the nuisance parameters, and f is a product of one function of each. The components are extracted
+signal are linear in the nuisance parameters, f is a product of one function of each, and each bin of the background may
+be multiplied by an exponential of them, the symmetric `normsys`. The components are extracted
 from pyhf's own expectation and then compared with it at random points: if they do not agree, pyhf is used instead.
 """
 
@@ -23,6 +24,9 @@ _PROBES = 24
 _REACH = 4.0  # standard deviations
 _DEGREE = 6  # degree of normsys inside one standard deviation, pyhf's interpolation code 4
 _AGREES = 1e-9
+_AGREES_LOGS = 1e-5  # pyhf's interpolation of normsys and an exponential differ by this if the log of the factor is 1
+_ROUNDING = 1e-13
+_LARGEST_LOG = 600.0
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,10 @@ class Rates:
     poi : int
     background : (n_parameters + 1, n_data) float64
         Background at the nominal values, then its change with each parameter.
+    logs : (n_parameters, n_data) float64
+        Change of the logarithm of the background with each parameter; 0 for those in which it is linear.
     signal : (n_parameters + 1, n_data) float64
-        The same for the signal, at one unit of the parameter of interest.
+        The same as `background` for the signal, at one unit of the parameter of interest.
     factors : tuple of Factor
     floor : (n_data,) float64
         Lower bounds of the expected data.
@@ -76,6 +82,7 @@ class Rates:
     start: Array
     poi: int
     background: Array
+    logs: Array
     signal: Array
     factors: tuple[Factor, ...]
     floor: Array
@@ -84,7 +91,7 @@ class Rates:
         """(n_rows, n_data) float64: expected data at parameters (n_rows, n_parameters)."""
         shift = parameters - self.start
         factor = _product([item.evaluate(shift[:, item.index])[0] for item in self.factors], len(shift))
-        rates = self.background[0] + shift @ self.background[1:]
+        rates = (self.background[0] + shift @ self.background[1:]) * self._exponential(shift)
         rates += (shift[:, self.poi] * factor)[:, None] * (self.signal[0] + shift @ self.signal[1:])
         return np.asarray(np.maximum(rates, self.floor))
 
@@ -95,12 +102,18 @@ class Rates:
         template = self.signal[0] + shift @ self.signal[1:]
         factor = _product([value for value, _ in pairs], len(shift))
         strength = shift[:, self.poi]
-        slopes = self.background[1:].T + (strength * factor)[:, None, None] * self.signal[1:].T
+        exponential = self._exponential(shift)
+        background = (self.background[0] + shift @ self.background[1:]) * exponential
+        slopes = self.background[1:].T * exponential[:, :, None] + self.logs.T * background[:, :, None]
+        slopes = slopes + (strength * factor)[:, None, None] * self.signal[1:].T
         slopes[:, :, self.poi] = factor[:, None] * template
         for item, (_, slope) in zip(self.factors, pairs, strict=True):
             others = [value for other, (value, _) in zip(self.factors, pairs, strict=True) if other is not item]
             slopes[:, :, item.index] += (strength * slope * _product(others, len(shift)))[:, None] * template
         return np.asarray(np.where((expected > self.floor)[:, :, None], slopes, 0.0))
+
+    def _exponential(self, shift: Array) -> Array:
+        return np.asarray(np.exp(np.clip(shift @ self.logs, -_LARGEST_LOG, _LARGEST_LOG)))
 
 
 def recognise(
@@ -135,9 +148,8 @@ def recognise(
     at_start = start[None]
     nominal, template = expected(at_start)[0], signal(at_start)[0]
     moved = start + np.diag(step)
-    background = (expected(moved) - nominal) / step[:, None]
-    background[poi] = 0.0
     moved[poi] = start
+    background, logs = _background(nominal, expected(moved), expected(2 * start - moved), step)
     change = signal(moved) - template
     back = signal(2 * start - moved) - template
     linear, factors = np.zeros_like(background), []
@@ -149,11 +161,24 @@ def recognise(
             factors.append(Factor(int(k), np.array([1.0, common / step[k]]), None))
         else:
             factors.append(_interpolated(int(k), signal, start, float(template.sum())))
-    rates = Rates(start, poi, np.vstack([nominal, background]), np.vstack([template, linear]), tuple(factors), floor)
+    signals = np.vstack([template, linear])
+    rates = Rates(start, poi, np.vstack([nominal, background]), logs, signals, tuple(factors), floor)
     probes = start + step * np.random.default_rng(0).uniform(-_REACH, _REACH, (_PROBES, n_parameters))
     probes = np.clip(probes, bounds[:, 0], bounds[:, 1])
     truth = expected(probes)
-    return rates if np.allclose(rates.expected(probes), truth, rtol=_AGREES, atol=_AGREES * nominal.max()) else None
+    agrees = _AGREES_LOGS if logs.any() else _AGREES
+    return rates if np.allclose(rates.expected(probes), truth, rtol=agrees, atol=_AGREES * nominal.max()) else None
+
+
+def _background(nominal: Array, up: Array, down: Array, step: Array) -> tuple[Array, Array]:
+    """Change of the background, or of its logarithm, with each parameter, from (n_parameters, n_data) `up`, `down`."""
+    linear = (up - nominal) / step[:, None]
+    curved = ~np.isclose(up - nominal, nominal - down, rtol=_AGREES, atol=_ROUNDING * nominal.max())
+    curved &= (up > 0) & (nominal > 0)
+    ratio = np.where(curved, up, 1.0) / np.where(curved, nominal, 1.0)
+    logs: Array = np.log(ratio) / step[:, None]
+    linear[curved] = 0.0
+    return linear, logs
 
 
 def _interpolated(index: int, signal: Callable[[Array], Array], start: Array, total: float) -> Factor:

@@ -17,6 +17,7 @@ __all__ = [
     "SPURIOUS",
     "SignalSystematic",
     "pull_bounds",
+    "scaled_sample",
     "shifted_sample",
     "signal_sample",
     "signal_statistics",
@@ -112,6 +113,14 @@ def shifted_sample(name: str, nominal: Array, shifts: Mapping[str, Array]) -> di
             "data": {"hi_data": (nominal + size).tolist(), "lo_data": (nominal - size).tolist()},
         }
         for shift, size in shifts.items()
+    ]
+    return {"name": name, "data": nominal.tolist(), "modifiers": modifiers}
+
+
+def scaled_sample(name: str, nominal: Array, factors: Mapping[str, float]) -> dict[str, Any]:
+    """Write a sample with a `normsys` per factor at +1, its inverse at -1: exponential in its parameter."""
+    modifiers = [
+        {"name": one, "type": "normsys", "data": {"hi": factor, "lo": 1.0 / factor}} for one, factor in factors.items()
     ]
     return {"name": name, "data": nominal.tolist(), "modifiers": modifiers}
 

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import StatisticsError
+from analysis.statistics.counting_models import require_likelihood
 from analysis.statistics.samples import (
     POI,
+    PULL_RANGE,
     SPURIOUS,
     SignalSystematic,
     pull_bounds,
+    scaled_sample,
     shifted_sample,
     signal_sample,
     systematic_parameters,
@@ -27,6 +30,7 @@ Array = NDArray[np.float64]
 _MODE = "background_fit"
 _LEAST_EXPECTED = 1e-3  # events; emptier bins are merged with a neighbour
 _KEEP_POSITIVE = 0.999
+_MAX_LOG = 3.0  # of a shift of one standard deviation, in bins that are nearly empty
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class Shape:
     spurious_signal : float
         One-sigma size of a false signal from the background function, in events; 0 for none.
     signal_systematics : sequence of SignalSystematic
+    likelihood : str
+        As in `analysis.statistics.Counting`. "profile": the logarithm of the background is linear in its parameters, as
+        in its fit; "gaussian": the background itself is.
     """
 
     observed: Array | None
@@ -57,9 +64,11 @@ class Shape:
     background_variations: Mapping[str, Array] = field(default_factory=dict)
     spurious_signal: float = 0.0
     signal_systematics: Sequence[SignalSystematic] = ()
+    likelihood: str = "profile"
 
     def __post_init__(self) -> None:
         n_bins = len(self.background)
+        require_likelihood(self.likelihood)
         rows = {"observed": self.observed, "signal": self.signal, **self.background_variations}
         for name, row in rows.items():
             if row is not None and (np.shape(row) != (n_bins,) or not np.isfinite(row).all()):
@@ -106,7 +115,8 @@ class ShapeWorkspace:
 def shape_workspace(shape: Shape, *, channel: str, measurement: str, prune: float = 0.01) -> ShapeWorkspace:
     """Write the workspace of a spectrum.
 
-    The covariance becomes one correlated, symmetric `histosys` per eigenmode, `background_fit_0` the largest. Signal
+    The covariance becomes one correlated parameter per eigenmode, `background_fit_0` the largest: for the likelihood
+    "profile" a `normsys` of each bin, which is a sample of its own, for "gaussian" a symmetric `histosys`. Signal
     strength 1 is about one standard deviation, for any normalisation of the template: pyhf's fits lose precision if a
     template is small compared to its background.
 
@@ -127,10 +137,11 @@ def shape_workspace(shape: Shape, *, channel: str, measurement: str, prune: floa
     total = np.sqrt(merged.background + np.diag(merged.covariance))
     scale = 1.0 / float(np.sqrt(((merged.signal / total) ** 2).sum()))
     scale = max(scale, 1.0 / float(merged.signal.sum()))
-    modes, effects = _modes(merged.covariance, total)
+    modes, effects = _modes(merged, total)
     kept = effects >= prune
     shifts = {f"{_MODE}_{k}": shift for k, shift in enumerate(modes[kept])} | dict(merged.background_variations)
-    shifts = {name: _bounded(shift, merged.background) for name, shift in shifts.items()}
+    if shape.likelihood == "gaussian":
+        shifts = {name: _bounded(shift, merged.background) for name, shift in shifts.items()}
     ends = (*groups[1:].tolist(), len(shape.background))
     return ShapeWorkspace(
         workspace=_write(merged, shifts, scale, channel, measurement),
@@ -143,20 +154,22 @@ def shape_workspace(shape: Shape, *, channel: str, measurement: str, prune: floa
 
 def _write(shape: Shape, shifts: Mapping[str, Array], scale: float, channel: str, measurement: str) -> dict[str, Any]:
     template = scale * shape.signal
-    samples = [
-        signal_sample(template, shape.signal_systematics, scale),
-        shifted_sample("background", shape.background, shifts),
-    ]
+    samples = [signal_sample(template, shape.signal_systematics, scale)]
     bounded = dict(shifts)
     if shape.spurious_signal > 0:
-        spurious = shape.spurious_signal * shape.signal / shape.signal.sum()
-        samples.append(shifted_sample(SPURIOUS, np.zeros(len(spurious)), {SPURIOUS: spurious}))
-        bounded[SPURIOUS] = spurious
+        bounded[SPURIOUS] = shape.spurious_signal * shape.signal / shape.signal.sum()
+    if shape.likelihood == "profile":
+        samples += _exponential(shape.background, bounded)
+    else:
+        samples.append(shifted_sample("background", shape.background, shifts))
+        if SPURIOUS in bounded:
+            spurious = bounded[SPURIOUS]
+            samples.append(shifted_sample(SPURIOUS, np.zeros(len(spurious)), {SPURIOUS: spurious}))
     observed = shape.background if shape.observed is None else shape.observed
     reach = 10.0 * (abs(observed.sum() - shape.background.sum()) + 10.0 * np.sqrt(shape.background.sum()) + 10.0)
     parameters: list[dict[str, Any]] = [
         {"name": POI, "inits": [0.0], "bounds": [[0.0, max(100.0, float(reach / template.sum()))]]},
-        *({"name": name, "bounds": pull_bounds(shape.background, shift)} for name, shift in bounded.items()),
+        *({"name": name, "bounds": _bounds(shape, shift)} for name, shift in bounded.items()),
         *systematic_parameters(shape.signal_systematics),
     ]
     return {
@@ -167,8 +180,28 @@ def _write(shape: Shape, shifts: Mapping[str, Array], scale: float, channel: str
     }
 
 
-def _modes(covariance: Array, total: Array) -> tuple[Array, Array]:
+def _exponential(background: Array, shifts: Mapping[str, Array]) -> list[dict[str, Any]]:
+    """Write one sample per bin, exponential in each parameter."""
+    logs = {name: np.clip(shift / background, -_MAX_LOG, _MAX_LOG) for name, shift in shifts.items()}
+    return [
+        scaled_sample(
+            f"background_{index}",
+            np.where(np.arange(len(background)) == index, background, 0.0),
+            {name: float(np.exp(log[index])) for name, log in logs.items()},
+        )
+        for index in range(len(background))
+    ]
+
+
+def _bounds(shape: Shape, shift: Array) -> list[list[float]]:
+    if shape.likelihood == "profile":
+        return [[-PULL_RANGE, PULL_RANGE]]
+    return pull_bounds(shape.background, shift)
+
+
+def _modes(shape: Shape, total: Array) -> tuple[Array, Array]:
     """Return one-sigma shifts (n_modes, n_bins) of the eigenmodes, largest effect first, and their effects."""
+    covariance = shape.covariance
     variances, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     if variances.min() < -1e-6 * max(variances.max(), 1e-300):
         msg = f"the covariance of the background has a negative eigenvalue, {variances.min():g}. Check the fit."
@@ -220,4 +253,5 @@ def _merge(shape: Shape, starts: NDArray[np.intp]) -> Shape:
         background_variations={name: merge(shift) for name, shift in shape.background_variations.items()},
         spurious_signal=shape.spurious_signal,
         signal_systematics=systematics,
+        likelihood=shape.likelihood,
     )

@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.core.notebook import facts
 
-__all__ = ["GlobalResult", "bonferroni", "counting_z", "global_significance", "wilson_interval"]
+__all__ = ["GlobalResult", "bonferroni", "global_significance", "wilson_interval"]
 
 Array = NDArray[np.float64]
 
@@ -40,6 +40,10 @@ class GlobalResult:
         95 % Wilson interval of p0 from the finite number of pseudo-experiments.
     effective_trials : float or None
         Number of independent tests that would give the same p0 for the same local p-value; None for a bound.
+    miscalibration : float or None
+        Factor by which the local p-value of the largest excess is too small, at least: the lower end of `interval` over
+        the bound of `bonferroni`, which holds for correct local p-values whatever their correlation. None if that bound
+        is respected.
     """
 
     z: float | None
@@ -49,9 +53,12 @@ class GlobalResult:
     n_toys: int | None = None
     interval: Sequence[float] | None = None
     effective_trials: float | None = None
+    miscalibration: float | None = None
 
     def _repr_html_(self) -> str:
         shown = {"p0": self.p0, "z": self.z, "Method": self.method_text, "Looks": self.n_trials}
+        if self.warning is not None:
+            shown["Local p-value"] = self.warning
         return facts("Global p-value of the largest excess", shown)
 
     @property
@@ -61,6 +68,29 @@ class GlobalResult:
             toys = f"{self.n_toys} " if self.n_toys else ""
             return f"{toys}pseudo-experiments{self.method.removeprefix('pseudo-experiments').replace('-', ' ')}"
         return self.method.replace("-", " ").capitalize()
+
+    @property
+    def worth(self) -> str | None:
+        """Comparison of the looks with independent ones, as text after their number; None for a bound."""
+        if self.effective_trials is None:
+            return None
+        text = f"worth {_independent(round(self.effective_trials))}"
+        if self.miscalibration is not None:
+            return f"{text}, more than there are"
+        if self.n_trials is not None and self.effective_trials > self.n_trials:
+            return f"worth {_independent(self.n_trials)} within the error of {self.n_toys} pseudo-experiments"
+        return text
+
+    @property
+    def warning(self) -> str | None:
+        """Sentence on local p-values that are too small; None if the pseudo-experiments show none."""
+        if self.miscalibration is None:
+            return None
+        return (
+            f"The local p-value of the largest excess is too small, by a factor of {self.miscalibration:.2g} or more: "
+            f"{self.n_trials} look{'s' * (self.n_trials != 1)} cannot raise a correct one to a global p-value of "
+            f"{self.p0:.2g}. The global p-value is counted and does not rely on it."
+        )
 
 
 def bonferroni(p_values: Sequence[float], n_trials: int) -> GlobalResult:
@@ -114,7 +144,17 @@ def global_significance(z_observed: float, z_toys: Array, *, n_trials: int) -> G
         return GlobalResult(_z(high), high, "pseudo-experiments-upper-bound", n_trials, n_toys, (low, high))
     p0 = n_above / n_toys
     effective = log1p(-p0) / log1p(-p_local) if p0 < 1 and p_local > 0 else None
-    return GlobalResult(_z(p0), p0, "pseudo-experiments", n_trials, n_toys, (low, high), effective)
+    excess = low / (n_trials * p_local) if p_local > 0 else None
+    return GlobalResult(
+        _z(p0),
+        p0,
+        "pseudo-experiments",
+        n_trials,
+        n_toys,
+        (low, high),
+        effective,
+        miscalibration=excess if excess is not None and excess > 1 else None,
+    )
 
 
 def wilson_interval(successes: int, n: int, *, level: float = _INTERVAL_LEVEL) -> tuple[float, float]:
@@ -138,35 +178,8 @@ def wilson_interval(successes: int, n: int, *, level: float = _INTERVAL_LEVEL) -
     return low, 1.0 if successes == n else centre + half
 
 
-def counting_z(n: Array, background: Array, error: Array) -> Array:
-    """Signed significance of counts over a background known with finite precision, in closed form.
-
-    Profile likelihood ratio of Pois(n | b + theta + mu) Gauss(theta | 0, sigma), Eq. 2.6 of arXiv:2009.02205: at mu = 0
-    the nuisance parameter solves a quadratic equation. Agrees with `discovery` on the workspace of the same numbers,
-    without a minimiser.
-
-    Parameters
-    ----------
-    n : float64 array
-        Observed events.
-    background, error : float64 array
-        Expected events and their uncertainty, both positive.
-
-    Returns
-    -------
-    float64 array
-        Negative for a deficit.
-    """
-    variance = error**2
-    half = (background - variance) / 2
-    root = np.sqrt(half**2 + variance * n)
-    # The rate b + theta solves r^2 - (b - sigma^2) r - sigma^2 n = 0; the second form keeps precision for b < sigma^2.
-    rate = np.where(half >= 0, half + root, variance * n / np.maximum(root - half, 1e-300))
-    safe = np.where(n > 0, n, 1.0)
-    logs = np.where(n > 0, np.log(safe / np.where(n > 0, rate, 1.0)), 0.0)
-    q = 2 * (n * logs + rate - n) + ((rate - background) / error) ** 2
-    z: Array = np.sign(n - background) * np.sqrt(np.maximum(q, 0.0))
-    return z
+def _independent(number: int) -> str:
+    return f"{number} independent one{'s' * (number != 1)}"
 
 
 def _z(p0: float) -> float | None:

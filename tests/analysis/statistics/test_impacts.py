@@ -82,7 +82,7 @@ def test_the_expectation_pulls_nothing_and_impacts_are_those_of_the_formula():
         assert one.pull == pytest.approx(0.0, abs=1e-3)
         assert one.error == pytest.approx(1.0, abs=2e-3)  # one count constrains none of them
     assert by_name["background_fit"].up == pytest.approx(-15.0 / scale, rel=3e-3)
-    assert by_name["background_fit"].down == pytest.approx(15.0 / scale, rel=3e-3)
+    assert by_name["background_fit"].down == pytest.approx((200 - 200 / 1.075) / scale, rel=3e-3)
     assert by_name["jms"].up == pytest.approx(3.0 * (50 / 56 - 1), rel=3e-3)
     assert by_name["jms"].down == pytest.approx(3.0 * (50 / 45 - 1), rel=3e-3)
     assert by_name["jmr"].up == pytest.approx(3.0 * (50 / 48 - 1), rel=3e-3)

@@ -9,15 +9,26 @@ import pytest
 from scipy.stats import norm, poisson
 
 from analysis.errors import StatisticsError
-from analysis.statistics import Counting, SignalSystematic, counting_workspace, discovery, upper_limit
+from analysis.statistics import (
+    POST_FIT,
+    PRE_FIT,
+    Counting,
+    LimitResult,
+    SignalSystematic,
+    counting_workspace,
+    discovery,
+    upper_limit,
+)
 from analysis.statistics.counting import counting_limits, counting_model, counting_p_values
 from analysis.statistics.likelihood import Likelihood
 from analysis.statistics.toys import Toys, toy_limits
-from tests.builders.closed_forms import asymptotic_limits, poisson_limit, signed_z
+from tests.builders.closed_forms import asymptotic_limits, poisson_limit, quadrature, signed_z
+
+LIKELIHOODS = pytest.mark.parametrize("likelihood", ["profile", "gaussian"])
 
 
-def workspace(n: float | None, b: float, sigma: float) -> dict[str, Any]:
-    return counting_workspace(Counting(n, b, sigma), channel="window", measurement="search")
+def workspace(n: float | None, b: float, sigma: float, likelihood: str = "profile") -> dict[str, Any]:
+    return counting_workspace(Counting(n, b, sigma, likelihood), channel="window", measurement="search")
 
 
 @pytest.mark.parametrize(
@@ -41,9 +52,10 @@ def workspace(n: float | None, b: float, sigma: float) -> dict[str, Any]:
         (1.03e6, 1e6, 1e4),
     ],
 )
-def test_z_is_the_closed_form(n: float, b: float, sigma: float) -> None:
-    result = discovery(workspace(n, b, sigma))
-    assert result.z == pytest.approx(signed_z(n, b, sigma), rel=1e-4, abs=1e-5)
+@LIKELIHOODS
+def test_z_is_the_closed_form(n: float, b: float, sigma: float, likelihood: str) -> None:
+    result = discovery(workspace(n, b, sigma, likelihood))
+    assert result.z == pytest.approx(signed_z(n, b, sigma, likelihood), rel=1e-4, abs=1e-5)
     assert result.p0 == pytest.approx(norm.sf(result.z))
 
 
@@ -84,9 +96,10 @@ def test_z_rises_with_the_count_through_zero() -> None:
         (1_010_000, 1_000_000, 10_000, 0.1),
     ],
 )
-def test_limits_are_the_asymptotic_ones(n: float, b: float, sigma: float, level: float) -> None:
-    result = upper_limit(workspace(n, b, sigma), level=level, calculator="asymptotics")
-    observed, *expected = asymptotic_limits(n, b, sigma, level)
+@LIKELIHOODS
+def test_limits_are_the_asymptotic_ones(n: float, b: float, sigma: float, level: float, likelihood: str) -> None:
+    result = upper_limit(workspace(n, b, sigma, likelihood), level=level, calculator="asymptotics")
+    observed, *expected = asymptotic_limits(n, b, sigma, level, likelihood)
     assert result.calculator == "asymptotics"
     assert result.observed_events == pytest.approx(observed, rel=1e-3)
     assert result.expected_events == pytest.approx(expected, rel=1e-3)
@@ -111,6 +124,26 @@ def test_zero_events_on_half_a_known_background() -> None:
     asymptotic = upper_limit(workspace(0, 0.5, 1e-3), calculator="asymptotics")
     assert asymptotic.observed_events == pytest.approx(2.21, abs=0.01)
     assert upper_limit(workspace(0, 0.5, 1e-3)).observed_events == pytest.approx(3.00, rel=0.01)
+
+
+@LIKELIHOODS
+@pytest.mark.parametrize(("b", "sigma", "calculator"), [(8.0, 3.0, "toys"), (100.0, 20.0, "asymptotics")])
+def test_expected_limits_say_whether_the_count_entered(
+    b: float, sigma: float, calculator: str, likelihood: str
+) -> None:
+    """The background is fitted with the count: an excess raises the expectation, a deficit lowers it."""
+
+    def limit(n: float | None, **options: Any) -> LimitResult:
+        workspace = counting_workspace(Counting(n, b, sigma, likelihood), channel="c", measurement="m")
+        return upper_limit(workspace, calculator=calculator, **options)
+
+    blinded = limit(None)
+    assert blinded.expectation == PRE_FIT
+    assert limit(b).expectation == PRE_FIT  # nothing to fit
+    for n, sign in ((round(b + 30), 1), (round(0.6 * b), -1)):
+        observed = limit(n)
+        assert (observed.expectation, limit(n, blinded=True).expectation) == (POST_FIT, POST_FIT)
+        assert sign * (observed.expected_events[2] / blinded.expected_events[2] - 1) > 0.02
 
 
 def test_a_blinded_limit_is_the_expectation_alone() -> None:
@@ -224,7 +257,7 @@ def test_p0_of_few_events_is_exact(n: int, b: float) -> None:
 
 
 def test_p0_with_an_uncertain_background_is_that_of_brute_force() -> None:
-    # Toys of the closed form with numpy alone, at the conditional best fit of the background.
+    # Toys of the closed form with numpy alone, at the conditional best fit of a background with a Gaussian error.
     n, b, sigma = 9, 4.0, 1.5
     t = (-(b + sigma**2) + np.sqrt((b + sigma**2) ** 2 - 4 * sigma**2 * (b - n))) / 2
     rng = np.random.default_rng(2)
@@ -232,12 +265,14 @@ def test_p0_with_an_uncertain_background_is_that_of_brute_force() -> None:
     # An auxiliary measurement a of the shift is a background of b + a with a nuisance of zero mean.
     z = np.array(
         [
-            signed_z(count, b + shift, sigma) if b + shift > 0.05 else np.inf
+            signed_z(count, b + shift, sigma, "gaussian") if b + shift > 0.05 else np.inf
             for count, shift in zip(counts, shifts, strict=True)
         ]
     )
-    truth = float((z >= signed_z(n, b, sigma)).mean())
-    assert discovery(workspace(n, b, sigma)).p0_toys == pytest.approx(truth, abs=4 * np.sqrt(truth / 20_000))
+    truth = float((z >= signed_z(n, b, sigma, "gaussian")).mean())
+    assert discovery(workspace(n, b, sigma, "gaussian")).p0_toys == pytest.approx(
+        truth, abs=4 * np.sqrt(truth / 20_000)
+    )
 
 
 def test_averaged_p0_is_that_of_drawn_backgrounds() -> None:
@@ -256,11 +291,25 @@ def test_averaged_p0_of_a_known_background_is_exact(n: int, b: float) -> None:
     assert discovery(workspace(n, b, 1e-5)).p0_averaged == pytest.approx(poisson.sf(n - 1, b), rel=1e-3)
 
 
-def test_discovery_is_flagged_below_ten_events_alone() -> None:
-    flags = [discovery(workspace(n, b, 0.1 * b)).asymptotics_trusted for n, b in [(5, 9.9), (12, 10.0), (80, 100.0)]]
-    assert flags == [False, True, True]
-    trusted = discovery(workspace(12, 10, 1))
-    assert (trusted.p0_toys, trusted.p0_averaged) == (None, None)
+@pytest.mark.parametrize(
+    ("n", "b"), [(0, 0.5), (1, 0.3), (3, 1.0), (4, 2.0), (12, 10.0), (50, 10.0), (2, 8.0), (80, 100.0)]
+)
+def test_asymptotics_are_trusted_if_the_exact_significance_is_within_a_tenth(n: int, b: float) -> None:
+    exact = norm.isf(poisson.sf(n - 1, b))  # no error of the background: the Poisson tail
+    found = discovery(workspace(n, b, 1e-4))
+    assert found.asymptotics_trusted is bool(abs(exact - signed_z(n, b, 1e-4)) < 0.1)
+
+
+def test_both_kinds_of_asymptotics_occur() -> None:
+    assert not discovery(workspace(3, 1.0, 0.3)).asymptotics_trusted
+    assert discovery(workspace(80, 100.0, 10.0)).asymptotics_trusted
+
+
+def test_p_values_of_toys_are_left_out_where_they_say_the_same() -> None:
+    assert discovery(workspace(12, 10, 1)).p0_toys is None
+    assert discovery(workspace(12, 10, 1)).p0_averaged is None
+    assert discovery(workspace(30, 10, 1)).p0_toys is not None  # beyond three standard deviations
+    assert discovery(workspace(4, 2, 0.5)).p0_averaged is not None  # fewer than ten events
 
 
 def test_on_off_counts_give_the_significance_of_li_and_ma() -> None:
@@ -274,23 +323,24 @@ def test_on_off_counts_give_the_significance_of_li_and_ma() -> None:
     assert result.z == pytest.approx(li_ma, rel=1e-3)
 
 
-def test_the_single_bin_is_recognised_and_its_profile_is_that_of_pyhf() -> None:
+@LIKELIHOODS
+def test_the_single_bin_is_recognised_and_its_profile_is_that_of_pyhf(likelihood: str) -> None:
     spec = counting_workspace(
-        Counting(7, 6.0, 2.0),
+        Counting(7, 6.0, 2.0, likelihood),
         channel="window",
         measurement="search",
         background_variations={"function": 1.0},
         spurious_signal=0.5,
     )
-    likelihood = Likelihood(spec)
-    model = counting_model(likelihood)
+    fits = Likelihood(spec)
+    model = counting_model(fits)
     assert model is not None
-    assert model.sigma == pytest.approx(np.sqrt(4 + 1 + 0.25))
+    assert model.sigma == pytest.approx(quadrature(6.0, likelihood, 2.0, 1.0, 0.5))
     poi = np.array([0.3, 1.0, 2.0])
-    held = likelihood.fit(np.tile(likelihood.data, (3, 1)), poi)
-    roots = [float(model.limit_root(7.0, 0.0, mu)) for mu in poi * likelihood.events]
-    free = likelihood.fit(likelihood.data[None]).twice_nll
-    best = likelihood.fit(likelihood.data[None]).parameters[0, likelihood.poi]
+    held = fits.fit(np.tile(fits.data, (3, 1)), poi)
+    roots = [float(model.limit_root(7.0, 0.0, mu)) for mu in poi * fits.events]
+    free = fits.fit(fits.data[None]).twice_nll
+    best = fits.fit(fits.data[None]).parameters[0, fits.poi]
     q = np.where(best > poi, 0.0, held.twice_nll - free)
     assert roots == pytest.approx(np.sqrt(np.maximum(q, 0)), abs=1e-4)
 

@@ -60,7 +60,7 @@ def test_the_background_alone_is_that_of_zero_signal() -> None:
     at = {"mu": 0.0, "lumi": 1.0, "jes": 0.4, "background_fit": -0.3, "non_closure": 1.2}
     expected = whole.expected_actualdata([at[name] for name in whole.config.par_names])
     assert alone.expected_actualdata([-0.3, 1.2]) == pytest.approx(expected)
-    assert alone.expected_actualdata([-0.3, 1.2])[0] == pytest.approx(40.0 - 0.3 * 5.0 + 1.2 * 3.0)
+    assert alone.expected_actualdata([-0.3, 1.2])[0] == pytest.approx(40.0 * (45 / 40) ** -0.3 * (43 / 40) ** 1.2)
 
 
 def test_a_workspace_with_another_background_is_refused() -> None:

@@ -37,11 +37,10 @@ SYSTEMATICS = {
 }
 
 
-def workspace(systematics: list[SignalSystematic]) -> dict[str, Any]:
-    shape = Shape(
-        BACKGROUND, BACKGROUND, COVARIANCE, SIGNAL, spurious_signal=2.0, signal_systematics=tuple(systematics)
-    )
-    return shape_workspace(shape, **NAMES).workspace
+def workspace(systematics: list[SignalSystematic], likelihood: str = "profile") -> dict[str, Any]:
+    spectrum = {"observed": BACKGROUND, "background": BACKGROUND, "covariance": COVARIANCE, "signal": SIGNAL}
+    further = {"spurious_signal": 2.0, "signal_systematics": tuple(systematics), "likelihood": likelihood}
+    return shape_workspace(Shape(**spectrum, **further), **NAMES).workspace  # type: ignore[arg-type]
 
 
 def points(likelihood: Likelihood, n_points: int = 40) -> Array:
@@ -56,7 +55,7 @@ def points(likelihood: Likelihood, n_points: int = 40) -> Array:
 @pytest.mark.parametrize("systematics", SYSTEMATICS.values(), ids=SYSTEMATICS.keys())
 def test_expectation_and_likelihood_are_those_of_pyhf(systematics: list[SignalSystematic]) -> None:
     likelihood = Likelihood(workspace(systematics))
-    assert likelihood._rates is not None
+    assert likelihood.rates is not None
     parameters = points(likelihood)
     data = likelihood.draw(likelihood.start, np.random.default_rng(3).random((len(parameters), len(likelihood.data))))
     twice_nll, expected = likelihood.evaluate(parameters, data)
@@ -77,17 +76,30 @@ def test_slopes_are_finite_differences(systematics: list[SignalSystematic]) -> N
         np.testing.assert_allclose(slopes[:, :, k], (both[0] - both[1]) / 2e-5, rtol=1e-4, atol=1e-4)
 
 
-def test_one_bin_is_recognised_too() -> None:
-    likelihood = Likelihood(counting_workspace(Counting(15, 10.0, 3.0), spurious_signal=2.0, **NAMES))
-    assert likelihood._rates is not None
+@pytest.mark.parametrize("model", ["profile", "gaussian"])
+def test_one_bin_is_recognised_too(model: str) -> None:
+    systematics = [SignalSystematic("jms", "normsys", 1.1, 0.92)]
+    spec = counting_workspace(
+        Counting(15, 10.0, 3.0, model), spurious_signal=2.0, signal_systematics=systematics, **NAMES
+    )
+    likelihood = Likelihood(spec)
+    assert likelihood.rates is not None
+    parameters = points(likelihood)
+    for row, mine in zip(parameters, likelihood.expected(parameters), strict=True):
+        assert mine == pytest.approx(np.asarray(likelihood.model.expected_data(row)), rel=1e-6)
+    slopes = likelihood.slopes(parameters, likelihood.expected(parameters))
+    for k in range(parameters.shape[1]):
+        step = 1e-5 * np.eye(parameters.shape[1])[k]
+        both = [likelihood.expected(parameters + sign * step) for sign in (1, -1)]
+        np.testing.assert_allclose(slopes[:, :, k], (both[0] - both[1]) / 2e-5, rtol=1e-4, atol=1e-4)
 
 
 def test_another_form_is_left_to_pyhf() -> None:
     # Two-sided histosys of unequal sides bend at zero.
-    spec = workspace([])
+    spec = workspace([], "gaussian")
     spec["channels"][0]["samples"][1]["modifiers"][0]["data"]["hi_data"] = (1.4 * BACKGROUND).tolist()
     likelihood = Likelihood(spec)
-    assert likelihood._rates is None
+    assert likelihood.rates is None
     parameters = points(likelihood, 5)
     for row, mine in zip(parameters, likelihood.expected(parameters), strict=True):
         assert mine == pytest.approx(np.asarray(likelihood.model.expected_data(row)))

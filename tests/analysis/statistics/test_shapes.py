@@ -8,6 +8,7 @@ import numpy as np
 import pyhf
 import pytest
 from numpy.typing import NDArray
+from scipy import optimize
 from scipy.stats import norm
 
 from analysis.errors import StatisticsError
@@ -39,6 +40,7 @@ NAMES = {"channel": "window", "measurement": "search"}
 def shape(**changes: Any) -> Shape:
     observed = np.random.default_rng(5).poisson(BACKGROUND).astype(float)
     options = {"observed": observed, "background": BACKGROUND, "covariance": COVARIANCE, "signal": SIGNAL}
+    options["likelihood"] = "gaussian"
     return Shape(**(options | changes))
 
 
@@ -99,12 +101,14 @@ def test_the_limit_is_the_gaussian_one_for_many_events() -> None:
 
 
 def test_one_bin_is_the_counting_experiment() -> None:
-    one = Shape(np.array([130.0]), np.array([100.0]), np.array([[25.0]]), np.array([0.3]))
-    workspace = shape_workspace(one, **NAMES).workspace
-    assert discovery(workspace).z == pytest.approx(signed_z(130, 100, 5), rel=1e-4)
-    observed, *expected = asymptotic_limits(130, 100, 5, 0.05)
-    result = upper_limit(workspace)
-    assert [result.observed_events, *result.expected_events] == pytest.approx([observed, *expected], rel=1e-3)
+    for likelihood, sigma in (("gaussian", 5.0), ("profile", 100.0 * np.expm1(0.05))):
+        bins = {"background": np.array([100.0]), "covariance": np.array([[25.0]]), "signal": np.array([0.3])}
+        one = Shape(observed=np.array([130.0]), likelihood=likelihood, **bins)
+        workspace = shape_workspace(one, **NAMES).workspace
+        assert discovery(workspace).z == pytest.approx(signed_z(130, 100, sigma, likelihood), rel=1e-4)
+        observed, *expected = asymptotic_limits(130, 100, sigma, 0.05, likelihood)
+        result = upper_limit(workspace)
+        assert [result.observed_events, *result.expected_events] == pytest.approx([observed, *expected], rel=1e-3)
 
 
 def test_the_limit_is_that_of_pyhf_point_by_point() -> None:
@@ -165,7 +169,7 @@ def test_empty_bins_are_merged_and_said() -> None:
     result = shape_workspace(Shape(observed, background, np.diag(0.01 * background**2), signal), **NAMES)
     assert result.groups == ((0, 2), (2, 4), (4, 7))
     channel = result.workspace["channels"][0]["samples"]
-    assert channel[1]["data"] == pytest.approx([50.0, 30.0, 10.00001])
+    assert np.sum([sample["data"] for sample in channel[1:]], axis=0) == pytest.approx([50.0, 30.0, 10.00001])
     assert result.workspace["observations"][0]["data"] == [53.0, 29.0, 10.0]
     assert -0.5 < discovery(result.workspace).z < 0  # 29 on 30 where the signal is
 
@@ -288,3 +292,28 @@ def test_bad_input_is_refused(changes: dict[str, Any]) -> None:
 def test_a_bad_systematic_is_refused(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(StatisticsError, match="signal systematic"):
         SignalSystematic(*arguments)
+
+
+@pytest.mark.parametrize("excess", [0.0, 60.0, 150.0])
+def test_a_shape_whose_logarithm_is_linear_has_the_likelihood_of_the_fit(excess: float) -> None:
+    """Against scipy on the exponential background itself, with pyhf alone and with this package."""
+    observed = np.round(BACKGROUND + excess * SIGNAL / SIGNAL.sum())
+    one = shape(observed=observed, likelihood="profile")
+    written = shape_workspace(one, **NAMES, prune=0.0)
+    variances, vectors = np.linalg.eigh(COVARIANCE)
+    logs = (vectors * np.sqrt(np.maximum(variances, 0.0))).T / BACKGROUND
+
+    def twice_nll(parameters: Array, strength: float | None) -> float:
+        mu = parameters[0] if strength is None else strength
+        rate = np.maximum(BACKGROUND * np.exp(parameters[1:] @ logs) + mu * SIGNAL, 1e-9)
+        return float(2.0 * (rate - observed * np.log(rate)).sum() + (parameters[1:] ** 2).sum())
+
+    start = np.append(excess / SIGNAL.sum(), np.zeros(len(logs)))
+    free, null = (optimize.minimize(twice_nll, start, args=(mu,), method="BFGS") for mu in (None, 0.0))
+    truth = np.sign(free.x[0]) * np.sqrt(max(null.fun - free.fun, 0.0))
+    assert discovery(written.workspace).z == pytest.approx(truth, abs=0.01)
+    workspace = pyhf.Workspace(written.workspace)
+    model = workspace.model()
+    p_value = pyhf.infer.hypotest(0.0, workspace.data(model), model, test_stat="q0", calctype="asymptotics")
+    if truth > 0.1:
+        assert norm.isf(float(p_value)) == pytest.approx(truth, abs=0.02)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from analysis.statistics import Counting, bonferroni, counting_workspace, discovery
-from analysis.statistics.trials import counting_z, global_significance, wilson_interval
+from analysis.statistics import Counting, bonferroni, counting_workspace, counting_z, discovery
+from analysis.statistics.trials import global_significance, wilson_interval
 from tests.builders.closed_forms import signed_z
 
 
@@ -80,6 +80,42 @@ def test_no_toy_above_gives_the_tighter_of_two_bounds_and_says_which() -> None:
     assert (far.n_toys, far.effective_trials) == (1000, None)
 
 
+@pytest.mark.parametrize(
+    ("n_above", "n_looks", "worth", "factor"),
+    [
+        # Of 1000 toys 100 reach z = 3: the interval of 0.1 begins at 0.0830, and n p is n 0.00135.
+        (100, 25, "worth 78 independent ones, more than there are", 0.08297 / (25 * 0.00134990)),
+        (100, 61, "worth 78 independent ones, more than there are", 0.08297 / (61 * 0.00134990)),
+        # The interval contains 62 p: a fluctuation of the toys can explain it.
+        (100, 62, "worth 62 independent ones within the error of 1000 pseudo-experiments", None),
+        (30, 25, "worth 23 independent ones", None),
+        (2, 25, "worth 1 independent one", None),
+    ],
+)
+def test_looks_worth_more_than_their_number_mean_local_p_values_that_are_too_small(
+    n_above: int, n_looks: int, worth: str, factor: float | None
+) -> None:
+    z_toys = np.repeat([3.5, 0.0], [n_above, 1000 - n_above])
+    result = global_significance(3.0, z_toys, n_trials=n_looks)
+    assert result.worth == worth
+    if factor is None:
+        assert (result.miscalibration, result.warning) == (None, None)
+    else:
+        assert result.miscalibration == pytest.approx(factor, rel=1e-3)
+        assert f"too small, by a factor of {factor:.2g} or more: {n_looks} looks cannot raise" in result.warning
+
+
+@pytest.mark.parametrize("likelihood", ["profile", "gaussian"])
+def test_the_local_p_value_of_a_gaussian_background_is_found_too_small(likelihood: str) -> None:
+    """One look at 1000 events with a log-normal error of 10 %, which the profile knows and the Gaussian does not."""
+    rng = np.random.default_rng(5)
+    estimate = 1000 * np.exp(0.1 * rng.normal(size=50_000))
+    n = rng.poisson(1000, size=len(estimate)).astype(float)
+    z_toys = counting_z(n, estimate, np.expm1(0.1) * estimate, likelihood)
+    result = global_significance(3.0, z_toys, n_trials=1)
+    assert (result.warning is None) == (likelihood == "profile")
+
+
 def test_all_toys_above_is_certain() -> None:
     result = global_significance(-1.0, np.zeros(50), n_trials=3)
     assert (result.p0, result.z, result.effective_trials) == (1.0, None, None)
@@ -111,20 +147,24 @@ def test_interval_is_that_of_the_literature() -> None:
 
 @pytest.mark.parametrize("b", [0.5, 3.0, 20.0, 500.0, 16_000.0])
 @pytest.mark.parametrize("relative_error", [0.01, 0.1, 0.5])
-def test_closed_form_agrees_with_the_profile_likelihood_of_pyhf(b: float, relative_error: float) -> None:
+@pytest.mark.parametrize("likelihood", ["profile", "gaussian"])
+def test_closed_form_agrees_with_the_profile_likelihood_of_pyhf(
+    b: float, relative_error: float, likelihood: str
+) -> None:
     sigma = relative_error * b
     width = np.hypot(np.sqrt(b), sigma)
     for n in {0.0, *np.maximum(np.round(b + width * np.array([-2.0, -0.5, 0.7, 2.0, 5.0])), 0.0).tolist()}:
-        z = float(counting_z(np.array(n), np.array(b), np.array(sigma)))
-        assert z == pytest.approx(signed_z(n, b, sigma), abs=1e-6)
+        z = float(counting_z(np.array(n), np.array(b), np.array(sigma), likelihood))
+        assert z == pytest.approx(signed_z(n, b, sigma, likelihood), abs=1e-6)
         if n > 0 or sigma**2 < b:  # else the background falls to zero, where the search stops a little above
-            workspace = counting_workspace(Counting(n, b, sigma), channel="c", measurement="m")
+            workspace = counting_workspace(Counting(n, b, sigma, likelihood), channel="c", measurement="m")
             assert z == pytest.approx(discovery(workspace).z, abs=1e-3)
 
 
-def test_closed_form_of_many_is_that_of_each() -> None:
+@pytest.mark.parametrize("likelihood", ["profile", "gaussian"])
+def test_closed_form_of_many_is_that_of_each(likelihood: str) -> None:
     rng = np.random.default_rng(1)
     b = 10 ** rng.uniform(-1, 5, 200)
     sigma, n = b * rng.uniform(0.001, 3.0, 200), rng.poisson(b).astype(float)
-    expected = [signed_z(*values) for values in zip(n, b, sigma, strict=True)]
-    np.testing.assert_allclose(counting_z(n, b, sigma), expected, atol=1e-5)
+    expected = [signed_z(*values, likelihood) for values in zip(n, b, sigma, strict=True)]
+    np.testing.assert_allclose(counting_z(n, b, sigma, likelihood), expected, atol=1e-5)

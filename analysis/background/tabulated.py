@@ -1,13 +1,18 @@
-"""Background functions from tables of their terms: stored fits are evaluated without the plugin that gave them."""
+"""Background functions from tables of their terms.
+
+Stored fits are evaluated without the plugin that gave the function, and without another expansion of one that is not
+log-linear.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background.functions import MassFunction
+from analysis.background.functions import MassFunction, parts_of_name, times_ratio
+from analysis.core.documents import ABSENT
 
 __all__ = ["TermTable", "tabulate", "tabulated_function"]
 
@@ -27,10 +32,16 @@ class TermTable:
         (n_bins + 1,) edges in x = m / sqrt(s).
     coefficients : tuple
         (n_terms, n_bins, order).
+    offset : tuple or None
+        (n_bins, order), of the offset if there is one.
+    centre : tuple of float or None
+        As in `MassFunction`.
     """
 
     edges: tuple[float, ...]
     coefficients: tuple[tuple[tuple[float, ...], ...], ...]
+    offset: tuple[tuple[float, ...], ...] | None = field(default=None, metadata=ABSENT)
+    centre: tuple[float, ...] | None = field(default=None, metadata=ABSENT)
 
 
 def tabulate(function: MassFunction, edges: Array, sqrt_s_gev: float) -> TermTable | None:
@@ -39,6 +50,7 @@ def tabulate(function: MassFunction, edges: Array, sqrt_s_gev: float) -> TermTab
     Parameters
     ----------
     function : MassFunction
+        Log-linear; an `AdaptedFunction` as it was adapted to the bins.
     edges : (n_bins + 1,) float64
         GeV.
     sqrt_s_gev : float
@@ -53,18 +65,28 @@ def tabulate(function: MassFunction, edges: Array, sqrt_s_gev: float) -> TermTab
     nodes = np.polynomial.chebyshev.chebpts1(_ORDER)
     points = (x[1:] + x[:-1])[:, None] / 2 + (x[1:] - x[:-1])[:, None] / 2 * nodes
     with np.errstate(all="ignore"):
-        values = function.basis(points)[..., 1:]
+        values = function.basis(points)
+        if function.offset is not None:  # in the place of the constant
+            values[..., 0] = function.offset(points)
     if not np.isfinite(values).all():
         return None
     to_series = np.linalg.inv(np.polynomial.chebyshev.chebvander(nodes, _ORDER - 1))
-    series = np.einsum("ck,bkt->tbc", to_series, values)
-    return TermTable(tuple(x.tolist()), tuple(tuple(map(tuple, term)) for term in series.tolist()))
+    series = np.einsum("ck,bkt->tbc", to_series, values).tolist()
+    offset, *terms = (tuple(map(tuple, term)) for term in series)
+    return TermTable(
+        tuple(x.tolist()), tuple(terms), None if function.offset is None else offset, function.centre or None
+    )
 
 
 def tabulated_function(name: str, table: TermTable) -> MassFunction:
     """Return a function that reads its terms from a table; beyond the edges the series of the last bin is used."""
-    terms = tuple(_Term(np.array(table.edges), np.array(term)) for term in table.coefficients)
-    return MassFunction(name, terms, "of a plugin")
+    edges = np.array(table.edges)
+    terms = tuple(_Term(edges, np.array(term)) for term in table.coefficients)
+    offset = None if table.offset is None else _Term(edges, np.array(table.offset))
+    shape, order = parts_of_name(name)
+    own = len(terms) - (0 if order is None else order + 1)
+    function = MassFunction(shape, terms[:own], "from a table", offset=offset, centre=(table.centre or ())[: own + 1])
+    return function if order is None else times_ratio(function, order)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,16 +9,27 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.background.fit import BackgroundFit
-from analysis.background.likelihood import integrals, make_design, solve
+from analysis.background.likelihood import Design, deviance_of, integrals, solve
 from analysis.errors import FitError
 
-__all__ = ["GoodnessOfFit", "goodness_of_fit"]
+__all__ = ["BAD_FIT", "GoodnessOfFit", "goodness_of_fit", "is_bad_fit"]
 
 Array = NDArray[np.float64]
+
+BAD_FIT = 0.01
+"""p-value below which a background fit is called bad wherever its numbers are shown."""
 
 _ENOUGH = 5.0
 _MANY = 0.2
 _LEAST_VALID = 0.5
+
+_CLEARLY_GOOD = 0.05
+"""p-value above which toys need no fit of their own: the parabola is close enough, within 0.08 in the p-value."""
+
+_REACHED = 10
+"""Toys that must reach the deviance of the fit; otherwise there are `_FURTHER` times as many more."""
+
+_FURTHER = 3
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,10 @@ def goodness_of_fit(
 
     The deviance follows a chi-square distribution only if few bins are nearly empty. By W. Cochran's rule, Biometrics
     10 (1954) 417, at most one in five fitted bins may have an expectation below five (effective) events; otherwise
-    `n_toys` spectra are drawn from the fit and refitted in the same way.
+    `n_toys` spectra are drawn from the fit. A first p-value takes the minimum of their deviance from the score and the
+    information at the fit. If it is not above 0.05, the toys are refitted; if fewer than 10 of them reach the deviance,
+    three times as many more are drawn. A deviance that no toy reaches has the tail of the gamma distribution with the
+    mean and variance of the toys (a chi-square distribution if the bins are filled).
 
     Parameters
     ----------
@@ -73,24 +87,75 @@ def goodness_of_fit(
         msg = f"this fit of {fit.function.name} was read back without its data; fit again to test its goodness."
         raise FitError(msg)
     data = fit.data
-    design = make_design(fit.function, data.low, data.high, fit.sqrt_s_gev, fit.transform)
-    expected = integrals(design, fit.coefficients[None])[0][0]
+    design = fit.design(data.low, data.high, data.rest)
+    expected, jacobian = (array[0] for array in integrals(design, fit.coefficients[None]))
     if (expected * data.scale < _ENOUGH).mean() <= _MANY:
         return GoodnessOfFit(fit.p_value, fit.deviance, fit.ndof, "asymptotics")
     rng = np.random.default_rng(random_state)
-    scale = np.broadcast_to(data.scale, (n_toys, len(data.scale)))
-    toys = rng.poisson(expected * scale) / scale
-    usable = (toys > 0).sum(axis=1) > fit.function.n_parameters
-    solution = solve(toys[usable], design, scale[usable])
-    deviance = solution.deviance[solution.valid]
-    if len(deviance) < _LEAST_VALID * n_toys:
+    averaged = _averaged(design, fit.coefficients, expected, jacobian)
+    toys = _toys(fit, expected, data.scale, n_toys, rng)
+    found = _quick_deviance(toys, expected, jacobian, data.scale)
+    if not _share_reached(found, fit.deviance) > _CLEARLY_GOOD:
+        found = _refitted_deviance(toys, averaged, data.scale)
+        if (found >= fit.deviance).sum() < _REACHED:
+            further = _toys(fit, expected, data.scale, _FURTHER * n_toys, rng)
+            found = np.concatenate([found, _refitted_deviance(further, averaged, data.scale)])
+            n_toys *= 1 + _FURTHER
+    if len(found) < _LEAST_VALID * n_toys:
         msg = (
-            f"only {len(deviance)} of {n_toys} toys of {fit.function.name} in {data.low[0]:g}-{data.high[-1]:g} GeV "
+            f"only {len(found)} of {n_toys} toys of {fit.function.name} in {data.low[0]:g}-{data.high[-1]:g} GeV "
             "could be fitted. Use fewer parameters or wider bins."
         )
         raise FitError(msg)
-    p_value = (1 + int((deviance >= fit.deviance).sum())) / (1 + len(deviance))
-    return GoodnessOfFit(p_value, fit.deviance, fit.ndof, "toys", len(deviance))
+    return GoodnessOfFit(_toy_p_value(found, fit.deviance), fit.deviance, fit.ndof, "toys", len(found))
+
+
+def is_bad_fit(p_value: float | None) -> bool:
+    """Return whether a fit is called bad; a fit without a p-value is not."""
+    return p_value is not None and p_value < BAD_FIT
+
+
+def _averaged(design: Design, coefficients: Array, expected: Array, jacobian: Array) -> Design:
+    """Return the design with one node in each bin, the mean of the function at the fit: several times as fast.
+
+    Minima of toys agree with those of the full design within 0.1 in the deviance.
+    """
+    basis = jacobian / expected[:, None]
+    width = expected / np.exp(basis @ coefficients)
+    return Design(design.function, design.sqrt_s_gev, design.transform, basis[:, None, :], width[:, None])
+
+
+def _toys(fit: BackgroundFit, expected: Array, scale: Array, n_toys: int, rng: np.random.Generator) -> Array:
+    """(n_usable, n_bins): toys with enough filled bins for a fit."""
+    toys = rng.poisson(expected * scale, (n_toys, len(scale))) / scale
+    return np.asarray(toys[(toys > 0).sum(axis=1) > fit.function.n_parameters], np.float64)
+
+
+def _quick_deviance(toys: Array, expected: Array, jacobian: Array, scale: Array) -> Array:
+    """(n_toys,): minima of the deviance if it were a parabola around the fit."""
+    scores = jacobian / expected[:, None]
+    score = ((toys - expected) * scale) @ scores
+    information = scores.T @ (scores * (scale * expected)[:, None])
+    gain: Array = (score * np.linalg.solve(information, score.T).T).sum(axis=1)
+    return deviance_of(toys, expected[None], scale[None]) - gain
+
+
+def _refitted_deviance(toys: Array, design: Design, scale: Array) -> Array:
+    """(n_valid,): minima of the deviance of toys with a valid fit."""
+    solution = solve(toys, design, np.broadcast_to(scale, toys.shape))
+    return solution.deviance[solution.valid]
+
+
+def _share_reached(found: Array, deviance: float) -> float:
+    return (1 + int((found >= deviance).sum())) / (1 + len(found))
+
+
+def _toy_p_value(found: Array, deviance: float) -> float:
+    share = _share_reached(found, deviance)
+    mean, variance = float(found.mean()), float(found.var())
+    if deviance <= found.max() or not variance > 0:
+        return share
+    return min(share, float(stats.gamma.sf(deviance, mean**2 / variance, scale=variance / mean)))
 
 
 def chi_square_p_value(deviance: float, extra_parameters: int) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import FitError
 
-__all__ = ["Interval", "Mask", "Sidebands", "intervals_of", "outside", "sidebands"]
+__all__ = ["Interval", "Mask", "Sidebands", "intervals_of", "outside", "pass_and_fail", "sidebands"]
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -37,6 +37,9 @@ class Sidebands:
         1 for plain counts, (sum w) / (sum w^2) for weighted ones (arXiv:1309.1287), smooth in the mass.
     mask : tuple of (low, high)
         GeV.
+    rest : (n_bins,) bool
+        Bins of the events that fail the selection, which precede those of the events that pass; none for a spectrum
+        that is fitted alone.
     """
 
     low: Array
@@ -44,6 +47,7 @@ class Sidebands:
     observed: Array
     scale: Array
     mask: tuple[Interval, ...]
+    rest: NDArray[np.bool_]
 
     @property
     def events(self) -> float:
@@ -52,14 +56,24 @@ class Sidebands:
 
     def weight(self, intervals: Array) -> Array:
         """(n_intervals,): expected sum w^2 / sum w in intervals (n_intervals, 2) in GeV, independent of the counts."""
-        centres = np.asarray(intervals, np.float64).mean(axis=1)
-        weights: Array = np.exp(-np.interp(centres, (self.low + self.high) / 2, np.log(self.scale)))
+        centres, own = np.asarray(intervals, np.float64).mean(axis=1), ~self.rest
+        weights: Array = np.exp(-np.interp(centres, (self.low + self.high)[own] / 2, np.log(self.scale[own])))
         return weights
+
+    def part(self, kept: NDArray[np.bool_]) -> Sidebands:
+        """Return some of the bins, (n_bins,) bool."""
+        return Sidebands(
+            self.low[kept], self.high[kept], self.observed[kept], self.scale[kept], self.mask, self.rest[kept]
+        )
+
+    @property
+    def failing(self) -> Sidebands:
+        """Bins of the events that fail the selection, as a spectrum of their own."""
+        return replace(self.part(self.rest), rest=np.zeros(int(self.rest.sum()), bool))
 
     def within(self, fit_range: Interval) -> Sidebands:
         """Return the bins that lie inside a range, GeV."""
-        kept = (self.low >= fit_range[0]) & (self.high <= fit_range[1])
-        return Sidebands(self.low[kept], self.high[kept], self.observed[kept], self.scale[kept], self.mask)
+        return self.part((self.low >= fit_range[0]) & (self.high <= fit_range[1]))
 
 
 def intervals_of(mask: Mask) -> tuple[Interval, ...]:
@@ -113,7 +127,15 @@ def sidebands(counts: Array, edges: Array, *, mask: Mask, variances: Array | Non
         scale = np.ones(len(observed))
     else:
         scale = _scale(observed, np.asarray(variances, np.float64)[fitted], low, high)
-    return Sidebands(low, high, observed, scale, intervals_of(mask))
+    return Sidebands(low, high, observed, scale, intervals_of(mask), np.zeros(len(low), bool))
+
+
+def pass_and_fail(passing: Sidebands, rest: Sidebands) -> Sidebands:
+    """Put the bins of events that fail a selection before those of the events that pass, to fit both together."""
+    columns = [(getattr(rest, name), getattr(passing, name)) for name in ("low", "high", "observed", "scale")]
+    low, high, observed, scale = (np.concatenate(pair) for pair in columns)
+    flags = np.repeat([True, False], [len(rest.low), len(passing.low)])
+    return Sidebands(low, high, observed, scale, passing.mask, flags)
 
 
 def _require_edges(counts: Array, edges: Array) -> None:

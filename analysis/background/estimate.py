@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.background.likelihood import Design, Solution, integrals
+from analysis.background.profile import PULL, log_errors
 
-__all__ = ["CALIBRATED_FROM", "Estimates", "estimate_bins"]
+__all__ = ["CALIBRATED_FROM", "Estimates", "error_of", "estimate_bins", "further"]
 
 Array = NDArray[np.float64]
 
@@ -30,6 +31,7 @@ _LARGE_ERROR = 0.3
 
 _MAX_SKEW = 3.0
 _MAX_LOG_ERROR = 50.0
+_MAX_SHIFT = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class Estimates:
         Events.
     up, down : (n_spectra, n_intervals) float64
         Distance of the upper and lower end of the 68 % interval from `value`, both positive, events.
+    log_error : (n_spectra, n_intervals) float64
+        Standard deviation of the log-normal distribution that stands for the profile likelihood, see
+        `analysis.background.profile`.
     covariance : (n_spectra, n_intervals, n_intervals) float64
         To first order, events squared.
     """
@@ -49,10 +54,32 @@ class Estimates:
     value: Array
     up: Array
     down: Array
+    log_error: Array
     covariance: Array
 
+    def widened(self, log_error: float) -> Estimates:
+        """Return the estimates with a further error of ln b, common to all intervals and independent of the fit."""
+        if log_error == 0:
+            return self
+        common = np.einsum("tw,tx->twx", self.value, self.value) * log_error**2
+        return Estimates(
+            value=self.value,
+            up=further(self.value, self.up, log_error),
+            down=self.value * -np.expm1(-np.hypot(-np.log1p(-self.down / self.value), log_error)),
+            log_error=np.hypot(self.log_error, log_error),
+            covariance=self.covariance + common,
+        )
 
-def estimate_bins(design: Design, solution: Solution, weight: Array | float = 1.0) -> Estimates:
+
+def further(value: Array, up: Array, log_error: float) -> Array:
+    """Upward error, events, with a further error of ln b in quadrature; 0 where there is no background."""
+    relative = np.divide(up, value, out=np.zeros_like(value), where=value > 0)
+    return np.asarray(value * np.expm1(np.hypot(np.log1p(relative), log_error)))
+
+
+def estimate_bins(
+    design: Design, solution: Solution, weight: Array | float = 1.0, *, fitted: tuple[Design, Array] | None = None
+) -> Estimates:
     """Estimate the background in the bins of a design that uses the transform of the fit.
 
     Parameters
@@ -62,6 +89,9 @@ def estimate_bins(design: Design, solution: Solution, weight: Array | float = 1.
     solution : Solution
     weight : float or (n_intervals,) float64
         Sum of weights per effective event, Σw² / Σw; 1 for plain counts.
+    fitted : (Design, (n_spectra, n_bins) float64), optional
+        The fitted bins and their scale, for the profile likelihood. Without them, and where it is not found, its width
+        is that of the expansion to third order.
 
     Returns
     -------
@@ -81,12 +111,25 @@ def estimate_bins(design: Design, solution: Solution, weight: Array | float = 1.
     value = expected * np.exp(-np.clip(shift, -error, error))
     skew = np.clip(third / error**3, -_MAX_SKEW, _MAX_SKEW)
     unit = value[..., None] * slope
+    log_error = error * (1 - np.clip(skew * PULL / 6, -_MAX_SHIFT, _MAX_SHIFT))
+    if fitted is not None:
+        profiled = log_errors(fitted[0], design, solution, fitted[1])
+        log_error = np.where(np.isfinite(profiled), profiled, log_error)
     return Estimates(
         value=value,
         up=value * np.expm1(np.minimum(error * (1 - skew / 6), _MAX_LOG_ERROR)),
         down=-value * np.expm1(-error * (1 + skew / 6)),
+        log_error=np.minimum(log_error, _MAX_LOG_ERROR),
         covariance=np.matmul(np.matmul(unit, solution.covariance), unit.transpose(0, 2, 1)),
     )
+
+
+def error_of(value: Array | float, up: Array | float, log_error: Array | float, likelihood: str) -> Array:
+    """Upward error of an estimate that a likelihood of the count takes, events.
+
+    "profile", a log-normal distribution, takes the factor exp(log_error) - 1; "gaussian" the end of the 68 % interval.
+    """
+    return np.asarray(up if likelihood == "gaussian" else np.asarray(value) * np.expm1(np.asarray(log_error)))
 
 
 def _curvature(design: Design, solution: Solution) -> Array:

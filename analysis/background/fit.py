@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.background.bins import Interval, Mask, Sidebands, sidebands
-from analysis.background.estimate import CALIBRATED_FROM, Estimates, estimate_bins
+from analysis.background.estimate import CALIBRATED_FROM, Estimates, error_of, estimate_bins
 from analysis.background.functions import MassFunction
 from analysis.background.likelihood import Design, Solution, integrals, make_design, minuit_solution, solve
 from analysis.core.notebook import facts
 from analysis.errors import FitError
 
 __all__ = ["BackgroundFit", "OrderStep", "WindowEstimate", "fit_background", "fit_sidebands"]
+
+FEWEST_OF_RATIO = 3
+"""A pass/fail ratio needs more filled bins than that: a handful of events in one place tells of no spectrum."""
 
 _MOST_BINS = 7000
 """Bins whose covariance is computed; it takes 0.4 GB."""
@@ -63,6 +66,8 @@ class WindowEstimate:
         Events; a background-only count lies above as often as below.
     up, down : float
         Distances of the ends of the 68 % interval from `value`, both positive, events.
+    log_error : float
+        Standard deviation of the logarithm of the background that stands for the profile likelihood.
     calibrated : bool
         Whether enough events are expected for uniform p-values.
     weight : float
@@ -73,8 +78,13 @@ class WindowEstimate:
     value: float
     up: float
     down: float
+    log_error: float
     calibrated: bool
     weight: float = 1.0
+
+    def error(self, likelihood: str = "profile") -> float:
+        """Return the upward error that a likelihood of the count takes, events: "profile" or "gaussian"."""
+        return float(error_of(self.value, self.up, self.log_error, likelihood))
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,12 @@ class BackgroundFit:
         large-sample limit.
     data : Sidebands or None
         Fitted data. None for a fit that was read from a file; its counts are taken as unweighted.
+    function_error : float
+        Error of ln b from the choice of the function, part of the errors of all estimates: see
+        `analysis.background.function_bias`.
+    hidden_shift : float or None
+        Shift of n - b in the window, in standard deviations, by a distortion of the spectrum that its sidebands cannot
+        exclude. None if it was not measured.
     """
 
     function: MassFunction
@@ -113,6 +129,8 @@ class BackgroundFit:
     path: tuple[OrderStep, ...] = ()
     cumulants: Array | None = None
     data: Sidebands | None = None
+    function_error: float = 0.0
+    hidden_shift: float | None = None
 
     def __repr__(self) -> str:
         return f"BackgroundFit({self.function.name}, deviance {self.deviance:.4g}, ndof {self.ndof})"
@@ -129,9 +147,8 @@ class BackgroundFit:
 
     @property
     def parameters(self) -> dict[str, float]:
-        """Parameters of the published formula by name; `ln_p0` is the log of the density in events per GeV."""
-        values = (self.transform @ self.coefficients).tolist()
-        return {"ln_p0" if k == 0 else f"p{k}": value for k, value in enumerate(values)}
+        """Parameters of the published formula by name, see `MassFunction.parameters`."""
+        return self.function.parameters(self.transform @ self.coefficients)
 
     def expected(self, edges: Array) -> tuple[Array, Array]:
         """Integrate the fitted curve over bins, as drawn in figures.
@@ -159,8 +176,14 @@ class BackgroundFit:
                 "fitted together. Merge bins, or fit a narrower range."
             )
             raise FitError(msg)
-        expected, jacobian = integrals(self._design(edges[:-1], edges[1:]), self.coefficients[None])
+        expected, jacobian = integrals(self.design(edges[:-1], edges[1:]), self.coefficients[None])
         return expected[0], jacobian[0] @ self.covariance @ jacobian[0].T
+
+    def expected_rest(self, edges: Array) -> Array:
+        """(n_bins,) float64: expected events that fail the selection, for a fit of both."""
+        every = np.ones(len(edges) - 1, bool)
+        expected, _ = integrals(self.design(edges[:-1], edges[1:], every), self.coefficients[None])
+        return np.asarray(expected[0])
 
     def windows(self, intervals: Sequence[Interval]) -> tuple[Array, Array]:
         """Estimate the background in several intervals at once.
@@ -186,13 +209,14 @@ class BackgroundFit:
         The difference from the integral of the curve is a fraction of the error that vanishes for many events.
         """
         estimates, weight = self._estimates([(low, high)]), float(self._weights(np.array([(low, high)]))[0])
-        value, up, down = (float(array[0, 0]) for array in (estimates.value, estimates.up, estimates.down))
-        return WindowEstimate(value, up, down, value / weight >= CALIBRATED_FROM, weight)
+        arrays = (estimates.value, estimates.up, estimates.down, estimates.log_error)
+        value, up, down, log_error = (float(array[0, 0]) for array in arrays)
+        return WindowEstimate(value, up, down, log_error, value / weight >= CALIBRATED_FROM, weight)
 
-    def integral(self, low: float, high: float) -> tuple[float, float]:
+    def integral(self, low: float, high: float, likelihood: str = "profile") -> tuple[float, float]:
         """Return the background in [low, high) GeV and its upward error, against which an excess is tested."""
         estimate = self.estimate(low, high)
-        return estimate.value, estimate.up
+        return estimate.value, estimate.error(likelihood)
 
     def _estimates(self, intervals: Sequence[Interval]) -> Estimates:
         edges = np.asarray(intervals, np.float64).reshape(-1, 2)
@@ -205,13 +229,19 @@ class BackgroundFit:
             np.array([self.deviance]),
             np.array([True]),
         )
-        return estimate_bins(self._design(edges[:, 0], edges[:, 1]), solution, self._weights(edges))
+        fitted = None
+        if self.data is not None:
+            fitted = self.design(self.data.low, self.data.high, self.data.rest), self.data.scale[None]
+        design = self.design(edges[:, 0], edges[:, 1])
+        estimates = estimate_bins(design, solution, self._weights(edges), fitted=fitted)
+        return estimates.widened(self.function_error)
 
     def _weights(self, intervals: Array) -> Array:
         return np.ones(len(intervals)) if self.data is None else self.data.weight(intervals)
 
-    def _design(self, low: Array, high: Array) -> Design:
-        return make_design(self.function, low, high, self.sqrt_s_gev, self.transform)
+    def design(self, low: Array, high: Array, rest: NDArray[np.bool_] | None = None) -> Design:
+        """Evaluate the function on bins, see `make_design`; in the basis of the fit."""
+        return make_design(self.function, low, high, self.sqrt_s_gev, self.transform, rest=rest)
 
 
 def fit_background(
@@ -255,7 +285,8 @@ def fit_background(
 def fit_sidebands(data: Sidebands, function: MassFunction, sqrt_s_gev: float) -> BackgroundFit:
     """Fit one function to validated bins; see `fit_background`."""
     _require_information(data, function)
-    design = make_design(function, data.low, data.high, sqrt_s_gev)
+    function = function.adapted(data, sqrt_s_gev)
+    design = make_design(function, data.low, data.high, sqrt_s_gev, rest=data.rest)
     observed, scale = data.observed[None], data.scale[None]
     solution = solve(observed, design, scale)
     if not solution.valid[0]:
@@ -274,19 +305,39 @@ def fit_sidebands(data: Sidebands, function: MassFunction, sqrt_s_gev: float) ->
         covariance=solution.covariance[0],
         transform=design.transform,
         deviance=float(solution.deviance[0]),
-        ndof=len(data.low) - function.n_parameters,
+        ndof=_degrees_of_freedom(design, solution),
         cumulants=solution.cumulants[0],
         data=data,
     )
 
 
+def _degrees_of_freedom(design: Design, solution: Solution) -> int:
+    """Return the expected deviance of a correct function: coefficients with a prior are fitted only in part."""
+    fitted = len(solution.coefficients[0])
+    if design.precision is None:
+        return len(design.weight) - fitted
+    held = solution.covariance[0] @ design.precision
+    return len(design.weight) - fitted + round(float(np.trace(held @ held)))
+
+
 def _require_information(data: Sidebands, function: MassFunction) -> None:
-    filled = int((data.observed > 0).sum())
-    if filled <= function.n_parameters:
+    if data.rest.any():
+        _require_bins(data, data.rest, function.n_parameters - function.n_ratio, f"the shape of {function.name}")
+        _require_bins(
+            data, ~data.rest, max(function.n_ratio, FEWEST_OF_RATIO), f"the pass/fail ratio of {function.name}"
+        )
+    else:
+        what = f"the {function.n_parameters} parameters of {function.name}"
+        _require_bins(data, ~data.rest, function.n_parameters, what)
+
+
+def _require_bins(data: Sidebands, bins: NDArray[np.bool_], fewest: int, what: str) -> None:
+    filled = int((data.observed[bins] > 0).sum())
+    if filled <= fewest:
         masked = " and ".join(f"{low:g}-{high:g}" for low, high in data.mask)
         where = f"{data.low[0]:g}-{data.high[-1]:g} GeV outside" if len(data.low) else "the spectrum outside"
         msg = (
-            f"{filled} filled bins of {where} the mask {masked} GeV are too few for the {function.n_parameters} "
-            f"parameters of {function.name}. Use a looser selection or widen scan.fit_range."
+            f"{filled} filled bins of {where} the mask {masked} GeV are too few for {what}. Use a looser selection or "
+            "widen scan.fit_range."
         )
         raise FitError(msg)

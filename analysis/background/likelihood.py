@@ -9,6 +9,9 @@ steps do not converge.
 
 Weighted counts use the scaled Poisson likelihood of G. Bohm and G. Zech, arXiv:1309.1287: n and mu of a bin are both
 multiplied by s = (sum w) / (sum w^2).
+
+An offset of the function is a factor of the quadrature weights. Gaussian priors of coefficients add their penalty to
+the deviance that is minimised, and their precision to the information; the deviance of a solution is without it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,17 @@ from numpy.typing import NDArray
 
 from analysis.background.functions import MassFunction
 
-__all__ = ["Design", "Solution", "deviance_of", "gradient_of", "integrals", "make_design", "minuit_solution", "solve"]
+__all__ = [
+    "Design",
+    "Solution",
+    "deviance_of",
+    "gradient_of",
+    "integrals",
+    "make_design",
+    "minuit_solution",
+    "quadrature",
+    "solve",
+]
 
 Array = NDArray[np.float64]
 
@@ -48,7 +61,9 @@ class Design:
         The terms of the function times this matrix are the orthonormal basis.
     basis : (n_bins, n_nodes, n_parameters) float64
     weight : (n_bins, n_nodes) float64
-        Quadrature weights, GeV.
+        Quadrature weights, GeV, times the exponential of the function's offset.
+    precision : (n_parameters, n_parameters) float64 or None
+        Inverse covariance of the prior of the coefficients about zero; None without a prior.
     """
 
     function: MassFunction
@@ -56,6 +71,7 @@ class Design:
     transform: Array
     basis: Array
     weight: Array
+    precision: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,7 @@ class Solution:
     ----------
     coefficients : (n_spectra, n_parameters) float64
     covariance : (n_spectra, n_parameters, n_parameters) float64
-        Inverse of the expected information at the minimum.
+        Inverse of the expected information at the minimum, that of the prior included.
     cumulants : (n_spectra, n_parameters, n_parameters, n_parameters) float64
         Third cumulants of the score, which are also the third derivatives of the log likelihood, negated.
     deviance : (n_spectra,) float64
@@ -81,17 +97,45 @@ class Solution:
     valid: NDArray[np.bool_]
 
 
-def make_design(
-    function: MassFunction, low: Array, high: Array, sqrt_s_gev: float, transform: Array | None = None
-) -> Design:
-    """Evaluate a function on bins [low, high) in GeV, both (n_bins,); without a transform these are the fitted bins."""
+def quadrature(low: Array, high: Array) -> tuple[Array, Array]:
+    """Masses and weights, (n_bins, n_nodes) in GeV, of the integrals over bins [low, high) in GeV."""
     half = (high - low) / 2
-    mass = (high + low)[:, None] / 2 + half[:, None] * _NODES
+    return (high + low)[:, None] / 2 + half[:, None] * _NODES, half[:, None] * _WEIGHTS
+
+
+def make_design(
+    function: MassFunction,
+    low: Array,
+    high: Array,
+    sqrt_s_gev: float,
+    transform: Array | None = None,
+    *,
+    rest: NDArray[np.bool_] | None = None,
+) -> Design:
+    """Evaluate a function on bins [low, high) in GeV, both (n_bins,); without a transform these are the fitted bins.
+
+    In the bins `rest`, (n_bins,), of events that fail the selection, only the shape counts, not the pass/fail ratio.
+    """
+    mass, weight = quadrature(low, high)
     terms = function.basis(mass / sqrt_s_gev)
+    if rest is not None:
+        terms[rest, :, terms.shape[-1] - function.n_ratio :] = 0.0
     if transform is None:
-        flat = terms.reshape(-1, terms.shape[-1])
-        transform = np.linalg.inv(np.linalg.qr(flat).R) * np.sqrt(len(flat))
-    return Design(function, sqrt_s_gev, transform, terms @ transform, half[:, None] * _WEIGHTS)
+        transform = _transform(function, terms.reshape(-1, terms.shape[-1]))
+    if function.offset is not None:
+        weight = weight * np.exp(function.offset(mass / sqrt_s_gev))
+    precision = None
+    if any(function.precision):
+        precision = transform.T @ np.diag([0.0, *function.precision]) @ transform
+    return Design(function, sqrt_s_gev, transform, terms @ transform, weight, precision)
+
+
+def _transform(function: MassFunction, terms: Array) -> Array:
+    """Matrix that makes the free terms (n_nodes, n_parameters) orthonormal; those with a prior have a scale already."""
+    free = np.append(True, ~np.array(function.precision, bool)) if function.precision else np.ones(terms.shape[1], bool)
+    transform = np.eye(terms.shape[1])
+    transform[np.ix_(free, free)] = np.linalg.inv(np.linalg.qr(terms[:, free]).R) * np.sqrt(len(terms))
+    return transform
 
 
 def integrals(design: Design, coefficients: Array) -> tuple[Array, Array]:
@@ -132,7 +176,7 @@ def gradient_of(observed: Array, expected: Array, jacobian: Array, scale: Array)
     return slope
 
 
-def solve(observed: Array, design: Design, scale: Array) -> Solution:
+def solve(observed: Array, design: Design, scale: Array, *, near: Array | None = None) -> Solution:
     """Minimise the deviance of every spectrum.
 
     Parameters
@@ -143,12 +187,14 @@ def solve(observed: Array, design: Design, scale: Array) -> Solution:
         Design of the same bins.
     scale : (n_spectra, n_bins) float64
         1 for plain counts, (sum w) / (sum w^2) for weighted ones.
+    near : (n_spectra, n_bins) float64, optional
+        Smooth contents close to the minimum, from which fewer steps are needed.
 
     Returns
     -------
     Solution
     """
-    coefficients = _start(observed, design, scale)
+    coefficients = _start(observed if near is None else near, design, scale)
     distance = np.full(len(observed), np.inf)
     active = np.arange(len(observed))
     for _ in range(_MAX_STEPS):
@@ -163,14 +209,15 @@ def solve(observed: Array, design: Design, scale: Array) -> Solution:
 def _step(observed: Array, scale: Array, design: Design, coefficients: Array) -> tuple[Array, Array]:
     """Take one damped Newton step; return the new coefficients and the Newton decrement before the step."""
     expected, jacobian = integrals(design, coefficients)
-    slope = gradient_of(observed, expected, jacobian, scale) / 2.0
-    step = np.linalg.solve(_information(expected, jacobian, scale), slope[..., None])[..., 0]
-    before = deviance_of(observed, expected, scale)
+    slope = (gradient_of(observed, expected, jacobian, scale) + _penalty_gradient(design, coefficients)) / 2.0
+    step = np.linalg.solve(_information(expected, jacobian, scale, design), slope[..., None])[..., 0]
+    before = deviance_of(observed, expected, scale) + _penalty(design, coefficients)
     limit = before + 1e-10 * (1.0 + np.abs(before))
     length = np.ones(len(observed))
     after = coefficients - step
     for _ in range(_MAX_HALVINGS):
-        worse = ~(deviance_of(observed, integrals(design, after)[0], scale) <= limit)
+        reached = deviance_of(observed, integrals(design, after)[0], scale) + _penalty(design, after)
+        worse = ~(reached <= limit)
         if not worse.any():
             break
         length[worse] /= 2
@@ -178,10 +225,25 @@ def _step(observed: Array, scale: Array, design: Design, coefficients: Array) ->
     return after, (step * slope).sum(axis=1)
 
 
-def _information(expected: Array, jacobian: Array, scale: Array) -> Array:
+def _penalty(design: Design, coefficients: Array) -> Array | float:
+    """(n_spectra,): contribution of the prior to the deviance."""
+    if design.precision is None:
+        return 0.0
+    penalty: Array = np.einsum("tp,pr,tr->t", coefficients, design.precision, coefficients)
+    return penalty
+
+
+def _penalty_gradient(design: Design, coefficients: Array) -> Array | float:
+    """(n_spectra, n_parameters): derivatives of the penalty."""
+    return 0.0 if design.precision is None else 2.0 * coefficients @ design.precision
+
+
+def _information(expected: Array, jacobian: Array, scale: Array, design: Design) -> Array:
     """(n_spectra, n_parameters, n_parameters): expected information, kept invertible within rounding."""
     scores = jacobian * (scale / expected)[..., None]
     information = np.matmul(scores.transpose(0, 2, 1), jacobian)
+    if design.precision is not None:
+        information = information + design.precision
     size = np.trace(information, axis1=1, axis2=2)[:, None, None]
     kept: Array = information + _SINGULAR * size * np.eye(information.shape[-1])
     return kept
@@ -191,7 +253,7 @@ def _solution(
     observed: Array, scale: Array, design: Design, coefficients: Array, converged: NDArray[np.bool_]
 ) -> Solution:
     expected, jacobian = integrals(design, coefficients)
-    information = _information(expected, jacobian, scale)
+    information = _information(expected, jacobian, scale, design)
     size = np.linalg.eigvalsh(information)
     scores = jacobian / expected[..., None]
     weighted = scores * (scale * expected)[..., None]
@@ -223,11 +285,13 @@ def minuit_solution(observed: Array, design: Design, scale: Array) -> Solution:
     """
 
     def deviance(coefficients: Array) -> float:
-        return float(deviance_of(observed, integrals(design, coefficients[None])[0], scale)[0])
+        expected = integrals(design, coefficients[None])[0]
+        return float((deviance_of(observed, expected, scale) + _penalty(design, coefficients[None]))[0])
 
     def gradient(coefficients: Array) -> Array:
-        slope: Array = gradient_of(observed, *integrals(design, coefficients[None]), scale)[0]
-        return slope
+        slope = gradient_of(observed, *integrals(design, coefficients[None]), scale)
+        total: Array = (slope + _penalty_gradient(design, coefficients[None]))[0]
+        return total
 
     start = _start(observed, design, scale)[0]
     for shift in _STARTS:
@@ -247,5 +311,7 @@ def _start(observed: Array, design: Design, scale: Array) -> Array:
     weight = observed * scale + 1.0
     target = np.log(np.maximum(observed, 0.5 / scale) / width)
     normal = np.matmul(centre.T * weight[:, None, :], centre)
+    if design.precision is not None:
+        normal = normal + design.precision
     start: Array = np.linalg.solve(normal, ((weight * target) @ centre)[..., None])[..., 0]
     return start

@@ -112,7 +112,7 @@ def test_only_acceptance_takes_functions_that_are_not_nested(strategy: str) -> N
 
 
 def test_an_unknown_strategy_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"unknown strategy 'best'.*events, likelihood-ratio, raise, chi2-acceptance"):
+    with pytest.raises(ConfigError, match=r"unknown strategy 'best'.*events, transfer-factor, likelihood-ratio, raise"):
         choose(toys(1, 5000)[0], FAMILY, strategy="best")
 
 

@@ -151,18 +151,23 @@ class BackgroundConfig(Model):
         Fit functions, fewest parameters first; the order is chosen without using events inside the mask. The default
         does not begin with `dijet2`, which is too stiff even for a few hundred events.
     strategy : str
-        Choice of the order, by name in `analysis.background.STRATEGIES`: "events" (by the number of events: p-values
-        are uniform), "likelihood-ratio" (more sensitive, but the error does not include the choice), "raise" and
-        "chi2-acceptance" (as in ATLAS' second and first search).
+        Fit of the background, by name in `analysis.background.STRATEGIES`: "transfer-factor" (a selection is a smooth
+        fraction of all events, whose shape is fitted to those that fail it), "events" (every selection alone, with the
+        order by its number of events), "likelihood-ratio" (more sensitive, but the error does not include the choice),
+        "raise" and "chi2-acceptance" (as in ATLAS' second and first search).
     alpha : float
         With "likelihood-ratio", the next function is used if the test prefers it with p < alpha.
+    function_error : str
+        "spurious" adds the bias of the function against other smooth functions that describe the sidebands as well to
+        the error of the background, where it is beyond the fluctuations of the sidebands; "none" does not.
     sqrt_s_gev : float
         Collision energy, GeV.
     """
 
     functions: tuple[str, ...] = ("dijet3", "dijet4", "dijet5")
-    strategy: str = "events"
+    strategy: str = "transfer-factor"
     alpha: Fraction = 0.05
+    function_error: Literal["spurious", "none"] = "spurious"
     sqrt_s_gev: Positive = 13000.0
 
 
@@ -181,6 +186,9 @@ class StatisticsConfig(Model):
         Show counts, p-values and observed limits inside windows for datasets of kind "data", too.
     blind : bool
         Hide them for datasets of any kind; overrides `unblind`.
+    likelihood : str
+        Model of the background in the likelihood of a count: "profile", the profile likelihood of the sideband fit, or
+        "gaussian", a Gaussian error of the background, as in Eq. 2.6 of arXiv:2009.02205.
     non_closure : str
         "correct" shifts the background of every selection by the bias of the estimate measured on signal-free samples,
         and adds the error of the bias as a nuisance parameter. "none" uses the fit without correction.
@@ -191,6 +199,7 @@ class StatisticsConfig(Model):
     pseudo_experiments: Annotated[int, Field(ge=0)] = 1000
     unblind: bool = False
     blind: bool = False
+    likelihood: Literal["profile", "gaussian"] = "profile"
     non_closure: Literal["none", "correct"] = "none"
 
 

@@ -12,7 +12,7 @@ from analysis.events.table import EventTable
 from analysis.learning import PassWeights
 from analysis.regions import MassWindow
 
-__all__ = ["NOMINAL", "fill_spectrum", "selection_counts", "selection_variances", "window_counts"]
+__all__ = ["NOMINAL", "failing_counts", "fill_spectrum", "selection_counts", "selection_variances", "window_counts"]
 
 NOMINAL = "nominal"
 
@@ -55,6 +55,30 @@ def fill_spectrum(
             weight=weight[passing] * passes.values[passing, index],
         )
     return spectrum
+
+
+def failing_counts(
+    table: EventTable, edges: NDArray[np.float64], passing: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Histogram m_jj of the events that fail a selection.
+
+    Parameters
+    ----------
+    table : EventTable
+    edges : (n_bins + 1,) float64
+        Bin edges, GeV.
+    passing : (n_events,) float64
+        Pass weights, in [0, 1].
+
+    Returns
+    -------
+    counts : (n_bins,) float64
+    variances : (n_bins,) float64 or None
+        Sums of squared weights; None if they equal the counts.
+    """
+    weight = table.weight * (1.0 - passing)
+    counts, variances = (np.histogram(table.mjj, edges, weights=of)[0].astype(np.float64) for of in (weight, weight**2))
+    return counts, None if (counts == variances).all() else variances
 
 
 def selection_counts(spectrum: hist.Hist[Any], selection: str) -> NDArray[np.float64]:

@@ -38,6 +38,8 @@ class Spectrum:
         not whole numbers are expected events if their variances say that they are counts.
     notes : tuple of str
         Remarks on how the contents of a file were understood.
+    rest : ((n_bins,) float64, (n_bins,) float64 or None), optional
+        Events that fail the selection, and their variances, if the file has the inclusive spectrum too.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class Spectrum:
     source: str = "the spectrum"
     expected: bool = False
     notes: tuple[str, ...] = ()
+    rest: tuple[Array, Array | None] | None = None
 
     def __post_init__(self) -> None:
         _check_shapes(self)

@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -23,6 +24,7 @@ from analysis.errors import CwolaError, InputFileError
 from analysis.histograms.contents import understood
 from analysis.histograms.spectrum import Spectrum
 from analysis.histograms.uhi_json import load_histogram
+from analysis.learning import INCLUSIVE
 
 __all__ = ["Spectrum", "read_spectrum"]
 
@@ -72,7 +74,11 @@ def read_spectrum(source: str, *, selection: str | None = None, per: float | Non
         msg = f"{source} has no selections: only UHI JSON files (.json) have. Leave the selection out."
         raise InputFileError(msg)
     if is_json:
-        return understood(*_read_uhi(Path(source), selection), per=per)
+        histogram = _read_uhi(Path(source))
+        found = understood(*_from_hist(histogram, selection, source), per=per)
+        if selection in (None, INCLUSIVE) or INCLUSIVE not in _selections(histogram):
+            return found
+        return _with_rest(found, understood(*_from_hist(histogram, INCLUSIVE, source), per=per))
     if in_root is not None or source.lower().endswith(_ROOT_SUFFIX):
         return understood(*_read_root(source, *(in_root or (source, ""))), per=per)
     if source.lower().endswith(".csv"):
@@ -147,14 +153,29 @@ def _csv_edges(path: Path, low: Array, high: Array, lines: Sequence[int]) -> Arr
     return np.append(low, high[-1])
 
 
-def _read_uhi(path: Path, selection: str | None) -> Contents:
+def _read_uhi(path: Path) -> hist.Hist[Any]:
     text = _text(path)
     try:
-        histogram = load_histogram(text)
+        return load_histogram(text)
     except ValueError as error:
         msg = f"{path} {error}."
         raise InputFileError(msg) from error
-    return _from_hist(histogram, selection, str(path))
+
+
+def _selections(histogram: hist.Hist[Any]) -> list[str]:
+    axes = [axis for axis in histogram.axes if axis.name == _SELECTION and _is_category(axis)]
+    return [str(axes[0].value(index)) for index in range(len(axes[0]))] if axes else []
+
+
+def _with_rest(selected: Spectrum, inclusive: Spectrum) -> Spectrum:
+    """Add the events that fail the selection, where they are not fewer than none."""
+    counts = inclusive.counts - selected.counts
+    if (counts < 0).any():
+        return selected
+    squares = [one.counts if one.variances is None else one.variances for one in (inclusive, selected)]
+    weighted = any(one.variances is not None for one in (inclusive, selected))
+    variances = np.maximum(squares[0] - squares[1], 0.0) if weighted else None
+    return replace(selected, rest=(counts, variances))
 
 
 def _from_hist(histogram: hist.Hist[Any], selection: str | None, source: str) -> Contents:

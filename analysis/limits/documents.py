@@ -182,6 +182,7 @@ def _limit(signal: _Signal, rule: str, chosen: Candidate, limit: RuleLimit) -> I
         observed_selected=observed,
         expected_selected=expected,
         spread_selected=limit.spread,
+        fit_p_value=chosen.fit_p_value(limit.strength),
         fb_per_selected=factor,
         observed_fb=_times(observed, factor),
         expected_fb=None

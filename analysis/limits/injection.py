@@ -13,7 +13,7 @@ from analysis.config import SearchConfig
 from analysis.core.fractions import fraction
 from analysis.errors import StatisticsError, TableError, WindowError
 from analysis.events.table import EventTable
-from analysis.histograms.spectra import NOMINAL, selection_counts, window_counts
+from analysis.histograms.spectra import NOMINAL, window_counts
 from analysis.learning import CrossFit, PassWeights
 from analysis.limits.efficiency_maps import efficiency_map
 from analysis.limits.injection_values import (
@@ -165,7 +165,6 @@ class _Counted:
     def _selection(self, one: SelectionResult, n_obs: float | None, result: WindowResult) -> InjectedSelection:
         index, total = self.yields.selections.index(one.name), float(self.rest.tables[NOMINAL].weight.sum())
         events, sqrt_s_gev = float(self.yields.events[NOMINAL][index]), self.config.background.sqrt_s_gev
-        spectrum = selection_counts(self.yields.spectrum, one.name)
         found = InjectedSelection(
             name=one.name,
             efficiency=one.efficiency,
@@ -175,7 +174,8 @@ class _Counted:
             weight=one.weight,
             signal=fraction(float(events), float(total)),
             signal_error=float(np.sqrt(self.yields.squares[index])) / total,
-            absorbed=absorbed_fraction(one, events, spectrum, result, sqrt_s_gev),
+            absorbed=absorbed_fraction(one, self.yields, result, sqrt_s_gev),
+            fit_p_value=one.fit_p_value,
             reason=one.reason,
         )
         if found.reason is None and found.net <= 0:
@@ -186,7 +186,8 @@ class _Counted:
     def _with_limits(self, found: InjectedSelection, one: SelectionResult) -> InjectedSelection:
         if one.limit is None or not found.background or not found.background_error:
             return found
-        counting = Counting(found.n_obs, found.background, found.background_error).effective(found.weight)
+        likelihood = self.config.statistics.likelihood
+        counting = Counting(found.n_obs, found.background, found.background_error, likelihood).effective(found.weight)
         found = replace(found, z=None if counting.n_obs is None else _significance(counting, counting.n_obs))
         if found.reason is not None:
             return found
@@ -215,8 +216,8 @@ class _Counted:
 
 
 def _significance(counting: Counting, n: float) -> float:
-    values = (np.array([value]) for value in (n, counting.background, counting.background_error))
-    return float(counting_z(*values)[0])
+    n_obs, b, error = (np.array([value]) for value in (n, counting.background, counting.background_error))
+    return float(counting_z(n_obs, b, error, counting.likelihood)[0])
 
 
 def _maps(trained: _Trained, rest: SignalSample, classifier: Classifier) -> EfficiencyMap | None:

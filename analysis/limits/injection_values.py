@@ -91,6 +91,8 @@ class InjectedSelection:
         Expected limits at -2 ... 2 standard deviations of the background; empty without a limit.
     modifiers : tuple of StoredSystematic
         Signal uncertainties.
+    fit_p_value : float or None
+        p-value of the background fit.
     reason : str or None
         Reason why no limit was set.
     """
@@ -109,6 +111,7 @@ class InjectedSelection:
     observed: float | None = None
     expected: tuple[float, ...] = ()
     modifiers: tuple[StoredSystematic, ...] = ()
+    fit_p_value: float | None = None
     reason: str | None = None
 
     @property

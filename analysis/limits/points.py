@@ -119,12 +119,12 @@ def prepare_point(name: str, shared: InjectionData) -> LimitPoint:
     )
 
 
-def strength_of_significance(point: LimitPoint, z: float) -> float:
+def strength_of_significance(point: LimitPoint, z: float, likelihood: str = "profile") -> float:
     """Return the selected signal events that an inclusive search expects to see with a significance of z."""
     b, error = np.array([point.background]), np.array([point.background_error])
 
     def excess(strength: float) -> float:
-        return float(counting_z(b + strength * point.net, b, error)[0]) - z
+        return float(counting_z(b + strength * point.net, b, error, likelihood)[0]) - z
 
     high = 2.0 * (z + 1.0) * float(np.hypot(np.sqrt(b[0]), error[0]) + z) / point.net
     return float(brentq(excess, 0.0, 10.0 * high))

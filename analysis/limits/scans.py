@@ -66,6 +66,12 @@ class Candidate:
             self.label, tuple(replace(point, observed=seen) for point, seen in zip(points, observed, strict=True))
         )
 
+    def fit_p_value(self, strength: float) -> float | None:
+        """Return the median p-value of the background fits over the samplings at the injected strength next to this."""
+        nearest = min(self.found, key=lambda injected: abs(injected - strength))
+        known = [one.fit_p_value for one in self.found[nearest] if one is not None and one.fit_p_value is not None]
+        return float(np.median(known)) if known else None
+
 
 def candidates(results: Iterable[InjectionResult]) -> list[Candidate]:
     """Sort the injections of one signal by method, features and selection.
@@ -198,10 +204,10 @@ def with_uncertainties(task: FinalTask, settings: StatisticsConfig) -> InjectedS
 def _limit(task: FinalTask, settings: StatisticsConfig, n_obs: float | None) -> LimitResult:
     one = task.selection
     systematics = [stored.systematic for stored in one.modifiers]
-    counting = Counting(n_obs, one.background or 0.0, one.background_error or 0.0).effective(one.weight)
+    counting = Counting(n_obs, one.background or 0.0, one.background_error or 0.0, settings.likelihood)
     return upper_limit(
         counting_workspace(
-            counting,
+            counting.effective(one.weight),
             channel=one.name,
             measurement=task.signal,
             signal_systematics=systematics,

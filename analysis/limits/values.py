@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
+from analysis.background import is_bad_fit
 from analysis.core.documents import ABSENT
 from analysis.regions import Interval, MassWindow
 
@@ -67,9 +68,11 @@ class InjectionLimit:
     observed_selected : float or None
         Signal events after the event selection; None while blinded, or without a limit.
     expected_selected : (5,) tuple of float or None
-        At -2, -1, 0, 1, 2 standard deviations.
+        Pre-fit, at -2, -1, 0, 1, 2 standard deviations.
     spread_selected : float
         Standard deviation of the expected limit over samplings, included in the band.
+    fit_p_value : float or None
+        p-value of the background fits of the chosen selection, the median over the samplings.
     fb_per_selected : float or None
         None without luminosity or acceptance, like both limits in fb.
     observed_fb, expected_fb
@@ -91,10 +94,16 @@ class InjectionLimit:
     observed_selected: float | None
     expected_selected: Expected
     spread_selected: float
+    fit_p_value: float | None = None
     fb_per_selected: float | None
     reason: None = None
     observed_fb: float | None
     expected_fb: Expected | None
+
+    @property
+    def has_bad_fit(self) -> bool:
+        """Whether the background fits are bad, so that the limit is not to be trusted."""
+        return is_bad_fit(self.fit_p_value)
 
 
 @dataclass(frozen=True, kw_only=True)

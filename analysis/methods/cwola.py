@@ -20,8 +20,9 @@ __all__ = ["CWoLa"]
 class CWoLa(FromContrast):
     """Classification without labels between a mass window and its sidebands.
 
-    The lower and the upper sideband each have half the weight of the window, so that to first order a feature that
-    drifts with m_jj does not help the classifier (Collins, Howe, Nachman, arXiv:1902.02634; ATLAS, arXiv:2005.02983).
+    The lower and the upper sideband each have half the weight of the window, so that the mean of a feature that drifts
+    linearly with m_jj is the same in window and sidebands (Collins, Howe, Nachman, arXiv:1902.02634; ATLAS,
+    arXiv:2005.02983). Its distribution differs: a drift that is not small against its width sculpts the spectrum.
     """
 
     name: str = "cwola"

@@ -14,18 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.background import (
+    BAD_FIT,
     CALIBRATED_FROM,
+    DEFAULT_STRATEGY,
+    RESTS_ON_SMOOTHNESS,
+    TRANSFER_FACTOR,
     BackgroundFit,
     GoodnessOfFit,
+    MassFunction,
     choose_order,
-    function_family,
     goodness_of_fit,
+    is_bad_fit,
     outside,
+    with_function_error,
 )
+from analysis.background.functions import look_up
 from analysis.errors import ConfigError, FitError, WindowError
 from analysis.histograms.spectrum import Spectrum
 from analysis.regions import Interval, bins_of, edges_of
-from analysis.statistics import Counting, DiscoveryResult, LimitResult, counting_workspace, discovery, upper_limit
+from analysis.search.sideband_toys import checked_discovery
+from analysis.statistics import Counting, DiscoveryResult, LimitResult, counting_workspace, upper_limit
 
 __all__ = ["Bump", "FitPlan", "bump_document", "fit_bump", "plan_fit"]
 
@@ -36,8 +44,6 @@ _TINY = 1e-6
 
 _SURELY_FILLED = 15.0
 """Expected events above which a run of empty bins is rejected as missing data (probability exp(-15) = 3e-7)."""
-
-_BAD_FIT = 0.01
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,11 @@ class Bump:
         return self.background / self.weight >= CALIBRATED_FROM
 
     @property
+    def has_bad_fit(self) -> bool:
+        """Whether the fit does not describe the fitted bins."""
+        return is_bad_fit(self.goodness.p_value)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Human-readable remarks on the spectrum and warnings about this result."""
         return (*self.spectrum_notes, *self.own_notes)
@@ -167,6 +178,8 @@ def fit_bump(
     alpha: float = 0.05,
     sqrt_s_gev: float = 13000.0,
     level: float = 0.05,
+    likelihood: str = "profile",
+    function_error: str = "spurious",
 ) -> Bump:
     """Fit the bins outside the mask, and compare the fit with the events of the window.
 
@@ -176,13 +189,18 @@ def fit_bump(
     plan : FitPlan
         From `plan_fit`.
     functions : sequence of str
-        One background function, or nested functions whose order is chosen on the fitted bins.
+        One background function, or nested functions whose order is chosen on the fitted bins. With several, a selection
+        is fitted together with the events that fail it if the spectrum has them.
     alpha : float
         The next function is taken if the likelihood-ratio test prefers it with p < alpha.
     sqrt_s_gev : float
         Collision energy, GeV.
     level : float
         Signals with CLs < level are excluded.
+    likelihood : str
+        Model of the background: "profile" or "gaussian", see `analysis.statistics.Counting`.
+    function_error : str
+        "spurious" or "none", see `analysis.config.BackgroundConfig`.
 
     Returns
     -------
@@ -198,30 +216,42 @@ def fit_bump(
     StatisticsError
         If the p-value or the limit cannot be computed.
     """
-    smallest = function_family(functions)[0]
+    smallest, strategy, rest = look_up(functions)[0], DEFAULT_STRATEGY, None
     _require_energy(plan, sqrt_s_gev)
     inside = bins_of(spectrum.edges, plan.fit_range)
     edges, counts = edges_of(spectrum.edges, inside), spectrum.counts[inside]
     variances = counts if spectrum.expected else None if spectrum.variances is None else spectrum.variances[inside]
     _require_bins(edges, counts, plan, smallest.name, smallest.n_parameters)
-    options: dict[str, Any] = {} if variances is None else {"variances": variances}
+    if len(functions) > 1 or smallest.n_ratio:
+        strategy, rest = TRANSFER_FACTOR, _rest(spectrum, inside, smallest)
     fit = choose_order(
-        counts, edges, mask=plan.mask, functions=functions, alpha=alpha, sqrt_s_gev=sqrt_s_gev, **options
+        counts,
+        edges,
+        mask=plan.mask,
+        functions=functions,
+        alpha=alpha,
+        sqrt_s_gev=sqrt_s_gev,
+        strategy=strategy,
+        variances=variances,
+        rest=rest,
     )
+    if function_error == "spurious":
+        fit = with_function_error(fit, plan.signal)
     expected = fit.estimate(*plan.signal)
     _require_data(edges, counts, fit, expected.weight)
-    counting = Counting(float(counts[bins_of(edges, plan.signal)].sum()), expected.value, expected.up)
+    n_obs = float(counts[bins_of(edges, plan.signal)].sum())
+    counting = Counting(n_obs, expected.value, expected.error(likelihood), likelihood)
     workspace = counting_workspace(
         counting.effective(expected.weight), channel=f"window_{plan.name}", measurement="fit"
     )
     return Bump(
         plan=plan,
-        n_obs=float(counting.n_obs or 0.0),
+        n_obs=n_obs,
         background=expected.value,
-        background_error=expected.up,
+        background_error=counting.background_error,
         fit=fit,
         goodness=goodness_of_fit(fit),
-        discovery=discovery(workspace),
+        discovery=checked_discovery(workspace, fit, plan.signal, n_obs, likelihood),
         limit=upper_limit(workspace, level=level).scaled(expected.weight),
         workspace=workspace,
         weight=expected.weight,
@@ -252,11 +282,30 @@ def bump_document(bump: Bump) -> dict[str, Any]:
         "p_value_method": bump.goodness.method,
         "limit_events": limit.observed_events,
         "limit_expected_events": list(limit.expected_events),
+        "limit_expectation": limit.expectation,
         "limit_calculator": limit.calculator,
+        "function_error": fit.function_error,
+        "hidden_shift": fit.hidden_shift,
         "parameters": fit.parameters,
         "path": [asdict(step) for step in fit.path],
         "notes": list(bump.notes),
     }
+
+
+def _rest(
+    spectrum: Spectrum, inside: NDArray[np.bool_] | slice, function: MassFunction
+) -> tuple[Array, Array | None] | None:
+    """Bins of the events that fail the selection, if the spectrum has them."""
+    if spectrum.rest is None:
+        if function.n_ratio:
+            msg = (
+                f"{function.name} is a function of events that pass and fail a selection, and {spectrum.source} does "
+                "not say which fail. Use another function, or a selection of a spectrum.json with the inclusive one."
+            )
+            raise FitError(msg)
+        return None
+    counts, variances = spectrum.rest
+    return counts[inside], None if variances is None else variances[inside]
 
 
 def _on_edges(spectrum: Spectrum, interval: Interval, what: str) -> Interval:
@@ -358,11 +407,14 @@ def _require_data(edges: Array, counts: Array, fit: BackgroundFit, weight: float
 
 
 def _notes(bump: Bump) -> Iterator[str]:
-    if bump.goodness.p_value < _BAD_FIT:
-        yield f"the fit is bad (p < {_BAD_FIT:g}), do not trust b and z"
+    if bump.has_bad_fit:
+        yield f"the fit is bad (p < {BAD_FIT:g}), do not trust b, z, p0 and the limit"
+    if (bump.fit.hidden_shift or 0.0) > RESTS_ON_SMOOTHNESS:
+        shift = f"{bump.fit.hidden_shift:.2g}"
+        yield f"a distortion of the spectrum that the fitted bins cannot exclude would shift z by {shift}"
     if not bump.calibrated:
         yield f"fewer than {CALIBRATED_FROM:g} events are expected, z is approximate and p0_averaged conservative"
-    if bump.discovery.p0_toys is not None:
+    if not bump.discovery.asymptotics_trusted:
         yield "asymptotic formulae do not hold, take p0 from toys"
 
 

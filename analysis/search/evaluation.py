@@ -9,18 +9,36 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import MassFunction, choose_order, outside, require_functions
+from analysis.background import (
+    TRANSFER_FACTOR,
+    BackgroundFit,
+    GoodnessOfFit,
+    MassFunction,
+    choose_order,
+    goodness_of_fit,
+    outside,
+    require_functions,
+    with_function_error,
+)
 from analysis.config import SearchConfig
 from analysis.core.fractions import fraction
 from analysis.errors import FitError, StatisticsError
-from analysis.histograms.spectra import fill_spectrum, selection_counts, selection_variances, window_counts
-from analysis.learning import PassWeights
+from analysis.histograms.spectra import (
+    failing_counts,
+    fill_spectrum,
+    selection_counts,
+    selection_variances,
+    window_counts,
+)
+from analysis.learning import INCLUSIVE, PassWeights
 from analysis.regions import MassWindow
 from analysis.search.blinding import blind_window
 from analysis.search.member_spread import MemberSpread, member_spread
 from analysis.search.non_closure import NonClosure
+from analysis.search.sideband_toys import checked_discovery
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.statistics import (
+    DiscoveryResult,
     LimitResult,
     discovery,
     upper_limit,
@@ -68,15 +86,20 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
     """
     spectrum = fill_spectrum(data.table, edges, passes)
     family = functions or require_functions(config.background.functions, config.background.strategy)
-    cut = _Cut(data, window, passes, spectrum, config, family)
+    together = config.background.strategy == TRANSFER_FACTOR
+    cut = _Cut(data, window, passes, spectrum, config, family, together)
     counts = _counts(data, window, passes)
     truth = _truth(data, window, passes)
     first = training_seed == 0
     tested = slice(0 if first else 1, None)
-    selections = tuple(
-        _evaluate_selection(cut, i, counts[i], truth[i], with_limit=first and limits)
-        for i in range(len(passes.names))[tested]
-    )
+    found: dict[int, SelectionResult] = {}
+    for i in sorted(range(len(passes.names))[tested], key=lambda index: -passes.efficiencies[index]):
+        found[i] = _evaluate_selection(cut, i, counts[i], truth[i], with_limit=first and limits)
+        if passes.names[i] == INCLUSIVE:
+            cut = replace(cut, of_all=found[i].fit)
+        elif cut.together and _ratio_is_given_up(found[i]):
+            cut = replace(cut, together=False)
+    selections = tuple(found[i] for i in sorted(found))
     result = WindowResult(
         window,
         edges,
@@ -91,9 +114,20 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
     return blind_window(result, data.hidden) if data.blinded else result
 
 
+def _ratio_is_given_up(selection: SelectionResult) -> bool:
+    """Whether a selection is no smooth fraction of all events; those that are tighter are not either.
+
+    A classifier that knows m_jj from its features sculpts all its selections, which shows where there are more events.
+    """
+    return selection.fit is None or not selection.fit.function.n_ratio
+
+
 @dataclass(frozen=True)
 class _Cut:
-    """One window and its events after the cut."""
+    """One window and its events after the cut.
+
+    `together` if selections are fitted with the events that fail them; `of_all` is the fit of all events, once known.
+    """
 
     data: SearchData
     window: MassWindow
@@ -101,6 +135,8 @@ class _Cut:
     spectrum: hist.Hist[Any]
     config: SearchConfig
     functions: tuple[MassFunction, ...]
+    together: bool = False
+    of_all: BackgroundFit | None = None
 
     @property
     def hidden(self) -> tuple[tuple[float, float], ...]:
@@ -136,6 +172,7 @@ def _evaluate_selection(
         "n_obs": count,
         "s_over_sqrt_b": s_over_sqrt_b,
         "non_closure": data.corrections.get(window.name, {}).get(name),
+        "likelihood": config.statistics.likelihood,
     }
     try:
         fit = choose_order(
@@ -147,27 +184,52 @@ def _evaluate_selection(
             sqrt_s_gev=config.background.sqrt_s_gev,
             strategy=config.background.strategy,
             variances=selection_variances(spectrum, name),
+            rest=_rest(cut, index),
         )
+        if config.background.function_error == "spurious":
+            fit = with_function_error(fit, window.signal, of_all=cut.of_all)
         expected = fit.estimate(*window.signal)
-        background, error = (common["non_closure"] or NonClosure(0.0, 0.0)).corrected(expected.value, expected.up)
+        correction = common["non_closure"] or NonClosure(0.0, 0.0)
+        background, error = correction.corrected(expected.value, expected.error(config.statistics.likelihood))
         result = SelectionResult(
             **common,
             background=background,
             background_error=error,
             calibrated=expected.calibrated,
             fit=fit,
+            goodness=_goodness(fit),
             weight=expected.weight,
-            members=_members(cut, index),
+            members=_members(cut, index, together=fit.function.n_ratio > 0),
         )
         workspace = result.counting_workspace(window)
         return replace(
             result,
-            discovery=None if count is None else discovery(workspace),
+            discovery=None if count is None else _discovery(result, workspace, window, count),
             limit=_limit(cut, workspace, result.weight) if with_limit else None,
             workspace=workspace,
         )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
+
+
+def _rest(cut: _Cut, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64] | None] | None:
+    """Count the events that fail a selection, as `failing_counts`; None for the inclusive selection."""
+    if not cut.together or cut.passes.names[index] == INCLUSIVE:
+        return None
+    return failing_counts(cut.data.table, np.asarray(cut.spectrum.axes["mjj"].edges), cut.passes.values[:, index])
+
+
+def _goodness(fit: BackgroundFit) -> GoodnessOfFit | None:
+    try:
+        return goodness_of_fit(fit)
+    except FitError:
+        return None
+
+
+def _discovery(result: SelectionResult, workspace: dict[str, Any], window: MassWindow, count: float) -> DiscoveryResult:
+    if result.fit is None or result.background_variations:  # toys of the sidebands know nothing of further errors
+        return discovery(workspace)
+    return checked_discovery(workspace, result.fit, window.signal, count, result.likelihood)
 
 
 def _achieved(cut: _Cut, index: int) -> float:
@@ -189,12 +251,15 @@ def _limit(cut: _Cut, workspace: dict[str, Any], weight: float) -> LimitResult:
     ).scaled(weight)
 
 
-def _members(cut: _Cut, index: int) -> MemberSpread | None:
+def _members(cut: _Cut, index: int, *, together: bool) -> MemberSpread | None:
     if cut.passes.members is None or index == 0 or cut.data.blinded:
         return None
     edges, table = np.asarray(cut.spectrum.axes["mjj"].edges, np.float64), cut.data.table
     selected = cut.passes.members[:, :, index].T
-    spectra = np.stack([np.histogram(table.mjj[m], edges, weights=table.weight[m])[0] for m in selected])
+    spectra, rest = (
+        np.stack([np.histogram(table.mjj[m], edges, weights=table.weight[m])[0].astype(np.float64) for m in chosen])
+        for chosen in (selected, ~selected)
+    )
     try:
         return member_spread(
             spectra,
@@ -203,6 +268,7 @@ def _members(cut: _Cut, index: int) -> MemberSpread | None:
             mask=cut.window.mask,
             functions=cut.functions,
             sqrt_s_gev=cut.config.background.sqrt_s_gev,
+            rest=rest if together else None,
         )
     except FitError:
         return None

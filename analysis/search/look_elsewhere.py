@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit, require_functions
+from analysis.background import DEFAULT_STRATEGY, TRANSFER_FACTOR, BackgroundFit, require_functions
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
@@ -43,6 +43,9 @@ def global_result(
     makes their z less correlated, and the largest of them larger. Every look of a pseudo-experiment therefore gets its
     share of this error, independent in each window and selection: if the measured corrections are correlated, the
     p-value is conservative.
+
+    Every fit is taken as good, also one that the sidebands contradict: readers are told so where the p-value is shown
+    (`analysis.results.words`).
 
     Parameters
     ----------
@@ -102,9 +105,14 @@ def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionS
             columns.append(result.passes[:, index])
             fits.append(fit)
         spectrum = 0 if selection.name == INCLUSIVE else len(columns) - 1
-        looks.append(Look(spectrum, result.window, functions, background.strategy, background.alpha))
+        error = 0.0 if fit is None else fit.function_error
+        # A ratio that is not smooth was given up: the selection was fitted alone.
+        alone = background.strategy == TRANSFER_FACTOR and (fit is None or not fit.function.n_ratio)
+        strategy = DEFAULT_STRATEGY if alone else background.strategy
+        looks.append(Look(spectrum, result.window, functions, strategy, background.alpha, error))
     grid = scan.edges(results[0].window)
-    return null_model(data.table.mjj, np.stack(columns, axis=1), fits, looks, grid)
+    passes = np.stack(columns, axis=1)
+    return null_model(data.table.mjj, passes, fits, looks, grid, config.statistics.likelihood)
 
 
 def _looks(results: Sequence[WindowResult]) -> list[tuple[WindowResult, int]]:

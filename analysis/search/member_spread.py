@@ -53,6 +53,7 @@ def member_spread(
     mask: Interval,
     functions: Sequence[str | MassFunction],
     sqrt_s_gev: float,
+    rest: Array | None = None,
 ) -> MemberSpread:
     """Fit every member separately.
 
@@ -70,6 +71,8 @@ def member_spread(
         One background function, or nested functions whose order is chosen by the number of events of each member.
     sqrt_s_gev : float
         Collision energy, GeV.
+    rest : (n_members, n_bins) float64, optional
+        Events that fail each member, with the strategy "transfer-factor".
 
     Returns
     -------
@@ -82,7 +85,8 @@ def member_spread(
     WindowError
         If the window is not on bin edges.
     """
-    estimates = estimate_many(spectra, edges, mask=mask, windows=[window], functions=functions, sqrt_s_gev=sqrt_s_gev)
+    options = {"mask": mask, "windows": [window], "functions": functions, "sqrt_s_gev": sqrt_s_gev}
+    estimates = estimate_many(spectra, edges, rest=rest, **options)  # type: ignore[arg-type]
     if len(spectra) < 2 or not estimates.valid.all():
         msg = (
             "a spread needs two members or more that can be fitted, found "

@@ -15,7 +15,7 @@ of its features, and the counts are Poisson.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,18 +23,19 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from analysis.background import (
+    TRANSFER_FACTOR,
     BackgroundFit,
     MassFunction,
     choose_order,
     estimate_many,
-    fit_background,
-    function_family,
 )
+from analysis.background.functions import look_up
+from analysis.background.order import DEFAULT_STRATEGY
 from analysis.compute import Backend, track
 from analysis.errors import FitError, StatisticsError
 from analysis.events.identity import string_hash
 from analysis.regions import MassWindow, bins_of, edges_of
-from analysis.statistics.trials import counting_z
+from analysis.statistics.counting_models import counting_z
 
 __all__ = ["Look", "NullModel", "draw_counts", "null_model", "run_pseudo_experiments", "scan_significances"]
 
@@ -62,8 +63,10 @@ class Look:
     functions : tuple of str or MassFunction
         Background functions of the search, or the chosen function, which is then fixed.
     strategy, alpha : str, float
-        Choice of the order, as in `choose_order`. "events" is fast; any other strategy fits one spectrum at a time,
-        and is about two orders of magnitude slower.
+        Choice of the order, as in `choose_order`. "events" and "transfer-factor" are fast; any other strategy fits one
+        spectrum at a time, and is about two orders of magnitude slower.
+    function_error : float
+        Error of ln b from the choice of the function, as measured in the data.
     """
 
     spectrum: int
@@ -71,6 +74,7 @@ class Look:
     functions: tuple[str | MassFunction, ...]
     strategy: str = "events"
     alpha: float = 0.05
+    function_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,10 @@ class NullModel:
         Pass weights, in [0, 1], of the events of each class.
     looks : tuple of Look
     sqrt_s_gev : float
+    likelihood : str
+        Model of the background, as in `analysis.statistics.Counting`.
+    inclusive : int
+        Column of the inclusive selection.
     """
 
     grid: Array
@@ -97,10 +105,21 @@ class NullModel:
     passes: Array
     looks: tuple[Look, ...]
     sqrt_s_gev: float
+    likelihood: str = "profile"
+    inclusive: int = 0
+
+    def has_rest(self, look: Look) -> bool:
+        """Whether a look is fitted together with the events that fail its selection."""
+        return look.strategy == TRANSFER_FACTOR and look.spectrum != self.inclusive
 
 
 def null_model(
-    mjj: Array, passes: NDArray[Any], fits: Sequence[BackgroundFit], looks: Sequence[Look], grid: Array
+    mjj: Array,
+    passes: NDArray[Any],
+    fits: Sequence[BackgroundFit],
+    looks: Sequence[Look],
+    grid: Array,
+    likelihood: str = "profile",
 ) -> NullModel:
     """Divide the fitted backgrounds among classes of events.
 
@@ -116,6 +135,8 @@ def null_model(
     looks : sequence of Look
     grid : (n_bins + 1,) float64
         Edges of the fit bins, GeV.
+    likelihood : str
+        Model of the background, as in `analysis.statistics.Counting`.
 
     Returns
     -------
@@ -140,11 +161,12 @@ def null_model(
     _require_inside(looks, grid)
     cells = np.unique(np.concatenate([grid, *(look.window.signal for look in looks)]))
     classes, counts = _classes(passes[inside])
-    margins = np.stack([fit.expected(cells)[0] for fit in fits])
-    margins[~_constrained(cells, looks, len(fits))] = np.nan
     smooth = fits[everything[0]].expected(cells)[0]
+    margins = np.stack([_expectation(fit, smooth, cells) for fit in fits])
+    margins[~_constrained(cells, looks, len(fits))] = np.nan
     expected = _share(counts[:, None] / counts.sum() * smooth, classes, margins)
-    model = NullModel(grid, cells, expected, classes, tuple(looks), fits[0].sqrt_s_gev)
+    inclusive = int(everything[0])
+    model = NullModel(grid, cells, expected, classes, tuple(looks), fits[0].sqrt_s_gev, likelihood, inclusive)
     _require_unbiased(model)
     return model
 
@@ -229,16 +251,19 @@ def scan_significances(counts: Array, model: NullModel, looks: Sequence[Look] | 
         Signed z; -inf if the fit is not valid.
     """
     binned = np.add.reduceat(counts, np.searchsorted(model.cells, model.grid[:-1]), axis=2)
-    units = _units(model)
+    units, units_of_rest = _units(model, model.passes), _units(model, 1.0 - model.passes)
     columns = []
     for look in model.looks if looks is None else looks:
         low, high = np.searchsorted(model.cells, look.window.signal)
         unit = units[look.spectrum]
         n = counts[:, look.spectrum, low:high].sum(axis=1) / unit
-        background, error, valid = _backgrounds(binned[:, look.spectrum] / unit, look, model)
+        rest = None
+        if model.has_rest(look):
+            rest = (binned[:, model.inclusive] - binned[:, look.spectrum]) / units_of_rest[look.spectrum]
+        background, error, valid = _backgrounds(binned[:, look.spectrum] / unit, rest, look, model)
         z = np.full(len(counts), -np.inf)
         rows = np.flatnonzero(valid & (background > 0) & (error > 0))
-        z[rows] = counting_z(n[rows], background[rows], error[rows])
+        z[rows] = counting_z(n[rows], background[rows], error[rows], model.likelihood)
         columns.append(z)
     return np.stack(columns, axis=1)
 
@@ -255,12 +280,14 @@ def _run_task(task: _Task, model: NullModel) -> Array:
     return scan_significances(counts, model, task.looks)
 
 
-def _backgrounds(binned: Array, look: Look, model: NullModel) -> tuple[Array, Array, NDArray[np.bool_]]:
+def _backgrounds(
+    binned: Array, rest: Array | None, look: Look, model: NullModel
+) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Background in the window of a look, its error, and whether the fit is valid, each (n_toys,)."""
     window = look.window
     bins = bins_of(model.grid, window.fit_range)
     spectra, edges = binned[:, bins], edges_of(model.grid, bins)
-    if look.strategy == "events" or len(look.functions) == 1:
+    if look.strategy in (DEFAULT_STRATEGY, TRANSFER_FACTOR) or len(look.functions) == 1:
         estimates = estimate_many(
             spectra,
             edges,
@@ -268,8 +295,9 @@ def _backgrounds(binned: Array, look: Look, model: NullModel) -> tuple[Array, Ar
             windows=[window.signal],
             functions=look.functions,
             sqrt_s_gev=model.sqrt_s_gev,
+            rest=None if rest is None else rest[:, bins],
         )
-        return estimates.value[:, 0], estimates.up[:, 0], estimates.valid
+        return estimates.value[:, 0], estimates.error(model.likelihood, look.function_error)[:, 0], estimates.valid
     background, error = np.zeros((2, len(spectra)))
     for row, counts in enumerate(spectra):
         try:
@@ -285,14 +313,15 @@ def _backgrounds(binned: Array, look: Look, model: NullModel) -> tuple[Array, Ar
             )
         except FitError:
             continue
-        background[row], error[row] = fit.integral(*window.signal)
+        fit = replace(fit, function_error=look.function_error)
+        background[row], error[row] = fit.integral(*window.signal, model.likelihood)
     return background, error, background > 0
 
 
-def _units(model: NullModel) -> Array:
+def _units(model: NullModel, passes: Array) -> Array:
     """(n_spectra,): sum w^2 / sum w of each spectrum; counts in this unit are Poisson. 1 if events pass or fail."""
     events = model.expected.sum(axis=1)
-    once, twice = events @ model.passes, events @ model.passes**2
+    once, twice = events @ passes, events @ passes**2
     return np.where(once > 0, twice / np.where(once > 0, once, 1.0), 1.0)
 
 
@@ -316,6 +345,15 @@ def _classes(passes: NDArray[Any]) -> tuple[Array, Array]:
         size *= len(values)
     _, first, counts = np.unique(code, return_index=True, return_counts=True)
     return np.asarray(passes[first], np.float64), counts.astype(np.float64)
+
+
+def _expectation(fit: BackgroundFit, inclusive: Array, cells: Array) -> Array:
+    """(n_cells,): expected events of a spectrum; if it was fitted as a fraction of all events, that of `inclusive`."""
+    passing = fit.expected(cells)[0]
+    if not fit.function.n_ratio:
+        return passing
+    fraction: Array = passing / (passing + fit.expected_rest(cells))
+    return fraction * inclusive
 
 
 def _constrained(cells: Array, looks: Sequence[Look], n_spectra: int) -> NDArray[np.bool_]:
@@ -356,15 +394,28 @@ def _share(start: Array, passes: Array, margins: Array) -> Array:
 
 def _require_unbiased(model: NullModel) -> None:
     """Raise if the search cannot fit the expectation even with its most flexible function."""
-    spectra = model.passes.T @ model.expected / _units(model)[:, None]
-    binned = np.add.reduceat(spectra, np.searchsorted(model.cells, model.grid[:-1]), axis=1)
+    units, units_of_rest = _units(model, model.passes), _units(model, 1.0 - model.passes)
+    spectra = model.passes.T @ model.expected / units[:, None]
+    failing = (1.0 - model.passes).T @ model.expected / units_of_rest[:, None]
+    starts = np.searchsorted(model.cells, model.grid[:-1])
+    binned, binned_rest = (np.add.reduceat(events, starts, axis=1) for events in (spectra, failing))
     for look in model.looks:
         bins = bins_of(model.grid, look.window.fit_range)
         edges = edges_of(model.grid, bins)
-        counts, function = binned[look.spectrum, bins], function_family(look.functions[-1:])[0]
-        mask, sqrt_s_gev = look.window.mask, model.sqrt_s_gev
+        counts, function = binned[look.spectrum, bins], look_up(look.functions[-1:])[0]
+        rest = binned_rest[look.spectrum, bins]
         try:
-            fit = fit_background(counts, edges, function, mask=mask, sqrt_s_gev=sqrt_s_gev, variances=counts)
+            fit = choose_order(
+                counts,
+                edges,
+                mask=look.window.mask,
+                functions=(function,),
+                alpha=look.alpha,
+                sqrt_s_gev=model.sqrt_s_gev,
+                strategy=TRANSFER_FACTOR if model.has_rest(look) else DEFAULT_STRATEGY,
+                variances=counts,
+                rest=(rest, rest) if model.has_rest(look) else None,
+            )
         except FitError:
             continue
         low, high = np.searchsorted(model.cells, look.window.signal)

@@ -18,7 +18,7 @@ from analysis.search.values import SelectionResult, WindowResult
 
 __all__ = ["SeedSpread", "join_seeds", "n_seeds", "seed_spread"]
 
-Quantity = Literal["z", "n_obs", "background"]
+Quantity = Literal["z", "n_obs", "background", "fit_p_value"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def seed_spread(selection: SelectionResult, quantity: Quantity) -> SeedSpread | 
     selection : SelectionResult
         From `join_seeds`.
     quantity : str
-        "z", "n_obs" or "background".
+        "z", "n_obs", "background" or "fit_p_value".
 
     Returns
     -------
@@ -92,7 +92,7 @@ def seed_spread(selection: SelectionResult, quantity: Quantity) -> SeedSpread | 
 def _number(selection: SelectionResult, quantity: Quantity) -> float | None:
     if quantity == "z":
         return None if selection.discovery is None else selection.discovery.z
-    return selection.n_obs if quantity == "n_obs" else selection.background
+    return float(value) if (value := getattr(selection, quantity)) is not None else None
 
 
 def _join(first: WindowResult, others: Sequence[WindowResult]) -> WindowResult:

@@ -10,7 +10,7 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit, outside
+from analysis.background import RESTS_ON_SMOOTHNESS, BackgroundFit, GoodnessOfFit, is_bad_fit, outside
 from analysis.core.notebook import grid, text_of
 from analysis.events.table import EventTable
 from analysis.learning import Choice, Method, Samples
@@ -81,6 +81,8 @@ class SelectionResult:
     s_over_sqrt_b : float or None
         From truth; None for data, and while blinded.
     fit : BackgroundFit or None
+    goodness : GoodnessOfFit or None
+        Of `fit`; None if the toys for it cannot be fitted.
     limit : LimitResult or None
     workspace : dict or None
         pyhf workspace, in effective events.
@@ -98,6 +100,8 @@ class SelectionResult:
         Same selection in the further trainings of the window, see `analysis.search.seeds`.
     non_closure : NonClosure or None
         Correction of the background; its error is not included in `background_error`.
+    likelihood : str
+        Model of the background in `workspace`, see `analysis.statistics.Counting`; `background_error` is its error.
     """
 
     name: str
@@ -111,6 +115,7 @@ class SelectionResult:
     discovery: DiscoveryResult | None = None
     s_over_sqrt_b: float | None = None
     fit: BackgroundFit | None = None
+    goodness: GoodnessOfFit | None = None
     limit: LimitResult | None = None
     workspace: dict[str, Any] | None = None
     reason: str | None = None
@@ -119,6 +124,7 @@ class SelectionResult:
     members: MemberSpread | None = None
     seeds: tuple[SelectionResult, ...] = ()
     non_closure: NonClosure | None = None
+    likelihood: str = "profile"
 
     def __repr__(self) -> str:
         return f"SelectionResult({', '.join(f'{name}: {text_of(value)}' for name, value in self.row.items())})"
@@ -137,8 +143,29 @@ class SelectionResult:
             "Observed": self.n_obs,
             "Expected": expected,
             "z": None if self.discovery is None else self.discovery.z,
+            "Fit p": self.fit_p_value,
             "Expected limit [events]": limit,
         }
+
+    @property
+    def fit_p_value(self) -> float | None:
+        """p-value of the background fit."""
+        return None if self.goodness is None else self.goodness.p_value
+
+    @property
+    def fit_p_values(self) -> tuple[float | None, ...]:
+        """p-values of the background fits of all trainings."""
+        return (self.fit_p_value, *(training.fit_p_value for training in self.seeds))
+
+    @property
+    def has_bad_fit(self) -> bool:
+        """Whether the background fit is bad, so that background, z, p-values and limits are not to be trusted."""
+        return is_bad_fit(self.fit_p_value)
+
+    @property
+    def rests_on_smoothness(self) -> bool:
+        """Whether a distortion of the spectrum that the sidebands cannot exclude would shift n - b appreciably."""
+        return self.fit is not None and (self.fit.hidden_shift or 0.0) > RESTS_ON_SMOOTHNESS
 
     @property
     def non_closure_error(self) -> float:
@@ -150,11 +177,15 @@ class SelectionResult:
         """Error of the background from the fit and from its correction, events."""
         return total_error(self.background, self.background_error, self.non_closure)
 
+    @property
+    def counting(self) -> Counting:
+        """Count and background; without observation if `n_obs` is None."""
+        return Counting(self.n_obs, self.background or 0.0, self.background_error or 0.0, self.likelihood)
+
     def counting_workspace(self, window: MassWindow) -> dict[str, Any]:
         """Return the pyhf workspace of the counts, in effective events; without observation if `n_obs` is None."""
-        counting = Counting(self.n_obs, self.background or 0.0, self.background_error or 0.0)
         return counting_workspace(
-            counting.effective(self.weight),
+            self.counting.effective(self.weight),
             channel=f"window_{window.name}_{self.name}",
             measurement="search",
             background_variations=self.background_variations,

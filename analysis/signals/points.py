@@ -26,7 +26,6 @@ from analysis.signals.values import Modifier, SignalImpacts, SignalLimit, Signal
 from analysis.signals.window import approximate_limit
 from analysis.signals.yields import SignalSample, SignalYields, signal_modifiers, signal_yields
 from analysis.statistics import (
-    Counting,
     Impacts,
     LimitResult,
     SignalSystematic,
@@ -158,9 +157,8 @@ class _Count:
 
     def workspace(self) -> dict[str, Any]:
         selection = self.selection
-        counting = Counting(selection.n_obs, selection.background or 0.0, selection.background_error or 0.0)
         return counting_workspace(
-            counting.effective(selection.weight),
+            selection.counting.effective(selection.weight),
             channel=f"window_{self.window.name}_{selection.name}",
             measurement=self.sample.name,
             background_variations=selection.background_variations,
@@ -204,8 +202,7 @@ def _count(sample: SignalSample, yields: SignalYields, window: WindowResult, sqr
     for selection in window.selections:
         index = yields.selections.index(selection.name)
         events = float(yields.events[NOMINAL][index])
-        counts_by_bin = selection_counts(yields.spectrum, selection.name)
-        absorbed = absorbed_fraction(selection, events, counts_by_bin, window, sqrt_s_gev)
+        absorbed = absorbed_fraction(selection, yields, window, sqrt_s_gev)
         modifiers: list[SignalSystematic] = []
         reason = selection.reason
         try:
@@ -279,21 +276,27 @@ def _signal_limit(one: _Count, limit: LimitResult) -> SignalLimit:
 
 
 def absorbed_fraction(
-    selection: SelectionResult, events: float, spectrum: Array, window: WindowResult, sqrt_s_gev: float
+    selection: SelectionResult, yields: SignalYields, window: WindowResult, sqrt_s_gev: float
 ) -> float | None:
     """Fraction of the yield absorbed by the sideband fit, for a signal about as strong as the limit."""
+    events = float(yields.events[NOMINAL][yields.selections.index(selection.name)])
     if selection.fit is None or selection.background is None or events <= 0:
         return None
+    fit, spectrum = selection.fit, selection_counts(yields.spectrum, selection.name)
     strength = approximate_limit(selection.background, selection.total_error or 0.0) / events
+    rest = None
+    if fit.function.n_ratio:
+        rest = fit.expected_rest(window.edges), strength * (yields.inclusive - spectrum)
     try:
         result = net_yield(
-            selection.fit.expected(window.edges)[0],
+            fit.expected(window.edges)[0],
             strength * spectrum,
             window.edges,
-            selection.fit.function.name,
+            fit.function.name,
             window=window.window.signal,
             mask=window.window.mask,
             sqrt_s_gev=sqrt_s_gev,
+            rest=rest,
         )
     except (FitError, WindowError):
         return None

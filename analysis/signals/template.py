@@ -14,7 +14,8 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import estimate_many
+from analysis.background import MassFunction, estimate_many
+from analysis.background.functions import look_up
 from analysis.errors import FitError, TableError, WindowError
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL, fill_spectrum
@@ -157,16 +158,17 @@ class NetYield:
         return self.absorbed / self.gross
 
 
-def net_yield(
+def net_yield(  # noqa: PLR0913 - two spectra and where to fit them
     background: Array,
     signal: Array,
     edges: Array,
-    function: str,
+    function: str | MassFunction,
     *,
     window: Interval,
     mask: Interval,
     sqrt_s_gev: float,
     fit_range: Interval | None = None,
+    rest: tuple[Array, Array] | None = None,
 ) -> NetYield:
     """Refit the Asimov spectrum with and without signal: s_eff = s - [b_fit(b + s) - b_fit(b)].
 
@@ -179,14 +181,16 @@ def net_yield(
         strength while the signal is small compared to the background.
     edges : (n_bins + 1,) float64
         Bin edges, GeV.
-    function : str
-        Name of the function of the search, such as `BackgroundFit.function.name`.
+    function : str or MassFunction
+        Function of the search, such as `BackgroundFit.function`.
     window, mask : (low, high)
         Signal region, on bin edges, and interval excluded from the fit, GeV.
     sqrt_s_gev : float
         Collision energy, GeV.
     fit_range : (low, high), optional
         Range of the fit, GeV, on bin edges. Default: all bins.
+    rest : ((n_bins,) float64, (n_bins,) float64), optional
+        Expected background and signal events that fail the selection, for a function of both such as `dijet5*ratio1`.
 
     Returns
     -------
@@ -199,19 +203,21 @@ def net_yield(
     WindowError
         If the window is not on bin edges.
     """
-    (result,) = net_yields(background, signal, edges, function, (window,), mask, sqrt_s_gev, fit_range)
+    (result,) = net_yields(background, signal, edges, function, (window,), mask, sqrt_s_gev, fit_range, rest=rest)
     return result
 
 
-def net_yields(
+def net_yields(  # noqa: PLR0913 - two spectra and where to fit them
     background: Array,
     signal: Array,
     edges: Array,
-    function: str,
+    function: str | MassFunction,
     windows: Sequence[Interval],
     mask: Interval,
     sqrt_s_gev: float,
     fit_range: Interval | None = None,
+    *,
+    rest: tuple[Array, Array] | None = None,
 ) -> list[NetYield]:
     """Net yields of several windows with a common mask, from one pair of fits."""
     gross = [float(signal[bins_of(edges, window)].sum()) for window in windows]
@@ -223,15 +229,17 @@ def net_yields(
         windows=windows,
         functions=(function,),
         sqrt_s_gev=sqrt_s_gev,
+        rest=None if rest is None else np.stack([rest[0], rest[0] + rest[1]])[:, fitted],
     )
     if not estimates.valid.all():
+        name = look_up([function])[0].name
         msg = (
-            f"the fit of {function} to the expected spectrum in {edges[0]:g}-{edges[-1]:g} GeV, mask "
+            f"the fit of {name} to the expected spectrum in {edges[0]:g}-{edges[-1]:g} GeV, mask "
             f"{mask[0]:g}-{mask[1]:g} GeV, found no minimum. Use fewer parameters or a narrower mask."
         )
         raise FitError(msg)
     absorbed, expected, error = (
-        array.tolist() for array in (estimates.value[1] - estimates.value[0], estimates.value[0], estimates.up[0])
+        array.tolist() for array in (estimates.value[1] - estimates.value[0], estimates.value[0], estimates.error()[0])
     )
     return [NetYield(*values) for values in zip(gross, absorbed, expected, error, strict=True)]
 

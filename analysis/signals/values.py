@@ -8,7 +8,7 @@ from typing import final
 
 from analysis.core.documents import ABSENT
 from analysis.regions import Interval
-from analysis.statistics import Impacts
+from analysis.statistics import POST_FIT, Impacts
 
 __all__ = ["Modifier", "SignalImpacts", "SignalLimit", "SignalResult", "SignalSelection", "SignalYield"]
 
@@ -67,6 +67,8 @@ class SignalLimit:
         At -2, -1, 0, 1, 2 standard deviations. Limits in fb are None without cross-section and luminosity.
     level : float
     asymptotics_trusted : bool
+    expectation : str
+        "pre-fit" or "post-fit", see `analysis.statistics.LimitResult`.
     """
 
     rule: str
@@ -76,6 +78,7 @@ class SignalLimit:
     level: float = 0.05
     construction: str = "CLs"
     asymptotics_trusted: bool = True
+    expectation: str = POST_FIT
     observed_strength: float | None = None
     expected_strength: tuple[float, ...] | None = None
     observed_fb: float | None = field(default=None, metadata=ABSENT)
@@ -99,7 +102,7 @@ class SignalSelection(SignalYield):
     limit : SignalLimit or None
     impacts : SignalImpacts or None
     expected_z : float or None
-        Median discovery significance at the normalisation of the sample; None without a normalisation.
+        Median discovery significance at the normalisation of the sample, pre-fit; None without a normalisation.
     events_3sigma : float or None
         Events in the window, net of the absorbed fraction, for an expected significance of 3.
     """

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from analysis.events.schema import weight_column
 from analysis.events.table import EventTable
-from analysis.histograms.spectra import NOMINAL, fill_spectrum
+from analysis.histograms.spectra import NOMINAL, fill_spectrum, selection_counts
+from analysis.learning import INCLUSIVE
 from analysis.regions import MassWindow
 from analysis.search.classifiers import Classifier, score_events
 from analysis.statistics import SignalSystematic, combined_modifier, signal_statistics, yield_modifier
@@ -78,6 +79,11 @@ class SignalYields:
     squares: Array
     events: dict[str, Array]
     spectrum: hist.Hist[Any]
+
+    @property
+    def inclusive(self) -> Array:
+        """(n_bins,) float64: all events on the fit grid."""
+        return selection_counts(self.spectrum, INCLUSIVE)
 
 
 def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) -> SignalYields:

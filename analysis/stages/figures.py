@@ -14,7 +14,7 @@ from analysis.export.tables import DataTable, rows_table
 from analysis.limits.values import LimitsFile
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind, blind_diagnostics, blind_search
-from analysis.results.comparison import ComparedSearch, distinct_labels, require_common_windows
+from analysis.results.comparison import ComparedSearch, comparison_sentences, distinct_labels, require_common_windows
 from analysis.results.performance import load_performance
 from analysis.stages.inputs import stage
 
@@ -69,8 +69,8 @@ def plot(
 
 def compare(
     folders: Sequence[ResultsFolder], config: SearchConfig, backend: Backend, to: Path, *, only: Sequence[str] = ()
-) -> list[Path]:
-    """Draw the results of several searches in the same figures.
+) -> tuple[list[Path], list[str]]:
+    """Draw the results of several searches in the same figures, and count their looks.
 
     Parameters
     ----------
@@ -85,8 +85,10 @@ def compare(
 
     Returns
     -------
-    list of pathlib.Path
-        Files of the figures.
+    figures : list of pathlib.Path
+        Files.
+    sentences : list of str
+        See `analysis.results.comparison.comparison_sentences`.
 
     Raises
     ------
@@ -107,7 +109,9 @@ def compare(
                 diagnostics = blind_diagnostics(diagnostics)
             searches.append(ComparedSearch.of(label, results, windows, folder.load_config(), diagnostics=diagnostics))
         require_common_windows(searches)
-        return save_comparison(searches, to, config.plots, only=only, backend=backend.here)
+        looks = [search.looks for search in searches if search.looks is not None]
+        figures = save_comparison(searches, to, config.plots, only=only, backend=backend.here)
+        return figures, comparison_sentences(looks)
 
 
 def report(folder: ResultsFolder, path: Path | None = None) -> Path:

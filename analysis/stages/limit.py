@@ -115,7 +115,7 @@ def sensitivity(
         points, failed = job.prepare()
         tasks = []
         for point in points:
-            strength = float(f"{strength_of_significance(point, inputs.config.limits.display_significance):.4g}")
+            strength = float(f"{_displayed(point, inputs.config):.4g}")
             tasks += job.tasks(point, (0.0, strength), counted=True)
         injected = job.run(tasks)
         sensitivities: tuple[Sensitivity | FailedSensitivity, ...] = (
@@ -254,6 +254,10 @@ def _prepare(name: str, shared: InjectionData) -> LimitPoint | CwolaError:
 def _finish(job: _Job, tasks: Sequence[FinalTask]) -> list[InjectedSelection]:
     by_index = dict(job.backend.map(partial(with_uncertainties, settings=job.shared.config.statistics), tasks))
     return [by_index[index] for index in range(len(tasks))]
+
+
+def _displayed(point: LimitPoint, config: SearchConfig) -> float:
+    return strength_of_significance(point, config.limits.display_significance, config.statistics.likelihood)
 
 
 def _of(point: LimitPoint, found: Iterable[InjectionResult]) -> list[InjectionResult]:

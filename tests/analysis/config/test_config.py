@@ -218,7 +218,8 @@ def test_statistics_that_are_not_used_leave_the_digest_of_older_results_as_it_wa
     document = config.model_dump(mode="json", context={"portable": True})
     before = {key: value for key, value in document.items() if key not in ("limits", "plugins", "validation")}
     before["statistics"] = {
-        key: document["statistics"][key] for key in ("cls_level", "calculator", "pseudo_experiments", "unblind")
+        key: document["statistics"][key]
+        for key in ("cls_level", "calculator", "pseudo_experiments", "unblind", "likelihood")
     }
     before["plots"] = {key: document["plots"][key] for key in ("formats", "experiment_label")}
     later = ("learner", "learner_settings")

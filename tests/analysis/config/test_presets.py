@@ -80,6 +80,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "learning.n_members": 5,
         "learning.ensemble": "mean-score",
         "background.functions": ["dijet4"],
+        "statistics.likelihood": "gaussian",
     },
     "cwola-hunting-2019": {
         "selection.jet_mass_max": 500,
@@ -94,6 +95,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "learning.candidate_efficiency": 0.005,
         "learning.ensemble": "mean-score",
         "learning.threshold_reference": "spectrum",
+        "statistics.likelihood": "gaussian",
     },
 }
 """From arXiv:2005.02983, 2502.09770, 2009.02205 and 1902.02634, with the code of the last; GeV."""

@@ -24,8 +24,8 @@ from analysis.search.scan import run_scan, window_key
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.search.window import run_window
 from analysis.statistics import Counting, counting_workspace, discovery
-from analysis.statistics.trials import counting_z
-from tests.builders.closed_forms import asymptotic_limits, signed_z
+from analysis.statistics.counting_models import counting_z
+from tests.builders.closed_forms import asymptotic_limits, quadrature, signed_z
 from tests.builders.toy_tables import WINDOW, toy_config, toy_table
 
 NAME = WINDOW.name
@@ -77,8 +77,10 @@ def test_z_and_limits_are_the_closed_forms_with_all_errors_in_quadrature(correct
         assert one.n_obs is not None
         assert one.background is not None
         assert one.total_error is not None
-        assert one.discovery.z == pytest.approx(signed_z(one.n_obs, one.background, one.total_error), abs=1e-4)
-        limits = asymptotic_limits(one.n_obs, one.background, one.total_error, 0.05)
+        error = quadrature(one.background, "profile", one.background_error or 0, one.non_closure_error)
+        assert error == pytest.approx(one.total_error, rel=0.03)
+        assert one.discovery.z == pytest.approx(signed_z(one.n_obs, one.background, error), abs=1e-4)
+        limits = asymptotic_limits(one.n_obs, one.background, error, 0.05)
         assert [one.limit.observed_events, *one.limit.expected_events] == pytest.approx(limits, rel=5e-3)
 
 
@@ -157,9 +159,10 @@ def toys(n_toys: int, b: float, true: float, fit_error: float, error: float) -> 
 def test_z_of_background_alone_is_standard_normal_with_it_and_biased_without(true: float) -> None:
     n_toys, b, fit_error, error = 20_000, 400.0, 12.0, 0.05
     n, fitted, measured = toys(n_toys, b, true, fit_error, error)
-    without = counting_z(n, fitted, np.full(n_toys, fit_error))
-    with_it = counting_z(n, fitted * (1 + measured), np.hypot(fit_error * (1 + measured), fitted * error))
-    delta_only = counting_z(n, fitted * (1 + measured), fit_error * (1 + measured))
+    without = counting_z(n, fitted, np.full(n_toys, fit_error), "gaussian")
+    both = np.hypot(fit_error * (1 + measured), fitted * error)
+    with_it = counting_z(n, fitted * (1 + measured), both, "gaussian")
+    delta_only = counting_z(n, fitted * (1 + measured), fit_error * (1 + measured), "gaussian")
     # Without: off by b * true over the error of n - b.
     assert without.mean() == pytest.approx(b * true / np.sqrt(b * (1 + true) + fit_error**2), rel=0.1)
     assert abs(with_it.mean()) < 0.05
@@ -169,7 +172,7 @@ def test_z_of_background_alone_is_standard_normal_with_it_and_biased_without(tru
     # The workspace gives the same z.
     for i in range(3):
         one = NonClosure(float(measured[i]), error)
-        counting = Counting(float(n[i]), *one.corrected(float(fitted[i]), fit_error))
+        counting = Counting(float(n[i]), *one.corrected(float(fitted[i]), fit_error), "gaussian")
         variations = {"non_closure": one.events(counting.background)}
         spec = counting_workspace(counting, channel="c", measurement="m", background_variations=variations)
         assert discovery(spec).z == pytest.approx(with_it[i], abs=1e-3)
@@ -179,7 +182,8 @@ def test_p_values_of_few_events_take_both_errors_in_quadrature() -> None:
     options = {"channel": "c", "measurement": "m"}
     for n in (4.0, 9.0):
         two = counting_workspace(Counting(n, 4.0, 0.6), background_variations={"non_closure": 0.8}, **options)
-        found, truth = (discovery(spec) for spec in (two, counting_workspace(Counting(n, 4.0, 1.0), **options)))
+        one = Counting(n, 4.0, quadrature(4.0, "profile", 0.6, 0.8))
+        found, truth = (discovery(spec) for spec in (two, counting_workspace(one, **options)))
         assert found.z == pytest.approx(truth.z, abs=1e-4)
         assert found.p0_toys == pytest.approx(truth.p0_toys, rel=1e-2)
         assert found.p0_averaged == pytest.approx(truth.p0_averaged, rel=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.background import FUNCTIONS, BackgroundFit, choose_order, fit_background
+from analysis.background import FUNCTIONS, TRANSFER_FACTOR, BackgroundFit, choose_order, fit_background
 from analysis.compute import Backend
 from analysis.errors import StatisticsError
 from analysis.regions import MassWindow
@@ -36,6 +36,12 @@ def fitted(mjj: Array, weights: Array, mask: tuple[float, float], name: str = "d
     return fit_background(counts, GRID, FUNCTIONS[name], mask=mask, sqrt_s_gev=SQRT_S, variances=variances)
 
 
+def together(mjj: Array, weights: Array, mask: tuple[float, float]) -> BackgroundFit:
+    passing, failing = (np.histogram(mjj, GRID, weights=w)[0].astype(float) for w in (weights, 1.0 - weights))
+    options = {"mask": mask, "functions": ("dijet3",), "alpha": 0.05, "sqrt_s_gev": SQRT_S}
+    return choose_order(passing, GRID, strategy=TRANSFER_FACTOR, rest=(failing, None), **options)  # type: ignore[arg-type]
+
+
 def search(
     n_events: int,
     seed: int,
@@ -60,6 +66,8 @@ def search(
 def model_of(mjj: Array, passes: Array, looks: list[Look]) -> NullModel:
     masks = {look.spectrum: look.window.mask for look in looks}
     fits = [fitted(mjj, column, masks[i]) for i, column in enumerate(passes.T)]
+    if looks[0].strategy == TRANSFER_FACTOR:
+        fits = [fits[0], *(together(mjj, column, masks[i + 1]) for i, column in enumerate(passes.T[1:]))]
     return null_model(mjj, passes, fits, looks, GRID)
 
 
@@ -106,7 +114,7 @@ def test_fractional_pass_weights_keep_mean_and_variance() -> None:
 # What is tested
 
 
-@pytest.mark.parametrize("strategy", ["events", "likelihood-ratio"])
+@pytest.mark.parametrize("strategy", ["events", "transfer-factor", "likelihood-ratio"])
 def test_a_pseudo_experiment_is_tested_as_the_search_tests_data(strategy: str) -> None:
     functions = ("dijet3", "dijet4", "dijet5")
     mjj, passes, looks = search(6000, 3, functions=functions, strategy=strategy)
@@ -117,12 +125,13 @@ def test_a_pseudo_experiment_is_tested_as_the_search_tests_data(strategy: str) -
         weights = passes[:, look.spectrum]
         counts = np.histogram(mjj, GRID, weights=weights)[0].astype(float)
         options = {"mask": look.window.mask, "sqrt_s_gev": SQRT_S, "strategy": strategy, "alpha": look.alpha}
-        fit = choose_order(counts, GRID, functions=functions, **options)  # type: ignore[arg-type]
+        rest = None if look.spectrum == 0 else (np.histogram(mjj, GRID, weights=1.0 - weights)[0].astype(float), None)
+        fit = choose_order(counts, GRID, functions=functions, rest=rest, **options)  # type: ignore[arg-type]
         counting = Counting(float(weights[look.window.in_signal(mjj)].sum()), *fit.integral(*look.window.signal))
         workspace = counting_workspace(counting, channel="c", measurement="m")
         assert z == pytest.approx(discovery(workspace).z, abs=1e-3)
         chosen.add(fit.function.name)
-    assert strategy != "events" or len(chosen) > 1
+    assert strategy == "likelihood-ratio" or len(chosen) > 1
 
 
 def test_only_bins_in_the_fit_range_of_a_window_are_fitted() -> None:

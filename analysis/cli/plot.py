@@ -81,6 +81,7 @@ def _compare(
     where: dict[str, Any],
     settings: dict[str, Any],
 ) -> None:
+    from analysis.cli.tables.plain import plain
     from analysis.compute import open_backend
     from analysis.results import ResultsFolder
     from analysis.stages.figures import compare
@@ -88,8 +89,8 @@ def _compare(
     folders = [ResultsFolder(path) for path in paths]
     config = _config(settings, style, folders[0])
     with open_backend(**where) as backend:
-        figures = compare(folders, config, backend, to, only=only)
-    click.echo(f"{len(figures)} files in {to}")
+        figures, sentences = compare(folders, config, backend, to, only=only)
+    click.echo("\n".join([plain(sentence) for sentence in sentences] + [f"{len(figures)} files in {to}"]))
 
 
 def _config(settings: dict[str, Any], style: StyleName | None, folder: ResultsFolder) -> SearchConfig:

@@ -31,8 +31,10 @@ def impacts(signal: str | None, selection: str | None, output: Path) -> None:
     from analysis.cli.output.console import open_console
     from analysis.cli.tables.signals import impact_tables, signal_notes, signal_table
     from analysis.results import ResultsFolder
+    from analysis.results.words import bad_looks
 
-    stored = ResultsFolder(output).load_results()[0].signals
+    results = ResultsFolder(output).load_results()[0]
+    stored, bad = results.signals, bad_looks(results.windows)
     chosen = [result for result in stored if signal in (None, result.dataset)]
     if not chosen:
         names = ", ".join(result.dataset for result in stored) or "none"
@@ -42,9 +44,9 @@ def impacts(signal: str | None, selection: str | None, output: Path) -> None:
         )
         raise ConfigError(msg)
     console = open_console()
-    console.print(signal_table(chosen))
+    console.print(signal_table(chosen, bad))
     for result in chosen:
         for table in impact_tables(result, selection):
             console.print(table)
-    for note in signal_notes(chosen):
+    for note in signal_notes(chosen, bad):
         console.print(note)

@@ -26,7 +26,9 @@ from analysis.export.tables import (
 from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
 from analysis.results.documents import cut_order
+from analysis.results.numbers import SPACE
 from analysis.results.values import Cut, Cutflow
+from analysis.results.words import expectation_text, fit_text, global_caveat
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult, GlobalResult
 
@@ -65,10 +67,11 @@ def _spectrum_table(
     expected, covariance = fit.expected(edges)
     same = {"Window [GeV]": window.window.name, **_names(selection)}
     errors = {"fit": tuple(np.sqrt(np.diag(covariance)).tolist())}
+    tested = "" if selection.goodness is None else f", with p = {selection.goodness.p_value:.3g}"
     text = (
         f"Dijet mass spectrum of the selection {selection.name} for the window {window.window.name} GeV, and the fit "
-        f"of {fit.function.name} to it outside the mask {low:g}-{high:g} GeV. Events per bin. The error of the fit is "
-        f"from its covariance, and correlated between bins. {_MARKS}"
+        f"of {fit.function.name} to it outside the mask {low:g}-{high:g} GeV{tested}. Events per bin. The error of the "
+        f"fit is from its covariance, and correlated between bins. {_MARKS}"
     )
     return DataTable(
         f"Spectrum {window.window.name} {selection.name}",
@@ -124,20 +127,22 @@ def window_tables(windows: Sequence[WindowResult], global_result: GlobalResult) 
         for name in names
     }
     tables = []
+    doubt = f" {text}" if (text := _plain(fit_text(windows) or "")) else ""
     for name, text, make, observable in (
         ("Events in windows", _COUNTS, _count_columns, "N"),
-        ("p-values", f"{_P_VALUES} {_global_text(global_result)}", _p_value_columns, "P-VALUE"),
+        ("p-values", f"{_P_VALUES} {_global_text(global_result, windows)}", _p_value_columns, "P-VALUE"),
         ("Limits on visible events", _VISIBLE, _limit_columns, "N"),
     ):
         columns = defined([column for rows in by_name.values() for column in make(rows)])
         if columns:
-            tables.append(DataTable(name, text, (axis,), columns, (observable,)))
+            tables.append(DataTable(name, text.strip() + doubt, (axis,), columns, (observable,)))
     return tables
 
 
 _COUNTS = (
     "Observed events in every window, and the background expected from the fit to the sidebands. The errors are "
-    "that of the fit and, where the background was corrected for non-closure, that of the correction."
+    "that of the fit and, where the background was corrected for non-closure, that of the correction. The p-value of "
+    "the fit is its goodness in the sidebands, from toys where bins are nearly empty."
 )
 _P_VALUES = (
     "Local significance, negative for a deficit, and its one-sided p-value (Eq. 2.6 of arXiv:2009.02205). Where the "
@@ -147,7 +152,8 @@ _P_VALUES = (
 _VISIBLE = (
     "CLs upper limits on signal events that a selection keeps in a window. The selection is held fixed: no credit is "
     "taken for what the classifier would learn from a stronger signal. Errors of the expected limits are the bands of "
-    "the background-only expectation."
+    "the background-only expectation: post-fit, with the background fitted to the count of the window too, or pre-fit, "
+    "without it, as the qualifier says."
 )
 
 Rows = Sequence[SelectionResult | None]
@@ -179,6 +185,7 @@ def _count_columns(rows: Rows) -> list[Column]:
         Column("Observed", _each(rows, lambda selection: _whole(selection.n_obs)), EVENTS, same),
         Column("Expected background", _each(rows, lambda selection: selection.background), EVENTS, same, errors),
         Column("Efficiency achieved", _each(rows, lambda selection: selection.efficiency_achieved), "", same),
+        Column("p-value of the fit", _each(rows, lambda selection: selection.fit_p_value), "", same),
     ]
 
 
@@ -203,7 +210,11 @@ def _limit_columns(rows: Rows) -> list[Column]:
     first = next((limit for limit in limits if limit is not None), None)
     if first is None:
         return []
-    same |= {"Construction": first.construction, "Confidence level": 1.0 - first.level}
+    same |= {
+        "Construction": first.construction,
+        "Confidence level": 1.0 - first.level,
+        "Expectation": expectation_text(limits),
+    }
     observed = [None if limit is None else limit.observed_events for limit in limits]
     expected = [None if limit is None else limit.expected_events for limit in limits]
     calculators = tuple(None if limit is None else limit.calculator for limit in limits)
@@ -213,18 +224,24 @@ def _limit_columns(rows: Rows) -> list[Column]:
     ]
 
 
-def _global_text(result: GlobalResult) -> str:
+def _plain(text: str) -> str:
+    """Return a text for readers without spaces that do not break."""
+    return text.replace(SPACE, " ")
+
+
+def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
     if result.p0 is None:
         return ""
     bound = "at most " if result.method.endswith("bound") else ""
     z = "" if result.z is None else f" (z = {result.z:.3g})"
     text = f"Global p-value of the largest excess: {bound}{result.p0:.4g}{z}, {result.method}"
     if result.n_trials is not None:
-        text += f", {result.n_trials} looks"
+        text += f", {result.n_trials} looks of this search"
     if result.interval is not None:
         low, high = result.interval
         text += f"; 95 % interval {low:.4g} to {high:.4g} from {result.n_toys} pseudo-experiments"
-    return text + "."
+    remarks = (result.warning, global_caveat(windows))
+    return " ".join([f"{text}.", *(remark for remark in remarks if remark)])
 
 
 def cutflow_table(cutflow: Cutflow) -> DataTable:

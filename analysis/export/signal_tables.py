@@ -24,7 +24,9 @@ from analysis.learning import INCLUSIVE
 from analysis.limits import RULES
 from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan, PlaneCounts
 from analysis.regions import Interval
+from analysis.results.words import expectation_text
 from analysis.signals.values import Modifier, SignalResult, SignalSelection, SignalYield
+from analysis.statistics import PRE_FIT
 
 __all__ = ["efficiency_table", "fixed_limit_table", "limit_tables", "map_tables", "strength_tables"]
 
@@ -51,13 +53,19 @@ def limit_tables(limits: Sequence[InjectionLimit | FailedLimit], level: float) -
 
 def _limit_table(rule: str, limits: Sequence[InjectionLimit | FailedLimit], level: float) -> DataTable:
     derived = [limit for limit in limits if isinstance(limit, InjectionLimit)]
-    same: dict[str, str | float] = {"Rule": rule, "Construction": "CLs", "Confidence level": 1.0 - level}
+    same: dict[str, str | float] = {
+        "Rule": rule,
+        "Construction": "CLs",
+        "Confidence level": 1.0 - level,
+        "Expectation": PRE_FIT,
+    }
     in_fb = [limit.observed_fb for limit in derived], [limit.expected_fb for limit in derived]
     selected = [limit.observed_selected for limit in derived], [limit.expected_selected for limit in derived]
     columns = [
         *limit_columns("limit on the cross-section", *in_fb, FB, same),
         *limit_columns("limit on selected signal events", *selected, EVENTS, same),
         Column("Injected signal events", tuple(limit.strength for limit in derived), EVENTS, same),
+        Column("p-value of the fit", tuple(limit.fit_p_value for limit in derived), "", same),
         Column("Selection", tuple(limit.selection for limit in derived), "", same),
         Column("Method", tuple(limit.method for limit in derived), "", same),
         Column("Lower edge of the window", tuple(limit.window[0] for limit in derived), GEV, same),
@@ -107,6 +115,7 @@ def _fixed_columns(name: str, rows: Sequence[SignalSelection | None], normalised
         "Selection": name,
         "Construction": first.construction,
         "Confidence level": 1.0 - first.level,
+        "Expectation": expectation_text(limits),
     }
     scaled = [limit if known else None for limit, known in zip(limits, normalised, strict=True)]
     observed = [None if limit is None else limit.observed_fb for limit in limits]
@@ -202,9 +211,9 @@ def _strength_table(scan: InjectionScan) -> DataTable:
             columns.append(Column(name, values, units, same, {"spread over samplings": spreads}))
     text = (
         f"Fraction of the selected events of the signal sample {scan.dataset} that each selection keeps in the "
-        "window, and the expected limit with it, against the number of signal events injected into the training: "
-        "median over random choices of the injected events, and their standard deviation. The inclusive selection does "
-        "not depend on what is injected."
+        "window, and the expected limit (pre-fit) with it, against the number of signal events injected into the "
+        "training: median over random choices of the injected events, and their standard deviation. The inclusive "
+        "selection does not depend on what is injected."
     )
     axis = Axis("Injected signal events", tuple(strengths), EVENTS)
     return DataTable(f"Efficiency and strength {scan.dataset}", text, (axis,), defined(columns), ("EFF",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -39,6 +40,8 @@ _SPREAD = 0.62
 
 _COLORS = {"valid": PALETTE[0], "not valid": PALETTE[2], "not testable": "0.45"}
 _LEAST_FOR_WIDTH = 2
+_TEXT_WIDTH = 20
+"""Characters in a line of the verdict beside a row."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,7 @@ def _set_rows(verdicts: Sequence[WindowVerdict], ax: Axes) -> None:
 def _write_verdicts(verdicts: Sequence[WindowVerdict], ax: Axes) -> dict[str, Text]:
     return {
         verdict.window: ax.text(
-            *(1.015, row, verdict.verdict + (",\nflagged" if verdict.flags else "")),
+            *(1.015, row, fill(verdict.text + (", flagged" if verdict.flags else ""), _TEXT_WIDTH)),
             transform=ax.get_yaxis_transform(),
             va="center",
             color=_COLORS[verdict.verdict],
@@ -258,7 +261,7 @@ def validation_alt(verdicts: Sequence[WindowVerdict]) -> str:
         for name, values in sources.items()
         if values
     ]
-    judged = [f"{verdict.window.replace('-', '–')} GeV {verdict.verdict}" for verdict in verdicts]
+    judged = [f"{verdict.window.replace('-', '–')} GeV {verdict.text}" for verdict in verdicts]
     return (
         f"Distribution of z on signal-free samples beside the unit Gaussian: {'; '.join(tests)}. Shift of z in each "
         f"window with its verdict: {', '.join(judged)}."
@@ -267,16 +270,28 @@ def validation_alt(verdicts: Sequence[WindowVerdict]) -> str:
 
 def validation_rows(verdicts: Iterable[WindowVerdict]) -> Iterator[Row]:
     """Rows of the signal-free tests: by window, source and selection; the source "all" is their combination."""
-    yield "window", "verdict", "source", "selection", "z", "z_error", "delta", "delta_error", "shift", "shift_error"
+    yield (
+        "window",
+        "verdict",
+        "source",
+        "selection",
+        "z",
+        "z_error",
+        "delta",
+        "delta_error",
+        "shift",
+        "shift_error",
+        "detectable",
+    )
     for verdict in verdicts:
         for source in verdict.sources:
             for test in source.selections:
                 yield (
                     *(verdict.window, verdict.verdict, source.source, test.name, test.z, test.z_error),
-                    *(test.delta, test.delta_error, test.shift, test.shift_error),
+                    *(test.delta, test.delta_error, test.shift, test.shift_error, None),
                 )
         for mean in verdict.combined:
             yield (
                 *(verdict.window, verdict.verdict, "all", mean.name, None, None),
-                *(mean.delta, mean.delta_error, mean.shift, mean.shift_error),
+                *(mean.delta, mean.delta_error, mean.shift, mean.shift_error, mean.detectable),
             )

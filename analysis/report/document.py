@@ -24,10 +24,10 @@ from analysis.results.performance import load_performance
 from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
 from analysis.results.verdict import DECIDED, search_verdict
-from analysis.results.words import window_text
+from analysis.results.words import bad_looks, window_text
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalSpectra
-from analysis.validation.values import WindowVerdict
+from analysis.validation.values import WindowVerdict, verdict_text
 
 if TYPE_CHECKING:
     from analysis.plots.figure import Place, ResultFigure
@@ -198,7 +198,8 @@ def _validity(windows: Sequence[WindowDocument]) -> list[str]:
         flagged = sum(bool(validation.flags) for validation in judged)
         if judged:
             flags = f" ({flagged} with flags)" if flagged else ""
-            lines.append(f"{len(judged)} of {len(windows)} windows {verdict}{flags}")
+            words = verdict_text(verdict, [validation.detectable for validation in judged])
+            lines.append(f"{len(judged)} of {len(windows)} windows {words}{flags}")
     return lines
 
 
@@ -245,6 +246,7 @@ def _validation(window: WindowDocument) -> dict[str, Any] | None:
         return None
     return {
         "verdict": validation.verdict,
+        "text": validation.text,
         "reason": f"{_capital(validation.reason)}.",
         "flags": [f"{_capital(flag)}." for flag in validation.flags],
         "decided": DECIDED[validation.decided],
@@ -265,7 +267,7 @@ def _limits(sources: ReportSources) -> dict[str, Any]:
         "signals": sources.drawn("injections"),
         "sensitivity": signal_tables.sensitivity_table(results.sensitivity),
         "sensitivity_figures": sources.drawn("sensitivity"),
-        "fixed": signal_tables.fixed_table(results.signals),
+        "fixed": signal_tables.fixed_table(results.signals, bad_looks(results.windows)),
         "visible_figures": sources.drawn("visible"),
     }
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import median
 
 from analysis.limits import limit_rules, rule_text
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity, SensitivityCurve
+from analysis.regions import Interval
 from analysis.report.numbers import Cell, Table
 from analysis.results.numbers import NOTHING, SPACE, interval, number, percent, with_error
 from analysis.results.values import Results
-from analysis.results.words import selection_text
+from analysis.results.words import BAD_FIT_MARK, BAD_FIT_NOTE, expectation_text, fit_mark, selection_text
 from analysis.signals.values import SignalImpacts, SignalResult, SignalSelection
-from analysis.statistics import Impact
+from analysis.statistics import PRE_FIT, Impact
 
 __all__ = ["fixed_table", "headline_limits", "impact_tables", "rules_table", "sensitivity_table"]
 
@@ -27,6 +28,7 @@ def rules_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table | None:
     notes = tuple(dict.fromkeys(f"{limit.dataset}: {limit.reason}" for limit in failed))
     if not derived and not notes:
         return None
+    notes += (BAD_FIT_NOTE,) * any(limit.has_bad_fit for limit in derived)
     columns: tuple[str, ...] = (
         "Signal",
         "Rule",
@@ -40,7 +42,7 @@ def rules_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table | None:
         columns += ("Observed [selected events]", "Observed [fb]")
         observed = [(_value(limit.observed_selected), _value(limit.observed_fb)) for limit in derived]
         rows = [(*row, *cells) for row, cells in zip(rows, observed, strict=True)]
-    caption = "CLs upper limits; classifiers are trained again for injected signal"
+    caption = "CLs upper limits, expected ones pre-fit; classifiers are trained again for injected signal"
     return Table(caption, columns, tuple(rows), notes, frozenset({1, 2, 3}))
 
 
@@ -49,16 +51,17 @@ def _rule_row(limit: InjectionLimit) -> tuple[Cell, ...]:
         Cell(limit.dataset),
         Cell(rule_text(limit.rule)),
         Cell(interval(limit.window)),
-        Cell(selection_text(limit.selection)),
+        Cell(selection_text(limit.selection) + fit_mark(limit)),
         _band(limit.expected_selected),
         _band(limit.expected_fb),
     )
 
 
-def fixed_table(signals: Sequence[SignalResult]) -> Table | None:
+def fixed_table(signals: Sequence[SignalResult], bad: Collection[tuple[Interval, str]] = ()) -> Table | None:
     """Tabulate limits at the efficiency of the classifiers of the search, each selection in its most sensitive window.
 
-    Columns of observed limits are omitted if no limit has an observed value.
+    Columns of observed limits are omitted if no limit has an observed value. The looks `bad` (signal region, selection)
+    are marked: their background fits are.
     """
     selected = [(signal, selection) for signal in signals for selection in signal.selections]
     notes = [f"{signal.dataset}: {signal.reason}" for signal in signals if signal.reason is not None]
@@ -69,11 +72,15 @@ def fixed_table(signals: Sequence[SignalResult]) -> Table | None:
     ]
     if not selected and not notes:
         return None
+    if any((one.window, one.selection) in bad for _, one in selected):
+        notes.append(BAD_FIT_NOTE)
     columns: tuple[str, ...] = (
         *("Signal", "Window [GeV]", "Selection", "Events"),
         *("A × ε", "Expected z", "Expected μ", "Expected [fb]"),
     )
-    rows = [_fixed_row(signal, selection) for signal, selection in selected]
+    rows = [
+        _fixed_row(signal, selection, (selection.window, selection.selection) in bad) for signal, selection in selected
+    ]
     limits = [selection.limit for _, selection in selected]
     if any(limit is not None and limit.observed_strength is not None for limit in limits):
         columns += ("Observed μ", "Observed [fb]")
@@ -84,16 +91,18 @@ def fixed_table(signals: Sequence[SignalResult]) -> Table | None:
             for limit in limits
         ]
         rows = [(*row, *cells) for row, cells in zip(rows, observed, strict=True)]
+    kind = expectation_text(limits)
     caption = "CLs upper limits at the efficiency of these classifiers; μ in units of the sample"
+    caption += f"; expected limits are {kind}, expected z is pre-fit" if kind else ""
     return Table(caption, columns, tuple(rows), tuple(notes), frozenset({1, 2}))
 
 
-def _fixed_row(signal: SignalResult, selection: SignalSelection) -> tuple[Cell, ...]:
+def _fixed_row(signal: SignalResult, selection: SignalSelection, is_bad: bool) -> tuple[Cell, ...]:
     limit = selection.limit
     return (
         Cell(signal.dataset),
         Cell(interval(selection.window)),
-        Cell(selection_text(selection.selection)),
+        Cell(selection_text(selection.selection) + BAD_FIT_MARK * is_bad),
         Cell(with_error(selection.events, selection.events_error), selection.events),
         Cell(percent(selection.acceptance_efficiency), selection.acceptance_efficiency),
         _value(selection.expected_z),
@@ -116,28 +125,28 @@ def headline_limits(results: Results) -> list[str]:
 
 def _limit_sentence(limit: InjectionLimit) -> str:
     if limit.expected_fb is not None:
-        text = _observed_expected(limit.observed_fb, limit.expected_fb, "fb")
+        text = _observed_expected(limit.observed_fb, limit.expected_fb, "fb", PRE_FIT)
     else:
-        text = _observed_expected(limit.observed_selected, limit.expected_selected, "selected events")
-    return f"{limit.dataset}: {text} ({limit.rule})"
+        text = _observed_expected(limit.observed_selected, limit.expected_selected, "selected events", PRE_FIT)
+    return f"{limit.dataset}: {text} ({limit.rule}{', from a bad background fit' * limit.has_bad_fit})"
 
 
 def _fixed_sentence(signal: SignalResult) -> str | None:
     limits = [
-        (limit.expected_strength, limit.observed_strength)
+        (limit.expected_strength, limit.observed_strength, limit.expectation)
         for selection in signal.selections
         if (limit := selection.limit) is not None and limit.expected_strength is not None
     ]
     if not limits:
         return None
-    expected, observed = min(limits, key=lambda limit: limit[0][2])
-    text = _observed_expected(observed, expected, "times the sample")
+    expected, observed, kind = min(limits, key=lambda limit: limit[0][2])
+    text = _observed_expected(observed, expected, "times the sample", kind)
     return f"{signal.dataset}: {text} (with these classifiers: no credit for what more signal would teach)"
 
 
-def _observed_expected(observed: float | None, expected: Sequence[float | None], unit: str) -> str:
+def _observed_expected(observed: float | None, expected: Sequence[float | None], unit: str, kind: str) -> str:
     seen = "" if observed is None else f"observed {number(observed)}{SPACE}{unit}, "
-    return f"{seen}expected {number(expected[2])}{SPACE}{unit}"
+    return f"{seen}expected {number(expected[2])}{SPACE}{unit} {kind}"
 
 
 def impact_tables(signal: SignalResult) -> list[Table]:

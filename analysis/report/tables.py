@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from analysis.background import CALIBRATED_FROM
 from analysis.report.numbers import Cell, Table
 from analysis.results.documents import cut_order
 from analysis.results.numbers import NOTHING, count, interval, number, p_value, percent, setting, with_error, z_value
 from analysis.results.process_values import ProcessedDataset, ProcessFile
 from analysis.results.values import Cut, Cutflow, FitDocument, Results, SelectionDocument, WindowDocument
 from analysis.results.verdict import SIGNIFICANT
-from analysis.results.words import selection_text, window_text
+from analysis.results.words import (
+    BAD_FIT_NOTE,
+    SMOOTHNESS_NOTE,
+    expectation_text,
+    fit_mark,
+    selection_text,
+    window_text,
+    z_mark,
+)
 from analysis.search.seeds import SeedSpread
 from analysis.signals.values import SignalResult
 from analysis.statistics import LimitResult
@@ -29,7 +39,10 @@ __all__ = [
 Column = Callable[[SelectionDocument], Cell]
 
 _APPROXIMATE = "*"
-_APPROXIMATE_NOTE = f"{_APPROXIMATE} Few background events: z and p₀ are approximate, p₀ averaged is conservative."
+_APPROXIMATE_NOTE = (
+    f"{_APPROXIMATE} z and p₀ are approximate: fewer than {CALIBRATED_FROM:g} background events, where p₀ averaged is "
+    "conservative, or the exact p₀ by toys differs by more than 0.1 in z."
+)
 _BLINDED_NOTE = "Blinded: nothing that is observed inside the window is shown."
 
 
@@ -46,8 +59,7 @@ def overview_table(results: Results) -> Table:
     columns = ("Window [GeV]", *map(selection_text, names), *(("Validation",) if judged else ()))
     rows = [_overview_row(window, names, judged=judged) for window in windows]
     notes = [_BLINDED_NOTE.replace("window", "windows")] if results.blinded else []
-    if any(selection.is_approximate for selection in results.selections):
-        notes.append(_APPROXIMATE_NOTE)
+    notes += _marks(results.selections)
     observed = "Local significance z; below it observed / expected events"
     caption = "Expected background [events]" if results.blinded else observed
     return Table(caption, columns, tuple(rows), tuple(notes), frozenset({len(names) + 1}))
@@ -56,8 +68,9 @@ def overview_table(results: Results) -> Table:
 def _overview_row(window: WindowDocument, names: Sequence[str], *, judged: bool) -> tuple[Cell, ...]:
     by_name = {selection.name: selection for selection in window.selections}
     cells = [_overview_cell(by_name.get(name)) for name in names]
-    verdict = NOTHING if window.validation is None else window.validation.verdict
-    return (Cell(interval(window.signal)), *cells, *((Cell(verdict),) if judged else ()))
+    validation = window.validation
+    verdict = Cell(NOTHING) if validation is None else Cell(validation.verdict, note=validation.power)
+    return (Cell(interval(window.signal)), *cells, *((verdict,) if judged else ()))
 
 
 def _overview_cell(selection: SelectionDocument | None) -> Cell:
@@ -65,14 +78,25 @@ def _overview_cell(selection: SelectionDocument | None) -> Cell:
         return Cell("failed", strong=True)
     background = with_error(selection.background, selection.total_error)
     if selection.n_obs is None:
-        return Cell(background, selection.background)
+        return Cell(background + fit_mark(selection), selection.background)
     return _significance(selection, note=f"{count(selection.n_obs)} / {background}")
 
 
 def _significance(selection: SelectionDocument, note: str = "") -> Cell:
     z = selection.z
-    mark = _APPROXIMATE if selection.is_approximate else ""
+    mark = _APPROXIMATE * selection.is_approximate + z_mark(selection)
     return Cell(f"{z_value(z)}{mark}", z, note, strong=z is not None and z >= SIGNIFICANT)
+
+
+def _marks(selections: Iterable[SelectionDocument]) -> list[str]:
+    """Explain the marks in a table."""
+    shown = list(selections)
+    notes = {
+        _APPROXIMATE_NOTE: any(selection.is_approximate for selection in shown),
+        BAD_FIT_NOTE: any(selection.has_bad_fit for selection in shown),
+        SMOOTHNESS_NOTE: any(selection.rests_on_smoothness for selection in shown),
+    }
+    return [note for note, applies in notes.items() if applies]
 
 
 def window_table(results: Results, window: WindowDocument) -> Table:
@@ -81,8 +105,9 @@ def window_table(results: Results, window: WindowDocument) -> Table:
     names = tuple(_WINDOW_COLUMNS)
     kept = [i for i in range(len(names)) if i == 0 or any(row[i].text != NOTHING for row in rows)]
     notes = [_BLINDED_NOTE] if results.blinded else []
-    if any(selection.is_approximate for selection in window.selections):
-        notes.append(_APPROXIMATE_NOTE)
+    notes += _marks(window.selections)
+    if kind := expectation_text(selection.limit for selection in window.selections):
+        notes.append(f"Expected limits are {kind}.")
     notes += [
         f"{selection_text(selection.name)}: {selection.reason}" for selection in window.selections if selection.reason
     ]
@@ -93,6 +118,11 @@ def window_table(results: Results, window: WindowDocument) -> Table:
         tuple(notes),
         frozenset(position for position, i in enumerate(kept) if names[i] == "Fit function"),
     )
+
+
+def _marked(selection: SelectionDocument, cell: Cell) -> Cell:
+    """Mark a number that rests on a bad fit."""
+    return cell if cell.value is None else replace(cell, text=cell.text + fit_mark(selection))
 
 
 def _maybe(value: float | None, write: Callable[[float | None], str]) -> Cell:
@@ -120,17 +150,21 @@ _WINDOW_COLUMNS: Mapping[str, Column] = {
     "Selection": lambda one: Cell(selection_text(one.name)),
     "Kept": lambda one: Cell(percent(one.efficiency_achieved), one.efficiency_achieved),
     "Observed [events]": lambda one: _maybe(one.n_obs, count),
-    "Background [events]": lambda one: Cell(with_error(one.background, one.total_error), one.background),
+    "Background [events]": lambda one: Cell(
+        with_error(one.background, one.total_error) + fit_mark(one), one.background
+    ),
     "Local z": _significance,
-    "Local p₀": lambda one: _maybe(one.p0, p_value),
+    "Local p₀": lambda one: _marked(one, _maybe(one.p0, p_value)),
     "p₀ averaged": lambda one: _maybe(one.p0_averaged, p_value),
     "z of trainings": lambda one: _spread(one.seeds.get("z")),
     "S/√B (truth)": lambda one: _maybe(one.s_over_sqrt_b, number),
-    "Observed limit [events]": lambda one: _maybe(None if one.limit is None else one.limit.observed_events, number),
-    "Expected limit [events]": lambda one: _expected(one.limit),
+    "Observed limit [events]": lambda one: _marked(
+        one, _maybe(None if one.limit is None else one.limit.observed_events, number)
+    ),
+    "Expected limit [events]": lambda one: _marked(one, _expected(one.limit)),
     "Fit function": lambda one: Cell(NOTHING if one.fit is None else one.fit.function),
     "Fit χ²/ndof": lambda one: _goodness(one.fit),
-    "Fit p": lambda one: _maybe(None if one.fit is None else one.fit.p_value, p_value),
+    "Fit p": lambda one: _marked(one, _maybe(one.fit_p_value, p_value)),
 }
 
 
@@ -141,11 +175,13 @@ def validation_table(validation: WindowValidation) -> Table:
             Cell(selection_text(shift.name)),
             Cell(with_error(100 * shift.delta, 100 * shift.delta_error), shift.delta),
             Cell(with_error(shift.shift, shift.shift_error), shift.shift),
+            _maybe(shift.detectable, z_value),
             Cell(count(shift.n_sources), shift.n_sources),
         )
         for shift in validation.combined
     ]
-    columns = ("Selection", "(n − b) / b without signal [%]", "Shift of z at the size of the search", "Sources")
+    shifts = ("Shift of z at the size of the search", "Shift detected with 95 %")
+    columns = ("Selection", "(n − b) / b without signal [%]", *shifts, "Sources")
     return Table("Validation with signal-free samples", columns, tuple(rows))
 
 

@@ -20,6 +20,9 @@ from analysis.signals.values import SignalResult, SignalSelection
 
 __all__ = ["blind", "blind_diagnostics", "blind_search", "blind_windows"]
 
+_UNBLINDED = {"background", "fit_p_value"}
+"""Quantities of a training that come from outside the mask."""
+
 T = TypeVar("T", Results, LimitsFile, WindowDocument, SignalResult)
 
 
@@ -42,7 +45,7 @@ def blind(value: T) -> T:
             value,
             blinded=True,
             windows=tuple(map(blind, value.windows)),
-            global_=replace(value.global_, z=None, p0=None, interval=None, effective_trials=None),
+            global_=replace(value.global_, z=None, p0=None, interval=None, effective_trials=None, miscalibration=None),
             signals=tuple(map(blind, value.signals)),
             limits=tuple(map(_blind_limit, value.limits)),
             sensitivity=(),
@@ -103,7 +106,7 @@ def _blind_selection(selection: SelectionDocument) -> SelectionDocument:
         s_over_sqrt_b=None,
         limit=None,
         members=None,
-        seeds={name: spread for name, spread in selection.seeds.items() if name == "background"},
+        seeds={name: spread for name, spread in selection.seeds.items() if name in _UNBLINDED},
     )
 
 

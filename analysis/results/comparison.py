@@ -1,4 +1,4 @@
-"""Comparison of several searches: their labels, common windows and differing settings."""
+"""Comparison of several searches: their labels, common windows, looks and differing settings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,67 @@ from analysis.config import SearchConfig
 from analysis.diagnostics.sections import DiagnosedWindow, PerformanceSection
 from analysis.errors import ConfigError
 from analysis.limits.values import FailedLimit, InjectionLimit
+from analysis.results.numbers import p_value, z_value
 from analysis.results.values import Results
+from analysis.results.words import global_caveat, largest_excess, looks_text
 from analysis.search.values import SelectionResult, WindowResult
+from analysis.statistics import GlobalResult, bonferroni
 
-__all__ = ["ComparedSearch", "Varied", "distinct_labels", "require_common_windows", "varied_setting"]
+__all__ = [
+    "ComparedSearch",
+    "FolderLooks",
+    "Varied",
+    "bound_over_folders",
+    "comparison_sentences",
+    "distinct_labels",
+    "require_common_windows",
+    "varied_setting",
+]
 
 _OTHER_SECTIONS = ("plots", "plugins")
 """Sections of the configuration that do not affect the numbers of a search."""
+
+
+@dataclass(frozen=True)
+class FolderLooks:
+    """Looks of one search that shows significances.
+
+    Attributes
+    ----------
+    label : str
+        Name of its folder.
+    text : str
+        Their number, and how it arises.
+    total : int
+    z : float
+        Largest local significance.
+    p0 : float or None
+        Global p-value of this search alone, or a bound on it.
+    caveat : str
+        Sentence to put behind `p0`: empty if all its fits are good.
+    """
+
+    label: str
+    text: str
+    total: int
+    z: float
+    p0: float | None
+    caveat: str = ""
+
+    @classmethod
+    def of(cls, label: str, results: Results) -> FolderLooks | None:
+        """Read from the results of a search; None if they show no significance."""
+        largest = largest_excess(results.windows)
+        if results.blinded or largest is None:
+            return None
+        return cls(
+            label,
+            looks_text(results.trials),
+            results.trials["total"],
+            largest.z,
+            results.global_.p0,
+            global_caveat(results.windows),
+        )
 
 
 @dataclass(frozen=True)
@@ -33,6 +87,8 @@ class ComparedSearch:
         Values of the configuration by full name, such as "learning.method".
     performance : dict of str to PerformanceSection
         Classifier performance by name of the window; empty without truth labels.
+    looks : FolderLooks or None
+        None if it shows no significance.
     """
 
     label: str
@@ -40,6 +96,7 @@ class ComparedSearch:
     limits: tuple[InjectionLimit | FailedLimit, ...]
     settings: dict[str, Any]
     performance: dict[str, PerformanceSection] = field(default_factory=dict)
+    looks: FolderLooks | None = None
 
     @classmethod
     def of(
@@ -57,7 +114,7 @@ class ComparedSearch:
             for diagnosed in diagnostics
             if diagnosed.performance is not None
         }
-        return cls(label, tuple(windows), results.limits, settings, performance)
+        return cls(label, tuple(windows), results.limits, settings, performance, FolderLooks.of(label, results))
 
     @property
     def has_significances(self) -> bool:
@@ -111,6 +168,58 @@ def require_common_windows(searches: Sequence[ComparedSearch]) -> None:
         )
         msg = f"the searches have no window in common ({windows}). Compare searches of the same windows."
         raise ConfigError(msg)
+
+
+def bound_over_folders(folders: Sequence[FolderLooks]) -> GlobalResult:
+    """Bound the global p-value of the largest excess by that of its folder times the number of folders.
+
+    It holds whether or not the searches share events, and assumes that no other folders were looked at.
+
+    Parameters
+    ----------
+    folders : sequence of FolderLooks
+        At least one.
+
+    Returns
+    -------
+    GlobalResult
+        With the looks of all folders as `n_trials`.
+    """
+    largest = max(folders, key=lambda one: one.z)
+    bound = bonferroni([] if largest.p0 is None else [largest.p0], len(folders))
+    return GlobalResult(bound.z, bound.p0, bound.method, sum(one.total for one in folders))
+
+
+def comparison_sentences(folders: Sequence[FolderLooks]) -> list[str]:
+    """Say how many looks are compared, and how far their global p-values reach.
+
+    Parameters
+    ----------
+    folders : sequence of FolderLooks
+        Those of the compared searches that show significances.
+
+    Returns
+    -------
+    list of str
+        Empty for fewer than two.
+    """
+    if len(folders) < 2:
+        return []
+    largest, bound = max(folders, key=lambda one: one.z), bound_over_folders(folders)
+    each = "; ".join(f"{one.label}: {one.text}" for one in folders)
+    sentences = [
+        f"{bound.n_trials} looks in {len(folders)} folders are compared ({each}).",
+        "The global p-value of a folder does not pay for the choice among folders.",
+    ]
+    if bound.p0 is not None:
+        z = "" if bound.z is None else f" (z ≥ {z_value(bound.z)})"
+        sentences.append(
+            f"For the largest excess, local z = {z_value(largest.z)} in {largest.label}, it is {p_value(largest.p0)}; "
+            f"over these folders it is at most {len(folders)} times as large, {p_value(bound.p0)}{z}."
+        )
+        if largest.caveat:
+            sentences.append(largest.caveat)
+    return sentences
 
 
 def varied_setting(searches: Sequence[ComparedSearch]) -> Varied | None:

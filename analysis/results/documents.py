@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import __version__
-from analysis.background import FUNCTIONS, BackgroundFit, tabulate, tabulated_function
+from analysis.background import (
+    FUNCTIONS,
+    AdaptedFunction,
+    BackgroundFit,
+    GoodnessOfFit,
+    find_function,
+    parts_of_name,
+    tabulate,
+    tabulated_function,
+)
 from analysis.config import ClassifierConfig
 from analysis.core.documents import from_json, to_json
 from analysis.core.plugins import plugin_records
@@ -66,6 +75,7 @@ _SAME = (
     "calibrated",
     "s_over_sqrt_b",
     "non_closure",
+    "likelihood",
     "limit",
     "reason",
     "members",
@@ -235,11 +245,12 @@ def _selection_document(selection: SelectionResult) -> SelectionDocument:
         p0_toys=None if test is None else test.p0_toys,
         p0_averaged=None if test is None else test.p0_averaged,
         asymptotics_trusted=None if test is None else test.asymptotics_trusted,
-        fit=None if selection.fit is None else _fit_document(selection.fit),
+        fit=None if selection.fit is None else _fit_document(selection.fit, selection.goodness),
         seeds={
             "z": seed_spread(selection, "z"),
             "n_obs": seed_spread(selection, "n_obs"),
             "background": seed_spread(selection, "background"),
+            "fit_p_value": seed_spread(selection, "fit_p_value"),
         }
         if selection.seeds
         else {},
@@ -255,34 +266,44 @@ def _selection_from_document(document: SelectionDocument, workspace: dict[str, A
         **{name: getattr(document, name) for name in _SAME},
         discovery=test,
         fit=None if document.fit is None else _fit_from_document(document.fit),
+        goodness=None if document.fit is None else _goodness_from_document(document.fit),
         workspace=workspace,
     )
 
 
-def _fit_document(fit: BackgroundFit) -> FitDocument:
+def _fit_document(fit: BackgroundFit, goodness: GoodnessOfFit | None) -> FitDocument:
     return FitDocument(
         function=fit.function.name,
         chi2=fit.deviance,
         ndof=fit.ndof,
-        p_value=fit.p_value,
+        p_value=None if goodness is None else goodness.p_value,
+        p_value_method=None if goodness is None else goodness.method,
         parameters=fit.parameters,
         path=tuple(fit.path),
+        function_error=fit.function_error,
+        hidden_shift=fit.hidden_shift,
     )
 
 
 def _with_state(document: FitDocument | None, fit: BackgroundFit | None, edges: NDArray[Any]) -> FitDocument | None:
     if document is None or fit is None:
         return None
-    from_plugin = not FUNCTIONS.givers.get(fit.function.name, "").startswith("analysis.")
+    shape, _ = parts_of_name(fit.function.name)
+    tabulated = _adapted(shape) or not FUNCTIONS.givers.get(shape, "").startswith("analysis.")
     state = FitState(
         sqrt_s_gev=fit.sqrt_s_gev,
         coefficients=fit.coefficients.tolist(),
         covariance=fit.covariance.tolist(),
         transform=fit.transform.tolist(),
         cumulants=None if fit.cumulants is None else fit.cumulants.tolist(),
-        terms=tabulate(fit.function, edges, fit.sqrt_s_gev) if from_plugin else None,
+        terms=tabulate(fit.function, edges, fit.sqrt_s_gev) if tabulated else None,
     )
     return replace(document, state=state)
+
+
+def _adapted(name: str) -> bool:
+    """Whether the terms of a function depend on the fit."""
+    return isinstance(FUNCTIONS.get(name), AdaptedFunction)
 
 
 def _fit_from_document(document: FitDocument) -> BackgroundFit:
@@ -290,8 +311,8 @@ def _fit_from_document(document: FitDocument) -> BackgroundFit:
     if state is None:
         msg = "a background fit without its state cannot be evaluated: read it from the file of its window."
         raise ResultsError(msg)
-    function = FUNCTIONS.get(document.function)
-    if function is None and state.terms is not None:
+    function = find_function(document.function)
+    if state.terms is not None and (function is None or _adapted(parts_of_name(document.function)[0])):
         function = tabulated_function(document.function, state.terms)
     if function is None:
         msg = (
@@ -309,7 +330,15 @@ def _fit_from_document(document: FitDocument) -> BackgroundFit:
         ndof=document.ndof,
         path=tuple(document.path),
         cumulants=None if state.cumulants is None else np.array(state.cumulants),
+        function_error=document.function_error,
+        hidden_shift=document.hidden_shift,
     )
+
+
+def _goodness_from_document(document: FitDocument) -> GoodnessOfFit | None:
+    if document.p_value is None or document.p_value_method is None:
+        return None
+    return GoodnessOfFit(document.p_value, document.chi2, document.ndof, document.p_value_method)
 
 
 @cache

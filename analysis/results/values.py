@@ -11,7 +11,7 @@ from typing import Annotated, Any, final
 
 from pydantic import Field
 
-from analysis.background import OrderStep, TermTable
+from analysis.background import RESTS_ON_SMOOTHNESS, OrderStep, TermTable, is_bad_fit
 from analysis.core.documents import ABSENT
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity
 from analysis.regions import Interval, MassWindow
@@ -91,7 +91,7 @@ class PluginDocument:
 class FitState:
     """Parameters needed to evaluate a background fit again; see `analysis.background.BackgroundFit`.
 
-    The terms of a function that a plugin gave are stored with it.
+    The terms of a function that a plugin gave, or that depend on the fit, are stored with it.
     """
 
     sqrt_s_gev: float
@@ -113,9 +113,14 @@ class FitDocument:
         Poisson deviance relative to the saturated model.
     ndof : int
     p_value : float or None
+        Goodness of fit; None if the toys for it cannot be fitted.
+    p_value_method : str or None
+        "asymptotics" or "toys".
     parameters : mapping of str to float
     path : tuple of OrderStep
         Steps of the choice of the function order.
+    function_error, hidden_shift : float, float or None
+        As in `analysis.background.BackgroundFit`.
     state : FitState or None
         Only in the file of a window.
     """
@@ -124,8 +129,11 @@ class FitDocument:
     chi2: float
     ndof: int
     p_value: float | None
+    p_value_method: str | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
     path: tuple[OrderStep, ...] = ()
+    function_error: float = 0.0
+    hidden_shift: float | None = None
     state: FitState | None = field(default=None, metadata=ABSENT)
 
 
@@ -139,7 +147,7 @@ class SelectionDocument:
         Results of the discovery test; None while blinded.
     asymptotics_trusted : bool or None
     seeds : mapping of str to SeedSpread or None
-        Spread of "z", "n_obs" and "background" over all trainings; empty for a single one.
+        Spread of "z", "n_obs", "background" and "fit_p_value" over all trainings; empty for a single one.
     """
 
     name: str
@@ -159,6 +167,7 @@ class SelectionDocument:
     asymptotics_trusted: bool | None = None
     s_over_sqrt_b: float | None
     non_closure: NonClosure | None = None
+    likelihood: str = "profile"
     fit: FitDocument | None
     limit: LimitResult | None
     reason: str | None = None
@@ -171,8 +180,29 @@ class SelectionDocument:
         return total_error(self.background, self.background_error, self.non_closure)
 
     @property
+    def fit_p_value(self) -> float | None:
+        """p-value of the background fit."""
+        return None if self.fit is None else self.fit.p_value
+
+    @property
+    def fit_p_values(self) -> tuple[float | None, ...]:
+        """p-values of the background fits of all trainings."""
+        spread = self.seeds.get("fit_p_value")
+        return (self.fit_p_value,) if spread is None else spread.values
+
+    @property
+    def rests_on_smoothness(self) -> bool:
+        """Whether a distortion of the spectrum that the sidebands cannot exclude would shift n - b appreciably."""
+        return self.fit is not None and (self.fit.hidden_shift or 0.0) > RESTS_ON_SMOOTHNESS
+
+    @property
+    def has_bad_fit(self) -> bool:
+        """Whether the background fit is bad, so that background, z, p-values and limits are not to be trusted."""
+        return is_bad_fit(self.fit_p_value)
+
+    @property
     def is_approximate(self) -> bool:
-        """Whether the background is too small for the asymptotic formulae of z and p0."""
+        """Whether z and p0 are approximate: few background events, or toys of the sidebands give another z."""
         return self.z is not None and not (self.calibrated and self.asymptotics_trusted)
 
 

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis.regions import Interval
 
-__all__ = ["CombinedShift", "Flatness", "SourceSelection", "SourceVerdict", "WindowValidation", "WindowVerdict"]
+__all__ = [
+    "NOT_TESTABLE",
+    "NOT_VALID",
+    "POWER",
+    "VALID",
+    "CombinedShift",
+    "Flatness",
+    "SourceSelection",
+    "SourceVerdict",
+    "WindowValidation",
+    "WindowVerdict",
+    "verdict_text",
+]
+
+VALID, NOT_VALID, NOT_TESTABLE = "valid", "not valid", "not testable"
+
+POWER = 0.95
+"""Probability with which a shift of the size `detectable` makes a window not valid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +44,8 @@ class CombinedShift:
         Background expected in the search with its error, and the standard deviation of n - b, events.
     shift, shift_error : float or None
         Shift of z for the number of events in the search.
+    detectable : float or None
+        True shift of z, up or down, that would have made the window not valid with the probability `POWER`.
     """
 
     name: str
@@ -39,6 +58,7 @@ class CombinedShift:
     search_spread: float | None = None
     shift: float | None
     shift_error: float | None
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,19 +141,69 @@ class SourceVerdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WindowValidation:
-    """Verdict on a window without the results of single sources, as in `results.json`."""
+class _Judged:
+    """Properties of a verdict on a window."""
 
     verdict: str
+    combined: tuple[CombinedShift, ...]
+    untested: tuple[str, ...] = ()
+
+    @property
+    def detectable(self) -> float | None:
+        """Shift of z that is detected in whichever selection it is; None if none was measured."""
+        return max((shift.detectable for shift in self.combined if shift.detectable is not None), default=None)
+
+    @property
+    def power(self) -> str:
+        """Power of a valid verdict in words; empty for others."""
+        text = _power_text(self.verdict, [self.detectable])
+        return f"{text}, not tested in {', '.join(self.untested)}" if self.untested and text else text
+
+    @property
+    def text(self) -> str:
+        """Verdict in words, with the power of a valid one."""
+        return ", ".join(filter(None, (self.verdict, self.power)))
+
+
+def verdict_text(verdict: str, detectable: Iterable[float | None]) -> str:
+    """Put a verdict on one or several windows in words: a valid one with the shifts of z to which it is sensitive.
+
+    Parameters
+    ----------
+    verdict : str
+    detectable : iterable of float or None
+        One per window.
+
+    Returns
+    -------
+    str
+        Such as "valid, sensitive to shifts above 1.2".
+    """
+    return ", ".join(filter(None, (verdict, _power_text(verdict, detectable))))
+
+
+def _power_text(verdict: str, detectable: Iterable[float | None]) -> str:
+    if verdict != VALID:
+        return ""
+    known = [value for value in detectable if value is not None]
+    if not known:
+        return "sensitive to no shift"
+    ends = dict.fromkeys(f"{value:.1f}" for value in (min(known), max(known)))
+    return f"sensitive to shifts above {' to '.join(ends)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowValidation(_Judged):
+    """Verdict on a window without the results of single sources, as in `results.json`; see `WindowVerdict`."""
+
     reason: str
     flags: tuple[str, ...]
     decided: str
-    combined: tuple[CombinedShift, ...]
     sources: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class WindowVerdict:
+class WindowVerdict(_Judged):
     """Verdict on a window.
 
     Attributes
@@ -145,6 +215,8 @@ class WindowVerdict:
     reason : str
     flags : tuple of str
     combined : tuple of CombinedShift
+    untested : tuple of str
+        Selections of the samples without a combined shift.
     sources : tuple of SourceVerdict
     max_shift : float
         Largest allowed shift of z.
@@ -153,10 +225,8 @@ class WindowVerdict:
     """
 
     window: str
-    verdict: str
     reason: str
     flags: tuple[str, ...]
-    combined: tuple[CombinedShift, ...]
     sources: tuple[SourceVerdict, ...]
     max_shift: float
     decided: str = "before-scan"
@@ -170,5 +240,6 @@ class WindowVerdict:
             flags=self.flags,
             decided=self.decided,
             combined=self.combined,
+            untested=self.untested,
             sources={source.source: source.verdict for source in self.sources},
         )

@@ -19,12 +19,20 @@ from scipy import stats
 
 from analysis.config.validation import ValidationConfig
 from analysis.search.non_closure import NonClosure
-from analysis.statistics.averages import combine
-from analysis.validation.values import CombinedShift, Flatness, SourceSelection, SourceVerdict, WindowVerdict
+from analysis.validation.averages import combine
+from analysis.validation.values import (
+    NOT_TESTABLE,
+    NOT_VALID,
+    POWER,
+    VALID,
+    CombinedShift,
+    Flatness,
+    SourceSelection,
+    SourceVerdict,
+    WindowVerdict,
+)
 
 __all__ = ["AFTER", "BEFORE", "NOT_TESTABLE", "NOT_VALID", "VALID", "corrections", "window_verdict"]
-
-VALID, NOT_VALID, NOT_TESTABLE = "valid", "not valid", "not testable"
 
 BEFORE, AFTER = "before-scan", "after-scan"
 """Whether a verdict was reached before or after the window was searched."""
@@ -69,7 +77,7 @@ def window_verdict(
     ]
     sources = [entry.verdict for entry in judged]
     tested = [source for source in sources if source.keeps_drift and source.verdict != NOT_TESTABLE]
-    combined = _combined(tested)
+    combined = _with_power(_combined(tested), settings)
     wrong, flags = _judge_shifts(combined, settings)
     flags += _alone(tested, settings, of_sources=1) if not wrong else []
     # A shift established by a single source decides, unless the combination with the other sources is small.
@@ -88,6 +96,7 @@ def window_verdict(
         reason=reason,
         flags=tuple(flags),
         combined=tuple(combined),
+        untested=_untested(tested, combined),
         sources=tuple(sources),
         max_shift=settings.max_shift,
         decided=decided,
@@ -280,6 +289,25 @@ def _combined_shift(name: str, sources: Sequence[SourceVerdict]) -> CombinedShif
     return CombinedShift(
         name=name, delta=mean.value, delta_error=mean.error, chi2=mean.chi2, n_sources=len(measured), **further
     )
+
+
+def _with_power(found: Sequence[CombinedShift], settings: ValidationConfig) -> list[CombinedShift]:
+    """Add the shift that is larger than allowed, and established, with the probability `POWER`."""
+    errors = [shift.shift_error for shift in found if shift.shift is not None]
+    limit, reach = _sigmas(settings.established, len(errors)), float(stats.norm.ppf(POWER))
+    return [
+        shift
+        if shift.shift is None or (error := shift.shift_error) is None
+        else replace(shift, detectable=max(settings.max_shift, limit * error) + reach * error)
+        for shift in found
+    ]
+
+
+def _untested(sources: Sequence[SourceVerdict], combined: Sequence[CombinedShift]) -> tuple[str, ...]:
+    """List the selections of the samples without a shift of z."""
+    names = dict.fromkeys(selection.name for source in sources for selection in source.selections)
+    known = {shift.name for shift in combined if shift.detectable is not None}
+    return tuple(name for name in names if name not in known)
 
 
 def _alone(sources: Sequence[SourceVerdict], settings: ValidationConfig, *, of_sources: int) -> list[str]:

@@ -97,7 +97,7 @@ def verdict(window: str, z: Array, *, kind: str = "valid", z_error: float = 1.0)
     few = {"name": "few", "z": 9.0, "z_error": 1.0, "calibrated": False}
     lost = {"name": "lost", "z": None, "z_error": None, "calibrated": True}
     mean = {"delta": 0.01, "delta_error": 0.02, "chi2": 0.0, "n_sources": 1}
-    shifts = [{**mean, "name": f"eff_{i}", "shift": 0.1 * i, "shift_error": 0.5} for i in range(3)]
+    shifts = [{**mean, "name": f"eff_{i}", "shift": 0.1 * i, "shift_error": 0.5, "detectable": 1.9} for i in range(3)]
     shifts.append({**mean, "name": "lost", "shift": None, "shift_error": None})
     document = {
         "window": window,

@@ -8,13 +8,13 @@ import hist
 import numpy as np
 from scipy import stats
 
-from analysis.background import choose_order
+from analysis.background import GoodnessOfFit, choose_order
 from analysis.plots.sources import FigureSources
 from analysis.regions import MassWindow
 from analysis.results.documents import reported_window
 from analysis.search.blinding import blind_window
 from analysis.search.values import SelectionResult, WindowResult
-from analysis.statistics import DiscoveryResult, LimitResult
+from analysis.statistics import PRE_FIT, DiscoveryResult, LimitResult
 from tests.builders.results import results_of
 
 EDGES = np.arange(3000.0, 5001.0, 100.0)
@@ -68,7 +68,8 @@ def make_result(counts, *, low=3300.0, z=None, observed=True, weight=1.0):
                 if value is None or not observed
                 else DiscoveryResult(value, float(stats.norm.sf(value))),
                 fit=fit,
-                limit=LIMIT if observed else replace(LIMIT, observed_events=None),
+                goodness=GoodnessOfFit(fit.p_value, fit.deviance, fit.ndof, "asymptotics"),
+                limit=LIMIT if observed else replace(LIMIT, observed_events=None, expectation=PRE_FIT),
                 weight=weight,
             )
         )

@@ -111,6 +111,10 @@ def test_styles_differ_and_claim_nothing(cwola: Cwola, folders: list[Path], tmp_
 def test_several_searches_are_compared(cwola: Cwola, folders: list[Path], tmp_path: Path) -> None:
     outcome = cwola("plot", *folders, "--to", tmp_path, "--jobs", 1)
     assert outcome.code == 0, outcome.err
+    totals = [json.loads((folder / "results.json").read_text())["trials"]["total"] for folder in folders]
+    assert f"{sum(totals)} looks in {len(folders)} folders are compared" in outcome.out
+    assert f"({folders[0].name}: {totals[0]} looks" in outcome.out
+    assert "does not pay for the choice among folders" in outcome.out
     assert {path.stem for path in tmp_path.glob("*.png")} == {
         *(f"{kind}_{name}" for kind in ("scan", "limits") for name in SELECTIONS),
         *(f"spectrum_{window}_{name}" for window in WINDOWS for name in SELECTIONS),

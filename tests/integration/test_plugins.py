@@ -189,7 +189,10 @@ def test_methods_and_functions_work_on_workers_that_cannot_import_them(
         ((_, result),) = run_scan(data, regions, config, where)
         found.append((result, global_result(data, [result], regions, config, where)))
     (reference, total), *others = found
-    assert [one.fit.function.name for one in reference.selections if one.fit is not None] == ["bent4", "bent4"]
+    assert [one.fit.function.name for one in reference.selections if one.fit is not None] == [
+        "bent4",
+        "bent4*ratio1",
+    ]
     assert total.n_toys == 200
     for result, other_total in others:
         assert result.models == reference.models
@@ -272,7 +275,7 @@ def test_a_results_folder_knows_its_plugins(cwola: Cwola, toy: ToySearch, tmp_pa
     assert list(made_with) == ["my_search.py", "my_method.py", "my_function.py"]
     assert made_with == {name: digests[name] for name in made_with}
     (window,) = document["windows"]
-    assert {one["fit"]["function"] for one in window["selections"]} == {"bent4"}
+    assert {one["fit"]["function"] for one in window["selections"]} == {"bent4", "bent4*ratio1"}
 
     record = output / "windows" / "3300-3700" / "window.json"
     before = record.stat().st_mtime_ns

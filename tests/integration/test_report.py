@@ -116,14 +116,16 @@ def test_the_verdict_and_the_overview_tell_the_largest_excess(report: Report) ->
 
 def test_limits_and_impacts_are_those_of_the_results(report: Report) -> None:
     results = report.results
-    by_rule = "CLs upper limits; classifiers are trained again for injected signal"
+    by_rule = "CLs upper limits, expected ones pre-fit; classifiers are trained again for injected signal"
     found = [one for one in results["limits"] if one["reason"] is None]
     assert len(found) >= 3
     assert column(report.page, by_rule, "Expected [fb]") == [one["expected_fb"][2] for one in found]
     assert column(report.page, by_rule, "Observed [selected events]") == [one["observed_selected"] for one in found]
     fixed = "CLs upper limits at the efficiency of these classifiers; μ in units of the sample"
+    fixed += "; expected limits are post-fit, expected z is pre-fit"
     (signal,) = results["signals"]
     limits = [one["limit"] for one in signal["selections"]]
+    assert {one["expectation"] for one in limits} == {"post-fit"}
     assert column(report.page, fixed, "Observed μ") == [one["observed_strength"] for one in limits]
     assert column(report.page, fixed, "Expected μ") == [one["expected_strength"][2] for one in limits]
     hidden = "What the search sees of hidden signals; median, and 16 to 84 % of the difference"

@@ -30,7 +30,7 @@ from analysis.signals.points import PointTask, evaluate_point
 from analysis.signals.values import SignalResult
 from analysis.signals.yields import SignalSample
 from tests.builders import plain
-from tests.builders.closed_forms import signed_z
+from tests.builders.closed_forms import quadrature, signed_z
 from tests.builders.toy_search import Cwola, ToySearch
 from tests.builders.toys import jet, write_nanoaod
 
@@ -320,7 +320,7 @@ def test_the_correction_of_the_background_is_in_the_workspaces_of_signals(finish
         assert "non_closure" in {item.name for item in after.impacts.expected.parameters}
     selected = next(item for item in found[1].result.selections if item.selection == SELECTION)
     net = selected.events * (1 - selected.absorbed_fraction)
-    total = np.hypot(one.background_error, 0.3 * one.background)
+    total = quadrature(one.background, "profile", one.background_error, 0.3 * one.background)
     assert selected.expected_z == pytest.approx(signed_z(one.background + net, one.background, total), abs=1e-4)
 
 

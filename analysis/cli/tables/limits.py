@@ -12,6 +12,7 @@ from analysis.cli.tables.plain import plain, plain_number
 from analysis.limits import rule_text
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity
 from analysis.results.numbers import interval
+from analysis.results.words import BAD_FIT_NOTE, fit_mark
 
 __all__ = ["limit_notes", "limit_table", "sensitivity_table"]
 
@@ -28,7 +29,7 @@ def limit_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table:
     rich.table.Table
         Limits in signal events that pass the event selection, and in fb given luminosity and acceptance.
     """
-    title = "Limits on signal samples, in selected signal events; the naive limit does not cover"
+    title = "Limits on signal samples, in selected signal events, expected ones pre-fit; the naive limit does not cover"
     table = Table("Signal", "Rule", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for heading in ("Expected", "-1σ", "+1σ", "Observed", "Expected [fb]", "Observed [fb]"):
         table.add_column(heading, justify="right")
@@ -38,7 +39,8 @@ def limit_table(limits: Sequence[InjectionLimit | FailedLimit]) -> Table:
             in_fb = None if limit.expected_fb is None else limit.expected_fb[2]
             numbers = (expected, low, high, limit.observed_selected, in_fb, limit.observed_fb)
             window = plain(interval(limit.window))
-            table.add_row(limit.dataset, rule_text(limit.rule), window, limit.selection, *map(plain_number, numbers))
+            selection = limit.selection + fit_mark(limit)
+            table.add_row(limit.dataset, rule_text(limit.rule), window, selection, *map(plain_number, numbers))
     return table
 
 
@@ -75,8 +77,10 @@ def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table
 
 
 def limit_notes(found: Sequence[InjectionLimit | FailedLimit | Sensitivity | FailedSensitivity]) -> list[str]:
-    """List the signals without a result, with the reasons."""
+    """List the signals without a result, with the reasons, and explain the mark of a bad fit."""
     notes = [f"{one.dataset}: {one.reason}" for one in found if isinstance(one, FailedLimit | FailedSensitivity)]
+    if any(isinstance(one, InjectionLimit) and one.has_bad_fit for one in found):
+        notes.append(plain(BAD_FIT_NOTE))
     return list(dict.fromkeys(notes))
 
 

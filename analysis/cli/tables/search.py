@@ -8,12 +8,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from analysis.background import CALIBRATED_FROM
 from analysis.cli.tables.plain import plain, plain_error, plain_number
 from analysis.results.documents import cut_order
 from analysis.results.numbers import count, p_value, z_value
 from analysis.results.values import Cut, Cutflow, Results, SelectionDocument
 from analysis.results.verdict import SIGNIFICANT, search_verdict
-from analysis.results.words import Excess
+from analysis.results.words import BAD_FIT_NOTE, SMOOTHNESS_NOTE, Excess, fit_mark, z_mark
 from analysis.search.seeds import SeedSpread
 
 __all__ = ["cutflow_table", "headline", "n_minus_one_table", "scan_table"]
@@ -71,18 +72,18 @@ def scan_table(results: Results) -> Table:
     -------
     rich.table.Table
         One row per window (GeV), one column per selection: "n / b ± error" and the local z, highlighted from 3, with an
-        asterisk if the background is too small for asymptotic formulae. For several trainings, the median of z and the
-        distances to the quantiles 0.84 and 0.16 follow below. Selections without a count show only the background.
-        Reasons of failures are listed below the table.
+        asterisk if the background is too small for asymptotic formulae, and "!" for a bad background fit. For several
+        trainings, the median of z and the distances to the quantiles 0.84 and 0.16 follow below. Selections without a
+        count show only the background. Reasons of failures are listed below the table.
     """
-    failures = _notes(results)
+    notes = _notes(results)
     table = Table(
         title=_title(results),
         box=box.SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
-        min_width=_CAPTION_WIDTH if failures else None,  # the caption is wrapped at the width of the table
-        caption=failures,
+        min_width=_CAPTION_WIDTH if notes else None,  # the caption is wrapped at the width of the table
+        caption=notes,
         caption_justify="left",
     )
     names = list(dict.fromkeys(selection.name for selection in results.selections)) or ["result"]
@@ -182,10 +183,10 @@ def _scan_cell(selection: SelectionDocument | None) -> Text:
         return Text("failed", style="red")
     background = plain_error(selection.background, selection.total_error)
     if selection.n_obs is None:
-        return Text(background)
+        return Text(background + fit_mark(selection))
     cell = Text(f"{plain(count(selection.n_obs))} / {background}")
     if selection.z is not None:
-        mark = _APPROXIMATE if selection.is_approximate else ""
+        mark = _APPROXIMATE * selection.is_approximate + z_mark(selection)
         cell.append(
             f"\nz = {plain(z_value(selection.z))}{mark}", style="bold red" if selection.z >= SIGNIFICANT else ""
         )
@@ -202,11 +203,20 @@ def _band(spread: SeedSpread) -> str:
 
 
 def _notes(results: Results) -> Text | None:
-    failures = _failures(results)
-    if not any(selection.is_approximate for selection in results.selections):
-        return failures
-    note = Text(f"{_APPROXIMATE} few background events, z is approximate: p0_averaged in results.json is conservative.")
-    return note if failures is None else Text("\n").join([note, failures])
+    notes = []
+    if any(selection.is_approximate for selection in results.selections):
+        text = (
+            f"{_APPROXIMATE} z is approximate: fewer than {CALIBRATED_FROM:g} background events (p0_averaged in "
+            "results.json is conservative), or the exact p0_toys differs by more than 0.1 in z."
+        )
+        notes.append(Text(text))
+    if any(selection.has_bad_fit for selection in results.selections):
+        notes.append(Text(plain(BAD_FIT_NOTE), style="bold red"))
+    if any(selection.rests_on_smoothness for selection in results.selections):
+        notes.append(Text(plain(SMOOTHNESS_NOTE)))
+    if (failures := _failures(results)) is not None:
+        notes.append(failures)
+    return Text("\n").join(notes) if notes else None
 
 
 def _failures(results: Results) -> Text | None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich import box
 from rich.table import Table
 
 from analysis.cli.tables.plain import plain, plain_number
+from analysis.regions import Interval
 from analysis.results.numbers import interval, with_error
+from analysis.results.words import BAD_FIT_MARK, BAD_FIT_NOTE, expectation_text
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import Impact, Impacts
 
 __all__ = ["impact_tables", "signal_notes", "signal_table"]
 
 
-def signal_table(signals: Sequence[SignalResult]) -> Table:
+def signal_table(signals: Sequence[SignalResult], bad: Collection[tuple[Interval, str]] = ()) -> Table:
     """Tabulate the limits on signal samples, each selection in its most sensitive window.
 
     Parameters
     ----------
     signals : sequence of SignalResult
+    bad : collection of (signal region, selection)
+        Looks with a bad background fit, whose limits are marked; see `analysis.results.words.bad_looks`.
 
     Returns
     -------
@@ -31,18 +35,21 @@ def signal_table(signals: Sequence[SignalResult]) -> Table:
         absorbed by the fit.
     """
     title = "Signal samples: limits at the efficiency of these classifiers, μ in units of the sample"
-    table = Table("Signal", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     rows = [(signal.dataset, selection) for signal in signals for selection in signal.selections]
+    if kind := expectation_text(selection.limit for _, selection in rows):
+        title = f"{title}; expected μ is {kind}, expected z pre-fit"
+    table = Table("Signal", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     with_z = any(selection.expected_z is not None for _, selection in rows)
     with_events = any(selection.events_3sigma is not None for _, selection in rows)
     further = [*["Expected z"] * with_z, *["Net events for 3σ"] * with_events]
     for heading in ("Events", "A × ε", "Expected μ", "Observed μ", "fb", *further):
         table.add_column(heading, justify="right")
     for dataset, selection in rows:
+        mark = BAD_FIT_MARK if (selection.window, selection.selection) in bad else ""
         cells = _cells(selection)
         cells += [plain_number(selection.expected_z)] * with_z
         cells += [plain_number(selection.events_3sigma)] * with_events
-        table.add_row(dataset, plain(interval(selection.window)), selection.selection, *cells)
+        table.add_row(dataset, plain(interval(selection.window)), selection.selection + mark, *cells)
     return table
 
 
@@ -61,14 +68,16 @@ def _in_fb(limit: SignalLimit | None) -> float | None:
     return limit.expected_fb[2] if limit.observed_fb is None else limit.observed_fb
 
 
-def signal_notes(signals: Sequence[SignalResult]) -> list[str]:
-    """List samples without a result, with the reasons, and samples without a normalisation."""
+def signal_notes(signals: Sequence[SignalResult], bad: Collection[tuple[Interval, str]] = ()) -> list[str]:
+    """List samples without a result, with the reasons, or without a normalisation, and explain the mark of bad fits."""
     notes = [f"{signal.dataset}: {signal.reason}" for signal in signals if signal.reason is not None]
     notes += [
         f"{signal.dataset} has no xsec_pb and lumi_ifb: μ is in units of its sum of weights."
         for signal in signals
         if not signal.normalised and signal.selections
     ]
+    if any((one.window, one.selection) in bad for signal in signals for one in signal.selections):
+        notes.append(plain(BAD_FIT_NOTE))
     return notes
 
 

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from analysis.validation.values import CombinedShift, SourceSelection, SourceVerdict, WindowVerdict
+from analysis.validation.values import CombinedShift, SourceSelection, SourceVerdict, WindowVerdict, verdict_text
 
 __all__ = ["validation_notes", "validation_table", "verdict_lines"]
 
@@ -58,12 +58,12 @@ def validation_table(verdicts: Sequence[WindowVerdict]) -> Table:
 
 
 def validation_notes(verdicts: Sequence[WindowVerdict]) -> list[str]:
-    """List windows that are not valid or not testable, with reasons, flags and notes on the samples, as plain text."""
+    """List the verdicts with their power, reasons, flags and notes on the samples, as plain text."""
     lines = []
     for verdict in verdicts:
         where = f"{verdict.window} GeV"
-        if verdict.verdict != "valid":
-            lines.append(f"{where} is {verdict.verdict}: {verdict.reason}.")
+        reason = "" if verdict.verdict == "valid" else f": {verdict.reason}"
+        lines.append(f"{where} is {verdict.text}{reason}.")
         lines += [f"{where}: {flag}." for flag in verdict.flags]
     lines += [
         f"{verdict.window} GeV, {source.source}, {source.verdict}: {text}"
@@ -93,12 +93,15 @@ def verdict_lines(verdicts: Sequence[WindowVerdict], n_windows: int) -> list[str
         return ["No window was validated: `cwola validate` tests them on signal-free samples."]
     kinds = []
     for kind in _STYLES:
-        names = [verdict.window + "*" * bool(verdict.flags) for verdict in verdicts if verdict.verdict == kind]
+        judged = [verdict for verdict in verdicts if verdict.verdict == kind]
+        names = [verdict.window + "*" * bool(verdict.flags) for verdict in judged]
         if names:
-            kinds.append(f"{kind}: {', '.join(names)} GeV")
+            words = verdict_text(kind, [verdict.detectable for verdict in judged])
+            kinds.append(f"{words}: {', '.join(names)} GeV")
     if missing := n_windows - len(verdicts):
         kinds.append(f"not validated: {missing}")
     lines = [f"Signal-free samples: {'; '.join(kinds)}."]
+    lines += [f"{one.window} GeV is {one.text}." for one in verdicts if one.verdict == "valid" and one.untested]
     lines += [f"{one.window} GeV is not valid: {one.reason}." for one in verdicts if one.verdict == "not valid"]
     if any(verdict.flags for verdict in verdicts):
         lines.append("* with flags: `cwola validate` shows them, and tests with all sources.")

@@ -19,12 +19,21 @@ from numpy.typing import NDArray
 from analysis.compute import Backend
 from analysis.config import PlotConfig
 from analysis.limits import limit_rules
+from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.classifiers.roc import compare_performance
+from analysis.plots.compared.labels import kind_of_limits, with_looks
 from analysis.plots.compared.spectra_overlaid import LEGEND_TITLE, draw_spectra
 from analysis.plots.drawing import draw_all
 from analysis.plots.figure import Sketch
 from analysis.plots.signals.limit_values import sort_limits
-from analysis.plots.style import MASS_LABEL, label_logarithmic, plain, selection_label, selection_styles, series_style
+from analysis.plots.style import (
+    MASS_LABEL,
+    label_logarithmic,
+    plain,
+    selection_label,
+    selection_styles,
+    series_style,
+)
 from analysis.results.comparison import ComparedSearch, Varied, varied_setting
 
 __all__ = [
@@ -153,12 +162,13 @@ def draw_compared_scan(searches: Sequence[ComparedSearch], selection: str, *, ax
         search.label: _draw_windows(searches, index, selection, _significance, ax)
         for index, search in enumerate(searches)
     }
+    _ring_bad_fits(searches, selection, _significance, ax)
     drawn = np.concatenate([_finite(one) for one in points.values()] or [np.zeros(0)])
     low, high = min([-1.0, *drawn]), max([3.0, *drawn])
     for level in range(int(np.floor(low)), int(np.ceil(high)) + 1):
         ax.axhline(level, color="0.8", linestyle="-" if level == 0 else ":", linewidth=1, zorder=0)
     margin = 0.08 * (high - low)
-    ax.set(xlabel=MASS_LABEL, ylabel=r"Local significance $\mathit{z}$")
+    ax.set(xlabel=with_looks(MASS_LABEL, searches), ylabel=r"Local significance $\mathit{z}$")
     ax.set_ylim(low - margin, high + (0.25 + 0.06 * len(searches)) * (high - low))
     ax.set_title(f"Selection: {selection_label(selection)}", loc="right")
     return ComparisonArtists(points, ax.legend(title=LEGEND_TITLE, loc="upper left"))
@@ -184,11 +194,12 @@ def draw_compared_limits(
         search.label: _draw_windows(searches, index, selection, _expected_limit, ax)
         for index, search in enumerate(searches)
     }
+    _ring_bad_fits(searches, selection, _expected_limit, ax)
     reference = _values(searches[0], selection, _expected_limit)
     for index in range(len(searches)):
         _draw_windows(searches, index, selection, _expected_limit, ax_ratio, reference=reference)
     _scale_logarithmic(np.concatenate([_finite(one) for one in points.values()]), ax)
-    ax.set_ylabel("Expected limit [visible events]")
+    ax.set_ylabel(f"Expected limit{kind_of_limits(searches)} [visible events]")
     ax_ratio.axhline(1, color="0.6", linewidth=1, zorder=0)
     ax_ratio.set(xlabel=MASS_LABEL, ylabel="Ratio")
     ax.set_title(f"Selection: {selection_label(selection)}", loc="right")
@@ -232,7 +243,7 @@ def draw_compared_signals(searches: Sequence[ComparedSearch], rule: str, *, ax: 
     ax.tick_params(axis="y", which="both", length=0)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     label_logarithmic(ax.xaxis)
-    title = rf"Expected $\pm 1\sigma$, rule {rule}"
+    title = rf"Expected $\pm 1\sigma$, pre-fit, rule {rule}"
     return ComparisonArtists(points, ax.legend(title=title, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2))
 
 
@@ -272,9 +283,18 @@ def draw_varied(
         ]
         for axes, quantity in ((ax, _significance), (ax_limit, _expected_limit))
     )
+    for axes, quantity in ((ax, _significance), (ax_limit, _expected_limit)):
+        bad = [
+            (value, quantity(search, window, name))
+            for value, search in zip(x, ordered, strict=True)
+            for name in styles
+            if _has_bad_fit(search, window, name)
+        ]
+        draw_bad_fits([value for value, _ in bad], [y for _, y in bad], ax=axes)
     ax.axhline(0, color="0.8", linewidth=1, zorder=0)
     ax.set_ylabel(r"Local significance $\mathit{z}$")
-    ax_limit.set(xlabel=varied.name.replace("_", " ").replace(".", ": "), ylabel="Expected limit\n[visible events]")
+    label = with_looks(varied.name.replace("_", " ").replace(".", ": "), searches)
+    ax_limit.set(xlabel=label, ylabel=f"Expected limit{kind_of_limits(searches)}\n[visible events]")
     ax_limit.set_yscale("log")
     label_logarithmic(ax_limit.yaxis)
     ax.set_title(f"Window {window.replace('-', '–')} GeV", loc="right")
@@ -309,13 +329,33 @@ def _draw_windows(
     """Draw one quantity of every window at its centre, with the searches side by side."""
     search = searches[index]
     values = _values(search, selection, quantity)
-    signal = np.array([result.window.signal for result in search.windows]).reshape(-1, 2)
+    y = [value / (1.0 if reference is None else reference.get(name, np.nan)) for name, value in values.items()]
+    return ax.errorbar(_places(searches, index), y, label=plain(search.label), markersize=9, **series_style(index))
+
+
+def _places(searches: Sequence[ComparedSearch], index: int) -> Array:
+    """(n_windows,): places of the points of a search on the mass axis, GeV."""
+    signal = np.array([result.window.signal for result in searches[index].windows]).reshape(-1, 2)
     centres = signal.mean(axis=1)
     apart = np.diff(np.unique(centres))
     distance = apart.min() if len(apart) else np.ptp(signal)
-    y = [value / (1.0 if reference is None else reference.get(name, np.nan)) for name, value in values.items()]
-    x = centres + distance * _shift(index, len(searches))
-    return ax.errorbar(x, y, label=plain(search.label), markersize=9, **series_style(index))
+    places: Array = centres + distance * _shift(index, len(searches))
+    return places
+
+
+def _ring_bad_fits(searches: Sequence[ComparedSearch], selection: str, quantity: Quantity, ax: Axes) -> None:
+    found = [
+        (x, y)
+        for index, search in enumerate(searches)
+        for x, (window, y) in zip(_places(searches, index), _values(search, selection, quantity).items(), strict=True)
+        if _has_bad_fit(search, window, selection)
+    ]
+    draw_bad_fits([x for x, _ in found], [y for _, y in found], ax=ax)
+
+
+def _has_bad_fit(search: ComparedSearch, window: str, selection: str) -> bool:
+    found = search.find(window, selection)
+    return found is not None and found.has_bad_fit
 
 
 def _shift(index: int, number: int) -> float:

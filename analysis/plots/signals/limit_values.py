@@ -48,6 +48,8 @@ class SignalLimits:
         By the rules that the figure compares with, if they have a limit.
     efficiency : float
         Signal efficiency of the selection of the limit, at the strength of the limit; NaN if not measured.
+    has_bad_fit : bool
+        Whether the background fits behind the limit are bad.
     """
 
     dataset: str
@@ -55,6 +57,7 @@ class SignalLimits:
     limit: Limit
     references: dict[str, Limit]
     efficiency: float = np.nan
+    has_bad_fit: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,12 @@ class LimitSet:
         """Observed limits, (n_signals,) float64; NaN if absent."""
         return np.array([signal.limit.observed for signal in self.signals], np.float64)
 
+    def bad_fits(self) -> tuple[NDArray[np.intp], Array]:
+        """Positions of the signals whose limit is from bad background fits, and the limits: observed, else expected."""
+        positions = np.flatnonzero([signal.has_bad_fit for signal in self.signals])
+        observed = self.observed()
+        return positions, np.where(np.isnan(observed), self.expected(2), observed)[positions]
+
     def expected(self, part: int, reference: str | None = None) -> Array:
         """Collect one component of the expected limits, by the rule of the figure or by a reference rule.
 
@@ -143,6 +152,7 @@ def sort_limits(limits: Sequence[EitherLimit], rule: str, scans: Sequence[Inject
             _limit(found[name, rule], in_fb),
             {other: _limit(found[name, other], in_fb) for other in references if (name, other) in found},
             _efficiency(found[name, rule], scans),
+            found[name, rule].has_bad_fit,
         )
         for name in names
     ]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.limits import INCLUSIVE_RULE, LimitRule
 from analysis.limits.values import InjectionScan
+from analysis.plots.bad_fits import BAD_FIT_LABEL, draw_bad_fits
 from analysis.plots.signals.limit_values import EitherLimit, LimitSet, sort_limits
 from analysis.plots.style import BAND_COLORS, label_logarithmic, mass_label
 
@@ -46,6 +47,8 @@ class MassLimitArtists:
     Attributes
     ----------
     observed : matplotlib.lines.Line2D or None
+    bad_fits : matplotlib.lines.Line2D or None
+        Rings around the limits from bad background fits.
         None while blinded.
     expected : matplotlib.lines.Line2D
     one_sigma, two_sigma : matplotlib.collections.Collection
@@ -56,6 +59,7 @@ class MassLimitArtists:
     """
 
     observed: Line2D | None
+    bad_fits: Line2D | None
     expected: Line2D
     one_sigma: Collection
     two_sigma: Collection
@@ -80,10 +84,13 @@ def draw_mass_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) -> M
     shown = sort_limits(limits, rule).distinct()
     mass = np.array([one.masses["A"] for one in shown.signals])
     two_sigma, one_sigma = (_draw_band(mass, shown, sigma, ax) for sigma in (2, 1))
-    (expected,) = ax.plot(mass, shown.expected(2), "o--", color="black", mfc="white", markersize=6, label="Expected")
+    look: dict[str, Any] = {"color": "black", "mfc": "white", "markersize": 6, "label": "Expected, pre-fit"}
+    (expected,) = ax.plot(mass, shown.expected(2), "o--", **look)
     observed = None
     if np.isfinite(seen := shown.observed()).any():
         (observed,) = ax.plot(mass, seen, "o-", color="black", markersize=7, label="Observed", zorder=4)
+    positions, limited = shown.bad_fits()
+    bad_fits = draw_bad_fits(mass[positions], limited, ax=ax)
     references = {
         other.name: line
         for index, other in enumerate(shown.references)
@@ -93,9 +100,10 @@ def draw_mass_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) -> M
     ax.set_title(f"Rule {rule}", loc="right")
     ax.set_title(_fixed(shown), loc="left")
     _set_ranges(mass, shown, ax)
-    handles = [one for one in (observed, expected, one_sigma, two_sigma, *references.values()) if one is not None]
+    drawn = (observed, expected, one_sigma, two_sigma, *references.values(), bad_fits)
+    handles = [one for one in drawn if one is not None]
     legend = ax.legend(handles=handles, loc="upper right")
-    return MassLimitArtists(observed, expected, one_sigma, two_sigma, references, legend)
+    return MassLimitArtists(observed, bad_fits, expected, one_sigma, two_sigma, references, legend)
 
 
 def _draw_band(mass: Array, shown: LimitSet, sigma: int, ax: Axes) -> Collection:
@@ -199,7 +207,9 @@ def draw_limit_plane(
     if isinstance(norm, LogNorm):
         label_logarithmic(colorbar.ax.yaxis)
     numbers = _write(x, y, values[known], norm, size, ax)
-    ax.set(xlabel=mass_label("B"), ylabel=mass_label("C"))
+    bad = np.array([one.has_bad_fit for one in shown.signals])[known]
+    draw_bad_fits(x[bad], y[bad], ax=ax, size=size)
+    ax.set(xlabel=mass_label("B") + f"\nRing: {BAD_FIT_LABEL.lower()}" * bool(bad.any()), ylabel=mass_label("C"))
     return PlaneArtists(points, numbers, colorbar)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.limits import RULES, rule_text
 from analysis.limits.values import InjectionLimit
+from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.figure import SIGMAS, Row
 from analysis.plots.signals.limit_values import EitherLimit, LimitSet, sort_limits
 from analysis.plots.style import BAND_COLORS, label_logarithmic, plain
@@ -37,6 +38,8 @@ class SignalLimitArtists:
     one_sigma, two_sigma : matplotlib.container.BarContainer
     expected : matplotlib.lines.Line2D
     observed : matplotlib.lines.Line2D or None
+    bad_fits : matplotlib.lines.Line2D or None
+        Rings around the limits from bad background fits.
         None while blinded.
     references : dict of str to matplotlib.lines.Line2D
         Expected limits by the rules that are compared with.
@@ -47,6 +50,7 @@ class SignalLimitArtists:
     two_sigma: BarContainer
     expected: Line2D
     observed: Line2D | None
+    bad_fits: Line2D | None
     references: dict[str, Line2D]
     legend: Legend
 
@@ -69,7 +73,7 @@ def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) ->
     two_sigma, one_sigma = (_draw_band(rows, shown, sigma, ax) for sigma in (2, 1))
     style = {"linestyle": "none", "markersize": 9, "markeredgecolor": "white"}
     (expected,) = ax.plot(
-        shown.expected(2), rows, "|", color="black", markersize=22, markeredgewidth=2.2, label="Expected"
+        shown.expected(2), rows, "|", color="black", markersize=22, markeredgewidth=2.2, label="Expected, pre-fit"
     )
     observed = _points(
         shown.observed(),
@@ -78,6 +82,8 @@ def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) ->
         {**style, "marker": "o", "color": "black", "markeredgecolor": "black", "zorder": 4},
         "Observed",
     )
+    positions, limited = shown.bad_fits()
+    bad_fits = draw_bad_fits(limited, rows[positions], ax=ax)
     references = {
         other.name: line
         for other in shown.references
@@ -95,9 +101,10 @@ def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) ->
     ax.tick_params(axis="y", which="both", length=0)
     ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     label_logarithmic(ax.xaxis)
-    handles = [one for one in (observed, expected, one_sigma, two_sigma, *references.values()) if one is not None]
+    drawn = (observed, expected, one_sigma, two_sigma, *references.values(), bad_fits)
+    handles = [one for one in drawn if one is not None]
     legend = ax.legend(handles=handles, title=f"Rule {rule}", loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
-    return SignalLimitArtists(one_sigma, two_sigma, expected, observed, references, legend)
+    return SignalLimitArtists(one_sigma, two_sigma, expected, observed, bad_fits, references, legend)
 
 
 def _draw_band(rows: Array, shown: LimitSet, sigma: int, ax: Axes) -> BarContainer:
@@ -138,7 +145,8 @@ def signal_limits_alt(limits: Sequence[EitherLimit], rule: str) -> str:
             if limit.expected_fb is not None:
                 expected, observed, unit = limit.expected_fb, limit.observed_fb, "fb"
             seen = "" if observed is None else f", observed {number(observed)}"
-            texts.append(f"{limit.dataset} expected {number(expected[2])}{seen} {unit}")
+            bad = " (bad background fit)" if limit.has_bad_fit else ""
+            texts.append(f"{limit.dataset} expected {number(expected[2])}{seen} {unit}{bad}")
     return f"Upper limits on signal samples, {rule_text(rule)}: {'; '.join(texts)}."
 
 
@@ -150,11 +158,11 @@ def signal_limit_rows(limits: Iterable[EitherLimit], rule: str) -> Iterator[Row]
     yield (
         *("signal", *(f"m_{particle} [GeV]" for particle in particles), "rule", "selection"),
         *("observed [selected events]", *(f"expected {sigma} sigma [selected events]" for sigma in SIGMAS)),
-        *("observed [fb]", *(f"expected {sigma} sigma [fb]" for sigma in SIGMAS)),
+        *("observed [fb]", *(f"expected {sigma} sigma [fb]" for sigma in SIGMAS), "p of the fit"),
     )
     for limit in found:
         yield (
             *(limit.dataset, *(limit.masses.get(particle) for particle in particles), limit.rule, limit.selection),
             *(limit.observed_selected, *limit.expected_selected),
-            *(limit.observed_fb, *(limit.expected_fb or [None] * len(SIGMAS))),
+            *(limit.observed_fb, *(limit.expected_fb or [None] * len(SIGMAS)), limit.fit_p_value),
         )

@@ -100,7 +100,7 @@ def draw_strength_limits(scan: InjectionScan, limits: Sequence[EitherLimit] = ()
     diagonal = _draw_diagonal(strengths, max(reach, default=0.0), ax)
     limited = [limit for candidate in scan.candidates for of in candidate.expected for limit in of if limit is not None]
     known = np.array([*limited, *reach, *strengths[strengths > 0]])
-    ax.set(yscale="log", ylabel="Expected limit [selected events]", xlabel="Injected signal [selected events]")
+    ax.set(yscale="log", ylabel="Expected limit, pre-fit [selected events]", xlabel="Injected signal [selected events]")
     if (known > 0).any():
         ax.set_ylim(known[known > 0].min() / 1.6, known.max() * 1.6)
         label_logarithmic(ax.yaxis)

@@ -124,8 +124,8 @@ def _p_values(windows: Sequence[WindowDocument]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for window in windows:
         for one in window.selections:
-            if one.fit is not None and one.fit.p_value is not None:
-                found.setdefault(one.name, []).append(one.fit.p_value)
+            if one.fit_p_value is not None:
+                found.setdefault(one.name, []).append(one.fit_p_value)
     return found
 
 
@@ -147,8 +147,8 @@ def fits_alt(windows: Sequence[WindowDocument]) -> str:
 
 def fit_rows(windows: Iterable[WindowDocument]) -> Iterator[Row]:
     """Rows of the background fits: window, selection, function and quality."""
-    yield "window low [GeV]", "window high [GeV]", "selection", "function", "chi2", "ndof", "p"
+    yield "window low [GeV]", "window high [GeV]", "selection", "function", "chi2", "ndof", "p", "p from"
     for window in windows:
         for one in window.selections:
             if (fit := one.fit) is not None:
-                yield *window.signal, one.name, fit.function, fit.chi2, fit.ndof, fit.p_value
+                yield *window.signal, one.name, fit.function, fit.chi2, fit.ndof, fit.p_value, fit.p_value_method

@@ -17,12 +17,14 @@ from matplotlib.text import Text
 from matplotlib.ticker import NullFormatter
 from scipy import stats
 
+from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.figure import Row
 from analysis.plots.style import MASS_LABEL, SelectionStyle, format_p_value, selection_label, selection_styles
 from analysis.regions import MassWindow
 from analysis.results.numbers import z_value
 from analysis.results.values import Results, WindowDocument
-from analysis.results.words import global_text, largest_excess, selection_text, window_text
+from analysis.results.verdict import global_text
+from analysis.results.words import fit_text, global_caveat, largest_excess, selection_text, window_text
 from analysis.search.seeds import n_seeds
 from analysis.search.values import WindowResult
 from analysis.statistics import DiscoveryResult, GlobalResult
@@ -55,6 +57,8 @@ class ScanArtists:
         Lines at the local p-values of whole global standard deviations.
     missing : tuple of matplotlib.lines.Line2D
         One cross per window or selection without a p-value.
+    bad_fits : matplotlib.lines.Line2D or None
+        Rings around the points from a bad background fit.
     text : matplotlib.text.Text or None
         Global p-value.
     legend : matplotlib.legend.Legend
@@ -64,6 +68,7 @@ class ScanArtists:
     levels: tuple[Line2D, ...]
     global_levels: tuple[Line2D, ...]
     missing: tuple[Line2D, ...]
+    bad_fits: Line2D | None
     text: Text | None
     legend: Legend
 
@@ -92,13 +97,27 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     levels = _draw_levels(ax)
     global_levels = _draw_global_levels(global_result, ax)
     missing = _draw_missing(results, styles, ax)
+    bad_fits = _draw_bad_fits(results, ax)
     text = None
     if global_result is not None and global_result.p0 is not None:
         text = ax.set_title(_global_text(global_result, results), loc="right")
     legend = ax.legend(
-        handles=[*points.values(), *global_levels[:1], *missing[:1]], loc="upper left", ncols=2, columnspacing=1.2
+        handles=[*points.values(), *global_levels[:1], *([bad_fits] if bad_fits else []), *missing[:1]],
+        loc="upper left",
+        ncols=2,
+        columnspacing=1.2,
     )
-    return ScanArtists(points, levels, global_levels, missing, text, legend)
+    return ScanArtists(points, levels, global_levels, missing, bad_fits, text, legend)
+
+
+def _draw_bad_fits(results: Sequence[WindowResult], ax: Axes) -> Line2D | None:
+    found = [
+        (sum(result.window.signal) / 2, max(selection.discovery.p0, _SMALLEST))
+        for result in results
+        for selection in result.selections
+        if selection.discovery is not None and selection.has_bad_fit
+    ]
+    return draw_bad_fits([x for x, _ in found], [y for _, y in found], ax=ax)
 
 
 def _found(results: Sequence[WindowResult], name: str) -> list[tuple[MassWindow, DiscoveryResult]]:
@@ -212,7 +231,11 @@ def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
     z = "" if result.z is None else rf" ($\mathit{{z}} {at_least} {result.z:.1f}$)"
     trainings = n_seeds(windows)
     of = f" of {trainings} trainings" if trainings > 1 else ""  # the points show the first training
-    return rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${of}{z}, {result.method_text}"
+    factor = result.miscalibration
+    worse = "" if factor is None else f"\nThe smallest local p-value is too small, by a factor of {factor:.2g} or more"
+    taken = "\nbad fits taken as good" if global_caveat(windows) else ""
+    value = rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${of}{z}, {result.method_text}"
+    return f"{value}{taken}{worse}"
 
 
 def scan_alt(results: Results) -> str:
@@ -223,16 +246,18 @@ def scan_alt(results: Results) -> str:
     if largest is None:
         return f"{text}; none has a result."
     where = f"{window_text(largest.window)}, {selection_text(largest.selection.name)}"
-    return f"{text}. The largest local z is {z_value(largest.z)} in {where}. {global_text(results)}"
+    bad = ", from a bad background fit" if largest.has_bad_fit else ""
+    sentences = [f"{text}.", f"The largest local z is {z_value(largest.z)} in {where}{bad}.", global_text(results)]
+    return " ".join([*sentences, fit_text(windows) or ""]).rstrip()
 
 
 def scan_rows(windows: Iterable[WindowDocument]) -> Iterator[Row]:
     """Rows of the scan: window, selection, counts and p-value."""
     yield (
         *("window low [GeV]", "window high [GeV]", "selection", "observed [events]", "background [events]"),
-        *("background error [events]", "local z", "local p0", "p0 averaged"),
+        *("background error [events]", "local z", "local p0", "p0 averaged", "p of the fit"),
     )
     for window in windows:
         for one in window.selections:
             counts = (one.n_obs, one.background, one.background_error)
-            yield (*window.signal, one.name, *counts, one.z, one.p0, one.p0_averaged)
+            yield (*window.signal, one.name, *counts, one.z, one.p0, one.p0_averaged, one.fit_p_value)

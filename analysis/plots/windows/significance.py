@@ -16,12 +16,13 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from analysis.plots.bad_fits import BAD_FIT_LABEL, draw_bad_fits
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label
 from analysis.plots.windows.scan import scan_alt, scan_rows
 from analysis.results.numbers import percent, z_value
 from analysis.results.values import Results, SelectionDocument, WindowDocument
-from analysis.results.words import window_text
+from analysis.results.words import BAD_FIT_MARK, fit_mark, window_text
 
 __all__ = [
     "SignificanceArtists",
@@ -63,6 +64,8 @@ class SignificanceArtists:
         16 to 84 % band of the trainings.
     truth : matplotlib.lines.Line2D or None
         S / √B of the hidden signal.
+    bad_fits : matplotlib.lines.Line2D or None
+        Rings around the points from a bad background fit.
     legend : matplotlib.legend.Legend
     """
 
@@ -71,6 +74,7 @@ class SignificanceArtists:
     median: Line2D | None
     band: PolyCollection | None
     truth: Line2D | None
+    bad_fits: Line2D | None
     legend: Legend
 
 
@@ -83,7 +87,7 @@ class SignificanceMapArtists:
     mesh : matplotlib.collections.QuadMesh
         Its array is (n_selections, n_windows), masked without a significance.
     numbers : dict of (str, str) to matplotlib.text.Text
-        By window and selection.
+        By window and selection; with "!" behind the number for a bad background fit.
     """
 
     mesh: QuadMesh
@@ -113,16 +117,19 @@ def draw_significance(window: WindowDocument, *, ax: Axes) -> SignificanceArtist
     uncalibrated = _draw_uncalibrated([one for one in found if not one.calibrated], ax)
     median, band = _draw_trainings(found, ax)
     truth = _draw_truth([one for one in found if one.s_over_sqrt_b], ax)
+    bad = [one for one in found if one.has_bad_fit]
+    bad_fits = draw_bad_fits([one.efficiency for one in bad], [float(one.z or 0.0) for one in bad], ax=ax)
     ax.axhline(0, color="0.6", linewidth=1, zorder=0)
     ax.set_xscale("log")
     ax.set_xlim(0.75 * min(efficiency, default=0.01), 1.33)
     ax.set(xlabel=r"Selection efficiency $\mathit{\epsilon}$", ylabel=r"Local significance $\mathit{z}$")
     label_logarithmic(ax.xaxis)
-    handles: list[Artist] = [one for one in (points, uncalibrated, median, band, truth) if one is not None]
+    drawn = (points, uncalibrated, median, band, truth, bad_fits)
+    handles: list[Artist] = [one for one in drawn if one is not None]
     low, high = min(ax.dataLim.y0, -1.0), max(ax.dataLim.y1, 3.0)
     ax.set_ylim(low - 0.05 * (high - low), high + (high - low) * (0.08 + _LINE_HEIGHT * len(handles)))
     legend = ax.legend(handles=handles, loc="upper right")
-    return SignificanceArtists(points, uncalibrated, median, band, truth, legend)
+    return SignificanceArtists(points, uncalibrated, median, band, truth, bad_fits, legend)
 
 
 def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> SignificanceMapArtists:
@@ -140,6 +147,7 @@ def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> Sig
     """
     names = list(dict.fromkeys(one.name for window in windows for one in window.selections))
     values = np.full((len(names), len(windows)), np.nan)
+    marks = {(row.name, one.name): fit_mark(one) for row in windows for one in row.selections}
     for column, window in enumerate(windows):
         for one in window.selections:
             if one.z is not None:
@@ -154,13 +162,19 @@ def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> Sig
     )
     labels = [f"{window.signal[0]:g}–{window.signal[1]:g}" for window in windows]
     numbers = {
-        (labels[column], names[row]): _write(values[row, column], column, row, ax, small=len(windows) >= _MANY)
+        (labels[column], names[row]): _write(
+            f"{round(values[row, column], 1) + 0.0:.1f}{marks[windows[column].name, names[row]]}",
+            (column, row),
+            ax,
+            dark=abs(values[row, column]) > _DARK * _COLORED,
+            small=len(windows) >= _MANY,
+        )
         for row, column in np.argwhere(np.isfinite(values)).tolist()
     }
     ax.set_xticks(range(len(windows)), labels, rotation=90 if len(windows) >= _MANY else 20)
     ax.set_yticks(range(len(names)), [selection_label(name).capitalize() for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_xlabel("Window [GeV]")
+    ax.set_xlabel("Window [GeV]" + f"\n{BAD_FIT_MARK} {BAD_FIT_LABEL}" * any(marks.values()))
     ax.set_facecolor("0.92")
     ax.tick_params(which="both", length=0)
     ax.minorticks_off()
@@ -273,29 +287,29 @@ def _draw_truth(found: Sequence[SelectionDocument], ax: Axes) -> Line2D | None:
     return line
 
 
-def _write(value: float, column: int, row: int, ax: Axes, *, small: bool) -> Text:
-    return ax.text(
-        *(column, row, f"{round(value, 1) + 0.0:.1f}"),
-        ha="center",
-        va="center",
-        color="white" if abs(value) > _DARK * _COLORED else "black",
-        fontsize="x-small" if small else "small",
-    )
+def _write(text: str, place: tuple[int, int], ax: Axes, *, dark: bool, small: bool) -> Text:
+    color, size = "white" if dark else "black", "x-small" if small else "small"
+    return ax.text(*place, text, ha="center", va="center", color=color, fontsize=size)
 
 
 def significance_alt(window: WindowDocument) -> str:
     """Describe the significance of one window against the efficiency."""
-    found = [f"{percent(one.efficiency)} {z_value(one.z)}" for one in window.selections if one.z is not None]
+    tested = [one for one in window.selections if one.z is not None]
+    found = [f"{percent(one.efficiency)} {z_value(one.z)}{_bad(one)}" for one in tested]
     return f"Local z of {window_text(window)} by efficiency of the selection: {', '.join(found)}."
+
+
+def _bad(selection: SelectionDocument) -> str:
+    return " (bad background fit)" if selection.has_bad_fit else ""
 
 
 def significance_rows(window: WindowDocument) -> Iterator[Row]:
     """Rows of the significance of one window: selection, efficiency, z, z of all trainings, and truth."""
     yield (
         *("selection", "efficiency", "local z", "calibrated", "median of trainings", "16 %", "84 %"),
-        "S / sqrt(B) of hidden signal",
+        *("S / sqrt(B) of hidden signal", "p of the fit"),
     )
     for one in window.selections:
         spread = one.seeds.get("z")
         trainings = (None, None, None) if spread is None else (spread.median, spread.low, spread.high)
-        yield one.name, one.efficiency, one.z, one.calibrated, *trainings, one.s_over_sqrt_b
+        yield one.name, one.efficiency, one.z, one.calibrated, *trainings, one.s_over_sqrt_b, one.fit_p_value

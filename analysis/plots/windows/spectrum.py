@@ -208,8 +208,9 @@ def _draw_fit(content: _Content, ax: Axes) -> tuple[Line2D, PolyCollection]:
     fraction, covariance = fit.expected(fine)
     expected, error = _CURVE_POINTS_PER_BIN * fraction, _CURVE_POINTS_PER_BIN * np.sqrt(np.diag(covariance))
     centre = (fine[1:] + fine[:-1]) / 2
-    p_value = format_p_value(fit.p_value)
-    quality = f"$\\chi^2$/ndof = {fit.deviance:.1f}/{fit.ndof}, $\\mathit{{p}} = {p_value}$"
+    quality = f"$\\chi^2$/ndof = {fit.deviance:.1f}/{fit.ndof}"
+    if (p_value := content.selected.fit_p_value) is not None:
+        quality += f", $\\mathit{{p}} = {format_p_value(p_value)}$"
     (curve,) = ax.plot(
         centre, expected, color=_FIT_COLOR, linewidth=2, label=f"Fit {fit.function.name}, {quality}", zorder=3
     )
@@ -313,6 +314,8 @@ def _summary(content: _Content) -> str:
         lines.append(f"$\\mathit{{b}}$ = {format_with_error(selected.background, selected.total_error)}")
     if selected.discovery is not None:
         lines.append(f"$\\mathit{{z}} = {round(selected.discovery.z, 1) + 0.0:.1f}$")
+    if selected.has_bad_fit:
+        lines.append("Bad background fit")
     return "\n".join(lines)
 
 
@@ -324,7 +327,7 @@ def spectrum_alt(result: WindowResult, selection: SelectionResult, signals: Sequ
     """Describe the spectrum of one selection with a fit, and the signals in it."""
     fit, window = selection.fit, result.window
     assert fit is not None
-    quality = f"χ²/ndof = {fit.deviance:.1f}/{fit.ndof}, p = {p_value(fit.p_value)}"
+    quality = f"χ²/ndof = {fit.deviance:.1f}/{fit.ndof}, p = {p_value(selection.fit_p_value)}"
     background = with_error(selection.background, selection.total_error)
     text = (
         f"Spectrum of the dijet mass in {interval(window.fit_range)} GeV, {selection_text(selection.name)}, with "
@@ -332,6 +335,8 @@ def spectrum_alt(result: WindowResult, selection: SelectionResult, signals: Sequ
         f"{interval(window.signal)}{SPACE}GeV {background} background events are expected"
     )
     shapes = "".join(f" Signal {one.dataset} is drawn {number(one.scale, 2)} times ({one.origin})." for one in signals)
+    if selection.has_bad_fit:
+        shapes += " The background fit is bad: background and z are not to be trusted."
     if selection.n_obs is None:
         return f"{text}; what is observed there is withheld.{shapes}"
     z = None if selection.discovery is None else selection.discovery.z

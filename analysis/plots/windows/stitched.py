@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
+from analysis.plots.bad_fits import BAD_FIT_LABEL
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import place_labels, stack_panels
 from analysis.plots.style import MASS_LABEL, PALETTE, pull_label, selection_label
 from analysis.plots.windows.spectrum import spectrum_rows
 from analysis.results.numbers import interval, z_value
-from analysis.results.words import selection_text
+from analysis.results.words import BAD_FIT_MARK, fit_mark, selection_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import true_counts
 
@@ -86,6 +87,7 @@ class _Piece:
     error: Array
     truth: Array | None
     z: float | None
+    mark: str
     weight: float
 
     @property
@@ -164,7 +166,7 @@ def draw_stitched(
         hidden,
         _write_significances(pieces, ax_pull),
         reference,
-        _draw_legend(handles, reference, ax),
+        _draw_legend(handles, reference, ax, bad=any(piece.mark for piece in pieces)),
     )
 
 
@@ -231,6 +233,7 @@ def _piece(result: WindowResult, name: str) -> _Piece | None:
         np.sqrt(np.diag(covariance)),
         None if truth is None else truth[inside],
         None if selected.discovery is None else selected.discovery.z,
+        fit_mark(selected),
         selected.weight,
     )
 
@@ -336,7 +339,7 @@ def _write_significances(pieces: Sequence[_Piece], ax: Axes) -> dict[str, Text]:
         piece.name: ax.text(
             piece.edges[[0, -1]].mean(),
             0.92,
-            f"{round(piece.z, 1) + 0.0:.1f}",
+            f"{round(piece.z, 1) + 0.0:.1f}{piece.mark}",
             transform=ax.get_xaxis_transform(),
             ha="center",
             va="top",
@@ -347,8 +350,9 @@ def _write_significances(pieces: Sequence[_Piece], ax: Axes) -> dict[str, Text]:
     }
 
 
-def _draw_legend(handles: Sequence[Any], reference: StepPatch | None, ax: Axes) -> Legend:
-    numbers = Line2D([], [], linestyle="none", label=r"Numbers: $\mathit{z}$ of each window")
+def _draw_legend(handles: Sequence[Any], reference: StepPatch | None, ax: Axes, *, bad: bool) -> Legend:
+    label = r"Numbers: $\mathit{z}$ of each window" + f"\n{BAD_FIT_MARK} {BAD_FIT_LABEL}" * bad
+    numbers = Line2D([], [], linestyle="none", label=label)
     shown = [*handles, *([] if reference is None else [reference]), numbers]
     return ax.legend(handles=shown, loc="upper right")
 
@@ -356,7 +360,7 @@ def _draw_legend(handles: Sequence[Any], reference: StepPatch | None, ax: Axes) 
 def stitched_alt(results: Sequence[WindowResult], name: str) -> str:
     """Describe the spectra of windows side by side."""
     found = [
-        f"{interval(result.window.signal)} GeV {z_value(one.discovery.z)}"
+        f"{interval(result.window.signal)} GeV {z_value(one.discovery.z)}{' (bad background fit)' * one.has_bad_fit}"
         for result in results
         for one in result.selections
         if one.name == name and one.discovery is not None

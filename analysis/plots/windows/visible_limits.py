@@ -12,11 +12,12 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.figure import SIGMAS, Row
 from analysis.plots.style import BAND_COLORS, MASS_LABEL, selection_label
 from analysis.results.numbers import number
 from analysis.results.values import WindowDocument
-from analysis.results.words import selection_text
+from analysis.results.words import expectation_text, selection_text
 from analysis.search.values import WindowResult
 from analysis.statistics import LimitResult
 
@@ -38,6 +39,8 @@ class LimitArtists:
         None if all are withheld.
     expected : matplotlib.lines.Line2D
     one_sigma, two_sigma : matplotlib.collections.PolyCollection
+    bad_fits : matplotlib.lines.Line2D or None
+        Rings around the limits, expected ones if none is observed, from a bad background fit.
     legend : matplotlib.legend.Legend
     """
 
@@ -45,6 +48,7 @@ class LimitArtists:
     expected: Line2D
     one_sigma: PolyCollection
     two_sigma: PolyCollection
+    bad_fits: Line2D | None
     legend: Legend
 
 
@@ -93,19 +97,21 @@ def draw_limits(results: Sequence[WindowResult], selection: str, *, ax: Axes) ->
         )
         for sigma in (1, 2)
     ]
+    kind = expectation_text(_limit(result, selection) for result in results)
     (expected,) = ax.plot(
-        outline.mass, outline.expected[2], color="black", linestyle="--", linewidth=1.8, label="Expected"
+        outline.mass, outline.expected[2], color="black", linestyle="--", linewidth=1.8, label=f"Expected, {kind}"
     )
     observed = _draw_observed(outline, ax)
+    bad_fits = _draw_bad_fits(results, selection, ax)
     _set_range(results, outline, ax)
     ax.set_title(selection_label(selection), loc="right")
     legend = ax.legend(
-        handles=[artist for artist in (observed, expected, *bands) if artist is not None],
+        handles=[artist for artist in (observed, expected, *bands, bad_fits) if artist is not None],
         loc="upper right",
         title="Visible events at fixed selection",
         title_fontsize="small",
     )
-    return LimitArtists(observed, expected, bands[0], bands[1], legend)
+    return LimitArtists(observed, expected, bands[0], bands[1], bad_fits, legend)
 
 
 def _outline(results: Sequence[WindowResult], selection: str) -> _Outline:
@@ -147,6 +153,16 @@ def _draw_observed(outline: _Outline, ax: Axes) -> Line2D | None:
     return line
 
 
+def _draw_bad_fits(results: Sequence[WindowResult], selection: str, ax: Axes) -> Line2D | None:
+    places, limits = [], []
+    for result in results:
+        for one in result.selections:
+            if one.name == selection and one.has_bad_fit and (limit := one.limit) is not None:
+                places.append(sum(result.window.signal) / 2)
+                limits.append(limit.expected_events[2] if limit.observed_events is None else limit.observed_events)
+    return draw_bad_fits(places, limits, ax=ax)
+
+
 def _set_range(results: Sequence[WindowResult], outline: _Outline, ax: Axes) -> None:
     ax.set_yscale("log")
     levels = {limit.level for result in results for chosen in result.selections if (limit := chosen.limit)}
@@ -164,10 +180,14 @@ def _set_range(results: Sequence[WindowResult], outline: _Outline, ax: Axes) -> 
 
 def limits_alt(windows: Sequence[WindowDocument], name: str) -> str:
     """Describe the limits of one selection."""
-    selections = (one for window in windows for one in window.selections if one.name == name)
+    selections = [one for window in windows for one in window.selections if one.name == name]
     limits = [one.limit for one in selections if one.limit is not None]
-    expected = _range([limit.expected_events[2] for limit in limits])
-    text = f"Upper limits on visible events of {len(limits)} windows, {selection_text(name)}: expected {expected}"
+    expected = f"{_range([limit.expected_events[2] for limit in limits])} ({expectation_text(limits)})"
+    bad = sum(one.has_bad_fit for one in selections if one.limit is not None)
+    doubt = f" (with {bad} bad background fits)" if bad else ""
+    text = (
+        f"Upper limits on visible events of {len(limits)} windows{doubt}, {selection_text(name)}: expected {expected}"
+    )
     observed = [limit.observed_events for limit in limits if limit.observed_events is not None]
     return f"{text}, observed {_range(observed)}." if observed else f"{text}."
 
@@ -182,8 +202,8 @@ def _range(values: Sequence[float]) -> str:
 def limit_rows(windows: Iterable[WindowDocument], name: str) -> Iterator[Row]:
     """Rows of the limits of one selection, window by window."""
     expected = (f"expected {sigma} sigma [visible events]" for sigma in SIGMAS)
-    yield "window low [GeV]", "window high [GeV]", "observed [visible events]", *expected
+    yield "window low [GeV]", "window high [GeV]", "observed [visible events]", *expected, "p of the fit"
     for window in windows:
         for selection in window.selections:
             if selection.name == name and (limit := selection.limit) is not None:
-                yield (*window.signal, limit.observed_events, *limit.expected_events)
+                yield (*window.signal, limit.observed_events, *limit.expected_events, selection.fit_p_value)

@@ -97,7 +97,7 @@ def test_long_tables_and_cells_are_cut_short():
 
 def test_a_window_shows_its_numbers(opened):
     head, *rows = cells(opened)
-    assert head == ["Selection", "Efficiency", "Observed", "Expected", "z", "Expected limit [events]"]
+    assert head == ["Selection", "Efficiency", "Observed", "Expected", "z", "Fit p", "Expected limit [events]"]
     assert [row[0] for row in rows] == ["inclusive", "eff_0.1"]
     for row, selection in zip(rows, opened.selections, strict=True):
         assert row[2] == str(int(selection.n_obs))
@@ -105,7 +105,8 @@ def test_a_window_shows_its_numbers(opened):
         assert float(value) == pytest.approx(selection.background, rel=1e-3)
         assert float(error) == pytest.approx(selection.background_error, rel=1e-3)
         assert float(row[4]) == pytest.approx(selection.discovery.z, rel=1e-3)
-        assert float(row[5]) == pytest.approx(selection.limit.expected_events[2], rel=1e-3)
+        assert float(row[5]) == pytest.approx(selection.fit_p_value, rel=1e-2)
+        assert float(row[6]) == pytest.approx(selection.limit.expected_events[2], rel=1e-3)
         assert cells(selection) == [head, row]
 
 
@@ -129,7 +130,7 @@ def test_nothing_of_the_counts_is_shown_while_blinded(data, opened, blinded):
     assert [row[2:5:2] for row in cells(blinded)[1:]] == [["–", "–"]] * 2
     assert {row[1] for row in cells(summary)[1:2]} == {"–"}
     assert told(limits[0])["Observed"] == "–"
-    assert told(limits[0])["Expected, median"] == text_of(limits[0].expected_events[2])
+    assert told(limits[0])["Expected pre-fit, median"] == text_of(limits[0].expected_events[2])
 
 
 def test_values_with_arrays_are_written_on_a_short_line(data, opened):

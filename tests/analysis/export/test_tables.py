@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from analysis.background import GoodnessOfFit
 from analysis.core.documents import from_json
 from analysis.errors import ResultsError
 from analysis.export.hepdata import _unique_names, _validate, _write
@@ -141,16 +143,25 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_bound_on_the_global_p_value_is_called_one() -> None:
-    assert "at most 0.31 (z = 0.5)" in _global_text(GlobalResult(0.5, 0.31, "bonferroni-upper-bound", 6))
+    assert "at most 0.31 (z = 0.5)" in _global_text(GlobalResult(0.5, 0.31, "bonferroni-upper-bound", 6), [])
     toys = GlobalResult(1.0, 0.16, "toys", 6, 100, (0.1, 0.25))
-    assert "largest excess: 0.16 (z = 1)" in _global_text(toys)
-    assert "95 % interval 0.1 to 0.25 from 100 pseudo-experiments" in _global_text(toys)
-    assert not _global_text(GlobalResult(None, None, "none"))
+    assert "largest excess: 0.16 (z = 1)" in _global_text(toys, [])
+    assert "95 % interval 0.1 to 0.25 from 100 pseudo-experiments" in _global_text(toys, [])
+    assert not _global_text(GlobalResult(None, None, "none"), [])
+    worse = replace(toys, miscalibration=2.3)
+    assert "pseudo-experiments. The local p-value of the largest excess is too small, by a factor of 2.3" in (
+        _global_text(worse, [])
+    )
+    bad = make_result(dict.fromkeys(EFFICIENCIES, np.geomspace(1000.0, 10.0, len(EDGES) - 1).round()))
+    bad = replace(
+        bad, selections=(replace(bad.selections[0], goodness=GoodnessOfFit(5e-26, 210.0, 30, "asymptotics")),)
+    )
+    assert _global_text(worse, [bad]) == f"{_global_text(worse, [])} It takes every background fit as good."
 
 
 def test_a_global_p_value_without_a_significance_is_written_alone() -> None:
-    text = _global_text(GlobalResult(None, 1.0, "bonferroni-upper-bound", 6))
-    assert text == "Global p-value of the largest excess: at most 1, bonferroni-upper-bound, 6 looks."
+    text = _global_text(GlobalResult(None, 1.0, "bonferroni-upper-bound", 6), [])
+    assert text == "Global p-value of the largest excess: at most 1, bonferroni-upper-bound, 6 looks of this search."
 
 
 def test_an_undefined_pair_is_no_error_of_zero(tmp_path: Path) -> None:

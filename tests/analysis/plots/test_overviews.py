@@ -211,7 +211,7 @@ def test_every_window_has_its_own_events_and_prediction(windows: Any) -> None:
         assert expected.sum() == pytest.approx(selected.fit.integral(low, high)[0], rel=0.01)
         pulls = artists.pulls[name].get_data()[0]
         np.testing.assert_allclose(pulls, (counts - expected) / np.sqrt(expected))
-        assert artists.significances[name].get_text() == f"{selected.discovery.z:.1f}"
+        assert artists.significances[name].get_text() == f"{selected.discovery.z:.1f}{'!' * selected.has_bad_fit}"
     assert artists.hidden["3300-3700"].get_data()[0].sum() == pytest.approx(N_SIGNAL, abs=5)
     assert artists.inclusive is not None
     assert artists.inclusive.get_data()[0].sum() == pytest.approx(12_000 + N_SIGNAL)
@@ -257,8 +257,9 @@ def test_the_map_has_every_significance_in_its_place_and_holes_where_there_is_no
     assert array.mask.tolist() == [[False, True, False], [False, True, True]]
     for (window, name), text in artists.numbers.items():
         document = documents[0] if window == "3300–3700" else lost
-        (z,) = (one.z for one in document.selections if one.name == name)
-        assert float(text.get_text()) == pytest.approx(z, abs=0.0501)
+        (one,) = (one for one in document.selections if one.name == name)
+        assert float(text.get_text().removesuffix("!")) == pytest.approx(one.z, abs=0.0501)
+        assert text.get_text().endswith("!") == one.has_bad_fit
     assert len(artists.numbers) == 3
     stems = [sketch.stem for sketch in significance_figures(results_of(windows=[documents[0], failed, lost]))]
     assert stems == ["significance", "significance_3300-3700"]
@@ -367,7 +368,8 @@ def test_shifts_stand_in_the_row_of_their_window_with_its_verdict() -> None:
         assert len(set(heights)) == 3
         shifts = [float(np.asarray(artists.points[window, f"eff_{i}"].lines[0].get_xdata())[0]) for i in range(3)]
         assert shifts == pytest.approx([0.0, 0.1, 0.2])
-    assert [text.get_text() for text in artists.verdicts.values()] == ["valid", "not valid", "not testable"]
+    texts = [" ".join(text.get_text().split()) for text in artists.verdicts.values()]
+    assert texts == ["valid, sensitive to shifts above 1.9", "not valid", "not testable"]
     assert len({text.get_color() for text in artists.verdicts.values()}) == 3
     rows = list(validation_rows(found))
     assert sum(row[2] == "all" for row in rows) == 8

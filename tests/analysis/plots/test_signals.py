@@ -419,3 +419,34 @@ def test_a_further_rule_to_compare_with_is_drawn() -> None:
             assert "A third one, expected" in [text.get_text() for text in drawn.legend.get_texts()]
     finally:
         RULES.remove("third")
+
+
+def test_limits_from_bad_fits_have_a_ring_around_what_is_observed() -> None:
+    limits = [*signal("a", 40.0, masses(3000.0), observed=1.2), *signal("b", 30.0, masses(4000.0), observed=1.1)]
+    bad = [replace(one, fit_p_value=1e-9 if one.dataset == "b" else 0.4) for one in limits]
+    along, listed = draw_mass_limits(bad, RULE, ax=axes()), draw_signal_limits(bad, RULE, ax=axes())
+    for artists, point in ((along, (4000.0, 33.0 * FB)), (listed, (33.0 * FB, 1.0))):
+        assert artists.bad_fits is not None
+        (drawn,) = zip(*map(np.asarray, artists.bad_fits.get_data()), strict=True)
+        assert drawn == pytest.approx(point)
+        assert any(text.get_text().startswith("Bad background fit") for text in artists.legend.get_texts())
+    assert signal_limits_alt(bad, RULE).count("(bad background fit)") == 1
+    hidden = draw_mass_limits([replace(one, observed_fb=None) for one in bad], RULE, ax=axes())
+    assert hidden.bad_fits is not None
+    assert y_of(hidden.bad_fits) == pytest.approx([30.0 * FB])
+
+
+def test_limits_from_bad_fits_have_a_ring_in_the_mass_plane() -> None:
+    limits = [*signal("a", 40.0, masses(3500.0, 400.0)), *signal("b", 30.0, masses(3500.0, 600.0))]
+    bad = [replace(one, fit_p_value=1e-9 if one.dataset == "b" else 0.4) for one in limits]
+    for given, rings in ((limits, []), (bad, [[600.0]])):
+        ax = axes()
+        draw_limit_plane(given, RULE, ax=ax)
+        assert [list(line.get_xdata()) for line in ax.lines] == rings
+        assert ("bad background fit" in ax.get_xlabel()) == bool(rings)
+
+
+def test_limits_from_good_fits_have_none() -> None:
+    limits = [replace(one, fit_p_value=0.4) for one in signal("a", 40.0, masses(3000.0), observed=1.2)]
+    assert draw_mass_limits(limits, RULE, ax=axes()).bad_fits is None
+    assert draw_signal_limits(limits, RULE, ax=axes()).bad_fits is None

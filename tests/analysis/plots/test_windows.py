@@ -26,6 +26,8 @@ from analysis.plots.style import (
     readable,
     selection_styles,
 )
+from analysis.plots.windows.significance import draw_significance, draw_significance_map
+from analysis.results.documents import reported_window
 from analysis.search.blinding import blind_window
 from analysis.statistics import GlobalResult
 from tests.builders.windows import EDGES, EFFICIENCIES, LIMIT, failed, make_result, sources_of
@@ -257,6 +259,8 @@ def test_scan_names_the_global_p_value_and_its_method(counts):
     assert r"\geq 3.1" in text
     exact = replace(found, method="toys")
     assert r"\leq" not in draw_scan([make_result(counts)], ax=axes(), global_result=exact).text.get_text()
+    worse = draw_scan([make_result(counts)], ax=axes(), global_result=replace(exact, miscalibration=2.34)).text
+    assert worse.get_text().endswith("The smallest local p-value is too small, by a factor of 2.3 or more")
     blinded = GlobalResult(None, None, "bonferroni-upper-bound")
     assert draw_scan([make_result(counts)], ax=axes(), global_result=blinded).text is None
 
@@ -456,3 +460,52 @@ def test_p_values_are_written_with_two_digits(p_value, text):
 )
 def test_errors_are_written_with_two_digits(value, error, text):
     assert format_with_error(value, error) == text
+
+
+def of_fits(counts, **p_values):
+    """Window whose fits have these p-values, by selection."""
+    result = make_result(counts)
+    return replace(
+        result,
+        selections=tuple(
+            replace(one, goodness=replace(one.goodness, p_value=p_values[one.name.replace(".", "_")]))
+            for one in result.selections
+        ),
+    )
+
+
+def test_points_of_bad_fits_have_a_ring_and_a_line_in_the_legend(counts):
+    result = of_fits(counts, inclusive=0.3, eff_0_01=5e-26)
+    tight = result.selections[1]
+    document = reported_window(result)
+    scan = draw_scan([result], ax=axes(), global_result=GlobalResult(1.0, 0.1, "bonferroni-upper-bound", 2))
+    limits = draw_limits([result], "eff_0.01", ax=axes())
+    significance = draw_significance(document, ax=axes())
+    for artists, point in (
+        (scan, (3500.0, tight.discovery.p0)),
+        (limits, (3500.0, LIMIT.observed_events)),
+        (significance, (tight.efficiency, tight.discovery.z)),
+    ):
+        assert [*zip(*artists.bad_fits.get_data(), strict=True)] == [point]
+        assert "Bad background fit" in [text.get_text().split(":")[0] for text in artists.legend.get_texts()]
+    assert "bad fits taken as good" in scan.text.get_text()
+    worse = GlobalResult(1.0, 0.1, "toys", 2, miscalibration=2.34)
+    doubts = draw_scan([result], ax=axes(), global_result=worse).text.get_text().splitlines()[1:]
+    assert doubts == ["bad fits taken as good", "The smallest local p-value is too small, by a factor of 2.3 or more"]
+    numbers = draw_significance_map([document], ax=axes()).numbers
+    assert [text.get_text()[-1] == "!" for text in numbers.values()] == [False, True]
+    shown = draw_spectrum(result, "eff_0.01", ax=axes(), ax_pull=axes())
+    assert "Bad background fit" in shown.text.get_text()
+    assert r"5.0\times 10^{-26}" in str(shown.curve.get_label())
+
+
+def test_good_fits_have_no_mark(counts):
+    result = of_fits(counts, inclusive=0.3, eff_0_01=0.011)
+    document = reported_window(result)
+    found = GlobalResult(1.0, 0.1, "bonferroni-upper-bound", 2)
+    scan = draw_scan([result], ax=axes(), global_result=found)
+    assert scan.bad_fits is draw_significance(document, ax=axes()).bad_fits is None
+    assert draw_limits([result], "eff_0.01", ax=axes()).bad_fits is None
+    assert "bad" not in scan.text.get_text()
+    assert "Bad" not in draw_spectrum(result, "eff_0.01", ax=axes(), ax_pull=axes()).text.get_text()
+    assert not any("!" in text.get_text() for text in draw_significance_map([document], ax=axes()).numbers.values())

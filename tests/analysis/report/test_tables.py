@@ -10,13 +10,15 @@ from analysis.limits.values import FailedLimit
 from analysis.regions import MassWindow
 from analysis.report.numbers import Table
 from analysis.report.signal_tables import fixed_table, headline_limits, impact_tables, rules_table
-from analysis.report.tables import overview_table, window_table
+from analysis.report.tables import overview_table, validation_table, window_table
 from analysis.results.documents import reported_window
 from analysis.results.numbers import SPACE
-from analysis.results.values import Results
+from analysis.results.values import FitDocument, Results
+from analysis.results.words import BAD_FIT_NOTE, SMOOTHNESS_NOTE
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import DiscoveryResult, Impact, Impacts, LimitResult
+from analysis.validation.values import CombinedShift, WindowValidation
 from tests.builders.limit_documents import LIMIT as LIMITED
 from tests.builders.overviews import unobserved, unobserved_results
 from tests.builders.results import results_of
@@ -85,7 +87,7 @@ def columns(table: Table | None) -> tuple[str, ...]:
 def test_an_unblinded_search_shows_counts_and_significances(results: Results) -> None:
     (window,) = results.windows
     overview = texts(overview_table(results))
-    assert all(text in overview for text in ("2.7*", "157 / 114 ± 14", "failed", "Few background events"))
+    assert all(text in overview for text in ("2.7*", "157 / 114 ± 14", "failed", "z and p₀ are approximate"))
     table = window_table(results, window)
     assert table.columns == (
         *("Selection", "Kept", "Observed [events]", "Background [events]", "Local z", "Local p₀", "p₀ averaged"),
@@ -115,11 +117,13 @@ def test_limits_without_observed_ones_have_no_column_for_them(results: Results) 
     assert columns(fixed_table(blinded.signals))[-1] == "Expected [fb]"
     assert "0.404" not in texts(fixed_table(blinded.signals))
     assert [text.replace(SPACE, " ") for text in headline_limits(results)] == [
-        "point: observed 2.88 fb, expected 1.00 fb (atlas-2025)"
+        "point: observed 2.88 fb, expected 1.00 fb pre-fit (atlas-2025)"
     ]
-    assert [text.replace(SPACE, " ") for text in headline_limits(blinded)] == ["point: expected 1.00 fb (atlas-2025)"]
+    assert [text.replace(SPACE, " ") for text in headline_limits(blinded)] == [
+        "point: expected 1.00 fb pre-fit (atlas-2025)"
+    ]
     (sentence,) = headline_limits(replace(results, limits=()))
-    assert "observed 0.404 times the sample, expected 0.303" in sentence.replace(SPACE, " ")
+    assert "observed 0.404 times the sample, expected 0.303 times the sample post-fit" in sentence.replace(SPACE, " ")
 
 
 def test_signals_without_a_limit_are_named_below_the_table() -> None:
@@ -140,3 +144,51 @@ def test_impacts_of_the_data_stand_beside_the_expected_ones() -> None:
     (blinded,) = impact_tables(unobserved(SIGNAL))
     assert len(blinded.columns) == 4
     assert "observed" not in blinded.caption
+
+
+def test_the_verdict_of_a_window_stands_above_its_power(results: Results) -> None:
+    shift = CombinedShift(
+        name="eff_0.1", delta=0.0, delta_error=0.1, chi2=0.0, n_sources=1, shift=0.0, shift_error=1.0, detectable=3.64
+    )
+    validation = WindowValidation(
+        verdict="valid", reason="", flags=(), decided="before-scan", combined=(shift,), sources={}
+    )
+    judged = replace(results, windows=tuple(replace(one, validation=validation) for one in results.windows))
+    found = overview_table(judged).rows[0][-1]
+    assert (found.text, found.note) == ("valid", "sensitive to shifts above 3.6")
+    assert validation_table(validation).rows[0][3].value == 3.64
+
+
+@pytest.mark.parametrize(("shift", "shown"), [(0.31, True), (0.29, False), (None, False)])
+def test_results_that_rest_on_a_smooth_spectrum_are_marked(results: Results, shift: float | None, shown: bool) -> None:
+    (window,) = results.windows
+    fit = FitDocument(function="dijet3", chi2=20.0, ndof=30, p_value=0.9, hidden_shift=shift)
+    found = replace(results, windows=(replace(window, selections=(replace(window.selections[0], fit=fit),)),))
+    for table in (overview_table(found), window_table(found, found.windows[0])):
+        assert ("2.7*~" in texts(table)) is shown
+        assert (SMOOTHNESS_NOTE in table.notes) is shown
+
+
+def test_numbers_of_bad_fits_are_marked_and_good_ones_are_not(results: Results) -> None:
+    (window,) = results.windows
+    fit = FitDocument(function="dijet3", chi2=210.0, ndof=30, p_value=5e-26, p_value_method="asymptotics")
+    bad, good = (
+        replace(results, windows=(replace(window, selections=(replace(window.selections[0], fit=one),)),))
+        for one in (fit, replace(fit, p_value=0.4))
+    )
+    assert "2.7*!" in texts(overview_table(bad))
+    shown = texts(window_table(bad, bad.windows[0]))
+    for number in ("114 ± 14!", "2.7*!", "0.0035!", "59.0!", "16.0!", "5.0 × 10⁻²⁶!"):
+        assert number in shown.replace(SPACE, " ")
+    assert BAD_FIT_NOTE in window_table(bad, bad.windows[0]).notes
+    assert BAD_FIT_NOTE in overview_table(bad).notes
+    assert "114 ± 14!" in texts(overview_table(unobserved_results(bad))).replace(SPACE, " ")
+    for table in (overview_table(good), window_table(good, good.windows[0])):
+        assert "!" not in texts(table)
+    limits = rules_table([replace(LIMITED, fit_p_value=1e-5)])
+    for signals in (limits, fixed_table([SIGNAL], {(REGIONS.signal, "eff_0.1")})):
+        assert signals is not None
+        assert "%!" in texts(signals)
+        assert BAD_FIT_NOTE in signals.notes
+    (sentence, *_) = headline_limits(replace(results, limits=(replace(LIMITED, fit_p_value=1e-5),)))
+    assert sentence.endswith("(atlas-2025, from a bad background fit)")

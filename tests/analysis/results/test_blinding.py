@@ -34,7 +34,9 @@ def opened(window: WindowResult) -> Results:
     point = sample("point", 3500.0, limited("eff_0.1", 1.0, impacts(2), observed=2.0))
     return results_of(
         windows=[reported_window(window)],
-        global_=GlobalResult(3.0, 0.001, "pseudo-experiments", n_toys=10, interval=(0.0, 1.0), effective_trials=2.0),
+        global_=GlobalResult(
+            3.0, 0.001, "pseudo-experiments", None, 10, (0.0, 1.0), effective_trials=2.0, miscalibration=1.5
+        ),
         signals=[point],
         limits=[*signal("s", 10.0, observed=1.2), failed("t", masses(3000.0))],
         sensitivity=[sensitivity_of()],

@@ -22,7 +22,7 @@ PSEUDO = {
     "n_trials": 4,
     "n_toys": 1000,
     "interval": [0.1, 0.3],
-    "effective_trials": 11.0,
+    "effective_trials": 3.0,
 }
 BOUND = {"method": "bonferroni-upper-bound", "n_trials": 4, "n_toys": 1000}
 
@@ -69,7 +69,24 @@ def test_the_largest_local_significance_and_the_global_one() -> None:
     assert found.kind == "none"
     text = " ".join(found.sentences).replace(SPACE, " ")
     assert "110 events are observed and 100 ± 10 expected" in text
-    assert "global p₀ = 0.21 accounts for 4 looks (2 windows, 2 selections), worth 11 independent ones." in text
+    looks = "4 looks (2 windows, 2 selections) in this folder, worth 3 independent ones."
+    assert f"global p₀ = 0.21 accounts for {looks}" in text
+
+
+def test_a_local_p_value_that_is_too_small_is_called_so() -> None:
+    total = {**PSEUDO, "effective_trials": 11.0, "miscalibration": 2.3}
+    found = search_verdict(search(window(3300, selection("eff_0.1", 2.1)), total=total, z=0.8))
+    text = " ".join(found.sentences).replace(SPACE, " ")
+    assert "accounts for 4 looks (1 window, 2 selections) in this folder, worth 11 independent ones, more" in text
+    assert "The local p-value of the largest excess is too small, by a factor of 2.3 or more: 4 looks cannot" in text
+
+
+def test_bad_fits_and_a_local_p_value_that_is_too_small_are_both_named_behind_the_global_one() -> None:
+    total = {**PSEUDO, "effective_trials": 11.0, "miscalibration": 2.3}
+    found = search_verdict(search(window(3300, of_bad_fit("eff_0.1", 2.1)), total=total, z=0.8))
+    (sentence,) = [text for text in found.sentences if text.startswith("The global p₀")]
+    assert "too small, by a factor of 2.3 or more" in sentence
+    assert sentence.endswith("does not rely on it. It takes every background fit as good.")
 
 
 @pytest.mark.parametrize(
@@ -154,3 +171,71 @@ def test_the_error_of_a_corrected_background_is_that_of_the_search() -> None:
     assert from_json(SelectionDocument, corrected).total_error == result.total_error
     assert result.total_error == pytest.approx((8.0**2 + (0.1 * 100.0) ** 2) ** 0.5)
     assert from_json(SelectionDocument, selection("eff_0.1", 1.0, **values)).total_error == 8.0
+
+
+def of_bad_fit(name: str, z: float, p_value: float = 5e-26) -> dict[str, Any]:
+    return selection(name, z, fit={"function": "dijet3", "chi2": 210.0, "ndof": 30, "p_value": p_value})
+
+
+@pytest.mark.parametrize(
+    ("local", "total", "kind", "begin"),
+    [
+        (
+            8.1,
+            7.7,
+            "doubtful",
+            "Excess from a bad background fit: largest local z = 8.1 in 3300–3700 GeV at inclusive, g",
+        ),
+        (2.1, 0.1, "none", "No significant excess: largest local z = 2.1 in 3300–3700 GeV at inclusive, from a bad"),
+        (-0.1, -2.0, "none", "No excess: largest local z = −0.1 in 3300–3700 GeV at inclusive, from a bad background"),
+    ],
+)
+def test_the_largest_excess_of_a_bad_fit_says_so_and_names_the_largest_of_a_good_one(
+    local: float, total: float, kind: str, begin: str
+) -> None:
+    good = window(3700, selection("eff_0.01", local - 1), of_bad_fit("eff_0.1", local - 0.5))
+    results = search(window(3300, of_bad_fit("inclusive", local)), good, total=PSEUDO, z=total)
+    found = search_verdict(results)
+    assert found.kind == kind
+    assert headline(results).startswith(begin)
+    assert headline(results).endswith("with bad fits taken as good.")
+    text = " ".join(found.sentences).replace(SPACE, " ")
+    assert "Its background fit has p = 5.0 × 10⁻²⁶: b, z and p₀ are not to be trusted." in text
+    assert f"good fit is {local - 1:.1f}".replace("-", "−") + " in 3700–4100 GeV at efficiency 1 %." in text
+    assert "It takes every background fit as good. 2 of 2 background fits are bad" in text
+
+
+def test_a_deficit_of_a_bad_fit_is_mentioned_beside_a_good_excess() -> None:
+    results = search(
+        window(3300, selection("eff_0.1", 2.0)), window(3700, of_bad_fit("inclusive", -2.5)), total=PSEUDO, z=0.5
+    )
+    assert headline(results).startswith(
+        "No significant excess: largest local z = 2.0 in 3300–3700 GeV at efficiency 10 %, g"
+    )
+    assert "bad fits taken as good" in headline(results)
+    assert "in 3700–4100 GeV, inclusive" in " ".join(search_verdict(results).sentences).replace(SPACE, " ")
+
+
+def test_without_a_good_fit_no_other_excess_is_named() -> None:
+    found = search_verdict(search(window(3300, of_bad_fit("inclusive", 5.0)), total={"method": "none"}, z=None))
+    assert found.sentences[1].endswith("No fit is good.")
+
+
+def test_bad_fits_are_named_while_blinded_too() -> None:
+    blinded = blind(search(window(3300, of_bad_fit("inclusive", 5.0)), total=PSEUDO, z=4.0))
+    (sentence,) = search_verdict(blinded).sentences
+    assert sentence.startswith("1 of 1 background fit is bad")
+
+
+def test_a_training_is_judged_by_its_own_fit() -> None:
+    band = {"median": 0.5, "low": 0.5, "high": 0.5}
+    seeds = {"z": {"values": [1.0, 4.0], **band}, "n_obs": None, "background": None}
+    bad = {**seeds, "fit_p_value": {"values": [0.5, 1e-9], **band}}
+    largest = largest_excess(search(window(3300, selection("eff_0.1", 1.0, seeds=bad)), total=PSEUDO, z=1).windows)
+    assert largest is not None
+    assert (largest.seed, largest.has_bad_fit) == (1, True)
+    good = largest_excess(
+        search(window(3300, selection("eff_0.1", 1.0, seeds=bad)), total=PSEUDO, z=1).windows, good_fits=True
+    )
+    assert good is not None
+    assert (good.seed, good.z) == (0, 1.0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from analysis.cli.tables.validation import validation_notes, validation_table, verdict_lines
 from analysis.config import ValidationConfig
 from analysis.search.non_closure import NonClosure
-from analysis.validation.values import WindowVerdict
+from analysis.validation.values import WindowVerdict, verdict_text
 from analysis.validation.verdicts import NOT_TESTABLE, NOT_VALID, VALID, corrections, window_verdict
 
 DRIFT = ("rapidity", "simulation", "up-down-sampling")
@@ -215,5 +216,45 @@ def test_the_terminal_shows_what_was_found() -> None:
     assert "3300-3700 GeV is not valid: shift of z larger than 0.5: eff_0.1 +3.2 ± 0.8." in notes
     assert "3300-3700 GeV, simulation, not testable: there is none." in notes
     lines = verdict_lines(verdicts, 3)
-    assert lines[0] == "Signal-free samples: valid: 3500-3900* GeV; not valid: 3300-3700 GeV; not validated: 1."
+    assert lines[0] == (
+        "Signal-free samples: valid, sensitive to shifts above 5.8: 3500-3900* GeV; not valid: 3300-3700 GeV; "
+        "not validated: 1."
+    )
     assert "Validated only after they were scanned: 3500-3900 GeV." in lines
+
+
+@pytest.mark.parametrize("n_selections", [1, 5])
+@pytest.mark.parametrize("error", [0.01, 0.1, 1.0])
+def test_a_window_is_sensitive_to_shifts_that_make_it_not_valid_in_95_of_100(error: float, n_selections: int) -> None:
+    """Samples of a truth that is shifted by as much as the verdict says it can detect, in the last selection."""
+    others = [selection(0.0, (error / 8) ** 2, name=f"other_{i}") for i in range(n_selections - 1)]
+    fair = judge(record("simulation", *others, selection(0.0, (error / 8) ** 2)))
+    assert fair.verdict == VALID
+    assert fair.detectable is not None
+    measured = stats.norm.ppf((np.arange(200) + 0.5) / 200, fair.detectable, error)
+    found = [judge(record("simulation", *others, selection(one / 8, (error / 8) ** 2))) for one in measured]
+    assert sum(one.verdict == NOT_VALID for one in found) == pytest.approx(190, abs=1)
+
+
+def test_the_least_sensitive_selection_decides_and_one_that_was_not_tested_is_named() -> None:
+    errors = {"inclusive": 0.02, "eff_0.1": 0.1}
+    sized = [selection(0.0, error**2, name=name) for name, error in errors.items()]
+    lost = selection(0.0, name="eff_0.01", search_background=None)
+    found = judge(record("simulation", *sized, lost))
+    # Two selections: 2 errors of one look are 2.28 each.
+    reach = stats.norm.isf(stats.norm.sf(2.0) / 2) + stats.norm.ppf(0.95)
+    assert [one.detectable for one in found.combined] == pytest.approx(
+        [0.5 + 0.16 * stats.norm.ppf(0.95), 0.8 * reach, None]
+    )
+    assert found.text == "valid, sensitive to shifts above 3.1, not tested in eff_0.01"
+    assert found.summary.text == found.text
+
+
+def test_only_a_valid_window_is_called_sensitive() -> None:
+    assert judge(record("simulation", selection(0.10, 0.04**2))).text == "not valid"
+    assert judge(not_testable("rapidity")).text == "not testable"
+    assert judge(record("simulation", selection(0.0, search_background=None))).text.startswith(
+        "valid, sensitive to no shift"
+    )
+    assert verdict_text(VALID, [1.24, None, 0.96]) == "valid, sensitive to shifts above 1.0 to 1.2"
+    assert verdict_text(VALID, [1.04, 0.96]) == "valid, sensitive to shifts above 1.0"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from analysis.background import GoodnessOfFit, choose_order
 from analysis.cli.tables.search import cutflow_table, headline, n_minus_one_table, scan_table
 from analysis.regions import MassWindow
 from analysis.results.blinding import blind
@@ -140,7 +141,7 @@ def test_headline_names_the_largest_excess_and_the_global_bound():
         "global z >= 8.4 (Bonferroni upper bound)."
     )
     assert second == "There 302 events are observed and 114 ± 14 expected from background (local p0 = 4.5e-20)."
-    assert third == "The global p0 <= 2.4e-17 accounts for 6 looks (3 windows, 2 selections)."
+    assert third == "The global p0 <= 2.4e-17 accounts for 6 looks (3 windows, 2 selections) in this folder."
 
 
 def with_seeds(first, *others):
@@ -179,7 +180,7 @@ def test_headline_seeks_the_largest_excess_in_all_trainings():
     first, second, third, last = headline(found).splitlines()
     assert "z = 3.0 in 3300-3700 GeV at efficiency 10 %" in first
     assert second == "The largest is that of training seed 2; tables show training seed 0."
-    assert third.endswith("8 looks (2 windows, 2 selections, 3 trainings).")
+    assert third.endswith("8 looks (2 windows, 2 selections, 3 trainings) in this folder.")
     assert last == (
         "Training seed 2: n = 304, b = 114, local p0 = 0.0013. "
         "There z is 2.0 [1.3, 2.7], median [16 %, 84 %] over 3 trainings."
@@ -298,12 +299,46 @@ def test_scan_table_marks_significances_that_are_approximate():
     assert "*" not in render(scan_table(results(window(selection(z=0.7)))))
 
 
+def test_scan_table_marks_results_that_rest_on_a_smooth_spectrum():
+    fit = with_fit(0.5, z=1.2)
+    hidden, seen = (replace(fit, fit=replace(fit.fit, hidden_shift=shift)) for shift in (0.4, 0.1))
+    text = render(scan_table(results(window(hidden), window(replace(seen, name="eff_0.1"), low=3500.0))))
+    assert text.count("z = 1.2~") == 1
+    assert "~ Rests on a smooth spectrum" in text
+    assert "~" not in render(scan_table(results(window(seen))))
+
+
 def test_headline_tells_pseudo_experiments_and_what_the_looks_are_worth():
     total = GlobalResult(0.4, 0.34, "pseudo-experiments", 2, 1000, (0.31, 0.37), 1.7)
     text = headline(results(window(selection(z=1.0, p0=0.16)), total=total))
     assert "global z = 0.4 (1000 pseudo-experiments)." in text
-    assert "The global p0 = 0.34 accounts for 1 looks (1 windows, 1 selections), worth 2 independent ones." in text
+    looks = "1 look (1 window, 1 selection) in this folder, worth 2 independent ones."
+    assert f"The global p0 = 0.34 accounts for {looks}" in text
     bound = GlobalResult(2.7, 0.0038, "pseudo-experiments-upper-bound", 2, 1000, (0.0, 0.0038))
     text = headline(results(window(selection()), total=bound))
     assert "global z >= 2.7 (1000 pseudo-experiments upper bound)" in text
     assert "global p0 <= 0.0038" in text
+
+
+def with_fit(p_value, **values):
+    fit = choose_order(
+        np.full(len(EDGES) - 1, 100.0), EDGES, mask=(3300, 3700), functions=("dijet2",), alpha=0.05, sqrt_s_gev=13000.0
+    )
+    return replace(selection(**values), fit=fit, goodness=GoodnessOfFit(p_value, fit.deviance, fit.ndof, "asymptotics"))
+
+
+@pytest.mark.parametrize(
+    ("p_value", "values", "shown"),
+    [
+        (5e-26, {"n": 50.0, "z": -2.5}, "z = -2.5!"),  # a deficit is marked like an excess
+        (0.0099, {"z": 3.3}, "z = 3.3!"),
+        (5e-26, {"n": None}, "114±14!"),  # while blinded
+        (0.0101, {"z": 3.3}, "z = 3.3 "),
+    ],
+)
+def test_bad_fits_are_marked_with_a_note_below_the_table(p_value, values, shown):
+    text = render(scan_table(results(window(with_fit(p_value, **values)))))
+    assert shown in text
+    assert ("! Bad background fit (p < 0.01): background, z, p0 and limits are not to be trusted." in text) == (
+        "!" in shown
+    )

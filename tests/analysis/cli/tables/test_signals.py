@@ -145,3 +145,18 @@ def test_notes_on_signal_samples() -> None:
 )
 def test_plain_texts(text: str, expected: str) -> None:
     assert plain(text) == expected
+
+
+def test_limits_of_bad_fits_are_marked() -> None:
+    bad = replace(LIMIT, fit_p_value=1e-5)
+    assert "eff_0.1!" in render(limit_table([bad]))
+    assert limit_notes([bad]) == [NOTE]
+    assert "!" not in render(limit_table([replace(LIMIT, fit_p_value=0.2)]))
+    looks = {(WINDOW, "eff_0.1")}
+    assert "eff_0.1!" in render(signal_table([SIGNAL], looks))
+    assert NOTE in signal_notes([SIGNAL], looks)
+    assert "!" not in render(signal_table([SIGNAL]))
+    assert NOTE not in signal_notes([SIGNAL])
+
+
+NOTE = "! Bad background fit (p < 0.01): background, z, p0 and limits are not to be trusted."

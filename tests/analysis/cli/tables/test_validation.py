@@ -33,7 +33,13 @@ NOT_VALID = WindowVerdict(
     max_shift=0.5,
 )
 FLAGGED = replace(
-    NOT_VALID, window="3500-3900", verdict="valid", flags=("the efficiency rises",), sources=(), decided="after-scan"
+    NOT_VALID,
+    window="3500-3900",
+    verdict="valid",
+    flags=("the efficiency rises",),
+    combined=(replace(SHIFT, detectable=2.64),),
+    sources=(),
+    decided="after-scan",
 )
 
 
@@ -52,6 +58,7 @@ def test_the_table_holds_shifts_and_mean_significances() -> None:
 def test_notes_name_reasons_flags_and_samples_that_are_not_drawn() -> None:
     assert validation_notes([NOT_VALID, FLAGGED]) == [
         "3300-3700 GeV is not valid: shift of z larger than 0.5.",
+        "3500-3900 GeV is valid, sensitive to shifts above 2.6.",
         "3500-3900 GeV: the efficiency rises.",
         "3300-3700 GeV, simulation, valid: of two files",
         "3300-3700 GeV, rapidity, not testable: there is none.",
@@ -60,7 +67,10 @@ def test_notes_name_reasons_flags_and_samples_that_are_not_drawn() -> None:
 
 def test_lines_below_a_scan() -> None:
     assert verdict_lines([NOT_VALID, FLAGGED], 3) == [
-        "Signal-free samples: valid: 3500-3900* GeV; not valid: 3300-3700 GeV; not validated: 1.",
+        (
+            "Signal-free samples: valid, sensitive to shifts above 2.6: 3500-3900* GeV; not valid: 3300-3700 GeV; "
+            "not validated: 1."
+        ),
         "3300-3700 GeV is not valid: shift of z larger than 0.5.",
         "* with flags: `cwola validate` shows them, and tests with all sources.",
         "Validated only after they were scanned: 3500-3900 GeV.",

@@ -13,11 +13,21 @@ import click
 import numpy as np
 from iminuit import Minuit
 
-from analysis.background import FUNCTIONS, STRATEGIES, choose_order, estimate_many, fit_background, goodness_of_fit
+from analysis.background import (
+    FUNCTIONS,
+    STRATEGIES,
+    TRANSFER_FACTOR,
+    choose_order,
+    estimate_many,
+    fit_background,
+    goodness_of_fit,
+    with_function_error,
+)
 from analysis.background.bins import sidebands
 from analysis.background.likelihood import deviance_of, gradient_of, integrals, make_design
 from tests.builders.toy_tables import SQRT_S, dijet_density
 
+WINDOW = (3300.0, 3700.0)
 MASK = (3200.0, 3800.0)
 FAMILY = ("dijet3", "dijet4", "dijet5")
 
@@ -65,18 +75,37 @@ def measure(n_bins: int, n_events: int) -> dict[str, float]:
     spectra = rng.poisson(n_events * density / density.sum(), (1000, n_bins)).astype(float)
     counts, options = spectra[0], {"mask": MASK, "sqrt_s_gev": SQRT_S}
 
+    selected = rng.binomial(spectra.astype(int), 0.02 if n_events > 5000 else 0.3).astype(float)
+
     def choose(strategy: str) -> Any:
-        return choose_order(counts, edges, functions=FAMILY, alpha=0.05, strategy=strategy, **options)
+        chosen = {"functions": FAMILY, "alpha": 0.05, "strategy": strategy, **options}
+        if strategy == TRANSFER_FACTOR:
+            return choose_order(selected[0], edges, rest=(counts - selected[0], None), **chosen)
+        return choose_order(counts, edges, **chosen)
 
     fit = fit_background(counts, edges, FUNCTIONS["dijet5"], **options)
-    batch = {"windows": [(3300.0, 3700.0)], "functions": FAMILY, **options}
+    of_all = with_function_error(fit, WINDOW)
+    batch = {"windows": [WINDOW], "functions": FAMILY, **options}
     return {
         "dijet5 alone": milliseconds(lambda: fit_background(counts, edges, FUNCTIONS["dijet5"], **options)),
         "dijet5 alone, iminuit with gradient": milliseconds(lambda: with_iminuit(counts, edges, False)),
         "dijet5 alone, iminuit with gradient and Hessian": milliseconds(lambda: with_iminuit(counts, edges, True)),
-        **{f"choice by {name}": milliseconds(lambda name=name: choose(name)) for name in STRATEGIES},
+        **{
+            f"choice by {name}, with estimate and error": milliseconds(lambda name=name: choose(name).estimate(*WINDOW))
+            for name in STRATEGIES
+        },
+        "all events as the search fits them, with the error of the function": milliseconds(
+            lambda: with_function_error(choose("events"), WINDOW).estimate(*WINDOW)
+        ),
+        "a selection as the search fits it, with the error of the function": milliseconds(
+            lambda: with_function_error(choose(TRANSFER_FACTOR), WINDOW, of_all=of_all).estimate(*WINDOW)
+        ),
         f"goodness of fit by {goodness_of_fit(fit).method}": milliseconds(lambda: goodness_of_fit(fit), 5),
         "one of 1000 chosen at once": milliseconds(lambda: estimate_many(spectra, edges, **batch), 3) / len(spectra),
+        "one of 1000 with the events that fail": milliseconds(
+            lambda: estimate_many(selected, edges, rest=spectra - selected, **batch), 3
+        )
+        / len(spectra),
     }
 
 

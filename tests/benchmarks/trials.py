@@ -1,7 +1,6 @@
 """Seconds of the pseudo-experiments behind a global p-value: 10 windows, 5 selections, 35 bins.
 
-The issue asks for 1,000 of them in under 2 minutes on 2 cores. Wall time depends on what else runs; CPU time is quoted
-beside it.
+Aimed at: 1,000 of them in 60 seconds on 2 cores. Wall time depends on what else runs; CPU time is quoted beside it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def windows(count: int) -> list[MassWindow]:
 @click.option("--events", default=60_000, show_default=True, help="Events in the fit range.")
 @click.option("--toys", default=1000, show_default=True, help="Pseudo-experiments.")
 @click.option("--jobs", default=2, show_default=True)
-@click.option("--strategy", default="events", show_default=True, help="How the order of the fits is chosen.")
+@click.option("--strategy", default="transfer-factor", show_default=True, help="How the order of the fits is chosen.")
 def main(events: int, toys: int, jobs: int, strategy: str) -> None:
     """Measure and print."""
     rng = np.random.default_rng(0)
@@ -55,7 +54,13 @@ def main(events: int, toys: int, jobs: int, strategy: str) -> None:
     options = {"functions": FUNCTIONS, "alpha": 0.05, "sqrt_s_gev": SQRT_S, "strategy": strategy}
     start = time.perf_counter()
     fits = [
-        choose_order(np.histogram(mjj, GRID, weights=column)[0], GRID, mask=masks[i], **options)  # type: ignore[arg-type]
+        choose_order(
+            np.histogram(mjj, GRID, weights=column)[0],
+            GRID,
+            mask=masks[i],
+            rest=None if i == 0 else (np.histogram(mjj, GRID, weights=1.0 - column)[0], None),
+            **options,  # type: ignore[arg-type]
+        )
         for i, column in enumerate(passes.T)
     ]
     fitted = time.perf_counter()

@@ -23,7 +23,7 @@ from analysis.learning import PassWeights
 from analysis.regions import RegionScan
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import run_window
-from analysis.statistics.averages import combine
+from analysis.validation.averages import combine
 from analysis.validation.sculpting import sculpting
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study

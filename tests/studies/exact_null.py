@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.background import FUNCTIONS, fit_background
+from analysis.background import DEFAULT_STRATEGY, FUNCTIONS, TRANSFER_FACTOR, fit_background
 from analysis.config import load_config
 from analysis.events.table import EventTable
 from analysis.regions import RegionScan
@@ -35,6 +35,7 @@ EDGES = np.arange(3000.0, 6501.0, 100.0)
 FINE = np.arange(3000.0, 6500.5, 5.0)
 
 POINTS = [
+    *({"method": "cwola", "ensemble": "mean-score", "draw": draw, "strategy": TRANSFER_FACTOR} for draw in range(200)),
     *({"method": "cwola", "ensemble": "mean-score", "draw": draw} for draw in range(200)),
     *({"method": "cwola", "ensemble": "argos", "draw": draw} for draw in range(100)),
     *(
@@ -44,6 +45,7 @@ POINTS = [
     ),
     *({"method": "cwola", "ensemble": "mean-count", "draw": draw} for draw in range(50)),
 ]
+"""Without a strategy: selections fitted alone, with a Gaussian error, as was the default before."""
 
 ENSEMBLES: dict[str, dict[str, Any]] = {
     "mean-score": {"ensemble": "mean-score"},
@@ -78,12 +80,15 @@ def shuffled(table: EventTable, rng: np.random.Generator) -> EventTable:
 def measure(point: Point) -> Point:
     """Search one pseudo-dataset; z of every selection."""
     learning = {"method": point["method"], "n_members": 3, **ENSEMBLES[point["ensemble"]]}
-    overrides = {
+    overrides: dict[str, Any] = {
         "random_state": point["draw"],
         "learning": learning,
         "scan": {"windows": [[3300.0, 3700.0]]},
-        "statistics": {"calculator": "asymptotics"},
+        "background": {"strategy": point.get("strategy", DEFAULT_STRATEGY)},
+        "statistics": {"calculator": "asymptotics", "likelihood": "profile" if "strategy" in point else "gaussian"},
     }
+    if "strategy" not in point:
+        overrides["background"]["function_error"] = "none"
     config = load_config(preset="best", overrides=overrides)
     rng = np.random.default_rng([point["draw"], 1])
     data = SearchData(shuffled(events()["qcd"], rng), simulation=shuffled(events()["simulation"], rng))
@@ -95,6 +100,11 @@ def measure(point: Point) -> Point:
             one.name: None if one.background is None else round(one.background, 1) for one in result.selections
         },
     }
+
+
+def kind(point: Point) -> tuple[str, str, str]:
+    """Return method, ensemble and strategy of a point."""
+    return point["method"], point["ensemble"], point.get("strategy", DEFAULT_STRATEGY)
 
 
 @dataclass(frozen=True)
@@ -119,8 +129,8 @@ def spread(finished: Sequence[Point], selection: str) -> Spread:
 def main(budget: Budget) -> None:
     """Run the study and print mean and width of z."""
     finished = run(NAME, POINTS, measure, budget)
-    for method, ensemble in dict.fromkeys((point["method"], point["ensemble"]) for point in finished):
-        chosen = [point for point in finished if (point["method"], point["ensemble"]) == (method, ensemble)]
+    for method, ensemble, strategy in dict.fromkeys(map(kind, finished)):
+        chosen = [point for point in finished if kind(point) == (method, ensemble, strategy)]
         for name in chosen[0]["z"]:
             z = spread(chosen, name)
             click.echo(

@@ -7,7 +7,8 @@ chosen, and no choice was made on them, nor on the second set of toys, `repeat` 
 are the hard case: with the first window masked about 300 are left, from which the function has a parameter more.
 
 z is the closed form of Eq. 2.6 of arXiv:2009.02205 for the count in a window against the background of the sideband
-fit, with its upward error for an excess and its downward error for a deficit. Where the fit expects fewer than 10
+fit, with its upward error for an excess and its downward error for a deficit: the Gaussian likelihood. The profile
+likelihood, and the far tail of both, are in `significance_tail`. Where the fit expects fewer than 10
 events, and so flags itself, the p-value is `p0_averaged`.
 
 Procedures: "events" is the default of `choose_order`; "likelihood-ratio" is what was the default before, with the
@@ -26,7 +27,8 @@ from scipy import stats
 
 from analysis.background import CALIBRATED_FROM, FUNCTIONS, choose_order, estimate_many
 from analysis.errors import FitError
-from analysis.statistics.counting import CountingModel, averaged_p0
+from analysis.statistics.counting import averaged_p0
+from analysis.statistics.counting_models import GaussianCounting
 from tests.builders.toy_tables import SQRT_S
 from tests.studies.runner import Budget, Point, run, study
 
@@ -82,7 +84,7 @@ def signed_root(n: Array, b: Array, up: Array, down: Array) -> Array:
 def conservative(n: Array, b: Array, up: Array) -> Array:
     """`p0_averaged` of every toy, as `discovery` gives it for the workspace of the window."""
     rows = np.stack([n, np.zeros_like(n), b, up], axis=1).tolist()
-    return np.array([averaged_p0(CountingModel(*row, floor=1e-9)) for row in rows])
+    return np.array([averaged_p0(GaussianCounting(*row)) for row in rows])
 
 
 def by_events(counts: Array, window: tuple[float, float], mask: tuple[float, float]) -> Array:

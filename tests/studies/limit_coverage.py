@@ -163,7 +163,7 @@ def workspace(point: Point) -> dict[str, Any]:
     background *= point["background"] / background.sum()
     jacobian = np.stack([background * (x / 6 - 1) ** k for k in range(3)], axis=1)
     covariance = jacobian @ np.linalg.inv(jacobian.T @ (jacobian / background[:, None])) @ jacobian.T
-    shape = Shape(None, background, covariance, np.exp(-0.5 * ((x - 5) / 1.2) ** 2))
+    shape = Shape(None, background, covariance, np.exp(-0.5 * ((x - 5) / 1.2) ** 2), likelihood="gaussian")
     return shape_workspace(shape, channel="window", measurement="study").workspace
 
 

@@ -16,6 +16,19 @@ from processors.runner.run import load_table, process_datasets
 from tests.studies.runner import data_folder
 
 
+def every_qcd_event(low: float, high: float = inf) -> EventTable:
+    """Selected events of a million simulated QCD events in a range of m_jj, GeV; those of the big samples too."""
+    names = ["qcd_a", "qcd_b", *(f"qcd_{number}" for number in range(1, 9))]
+    return selected_events({"qcd": names}, low, high)["qcd"]
+
+
+def _path(name: str) -> Path:
+    folder = data_folder() / "pythia"
+    return next(
+        path for path in (folder / f"{name}.root", data_folder() / "pythia_big" / f"{name}.root") if path.exists()
+    )
+
+
 def selected_events(samples: Mapping[str, Sequence[str]], low: float, high: float = inf) -> dict[str, EventTable]:
     """Events of the search region with the selection of the preset `best`.
 
@@ -30,11 +43,8 @@ def selected_events(samples: Mapping[str, Sequence[str]], low: float, high: floa
     -------
     dict of str to EventTable
     """
-    folder = data_folder() / "pythia"
     names = dict.fromkeys(name for members in samples.values() for name in members)
-    datasets = {
-        name: Dataset(name, "pseudodata", "nanoaod", ((str(folder / f"{name}.root"), "Events"),)) for name in names
-    }
+    datasets = {name: Dataset(name, "pseudodata", "nanoaod", ((str(_path(name)), "Events"),)) for name in names}
     with tempfile.TemporaryDirectory() as temporary:
         result = process_datasets(datasets, load_config(preset="best"), Path(temporary), Serial())
         tables = {key: load_table(result, datasets, list(members)) for key, members in samples.items()}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.statistics.averages import combine
+from analysis.validation.averages import combine
 from tests.studies.correlated_null import cell
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.background import CALIBRATED_FROM
+from analysis.statistics import LIKELIHOODS
 from docs._ext.page_tables import signed, table_of, value_of
 from docs._ext.tables.shared import matching
-from tests.studies import fit_calibration, limit_coverage, signal_recovery
+from tests.studies import (
+    fit_calibration,
+    function_choice,
+    limit_coverage,
+    p_values,
+    signal_recovery,
+    significance_tail,
+)
 from tests.studies.runner import Point, load
 
 
@@ -31,6 +39,84 @@ def fit_calibration_table() -> str:
                 shapes = "held out" if held_out else "of the rule"
                 rows.append([value_of(size), shapes, kept, signed(worst, 2), f"{min(tails):.3f}–{max(tails):.3f}"])
     return table_of(["events", "shapes", "kept", "worst mean z", "fraction of p < 0.05"], rows)
+
+
+def significance_tail_table() -> str:
+    """Ratios of the true to the nominal p-value, smallest and largest over the truths."""
+    points, rows = load(significance_tail.NAME), []
+    for likelihood in LIKELIHOODS:
+        for window in (list(one) for one in fit_calibration.WINDOWS[:3]):
+            for expected in significance_tail.EXPECTED:
+                chosen = matching(points, window=window, expected=expected)
+                if chosen:
+                    name = f"{window[0] / 1000:.1f}–{window[1] / 1000:.1f} TeV"
+                    ratios = [[one[likelihood][k][0] for one in chosen] for k in range(len(significance_tail.Z))]
+                    cells = [f"{min(row):.2f}–{max(row):.2f}" for row in ratios]
+                    rows.append([f"`{likelihood}`", name, value_of(expected), *cells])
+    return table_of(["likelihood", "window", "events", *(f"z = {z:g}" for z in significance_tail.Z)], rows)
+
+
+def p_values_table() -> str:
+    """Ratios of the true to the nominal p-value by strategy and kind of truth, smallest and largest over windows."""
+    points, rows = load(p_values.NAME), []
+    kinks = tuple(name for name in p_values.TRUTHS if name.startswith("kink"))
+    others = tuple(name for name in p_values.TRUTHS if name not in (*p_values.IN_FAMILY, *kinks))
+    kinds = (("of the family", p_values.IN_FAMILY), ("others", others), ("kinks", kinks))
+    fits = (("events", "line"), ("transfer-factor", "line"), ("transfer-factor", "bent"))
+    for strategy, ratio in fits:
+        for kind, truths in kinds:
+            for expected in (10, 30, 100, 1_000, 10_000, 30_000):
+                chosen = [
+                    one
+                    for one in matching(points, strategy=strategy, ratio=ratio, expected=expected)
+                    if one["truth"] in truths
+                ]
+                if chosen:
+                    name = f"`{strategy}`" + (", bent ratio" if ratio == "bent" else "")
+                    ratios = [[one["ratios"][k][0] for one in chosen] for k in range(len(p_values.NOMINAL))]
+                    cells = [f"{_digits(min(row))}–{_digits(max(row))}" for row in ratios]
+                    worst = max((one["bias"] for one in chosen), key=abs)
+                    error = [100 * one["error"] for one in chosen]
+                    errors = f"{min(error):.2g}–{max(error):.2g}"
+                    rows.append([name, kind, value_of(expected), *cells, signed(worst, 2), errors])
+    nominal = ("0.05", "0.01", "1.35e-3", "3.2e-5", "2.9e-7")
+    return table_of(["fit", "truths", "events", *(f"p = {p}" for p in nominal), "worst bias, σ", "error of b, %"], rows)
+
+
+def _digits(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}"
+
+
+def function_choice_table() -> str:
+    """Ratios of the true to the nominal p-value without and with the bias of the function, ranges over windows."""
+    points, rows = load(function_choice.NAME), []
+    family = list(fit_calibration.FAMILY)
+    truths = {"in the family": family, **{truth: [truth] for truth in function_choice.OTHER_TRUTHS}}
+    alone = {truth: [truth] for truth in function_choice.STIFF}
+    for name, functions, shapes in (("default", family, truths), ("`dijet3`", ["dijet3"], alone)):
+        for truth, among in shapes.items():
+            for expected in function_choice.EXPECTED:
+                chosen = [
+                    one for one in matching(points, functions=functions, expected=expected) if one["shape"] in among
+                ]
+                if chosen:
+                    rows.append([name, truth, value_of(expected), *_choice_cells(chosen)])
+    shown = [f"z = {z:g}{which}" for z in (3, 5) for which in (", without", ", with")]
+    return table_of(["fit", "truth", "events", "bias", "bend", "wave", *shown], rows)
+
+
+def _choice_cells(chosen: Sequence[Point]) -> list[str]:
+    cells = [_between([one["bias"] for one in chosen], 2)]
+    cells += [_between([one["hidden"][name] for one in chosen], 2) for name in ("bend", "wave")]
+    for z in (3.0, 5.0):
+        k = function_choice.Z.index(z)
+        cells += [_between([one[name][k][0] for one in chosen], 2) for name in ("without", "with")]
+    return cells
+
+
+def _between(values: Sequence[float], digits: int) -> str:
+    low, high = signed(min(values), digits), signed(max(values), digits)
+    return low if low == high else f"{low} to {high}"
 
 
 def recovery_table() -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analysis.background import TRANSFER_FACTOR
 from docs._ext.page_tables import signed, table_of
 from docs._ext.tables.shared import CUTS, LAMBDA, matching
-from tests.studies import correlated_null, exact_null
+from tests.studies import correlated_null, exact_null, linear_drift
 from tests.studies.correlated_null import combine
 from tests.studies.runner import Point, load
 
@@ -17,12 +18,13 @@ def exact_null_table() -> str:
     """Mean and width of z without signal, by method and selection."""
     rows = []
     points = load(exact_null.NAME)
-    for method, ensemble in dict.fromkeys((one["method"], one["ensemble"]) for one in points):
+    for method, ensemble, strategy in dict.fromkeys(map(exact_null.kind, points)):
         if ensemble == ARGOS:
             continue
-        chosen = matching(points, method=method, ensemble=ensemble)
+        chosen = [one for one in points if exact_null.kind(one) == (method, ensemble, strategy)]
         cells = [_spread(chosen, name) for name in CUTS]
         name = LAMBDA.get(method, f"`{method}`") + (", counts averaged" if ensemble == "mean-count" else "")
+        name += f", `{strategy}`" if strategy == TRANSFER_FACTOR else ""
         rows.append([name, str(len(chosen)), *cells])
     return table_of(["method", "pseudo-datasets", *CUTS.values()], rows)
 
@@ -60,3 +62,17 @@ def _correlated_row(points: Sequence[Point], method: str) -> list[str]:
         cells.append(f"{signed(z.value, 2)} ± {z.error:.2f}, {percent}")
     first, _, rest = method.partition(", ")
     return [LAMBDA.get(method, f"`{first}`" + (f", {rest}" if rest else "")), *cells, f"{flat[0]} / {flat[-1]}"]
+
+
+def linear_drift_table() -> str:
+    """Fraction of the window that a cut keeps, and error and z of its background, by drift."""
+    points, rows = load(linear_drift.NAME), []
+    for drift in linear_drift.DRIFTS:
+        for efficiency in linear_drift.EFFICIENCIES:
+            found = linear_drift.summary(points, drift, efficiency)
+            kept = f"{100 * found.kept:.2f} ± {100 * found.kept_error:.2f} ({100 * found.ideal:.2f})"
+            cells = ["no fit", ""]
+            if found.relative_error is not None and found.z is not None:
+                cells = [f"{100 * found.relative_error:.0f} %", f"{signed(found.z, 1)} ± {found.fitted**-0.5:.1f}"]
+            rows.append([f"{drift:g} σ", f"{100 * efficiency:g} %", kept, *cells])
+    return table_of(["drift in 200 GeV", "cut", "kept, %", "error of the background", "mean z"], rows)

@@ -176,14 +176,14 @@ def transfer_function(family: Functions, data: Sidebands) -> tuple[int, int]:
 def _fitted_ratio(data: Sidebands, family: Functions, sqrt_s_gev: float) -> BackgroundFit:
     """Fit events that pass and fail, with fewer parameters if the first choice has no valid fit."""
     shape, ratio = transfer_function(family, data)
-    first = None
+    errors = []
     for order in range(ratio, -1, -1):
         for index in range(shape, -1, -1):
             try:
                 return fit_sidebands(data, times_ratio(family[index], order), sqrt_s_gev)
             except FitError as error:
-                first = first or error
-    raise first or FitError("no function")
+                errors.append(error)
+    raise errors[0]
 
 
 def _smoothness(data: Sidebands, fit: BackgroundFit, sqrt_s_gev: float) -> float:

@@ -26,6 +26,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "p-values": fits.p_values_table,
     "function-choice": fits.function_choice_table,
     "signal-recovery": fits.recovery_table,
+    "signal-recovery-fractions": fits.recovery_of_fractions_table,
     "limit-coverage": fits.limit_coverage_table,
     "limit-rules": limits.limit_rules_table,
     "limit-signals": limits.limit_signals_table,

@@ -124,11 +124,24 @@ def recovery_table() -> str:
     points, rows = load(signal_recovery.NAME), []
     for signal, (window, _) in signal_recovery.SIGNALS.items():
         for size in signal_recovery.SIZES:
-            chosen = matching(points, signal=signal, events=size)
+            chosen = [one for one in matching(points, signal=signal, events=size) if "fraction" not in one]
             name = f"{window[0] / 1000:.1f}–{window[1] / 1000:.1f} TeV"
-            absorbed = _range(chosen, "absorbed", 100, 0)
-            rows.append([name, value_of(size), absorbed, _range(chosen, "bias", 1, 2), _range(chosen, "width", 1, 2)])
+            rows.append([name, value_of(size), *_recovered(chosen)])
     return table_of(["window", "events", "absorbed, %", "mean of the pull", "width of the pull"], rows)
+
+
+def recovery_of_fractions_table() -> str:
+    """Return the same for selections that are fitted together with the events that fail them."""
+    points, rows = load(signal_recovery.NAME), []
+    for signal in (*signal_recovery.SIGNALS, *signal_recovery.GAUSSIANS):
+        chosen = [one for one in matching(points, signal=signal) if "fraction" in one]
+        sizes = sorted({one["events"] for one in chosen})
+        rows += [[f"`{signal}`", value_of(size), *_recovered(matching(chosen, events=size))] for size in sizes]
+    return table_of(["signal", "all events", "absorbed, %", "mean of the pull", "width of the pull"], rows)
+
+
+def _recovered(chosen: Sequence[Point]) -> list[str]:
+    return [_range(chosen, "absorbed", 100, 0), _range(chosen, "bias", 1, 2), _range(chosen, "width", 1, 2)]
 
 
 def _range(points: Sequence[Point], key: str, scale: float, digits: int) -> str:

@@ -132,7 +132,7 @@ def test_many_pairs_are_estimated_as_one_by_one() -> None:
 
 @pytest.mark.parametrize("fraction", [0.01, 0.1])
 def test_z_is_a_unit_gaussian_without_signal(fraction: float) -> None:
-    """The width of 0.95 to 1.05 is what is asked of the default."""
+    """The default is asked for a width of 0.95 to 1.05."""
     expected = truth(100_000.0, fraction)
     rng = np.random.default_rng(11)
     passing, failing = (rng.poisson(one, (3000, len(one))).astype(float) for one in expected)

@@ -1,4 +1,4 @@
-"""What is said of the background fits of a search, and how a bad one is marked."""
+"""The words on the background fits of a search, and the mark of a bad one."""
 
 from __future__ import annotations
 

@@ -96,7 +96,8 @@ def sideband_p0(
     estimate = fit.estimate(*window)
     weight = estimate.weight
     n = n_obs / weight
-    observed = counting_z(np.array(n), np.array(estimate.value / weight), np.array(estimate.error(likelihood) / weight))
+    b, sigma = np.array(estimate.value / weight), np.array(estimate.error(likelihood) / weight)
+    observed = counting_z(np.array(n), b, sigma, likelihood)
     fitted = fit.design(data.low, data.high, data.rest)
     target = fit.design(np.array([window[0]]), np.array([window[1]]))
     null = _null(fit, window, n_obs, weight)
@@ -104,8 +105,8 @@ def sideband_p0(
         return None
     rates, expected = integrals(fitted, null)[0][0] * data.scale, float(integrals(target, null)[0][0, 0]) / weight
     toys, weights = draw_sidebands(rates, direction_of(fitted, target, null, data.scale), float(observed), n_toys, rng)
-    solution = solve(toys / data.scale, fitted, np.broadcast_to(data.scale, toys.shape))
     scale = np.broadcast_to(data.scale, toys.shape)
+    solution = solve(toys / data.scale, fitted, scale)
     with np.errstate(all="ignore"):
         found = estimate_bins(target, solution, weight, fitted=(fitted, scale)).widened(fit.function_error)
     value = found.value[:, 0] / weight

@@ -9,7 +9,8 @@ from scipy import stats
 
 from analysis.background import FUNCTIONS, BackgroundFit, estimate_many, fit_background
 from analysis.background.likelihood import integrals, make_design, solve
-from analysis.search.sideband_toys import sideband_p0
+from analysis.search import sideband_toys
+from analysis.search.sideband_toys import least_count, sideband_p0
 from analysis.statistics import counting_z
 from tests.builders.toy_tables import SQRT_S
 
@@ -54,6 +55,25 @@ def test_it_is_the_fraction_of_plain_toys_with_as_large_an_excess(likelihood: st
     truth = float((z[many.valid] >= observed - 1e-9).mean())
     found = sideband_p0(fit, WINDOW, n, likelihood=likelihood, n_toys=6000)
     assert found == pytest.approx(truth, abs=4 * np.sqrt(truth / n_toys) + 0.03 * truth)
+
+
+@pytest.mark.parametrize("likelihood", ["profile", "gaussian"])
+def test_toys_are_asked_for_the_significance_of_the_same_likelihood(
+    likelihood: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain toys cannot tell: at 45 events both significances are nearly the same."""
+    asked: list[float] = []
+
+    def spy(value: Array, error: Array, z: float, of: str) -> Array:
+        asked.append(z)
+        return least_count(value, error, z, of)
+
+    monkeypatch.setattr(sideband_toys, "least_count", spy)
+    fit = fitted(np.random.default_rng(8).poisson(falling(30.0)).astype(float))
+    estimate = fit.estimate(*WINDOW)
+    sideband_p0(fit, WINDOW, 70.0, likelihood=likelihood)
+    own = counting_z(np.array(70.0), np.array(estimate.value), np.array(estimate.error(likelihood)), likelihood)
+    assert asked == [pytest.approx(float(own), rel=1e-12)]
 
 
 def test_above_large_sidebands_it_is_close_to_the_nominal_p_value_at_five_standard_deviations() -> None:

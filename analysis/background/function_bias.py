@@ -101,7 +101,7 @@ def function_bias(
         If the fit was read back without its data.
     """
     data = _data(fit)
-    own = _Designs(_design_of(fit, data.low, data.high), _design_of(fit, *_edges(window)))
+    own = _Designs(fit.design(data.low, data.high), fit.design(*_edges(window)))
     expected, _ = integrals(own.fitted, fit.coefficients[None])
     found = {}
     for function in look_up(alternatives):
@@ -211,7 +211,7 @@ def _relative_shifts(
     """Shifts of n - b relative to b by name, absolute values, and b, in the unit of the counts."""
     data = _data(fit)
     low, high = np.append(data.low, window[0]), np.append(data.high, window[1])
-    design = _design_of(fit, low, high)
+    design = fit.design(low, high)
     mass, _ = quadrature(low, high)
     events = np.exp(design.basis @ fit.coefficients) * design.weight
     fit_range = (float(data.low[0]), float(data.high[-1]))
@@ -256,10 +256,6 @@ def _data(fit: BackgroundFit) -> Sidebands:
 
 def _edges(window: Interval) -> tuple[Array, Array]:
     return np.array([window[0]]), np.array([window[1]])
-
-
-def _design_of(fit: BackgroundFit, low: Array, high: Array) -> Design:
-    return make_design(fit.function, low, high, fit.sqrt_s_gev, fit.transform)
 
 
 def _without_last(design: Design) -> Design:

@@ -292,9 +292,7 @@ def bump_document(bump: Bump) -> dict[str, Any]:
     }
 
 
-def _rest(
-    spectrum: Spectrum, inside: NDArray[np.bool_] | slice, function: MassFunction
-) -> tuple[Array, Array | None] | None:
+def _rest(spectrum: Spectrum, inside: slice, function: MassFunction) -> tuple[Array, Array | None] | None:
     """Bins of the events that fail the selection, if the spectrum has them."""
     if spectrum.rest is None:
         if function.n_ratio:

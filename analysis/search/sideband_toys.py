@@ -33,6 +33,7 @@ _N_TOYS = 2000
 _BISECTIONS = 50
 _CHECKED = 3.0  # z above which the p-value is checked
 _FURTHER = 1.0  # standard deviations that sidebands are drawn below what the excess asks for
+_STEEPEST = 3.0  # largest change of ln(expected count) of a bin in drawn sidebands
 
 
 def checked_discovery(
@@ -174,11 +175,13 @@ def draw_sidebands(
     """
     error = float(np.sqrt(direction**2 @ rates))
     tilts = -np.concatenate([[0.0], np.arange(0.0, max(z, 0.0) + _FURTHER + 1.0)]) / error
-    means = rates * np.exp(tilts[:, None] * direction)
+    # Bounded: far bins without events would be drawn with thousands, or more than can be drawn.
+    exponents = np.clip(tilts[:, None] * direction, -_STEEPEST, _STEEPEST)
+    means = rates * np.exp(exponents)
     each = -(-n_toys // len(tilts))
     toys = np.concatenate([rng.poisson(mean, (each, len(rates))) for mean in means]).astype(float)
     # Probability under each tilt over that without: exponential, since the tilt of a Poisson variable is one.
-    logs = np.outer(tilts, toys @ direction) - (means - rates).sum(axis=1)[:, None]
+    logs = exponents @ toys.T - (means - rates).sum(axis=1)[:, None]
     return toys, np.exp(np.log(len(tilts)) - special.logsumexp(logs, axis=0))
 
 

@@ -104,3 +104,17 @@ def test_weighted_sidebands_give_the_p_value_of_their_effective_counts() -> None
     half = fit_background(counts / 2, EDGES, FUNCTIONS["dijet3"], variances=counts / 4, mask=MASK, sqrt_s_gev=SQRT_S)
     plain = sideband_p0(fitted(counts), WINDOW, 50.0)
     assert sideband_p0(half, WINDOW, 25.0) == pytest.approx(plain, rel=1e-3)
+
+
+@pytest.mark.parametrize("likelihood", ["profile", "gaussian"])
+def test_a_large_excess_between_sidebands_with_a_long_empty_tail_has_a_p_value(likelihood: str) -> None:
+    """Drawn far from what was fitted, the tail would get more events than can be drawn."""
+    edges = np.arange(3000.0, 9701.0, 100.0)
+    mass = (edges[:-1] + edges[1:]) / 2 / SQRT_S
+    density = (1 - mass) ** 12.4 * mass**-3.2
+    counts = np.random.default_rng(10).poisson(90 * density / density.sum()).astype(float)
+    fit = fit_background(counts, edges, FUNCTIONS["dijet3"], mask=MASK, sqrt_s_gev=SQRT_S)
+    found = [sideband_p0(fit, WINDOW, n, likelihood=likelihood) for n in (30.0, 60.0, 250.0)]
+    p_values = [p for p in found if p is not None]
+    assert len(p_values) == 3
+    assert 1 > p_values[0] > p_values[1] > p_values[2] >= 0

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
+from analysis.cli.calibrate import calibrate
 from analysis.cli.events import select
 from analysis.cli.export import export
 from analysis.cli.files import convert, inspect
@@ -186,6 +187,7 @@ def presets() -> None:
     click.echo("\n".join(available_presets()))
 
 
+cli.add_command(calibrate)
 cli.add_command(convert)
 cli.add_command(export)
 cli.add_command(fit)

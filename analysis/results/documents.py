@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import metadata, resources
@@ -41,12 +41,14 @@ from analysis.results.values import (
     SelectionDocument,
     WindowDocument,
 )
+from analysis.search.null_distribution import Calibration
 from analysis.search.seeds import seed_spread
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult
 
 __all__ = [
     "SCHEMA",
+    "calibration_of",
     "check_results",
     "cut_order",
     "marked",
@@ -56,6 +58,7 @@ __all__ = [
     "software_versions",
     "window_document",
     "window_from_document",
+    "with_calibrations",
 ]
 
 _LONGEST_REASON = 300
@@ -236,6 +239,19 @@ def window_from_document(
     )
 
 
+def _calibration_fields(calibration: Calibration | None) -> dict[str, Any]:
+    if calibration is None:
+        return {}
+    return {
+        "z_calibrated": calibration.z,
+        "z_calibrated_error": calibration.z_error,
+        "p0_calibrated": calibration.p0,
+        "p0_calibrated_error": calibration.p0_error,
+        "calibration": calibration.source,
+        "null_distribution": calibration.null,
+    }
+
+
 def _selection_document(selection: SelectionResult) -> SelectionDocument:
     test = selection.discovery
     return SelectionDocument(
@@ -245,6 +261,7 @@ def _selection_document(selection: SelectionResult) -> SelectionDocument:
         p0_toys=None if test is None else test.p0_toys,
         p0_averaged=None if test is None else test.p0_averaged,
         asymptotics_trusted=None if test is None else test.asymptotics_trusted,
+        **_calibration_fields(selection.calibration),
         fit=None if selection.fit is None else _fit_document(selection.fit, selection.goodness),
         seeds={
             "z": seed_spread(selection, "z"),
@@ -268,7 +285,35 @@ def _selection_from_document(document: SelectionDocument, workspace: dict[str, A
         fit=None if document.fit is None else _fit_from_document(document.fit),
         goodness=None if document.fit is None else _goodness_from_document(document.fit),
         workspace=workspace,
+        calibration=calibration_of(document),
     )
+
+
+def with_calibrations(windows: Sequence[WindowResult], results: Results) -> list[WindowResult]:
+    """Give windows that were read from their own files the calibrations in `results.json`."""
+    shown = {
+        (window.name, selection.name): calibration_of(selection)
+        for window in results.windows
+        for selection in window.selections
+    }
+    return [
+        replace(
+            window,
+            selections=tuple(
+                replace(selection, calibration=shown.get((window.window.name, selection.name)))
+                for selection in window.selections
+            ),
+        )
+        for window in windows
+    ]
+
+
+def calibration_of(document: SelectionDocument) -> Calibration | None:
+    """Return the calibration that a selection shows; None without one."""
+    if document.calibration is None or document.z_calibrated is None:
+        return None
+    error = document.z_calibrated_error or 0.0
+    return Calibration(document.calibration, document.z_calibrated, error, document.null_distribution)
 
 
 def _fit_document(fit: BackgroundFit, goodness: GoodnessOfFit | None) -> FitDocument:

@@ -24,7 +24,7 @@ from analysis.core.notebook import facts
 from analysis.core.text_files import load_json, open_regular, read_bytes
 from analysis.errors import ResultsError, writing
 from analysis.results.blinding import blind_search
-from analysis.results.documents import software_versions
+from analysis.results.documents import software_versions, with_calibrations
 from analysis.results.files import replacing, write_json, write_text
 from analysis.results.manifest import Manifest, unblinding_records
 from analysis.results.process_values import ProcessFile
@@ -355,7 +355,7 @@ class ResultsFolder(SignalFolder):
         if len(windows) < len(keys):
             msg = f"{self._windows} lacks {len(keys) - len(windows)} of {len(keys)} windows. Run `cwola scan` again."
             raise ResultsError(msg)
-        joined = join_seeds(windows.values())
+        joined = with_calibrations(join_seeds(windows.values()), results)
         return blind_search(results, joined) if results.blinded else (results, joined)
 
     def require_schema(self) -> None:

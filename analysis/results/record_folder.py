@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from analysis.calibration.values import CalibrationFile
 from analysis.core.documents import parse_json, to_json
 from analysis.core.text_files import load_json, read_bytes
 from analysis.diagnostics.gain_values import GainScan, PerformanceFile
@@ -218,6 +219,17 @@ class RecordFolder:
         stored = self._read_optional(_ValidationFile, "validation.json", "validate")
         verdicts = () if stored is None else stored.windows
         return [one for one in verdicts if (known := shown.get(one.window)) and known.combined == one.combined]
+
+    def save_calibration(self, found: CalibrationFile) -> None:
+        """Write `calibration.json`: distributions of z without signal."""
+        write_json(self.path / "calibration.json", to_json(found))
+
+    def load_calibration(self, key: str) -> CalibrationFile | None:
+        """Read the calibration with this fingerprint; None if it is missing, damaged or of another search."""
+        with suppress(ResultsError):  # a damaged file is made again
+            stored = self._read_optional(CalibrationFile, "calibration.json", "calibrate")
+            return stored if stored is not None and stored.key == key else None
+        return None
 
     def save_diagnostics(self, key: str, window_keys: Sequence[str], windows: Sequence[DiagnosedWindow]) -> None:
         """Write `diagnostics.json`.

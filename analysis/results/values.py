@@ -13,10 +13,12 @@ from pydantic import Field
 
 from analysis.background import RESTS_ON_SMOOTHNESS, OrderStep, TermTable, is_bad_fit
 from analysis.core.documents import ABSENT
+from analysis.learning import INCLUSIVE
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity
 from analysis.regions import Interval, MassWindow
 from analysis.search.member_spread import MemberSpread
 from analysis.search.non_closure import NonClosure, total_error
+from analysis.search.null_distribution import CalibrationSource, NullDistribution
 from analysis.search.seeds import SeedSpread
 from analysis.signals.values import SignalResult
 from analysis.statistics import GlobalResult, LimitResult
@@ -145,6 +147,12 @@ class SelectionDocument:
     ----------
     z, p0, p0_toys, p0_averaged : float or None
         Results of the discovery test; None while blinded.
+    z_calibrated, z_calibrated_error, p0_calibrated, p0_calibrated_error : float or None
+        Results calibrated with retraining, with their statistical errors; None without a calibration.
+    calibration : str or None
+        Source of the calibration, a key of `CALIBRATION_SOURCES`.
+    null_distribution : NullDistribution or None
+        Distribution of z without signal, from that source.
     asymptotics_trusted : bool or None
     seeds : mapping of str to SeedSpread or None
         Spread of "z", "n_obs", "background" and "fit_p_value" over all trainings; empty for a single one.
@@ -165,6 +173,12 @@ class SelectionDocument:
     p0_toys: float | None = None
     p0_averaged: float | None = None
     asymptotics_trusted: bool | None = None
+    z_calibrated: float | None = None
+    z_calibrated_error: float | None = None
+    p0_calibrated: float | None = None
+    p0_calibrated_error: float | None = None
+    calibration: CalibrationSource | None = field(default=None, metadata=ABSENT)
+    null_distribution: NullDistribution | None = field(default=None, metadata=ABSENT)
     s_over_sqrt_b: float | None
     non_closure: NonClosure | None = None
     likelihood: str = "profile"
@@ -189,6 +203,21 @@ class SelectionDocument:
         """p-values of the background fits of all trainings."""
         spread = self.seeds.get("fit_p_value")
         return (self.fit_p_value,) if spread is None else spread.values
+
+    @property
+    def local_z(self) -> float | None:
+        """Local significance, calibrated if possible."""
+        return self.z if self.z_calibrated is None else self.z_calibrated
+
+    @property
+    def local_p0(self) -> float | None:
+        """Local p-value, calibrated if possible."""
+        return self.p0 if self.p0_calibrated is None else self.p0_calibrated
+
+    @property
+    def lacks_calibration(self) -> bool:
+        """Whether z comes from a classifier whose folds train one another, and was not calibrated for that."""
+        return self.z is not None and self.z_calibrated is None and self.name != INCLUSIVE
 
     @property
     def rests_on_smoothness(self) -> bool:

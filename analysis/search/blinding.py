@@ -75,6 +75,7 @@ def _blind_selection(
         efficiency_achieved=_shown_efficiency(selection, spectrum, masks),
         n_obs=None,
         discovery=None,
+        calibration=None,
         s_over_sqrt_b=None,
         limit=None,
         members=None,

@@ -47,7 +47,7 @@ from analysis.statistics import (
 __all__ = ["evaluate_window"]
 
 
-def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
+def evaluate_window(  # noqa: PLR0913 - the parts of a window, and three switches
     data: SearchData,
     window: MassWindow,
     edges: NDArray[np.float64],
@@ -58,6 +58,7 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
     *,
     training_seed: int = 0,
     limits: bool = True,
+    tests: bool = True,
 ) -> WindowResult:
     """Test every selection of a window.
 
@@ -79,6 +80,9 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
         time, and no models.
     limits : bool
         Whether limits are computed.
+    tests : bool
+        Whether fits and counts are tested; without, selections have a background and a count, enough for
+        `SelectionResult.counting`, and neither workspace, p-values nor goodness of fit.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and two switches
     spectrum = fill_spectrum(data.table, edges, passes)
     family = functions or require_functions(config.background.functions, config.background.strategy)
     together = config.background.strategy == TRANSFER_FACTOR
-    cut = _Cut(data, window, passes, spectrum, config, family, together)
+    cut = _Cut(data, window, passes, spectrum, config, family, together, tests=tests)
     counts = _counts(data, window, passes)
     truth = _truth(data, window, passes)
     first = training_seed == 0
@@ -137,6 +141,7 @@ class _Cut:
     functions: tuple[MassFunction, ...]
     together: bool = False
     of_all: BackgroundFit | None = None
+    tests: bool = True
 
     @property
     def hidden(self) -> tuple[tuple[float, float], ...]:
@@ -197,9 +202,12 @@ def _evaluate_selection(
             background_error=error,
             calibrated=expected.calibrated,
             fit=fit,
-            goodness=_goodness(fit),
             weight=expected.weight,
-            members=_members(cut, index, together=fit.function.n_ratio > 0),
+        )
+        if not cut.tests:
+            return result
+        result = replace(
+            result, goodness=_goodness(fit), members=_members(cut, index, together=fit.function.n_ratio > 0)
         )
         workspace = result.counting_workspace(window)
         return replace(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from analysis.background import DEFAULT_STRATEGY, TRANSFER_FACTOR, BackgroundFit, require_functions
 from analysis.compute import Backend
@@ -44,6 +45,10 @@ def global_result(
     share of this error, independent in each window and selection: if the measured corrections are correlated, the
     p-value is conservative.
 
+    Significances that are calibrated with retraining are tested as such. The pseudo-experiments hold the classifiers
+    fixed: their z are standard normal, like calibrated ones, but they leave out how far retraining changes the
+    correlation of windows and selections. `retrained_significance` counts that, from whole scans.
+
     Every fit is taken as good, also one that the sidebands contradict: readers are told so where the p-value is shown
     (`analysis.results.words`).
 
@@ -63,10 +68,10 @@ def global_result(
     -------
     GlobalResult
     """
-    discoveries = [selection.discovery for result in results for selection in result.selections]
-    tested = [discovery for discovery in discoveries if discovery is not None]
+    found = (selection.local_z for result in results for selection in result.selections)
+    tested = [z for z in found if z is not None]
     trials = n_trials(scan, config)
-    bound = bonferroni([discovery.p0 for discovery in tested], trials)
+    bound = bonferroni(stats.norm.sf(tested).tolist(), trials)
     unit_weights = bool((data.table.weight == 1).all())
     if not (tested and unit_weights and config.statistics.pseudo_experiments):
         return bound
@@ -79,17 +84,20 @@ def global_result(
     except StatisticsError as error:
         _log.warning("no pseudo-experiments for the global p-value: %s", error)
         return bound
-    largest = max(discovery.z for discovery in tested)
-    return global_significance(largest, toys.max(axis=1), n_trials=trials)
+    return global_significance(max(tested), toys.max(axis=1), n_trials=trials)
 
 
-def global_key(windows: Iterable[str], config: SearchConfig) -> str:
-    """Fingerprint of the global result; window keys cover events, fit settings and plugins."""
+def global_key(windows: Iterable[str], config: SearchConfig, calibrated: Iterable[float] = ()) -> str:
+    """Fingerprint of the global result; window keys cover events, fit settings and plugins.
+
+    `calibrated` are the calibrated significances, in order.
+    """
     return fingerprint(
         code=[__name__],
         seed=config.random_state,
         upstream=list(windows),
         pseudo_experiments=config.statistics.pseudo_experiments,
+        calibrated=list(calibrated),
     )
 
 

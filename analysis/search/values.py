@@ -18,6 +18,7 @@ from analysis.learning.decorrelation import PercentileMap
 from analysis.regions import MassWindow
 from analysis.search.member_spread import MemberSpread
 from analysis.search.non_closure import NON_CLOSURE, NonClosure, total_error
+from analysis.search.null_distribution import Calibration
 from analysis.statistics import Counting, DiscoveryResult, LimitResult, counting_workspace
 
 __all__ = ["SearchData", "SelectionResult", "WindowResult"]
@@ -102,6 +103,9 @@ class SelectionResult:
         Correction of the background; its error is not included in `background_error`.
     likelihood : str
         Model of the background in `workspace`, see `analysis.statistics.Counting`; `background_error` is its error.
+    calibration : Calibration or None
+        Significance calibrated with retraining; None if it was not measured for these settings, for the inclusive
+        selection, which needs no training, and while blinded.
     """
 
     name: str
@@ -125,6 +129,7 @@ class SelectionResult:
     seeds: tuple[SelectionResult, ...] = ()
     non_closure: NonClosure | None = None
     likelihood: str = "profile"
+    calibration: Calibration | None = None
 
     def __repr__(self) -> str:
         return f"SelectionResult({', '.join(f'{name}: {text_of(value)}' for name, value in self.row.items())})"
@@ -143,9 +148,17 @@ class SelectionResult:
             "Observed": self.n_obs,
             "Expected": expected,
             "z": None if self.discovery is None else self.discovery.z,
+            "Calibrated z": None if self.calibration is None else self.calibration.z,
             "Fit p": self.fit_p_value,
             "Expected limit [events]": limit,
         }
+
+    @property
+    def local_z(self) -> float | None:
+        """Local significance, calibrated if possible; None while blinded and after failures."""
+        if self.calibration is not None:
+            return self.calibration.z
+        return None if self.discovery is None else self.discovery.z
 
     @property
     def fit_p_value(self) -> float | None:

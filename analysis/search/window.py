@@ -122,9 +122,9 @@ def window_task(window: MassWindow, scan: RegionScan, config: SearchConfig, *, t
     return WindowTask(window, edges, folds, config, configured_functions(config))
 
 
-def search_window(task: WindowTask, data: SearchData, *, limits: bool = True) -> WindowResult:
-    """Search one window in the current process, with or without limits."""
-    job = WindowEvaluation(task.window, task.edges, (), task.folds[0], task.config, task.functions, limits)
+def search_window(task: WindowTask, data: SearchData, *, limits: bool = True, tests: bool = True) -> WindowResult:
+    """Search one window in the current process, with or without limits and tests, see `evaluate_window`."""
+    job = WindowEvaluation(task.window, task.edges, (), task.folds[0], task.config, task.functions, limits, tests)
     try:
         fit = train_folds(task.folds, data)
     except (TableError, WindowError) as error:
@@ -164,6 +164,7 @@ class WindowEvaluation:
     config: SearchConfig
     functions: tuple[MassFunction, ...]
     limits: bool = True
+    tests: bool = True
 
 
 def configured_functions(config: SearchConfig) -> tuple[MassFunction, ...]:
@@ -225,7 +226,7 @@ def _evaluate(fit: CrossFit, job: WindowEvaluation, data: SearchData) -> WindowR
     if data.blinded:
         models = tuple(tuple(map(job.task.entry.forget_counts, members)) for members in models)
     given = (data, job.window, job.edges, passes, models, job.config, job.functions)
-    result = evaluate_window(*given, training_seed=seed, limits=job.limits)
+    result = evaluate_window(*given, training_seed=seed, limits=job.limits, tests=job.tests)
     result = replace(result, learner=job.task.entry.name)
     if seed or data.blinded:
         return result

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from analysis.calibration.apply import LEAST_SCANS, Calibrations
 from analysis.compute import Backend
 from analysis.core.notebook import grid
 from analysis.limits.values import LimitsFile
@@ -21,10 +24,11 @@ from analysis.search.requirements import measured_corrections, require_samples
 from analysis.search.scan import n_trials, run_scan, trainings, window_key
 from analysis.search.seeds import join_seeds
 from analysis.search.values import WindowResult
+from analysis.stages.calibrate import load_calibrations
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.signals import evaluate_signals
 from analysis.stages.validate import load_verdicts
-from analysis.statistics import GlobalResult
+from analysis.statistics import GlobalResult, retrained_significance
 from analysis.validation.values import WindowVerdict
 from analysis.validation.verdicts import corrections as measured_non_closure
 
@@ -112,8 +116,10 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
             )
         folder.save_config(config)
         results = _run_windows(inputs, backend, measured)
+        calibrations = load_calibrations(inputs)
+        results = dict(zip(results, calibrations.applied(results.values()), strict=True))
         joined = tuple(join_seeds(results.values()))
-        document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results))
+        document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results, calibrations))
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)
@@ -171,8 +177,17 @@ def _run_windows(
     return {key: done[key] for key in keys}
 
 
-def _global_result(inputs: SearchInputs, backend: Backend, results: Mapping[str, WindowResult]) -> GlobalResult:
-    key = global_key(results, inputs.config)
+def _global_result(
+    inputs: SearchInputs, backend: Backend, results: Mapping[str, WindowResult], calibrations: Calibrations
+) -> GlobalResult:
+    selections = [selection for result in results.values() for selection in result.selections]
+    if len(calibrations.largest) >= LEAST_SCANS and (
+        z := [one.local_z for one in selections if one.local_z is not None]
+    ):
+        scans = np.array(calibrations.largest)
+        return retrained_significance(max(z), scans, n_trials=n_trials(inputs.regions, inputs.config))
+    calibrated = [one.calibration.z for one in selections if one.calibration is not None]
+    key = global_key(results, inputs.config, calibrated)
     total = inputs.folder.load_global(key)
     if total is None:
         total = global_result(inputs.data, list(results.values()), inputs.regions, inputs.config, backend)

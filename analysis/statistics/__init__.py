@@ -16,7 +16,7 @@ from analysis.statistics.modifiers import combined_modifier, yield_modifier
 from analysis.statistics.patches import PatchedSignal, background_only, patch_set
 from analysis.statistics.samples import SignalSystematic, signal_statistics
 from analysis.statistics.shapes import Shape, ShapeWorkspace, shape_workspace
-from analysis.statistics.trials import GlobalResult, bonferroni, global_significance
+from analysis.statistics.trials import GlobalResult, bonferroni, global_significance, retrained_significance
 from analysis.statistics.workspace import Counting, counting_workspace
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "impacts",
     "log_error",
     "patch_set",
+    "retrained_significance",
     "shape_workspace",
     "signal_statistics",
     "upper_limit",

@@ -12,11 +12,12 @@ from scipy import stats
 
 from analysis.core.notebook import facts
 
-__all__ = ["GlobalResult", "bonferroni", "global_significance", "wilson_interval"]
+__all__ = ["GlobalResult", "bonferroni", "global_significance", "retrained_significance", "wilson_interval"]
 
 Array = NDArray[np.float64]
 
 _INTERVAL_LEVEL = 0.95
+_SIGMAS = float(stats.norm.isf((1 - _INTERVAL_LEVEL) / 2))
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class GlobalResult:
         None while blinded. May be an upper bound, see `method`.
     method : str
         "bonferroni-upper-bound", "pseudo-experiments", or "pseudo-experiments-upper-bound" if no pseudo-experiment
-        reached the observed excess; p0 is never extrapolated.
+        reached the observed excess; these p0 are never extrapolated. "retrained-scans" from scans without signal that
+        train anew.
     n_trials : int or None
         Number of p-values in the search.
     n_toys : int or None
@@ -67,6 +69,8 @@ class GlobalResult:
         if self.method.startswith("pseudo-experiments"):
             toys = f"{self.n_toys} " if self.n_toys else ""
             return f"{toys}pseudo-experiments{self.method.removeprefix('pseudo-experiments').replace('-', ' ')}"
+        if self.method == "retrained-scans":
+            return f"{self.n_toys} scans without signal, trained anew"
         return self.method.replace("-", " ").capitalize()
 
     @property
@@ -155,6 +159,38 @@ def global_significance(z_observed: float, z_toys: Array, *, n_trials: int) -> G
         effective,
         miscalibration=excess if excess is not None and excess > 1 else None,
     )
+
+
+def retrained_significance(z_observed: float, z_scans: Array, *, n_trials: int) -> GlobalResult:
+    """Compare the largest excess in data with scans without signal, each with classifiers trained anew.
+
+    Such scans are too expensive for thousands of them. The upper half of their largest z is described by a number of
+    independent tests, P(largest > z) = 1 - Phi(z)^effective_trials, which gives the p-values of larger excesses.
+
+    Parameters
+    ----------
+    z_observed : float
+        Largest calibrated z over all tests in the data.
+    z_scans : (n_scans,) float64
+        Largest calibrated z over the same tests in each scan.
+    n_trials : int
+        Number of tests.
+
+    Returns
+    -------
+    GlobalResult
+        With `interval` from the statistical error of the effective number of tests. `p0` is not above the bound of
+        `bonferroni`.
+    """
+    distance = -stats.norm.logcdf(np.asarray(z_scans, np.float64))  # exponential, with rate effective_trials
+    censored = float(np.median(distance))
+    n_used = int((distance < censored).sum())
+    rate = n_used / float(np.minimum(distance, censored).sum())
+    observed = float(-stats.norm.logcdf(z_observed))
+    error = _SIGMAS * rate / sqrt(n_used)
+    low, p0, high = (-float(np.expm1(-max(value, 0.0) * observed)) for value in (rate - error, rate, rate + error))
+    p0 = min(p0, n_trials * float(stats.norm.sf(z_observed)), 1.0)
+    return GlobalResult(_z(p0), p0, "retrained-scans", n_trials, len(z_scans), (min(low, p0), max(high, p0)), rate)
 
 
 def wilson_interval(successes: int, n: int, *, level: float = _INTERVAL_LEVEL) -> tuple[float, float]:

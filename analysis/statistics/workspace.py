@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import StatisticsError
-from analysis.statistics.counting_models import require_likelihood
+from analysis.statistics.counting_models import counting_z, require_likelihood
 from analysis.statistics.samples import (
     POI,
     PULL_RANGE,
@@ -59,6 +59,14 @@ class Counting:
                 f"{self.background_error:g} events. Use a looser selection."
             )
             raise StatisticsError(msg)
+
+    @property
+    def z(self) -> float | None:
+        """Signed significance as by `counting_z`; None without observation. Counts must be Poisson, see `effective`."""
+        if self.n_obs is None:
+            return None
+        n, background, error = map(np.array, (self.n_obs, self.background, self.background_error))
+        return float(counting_z(n, background, error, self.likelihood))
 
     def effective(self, weight: float) -> Counting:
         """Convert sums of weights to effective events of `weight` each, Σw² / Σw, whose counts are Poisson."""

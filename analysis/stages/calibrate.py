@@ -1,0 +1,160 @@
+"""Stage `calibrate`: searches without signal, trained anew, and the p-values of the scan that they correct."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from analysis.background import FUNCTIONS
+from analysis.calibration.apply import EXACT, Calibrations, shipped_calibrations
+from analysis.calibration.nulls import NullEvents, null_events
+from analysis.calibration.searches import NullTask, run_null_searches
+from analysis.calibration.summary import summarise
+from analysis.calibration.values import CalibrationFile, NullBatch
+from analysis.compute import Backend
+from analysis.config import SearchConfig
+from analysis.core.fingerprint import fingerprint
+from analysis.errors import ConfigError
+from analysis.learning import LEARNERS
+from analysis.methods import METHODS, get_method
+from analysis.regions import MassWindow
+from analysis.search.requirements import require_known, require_samples
+from analysis.search.window import window_task
+from analysis.stages.inputs import SearchInputs, stage
+from analysis.validation.samples import Setting
+
+__all__ = ["calibrate", "load_calibrations"]
+
+_log = logging.getLogger("cwola")
+
+_PER_RECORD = 5
+_KIND = "calibration"
+
+
+def calibrate(
+    inputs: SearchInputs, backend: Backend, *, searches: int, windows: Sequence[str] | None = None
+) -> CalibrationFile:
+    """Search pseudo-data without signal that are not on disk yet, and write `calibration.json`.
+
+    Parameters
+    ----------
+    inputs : SearchInputs
+    backend : Backend
+    searches : int
+        Number of sets of pseudo-data; rounded up to a multiple of five.
+    windows : sequence of str, optional
+        Names of the windows to calibrate. By default every set is searched in all windows of the scan, which gives the
+        global p-value, too.
+
+    Returns
+    -------
+    CalibrationFile
+        From all records on disk, of these and other windows.
+
+    Raises
+    ------
+    ConfigError
+        If a window is unknown, or the method uses the truth, so that it has nothing to learn without signal.
+    WindowError
+        If no events lie beside the masks of the windows.
+    FitError
+        If the spectrum beside the mask has no smooth fit.
+    """
+    config, folder = inputs.config, inputs.folder
+    inputs.events.require_selection(config, folder)
+    require_known(config)
+    require_samples(config, truth=True, simulation=bool(inputs.background))
+    if get_method(config.learning.method).uses_truth:
+        msg = (
+            f"method {config.learning.method} trains on simulated signal, so that its z needs no calibration with "
+            "retraining. Choose another learning.method."
+        )
+        raise ConfigError(msg)
+    chosen = _chosen(inputs, windows)
+    tasks = {
+        _record_key(inputs, window, chosen, first): NullTask(
+            window_task(window, inputs.regions, _single(config)), first, _PER_RECORD
+        )
+        for first in range(0, searches, _PER_RECORD)
+        for window in chosen
+    }
+    with stage("calibrate"):
+        done = folder.load_records(NullBatch, _KIND, tasks)
+        pending = [key for key in tasks if key not in done]
+        events = partial(_null_events, inputs, chosen)
+        keys = {id(tasks[key]): key for key in pending}
+        for task, batch in run_null_searches([tasks[key] for key in pending], events, backend):
+            done[keys[id(task)]] = batch
+            folder.save_record(_KIND, keys[id(task)], batch)
+        return _save(inputs, list(done.values()))
+
+
+def load_calibrations(inputs: SearchInputs) -> Calibrations:
+    """Return the calibrations of a search: measured ones if there are any, else shipped ones."""
+    stored = inputs.folder.load_calibration(_key(inputs))
+    shipped = shipped_calibrations(inputs.config, inputs.regions, inputs.data.table.mjj, hidden=inputs.hidden)
+    exact = inputs.config.learning.cross_fitting in EXACT
+    if stored is None:
+        return Calibrations(shipped=shipped, exact=exact)
+    return Calibrations(stored.windows, shipped, stored.largest, exact)
+
+
+def _save(inputs: SearchInputs, batches: list[NullBatch]) -> CalibrationFile:
+    """Write `calibration.json`, with the windows that an earlier run calibrated."""
+    key = _key(inputs)
+    found = summarise(key, batches, [window.name for window in inputs.regions.windows])
+    before = inputs.folder.load_calibration(key)
+    if before is not None:
+        others = {name: nulls for name, nulls in before.windows.items() if name not in found.windows}
+        found = replace(found, windows={**others, **found.windows}, largest=found.largest or before.largest)
+    inputs.folder.save_calibration(found)
+    return found
+
+
+def _chosen(inputs: SearchInputs, names: Sequence[str] | None) -> list[MassWindow]:
+    windows = {window.name: window for window in inputs.regions.windows}
+    if unknown := [name for name in names or () if name not in windows]:
+        msg = f"the scan has no window '{unknown[0]}'. Windows: {', '.join(windows)}."
+        raise ConfigError(msg)
+    return [window for name, window in windows.items() if not names or name in names]
+
+
+def _single(config: SearchConfig) -> SearchConfig:
+    """Return the configuration with one training per window."""
+    return config.model_copy(update={"learning": config.learning.model_copy(update={"n_seeds": 1})})
+
+
+def _null_events(inputs: SearchInputs, windows: Sequence[MassWindow]) -> NullEvents:
+    """Read the events beside the masks of all chosen windows; the spectrum is fitted beside the middle one."""
+    middle, config = windows[len(windows) // 2], _single(inputs.config)
+    task = window_task(middle, inputs.regions, config)
+    setting = Setting(middle, task.edges, config, task.functions, inputs.needs_simulation)
+    data = inputs.data
+    return null_events(data.table, setting, data.simulation, masks=[window.mask for window in windows])
+
+
+def _key(inputs: SearchInputs) -> str:
+    """Fingerprint of everything that a search without signal depends on, but window and number."""
+    config, events = _single(inputs.config), inputs.events
+    records = [[name, events.scale(name), events.content(name)] for name in inputs.background]
+    return fingerprint(
+        code=["analysis.calibration.searches"],
+        events=[events.digest, records if inputs.needs_simulation else []],
+        config=(config, "learning", "background"),
+        seed=config.random_state,
+        plugins=[
+            (METHODS, [config.learning.method]),
+            (LEARNERS, [config.learning.learner]),
+            (FUNCTIONS, config.background.functions),
+        ],
+        likelihood=config.statistics.likelihood,
+        bin_width=inputs.regions.bin_width,
+        windows=[window.to_json() for window in inputs.regions.windows],
+    )
+
+
+def _record_key(inputs: SearchInputs, window: MassWindow, chosen: Iterable[MassWindow], first: int) -> str:
+    masked = [one.to_json() for one in chosen]
+    return fingerprint(code=(), upstream=[_key(inputs)], window=window.to_json(), masked=masked, first=first)

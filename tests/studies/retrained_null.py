@@ -1,0 +1,181 @@
+"""How fat are the tails of z without signal, if classifiers are trained anew? Exact nulls, by preset and settings.
+
+Folds train one another: a fluctuation in one fold steers the classifiers of the others to the same corner of the
+features, and there it is counted. The whole chain runs: draw, folds, training, cuts, sideband fit, z. Features are
+those of simulated QCD events, m_jj is drawn anew from a smooth spectrum of the preset's own functions, so that no
+feature knows of it; simulation, for methods that need it, comes from the same two distributions and other events. A
+window of each preset, with its own sidebands, mask and fit range.
+
+A point is a batch of searches; `first` is the number of the first one. Searches of the same numbers and sizes share
+their pseudo-data for all settings with the same folds. Seeds: 0 for the calibrations that are shipped, others to test
+them. `folds` holds, by selection, sums over the searches of x_f^2 and of x_f x_g (f < g), and their numbers, where x_f
+is the excess of the selected events of fold f in the window over their known expectation, in standard deviations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.calibration.nulls import NullEvents
+from analysis.calibration.searches import significances
+from analysis.config import SearchConfig, load_config
+from analysis.events.table import EventTable
+from analysis.learning import selection_name
+from analysis.regions import MassWindow, RegionScan
+from analysis.search.values import SearchData, WindowResult
+from analysis.search.window import WindowTask, search_window, window_task
+from analysis.validation.samples import Setting, fit_counts
+from tests.studies.pythia import selected_events
+from tests.studies.runner import Budget, Point, run, study
+
+NAME = "retrained_null"
+
+SAMPLES = {"data": ("qcd_a",), "simulation": ("qcd_b",)}
+WINDOWS = {
+    "demo": (3300.0, 3700.0),
+    "best": (3300.0, 3700.0),
+    "sa-cwola-2021": (3300.0, 3700.0),
+    "atlas-2020": (3280.0, 3940.0),
+    "atlas-2025": (3200.0, 3800.0),
+    "cwola-hunting-2019": (2875.0, 3358.0),
+}
+"""The window of each preset that is searched, GeV."""
+
+BATCH = 200
+
+
+def points(preset: str, n_window: int, searches: int, seed: int = 0, **learning: Any) -> list[Point]:
+    """List the batches of one cell; `learning` replaces settings of the preset."""
+    size = min(BATCH, searches)
+    common = {"preset": preset, "n_window": n_window, "learning": learning, "seed": seed, "searches": size}
+    return [{**common, "first": first} for first in range(0, searches, size)]
+
+
+POINTS = [
+    *points("demo", 3000, 2000, n_members=1),
+    *points("demo", 3000, 400),
+    *points("best", 3000, 400),
+    *points("demo", 3000, 20_000, n_members=1),
+]
+
+
+@cache
+def events() -> dict[str, EventTable]:
+    """Features of simulated QCD events."""
+    return selected_events(SAMPLES, 3000.0)
+
+
+def configured(point: Point) -> SearchConfig:
+    """Configuration of a point: its preset, with the settings that are varied."""
+    overrides = {"random_state": point["seed"], "learning": point["learning"]}
+    return load_config(preset=point["preset"], overrides=overrides)
+
+
+@cache
+def spectrum(preset: str) -> tuple[MassWindow, WindowTask, NullEvents]:
+    """Return window, task and smooth spectrum of a preset; the spectrum has one event in the window."""
+    config = load_config(preset=preset)
+    scan = RegionScan.from_config(config.scan)
+    window = next(one for one in scan.windows if one.signal == WINDOWS[preset])
+    task = window_task(window, scan, config)
+    middle = (task.edges[1:] + task.edges[:-1]) / 2 / config.background.sqrt_s_gev
+    falling = (1 - middle) ** 12.4 * middle**-3.2
+    setting = Setting(window, task.edges, config, task.functions, needs_simulation=False)
+    fit = fit_counts(1e6 * falling / falling.sum(), setting, 1e6 * falling / falling.sum())
+    total = fit.expected(task.edges)[0].sum() / fit.estimate(*window.signal).value
+    return window, task, NullEvents(events()["data"], fit, task.edges, float(total))
+
+
+def measure(point: Point) -> Point:
+    """Search one batch of pseudo-data; z by selection and search, and the sums over pairs of folds."""
+    config = configured(point)
+    window, _, unit = spectrum(point["preset"])
+    task = window_task(window, RegionScan.from_config(config.scan), config)
+    expected = unit.expected * point["n_window"]
+    simulation = None
+    if task.folds[0].method.needs_simulation:
+        pool = events()["simulation"]
+        rows = np.random.default_rng([point["seed"], 1]).permutation(len(pool))[: int(expected)]
+        simulation = EventTable(pool.table.take(rows), pool.features)
+    nulls = NullEvents(unit.events, unit.fit, unit.edges, expected, simulation)
+    names = ["inclusive", *map(selection_name, config.learning.efficiencies)]
+    z: dict[str, list[float | None]] = {name: [] for name in names}
+    folds = {name: np.zeros(4) for name in names}
+    for number in range(point["first"], point["first"] + point["searches"]):
+        data = nulls.draw(config.random_state, number)
+        result = search_window(task, data, tests=False)
+        found = significances(result)
+        for name in names:
+            value = found.get(name)
+            z[name].append(None if value is None else round(value, 3))
+        for name, excess in excesses(result, data, task, 1.0 / unit.expected).items():
+            folds[name] += _sums(excess)
+    return {"z": z, "folds": {name: [round(x, 2) for x in sums.tolist()] for name, sums in folds.items()}}
+
+
+def excesses(
+    result: WindowResult, data: SearchData, task: WindowTask, probability: float
+) -> dict[str, NDArray[np.float64]]:
+    """(n_folds,) by selection: excess of each fold in standard deviations, for a known probability of the window."""
+    if result.passes is None:
+        return {}
+    fold = task.folds[0].folds(data.table)
+    inside = task.window.in_signal(data.table.mjj) - probability
+    found = {}
+    for index, selection in enumerate(result.selections):
+        weight = np.asarray(result.passes[:, index], np.float64)
+        excess = np.bincount(fold, weight * inside, task.folds[0].n_folds)
+        variance = np.bincount(fold, weight**2, task.folds[0].n_folds) * probability * (1 - probability)
+        found[selection.name] = excess / np.sqrt(np.maximum(variance, 1e-9))
+    return found
+
+
+def _sums(excess: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of squares, their number, sum of products of different folds, their number."""
+    n, total, squares = len(excess), float(excess.sum()), float((excess**2).sum())
+    return np.array([squares, n, (total**2 - squares) / 2, n * (n - 1) / 2])
+
+
+def cells(finished: Sequence[Point]) -> dict[tuple[str, int, str, int], list[Point]]:
+    """Group the points by preset, events in the window, settings that are varied, and seed."""
+    found: dict[tuple[str, int, str, int], list[Point]] = {}
+    for point in finished:
+        varied = ", ".join(f"{key} {value}" for key, value in point["learning"].items())
+        found.setdefault((point["preset"], point["n_window"], varied, point["seed"]), []).append(point)
+    return found
+
+
+def joined(batches: Sequence[Point]) -> dict[str, NDArray[np.float64]]:
+    """z of all searches of a cell, by selection; NaN without a fit."""
+    return {
+        name: np.array([np.nan if z is None else z for batch in batches for z in batch["z"][name]], np.float64)
+        for name in batches[0]["z"]
+    }
+
+
+@study(minutes=30.0)
+def main(budget: Budget) -> None:
+    """Run the study and print width, correlation of folds and tails by cell."""
+    finished = run(NAME, POINTS, measure, budget)
+    for (preset, n_window, varied, seed), batches in cells(finished).items():
+        click.echo(f"{preset}, {n_window} events in the window, {varied or 'as shipped'}, seed {seed}")
+        sums = {name: np.sum([batch["folds"][name] for batch in batches], axis=0) for name in batches[0]["z"]}
+        for name, values in joined(batches).items():
+            z = values[np.isfinite(values)]
+            squares, n, products, pairs = sums[name]
+            tails = ", ".join(f"{int((z >= t).sum())} above {t}" for t in (1.645, 2.0, 3.0, 3.719, 4.0))
+            click.echo(
+                f"  {name:10s} {len(z)} searches, mean {z.mean():+.3f}, width {z.std(ddof=1):.3f} +- "
+                f"{z.std() / np.sqrt(2 * len(z)):.3f}, variance of a fold {squares / n:.3f}, covariance of folds "
+                f"{products / pairs:+.4f}; {tails}"
+            )
+
+
+if __name__ == "__main__":
+    main()

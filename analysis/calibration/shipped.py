@@ -1,32 +1,35 @@
-"""Calibrations that are shipped with the package: z without signal for the settings of the presets.
+"""Couplings of folds that are shipped with the package, measured for the settings of the presets.
 
 The table `shipped.json` comes from exact nulls with retraining, see docs/studies/retraining.md and
-`tests.studies.retrained_null`. It holds for the training and fit settings of a preset, whichever features it uses as
-long as they are as many, and for numbers of events in the window between those of the study, between which mean and
-width are interpolated.
+`tests.studies.shipped_couplings`, which writes it. A coupling holds for the training settings of a preset, whichever
+features it uses as long as they are as many, and for numbers of events in the window between those of the study,
+between which it is interpolated. It accounts for windows and fits, see `analysis.calibration.coupling`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from importlib import resources
 from math import log
 
 import numpy as np
 
+from analysis.calibration.coupling import Coupling
 from analysis.config import SearchConfig
 from analysis.core.digests import digest
 from analysis.core.documents import parse_json
-from analysis.search.null_distribution import NullDistribution
 
-__all__ = ["SHIPPED", "ShippedEntry", "ShippedTable", "settings_digest"]
+__all__ = ["ShippedCouplings", "ShippedEntry", "settings_digest", "shipped_couplings"]
+
+_BEYOND = 1.25
+"""Factor by which the number of events may lie outside the numbers of the study."""
 
 
 @dataclass(frozen=True)
 class ShippedEntry:
-    """Distributions of z without signal for one preset and number of events.
+    """Measured couplings of one preset at one size.
 
     Attributes
     ----------
@@ -35,83 +38,68 @@ class ShippedEntry:
         Result of `settings_digest`.
     n_window : int
         Expected events in the window.
-    nulls : dict of str to NullDistribution
+    selections : dict of str to Coupling
         By selection.
     """
 
     preset: str
     settings: str
     n_window: int
-    nulls: Mapping[str, NullDistribution]
+    selections: Mapping[str, Coupling]
 
 
 @dataclass(frozen=True)
-class ShippedTable:
-    """Entries with equal settings, by increasing number of events in the window."""
+class ShippedCouplings:
+    """Content of `shipped.json`."""
 
     entries: tuple[ShippedEntry, ...]
 
-    def at(self, n_window: float) -> dict[str, NullDistribution]:
-        """Interpolate the distributions, linearly in the logarithm of the number of events.
+    def at(self, config: SearchConfig, n_window: float) -> dict[str, Coupling]:
+        """Interpolate the couplings, linearly in the logarithm of the number of events.
 
         Parameters
         ----------
+        config : SearchConfig
         n_window : float
             Events in the window.
 
         Returns
         -------
-        dict of str to NullDistribution
-            By selection; empty outside the numbers of the table.
+        dict of str to Coupling
+            By selection; empty for other settings, and outside the numbers of the study.
         """
-        sizes = [entry.n_window for entry in self.entries]
-        if not sizes[0] <= n_window <= sizes[-1]:
-            return {}
-        upper = max(1, int(np.searchsorted(sizes, n_window)))
-        if len(sizes) == 1:
-            return dict(self.entries[0].nulls)
-        low, high = self.entries[upper - 1], self.entries[upper]
-        share = log(n_window / low.n_window) / log(high.n_window / low.n_window)
-        return {name: _between(low.nulls[name], high.nulls[name], share) for name in low.nulls if name in high.nulls}
-
-
-def _between(low: NullDistribution, high: NullDistribution, share: float) -> NullDistribution:
-    def mixed(name: str) -> float:
-        return float((1 - share) * getattr(low, name) + share * getattr(high, name))
-
-    def error(name: str) -> float:
-        return float(np.hypot((1 - share) * getattr(low, name), share * getattr(high, name)))
-
-    searches = low.searches + high.searches
-    return NullDistribution(searches, mixed("mean"), mixed("width"), error("mean_error"), error("width_error"))
-
-
-class _Shipped:
-    """The table in the package, read at first use."""
-
-    @cached_property
-    def entries(self) -> tuple[ShippedEntry, ...]:
-        text = resources.files("analysis").joinpath("calibration", "shipped.json").read_text(encoding="utf-8")
-        return parse_json(tuple[ShippedEntry, ...], text)
-
-    def find(self, config: SearchConfig) -> ShippedTable | None:
-        """Return the entries for the settings of a configuration; None without any."""
         wanted = settings_digest(config)
         found = sorted((one for one in self.entries if one.settings == wanted), key=lambda entry: entry.n_window)
-        return ShippedTable(tuple(found)) if found else None
+        if not found or not found[0].n_window / _BEYOND <= n_window <= found[-1].n_window * _BEYOND:
+            return {}
+        upper = int(np.searchsorted([entry.n_window for entry in found], n_window))
+        low, high = found[max(upper - 1, 0)], found[min(upper, len(found) - 1)]
+        if low.n_window == high.n_window:
+            return dict(low.selections)
+        share = log(n_window / low.n_window) / log(high.n_window / low.n_window)
+        return {
+            name: _between(one, high.selections[name], share)
+            for name, one in low.selections.items()
+            if name in high.selections
+        }
 
 
-SHIPPED = _Shipped()
+def _between(low: Coupling, high: Coupling, share: float) -> Coupling:
+    return Coupling(
+        (1 - share) * low.value + share * high.value,
+        float(np.hypot((1 - share) * low.error, share * high.error)),
+        low.searches + high.searches,
+    )
+
+
+@cache
+def shipped_couplings() -> ShippedCouplings:
+    """Read the table in the package."""
+    text = resources.files("analysis").joinpath("calibration", "shipped.json").read_text(encoding="utf-8")
+    return parse_json(ShippedCouplings, text)
 
 
 def settings_digest(config: SearchConfig) -> str:
-    """Digest of the settings that a calibration depends on: training, number of features, fit and likelihood."""
+    """Digest of the settings that the coupling depends on: the training, and the number of features."""
     learning = config.learning.model_dump(mode="json", exclude={"features", "n_seeds"})
-    return digest(
-        {
-            "learning": learning,
-            "features": len(config.learning.features),
-            "background": config.background.model_dump(mode="json", exclude={"sqrt_s_gev"}),
-            "likelihood": config.statistics.likelihood,
-        }
-    )
+    return digest({"learning": learning, "features": len(config.learning.features)})

@@ -35,10 +35,14 @@ def summarise(key: str, batches: Sequence[NullBatch], windows: Iterable[str]) ->
             by_number = z.setdefault(batch.window, {}).setdefault(name, {})
             by_number.update(enumerate(values, start=batch.first))
     found = {
-        window: {name: null for name, values in of_window.items() if (null := NullDistribution.of([*values.values()]))}
+        window: {name: null for name, values in of_window.items() if (null := _null(values))}
         for window, of_window in z.items()
     }
     return CalibrationFile(key, found, tuple(_largest(z, found, list(windows))))
+
+
+def _null(z: dict[int, float | None]) -> NullDistribution | None:
+    return NullDistribution.of([z[number] for number in sorted(z)])  # sums in an order of their own
 
 
 def _largest(

@@ -21,7 +21,7 @@ __all__ = ["CALIBRATION_SOURCES", "Calibration", "CalibrationSource", "NullDistr
 CalibrationSource = Literal["searches", "shipped", "exact"]
 CALIBRATION_SOURCES = {
     "searches": "searches of this search's own events without signal, trained anew",
-    "shipped": "the calibration that is shipped for these settings",
+    "shipped": "the coupling of folds that was measured for these settings",
     "exact": "exact: each test is independent of its training",
 }
 """Origins of a calibration, with their descriptions."""

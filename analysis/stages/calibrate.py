@@ -8,9 +8,11 @@ from dataclasses import replace
 from functools import partial
 
 from analysis.background import FUNCTIONS
-from analysis.calibration.apply import EXACT, Calibrations, shipped_calibrations
+from analysis.calibration.apply import EXACT, Calibrations
+from analysis.calibration.coupling import WITHOUT_SIDEBANDS, labels_of
 from analysis.calibration.nulls import NullEvents, null_events
 from analysis.calibration.searches import NullTask, run_null_searches
+from analysis.calibration.shipped import shipped_couplings
 from analysis.calibration.summary import summarise
 from analysis.calibration.values import CalibrationFile, NullBatch
 from analysis.compute import Backend
@@ -92,13 +94,24 @@ def calibrate(
 
 
 def load_calibrations(inputs: SearchInputs) -> Calibrations:
-    """Return the calibrations of a search: measured ones if there are any, else shipped ones."""
+    """Return the calibrations of a search: measured with its own events, or else from the coupling of folds.
+
+    Blinded searches have nothing to calibrate, and methods that train on the truth no coupling.
+    """
+    config, couplings = inputs.config, shipped_couplings()
+    if inputs.blinded or get_method(config.learning.method).uses_truth:
+        return Calibrations()
     stored = inputs.folder.load_calibration(_key(inputs))
-    shipped = shipped_calibrations(inputs.config, inputs.regions, inputs.data.table.mjj, hidden=inputs.hidden)
-    exact = inputs.config.learning.cross_fitting in EXACT
-    if stored is None:
-        return Calibrations(shipped=shipped, exact=exact)
-    return Calibrations(stored.windows, shipped, stored.largest, exact)
+    simulation = inputs.data.simulation if config.learning.method in WITHOUT_SIDEBANDS else None
+    template = None if simulation is None else simulation.mjj
+    mjj = inputs.data.table.mjj
+    return Calibrations(
+        searched={} if stored is None else stored.windows,
+        shipped={window.name: couplings.at(config, window.in_signal(mjj).sum()) for window in inputs.regions.windows},
+        labels={window.name: labels_of(window, mjj, template) for window in inputs.regions.windows},
+        largest=() if stored is None else stored.largest,
+        exact=config.learning.cross_fitting in EXACT,
+    )
 
 
 def _save(inputs: SearchInputs, batches: list[NullBatch]) -> CalibrationFile:

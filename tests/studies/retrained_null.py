@@ -47,22 +47,39 @@ WINDOWS = {
 }
 """The window of each preset that is searched, GeV."""
 
-BATCH = 200
 
-
-def points(preset: str, n_window: int, searches: int, seed: int = 0, **learning: Any) -> list[Point]:
+def points(
+    preset: str, n_window: int, searches: int, *, batch: int = 200, seed: int = 0, **learning: Any
+) -> list[Point]:
     """List the batches of one cell; `learning` replaces settings of the preset."""
-    size = min(BATCH, searches)
-    common = {"preset": preset, "n_window": n_window, "learning": learning, "seed": seed, "searches": size}
-    return [{**common, "first": first} for first in range(0, searches, size)]
+    common = {"preset": preset, "n_window": n_window, "learning": learning, "seed": seed, "searches": batch}
+    return [{**common, "first": first} for first in range(0, searches, batch)]
 
 
 POINTS = [
-    *points("demo", 3000, 2000, n_members=1),
-    *points("demo", 3000, 400),
-    *points("best", 3000, 400),
-    *points("demo", 3000, 20_000, n_members=1),
+    *points("demo", 3000, 1000, n_members=1),
+    *(
+        batch
+        for first in range(2)
+        for preset in ("demo", "best", "sa-cwola-2021")
+        for batch in points(preset, 3000, 400, batch=100)[2 * first : 2 * first + 2]
+    ),
+    *points("atlas-2025", 3000, 150, batch=50),
+    *points("atlas-2020", 3000, 150, batch=50),
+    *points("demo", 30_000, 400, batch=100, n_members=1),
+    *points("demo", 3000, 400, batch=100, n_members=1, n_folds=2),
+    *points("demo", 3000, 400, batch=100, n_members=1, n_folds=10),
+    *points("demo", 3000, 200, batch=100, ensemble="mean-count"),
+    *points("cwola-hunting-2019", 3000, 60, batch=20),
+    *points("demo", 3000, 20_000, n_members=1, seed=1),
+    *points("demo", 3000, 20_000, seed=1),
+    *points("best", 3000, 20_000, seed=1),
+    *points("sa-cwola-2021", 3000, 20_000, seed=1),
+    *points("atlas-2025", 3000, 20_000, batch=50, seed=1),
+    *points("atlas-2020", 3000, 20_000, batch=50, seed=1),
+    *points("cwola-hunting-2019", 3000, 20_000, batch=20, seed=1),
 ]
+"""Calibrations, what governs them, then tests with other seeds, as many as there is time for."""
 
 
 @cache

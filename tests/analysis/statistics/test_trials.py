@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from analysis.statistics import Counting, bonferroni, counting_workspace, counting_z, discovery
-from analysis.statistics.trials import global_significance, wilson_interval
+from analysis.statistics.trials import global_significance, retrained_significance, wilson_interval
 from tests.builders.closed_forms import signed_z
 
 
@@ -168,3 +168,29 @@ def test_closed_form_of_many_is_that_of_each(likelihood: str) -> None:
     sigma, n = b * rng.uniform(0.001, 3.0, 200), rng.poisson(b).astype(float)
     expected = [signed_z(*values, likelihood) for values in zip(n, b, sigma, strict=True)]
     np.testing.assert_allclose(counting_z(n, b, sigma, likelihood), expected, atol=1e-5)
+
+
+# From scans that train anew
+
+
+@pytest.mark.parametrize("n_looks", [1, 7, 50])
+def test_few_scans_give_the_p_values_of_larger_excesses_than_any_of_them(n_looks: int) -> None:
+    estimates = []
+    for seed in range(300):
+        scans = np.random.default_rng([seed, n_looks]).normal(size=(100, n_looks)).max(axis=1)
+        found = retrained_significance(4.0, scans, n_trials=10 * n_looks)
+        assert found.effective_trials is not None
+        assert found.interval is not None
+        estimates.append((found.p0, *found.interval))
+    p0, low, high = np.array(estimates, np.float64).T
+    truth = -np.expm1(n_looks * norm.logcdf(4.0))
+    assert np.exp(np.log(p0).mean()) == pytest.approx(truth, rel=0.05)
+    assert np.mean((low < truth) & (truth < high)) == pytest.approx(0.95, abs=0.05)
+
+
+def test_a_global_p_value_from_scans_is_not_above_bonferroni_s_bound() -> None:
+    scans = np.random.default_rng(1).normal(size=(200, 30)).max(axis=1)
+    found = retrained_significance(3.0, scans, n_trials=5)
+    assert found.p0 == pytest.approx(5 * norm.sf(3.0))
+    assert found.method == "retrained-scans"
+    assert found.method_text == "200 scans without signal, trained anew"

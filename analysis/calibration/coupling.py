@@ -1,0 +1,131 @@
+r"""How far folds that train one another widen the distribution of z without signal.
+
+The excess of a selection is a sum of contributions r_i of its events: 1 in the window, and, in the sidebands, minus the
+change of the fitted background of the window. For a fixed classifier its variance is b + sigma_b^2. Trained, the score
+of event i is a sum of influences K(x_i, x_j) g_j of the training events j, with g_j the weight of the label, and i
+passes if the score is above the quantile t of its fluctuations. Two events i and j of different folds influence each
+other's score. To first order in single influences this adds
+
+    coupling * eff N E[r g]^2 / Var(g)
+
+to the variance, with N events in the fit range. For a symmetric influence the coupling is phi_2(t, t; c) / eff, where
+phi_2 is the density of two standard normal scores with correlation c: the correlation of the scores of nearby events by
+classifiers trained without the fold of the one or of the other. If the classifier has no random numbers of its own, k
+folds have c = (k - 2) / (k - 1): two folds couple least. Random numbers and an influence that is not symmetric make the
+coupling smaller. The derivation is ours; `tests.studies.retrained_null` measures couplings, which follow neither from
+the settings nor from the scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.background import BackgroundFit
+from analysis.regions import MassWindow
+from analysis.search.null_distribution import NullDistribution
+from analysis.search.sideband_toys import influence_of
+from analysis.search.values import SelectionResult
+
+__all__ = ["WITHOUT_SIDEBANDS", "Coupling", "Labels", "labels_of"]
+
+Array = NDArray[np.float64]
+
+WITHOUT_SIDEBANDS = ("salad", "data_vs_simulation")
+"""Methods that train on the data of the window and on simulation, and not on sidebands."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Weights of the labels in the training of one window.
+
+    Attributes
+    ----------
+    mjj : (n_events,) float64
+        Dijet masses in the fit range, GeV.
+    values : (n_events,) float64
+        Weight with the sign of the label: positive in the window, negative in the sidebands.
+    variance : float
+        Mean square of the weights per event, including those of a simulated template.
+    """
+
+    mjj: Array = field(repr=False)
+    values: Array = field(repr=False)
+    variance: float
+
+    def shared_variance(self, contributions: Array) -> float:
+        """Return N E[r g]^2 / Var(g) for contributions r, (n_events,)."""
+        mean = float((contributions * self.values).mean())
+        return float(len(self.mjj) * mean**2 / self.variance)
+
+
+def labels_of(window: MassWindow, mjj: Array, simulated: Array | None = None) -> Labels:
+    """Weight the labels as the training does: half for the window, a quarter for each sideband.
+
+    Parameters
+    ----------
+    window : MassWindow
+    mjj : (n_events,) float64
+        Dijet masses of the searched events, GeV.
+    simulated : (n_simulated,) float64, optional
+        Dijet masses of the template, GeV, for methods that compare the window with it and not with sidebands.
+
+    Returns
+    -------
+    Labels
+    """
+    inside = mjj[window.in_fit_range(mjj)]
+    values, total = np.zeros(len(inside)), len(inside)
+
+    def weigh(chosen: NDArray[np.bool_], share: float) -> None:
+        values[chosen] = share * total / max(int(chosen.sum()), 1)
+
+    weigh(window.in_signal(inside), 0.5)
+    if simulated is None:
+        weigh(window.in_lower(inside), -0.25)
+        weigh(window.in_upper(inside), -0.25)
+        return Labels(inside, values, float((values**2).mean()))
+    template = 0.25 * total / max(int(window.in_signal(simulated).sum()), 1)
+    return Labels(inside, values, float((values**2).mean()) + template)
+
+
+def contributions(labels: Labels, fit: BackgroundFit, window: MassWindow) -> Array:
+    """(n_events,): how much the excess in the window changes if an event passes, in events."""
+    inside = window.in_signal(labels.mjj).astype(np.float64)
+    if fit.data is None:
+        alone: Array = inside - inside.mean()
+        return alone
+    low, change = influence_of(fit, window.signal)
+    index = np.searchsorted(low, labels.mjj, side="right") - 1
+    masked = (labels.mjj >= window.mask[0]) & (labels.mjj < window.mask[1])
+    result: Array = inside - np.where(masked | (index < 0), 0.0, change[np.maximum(index, 0)])
+    return result
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """Coupling of the folds of one selection, see the module.
+
+    Attributes
+    ----------
+    value, error : float
+        Measured coupling and its standard deviation.
+    searches : int
+        Number of searches without signal that measured it.
+    """
+
+    value: float
+    error: float
+    searches: int
+
+    def null(self, selection: SelectionResult, labels: Labels, window: MassWindow) -> NullDistribution | None:
+        """Return the distribution of z without signal; None without a fit."""
+        if selection.fit is None or selection.background is None:
+            return None
+        counting, weight = selection.counting.effective(selection.weight), selection.weight
+        shared = selection.efficiency * labels.shared_variance(contributions(labels, selection.fit, window))
+        per_coupling = shared / (counting.background + ((selection.total_error or 0.0) / weight) ** 2)
+        width = float(np.sqrt(max(1.0 + self.value * per_coupling, 0.0)))
+        return NullDistribution(self.searches, 0.0, width, 0.0, per_coupling * self.error / (2.0 * width))

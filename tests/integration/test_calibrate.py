@@ -1,0 +1,154 @@
+"""`cwola calibrate`, and the calibrated numbers of `cwola scan`, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from analysis.results.documents import check_results
+from tests.builders.toy_search import Cwola, ToySearch, make_toy
+
+CONFIG = """
+[scan]
+windows = [[3300, 3700], [3900, 4300]]
+
+[learning]
+n_folds = 2
+n_members = 1
+efficiencies = [0.2]
+classifier = {n_estimators = 5, max_depth = 2, min_child_weight = 10}
+
+[background]
+functions = ["dijet2", "dijet3"]
+
+[statistics]
+pseudo_experiments = 20
+calculator = "asymptotics"
+
+[validation]
+in_run = []
+
+[plots]
+formats = ["png"]
+only = ["spectrum_3300-3700*"]
+"""
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> ToySearch:
+    toy = make_toy(tmp_path_factory.mktemp("calibrate"), [6000])
+    toy.config.write_text(CONFIG)
+    return toy
+
+
+@pytest.fixture
+def output(cwola: Cwola, search: ToySearch, tmp_path: Path) -> Path:
+    folder = tmp_path / "results"
+    assert cwola("process", *search.options(folder)).code == 0
+    return folder
+
+
+def selections(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    document = json.loads((folder / "results.json").read_text())
+    check_results(document)
+    return {
+        (f"{window['signal'][0]:g}-{window['signal'][1]:g}", one["name"]): one
+        for window in document["windows"]
+        for one in window["selections"]
+    }
+
+
+def records(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = sorted((folder / "calibration").iterdir())
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def test_a_calibrated_window_shows_its_own_width_and_others_none(cwola: Cwola, search: ToySearch, output: Path) -> None:
+    arguments = ("--output", output, "--config", search.config, "--jobs", 1)
+    calibrated = cwola("calibrate", *arguments, "--searches", 25, "--window", "3300-3700")
+    assert calibrated.code == 0, calibrated.err
+    assert "3300-3700" in calibrated.out
+    assert cwola("scan", *arguments).code == 0
+    found = selections(output)
+    stored = json.loads((output / "calibration.json").read_text())["windows"]
+    assert list(stored) == ["3300-3700"]
+    null, one = stored["3300-3700"]["eff_0.2"], found["3300-3700", "eff_0.2"]
+    assert null["searches"] == 25
+    assert one["calibration"] == "searches"
+    assert one["null_distribution"] == null
+    assert one["z_calibrated"] == pytest.approx((one["z"] - null["mean"]) / null["width"])
+    assert one["p0_calibrated"] == pytest.approx(norm.sf(one["z_calibrated"]))
+    assert one["z_calibrated_error"] > 0
+    assert found["3900-4300", "eff_0.2"]["z_calibrated"] is None
+    assert found["3300-3700", "inclusive"]["z_calibrated"] is None
+
+
+def test_calibration_goes_on_where_it_was_and_does_not_depend_on_the_backend(
+    cwola: Cwola, search: ToySearch, output: Path
+) -> None:
+    arguments = ("--output", output, "--config", search.config, "--window", "3900-4300")
+    assert cwola("calibrate", *arguments, "--searches", 20, "--jobs", 1).code == 0
+    first = records(output)
+    assert cwola("calibrate", *arguments, "--searches", 30, "--jobs", 2).code == 0
+    later = records(output)
+    assert {name: later[name] for name in first} == first
+    assert len(later) == 6
+    document = (output / "calibration.json").read_bytes()
+    lost = sorted(output.glob("calibration/*.json"))[0]
+    content = lost.read_bytes()
+    lost.write_text("damaged")
+    assert cwola("calibrate", *arguments, "--searches", 30, "--jobs", 1).code == 0
+    assert lost.read_bytes() == content
+    assert (output / "calibration.json").read_bytes() == document
+    assert cwola("calibrate", *arguments, "--searches", 20, "--jobs", 1, "--seed", 5).code == 0
+    assert len(records(output)) == 10
+
+
+def test_whole_scans_give_the_global_p_value(cwola: Cwola, search: ToySearch, output: Path) -> None:
+    arguments = ("--output", output, "--config", search.config, "--jobs", 2)
+    assert cwola("calibrate", *arguments, "--searches", 100).code == 0
+    assert cwola("scan", *arguments).code == 0
+    found = json.loads((output / "results.json").read_text())["global"]
+    assert found["method"] == "retrained-scans"
+    assert found["n_toys"] == 100
+    largest = np.array(json.loads((output / "calibration.json").read_text())["largest"])
+    shown = [one["z"] if one["z_calibrated"] is None else one["z_calibrated"] for one in selections(output).values()]
+    counted = (largest >= max(shown)).mean()
+    assert found["p0"] == pytest.approx(counted, abs=0.15)
+    assert 1 < found["effective_trials"] < 5
+
+
+def test_nothing_inside_the_masks_is_read_so_that_a_blinded_search_can_be_calibrated(
+    cwola: Cwola, search: ToySearch, output: Path
+) -> None:
+    arguments = ("--output", output, "--config", search.config, "--jobs", 1)
+    window = ("--window", "3300-3700", "--searches", 20)
+    assert cwola("calibrate", *arguments, *window).code == 0
+    before = (output / "calibration.json").read_bytes()
+    assert cwola("scan", *arguments, "--blind").code == 0
+    assert all(one["z_calibrated"] is None for one in selections(output).values())
+    assert cwola("scan", *arguments).code == 0
+    assert selections(output)["3300-3700", "eff_0.2"]["calibration"] == "searches"
+    assert (output / "calibration.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (("--window", "3300-3800"), "the scan has no window '3300-3800'. Windows: 3300-3700, 3900-4300."),
+        (("--preset", "sa-cwola-2021"), "datasets of kind background"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_one_error(
+    cwola: Cwola, search: ToySearch, output: Path, extra: tuple[str, ...], message: str
+) -> None:
+    given = () if "--preset" in extra else ("--config", search.config)
+    outcome = cwola("calibrate", "--output", output, *given, "--jobs", 1, "--searches", 20, *extra)
+    assert outcome.code == 1
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1

@@ -1,0 +1,73 @@
+"""Write analysis/calibration/shipped.json from the exact nulls of `retrained_null`.
+
+The covariance of the counts of folds, summed over the other folds, in units of the variance of a fold, is the coupling
+times the squared correlation of contributions and labels in the window of the study. Only points with seed 0 enter:
+others test the result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+
+import analysis
+from analysis.calibration.coupling import WITHOUT_SIDEBANDS, Coupling
+from analysis.calibration.shipped import ShippedCouplings, ShippedEntry, settings_digest
+from analysis.config import load_config
+from analysis.core.documents import to_json
+from analysis.learning import INCLUSIVE
+from tests.studies.retrained_null import NAME, cells, spectrum
+from tests.studies.runner import Point, load
+
+SHIPPED = Path(analysis.__file__).parent / "calibration" / "shipped.json"
+
+
+def correlation(preset: str) -> float:
+    """Squared correlation of an event's contribution to a count with its label, in the window of the study.
+
+    Its simulation has as many events as the data. Sidebands have half the weight of the window each.
+    """
+    window, task, unit = spectrum(preset)
+    total = unit.fit.expected(task.edges)[0].sum()
+    signal, lower, upper = (
+        float(unit.fit.estimate(*ends).value / total) for ends in (window.signal, window.lower, window.upper)
+    )
+    if load_config(preset=preset).learning.method in WITHOUT_SIDEBANDS:
+        return (1 - signal) / 2
+    return 1 / ((1 - signal) * (1 + signal / (4 * lower) + signal / (4 * upper)))
+
+
+def measured(batches: Sequence[Point]) -> dict[str, Coupling]:
+    """Coupling by selection, from the batches of one cell."""
+    preset = batches[0]["preset"]
+    config = load_config(preset=preset, overrides={"learning": batches[0]["learning"]})
+    others, found = config.learning.n_folds - 1, {}
+    for name in batches[0]["z"]:
+        if name != INCLUSIVE:
+            squares, n, products, pairs = np.sum([batch["folds"][name] for batch in batches], axis=0)
+            unit = others / correlation(preset)
+            # The product of two independent excesses has a variance of one.
+            value, error = unit * products / pairs / (squares / n), unit / np.sqrt(pairs)
+            found[name] = Coupling(round(float(value), 4), round(float(error), 4), int(n / config.learning.n_folds))
+    return found
+
+
+@click.command()
+def main() -> None:
+    """Write the table."""
+    entries = [
+        ShippedEntry(preset, settings_digest(load_config(preset=preset)), n_window, measured(batches))
+        for (preset, n_window, varied, seed), batches in cells(load(NAME)).items()
+        if not varied and seed == 0
+    ]
+    document = json.dumps(to_json(ShippedCouplings(tuple(entries))), indent=1)
+    SHIPPED.write_text(document + "\n", encoding="utf-8")
+    click.echo(f"{len(entries)} entries.")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from docs._ext.tables import files, fits, interruptions, limits, methods, null, sensitivity, training, validation
+from docs._ext.tables import (
+    files,
+    fits,
+    interruptions,
+    limits,
+    methods,
+    null,
+    retraining,
+    sensitivity,
+    training,
+    validation,
+)
 
 TABLES: dict[str, Callable[[], str]] = {
     "exact-null": null.exact_null_table,
     "exact-null-argos": null.argos_null_table,
     "correlated-null": null.correlated_null_table,
+    "retrained-null": retraining.retrained_null_table,
     "sensitivity": sensitivity.sensitivity_table,
     "hist-gb": sensitivity.hist_gb_table,
     "methods": sensitivity.methods_table,

@@ -13,6 +13,7 @@ from analysis.compute import Serial
 from analysis.config import SearchConfig
 from analysis.regions import RegionScan
 from analysis.search.look_elsewhere import global_key, global_result
+from analysis.search.null_distribution import NullDistribution
 from analysis.search.scan import run_scan
 from analysis.search.values import SearchData, WindowResult
 from tests.builders.toy_tables import table_of, toy_config, toy_table
@@ -92,3 +93,22 @@ def test_it_is_made_again_when_windows_toys_or_seed_change() -> None:
     reseeded = config_with(10).model_copy(update={"random_state": 9})
     others = [(["a"], config_with(10)), (["a", "b"], config_with(20)), (["a", "b"], reseeded)]
     assert len({base, *(global_key(*one) for one in others)}) == 4
+
+
+def test_calibrated_significances_are_the_ones_that_are_compared(nothing: list[WindowResult]) -> None:
+    null = NullDistribution(1000, 0.0, 1.5, 0.0, 0.0)
+    calibrated = [
+        replace(
+            result,
+            selections=tuple(
+                replace(one, calibration=null.calibration(one.discovery.z, "searches")) if one.discovery else one
+                for one in result.selections
+            ),
+        )
+        for result in nothing
+    ]
+    plain, found = p_value(BACKGROUND, nothing, 200), p_value(BACKGROUND, calibrated, 200)
+    assert found.p0 > plain.p0
+    bound = p_value(BACKGROUND, calibrated, 0)
+    assert bound.p0 == pytest.approx(min(1.0, bound.n_trials * stats.norm.sf(max(z_of(nothing)) / 1.5)))
+    assert global_key(["a"], config_with(10), [1.0]) != global_key(["a"], config_with(10), [1.1])

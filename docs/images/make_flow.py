@@ -46,9 +46,9 @@ COUNTING = (
     Box(68, 44, 28, "statistics/", "p-values, pyhf", GREEN),
 )
 USES = (
-    Box(4, 30, 28, "limits/, signals/", "signal injection", GREEN),
-    Box(36, 30, 28, "validation/", "no-signal samples", GREEN),
-    Box(68, 30, 28, "diagnostics/", "trained classifiers", GREEN),
+    Box(4, 30, 25, "limits/, signals/", "signal injection", GREEN),
+    Box(32, 30, 36, "validation/, calibration/", "no-signal samples", GREEN),
+    Box(71, 30, 25, "diagnostics/", "trained classifiers", GREEN),
 )
 RESULTS = Box(30, 16, 40, "results/", "the only reader and writer", GREEN)
 OUTPUT = (

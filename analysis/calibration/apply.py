@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from analysis.calibration.coupling import Coupling, Labels
 from analysis.learning import INCLUSIVE
 from analysis.regions import MassWindow
-from analysis.search.null_distribution import Calibration, NullDistribution
+from analysis.search.null_distribution import Calibration, CalibrationSource
 from analysis.search.values import SelectionResult, WindowResult
 
 __all__ = ["EXACT", "LEAST_SCANS", "Calibrations"]
@@ -26,7 +26,7 @@ class Calibrations:
 
     Attributes
     ----------
-    searched : dict of str to dict of str to NullDistribution
+    searched : dict of str to dict of str to Coupling
         From searches of the own events without signal, by window and selection.
     shipped : dict of str to dict of str to Coupling
         Measured for these settings, by window and selection.
@@ -38,7 +38,7 @@ class Calibrations:
         Whether every test is independent of its training.
     """
 
-    searched: Mapping[str, Mapping[str, NullDistribution]] = field(default_factory=dict)
+    searched: Mapping[str, Mapping[str, Coupling]] = field(default_factory=dict)
     shipped: Mapping[str, Mapping[str, Coupling]] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
     largest: tuple[float, ...] = ()
@@ -62,9 +62,12 @@ class Calibrations:
             return None
         if self.exact:
             return Calibration("exact", selection.discovery.z)
-        searched = self.searched.get(window.name, {}).get(selection.name)
-        if searched is not None:
-            return searched.calibration(selection.discovery.z, "searches")
-        labels, coupling = self.labels.get(window.name), self.shipped.get(window.name, {}).get(selection.name)
-        null = None if labels is None or coupling is None else coupling.null(selection, labels, window)
-        return None if null is None else null.calibration(selection.discovery.z, "shipped")
+        labels = self.labels.get(window.name)
+        sources: dict[CalibrationSource, Mapping[str, Mapping[str, Coupling]]]
+        sources = {"searches": self.searched, "shipped": self.shipped}
+        for source, couplings in sources.items():
+            coupling = couplings.get(window.name, {}).get(selection.name)
+            if labels is not None and coupling is not None:
+                null = coupling.null(selection, labels, window)
+                return None if null is None else null.calibration(selection.discovery.z, source)
+        return None

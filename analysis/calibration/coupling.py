@@ -29,7 +29,7 @@ from analysis.search.null_distribution import NullDistribution
 from analysis.search.sideband_toys import influence_of
 from analysis.search.values import SelectionResult
 
-__all__ = ["WITHOUT_SIDEBANDS", "Coupling", "Labels", "labels_of"]
+__all__ = ["WITHOUT_SIDEBANDS", "Coupling", "FoldSums", "Labels", "labels_of"]
 
 Array = NDArray[np.float64]
 
@@ -59,6 +59,15 @@ class Labels:
         """Return N E[r g]^2 / Var(g) for contributions r, (n_events,)."""
         mean = float((contributions * self.values).mean())
         return float(len(self.mjj) * mean**2 / self.variance)
+
+    def count_correlation(self, window: MassWindow) -> float:
+        """Squared correlation of an event's contribution to a count in the window with its label."""
+        inside = window.in_signal(self.mjj).astype(np.float64)
+        probability = float(inside.mean())
+        if not 0 < probability < 1:
+            return 0.0
+        variance = len(self.mjj) * probability * (1.0 - probability)
+        return self.shared_variance(inside - probability) / variance
 
 
 def labels_of(window: MassWindow, mjj: Array, simulated: Array | None = None) -> Labels:
@@ -105,6 +114,36 @@ def contributions(labels: Labels, fit: BackgroundFit, window: MassWindow) -> Arr
 
 
 @dataclass(frozen=True)
+class FoldSums:
+    """Sums over searches without signal of the excesses x_f of the folds of a selection, in standard deviations.
+
+    Attributes
+    ----------
+    squares, folds : float
+        Sum of x_f^2, and number of summands.
+    products, pairs : float
+        Sum of x_f x_g over pairs of different folds, and number of summands.
+    """
+
+    squares: float = 0.0
+    folds: float = 0.0
+    products: float = 0.0
+    pairs: float = 0.0
+
+    @classmethod
+    def of(cls, excess: Array) -> FoldSums:
+        """Sum over one search with excesses (n_folds,); folds without selected events have NaN."""
+        known = excess[np.isfinite(excess)]
+        n, total, squares = len(known), float(known.sum()), float((known**2).sum())
+        return cls(squares, n, (total**2 - squares) / 2, n * (n - 1) / 2)
+
+    def __add__(self, other: FoldSums) -> FoldSums:
+        """Add the sums of further searches."""
+        names = ("squares", "folds", "products", "pairs")
+        return FoldSums(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
+@dataclass(frozen=True)
 class Coupling:
     """Coupling of the folds of one selection, see the module.
 
@@ -119,6 +158,29 @@ class Coupling:
     value: float
     error: float
     searches: int
+
+    @classmethod
+    def of(cls, sums: FoldSums, correlation: float) -> Coupling | None:
+        """Derive the coupling from the excesses of the folds of many searches.
+
+        Parameters
+        ----------
+        sums : FoldSums
+        correlation : float
+            Squared, see `Labels.count_correlation`.
+
+        Returns
+        -------
+        Coupling or None
+            None without searches.
+        """
+        if not (sums.pairs > 0 and sums.squares > 0 and correlation > 0):
+            return None
+        n_folds = 1.0 + 2.0 * sums.pairs / sums.folds
+        unit = (n_folds - 1.0) / correlation
+        # The product of two independent excesses has a variance of one.
+        value = unit * (sums.products / sums.pairs) / (sums.squares / sums.folds)
+        return cls(value, unit / sums.pairs**0.5, round(sums.folds / n_folds))
 
     def null(self, selection: SelectionResult, labels: Labels, window: MassWindow) -> NullDistribution | None:
         """Return the distribution of z without signal; None without a fit."""

@@ -17,7 +17,7 @@ from analysis.background import BackgroundFit
 from analysis.errors import WindowError
 from analysis.events.identity import string_hash
 from analysis.events.table import EventTable
-from analysis.regions import Interval, in_any
+from analysis.regions import Interval, MassWindow, in_any
 from analysis.search.values import SearchData
 from analysis.validation.samples import Setting, beside_mask, draw_masses, fit_counts, take_rows
 
@@ -52,6 +52,10 @@ class NullEvents:
     edges: Array
     expected: float
     simulation: EventTable | None = None
+
+    def probability(self, window: MassWindow) -> float:
+        """Return the probability that an event lies in the signal region of a window."""
+        return float(self.fit.estimate(*window.signal).value / self.fit.expected(self.edges)[0].sum())
 
     def draw(self, random_state: int, number: int) -> SearchData:
         """Draw one set of pseudo-data.

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.calibration.coupling import WITHOUT_SIDEBANDS, FoldSums, labels_of
 from analysis.calibration.nulls import NullEvents
 from analysis.calibration.values import NullBatch
 from analysis.compute import Backend, track
-from analysis.search.values import WindowResult
+from analysis.learning import INCLUSIVE
+from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import WindowTask, search_window
 
-__all__ = ["NullTask", "run_null_searches", "significances"]
+__all__ = ["NullTask", "fold_excesses", "run_null_searches", "significances"]
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,51 @@ def significances(result: WindowResult) -> dict[str, float | None]:
     }
 
 
+def fold_excesses(result: WindowResult, data: SearchData, task: WindowTask, probability: float) -> dict[str, Array]:
+    """Excess of the selected events of each fold over their known expectation.
+
+    Parameters
+    ----------
+    result : WindowResult
+    data : SearchData
+        Searched pseudo-data.
+    task : WindowTask
+    probability : float
+        Known probability that an event lies in the signal region, whatever its features.
+
+    Returns
+    -------
+    dict of str to (n_folds,) float64
+        By selection, in standard deviations; NaN for folds without selected events.
+    """
+    if result.passes is None:
+        return {}
+    n_folds = task.folds[0].n_folds
+    fold = task.folds[0].folds(data.table)
+    inside = task.window.in_signal(data.table.mjj) - probability
+    found = {}
+    for index, selection in enumerate(result.selections):
+        weight = np.asarray(result.passes[:, index], np.float64) * data.table.weight
+        excess = np.bincount(fold, weight * inside, n_folds)
+        variance = np.bincount(fold, weight**2, n_folds) * probability * (1 - probability)
+        found[selection.name] = np.where(variance > 0, excess, np.nan) / np.sqrt(np.maximum(variance, 1e-300))
+    return found
+
+
 def _search(task: NullTask, events: NullEvents) -> NullBatch:
-    seed = task.task.config.random_state
-    found = [
-        significances(search_window(task.task, events.draw(seed, number), tests=False))
-        for number in range(task.first, task.first + task.count)
-    ]
-    names = dict.fromkeys(name for z in found for name in z)
-    return NullBatch(task.task.window.name, task.first, {name: tuple(z.get(name) for z in found) for name in names})
+    seed, window = task.task.config.random_state, task.task.window
+    simulated = None
+    if task.task.config.learning.method in WITHOUT_SIDEBANDS and events.simulation is not None:
+        simulated = events.simulation.mjj
+    z, correlations, folds = [], [], dict[str, FoldSums]()
+    for number in range(task.first, task.first + task.count):
+        data = events.draw(seed, number)
+        result = search_window(task.task, data, tests=False)
+        z.append(significances(result))
+        correlations.append(labels_of(window, data.table.mjj, simulated).count_correlation(window))
+        for name, excess in fold_excesses(result, data, task.task, events.probability(window)).items():
+            if name != INCLUSIVE:
+                folds[name] = folds.get(name, FoldSums()) + FoldSums.of(excess)
+    names = dict.fromkeys(name for found in z for name in found)
+    by_name = {name: tuple(found.get(name) for found in z) for name in names}
+    return NullBatch(window.name, task.first, by_name, folds, float(np.mean(correlations)))

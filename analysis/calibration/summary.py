@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from analysis.calibration.values import CalibrationFile, NullBatch
+from analysis.calibration.coupling import Coupling, FoldSums
+from analysis.calibration.values import CalibrationFile, Measured, NullBatch
 from analysis.learning import INCLUSIVE
 from analysis.search.null_distribution import NullDistribution
 
@@ -30,19 +31,28 @@ def summarise(key: str, batches: Sequence[NullBatch], windows: Iterable[str]) ->
         Selections with too few searches are left out.
     """
     z: dict[str, dict[str, dict[int, float | None]]] = {}
-    for batch in batches:
+    ordered = sorted(batches, key=lambda batch: batch.first)  # sums do not depend on the order of the work
+    for batch in ordered:
         for name, values in batch.z.items():
             by_number = z.setdefault(batch.window, {}).setdefault(name, {})
             by_number.update(enumerate(values, start=batch.first))
-    found = {
-        window: {name: null for name, values in of_window.items() if (null := _null(values))}
+    nulls = {
+        window: {name: null for name, values in of_window.items() if (null := NullDistribution.of([*values.values()]))}
         for window, of_window in z.items()
     }
-    return CalibrationFile(key, found, tuple(_largest(z, found, list(windows))))
+    found = {
+        window: {
+            name: Measured(null, _coupling([batch for batch in ordered if batch.window == window], name))
+            for name, null in of_window.items()
+        }
+        for window, of_window in nulls.items()
+    }
+    return CalibrationFile(key, found, tuple(_largest(z, nulls, list(windows))))
 
 
-def _null(z: dict[int, float | None]) -> NullDistribution | None:
-    return NullDistribution.of([z[number] for number in sorted(z)])  # sums in an order of their own
+def _coupling(batches: Sequence[NullBatch], name: str) -> Coupling | None:
+    sums = sum((batch.folds.get(name, FoldSums()) for batch in batches), FoldSums())
+    return Coupling.of(sums, float(np.mean([batch.correlation for batch in batches])))
 
 
 def _largest(

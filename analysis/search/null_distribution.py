@@ -66,11 +66,6 @@ class NullDistribution:
             width * float(np.sqrt((fourth - 1.0) / (4.0 * len(known)))),
         )
 
-    def factor(self, z: float) -> tuple[float, float]:
-        """Return the true p-value of a nominal significance over the nominal one, and its statistical error."""
-        found = self.calibration(z, "searches")
-        return found.p0 / float(stats.norm.sf(z)), found.p0_error / float(stats.norm.sf(z))
-
     def calibration(self, z: float, source: CalibrationSource) -> Calibration:
         """Calibrate an observed significance."""
         calibrated = (z - self.mean) / self.width

@@ -9,7 +9,7 @@ from functools import partial
 
 from analysis.background import FUNCTIONS
 from analysis.calibration.apply import EXACT, Calibrations
-from analysis.calibration.coupling import WITHOUT_SIDEBANDS, labels_of
+from analysis.calibration.coupling import WITHOUT_SIDEBANDS, Coupling, labels_of
 from analysis.calibration.nulls import NullEvents, null_events
 from analysis.calibration.searches import NullTask, run_null_searches
 from analysis.calibration.shipped import shipped_couplings
@@ -106,12 +106,19 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
     template = None if simulation is None else simulation.mjj
     mjj = inputs.data.table.mjj
     return Calibrations(
-        searched={} if stored is None else stored.windows,
+        searched={} if stored is None else _couplings(stored),
         shipped={window.name: couplings.at(config, window.in_signal(mjj).sum()) for window in inputs.regions.windows},
         labels={window.name: labels_of(window, mjj, template) for window in inputs.regions.windows},
         largest=() if stored is None else stored.largest,
         exact=config.learning.cross_fitting in EXACT,
     )
+
+
+def _couplings(stored: CalibrationFile) -> dict[str, dict[str, Coupling]]:
+    return {
+        window: {name: one.coupling for name, one in measured.items() if one.coupling is not None}
+        for window, measured in stored.windows.items()
+    }
 
 
 def _save(inputs: SearchInputs, batches: list[NullBatch]) -> CalibrationFile:

@@ -77,11 +77,12 @@ def test_a_calibrated_window_shows_its_own_width_and_others_none(cwola: Cwola, s
     found = selections(output)
     stored = json.loads((output / "calibration.json").read_text())["windows"]
     assert list(stored) == ["3300-3700"]
-    null, one = stored["3300-3700"]["eff_0.2"], found["3300-3700", "eff_0.2"]
-    assert null["searches"] == 25
+    coupling, one = stored["3300-3700"]["eff_0.2"]["coupling"], found["3300-3700", "eff_0.2"]
+    null = one["null_distribution"]
+    assert (coupling["searches"], null["searches"], null["mean"]) == (25, 25, 0.0)
     assert one["calibration"] == "searches"
-    assert one["null_distribution"] == null
-    assert one["z_calibrated"] == pytest.approx((one["z"] - null["mean"]) / null["width"])
+    assert np.sign(null["width"] - 1) == np.sign(coupling["value"])
+    assert one["z_calibrated"] == pytest.approx(one["z"] / null["width"])
     assert one["p0_calibrated"] == pytest.approx(norm.sf(one["z_calibrated"]))
     assert one["z_calibrated_error"] > 0
     assert found["3900-4300", "eff_0.2"]["z_calibrated"] is None

@@ -15,6 +15,7 @@ is the excess of the selected events of fold f in the window over their known ex
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from functools import cache
 from typing import Any
 
@@ -22,13 +23,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.calibration.coupling import FoldSums
 from analysis.calibration.nulls import NullEvents
-from analysis.calibration.searches import significances
+from analysis.calibration.searches import fold_excesses, significances
 from analysis.config import SearchConfig, load_config
 from analysis.events.table import EventTable
 from analysis.learning import selection_name
 from analysis.regions import MassWindow, RegionScan
-from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import WindowTask, search_window, window_task
 from analysis.validation.samples import Setting, fit_counts
 from tests.studies.pythia import selected_events
@@ -49,26 +50,29 @@ WINDOWS = {
 
 
 def points(
-    preset: str, n_window: int, searches: int, *, batch: int = 200, seed: int = 0, **learning: Any
+    preset: str, n_window: int, searches: int, *, start: int = 0, batch: int = 200, seed: int = 0, **learning: Any
 ) -> list[Point]:
-    """List the batches of one cell; `learning` replaces settings of the preset."""
+    """List the batches of one cell, from the search `start` on; `learning` replaces settings of the preset."""
     common = {"preset": preset, "n_window": n_window, "learning": learning, "seed": seed, "searches": batch}
-    return [{**common, "first": first} for first in range(0, searches, batch)]
+    return [{**common, "first": first} for first in range(start, searches, batch)]
 
 
 POINTS = [
     *points("demo", 3000, 1000, n_members=1),
-    *(
-        batch
-        for first in range(2)
-        for preset in ("demo", "best", "sa-cwola-2021")
-        for batch in points(preset, 3000, 400, batch=100)[2 * first : 2 * first + 2]
-    ),
-    *points("atlas-2025", 3000, 150, batch=50),
-    *points("atlas-2020", 3000, 150, batch=50),
-    *points("demo", 30_000, 400, batch=100, n_members=1),
+    *points("demo", 3000, 200, batch=100),
+    *points("best", 3000, 200, batch=100),
+    *points("sa-cwola-2021", 3000, 200, batch=100),
+    *points("demo", 1000, 200, batch=100),
+    *points("demo", 10_000, 200, batch=50),
+    *points("demo", 3000, 400, start=200, batch=100),
+    *points("best", 3000, 400, start=200, batch=100),
+    *points("sa-cwola-2021", 3000, 800, start=200, batch=100),
     *points("demo", 3000, 400, batch=100, n_members=1, n_folds=2),
     *points("demo", 3000, 400, batch=100, n_members=1, n_folds=10),
+    *points("demo", 30_000, 400, batch=100, n_members=1),
+    *points("atlas-2025", 3000, 150, batch=50),
+    *points("atlas-2020", 3000, 150, batch=50),
+    *points("best", 10_000, 200, batch=50),
     *points("demo", 3000, 200, batch=100, ensemble="mean-count"),
     *points("cwola-hunting-2019", 3000, 60, batch=20),
     *points("demo", 3000, 20_000, n_members=1, seed=1),
@@ -123,7 +127,7 @@ def measure(point: Point) -> Point:
     nulls = NullEvents(unit.events, unit.fit, unit.edges, expected, simulation)
     names = ["inclusive", *map(selection_name, config.learning.efficiencies)]
     z: dict[str, list[float | None]] = {name: [] for name in names}
-    folds = {name: np.zeros(4) for name in names}
+    folds = {name: FoldSums() for name in names}
     for number in range(point["first"], point["first"] + point["searches"]):
         data = nulls.draw(config.random_state, number)
         result = search_window(task, data, tests=False)
@@ -131,32 +135,9 @@ def measure(point: Point) -> Point:
         for name in names:
             value = found.get(name)
             z[name].append(None if value is None else round(value, 3))
-        for name, excess in excesses(result, data, task, 1.0 / unit.expected).items():
-            folds[name] += _sums(excess)
-    return {"z": z, "folds": {name: [round(x, 2) for x in sums.tolist()] for name, sums in folds.items()}}
-
-
-def excesses(
-    result: WindowResult, data: SearchData, task: WindowTask, probability: float
-) -> dict[str, NDArray[np.float64]]:
-    """(n_folds,) by selection: excess of each fold in standard deviations, for a known probability of the window."""
-    if result.passes is None:
-        return {}
-    fold = task.folds[0].folds(data.table)
-    inside = task.window.in_signal(data.table.mjj) - probability
-    found = {}
-    for index, selection in enumerate(result.selections):
-        weight = np.asarray(result.passes[:, index], np.float64)
-        excess = np.bincount(fold, weight * inside, task.folds[0].n_folds)
-        variance = np.bincount(fold, weight**2, task.folds[0].n_folds) * probability * (1 - probability)
-        found[selection.name] = excess / np.sqrt(np.maximum(variance, 1e-9))
-    return found
-
-
-def _sums(excess: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum of squares, their number, sum of products of different folds, their number."""
-    n, total, squares = len(excess), float(excess.sum()), float((excess**2).sum())
-    return np.array([squares, n, (total**2 - squares) / 2, n * (n - 1) / 2])
+        for name, excess in fold_excesses(result, data, task, 1.0 / unit.expected).items():
+            folds[name] += FoldSums.of(excess)
+    return {"z": z, "folds": {name: [round(x, 2) for x in astuple(sums)] for name, sums in folds.items()}}
 
 
 def cells(finished: Sequence[Point]) -> dict[tuple[str, int, str, int], list[Point]]:

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import numpy as np
 
 import analysis
-from analysis.calibration.coupling import WITHOUT_SIDEBANDS, Coupling
+from analysis.calibration.coupling import WITHOUT_SIDEBANDS, Coupling, FoldSums
 from analysis.calibration.shipped import ShippedCouplings, ShippedEntry, settings_digest
 from analysis.config import load_config
 from analysis.core.documents import to_json
@@ -44,15 +43,11 @@ def correlation(preset: str) -> float:
 def measured(batches: Sequence[Point]) -> dict[str, Coupling]:
     """Coupling by selection, from the batches of one cell."""
     preset = batches[0]["preset"]
-    config = load_config(preset=preset, overrides={"learning": batches[0]["learning"]})
-    others, found = config.learning.n_folds - 1, {}
+    found = {}
     for name in batches[0]["z"]:
-        if name != INCLUSIVE:
-            squares, n, products, pairs = np.sum([batch["folds"][name] for batch in batches], axis=0)
-            unit = others / correlation(preset)
-            # The product of two independent excesses has a variance of one.
-            value, error = unit * products / pairs / (squares / n), unit / np.sqrt(pairs)
-            found[name] = Coupling(round(float(value), 4), round(float(error), 4), int(n / config.learning.n_folds))
+        sums = sum((FoldSums(*batch["folds"][name]) for batch in batches), FoldSums())
+        if name != INCLUSIVE and (coupling := Coupling.of(sums, correlation(preset))) is not None:
+            found[name] = Coupling(round(coupling.value, 4), round(coupling.error, 4), coupling.searches)
     return found
 
 

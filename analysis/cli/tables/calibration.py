@@ -10,13 +10,12 @@ from analysis.calibration.values import CalibrationFile
 from analysis.cli.tables.plain import plain
 from analysis.results.numbers import with_error
 from analysis.results.words import selection_text
-from analysis.search.null_distribution import NullDistribution
 
 __all__ = ["calibration_table"]
 
 
 def calibration_table(found: CalibrationFile) -> Table:
-    """Tabulate mean and width of z without signal.
+    """Tabulate z without signal, and the coupling of the folds.
 
     Parameters
     ----------
@@ -25,27 +24,23 @@ def calibration_table(found: CalibrationFile) -> Table:
     Returns
     -------
     rich.table.Table
-        One row per window (GeV) and selection, with the factor by which p0 is too small at 3 and 5 standard deviations.
+        One row per window (GeV) and selection.
     """
-    scans = f"; {len(found.largest)} of them in all windows, for the global p-value" if found.largest else ""
+    scans = f"; {len(found.largest)} sets in all windows, for the global p-value" if found.largest else ""
     table = Table(title=f"z without signal, trained anew{scans}", box=box.SIMPLE_HEAD, collapse_padding=True)
     for column in ("window", "selection"):
         table.add_column(column, no_wrap=True)
-    for column in ("searches", "mean of z", "width of z", "true p0 / p0 at z = 3", "at z = 5"):
+    for column in ("searches", "mean of z", "width of z", "coupling of folds"):
         table.add_column(column, justify="right")
-    for window, nulls in found.windows.items():
-        for name, null in nulls.items():
+    for window, measured in found.windows.items():
+        for name, one in measured.items():
+            coupling = None if one.coupling is None else with_error(one.coupling.value, one.coupling.error)
             table.add_row(
                 window,
                 Text(plain(selection_text(name))),
-                str(null.searches),
-                plain(with_error(null.mean, null.mean_error)),
-                plain(with_error(null.width, null.width_error)),
-                *(_factor(null, z) for z in (3.0, 5.0)),
+                str(one.z.searches),
+                plain(with_error(one.z.mean, one.z.mean_error)),
+                plain(with_error(one.z.width, one.z.width_error)),
+                "-" if coupling is None else plain(coupling),
             )
     return table
-
-
-def _factor(null: NullDistribution, z: float) -> str:
-    factor, error = null.factor(z)
-    return plain(with_error(factor, error))

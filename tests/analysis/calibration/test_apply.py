@@ -11,7 +11,6 @@ from analysis.calibration.coupling import Coupling, labels_of
 from analysis.calibration.shipped import ShippedCouplings, ShippedEntry, settings_digest, shipped_couplings
 from analysis.config import SearchConfig, load_config
 from analysis.regions import RegionScan
-from analysis.search.null_distribution import NullDistribution
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.search.window import run_window
 from tests.builders.toy_tables import toy_config, toy_table
@@ -19,7 +18,7 @@ from tests.builders.toy_tables import toy_config, toy_table
 CONFIG = toy_config(scan={"windows": [[3300.0, 3700.0]]}, statistics={"calculator": "asymptotics"})
 SCAN = RegionScan.from_config(CONFIG.scan)
 DATA = SearchData(toy_table(9000, 300, random_state=4))
-NULL = NullDistribution(500, 0.1, 1.1, 0.05, 0.035)
+OWN = Coupling(0.9, 0.1, 500)
 
 
 def settings(**learning: object) -> SearchConfig:
@@ -92,7 +91,7 @@ def test_measured_comes_before_shipped_and_exact_before_both(result: WindowResul
     name, window = result.selections[1].name, result.window
     z = result.selections[1].discovery
     assert z is not None
-    searched = {window.name: {name: NULL}}
+    searched = {window.name: {name: OWN}}
     shipped = {window.name: {name: Coupling(0.5, 0.1, 400)}}
     labels = {window.name: labels_of(window, DATA.table.mjj)}
     everything = Calibrations(searched=searched, shipped=shipped, labels=labels)
@@ -107,17 +106,21 @@ def test_measured_comes_before_shipped_and_exact_before_both(result: WindowResul
         assert (None if found is None else found.source) == source
     exact = of(cases["exact"].applied([result]))[name]
     assert exact.local_z == z.z
-    own = of(cases["searches"].applied([result]))[name]
-    assert own.local_z == pytest.approx((z.z - 0.1) / 1.1)
-    model = of(cases["shipped"].applied([result]))[name].calibration
-    assert model is not None
-    assert model.null is not None
-    assert 1.0 < model.null.width < 1.3
-    assert model.z == pytest.approx(z.z / model.null.width)
+    widths = []
+    for source in ("searches", "shipped"):
+        found = of(cases[source].applied([result]))[name].calibration
+        assert found is not None
+        assert found.null is not None
+        assert found.z == pytest.approx(z.z / found.null.width)
+        widths.append(found.null.width)
+    assert (widths[0] ** 2 - 1) / (widths[1] ** 2 - 1) == pytest.approx(0.9 / 0.5)
+    assert 1.0 < widths[1] < 1.3
 
 
 def test_all_events_and_selections_without_a_result_are_not_calibrated(result: WindowResult) -> None:
-    calibrations = Calibrations(searched={result.window.name: {one.name: NULL for one in result.selections}})
+    labels = {result.window.name: labels_of(result.window, DATA.table.mjj)}
+    searched = {result.window.name: {one.name: OWN for one in result.selections}}
+    calibrations = Calibrations(searched=searched, labels=labels)
     blinded = replace(result, selections=tuple(replace(one, discovery=None) for one in result.selections))
     assert of(calibrations.applied([result]))["inclusive"].calibration is None
     assert all(one.calibration is None for one in of(calibrations.applied([blinded])).values())
@@ -126,5 +129,8 @@ def test_all_events_and_selections_without_a_result_are_not_calibrated(result: W
 def test_further_trainings_are_calibrated_alike(result: WindowResult) -> None:
     trained = result.selections[1]
     joined = replace(result, selections=(result.selections[0], replace(trained, seeds=(trained,))))
-    found = of(Calibrations(searched={result.window.name: {trained.name: NULL}}).applied([joined]))[trained.name]
+    labels = {result.window.name: labels_of(result.window, DATA.table.mjj)}
+    calibrations = Calibrations(searched={result.window.name: {trained.name: OWN}}, labels=labels)
+    found = of(calibrations.applied([joined]))[trained.name]
+    assert found.calibration is not None
     assert found.seeds[0].calibration == found.calibration

@@ -18,6 +18,7 @@ import click
 
 from analysis import __version__
 from analysis.cli.calibrate import calibrate
+from analysis.cli.bump3d import bump3d
 from analysis.cli.events import select
 from analysis.cli.export import export
 from analysis.cli.files import convert, inspect
@@ -188,6 +189,7 @@ def presets() -> None:
 
 
 cli.add_command(calibrate)
+cli.add_command(bump3d)
 cli.add_command(convert)
 cli.add_command(export)
 cli.add_command(fit)

@@ -22,6 +22,7 @@ from analysis.results.files import write_json, write_text
 from analysis.results.manifest import Manifest
 from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
+from analysis.search.cells import BumpHunt3D
 from analysis.validation.values import WindowVerdict
 
 __all__ = ["RecordFolder"]
@@ -163,6 +164,20 @@ class RecordFolder:
         """
         stored = self._read_optional(PerformanceFile, "performance.json", "performance")
         return stored.scans if stored is not None and stored.key == key else ()
+
+    def save_bump3d(self, found: BumpHunt3D) -> None:
+        """Write `bump3d.json`: all cells of all windows, and the global p-value."""
+        write_json(self.path / "bump3d.json", to_json(found))
+
+    def load_bump3d(self) -> BumpHunt3D:
+        """Read `bump3d.json`.
+
+        Raises
+        ------
+        ResultsError
+            If `cwola bump3d` has not run, or the file is damaged.
+        """
+        return self.read(BumpHunt3D, "bump3d.json", "bump3d")
 
     def _injected(self, search: str, samples: Mapping[str, str]) -> LimitsFile:
         stored = self.load_injections()

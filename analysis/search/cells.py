@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from analysis.errors import ConfigError, TableError
 from analysis.events.table import EventTable
@@ -168,7 +170,7 @@ class BumpHunt3D:
     axes: tuple[CellAxis, ...]
     blinded: bool
     windows: tuple[CellWindow, ...]
-    global_: GlobalResult
+    global_: Annotated[GlobalResult, Field(alias="global")]
     config_digest: str = ""
     inputs: str = ""
 

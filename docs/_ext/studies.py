@@ -14,6 +14,9 @@ from docs._ext.tables import (
     retraining,
     sensitivity,
     training,
+    sensitivity,
+    training,
+    trials,
     validation,
 )
 
@@ -48,4 +51,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "validation-errors": validation.validation_errors_table,
     "flipped-bytes": files.flipped_bytes_table,
     "kills": interruptions.kills_table,
+    "trials3d-null": trials.null_table,
+    "trials3d-strength": trials.strength_table,
+    "trials3d-trees-null": trials.trees_null_table,
+    "trials3d-trees-strength": trials.trees_strength_table,
+    "bump3d": trials.bump3d_table,
 }

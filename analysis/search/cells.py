@@ -28,8 +28,8 @@ __all__ = [
     "cell_of",
 ]
 
-MOST_CELLS = 2500
-"""Cells in a window; each needs a fit, and more would be empty."""
+MOST_CELLS = 400
+"""Cells in a window: each needs a fit, and a flag of every event."""
 
 Bound = float | None
 

@@ -60,7 +60,7 @@ def test_undefined_values_are_left_out_of_quantiles() -> None:
         ([], "found none"),
         ([("mj1", 2)], "'mj1' is not in the event table. Features: x0, x1. Name others with --feature"),
         ([("mjj", 2)], "'mjj' may not be trained on"),
-        ([("x0", 51), ("x1", 50)], "2550 cells in each window are more than 2500"),
+        ([("x0", 21), ("x1", 20)], "420 cells in each window are more than 400"),
     ],
 )
 def test_bins_that_make_no_cells_are_refused(wanted: list[tuple[str, int]], reason: str) -> None:

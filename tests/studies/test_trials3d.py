@@ -119,6 +119,13 @@ def test_calibrated_folds_are_worth_as_much_as_the_honest_best_cell() -> None:
         assert z[0] > point["found"]["sequential"]["z"][1] > point["found"]["halves"]["z"][1]
 
 
+def test_a_calculated_p_value_of_the_page_is_what_it_is_called_there() -> None:
+    """Five folds in 5 × 5 cells: 5e-4 is a true 1e-2."""
+    assert trials3d.calibrated_p(STORED, "5 × 5", "k-fold", float(norm.isf(5e-4))).value == pytest.approx(
+        1e-2, rel=0.15
+    )
+
+
 def test_calibration_counts_replicas_at_the_grid_below() -> None:
     null = {"search": "cells", "layout": "5 × 5", "signal": 0, "seed": 0, "replicas": 100}
     points = [{**null, "found": {"half": {"above": [50, 40, 30]}}}]

@@ -61,6 +61,9 @@ def row(table: str, *first: str) -> list[str]:
         ("trials3d-null", ("5 × 5", "one half, tested on the other"), ["0.925 ± 0.004", "0.916 ± 0.006"]),
         # A sketch with other random numbers: local 4.51, Šidák's global 3.02, five folds 4.41.
         ("trials3d-strength", ("20 × 20, b = 67", "40"), ["4.5", "3.1", "4.4", "3.0", "2.5", "2.3", "2.0"]),
+        ("trials3d-trees-null", ("`best`, 1 member", "1 %"), ["640", "0.11 ± 0.04", "1.09 ± 0.03"]),
+        ("trials3d-trees-strength", ("`best`", "60"), ["10", "1.8 ± 0.5", "1.1 ± 0.7", "0.7 ± 0.7"]),
+        ("bump3d", ("0.1",), ["6 of 65", "0.092 ± 0.037"]),
         ("kills", ("the command, on dask",), ["6", "−9: 2, 130: 4", "6 of 6", "0", "0", "0"]),
     ],
 )

@@ -35,6 +35,9 @@ NOMINAL = (0.1, 0.05, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
 GRID = np.round(np.arange(0.0, 7.5, 0.05), 2)
 """z at which replicas above are counted."""
 
+JITTER = "jittered"
+"""Integral of the density by points drawn anew; by default they are on a grid, with which bins of trees alias."""
+
 EFFICIENCIES = (0.05, 0.01, 0.005)
 REPLICAS = {"best": (10, 12), "best, 1 member": (40, 16)}
 """Replicas of trees in one point, and points without signal."""
@@ -92,7 +95,21 @@ def _points() -> Iterator[Point]:
             yield {"search": trees, "layout": "20 × 20", "signal": strength, "seed": 100, "replicas": count}
 
 
-POINTS = sorted(_points(), key=lambda point: (point["search"] != "cells", point["seed"] if point["signal"] == 0 else 2))
+JITTERED = [
+    {
+        "search": "best, 1 member",
+        "layout": "20 × 20",
+        "signal": 0,
+        "seed": 200 + seed,
+        "replicas": 40,
+        "integral": JITTER,
+    }
+    for seed in range(16)
+]
+POINTS = [
+    *sorted(_points(), key=lambda point: (point["search"] != "cells", point["seed"] if point["signal"] == 0 else 2)),
+    *JITTERED,
+]
 
 
 class Tails:
@@ -235,11 +252,15 @@ def tree_config(trees: str, random_state: int) -> SearchConfig:
     return load_config(preset="best", overrides={"random_state": random_state, "learning": learning, "scan": scan})
 
 
-@cache
-def density_points(side: int = 200) -> NDArray[np.float32]:
-    """(side², 2): middles of rectangles of equal probability; what a cut keeps of them it keeps of the background."""
-    line = norm.ppf((np.arange(side) + 0.5) / side)
-    return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2).astype(np.float32)
+def density_points(rng: np.random.Generator | None = None, side: int = 200) -> NDArray[np.float32]:
+    """(side², 2): points in rectangles of equal probability; what a cut keeps of them it keeps of the background.
+
+    In their middles, or, unbiased for any cut, at random.
+    """
+    index = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).reshape(-1, 2)
+    inside = 0.5 if rng is None else rng.random(index.shape)
+    points: NDArray[np.float32] = norm.ppf((index + inside) / side).astype(np.float32)
+    return points
 
 
 def measure_trees(point: Point) -> Point:
@@ -261,7 +282,8 @@ def tree_z(point: Point, replica: int) -> list[float]:
     inside, fold, scores = window.in_signal(table.mjj), fit.scores.fold, fit.scores.mean()
     # Signal comes on top of a fixed number of background events: the background of a fold is its share of them.
     sizes = np.bincount(fold[inside], minlength=len(tasks)) * layout.n_events / inside.sum()
-    return _tested(fit.predict(density_points()), sizes, [scores[inside & (fold == one)] for one in range(len(tasks))])
+    points = density_points(rng if point.get("integral") == JITTER else None)
+    return _tested(fit.predict(points), sizes, [scores[inside & (fold == one)] for one in range(len(tasks))])
 
 
 def _toy(layout: Layout, signal: float, rng: np.random.Generator) -> tuple[Array, NDArray[np.float32]]:
@@ -342,9 +364,10 @@ def sidak(p: float, layout: str) -> float:
     return float(-np.expm1(LAYOUTS[layout].bins ** 2 * np.log1p(-p)))
 
 
-def tree_nulls(points: Sequence[Point], trees: str, efficiency: float) -> Array:
-    """z of all replicas without signal."""
-    return _tree_column(nulls(points, trees, "20 × 20"), efficiency)
+def tree_nulls(points: Sequence[Point], trees: str, efficiency: float, integral: str | None = None) -> Array:
+    """z of all replicas without signal, with this integral of the density."""
+    chosen = [one for one in nulls(points, trees, "20 × 20") if one.get("integral") == integral]
+    return _tree_column(chosen, efficiency)
 
 
 def tree_signals(points: Sequence[Point], trees: str, signal: int, efficiency: float) -> Array:

@@ -81,9 +81,11 @@ def _calibrated(points: list[Point], layout: str, search: str, z: float) -> str:
 def trees_null_table() -> str:
     """Mean and width of z of the trees without signal, and how often it is large."""
     points, rows = load(trials3d.NAME), []
-    for trees, name in _TREES.items():
+    kinds = [*((trees, name, None) for trees, name in _TREES.items())]
+    kinds.append(("best, 1 member", f"{_TREES['best, 1 member']}, points at random", trials3d.JITTER))
+    for trees, name, integral in kinds:
         for efficiency in trials3d.EFFICIENCIES:
-            z = trials3d.tree_nulls(points, trees, efficiency)
+            z = trials3d.tree_nulls(points, trees, efficiency, integral)
             n = len(z)
             tails = [trials3d.Fraction(int((z > norm.isf(nominal)).sum()), n) for nominal in _TAILS]
             width = float(z.std(ddof=1))

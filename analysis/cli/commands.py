@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
-from analysis.cli.calibrate import calibrate
 from analysis.cli.bump3d import bump3d
+from analysis.cli.calibrate import calibrate
 from analysis.cli.events import select
 from analysis.cli.export import export
 from analysis.cli.files import convert, inspect

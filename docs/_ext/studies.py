@@ -14,8 +14,6 @@ from docs._ext.tables import (
     retraining,
     sensitivity,
     training,
-    sensitivity,
-    training,
     trials,
     validation,
 )

@@ -81,13 +81,14 @@ class LearningConfig(Model):
     features : tuple of str
         Input columns of the classifier.
     n_folds : int
-        Number of folds; an event is scored by models trained on the other folds only.
+        Number of folds; an event is scored by models trained on other folds only.
     cross_fitting : str
         "kfold": train on all other folds. "nested": for every fold that is left out, each other fold once serves as
         validation fold to choose one of `n_candidates` restarts, trained on the remaining folds; the chosen models form
-        the ensemble (arXiv:1902.02634).
+        the ensemble (arXiv:1902.02634). "half": two folds that train each other, each a selection of its own.
+        "sequential": train on the later folds, so that the last fold only trains and is not counted.
     n_members : int
-        Classifiers per fold with "kfold", which differ in their seeds.
+        Classifiers per fold, which differ in their seeds; not used with "nested".
     n_seeds : int
         Trainings of every window, which differ only in their random numbers, not in folds and tie-breaks: the first is
         the result, and all of them define the spread of z.
@@ -123,7 +124,7 @@ class LearningConfig(Model):
     learner_settings: dict[str, bool | int | float | str] = Field(default={})
     features: tuple[str, ...] = ("mj2", "delta_mj", "tau21_j1", "tau21_j2")
     n_folds: Annotated[int, Field(ge=2, le=127)] = 5
-    cross_fitting: Literal["kfold", "nested"] = "kfold"
+    cross_fitting: Literal["kfold", "nested", "half", "sequential"] = "kfold"
     n_members: Annotated[int, Field(gt=0)] = 10
     n_seeds: Annotated[int, Field(gt=0, le=1000)] = 1
     n_candidates: Annotated[int, Field(gt=0)] = 20
@@ -140,7 +141,8 @@ class LearningConfig(Model):
     @property
     def n_selections(self) -> int:
         """Number of selections of a window, including the inclusive one."""
-        return 1 + (len(self.efficiencies) if self.working_point == "each" else 1)
+        cuts = len(self.efficiencies) if self.working_point == "each" else 1
+        return 1 + (2 if self.cross_fitting == "half" else 1) * cuts
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -151,6 +153,9 @@ class LearningConfig(Model):
                 raise ValueError(msg)
         if self.cross_fitting == "nested" and self.n_folds < 3:
             msg = "cross_fitting = 'nested' needs n_folds of at least 3: one to score, one to choose, one to train"
+            raise ValueError(msg)
+        if self.cross_fitting == "half" and self.n_folds != 2:
+            msg = f"cross_fitting = 'half' needs n_folds = 2, one half to train and one to test: found {self.n_folds}"
             raise ValueError(msg)
         if self.bagged_features is not None and self.bagged_features > len(self.features):
             msg = f"bagged_features = {self.bagged_features} is more than the {len(self.features)} features"

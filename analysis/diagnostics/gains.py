@@ -103,8 +103,8 @@ def separations(tasks: Sequence[FoldTask], benchmark: Benchmark, backend: Backen
     Parameters
     ----------
     tasks : sequence of FoldTask
-        One per classifier; all of its folds are run, regardless of the fold of the task. The fit range must include
-        the sidebands.
+        One per classifier; all of its scored folds are run, regardless of the fold of the task. The fit range must
+        include the sidebands.
     benchmark : Benchmark
     backend : Backend
         Runs the folds of all classifiers in parallel; the results do not depend on it.
@@ -121,9 +121,9 @@ def separations(tasks: Sequence[FoldTask], benchmark: Benchmark, backend: Backen
     WindowError
         If no events are left to train on.
     """
-    jobs = [replace(task, fold=fold) for task in tasks for fold in range(task.n_folds)]
-    folds = iter(_in_order(backend, jobs, benchmark))
-    by_task = [[next(folds) for _ in range(task.n_folds)] for task in tasks]
+    jobs = [task.every_fold for task in tasks]
+    folds = iter(_in_order(backend, [job for of_task in jobs for job in of_task], benchmark))
+    by_task = [[next(folds) for _ in of_task] for of_task in jobs]
     return [
         Separation(mean_roc([fold.signal for fold in curves]), mean_roc([fold.sculpting for fold in curves]))
         for curves in by_task

@@ -30,7 +30,7 @@ class MemberScores:
     fold : (n_used,) int8
     values : (n_used, n_members) float32
     fraction : float
-        Fraction of the events of the fit range that is used; below 1 if they exceed the maximum number.
+        Fraction of the scored events of the fit range that is used; below 1 if they exceed the maximum number.
     """
 
     rows: NDArray[np.int64]
@@ -45,7 +45,7 @@ class MemberScores:
 
 
 def member_scores(window: ScoredWindow, classifier: Classifier, *, max_events: int = MAX_EVENTS) -> MemberScores:
-    """Score the events of the fit range with every member of their fold.
+    """Score the events of the fit range with every member of their fold; without events of a fold that only trains.
 
     Parameters
     ----------
@@ -59,11 +59,13 @@ def member_scores(window: ScoredWindow, classifier: Classifier, *, max_events: i
     -------
     MemberScores
     """
-    rows = np.flatnonzero(window.result.window.in_fit_range(window.table.mjj))
+    fold = event_folds(window, classifier)
+    scored = window.result.window.in_fit_range(window.table.mjj) & (fold < len(classifier.models))
+    rows = np.flatnonzero(scored)
     fraction = min(1.0, max_events / max(len(rows), 1))
     if fraction < 1:
         rows = rows[uniform(window.table.event_id[rows], window.random_state, "member scores") < fraction]
-    fold = event_folds(window, classifier)[rows]
+    fold = fold[rows]
     parts = [_score(window.table, classifier, k, rows[fold == k]) for k in range(len(classifier.models))]
     values = np.empty((len(rows), parts[0].shape[1]), np.float32)
     for k, part in enumerate(parts):

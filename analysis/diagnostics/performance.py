@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from analysis.errors import TableError
 from analysis.events.identity import string_hash
 from analysis.learning.metrics import Band, RocCurve, background_floor, band, mean_roc, roc_curve
 from analysis.learning.training_set import positive_weights
+from analysis.search.classifiers import Classifier
 
 __all__ = ["performance"]
 
@@ -53,8 +55,9 @@ def performance(window: ScoredWindow) -> PerformanceSection | None:
     signal, background = inside & is_signal, inside & ~is_signal
     if signal.sum() < MIN_SIGNAL or not background.any():
         return None
-    signal_weight, background_weight = window.table.weight[signal], window.table.weight[background]
-    folds = _folds(window, event_folds(window, window.classifier), signal, background)
+    background_weight = window.table.weight[background]
+    fold = event_folds(window, window.classifier)
+    folds = _folds(window, fold, signal, background)
     n_background = int(background.sum())
     grid = np.geomspace(1 / max(n_background, 2), 1.0, N_POINTS)
     values, spread = _measured(folds, grid), _bootstrap(folds, grid, _seed(window))
@@ -70,15 +73,26 @@ def performance(window: ScoredWindow) -> PerformanceSection | None:
         auc=(low, area, high),
         floor=floor,
         max_sic=None if floor is None else _max_sic(folds, floor),
-        selections=tuple(
-            SelectedEfficiency(
-                name=selection.name,
-                signal_efficiency=_efficiency(passes[signal, index], signal_weight),
-                background_efficiency=_efficiency(passes[background, index], background_weight),
-            )
-            for index, selection in enumerate(window.result.selections)
-        ),
+        selections=tuple(_selected(window, window.classifier, fold, signal, background)),
     )
+
+
+def _selected(
+    window: ScoredWindow,
+    classifier: Classifier,
+    fold: NDArray[np.int8],
+    signal: NDArray[np.bool_],
+    background: NDArray[np.bool_],
+) -> Iterator[SelectedEfficiency]:
+    """Measure each selection on the events of the folds that it tests."""
+    passes, weight = window.result.passes, window.table.weight
+    assert passes is not None
+    for index, selection in enumerate(window.result.selections):
+        tested = classifier.tested(index)[fold]
+        of_signal, of_background = (
+            _efficiency(passes[rows & tested, index], weight[rows & tested]) for rows in (signal, background)
+        )
+        yield SelectedEfficiency(selection.name, of_signal, of_background)
 
 
 @dataclass(frozen=True)

@@ -137,8 +137,8 @@ def expected_events(window: ScoredWindow) -> float | None:
 
 
 def event_folds(window: ScoredWindow, classifier: Classifier) -> NDArray[np.int8]:
-    """Return the fold of each event, trained without it, (n_events,) int8; needs all searched events."""
-    table, n_folds = window.table, len(classifier.models)
+    """Return the fold of each event, (n_events,) int8; needs all searched events."""
+    table, n_folds = window.table, classifier.n_folds
     if not classifier.nested:
         return assign_folds(table.event_id, n_folds, random_state=window.random_state)
     edges = window.result.edges.tolist()

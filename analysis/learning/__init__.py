@@ -24,7 +24,15 @@ from analysis.learning.protocols import ContrastMethod, Learner, Method, Model, 
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.learning.tuning import TunedTrees
-from analysis.learning.working_points import ARGOS, INCLUSIVE, PassWeights, choose_working_points, selection_name
+from analysis.learning.working_points import (
+    ARGOS,
+    INCLUSIVE,
+    PassWeights,
+    choose_working_points,
+    selection_name,
+    selection_names,
+    split_half,
+)
 
 __all__ = [
     "ARGOS",
@@ -58,5 +66,7 @@ __all__ = [
     "register_learner",
     "run_fold",
     "selection_name",
+    "selection_names",
+    "split_half",
     "stratified_folds",
 ]

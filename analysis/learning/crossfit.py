@@ -1,4 +1,11 @@
-"""Cross-fitting: every event is scored by models trained without its fold."""
+"""Cross-fitting: every event is scored by models trained without its fold.
+
+With k folds that score one another, a fluctuation in one of them steers the models of all others into the same corner,
+where they count it: the mean of a count is right without signal, its variance too large. With sequential training fold
+j is scored by models trained on folds j + 1 to k - 1 only, and fold k - 1 only trains. Given the folds that trained
+them, models are fixed: the events of fold j that pass are a random sample of the m_jj spectrum, whatever was learned,
+and so is the sum over folds (a prequential argument: A. P. Dawid, J. R. Stat. Soc. A 147 (1984) 278).
+"""
 
 from __future__ import annotations
 
@@ -59,6 +66,8 @@ class FoldTask:
         Seed of the search, folds and tie-breaks; the seed of the task is derived from it, the window and the fold.
     nested : Nested or None
         Choice of models on validation folds.
+    sequential : bool
+        Whether only later folds train, instead of all other folds; the last fold is then not scored.
     template : bool
         Whether to score the background template of the method as well.
     decorrelation : PercentileScaling or None
@@ -77,10 +86,21 @@ class FoldTask:
     learner: Learner
     random_state: int
     nested: Nested | None = None
+    sequential: bool = False
     template: bool = False
     decorrelation: PercentileScaling | None = None
     training_seed: int = 0
     entry: LearnerEntry = BOOSTED_TREES
+
+    @property
+    def every_fold(self) -> list[FoldTask]:
+        """Tasks of all folds that are scored, in order; the others only train."""
+        return [replace(self, fold=fold) for fold in range(self.n_folds - self.sequential)]
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Folds that the models of this fold must not see."""
+        return tuple(range(self.fold + 1)) if self.sequential else (self.fold,)
 
     def folds(self, table: EventTable) -> NDArray[np.int8]:
         """(n_events,) int8: fold of each event of data or simulation."""
@@ -145,7 +165,7 @@ class Scores:
     Attributes
     ----------
     values : (n_events, n_members) float32
-        NaN outside the fit range.
+        NaN outside the fit range, and in a fold that only trains.
     fold : (n_events,) int8
         Fold of the event; its models were trained without it and scored the event.
     method : str
@@ -169,11 +189,11 @@ class CrossFit:
     ----------
     scores : Scores
     models : tuple of Model
-        One per fold, in order, each trained without the events of its own fold.
+        One per scored fold, in order, each trained without the events of its own fold.
     template : Template or None
         Template of the background, if requested.
     scalings : tuple of PercentileMap
-        One per fold; empty if the features are not scaled.
+        One per scored fold; empty if the features are not scaled.
     """
 
     scores: Scores
@@ -209,7 +229,7 @@ class CrossFit:
 
 
 def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
-    """Train the models of one fold on the other folds, and score the fold.
+    """Train the models of one fold on other folds, and score the fold.
 
     Parameters
     ----------
@@ -229,9 +249,9 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     folds = samples.map(task.folds)
     scaling = None
     if task.decorrelation is not None:
-        scaling = task.decorrelation.fit(samples.data.select(folds[0] != task.fold), task.features)
+        scaling = task.decorrelation.fit(_without(samples, folds, *task.left_out).data, task.features)
         samples = samples.apply(scaling.apply)
-    training = _without(samples, folds, task.fold)
+    training = _without(samples, folds, *task.left_out)
     model = _train(task, training) if task.nested is None else _train_nested(task, task.nested, samples, folds)
     rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
     scores = model.predict(_take(samples.data, rows).matrix(task.features))
@@ -299,7 +319,7 @@ def collect_folds(results: Iterable[FoldResult], table: EventTable, task: FoldTa
     Parameters
     ----------
     results : iterable of FoldResult
-        One per fold, in any order.
+        One per scored fold, in any order.
     table : EventTable
         Events that were scored.
     task : FoldTask

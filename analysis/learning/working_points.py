@@ -18,7 +18,19 @@ from analysis.core.fractions import fraction
 from analysis.events.identity import uniform
 from analysis.learning.crossfit import Scores, Template
 
-__all__ = ["ARGOS", "INCLUSIVE", "Ensemble", "PassWeights", "choose_working_points", "selection_name"]
+__all__ = [
+    "ARGOS",
+    "HALVES",
+    "INCLUSIVE",
+    "Ensemble",
+    "PassWeights",
+    "choose_working_points",
+    "selection_names",
+    "split_half",
+]
+
+HALVES = ("a", "b")
+"""Endings of the selections of the two halves, as in `eff_0.1_a`: the half that is tested."""
 
 INCLUSIVE = "inclusive"
 """Name of the selection that keeps every event."""
@@ -34,6 +46,27 @@ def selection_name(efficiency: float) -> str:
     return INCLUSIVE if efficiency == 1 else f"eff_{efficiency:g}"
 
 
+def selection_names(efficiencies: Sequence[float], *, chosen: bool = False, apart: bool = False) -> list[str]:
+    """Names of all selections of a search but the inclusive one.
+
+    Parameters
+    ----------
+    efficiencies : sequence of float
+    chosen : bool
+        Whether each fold uses one of the efficiencies.
+    apart : bool
+        Whether each half is a selection of its own.
+    """
+    names = [ARGOS] if chosen else [selection_name(efficiency) for efficiency in efficiencies]
+    return [f"{name}_{half}" for name in names for half in HALVES] if apart else names
+
+
+def split_half(name: str) -> tuple[str, str]:
+    """Split the name of a selection from the half it tests; an empty text if it tests all folds."""
+    whole, _, half = name.rpartition("_")
+    return (whole, half) if half in HALVES else (name, "")
+
+
 @dataclass(frozen=True)
 class PassWeights:
     """Weights with which events pass each selection.
@@ -43,13 +76,13 @@ class PassWeights:
     efficiencies : tuple of float
         Requested efficiencies, 1 (inclusive) first; mean over folds if they use different efficiencies.
     achieved : tuple of float
-        Efficiencies on the reference events of all folds.
+        Efficiencies on the reference events of all folds, those that are not tested included.
     values : (n_events, n_selections) float64
         1 if an event passes and 0 otherwise, or the fraction of members that select it if each member is cut
-        separately; 0 outside the scored range, except for inclusive.
+        separately; 0 for events without a score, except for inclusive.
     thresholds : (n_folds, n_cuts, n_selections, 2) float64
-        Score and tie-break above which, in this order, an event of the fold passes; -inf for inclusive. One cut on the
-        mean of the members, or one per member.
+        Score and tie-break above which, in this order, an event of the fold passes; -inf for inclusive, and inf in a
+        fold that a selection does not test. One cut on the mean of the members, or one per member.
     members : (n_events, n_members, n_selections) bool, or None
         Whether each member selects each event; None for cuts on the mean of the members.
     names : tuple of str
@@ -73,7 +106,7 @@ class PassWeights:
         return cls((1.0,), (1.0,), np.ones((n_events, 1)), np.full((1, 1, 1, 2), -np.inf))
 
 
-def choose_working_points(
+def choose_working_points(  # noqa: PLR0913 - events, cuts, and two switches
     scores: Scores,
     reference: NDArray[np.bool_] | Template,
     efficiencies: Sequence[float],
@@ -83,14 +116,17 @@ def choose_working_points(
     random_state: int,
     ensemble: Ensemble = "mean-score",
     chosen: Sequence[int] | None = None,
+    apart: bool = False,
 ) -> PassWeights:
     """Cut each fold at its own quantile.
+
+    Events of a fold that is not scored fail.
 
     Parameters
     ----------
     scores : Scores
     reference : (n_events,) bool, or Template
-        Events whose scores define the thresholds, all of them scored; or a template of the background.
+        Events whose scores define the thresholds, if they have one; or a template of the background.
     efficiencies : sequence of float
         Fractions of the reference weight to keep.
     event_id : (n_events,) uint64
@@ -102,8 +138,10 @@ def choose_working_points(
         "mean-count" cuts on every member at its own quantile and averages the decisions (ATLAS, arXiv:2502.09770); see
         `analysis.search.member_spread` for the error of such counts.
     chosen : sequence of int, optional
-        Index of the efficiency for each fold, chosen without that fold. The result then has a single selection besides
-        the inclusive one, instead of one per efficiency.
+        Index of the efficiency for each scored fold, chosen without that fold. The result then has a single selection
+        besides the inclusive one, instead of one per efficiency.
+    apart : bool
+        Whether each of two folds is a selection of its own, `HALVES`, which the events of the other one fail.
 
     Returns
     -------
@@ -119,17 +157,30 @@ def choose_working_points(
         rows, fixing = reference, data
     n_folds = 1 + int(max(scores.fold.max(initial=0), fixing.fold.max(initial=0)))
     thresholds = fixing.thresholds(rows, efficiencies, n_folds)
-    names: tuple[str, ...] = ()
+    names = (INCLUSIVE, *selection_names(efficiencies, chosen=chosen is not None, apart=apart))
     if chosen is not None:
-        thresholds = np.stack([one[:, [0, 1 + index]] for one, index in zip(thresholds, chosen, strict=True)])
-        efficiencies, names = [float(np.mean([efficiencies[index] for index in chosen]))], (INCLUSIVE, ARGOS)
+        picked = [*chosen, *[0] * (n_folds - len(chosen))]  # nothing passes in the folds that are not scored
+        thresholds = np.stack([one[:, [0, 1 + index]] for one, index in zip(thresholds, picked, strict=True)])
+        efficiencies = [float(np.mean([efficiencies[index] for index in chosen]))]
+    if apart:
+        thresholds, efficiencies = _taken_apart(thresholds), np.repeat(efficiencies, len(HALVES)).tolist()
     passes = data.passes(thresholds)
     kept = passes if fixing is data else fixing.passes(thresholds)
     selected = (kept.mean(axis=1)[rows] * fixing.weight[rows, None]).sum(axis=0)
     achieved = fraction(selected, float(fixing.weight[rows].sum()))
+    if fixing is not data:  # a template holds the events of scored folds alone
+        achieved[1:] *= len(np.unique(fixing.fold)) / n_folds
     members = None if ensemble == "mean-score" else passes
     values = passes.mean(axis=1)
     return PassWeights((1.0, *efficiencies), tuple(achieved.tolist()), values, thresholds, members, names)
+
+
+def _taken_apart(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Make one selection per half of each but the inclusive one, (2, n_cuts, n_selections, 2)."""
+    inclusive, cuts = thresholds[:, :, :1], np.repeat(thresholds[:, :, 1:], len(HALVES), axis=2)
+    for fold in range(len(HALVES)):
+        cuts[1 - fold, :, fold :: len(HALVES)] = np.inf
+    return np.concatenate([inclusive, cuts], axis=2)
 
 
 def _cut_values(scores: Scores, ensemble: Ensemble) -> NDArray[np.float32]:
@@ -150,7 +201,7 @@ class _Cuttable:
         """(n_folds, n_cuts, n_selections, 2): quantiles of the selected rows in each fold."""
         thresholds = np.full((n_folds, self.values.shape[1], len(efficiencies) + 1, 2), -np.inf)
         for fold in range(n_folds):
-            used = rows & (self.fold == fold)
+            used = rows & (self.fold == fold) & ~np.isnan(self.values).any(axis=1)
             for cut, values in enumerate(self.values.T):
                 score = values[used].astype(np.float64)
                 thresholds[fold, cut, 1:] = _quantiles(score, self.tie[used], self.weight[used], efficiencies)

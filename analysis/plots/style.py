@@ -21,7 +21,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from analysis.config import PlotConfig, StyleName
-from analysis.learning import ARGOS
+from analysis.learning import ARGOS, split_half
 
 __all__ = [
     "BAND_COLORS",
@@ -212,10 +212,12 @@ def classifier_labels(
 
 def selection_label(name: str) -> str:
     """Return the label of a selection in figures: "efficiency 5%" for "eff_0.05", its criterion for "argos"."""
-    if name == ARGOS:
-        return "efficiency by ARGOS"
+    whole, half = split_half(name)
+    ending = f", half {half}" if half else ""
+    if whole == ARGOS:
+        return f"efficiency by ARGOS{ending}"
     try:
-        return f"efficiency {100 * float(name.removeprefix('eff_')):.4g}%"
+        return f"efficiency {100 * float(whole.removeprefix('eff_')):.4g}%{ending}"
     except ValueError:
         return name.replace("_", " ")
 

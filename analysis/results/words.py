@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from analysis.background import BAD_FIT, RESTS_ON_SMOOTHNESS, is_bad_fit
-from analysis.learning import ARGOS
+from analysis.learning import ARGOS, split_half
 from analysis.limits.values import InjectionLimit
 from analysis.regions import Interval
 from analysis.results.numbers import SPACE, interval, p_value
@@ -111,10 +111,12 @@ class Excess:
 
 def selection_text(name: str) -> str:
     """Return the name of a selection for readers, such as "efficiency 5 %" for "eff_0.05"."""
-    if name == ARGOS:
-        return "efficiency by ARGOS"
+    whole, half = split_half(name)
+    ending = f", half{SPACE}{half}" if half else ""
+    if whole == ARGOS:
+        return f"efficiency by ARGOS{ending}"
     try:
-        return f"efficiency{SPACE}{100 * float(name.removeprefix('eff_')):.4g}{SPACE}%"
+        return f"efficiency{SPACE}{100 * float(whole.removeprefix('eff_')):.4g}{SPACE}%{ending}"
     except ValueError:
         return name.replace("_", " ")
 

@@ -56,9 +56,9 @@ class Classifier:
     window : MassWindow
     features : tuple of str
     models : tuple of Model
-        One per fold, trained without the events of that fold.
+        One per scored fold, trained without the events of that fold.
     scalings : tuple of PercentileMap
-        One per fold; empty if features are not scaled.
+        One per scored fold; empty if features are not scaled.
     selections : tuple of str
         Names, inclusive first.
     efficiencies, achieved : tuple of float
@@ -85,6 +85,16 @@ class Classifier:
     nested: bool = False
     learner: str = "boosted_trees"
 
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, the one that only trains in sequential training included."""
+        return len(self.thresholds)
+
+    def tested(self, selection: int) -> NDArray[np.bool_]:
+        """(n_folds,) bool: folds whose events can pass a selection."""
+        finite = self.thresholds[:, :, selection, 0] < np.inf
+        return np.asarray(finite.any(axis=1))
+
 
 @dataclass(frozen=True)
 class ScoredEvents:
@@ -93,10 +103,11 @@ class ScoredEvents:
     Attributes
     ----------
     window : MassWindow
-    folds : (n_events, n_folds) float32
+    folds : (n_events, n_models) float32
         Member mean of each fold's model; NaN outside the fit range of the window.
     passes : PassWeights
-        Mean over folds of each fold's own cut; 0 outside the fit range, except for the inclusive selection.
+        Mean over folds of each fold's own cut, which no event passes in a fold that is not tested; 0 outside the fit
+        range, except for the inclusive selection.
     """
 
     window: MassWindow
@@ -228,8 +239,8 @@ def score_events(table: EventTable, classifier: Classifier) -> ScoredEvents:
     rows = np.flatnonzero(classifier.window.in_fit_range(table.mjj))
     inside = EventTable(table.table.take(rows), table.features)
     tie = uniform(inside.event_id, classifier.random_state, "tie-break")
-    n_folds, n_cuts, n_selections, _ = classifier.thresholds.shape
-    folds = np.full((len(table), n_folds), np.nan, np.float32)
+    _, n_cuts, n_selections, _ = classifier.thresholds.shape
+    folds = np.full((len(table), len(classifier.models)), np.nan, np.float32)
     values = np.zeros((len(table), n_selections))
     for fold, model in enumerate(classifier.models):
         scaled = classifier.scalings[fold].apply(inside) if classifier.scalings else inside
@@ -238,7 +249,7 @@ def score_events(table: EventTable, classifier: Classifier) -> ScoredEvents:
         folds[rows, fold] = mean
         cut = mean[:, None] if n_cuts == 1 else members
         values[rows] += votes(cut, tie, classifier.thresholds[fold]).mean(axis=1)
-    values /= n_folds
+    values /= classifier.n_folds
     values[:, 0] = 1.0
     passes = PassWeights(
         classifier.efficiencies,

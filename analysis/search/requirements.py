@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.background import require_functions
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError
-from analysis.learning import ARGOS, INCLUSIVE, ContrastMethod, TemplateMethod, configured_learner, selection_name
+from analysis.learning import INCLUSIVE, ContrastMethod, TemplateMethod, configured_learner, selection_names
 from analysis.methods import get_method
 from analysis.regions import RegionScan
 from analysis.search.non_closure import Corrections, NonClosure, check_corrections
@@ -30,10 +30,12 @@ def require_known(config: SearchConfig) -> None:
         raise ConfigError(msg)
     learning = config.learning
     if not isinstance(method, ContrastMethod):
-        settings = {"learning.cross_fitting": "kfold", "learning.tuning.criterion": "none"}
-        values = (learning.cross_fitting, learning.tuning.criterion)
-        for (setting, needed), value in zip(settings.items(), values, strict=True):
-            if value != needed:
+        settings = {
+            "learning.cross_fitting": ("kfold", learning.cross_fitting, learning.cross_fitting == "nested"),
+            "learning.tuning.criterion": ("none", learning.tuning.criterion, learning.tuning.criterion != "none"),
+        }
+        for setting, (needed, value, chooses) in settings.items():
+            if chooses:
                 msg = f'method {method.name} has no labels to choose by: set {setting} = "{needed}", found "{value}".'
                 raise ConfigError(msg)
     configured_learner(learning, 1)
@@ -97,5 +99,7 @@ def measured_corrections(
     if config.statistics.non_closure == "none":
         return {}
     learning = config.learning
-    names = [ARGOS] if learning.working_point == "argos" else map(selection_name, learning.efficiencies)
+    names = selection_names(
+        learning.efficiencies, chosen=learning.working_point == "argos", apart=learning.cross_fitting == "half"
+    )
     return check_corrections(found, [window.name for window in scan.windows], [INCLUSIVE, *names])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from dataclasses import replace
+from itertools import islice
 from math import ceil
 
 from analysis.background import FUNCTIONS
@@ -78,22 +79,16 @@ def run_scan(
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
     for start in range(0, len(todo), size):
         batch = todo[start : start + size]
-        tasks = [task for window, seed in batch for task in fold_tasks(window, scan.edges(window), config, seed)]
+        by_training = [fold_tasks(window, scan.edges(window), config, seed) for window, seed in batch]
+        tasks = [task for of_one in by_training for task in of_one]
         names = list(dict.fromkeys(window.name for window, _ in batch))
         label = f"window {names[0]}" if len(names) == 1 else f"windows {names[0]} to {names[-1]}"
         trained = backend.map(attempt_fold, tasks, shared=data)
-        folds = dict(track(trained, total=len(tasks), description=f"Training {label}"))
-        n_folds = config.learning.n_folds
+        results = dict(track(trained, total=len(tasks), description=f"Training {label}"))
+        folds = (results[index] for index in range(len(tasks)))
         evaluations = [
-            WindowEvaluation(
-                window,
-                scan.edges(window),
-                [folds[i * n_folds + k] for k in range(n_folds)],
-                tasks[i * n_folds],
-                config,
-                functions,
-            )
-            for i, (window, _) in enumerate(batch)
+            WindowEvaluation(window, scan.edges(window), list(islice(folds, len(of_one))), of_one[0], config, functions)
+            for (window, _), of_one in zip(batch, by_training, strict=True)
         ]
         evaluated = backend.map(evaluate_folds, evaluations, shared=data)
         for index, result in track(evaluated, total=len(batch), description=f"Fitting {label}"):

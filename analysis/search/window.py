@@ -175,7 +175,7 @@ def configured_functions(config: SearchConfig) -> tuple[MassFunction, ...]:
 def fold_tasks(
     window: MassWindow, edges: NDArray[np.float64], config: SearchConfig, training_seed: int
 ) -> list[FoldTask]:
-    """List the training tasks of a window, one per fold, in order."""
+    """List the training tasks of a window, one per scored fold, in order."""
     learning = config.learning
     nested = learning.cross_fitting == "nested"
     n_models = learning.n_candidates if nested else learning.n_members
@@ -188,12 +188,13 @@ def fold_tasks(
         configured_learner(learning, n_models),
         config.random_state,
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
+        sequential=learning.cross_fitting == "sequential",
         template=learning.threshold_reference == "background-template",
         decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
         training_seed=training_seed,
         entry=get_learner(learning.learner),
     )
-    return [replace(task, fold=fold) for fold in range(learning.n_folds)]
+    return task.every_fold
 
 
 def attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
@@ -249,4 +250,5 @@ def working_points(fit: CrossFit, window: MassWindow, table: EventTable, config:
         random_state=config.random_state,
         ensemble=config.learning.ensemble,
         chosen=fit.working_points if config.learning.working_point == "argos" else None,
+        apart=config.learning.cross_fitting == "half",
     )

@@ -190,6 +190,24 @@ def test_the_page_on_the_selection_has_every_key_and_examples_that_load() -> Non
         SearchConfig.model_validate(tomllib.loads(example))
 
 
+@pytest.mark.parametrize("n_folds", [3, 5])
+def test_half_against_half_needs_two_folds(n_folds: int) -> None:
+    with pytest.raises(ConfigError, match=f"'half' needs n_folds = 2, .*found {n_folds}"):
+        load_config(overrides={"learning": {"cross_fitting": "half", "n_folds": n_folds}})
+
+
+@pytest.mark.parametrize(
+    ("learning", "n_selections"),
+    [
+        ({"cross_fitting": "sequential"}, 5),
+        ({"cross_fitting": "half", "n_folds": 2}, 9),
+        ({"cross_fitting": "half", "n_folds": 2, "working_point": "argos", "tuning": {"criterion": "argos"}}, 3),
+    ],
+)
+def test_each_half_is_a_selection(learning: dict[str, Any], n_selections: int) -> None:
+    assert load_config(overrides={"learning": learning}).learning.n_selections == n_selections
+
+
 @pytest.mark.parametrize(
     ("learning", "text"),
     [

@@ -320,6 +320,8 @@ class TestEnsemble:
         {"n_members": 3, "ensemble": "mean-count"},
         {"cross_fitting": "nested", "n_candidates": 2},
         {"n_members": 2, "decorrelation": "percentile"},
+        {"cross_fitting": "sequential", "n_members": 2, "decorrelation": "percentile"},
+        {"cross_fitting": "half", "n_folds": 2},
     ],
     ids=lambda learning: "-".join(map(str, learning.values())),
 )
@@ -338,6 +340,7 @@ def test_members_of_a_search_give_its_scores_and_counts(
     assert result.scores is not None
     scores = member_scores(window, model)
     assert_array_equal(scores.mean(), result.scores[scores.rows])
+    assert len(scores.rows) == np.isfinite(result.scores).sum()
     found = ensemble(window)
     assert found is not None
     for counted, selected in zip(result.selections[1:], found.selections, strict=True):
@@ -348,11 +351,14 @@ def test_members_of_a_search_give_its_scores_and_counts(
             assert np.mean(np.array(selected.window.members, float)) == pytest.approx(counted.n_obs, rel=1e-5)
     curve = performance(window)
     assert curve is not None
-    for counted, passing in zip(result.selections[1:], curve.selections[1:], strict=True):
+    inside, is_signal = WINDOW.in_signal(table.mjj), table.in_datasets(("signal",))
+    pairs = zip(result.selections[1:], curve.selections[1:], strict=True)
+    for index, (counted, passing) in enumerate(pairs, 1):
+        tested = inside & model.tested(index)[event_folds(window, model)]
         assert passing.signal_efficiency is not None
         assert passing.background_efficiency is not None
-        n_signal = curve.n_signal * passing.signal_efficiency
-        n_background = curve.n_background * passing.background_efficiency
+        n_signal = (tested & is_signal).sum() * passing.signal_efficiency
+        n_background = (tested & ~is_signal).sum() * passing.background_efficiency
         assert n_signal + n_background == pytest.approx(counted.n_obs)
     shares = importance(window)
     assert shares is not None

@@ -125,7 +125,9 @@ def test_histograms_of_features_are_those_of_a_loop_over_events() -> None:
 
 def classifier_of(table: EventTable, n_folds: int, *, nested: bool = False, scaled: bool = True) -> Classifier:
     """One with scalings that were learnt without each fold, and no models."""
-    one = Classifier(WINDOW, FEATURES, (None,) * n_folds, (), NAMES, (1,), (1,), np.zeros(1), 0, nested)  # type: ignore[arg-type]
+    one = Classifier(
+        WINDOW, FEATURES, (None,) * n_folds, (), NAMES, (1,), (1,), np.zeros((n_folds, 1, 1, 2)), 0, nested
+    )  # type: ignore[arg-type]
     if not scaled:
         return one
     fold = event_folds(ScoredWindow(WindowResult(WINDOW, EDGES), table, None, None, None, 0), one)

@@ -40,6 +40,21 @@ def run_folds(table: EventTable, task: FoldTask = TASK) -> list[FoldResult]:
 
 
 @pytest.mark.parametrize("copies", [1, 3])
+def test_sequential_folds_are_scored_by_models_that_saw_later_folds_alone(copies: int) -> None:
+    table = numbered_table(copies=copies)
+    task = replace(TASK, sequential=True)
+    results = [run_fold(one, Samples(table)) for one in task.every_fold]
+    assert [result.fold for result in results] == [0, 1, 2]
+    crossfit = collect_folds(results, table, task)
+    fold = crossfit.scores.fold
+    trains = WINDOW.in_signal(table.mjj) | WINDOW.in_lower(table.mjj) | WINDOW.in_upper(table.mjj)
+    for k, model in enumerate(crossfit.models):
+        assert model.seen == set(table.event_id[trains & (fold > k)].tolist())
+    scored = np.isfinite(crossfit.scores.values[:, 0])
+    np.testing.assert_array_equal(scored, WINDOW.in_fit_range(table.mjj) & (fold < 3))
+
+
+@pytest.mark.parametrize("copies", [1, 3])
 def test_no_event_is_scored_by_a_model_that_saw_it(copies: int) -> None:
     table = numbered_table(copies=copies)
     results = run_folds(table)

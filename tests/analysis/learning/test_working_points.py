@@ -64,6 +64,54 @@ def test_each_fold_keeps_the_nominal_fraction_to_one_event(values: NDArray[Any])
     np.testing.assert_allclose(passes.achieved, passes.values.mean(axis=0))
 
 
+@pytest.mark.parametrize("ensemble", ["mean-score", "mean-count"])
+def test_events_of_a_fold_without_scores_fail_and_fix_no_threshold(ensemble: str) -> None:
+    values = normal_scores()
+    values[FOLD == 3] = np.nan
+    passes, all_scored = cut(values, ensemble=ensemble), cut(normal_scores(), ensemble=ensemble)
+    np.testing.assert_array_equal(passes.thresholds[:3], all_scored.thresholds[:3])
+    np.testing.assert_array_equal(passes.values[FOLD < 3], all_scored.values[FOLD < 3])
+    assert (passes.values[FOLD == 3] == (1, 0, 0, 0, 0)).all()
+    np.testing.assert_allclose(passes.achieved, passes.values.mean(axis=0))
+    argos = cut(values, ensemble=ensemble, chosen=(1, 0, 1))
+    assert argos.names == ("inclusive", "argos")
+    expected = np.where(FOLD == 1, all_scored.values[:, 1], all_scored.values[:, 2]) * (FOLD < 3)
+    np.testing.assert_array_equal(argos.values[:, 1], expected)
+
+
+def test_a_template_of_scored_folds_counts_the_others_as_failing() -> None:
+    values, rng = normal_scores(1), np.random.default_rng(4)
+    values[FOLD == 3] = np.nan
+    scored = rng.normal(size=(3000, 1)).astype(np.float32)
+    fold = np.repeat(np.arange(3, dtype=np.int8), 1000)
+    template = Template(Scores(scored, fold, "toy"), event_hash(9, np.arange(3000)), np.ones(3000))
+    passes = cut(values, template)
+    np.testing.assert_allclose(passes.achieved[1:], 0.75 * np.array(EFFICIENCIES), atol=1e-3)
+    assert passes.achieved[0] == 1
+    np.testing.assert_allclose(passes.achieved, passes.values.mean(axis=0), atol=0.02)
+
+
+@pytest.mark.parametrize("ensemble", ["mean-score", "mean-count"])
+def test_halves_are_selections_of_their_own_with_the_cuts_of_two_folds(ensemble: str) -> None:
+    fold = (FOLD % 2).astype(np.int8)
+    both = cut(normal_scores(), fold=fold, ensemble=ensemble)
+    apart = cut(normal_scores(), fold=fold, ensemble=ensemble, apart=True)
+    assert apart.names == ("inclusive", *(f"{selection_name(e)}_{half}" for e in EFFICIENCIES for half in "ab"))
+    assert apart.efficiencies == (1.0, *np.repeat(EFFICIENCIES, 2))
+    for half in (0, 1):
+        np.testing.assert_array_equal(apart.values[:, 1 + half :: 2], both.values[:, 1:] * (fold == half)[:, None])
+        np.testing.assert_array_equal(apart.thresholds[half, :, 1 + half :: 2], both.thresholds[half, :, 1:])
+        assert (apart.thresholds[1 - half, :, 1 + half :: 2] == np.inf).all()
+    np.testing.assert_allclose(apart.achieved, apart.values.mean(axis=0))
+    if both.members is not None:
+        assert apart.members is not None
+        np.testing.assert_allclose(apart.members.mean(axis=1), apart.values)
+    argos = cut(normal_scores(), fold=fold, ensemble=ensemble, apart=True, chosen=(2, 1))
+    assert argos.names == ("inclusive", "argos_a", "argos_b")
+    np.testing.assert_array_equal(argos.values[:, 1], both.values[:, 3] * (fold == 0))
+    np.testing.assert_array_equal(argos.values[:, 2], both.values[:, 2] * (fold == 1))
+
+
 def test_the_highest_scores_pass() -> None:
     values = normal_scores()
     mean = values.mean(axis=1)

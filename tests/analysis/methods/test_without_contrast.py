@@ -117,6 +117,11 @@ def test_what_chooses_by_labels_is_refused_before_any_work(learning: dict[str, A
     require_known(toy_config(learning={**learning, "method": "only_contrast", "n_folds": 3}))
 
 
+@pytest.mark.parametrize("learning", [{"cross_fitting": "half", "n_folds": 2}, {"cross_fitting": "sequential"}])
+def test_schemes_that_choose_nothing_need_no_labels(learning: dict[str, Any]) -> None:
+    require_known(toy_config(learning={"method": "density_ratio", "features": ("x0",), **learning}))
+
+
 def test_a_method_with_a_contrast_alone_gives_what_that_contrast_gives() -> None:
     data = SearchData(toy_table(6000, 100, random_state=5))
     found = []

@@ -435,6 +435,8 @@ def test_selections_are_told_apart_by_colour_and_marker():
         ("eff_0.1", "efficiency 10%"),
         ("eff_0.005", "efficiency 0.5%"),
         ("argos", "efficiency by ARGOS"),
+        ("eff_0.05_b", "efficiency 5%, half b"),
+        ("argos_a", "efficiency by ARGOS, half a"),
     ],
 )
 def test_selection_labels(name, label):

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.results.numbers import SPACE
 from analysis.results.values import WindowDocument
-from analysis.results.words import bad_looks, fit_mark, fit_quality, fit_text, global_caveat
+from analysis.results.words import bad_looks, fit_mark, fit_quality, fit_text, global_caveat, selection_text
 from tests.builders.results import results_of
 
 
@@ -17,6 +17,20 @@ def fitted(p_value: float | None, name: str = "eff_0.1", **more: Any) -> dict[st
     settings = {"method": "cwola", "features": [], "efficiency": 0.1, "efficiency_achieved": 0.1}
     counts = {"n_obs": 1.0, "background": 1.0, "background_error": 1.0, "s_over_sqrt_b": None, "limit": None}
     return {"name": name, **settings, **counts, "z": 0.0, "p0": 0.5, "fit": fit, **more}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("inclusive", "inclusive"),
+        ("eff_0.05", "efficiency 5 %"),
+        ("eff_0.05_a", "efficiency 5 %, half a"),
+        ("argos_b", "efficiency by ARGOS, half b"),
+        ("my_cut", "my cut"),
+    ],
+)
+def test_selections_are_named_for_readers(name: str, text: str) -> None:
+    assert selection_text(name).replace(SPACE, " ") == text
 
 
 def windows(*selections: dict[str, Any]) -> tuple[WindowDocument, ...]:

@@ -31,6 +31,10 @@ SCAN = RegionScan((WINDOW,), 100.0)
         {"n_members": 2, "decorrelation": "percentile"},
         {"cross_fitting": "nested", "n_candidates": 2},
         {"cross_fitting": "nested", "n_candidates": 2, "ensemble": "mean-count", "decorrelation": "percentile"},
+        {"cross_fitting": "half", "n_folds": 2},
+        {"cross_fitting": "half", "n_folds": 2, "n_members": 2, "ensemble": "mean-count"},
+        {"cross_fitting": "sequential", "n_folds": 4},
+        {"cross_fitting": "sequential", "n_members": 2, "ensemble": "mean-count", "decorrelation": "percentile"},
     ],
     ids=lambda learning: "-".join(map(str, learning.values())),
 )
@@ -52,9 +56,10 @@ def test_scores_and_cuts_of_the_own_fold_are_those_of_the_search(
     if config.learning.cross_fitting == "nested":
         edges = tuple(SCAN.edges(WINDOW).tolist())
         fold = stratified_folds(table.event_id, table.mjj, edges, n_folds, random_state=seed)
-    assert len(classifier.models) == n_folds
+    n_models = n_folds - (config.learning.cross_fitting == "sequential")
+    assert len(classifier.models) == n_models
     votes = []
-    for k in range(n_folds):
+    for k in range(n_models):
         alone = score_events(
             table,
             replace(
@@ -70,8 +75,12 @@ def test_scores_and_cuts_of_the_own_fold_are_those_of_the_search(
         assert not np.array_equal(alone.mean()[~rows], result.scores[~rows])
         votes.append(alone.passes.values)
     together = score_events(table, classifier).passes.values
-    np.testing.assert_allclose(together, np.mean(votes, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(together[:, 1:], np.sum(votes, axis=0)[:, 1:] / n_folds, rtol=1e-12)
+    assert (together[:, 0] == 1).all()
     assert 0 < together[:, 1:].mean() < 0.2
+    not_tested = fold >= n_models
+    assert not result.passes[not_tested, 1:].any()
+    assert np.isnan(result.scores[not_tested]).all()
 
 
 def test_a_blinded_search_keeps_no_scaling_and_its_classifiers_are_refused(tmp_path: Path, serial: Backend) -> None:

@@ -9,7 +9,7 @@ import pytest
 import uhi.io.json
 import xgboost as xgb
 
-from analysis.compute import Serial
+from analysis.compute import Backend, Serial
 from analysis.config import SearchConfig
 from analysis.core.documents import from_json, to_json
 from analysis.errors import ConfigError
@@ -23,6 +23,7 @@ from analysis.results.documents import window_document, window_from_document
 from analysis.results.values import WindowDocument
 from analysis.search import evaluation
 from analysis.search import window as search
+from analysis.search.requirements import measured_corrections
 from analysis.search.scan import n_trials, run_scan, window_key
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import run_window
@@ -217,6 +218,44 @@ def test_nested_folds_find_the_signal_too() -> None:
     assert [len(members) for members in result.models] == [3] * 4
     ((_, again),) = run_scan(SIGNAL_TOY, SCAN, config, Serial())
     assert_same(again, result)
+
+
+@pytest.mark.parametrize(
+    ("learning", "names", "n_models"),
+    [
+        ({"cross_fitting": "half", "n_folds": 2}, ["eff_0.05_a", "eff_0.05_b"], 2),
+        ({"cross_fitting": "sequential", "n_folds": 4, "ensemble": "mean-count"}, ["eff_0.05"], 3),
+    ],
+)
+def test_exact_schemes_find_the_signal_too_on_every_backend(
+    learning: dict[str, Any], names: list[str], n_models: int, two_processes: Backend
+) -> None:
+    config = toy_config(learning={"efficiencies": (0.05,), **learning})
+    result = run_window(SIGNAL_TOY, WINDOW, SCAN, config)
+    inclusive, *cuts = result.selections
+    assert inclusive.discovery is not None
+    assert [one.name for one in cuts] == names
+    for one in cuts:
+        assert one.discovery is not None
+        assert one.discovery.z > inclusive.discovery.z + 0.5
+    assert len(result.models) == n_models
+    assert config.learning.n_selections == len(result.selections)
+    assert n_trials(SCAN, config) == len(result.selections)
+    ((_, again),) = run_scan(SIGNAL_TOY, SCAN, config, two_processes)
+    assert_same(again, result)
+
+
+@fast
+@pytest.mark.parametrize("scheme", ["half", "sequential"])
+def test_each_look_of_an_exact_scheme_needs_its_correction(scheme: str) -> None:
+    config = toy_config(
+        learning={"cross_fitting": scheme, "n_folds": 2, "efficiencies": (0.1,)}, statistics={"non_closure": "correct"}
+    )
+    names = {"half": ["eff_0.1_a", "eff_0.1_b"], "sequential": ["eff_0.1"]}[scheme]
+    found = {WINDOW.name: dict.fromkeys(names, (0.1, 0.05))}
+    assert list(measured_corrections(found, SCAN, config)[WINDOW.name]) == names
+    with pytest.raises(ConfigError, match=names[-1]):
+        measured_corrections({WINDOW.name: dict.fromkeys(names[:-1], (0.1, 0.05))}, SCAN, config)
 
 
 # Methods that need more than the data

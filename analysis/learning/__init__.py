@@ -26,6 +26,7 @@ from analysis.learning.training_set import TrainingSet
 from analysis.learning.tuning import TunedTrees
 from analysis.learning.working_points import (
     ARGOS,
+    HALVES,
     INCLUSIVE,
     PassWeights,
     choose_working_points,
@@ -37,6 +38,7 @@ from analysis.learning.working_points import (
 __all__ = [
     "ARGOS",
     "BOOSTED_TREES",
+    "HALVES",
     "INCLUSIVE",
     "LEARNERS",
     "BoostedTrees",

@@ -329,7 +329,8 @@ def _draw_median(median: float, style: SelectionStyle, ax: Axes) -> None:
 
 
 def _set_selections(section: EnsembleSection, ax: Axes) -> None:
-    names = [selection_label(selection.name).removeprefix("efficiency ") for selection in section.selections]
+    labels = [selection_label(selection.name).removeprefix("efficiency ") for selection in section.selections]
+    names = [label.replace(", half ", "\n") for label in labels]
     ax.set_xticks(range(len(names)), names)
     ax.tick_params(axis="x", which="both", length=0)
     ax.minorticks_off()  # they take a third of the time

@@ -13,7 +13,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from analysis.learning import INCLUSIVE
+from analysis.learning import INCLUSIVE, split_half
 from analysis.limits.values import Sensitivity, SensitivityCurve
 from analysis.plots.figure import Row
 from analysis.plots.style import PALETTE, classifier_labels, label_logarithmic
@@ -148,7 +148,8 @@ def _median(values: Sequence[float | None]) -> float:
 
 
 def _group(curve: SensitivityCurve) -> Group:
-    return curve.method, curve.features
+    half = split_half(curve.selection)[1]
+    return curve.method + (f", half {half}" if half else ""), curve.features
 
 
 def sensitivity_alt(sensitivity: Sensitivity) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from analysis.learning import HALVES, split_half
 from analysis.plots.bad_fits import BAD_FIT_LABEL, draw_bad_fits
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label
@@ -55,7 +56,7 @@ class SignificanceArtists:
     Attributes
     ----------
     points : matplotlib.lines.Line2D
-        Result, by increasing efficiency.
+        Result, by increasing efficiency; two halves that are tested apart one after the other, with NaN between them.
     uncalibrated : matplotlib.lines.Line2D or None
         Points of selections with few events.
     median : matplotlib.lines.Line2D or None
@@ -111,9 +112,8 @@ def draw_significance(window: WindowDocument, *, ax: Axes) -> SignificanceArtist
     """
     found = sorted((one for one in window.selections if one.z is not None), key=lambda one: one.efficiency)
     efficiency = [one.efficiency for one in found]
-    (points,) = ax.plot(
-        efficiency, np.array([one.z for one in found], np.float64), "o-", color=_COLOR, label="Observed", zorder=4
-    )
+    (points,) = ax.plot(*_lines(found, _significance), "o-", color=_COLOR, label="Observed", zorder=4)
+    _name_halves(found, ax)
     uncalibrated = _draw_uncalibrated([one for one in found if not one.calibrated], ax)
     median, band = _draw_trainings(found, ax)
     truth = _draw_truth([one for one in found if one.s_over_sqrt_b], ax)
@@ -236,22 +236,45 @@ def _map(windows: Sequence[WindowDocument]) -> tuple[Figure, Axes]:
     return figure, ax
 
 
+def _significance(one: SelectionDocument) -> float | None:
+    return one.z
+
+
+def _lines(
+    found: Sequence[SelectionDocument], value: Callable[[SelectionDocument], float | None]
+) -> tuple[Array, Array]:
+    """Efficiency and value of the points of a line; of two halves both lines, with NaN between them."""
+    both = [one for one in found if not split_half(one.name)[1]]
+    lines = [[one for one in found if split_half(one.name)[1] == half] for half in HALVES]
+    parts = [[*line, *both] for line in lines if line] or [both]
+    points = [[(one.efficiency, value(one)) for one in part] for part in parts]
+    x, y = np.array([point for part in points for point in (*part, (None, None))][:-1], np.float64).reshape(-1, 2).T
+    return x, y
+
+
+def _name_halves(found: Sequence[SelectionDocument], ax: Axes) -> None:
+    for one in found:
+        half = split_half(one.name)[1]
+        if half:
+            place = (one.efficiency, float(one.z or 0.0))
+            ax.annotate(half, place, xytext=(6, 3), textcoords="offset points", color=_COLOR, fontsize="small")
+
+
 def _draw_trainings(found: Sequence[SelectionDocument], ax: Axes) -> tuple[Line2D | None, PolyCollection | None]:
     """Draw median and band over the trainings, for selections with several trainings."""
-    spreads = [(one.efficiency, spread) for one in found if (spread := one.seeds.get("z")) is not None]
-    if not spreads:
+    several = [one for one in found if "z" in one.seeds]
+    if not several:
         return None, None
-    efficiency = [one for one, _ in spreads]
-    count = max(len(spread.values) for _, spread in spreads)
+    count = max(len(one.seeds["z"].values) for one in several)
     (median,) = ax.plot(
-        efficiency,
-        [spread.median for _, spread in spreads],
+        *_lines(several, lambda one: one.seeds["z"].median),
         ":",
         color="0.3",
         linewidth=2,
         label=f"Median of {count} trainings",
     )
-    low, high = [spread.low for _, spread in spreads], [spread.high for _, spread in spreads]
+    efficiency, low = _lines(several, lambda one: one.seeds["z"].low)
+    _, high = _lines(several, lambda one: one.seeds["z"].high)
     band = ax.fill_between(
         efficiency, low, high, color=_COLOR, alpha=0.25, linewidth=0, label="16–84% of them", zorder=1
     )
@@ -277,8 +300,7 @@ def _draw_truth(found: Sequence[SelectionDocument], ax: Axes) -> Line2D | None:
     if not found:
         return None
     (line,) = ax.plot(
-        [one.efficiency for one in found],
-        np.array([one.s_over_sqrt_b for one in found], np.float64),
+        *_lines(found, lambda one: one.s_over_sqrt_b),
         "D--",
         color=_TRUTH_COLOR,
         label=r"Hidden signal: $\mathit{S}$ / √$\mathit{B}$ (truth)",

@@ -247,6 +247,21 @@ def test_significances_rise_with_efficiency_and_open_points_are_uncalibrated(doc
     assert plain.truth is plain.median is plain.uncalibrated is None
 
 
+def test_halves_are_two_lines_that_both_end_at_the_inclusive_selection(documents: Any) -> None:
+    inclusive, tight = documents[0].selections
+    values = {("a", 0.01): 3.0, ("a", 0.1): 2.0, ("b", 0.01): 0.5, ("b", 0.1): 1.0}
+    halves = [
+        replace(tight, name=f"eff_{efficiency:g}_{half}", efficiency=efficiency, z=z)
+        for (half, efficiency), z in values.items()
+    ]
+    figure_axes = axes()
+    artists = draw_significance(replace(documents[0], selections=(inclusive, *halves)), ax=figure_axes)
+    x, y = (np.asarray(one, float) for one in artists.points.get_data())
+    np.testing.assert_array_equal(x, [0.01, 0.1, 1.0, np.nan, 0.01, 0.1, 1.0])
+    np.testing.assert_array_equal(y, [3.0, 2.0, inclusive.z, np.nan, 0.5, 1.0, inclusive.z])
+    assert sorted(text.get_text() for text in figure_axes.texts) == ["a", "a", "b", "b"]
+
+
 def test_the_map_has_every_significance_in_its_place_and_holes_where_there_is_none(documents: Any) -> None:
     failed = replace(documents[1], selections=())
     inclusive, tight = documents[2].selections

@@ -70,6 +70,7 @@ def test_events_of_a_fold_without_scores_fail_and_fix_no_threshold(ensemble: str
     values[FOLD == 3] = np.nan
     passes, all_scored = cut(values, ensemble=ensemble), cut(normal_scores(), ensemble=ensemble)
     np.testing.assert_array_equal(passes.thresholds[:3], all_scored.thresholds[:3])
+    assert (passes.thresholds[3, :, 1:] == np.inf).all()
     np.testing.assert_array_equal(passes.values[FOLD < 3], all_scored.values[FOLD < 3])
     assert (passes.values[FOLD == 3] == (1, 0, 0, 0, 0)).all()
     np.testing.assert_allclose(passes.achieved, passes.values.mean(axis=0))

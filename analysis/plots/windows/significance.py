@@ -262,19 +262,20 @@ def _name_halves(found: Sequence[SelectionDocument], ax: Axes) -> None:
 
 def _draw_trainings(found: Sequence[SelectionDocument], ax: Axes) -> tuple[Line2D | None, PolyCollection | None]:
     """Draw median and band over the trainings, for selections with several trainings."""
-    several = [one for one in found if "z" in one.seeds]
+    spreads = {one.name: spread for one in found if (spread := one.seeds.get("z")) is not None}
+    several = [one for one in found if one.name in spreads]
     if not several:
         return None, None
-    count = max(len(one.seeds["z"].values) for one in several)
+    count = max(len(spread.values) for spread in spreads.values())
     (median,) = ax.plot(
-        *_lines(several, lambda one: one.seeds["z"].median),
+        *_lines(several, lambda one: spreads[one.name].median),
         ":",
         color="0.3",
         linewidth=2,
         label=f"Median of {count} trainings",
     )
-    efficiency, low = _lines(several, lambda one: one.seeds["z"].low)
-    _, high = _lines(several, lambda one: one.seeds["z"].high)
+    efficiency, low = _lines(several, lambda one: spreads[one.name].low)
+    _, high = _lines(several, lambda one: spreads[one.name].high)
     band = ax.fill_between(
         efficiency, low, high, color=_COLOR, alpha=0.25, linewidth=0, label="16–84% of them", zorder=1
     )

@@ -54,7 +54,7 @@ def pick_events(
     -------
     pyarrow.Table
         Identity, `mjj` in GeV, `abs_dy`, features, `weight` (weight times pass weight: the column sums to `n_obs`) and
-        `score`. Undefined features are null.
+        `score`. Undefined features are null, and so is the score of an event of a fold that only trains.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def pick_events(
     columns: dict[str, Any] = {name: taken[name] for name in (*_IDENTITY, "event_id", "mjj", "abs_dy")}
     columns["dataset"] = pc.cast(taken["dataset"], pa.string())
     columns |= {name: pa.array(taken[name].to_numpy(), from_pandas=True) for name in table.feature_names}
-    picked = pa.table(columns | {"weight": weight, _SCORE: scores[rows]})
+    picked = pa.table(columns | {"weight": weight, _SCORE: pa.array(scores[rows], from_pandas=True)})
     by_identity = [(name, "ascending") for name in (*_IDENTITY, "event_id")]
     return picked.sort_by(by_identity if order == "identity" else [(_SCORE, "descending"), *by_identity])
 

@@ -161,9 +161,11 @@ def choose_working_points(  # noqa: PLR0913 - events, cuts, and two switches
     if chosen is not None:
         picked = [*chosen, *[0] * (n_folds - len(chosen))]  # nothing passes in the folds that are not scored
         thresholds = np.stack([one[:, [0, 1 + index]] for one, index in zip(thresholds, picked, strict=True)])
-        efficiencies = [float(np.mean([efficiencies[index] for index in chosen]))]
-    if apart:
-        thresholds, efficiencies = _taken_apart(thresholds), np.repeat(efficiencies, len(HALVES)).tolist()
+        of_folds = [efficiencies[index] for index in chosen]
+        efficiencies = of_folds if apart else [float(np.mean(of_folds))]
+    elif apart:
+        efficiencies = np.repeat(efficiencies, len(HALVES)).tolist()
+    thresholds = _taken_apart(thresholds) if apart else thresholds
     passes = data.passes(thresholds)
     kept = passes if fixing is data else fixing.passes(thresholds)
     selected = (kept.mean(axis=1)[rows] * fixing.weight[rows, None]).sum(axis=0)

@@ -109,6 +109,7 @@ def test_halves_are_selections_of_their_own_with_the_cuts_of_two_folds(ensemble:
         np.testing.assert_allclose(apart.members.mean(axis=1), apart.values)
     argos = cut(normal_scores(), fold=fold, ensemble=ensemble, apart=True, chosen=(2, 1))
     assert argos.names == ("inclusive", "argos_a", "argos_b")
+    assert argos.efficiencies == (1.0, EFFICIENCIES[2], EFFICIENCIES[1])
     np.testing.assert_array_equal(argos.values[:, 1], both.values[:, 3] * (fold == 0))
     np.testing.assert_array_equal(argos.values[:, 2], both.values[:, 2] * (fold == 1))
 

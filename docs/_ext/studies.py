@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from docs._ext.tables import (
+    cross_fitting,
     files,
     fits,
     interruptions,
@@ -15,6 +16,8 @@ from docs._ext.tables import (
     sensitivity,
     training,
     trials,
+    sensitivity,
+    training,
     validation,
 )
 
@@ -28,6 +31,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "methods": sensitivity.methods_table,
     "features": sensitivity.features_table,
     "lambda": sensitivity.lambda_table,
+    "cross-fitting": cross_fitting.sensitivity_table,
+    "cross-fitting-null": cross_fitting.null_table,
+    "cross-fitting-cells": cross_fitting.cells_table,
     "rounds": training.rounds_table,
     "demo": training.demo_table,
     "gaussian-example": methods.gaussian_table,

@@ -16,8 +16,6 @@ from docs._ext.tables import (
     sensitivity,
     training,
     trials,
-    sensitivity,
-    training,
     validation,
 )
 

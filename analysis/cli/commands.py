@@ -34,7 +34,7 @@ from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
 from analysis.cli.trust import trust
-from analysis.cli.validate import print_validation, validation_options, with_draws
+from analysis.cli.validate import print_drift, print_validation, validation_options, with_draws
 from analysis.core.address import hide_secrets
 from analysis.errors import CwolaError
 
@@ -141,14 +141,16 @@ def validate(
     """
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_processed
-    from analysis.stages import validate
+    from analysis.stages import drift, validate
     from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = with_draws(resolve_config(**settings, fallback=folder.config), draws)
         inputs = SearchInputs(load_processed(folder).without(exclude), config, folder)
         verdicts = validate.validate(inputs, backend, sources=sources or None)
+        drifts = drift.measure_drifts(inputs, backend)
     print_validation(verdicts)
+    print_drift(drifts, config.learning)
 
 
 @cli.command()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from analysis.config import SearchConfig
+    from analysis.config import LearningConfig, SearchConfig
+    from analysis.validation.drift import WindowDrift
     from analysis.validation.values import WindowVerdict
 
-__all__ = ["print_validation", "validation_options", "with_draws"]
+__all__ = ["print_drift", "print_validation", "validation_options", "with_draws"]
 
 
 def validation_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -40,4 +41,16 @@ def print_validation(verdicts: Sequence[WindowVerdict]) -> None:
     console = open_console()
     console.print(validation_table(verdicts))
     for note in validation_notes(verdicts):
+        console.print(note, highlight=False)
+
+
+def print_drift(drifts: Sequence[WindowDrift], learning: LearningConfig) -> None:
+    """Print how far the features tell m_jj, and a note where CWoLa cannot stand it."""
+    from analysis.cli.output.console import open_console
+    from analysis.cli.tables.drift import drift_table
+    from analysis.validation.drift import drift_notes
+
+    console = open_console()
+    console.print(drift_table(drifts))
+    for note in drift_notes(drifts, learning):
         console.print(note, highlight=False)

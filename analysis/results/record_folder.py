@@ -23,6 +23,7 @@ from analysis.results.manifest import Manifest
 from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
 from analysis.search.cells import BumpHunt3D
+from analysis.validation.drift import WindowDrift
 from analysis.validation.values import WindowVerdict
 
 __all__ = ["RecordFolder"]
@@ -44,6 +45,14 @@ class _ValidationFile:
     """Content of `validation.json`."""
 
     windows: tuple[WindowVerdict, ...]
+
+
+@dataclass(frozen=True)
+class _DriftFile:
+    """Content of `drift.json`."""
+
+    key: str
+    windows: tuple[WindowDrift, ...]
 
 
 @dataclass(frozen=True)
@@ -216,6 +225,17 @@ class RecordFolder:
     def save_verdicts(self, verdicts: Sequence[WindowVerdict]) -> None:
         """Write `validation.json`: verdicts on the windows from signal-free samples."""
         write_json(self.path / "validation.json", to_json(_ValidationFile(tuple(verdicts))))
+
+    def save_drift(self, key: str, drifts: Sequence[WindowDrift]) -> None:
+        """Write `drift.json`: how far the features tell m_jj, with its fingerprint."""
+        write_json(self.path / "drift.json", to_json(_DriftFile(key, tuple(drifts))))
+
+    def load_drift(self, key: str) -> tuple[WindowDrift, ...] | None:
+        """Read `drift.json`; None without it, if its fingerprint is not `key`, or if it is damaged."""
+        with suppress(ResultsError):  # a damaged file is made again
+            stored = self._read_optional(_DriftFile, "drift.json", "validate")
+            return stored.windows if stored is not None and stored.key == key else None
+        return None
 
     def load_shown_verdicts(self, windows: Sequence[WindowDocument]) -> list[WindowVerdict]:
         """Read the verdicts of `validation.json` that agree with the results of a search.

@@ -29,6 +29,12 @@ from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.signals import evaluate_signals
 from analysis.stages.validate import load_verdicts
 from analysis.statistics import GlobalResult, retrained_significance
+from analysis.stages.drift import measure_drifts
+from analysis.stages.inputs import SearchInputs, stage
+from analysis.stages.signals import evaluate_signals
+from analysis.stages.validate import load_verdicts
+from analysis.statistics import GlobalResult
+from analysis.validation.drift import drift_notes
 from analysis.validation.values import WindowVerdict
 from analysis.validation.verdicts import corrections as measured_non_closure
 
@@ -106,6 +112,7 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
         corrections = measured_non_closure(verdicts)
     measured = measured_corrections(corrections, regions, config)
     require_samples(config, truth=inputs.truth is not None, simulation=bool(inputs.background))
+    drifts = measure_drifts(inputs, backend)
     with stage("scan"):
         if not inputs.blinded:
             # Recorded before the first count is written, to cover interrupted scans.
@@ -120,6 +127,8 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
         results = dict(zip(results, calibrations.applied(results.values()), strict=True))
         joined = tuple(join_seeds(results.values()))
         document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results, calibrations))
+        document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results))
+        document = replace(document, notes=(*document.notes, *drift_notes(drifts, config.learning)))
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)

@@ -95,12 +95,15 @@ class ToySearch:
         return ["--datasets", self.datasets, "--config", self.config, "--output", output, "--jobs", jobs]
 
 
-def make_toy(folder: Path, sizes: Sequence[int]) -> ToySearch:
-    """Write background files of the given numbers of events, a signal file, and what a search of them needs."""
+def make_toy(folder: Path, sizes: Sequence[int], *, drift: float = 0.0) -> ToySearch:
+    """Write background files of the given numbers of events, a signal file, and what a search of them needs.
+
+    The masses of the jets of the background grow by `drift` times m_jj.
+    """
     rng = np.random.default_rng(7)
     masses = iter(dijet_masses(sum(sizes), rng))
     for number, size in enumerate(sizes, 1):
-        events = [background_event(m, rng) for m in islice(masses, size)]
+        events = [background_event(m, rng, drift) for m in islice(masses, size)]
         write_nanoaod(folder / f"qcd_{number}.root", events, run=number)
     signal = [signal_event(rng.normal(3500, 80), rng) for _ in range(300)]
     write_nanoaod(folder / "bump.root", signal, run=len(sizes) + 1)
@@ -119,8 +122,8 @@ def make_toy(folder: Path, sizes: Sequence[int]) -> ToySearch:
     return ToySearch(folder)
 
 
-def background_event(mjj: float, rng: np.random.Generator) -> list[JetValues]:
-    masses = rng.exponential(60, 2) + 20
+def background_event(mjj: float, rng: np.random.Generator, drift: float = 0.0) -> list[JetValues]:
+    masses = rng.exponential(60, 2) + 20 + drift * mjj
     tau21 = rng.uniform(0.3, 1.0, 2)
     return _event(mjj, masses, tau21, rng)
 

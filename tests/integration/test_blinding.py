@@ -187,6 +187,7 @@ OF_INPUTS = {
     },
     "global.json": {".key"},
     "diagnostics.json": {".key", ".window_keys"},
+    "drift.json": {".key"},
     "window.json": {".key", ".inputs"},
     "signals.json": {".key"},
     "validation": {".key"},

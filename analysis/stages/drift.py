@@ -1,0 +1,93 @@
+"""Stage `drift`: how far the features tell m_jj, before anything is trained."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from analysis.compute import Backend
+from analysis.config import LearningConfig
+from analysis.core.fingerprint import fingerprint
+from analysis.events.table import EventTable
+from analysis.regions import Interval, MassWindow
+from analysis.stages.inputs import SearchInputs, stage
+from analysis.validation.drift import DATA, SIMULATION, WindowDrift, drift_notes, measure_drift
+
+__all__ = ["measure_drifts"]
+
+_log = logging.getLogger("cwola")
+
+
+def measure_drifts(inputs: SearchInputs, backend: Backend) -> tuple[WindowDrift, ...]:
+    """Measure the drift of the features around all windows, unless it is on disk, and warn where CWoLa cannot stand it.
+
+    Parameters
+    ----------
+    inputs : SearchInputs
+        Inputs with the folder for `drift.json`.
+    backend : Backend
+
+    Returns
+    -------
+    tuple of WindowDrift
+        One per window and sample: the data, and simulated background where there is any.
+
+    Raises
+    ------
+    TableError
+        If the events lack a feature.
+    """
+    key = _key(inputs)
+    found = inputs.folder.load_drift(key)
+    if found is None:
+        with stage("drift"):
+            found = _measure(inputs, backend)
+        inputs.folder.save_drift(key, found)
+    for note in drift_notes(found, inputs.config.learning):
+        _log.warning("%s", note)
+    return found
+
+
+def _key(inputs: SearchInputs) -> str:
+    learning = inputs.config.learning
+    return fingerprint(
+        code=["analysis.validation.drift"],
+        events=inputs.identity_with(bool(inputs.background)),
+        seed=inputs.config.random_state,
+        features=learning.features,
+        decorrelation=learning.decorrelation,
+        windows=[window.to_json() for window in inputs.regions.windows],
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Drift around one window in one sample, for a worker."""
+
+    window: MassWindow
+    sample: str
+    learning: LearningConfig
+    hidden: tuple[Interval, ...]
+    seed: int
+
+
+def _measure(inputs: SearchInputs, backend: Backend) -> tuple[WindowDrift, ...]:
+    data = inputs.read(simulation=bool(inputs.background))
+    tables = {DATA: data.table} | ({} if data.simulation is None else {SIMULATION: data.simulation})
+    for table in tables.values():
+        table.require_features(inputs.config.learning.features)
+    task = partial(_Task, learning=inputs.config.learning, seed=inputs.config.random_state)
+    tasks = [
+        task(window, sample, hidden=inputs.hidden if sample == DATA else ())
+        for window in inputs.regions.windows
+        for sample in tables
+    ]
+    done = dict(backend.map(_run, tasks, shared=tables))
+    return tuple(done[index] for index in range(len(tasks)))
+
+
+def _run(task: _Task, tables: Mapping[str, EventTable]) -> WindowDrift:
+    table, sample = tables[task.sample], task.sample
+    return measure_drift(table, task.window, task.learning, sample=sample, hidden=task.hidden, seed=task.seed)

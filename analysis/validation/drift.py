@@ -21,7 +21,6 @@ from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, TrainingSet
 from analysis.learning.decorrelation import PercentileMap
-from analysis.methods import get_method
 from analysis.regions import Interval, MassWindow
 
 __all__ = [
@@ -44,6 +43,9 @@ MAX_DRIFT = 0.8
 
 ESTABLISHED = 2.0
 """Standard errors by which the drift must exceed that."""
+
+_INSIDE_WINDOW = ("salad", "data_vs_simulation", "idealised", "supervised")
+"""Methods that compare events of the same masses, so that they have no use for m_jj; of plugins nothing is known."""
 
 LEAST_EVENTS = 100
 """Events of a slice without which nothing is measured."""
@@ -307,7 +309,7 @@ def _fraction_below(values: NDArray[np.floating], others: NDArray[np.floating], 
 
 
 def drift_notes(drifts: Sequence[WindowDrift], learning: LearningConfig) -> tuple[str, ...]:
-    """Warn of windows in which the features tell m_jj, with the remedy; empty if a method can stand it.
+    """Warn of windows in which the features tell m_jj, with the remedy; empty if the method can stand it.
 
     Parameters
     ----------
@@ -319,25 +321,30 @@ def drift_notes(drifts: Sequence[WindowDrift], learning: LearningConfig) -> tupl
     tuple of str
         Plain text; at most one note.
     """
-    method = get_method(learning.method)
-    if method.needs_simulation or method.uses_truth:
+    large = {one: one.together for one in drifts if one.together is not None and one.is_large}
+    if not large or learning.method in _INSIDE_WINDOW:
         return ()
-    large = [one for one in drifts if one.is_large and one.together is not None]
-    if not large:
-        return ()
-    worst = max(large, key=lambda one: one.together.drift if one.together else 0.0)
-    assert worst.together is not None
+    worst, together = max(large.items(), key=lambda pair: pair[1].drift)
     windows = ", ".join(dict.fromkeys(one.window for one in large))
     leading = sorted(worst.features, key=lambda one: -abs(one.drift))[:2]
-    named = f" (most alone: {', '.join(f'{one.name} {one.drift:+.1f}' for one in leading)})" if leading else ""
+    named = f" (alone: {', '.join(f'{one.name} {one.drift:+.1f}' for one in leading)})" if leading else ""
     text = (
         f"The features tell m_jj in {windows} GeV: in {worst.sample} around {worst.window} GeV all of them together "
-        f"move by {worst.together.drift:.1f} ± {worst.together.drift_error:.1f} standard deviations from the lower to "
-        f"the upper sideband{named}, {MAX_DRIFT:g} are allowed. The classifier will learn m_jj and miss a signal. Use "
-        "masses over m_jj (mj1_over_mjj, mj2_over_mjj) in learning.features, learning.decorrelation = "
-        '"percentile", or learning.method = "salad", which needs simulation.'
+        f"move by {together.drift:.2f} ± {together.drift_error:.2f} standard deviations from the lower to the upper "
+        f"sideband{named}; above {MAX_DRIFT:g} classifiers of {learning.method} learn m_jj, miss a signal, and may "
+        f"find one where there is none. {_remedies(learning)}"
     )
     return (text,)
+
+
+def _remedies(learning: LearningConfig) -> str:
+    remedies = [
+        "divide features that grow with m_jj by it, as in mj1_over_mjj and mj2_over_mjj",
+        *(['set learning.decorrelation = "percentile"'] if learning.decorrelation == "none" else []),
+        'set learning.method = "salad", which needs simulation',
+    ]
+    first, *others = remedies
+    return f"{first.capitalize()}; or {'; or '.join(others)}."
 
 
 def _range(interval: Interval) -> str:

@@ -157,11 +157,25 @@ def drift_of(value: float, error: float, window: str = "3300-3700") -> WindowDri
     return WindowDrift(window=window, sample="data", below=interval, above=interval, features=alone, together=together)
 
 
+@pytest.mark.parametrize("method", ["cwola", "sa_cwola", "of_a_plugin"])
+def test_methods_that_may_compare_different_masses_are_warned_of(method: str) -> None:
+    assert len(drift_notes([drift_of(MAX_DRIFT + 0.21, 0.1)], LearningConfig(method=method))) == 1
+
+
 def test_the_note_names_windows_features_and_remedies() -> None:
     drifts = [drift_of(1.4, 0.1), drift_of(1.6, 0.1, "3500-3900"), drift_of(0.1, 0.1, "3700-4100")]
     (note,) = drift_notes(drifts, LearningConfig())
-    for text in ("in 3300-3700, 3500-3900 GeV", "1.6 ± 0.1", "mj1 +0.9", "mj1_over_mjj", '"percentile"', '"salad"'):
+    for text in (
+        "in 3300-3700, 3500-3900 GeV",
+        "1.60 ± 0.10",
+        "mj1 +0.9, mj2 +0.4",
+        "mj1_over_mjj",
+        '"percentile"',
+        '"salad"',
+    ):
         assert text in note
+    (note,) = drift_notes(drifts, LearningConfig(decorrelation="percentile"))
+    assert '"percentile"' not in note
 
 
 @pytest.mark.parametrize(
@@ -170,9 +184,10 @@ def test_the_note_names_windows_features_and_remedies() -> None:
         (drift_of(MAX_DRIFT + 0.19, 0.1), "cwola"),
         (drift_of(0.1, 0.01), "cwola"),
         (drift_of(2.0, 0.1), "salad"),
+        (drift_of(2.0, 0.1), "data_vs_simulation"),
         (drift_of(2.0, 0.1), "supervised"),
     ],
-    ids=["not established", "small", "simulation", "truth"],
+    ids=["not established", "small", "reweighted simulation", "simulation", "truth"],
 )
 def test_no_note_without_need(drift: WindowDrift, method: str) -> None:
     assert drift_notes([drift], LearningConfig(method=method)) == ()

@@ -23,6 +23,7 @@ STAGES = [
     "analysis.stages.limit",
     "analysis.stages.performance",
     "analysis.stages.signals",
+    "analysis.validation.drift",
     "analysis.validation.run",
     "processors.dijet",
     "processors.simulate.blocks",

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import pyarrow as pa
+
 from analysis.compute import Backend
 from analysis.config import LearningConfig
 from analysis.core.fingerprint import fingerprint
+from analysis.errors import CwolaError
 from analysis.events.table import EventTable
 from analysis.regions import Interval, MassWindow
 from analysis.stages.inputs import SearchInputs, stage
@@ -43,8 +46,10 @@ def measure_drifts(inputs: SearchInputs, backend: Backend) -> tuple[WindowDrift,
     found = inputs.folder.load_drift(key)
     if found is None:
         with stage("drift"):
-            found = _measure(inputs, backend)
-        inputs.folder.save_drift(key, found)
+            tables = _tables(inputs)
+            found = _measure(inputs, tables, backend)
+        if SIMULATION in tables or not inputs.background:
+            inputs.folder.save_drift(key, found)
     for note in drift_notes(found, inputs.config.learning):
         _log.warning("%s", note)
     return found
@@ -73,11 +78,23 @@ class _Task:
     seed: int
 
 
-def _measure(inputs: SearchInputs, backend: Backend) -> tuple[WindowDrift, ...]:
-    data = inputs.read(simulation=bool(inputs.background))
-    tables = {DATA: data.table} | ({} if data.simulation is None else {SIMULATION: data.simulation})
-    for table in tables.values():
-        table.require_features(inputs.config.learning.features)
+def _tables(inputs: SearchInputs) -> dict[str, EventTable]:
+    """Read data, and simulation where it can be read: no result depends on it here."""
+    features = inputs.config.learning.features
+    tables = {DATA: inputs.read(simulation=False).table}
+    tables[DATA].require_features(features)
+    if inputs.background:
+        try:
+            simulation = inputs.events.read_simulation(inputs.folder)
+            simulation.require_features(features)
+        except (CwolaError, OSError, pa.ArrowException) as error:
+            _log.warning("drift: measured in data alone, without simulation: %s", error)
+        else:
+            tables[SIMULATION] = simulation
+    return tables
+
+
+def _measure(inputs: SearchInputs, tables: Mapping[str, EventTable], backend: Backend) -> tuple[WindowDrift, ...]:
     task = partial(_Task, learning=inputs.config.learning, seed=inputs.config.random_state)
     tasks = [
         task(window, sample, hidden=inputs.hidden if sample == DATA else ())

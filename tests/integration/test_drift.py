@@ -46,6 +46,10 @@ def notes_of(folder: Path) -> list[str]:
     return [note for note in notes if "tell m_jj" in note]
 
 
+def samples_of(folder: Path) -> list[str]:
+    return [one["sample"] for one in json.loads((folder / "drift.json").read_text())["windows"]]
+
+
 @pytest.mark.parametrize(("drift", "warned"), [(0.0, 0), (0.1, 1)])
 def test_features_that_follow_the_mass_are_shown_and_warned_of_before_training(
     cwola: Cwola, tmp_path: Path, drift: float, warned: int
@@ -82,3 +86,24 @@ def test_a_damaged_or_older_file_is_made_again(cwola: Cwola, tmp_path: Path) -> 
         (output / "drift.json").write_text(text)
         assert cwola("validate", *arguments).code == 0
         assert (output / "drift.json").read_text() == whole
+
+
+def test_a_scan_that_needs_no_simulation_does_without_it(cwola: Cwola, tmp_path: Path) -> None:
+    search, output = prepared(tmp_path, 0.0), tmp_path / "results"
+    assert cwola("process", *search.options(output)).code == 0
+    simulated = json.loads((output / "process.json").read_text())["datasets"]["simulation"]["parts"]
+    paths = [path for path in (output / "parts").rglob("*.parquet") if any(part in str(path) for part in simulated)]
+    assert paths
+    kept = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.write_bytes(b"damaged")
+    arguments = ("--output", output, "--config", search.config, "--jobs", 1)
+    assert cwola("scan", *arguments).code == 0
+    assert "measured in data alone" in (output / "cwola.log").read_text()
+    for path, content in zip(paths, kept, strict=True):
+        path.write_bytes(content)
+    assert cwola("scan", *arguments).code == 0
+    assert [one["sample"] for one in json.loads((output / "drift.json").read_text())["windows"]] == [
+        "data",
+        "simulation",
+    ]

@@ -29,8 +29,10 @@ def _path(name: str) -> Path:
     )
 
 
-def selected_events(samples: Mapping[str, Sequence[str]], low: float, high: float = inf) -> dict[str, EventTable]:
-    """Events of the search region with the selection of the preset `best`.
+def selected_events(
+    samples: Mapping[str, Sequence[str]], low: float, high: float = inf, *, region: str = SEARCH_REGION
+) -> dict[str, EventTable]:
+    """Events of one region in |dy| with the selection of the preset `best`.
 
     Parameters
     ----------
@@ -38,6 +40,7 @@ def selected_events(samples: Mapping[str, Sequence[str]], low: float, high: floa
         Files of each table, without folder and suffix.
     low, high : float
         Range of m_jj, GeV.
+    region : str
 
     Returns
     -------
@@ -48,5 +51,5 @@ def selected_events(samples: Mapping[str, Sequence[str]], low: float, high: floa
     with tempfile.TemporaryDirectory() as temporary:
         result = process_datasets(datasets, load_config(preset="best"), Path(temporary), Serial())
         tables = {key: load_table(result, datasets, list(members)) for key, members in samples.items()}
-    found = {key: table.in_region(SEARCH_REGION) for key, table in tables.items()}
+    found = {key: table.in_region(region) for key, table in tables.items()}
     return {key: table.select((table.mjj >= low) & (table.mjj < high)) for key, table in found.items()}

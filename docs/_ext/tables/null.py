@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from analysis.background import TRANSFER_FACTOR
 from docs._ext.page_tables import signed, table_of
 from docs._ext.tables.shared import CUTS, LAMBDA, matching
-from tests.studies import correlated_null, exact_null, linear_drift
-from tests.studies.correlated_null import combine
+from tests.studies import correlated_null, drift_warning, exact_null, linear_drift
 from tests.studies.runner import Point, load
 
 ARGOS = "argos"
@@ -44,24 +45,107 @@ def _spread(points: Sequence[Point], name: str) -> str:
 
 def correlated_null_table() -> str:
     """Mean z, δ in per cent, and flatness of the efficiency, QCD as simulated."""
-    points = load(correlated_null.NAME)
-    return table_of(
-        ["method", *CUTS.values(), "χ²/ndf at 10 % / 1 %"],
-        [_correlated_row(points, method) for method in correlated_null.METHODS],
-    )
+    points, rows = load(correlated_null.NAME), []
+    errors = {name: correlated_null.pooled_spread(points, name) for name in CUTS}
+    for name, setup in correlated_null.SETUPS.items():
+        chosen = correlated_null.chosen(points, name, correlated_null.SAMPLES)
+        found = {cut: correlated_null.summary(chosen, cut) for cut in CUTS}
+        cells, flat = [], []
+        for cut, null in found.items():
+            if null is not None:
+                pooled = errors[cut] / null.samples**0.5
+                z_error, delta_error = (null.z_error, null.delta_error) if setup.drift else pooled
+                percent = f"{signed(100 * null.delta, 0)} ± {100 * delta_error:.0f}"
+                cells.append(f"{signed(null.z, 2)} ± {z_error:.2f}, {percent}")
+                flat.append(f"{null.chi2 / null.ndof:.1f}")
+        if cells:
+            rows.append([_name_of(name), setup.features, *cells, f"{flat[0]} / {flat[-1]}"])
+    return table_of(["search", "features", *CUTS.values(), "χ²/ndf at 10 % / 1 %"], rows)
 
 
-def _correlated_row(points: Sequence[Point], method: str) -> list[str]:
-    cells, flat = [], []
-    for name in CUTS:
-        found = correlated_null.cells(points, method, tuple(correlated_null.TABLES), name)
-        z = combine([one.z for one in found], [1.0] * len(found))
-        delta = combine([one.delta for one in found], [one.delta_error for one in found])
-        flat.append(f"{sum(one.chi2 for one in found) / sum(one.ndof for one in found):.1f}")
-        percent = f"{signed(100 * delta.value, 0)} ± {100 * delta.error:.0f}"
-        cells.append(f"{signed(z.value, 2)} ± {z.error:.2f}, {percent}")
-    first, _, rest = method.partition(", ")
-    return [LAMBDA.get(method, f"`{first}`" + (f", {rest}" if rest else "")), *cells, f"{flat[0]} / {flat[-1]}"]
+def _name_of(setup: str) -> str:
+    """Name of a set-up without its features, which are a column of their own."""
+    first, *further = setup.split(", ")
+    words = [word for word in further if word in _KINDS]
+    return ", ".join([LAMBDA.get(first, f"`{first}`"), *words])
+
+
+_KINDS = ("percentile", "counts averaged", "default trees", "same tune", "drift")
+
+
+def null_windows_table() -> str:
+    """Mean z by window, at 10 and 1 %."""
+    points, rows = load(correlated_null.NAME), []
+    for name in ("cwola", "cwola, GeV", "cwola, masses in GeV", "cwola, percentile", "salad"):
+        cells = []
+        for window in correlated_null.WINDOWS:
+            chosen = correlated_null.chosen(points, name, correlated_null.SAMPLES, [window])
+            found = [correlated_null.summary(chosen, cut) for cut in ("eff_0.1", "eff_0.01")]
+            cells.append("; ".join(f"{signed(one.z, 1)} ± {one.z_error:.1f}" for one in found if one is not None))
+        rows.append([_name_of(name), correlated_null.SETUPS[name].features, *cells])
+    heads = [f"{low / 1000:.1f}–{high / 1000:.1f} TeV" for low, high in correlated_null.WINDOWS]
+    return table_of(["search", "features", *heads], rows)
+
+
+def null_features_table() -> str:
+    """Difference of δ of CWoLa between other features and those of `best`, sample by sample, in per cent."""
+    points, rows = load(correlated_null.NAME), []
+    for name, setup in correlated_null.SETUPS.items():
+        if setup.learning or setup.drift or name == "cwola":
+            continue
+        cells = []
+        for cut in CUTS:
+            z, delta = correlated_null.difference(points, name, "cwola", cut)
+            cells.append(f"{signed(z[0], 2)} ± {z[1]:.2f}, {signed(100 * delta[0], 1)} ± {100 * delta[1]:.1f}")
+        rows.append([setup.features, *cells])
+    return table_of(["features", *CUTS.values()], rows)
+
+
+def null_million_table() -> str:
+    """Significance and δ of all million events together."""
+    points, rows = load(correlated_null.NAME), []
+    for name in correlated_null.ON_MILLION:
+        for window in correlated_null.MILLION_WINDOWS:
+            for point in correlated_null.chosen(points, name, [correlated_null.MILLION], [window]):
+                found = [point["selections"][cut] for cut in CUTS]
+                cells = [
+                    "–" if one["z"] is None else f"{signed(one['z'], 1)}, {signed(100 * (one['n'] / one['b'] - 1), 1)}"
+                    for one in found
+                ]
+                label = f"{window[0] / 1000:.1f}–{window[1] / 1000:.1f} TeV"
+                rows.append([_name_of(name), correlated_null.SETUPS[name].features, label, *cells])
+    return table_of(["search", "features", "window", *CUTS.values()], rows)
+
+
+def drift_warning_table() -> str:
+    """Drift beside the mask, and SIC of CWoLa, by features and multiple of the drift; samples that chose nothing."""
+    points, rows = load(drift_warning.NAME), []
+    for features, percentile, multiples in drift_warning.CASES:
+        for multiple in multiples:
+            found = drift_warning.chosen(points, drift_warning.QUOTED, features, multiple, percentile=percentile)
+            if found:
+                drift, auc = (f"{np.mean([p[key][0] for p in found]):.2f}" for key in ("drift", "auc"))
+                sic = [f"{np.mean([p[method] for p in found]):.2f}" for method in drift_warning.METHODS]
+                warned = f"{sum(map(drift_warning.is_noted, found))} of {len(found)}"
+                name = f"{features}, percentile" if percentile else features
+                rows.append([name, f"{multiple:g}", auc, drift, *sic, warned])
+    heads = ["features", "multiple of the drift", "AUC", "drift", "SIC of CWoLa", "of idealised CWoLa", "note"]
+    return table_of(heads, rows)
+
+
+def drift_toys_table() -> str:
+    """Drifts of toys without one: pull of the area, the largest drift, and notes."""
+    rows = [
+        [
+            f"{p['events']:,}".replace(",", " "),
+            str(p["measured"]),
+            f"{signed(p['pull'][0], 2)} ± {p['pull'][1] / p['measured'] ** 0.5:.2f}, {p['pull'][1]:.2f}",
+            f"{p['largest']:.2f}",
+        ]
+        for p in load(drift_warning.NAME)
+        if p["kind"] == "toys"
+    ]
+    return table_of(["events", "toys", "(AUC − 0.5) / error: mean, width", "largest drift"], rows)
 
 
 def linear_drift_table() -> str:

@@ -122,7 +122,7 @@ class LearningConfig(Model):
     simulation_weight: NonNegative = 0.5
     learner: str = "boosted_trees"
     learner_settings: dict[str, bool | int | float | str] = Field(default={})
-    features: tuple[str, ...] = ("mj2", "delta_mj", "tau21_j1", "tau21_j2")
+    features: tuple[str, ...] = ("mj1_over_mjj", "mj2_over_mjj", "tau21_j1", "tau21_j2")
     n_folds: Annotated[int, Field(ge=2, le=127)] = 5
     cross_fitting: Literal["kfold", "nested", "half", "sequential"] = "kfold"
     n_members: Annotated[int, Field(gt=0)] = 10

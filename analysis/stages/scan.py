@@ -25,15 +25,11 @@ from analysis.search.scan import n_trials, run_scan, trainings, window_key
 from analysis.search.seeds import join_seeds
 from analysis.search.values import WindowResult
 from analysis.stages.calibrate import load_calibrations
-from analysis.stages.inputs import SearchInputs, stage
-from analysis.stages.signals import evaluate_signals
-from analysis.stages.validate import load_verdicts
-from analysis.statistics import GlobalResult, retrained_significance
 from analysis.stages.drift import measure_drifts
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.signals import evaluate_signals
 from analysis.stages.validate import load_verdicts
-from analysis.statistics import GlobalResult
+from analysis.statistics import GlobalResult, retrained_significance
 from analysis.validation.drift import drift_notes
 from analysis.validation.values import WindowVerdict
 from analysis.validation.verdicts import corrections as measured_non_closure
@@ -127,7 +123,6 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
         results = dict(zip(results, calibrations.applied(results.values()), strict=True))
         joined = tuple(join_seeds(results.values()))
         document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results, calibrations))
-        document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results))
         document = replace(document, notes=(*document.notes, *drift_notes(drifts, config.learning)))
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]

@@ -16,7 +16,7 @@ from analysis.learning import INCLUSIVE
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import WindowTask, search_window
 
-__all__ = ["NullTask", "fold_excesses", "run_null_searches", "significances"]
+__all__ = ["NullTask", "fold_excesses", "run_null_searches", "search_nulls", "significances"]
 
 Array = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def run_null_searches(
     """
     if not tasks:
         return
-    results = backend.map(_search, tasks, shared=events())
+    results = backend.map(search_nulls, tasks, shared=events())
     number = sum(task.count for task in tasks)
     for index, batch in track(results, total=len(tasks), description=f"{number} searches without signal"):
         yield tasks[index], batch
@@ -103,7 +103,8 @@ def fold_excesses(result: WindowResult, data: SearchData, task: WindowTask, prob
     return found
 
 
-def _search(task: NullTask, events: NullEvents) -> NullBatch:
+def search_nulls(task: NullTask, events: NullEvents) -> NullBatch:
+    """Draw and search the sets of one task in this process."""
     seed, window = task.task.config.random_state, task.task.window
     simulated = None
     if task.task.config.learning.method in WITHOUT_SIDEBANDS and events.simulation is not None:

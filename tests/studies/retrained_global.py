@@ -1,0 +1,127 @@
+"""Is the global p-value uniform where whole scans are trained anew? Exact nulls, all windows of the demo.
+
+Every point is a batch of scans of pseudo-data without signal, with the settings of `demo` but one member, so that
+many can be made, and 3,000 events in the first window. Scans with seed 0 calibrate: couplings of folds, and the largest
+z of each scan. Scans with seed 1 are tested with them, as a search would be: largest calibrated z, global p-value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, replace
+from functools import cache
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.calibration.coupling import FoldSums
+from analysis.calibration.nulls import NullEvents
+from analysis.calibration.searches import NullTask, search_nulls
+from analysis.calibration.summary import summarise
+from analysis.calibration.values import CalibrationFile, NullBatch
+from analysis.config import SearchConfig, load_config
+from analysis.learning import INCLUSIVE
+from analysis.regions import RegionScan
+from analysis.search.window import window_task
+from analysis.statistics import retrained_significance
+from tests.studies.retrained_null import spectrum
+from tests.studies.runner import Budget, Point, load, run, study
+
+NAME = "retrained_global"
+
+N_WINDOW = 3000
+BATCH = 20
+CALIBRATING, TESTED = 300, 12_000
+
+POINTS = [
+    *({"seed": 0, "first": first, "searches": BATCH} for first in range(0, CALIBRATING, BATCH)),
+    *({"seed": 1, "first": first, "searches": BATCH} for first in range(0, TESTED, BATCH)),
+]
+
+
+def configured(seed: int) -> SearchConfig:
+    """Settings of the demo with one member."""
+    return load_config(preset="demo", overrides={"random_state": seed, "learning": {"n_members": 1}})
+
+
+@cache
+def nulls() -> NullEvents:
+    """Features of simulated QCD events and a smooth spectrum."""
+    _, _, unit = spectrum("demo")
+    return replace(unit, expected=unit.expected * N_WINDOW)
+
+
+def measure(point: Point) -> Point:
+    """Scan one batch of pseudo-data; z by window, selection and set, and the sums over folds."""
+    config = configured(point["seed"])
+    scan = RegionScan.from_config(config.scan)
+    found: dict[str, Any] = {}
+    for window in scan.windows:
+        batch = search_nulls(NullTask(window_task(window, scan, config), point["first"], point["searches"]), nulls())
+        found[window.name] = {
+            "z": {name: [None if z is None else round(z, 3) for z in values] for name, values in batch.z.items()},
+            "folds": {name: [round(x, 2) for x in astuple(sums)] for name, sums in batch.folds.items()},
+            "correlation": round(batch.correlation, 4),
+        }
+    return {"windows": found}
+
+
+def batches(finished: Sequence[Point], seed: int) -> list[NullBatch]:
+    """Records of all windows, as `cwola calibrate` stores them."""
+    return [
+        NullBatch(
+            name,
+            point["first"],
+            {selection: tuple(z) for selection, z in one["z"].items()},
+            {selection: FoldSums(*sums) for selection, sums in one["folds"].items()},
+            one["correlation"],
+        )
+        for point in finished
+        if point["seed"] == seed
+        for name, one in point["windows"].items()
+    ]
+
+
+def calibration(finished: Sequence[Point]) -> CalibrationFile:
+    """Summarise the calibrating scans."""
+    names = [window.name for window in RegionScan.from_config(configured(0).scan).windows]
+    return summarise("", batches(finished, 0), names)
+
+
+def global_p_values(finished: Sequence[Point]) -> NDArray[np.float64]:
+    """(n_scans,): global p-values of the tested scans."""
+    found = calibration(finished)
+    largest = np.array(found.largest)
+    p_values = []
+    for point in finished:
+        if point["seed"] != 1:
+            continue
+        for index in range(point["searches"]):
+            z = [
+                one["z"][name][index] / (1.0 if name == INCLUSIVE else found.windows[window][name].z.width)
+                for window, one in point["windows"].items()
+                for name in one["z"]
+                if one["z"][name][index] is not None
+            ]
+            p0 = retrained_significance(max(z), largest, n_trials=len(z)).p0
+            p_values.append(1.0 if p0 is None else p0)
+    return np.array(p_values)
+
+
+@study(minutes=30.0)
+def main(budget: Budget) -> None:
+    """Run the study and print how often global p-values are below a level."""
+    run(NAME, POINTS, measure, budget)
+    finished = load(NAME)
+    if not any(point["seed"] for point in finished):
+        return
+    p_values = global_p_values(finished)
+    for level in (0.5, 0.1, 0.05, 0.01, 1e-3):
+        below = int((p_values < level).sum())
+        click.echo(f"p < {level:g}: {below} of {len(p_values)}, {level * len(p_values):.1f} expected")
+
+
+if __name__ == "__main__":
+    main()

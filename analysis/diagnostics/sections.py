@@ -269,10 +269,25 @@ class MemberSelection:
 
 @dataclass(frozen=True)
 class SeedSignificances:
-    """Significance of one selection by training seed."""
+    """Significance of one selection by training seed.
+
+    Attributes
+    ----------
+    name : str
+    z : tuple of float or None
+        Nominal values.
+    calibrated : tuple of float or None
+        Values calibrated with retraining; empty without a calibration, and on disk, since it can be made later.
+    """
 
     name: str
     z: Values
+    calibrated: Values = field(default=(), metadata=ABSENT)
+
+    @property
+    def shown(self) -> Values:
+        """Values for readers: calibrated if possible."""
+        return self.calibrated or self.z
 
 
 @dataclass(frozen=True, kw_only=True)

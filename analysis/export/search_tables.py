@@ -27,6 +27,7 @@ from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
 from analysis.results.documents import cut_order
 from analysis.results.numbers import SPACE
+from analysis.results.significances import calibration_notes, retraining_remark
 from analysis.results.values import Cut, Cutflow
 from analysis.results.words import expectation_text, fit_text, global_caveat
 from analysis.search.values import SelectionResult, WindowResult
@@ -130,7 +131,7 @@ def window_tables(windows: Sequence[WindowResult], global_result: GlobalResult) 
     doubt = f" {text}" if (text := _plain(fit_text(windows) or "")) else ""
     for name, text, make, observable in (
         ("Events in windows", _COUNTS, _count_columns, "N"),
-        ("p-values", f"{_P_VALUES} {_global_text(global_result, windows)}", _p_value_columns, "P-VALUE"),
+        ("p-values", f"{_p_value_text(windows)} {_global_text(global_result, windows)}", _p_value_columns, "P-VALUE"),
         ("Limits on visible events", _VISIBLE, _limit_columns, "N"),
     ):
         columns = defined([column for rows in by_name.values() for column in make(rows)])
@@ -149,6 +150,12 @@ _P_VALUES = (
     "background is too small or too uncertain for asymptotic formulae there are p-values from toys too, and "
     "conservative ones, averaged over the error of the background."
 )
+
+
+def _p_value_text(windows: Sequence[WindowResult]) -> str:
+    return " ".join([_P_VALUES, *map(_plain, calibration_notes(windows, remedy=False))])
+
+
 _VISIBLE = (
     "CLs upper limits on signal events that a selection keeps in a window. The selection is held fixed: no credit is "
     "taken for what the classifier would learn from a stronger signal. Errors of the expected limits are the bands of "
@@ -198,10 +205,22 @@ def _p_value_columns(rows: Rows) -> list[Column]:
         "Local p-value, toys": lambda test: test.p0_toys,
         "Local p-value, averaged": lambda test: test.p0_averaged,
     }
-    return [
+    nominal = [
         Column(name, tuple(None if test is None else number(test) for test in tests), qualifiers=same)
         for name, number in numbers.items()
     ]
+    return [*_calibrated_columns(rows, same), *nominal]
+
+
+def _calibrated_columns(rows: Rows, same: dict[str, str | float]) -> list[Column]:
+    """Return significance and p-value calibrated with retraining, with the error of the calibration unless exact."""
+    found = [None if selection is None else selection.calibration for selection in rows]
+    columns = []
+    for name, quantity in (("Local significance", "z"), ("Local p-value", "p0")):
+        values = tuple(None if one is None else float(getattr(one, quantity)) for one in found)
+        errors = tuple(None if one is None else float(getattr(one, f"{quantity}_error")) or None for one in found)
+        columns.append(Column(f"{name}, calibrated", values, "", same, {"calibration": errors} if any(errors) else {}))
+    return columns
 
 
 def _limit_columns(rows: Rows) -> list[Column]:
@@ -239,8 +258,9 @@ def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
         text += f", {result.n_trials} looks of this search"
     if result.interval is not None:
         low, high = result.interval
-        text += f"; 95 % interval {low:.4g} to {high:.4g} from {result.n_toys} pseudo-experiments"
-    remarks = (result.warning, global_caveat(windows))
+        text += f"; 95 % interval {low:.4g} to {high:.4g} from {result.toys_text}"
+    selections = (selection for window in windows for selection in window.selections)
+    remarks = (retraining_remark(result, selections), result.warning, global_caveat(windows))
     return " ".join([f"{text}.", *(remark for remark in remarks if remark)])
 
 

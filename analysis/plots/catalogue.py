@@ -9,6 +9,7 @@ from analysis.compute import Backend
 from analysis.config import PlotConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError
+from analysis.plots.calibration import calibrated_seeds
 from analysis.plots.classifiers.figures import diagnostic_figures
 from analysis.plots.classifiers.gains import performance_scan_figures
 from analysis.plots.drawing import draw_all, named
@@ -54,7 +55,7 @@ for _name, _family in {
     "search": search_figures,
     "stitched": lambda of: stitched_figures(of.windows),
     "significance": lambda of: () if of.results is None else significance_figures(of.results),
-    "diagnostics": lambda of: diagnostic_figures(of.diagnostics),
+    "diagnostics": lambda of: diagnostic_figures(calibrated_seeds(of.diagnostics, of.results)),
     "fits": lambda of: () if of.results is None else fit_quality_figures(of.results.windows),
     "validation": lambda of: validation_figures(of.validation),
     "impacts": lambda of: () if of.results is None else impact_figures(of.results.signals),

@@ -10,6 +10,7 @@ from analysis.report.numbers import Cell, Table
 from analysis.results.documents import cut_order
 from analysis.results.numbers import NOTHING, count, interval, number, p_value, percent, setting, with_error, z_value
 from analysis.results.process_values import ProcessedDataset, ProcessFile
+from analysis.results.significances import calibration_notes, local_z_text, nominal_text, z_spread
 from analysis.results.values import Cut, Cutflow, FitDocument, Results, SelectionDocument, WindowDocument
 from analysis.results.verdict import SIGNIFICANT
 from analysis.results.words import (
@@ -59,8 +60,8 @@ def overview_table(results: Results) -> Table:
     columns = ("Window [GeV]", *map(selection_text, names), *(("Validation",) if judged else ()))
     rows = [_overview_row(window, names, judged=judged) for window in windows]
     notes = [_BLINDED_NOTE.replace("window", "windows")] if results.blinded else []
-    notes += _marks(results.selections)
-    observed = "Local significance z; below it observed / expected events"
+    notes += [*_marks(results.selections), *calibration_notes(windows)]
+    observed = "Local significance z; below it nominal z if it is another one, and observed / expected events"
     caption = "Expected background [events]" if results.blinded else observed
     return Table(caption, columns, tuple(rows), tuple(notes), frozenset({len(names) + 1}))
 
@@ -83,9 +84,16 @@ def _overview_cell(selection: SelectionDocument | None) -> Cell:
 
 
 def _significance(selection: SelectionDocument, note: str = "") -> Cell:
-    z = selection.z
+    z = selection.local_z
     mark = _APPROXIMATE * selection.is_approximate + z_mark(selection)
-    return Cell(f"{z_value(z)}{mark}", z, note, strong=z is not None and z >= SIGNIFICANT)
+    below = "; ".join(text for text in (nominal_text(selection), note) if text)
+    return Cell(f"{local_z_text(selection)}{mark}", z, below, strong=z is not None and z >= SIGNIFICANT)
+
+
+def _p_value(selection: SelectionDocument) -> Cell:
+    nominal = selection.nominal_p0
+    note = "" if nominal is None else f"nominal {p_value(nominal)}"
+    return _marked(selection, Cell(p_value(selection.local_p0), selection.local_p0, note))
 
 
 def _marks(selections: Iterable[SelectionDocument]) -> list[str]:
@@ -105,7 +113,7 @@ def window_table(results: Results, window: WindowDocument) -> Table:
     names = tuple(_WINDOW_COLUMNS)
     kept = [i for i in range(len(names)) if i == 0 or any(row[i].text != NOTHING for row in rows)]
     notes = [_BLINDED_NOTE] if results.blinded else []
-    notes += _marks(window.selections)
+    notes += [*_marks(window.selections), *calibration_notes([window])]
     if kind := expectation_text(selection.limit for selection in window.selections):
         notes.append(f"Expected limits are {kind}.")
     notes += [
@@ -154,9 +162,9 @@ _WINDOW_COLUMNS: Mapping[str, Column] = {
         with_error(one.background, one.total_error) + fit_mark(one), one.background
     ),
     "Local z": _significance,
-    "Local p₀": lambda one: _marked(one, _maybe(one.p0, p_value)),
+    "Local p₀": _p_value,
     "p₀ averaged": lambda one: _maybe(one.p0_averaged, p_value),
-    "z of trainings": lambda one: _spread(one.seeds.get("z")),
+    "z of trainings": lambda one: _spread(z_spread(one)),
     "S/√B (truth)": lambda one: _maybe(one.s_over_sqrt_b, number),
     "Observed limit [events]": lambda one: _marked(
         one, _maybe(None if one.limit is None else one.limit.observed_events, number)

@@ -12,6 +12,7 @@ from analysis.diagnostics.sections import DiagnosedWindow, PerformanceSection
 from analysis.errors import ConfigError
 from analysis.limits.values import FailedLimit, InjectionLimit
 from analysis.results.numbers import p_value, z_value
+from analysis.results.significances import UNCALIBRATED
 from analysis.results.values import Results
 from analysis.results.words import global_caveat, largest_excess, looks_text
 from analysis.search.values import SelectionResult, WindowResult
@@ -49,6 +50,10 @@ class FolderLooks:
         Global p-value of this search alone, or a bound on it.
     caveat : str
         Sentence to put behind `p0`: empty if all its fits are good.
+    z_text : str
+        `z` for readers, see `Excess.z_text`; empty for the number alone.
+    lacks_calibration : bool
+        Whether any significance is not calibrated with retraining.
     """
 
     label: str
@@ -57,6 +62,8 @@ class FolderLooks:
     z: float
     p0: float | None
     caveat: str = ""
+    z_text: str = ""
+    lacks_calibration: bool = False
 
     @classmethod
     def of(cls, label: str, results: Results) -> FolderLooks | None:
@@ -71,6 +78,8 @@ class FolderLooks:
             largest.z,
             results.global_.p0,
             global_caveat(results.windows),
+            largest.z_text,
+            any(selection.lacks_calibration for selection in results.selections),
         )
 
 
@@ -213,12 +222,15 @@ def comparison_sentences(folders: Sequence[FolderLooks]) -> list[str]:
     ]
     if bound.p0 is not None:
         z = "" if bound.z is None else f" (z ≥ {z_value(bound.z)})"
+        local = largest.z_text or z_value(largest.z)
         sentences.append(
-            f"For the largest excess, local z = {z_value(largest.z)} in {largest.label}, it is {p_value(largest.p0)}; "
+            f"For the largest excess, local z = {local} in {largest.label}, it is {p_value(largest.p0)}; "
             f"over these folders it is at most {len(folders)} times as large, {p_value(bound.p0)}{z}."
         )
         if largest.caveat:
             sentences.append(largest.caveat)
+    if lacking := [one.label for one in folders if one.lacks_calibration]:
+        sentences.append(f"z is {UNCALIBRATED}, which `cwola calibrate` does, in {', '.join(lacking)}.")
     return sentences
 
 

@@ -300,12 +300,21 @@ def with_calibrations(windows: Sequence[WindowResult], results: Results) -> list
         replace(
             window,
             selections=tuple(
-                replace(selection, calibration=shown.get((window.window.name, selection.name)))
+                _calibrated(selection, shown.get((window.window.name, selection.name)))
                 for selection in window.selections
             ),
         )
         for window in windows
     ]
+
+
+def _calibrated(selection: SelectionResult, found: Calibration | None) -> SelectionResult:
+    """Give a selection and its further trainings the calibration of the first training."""
+    seeds = tuple(
+        seed if seed.discovery is None or found is None else replace(seed, calibration=found.again(seed.discovery.z))
+        for seed in selection.seeds
+    )
+    return replace(selection, calibration=found, seeds=seeds)
 
 
 def calibration_of(document: SelectionDocument) -> Calibration | None:

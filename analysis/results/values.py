@@ -13,12 +13,12 @@ from pydantic import Field
 
 from analysis.background import RESTS_ON_SMOOTHNESS, OrderStep, TermTable, is_bad_fit
 from analysis.core.documents import ABSENT
-from analysis.learning import INCLUSIVE
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity
 from analysis.regions import Interval, MassWindow
 from analysis.search.member_spread import MemberSpread
 from analysis.search.non_closure import NonClosure, total_error
 from analysis.search.null_distribution import CalibrationSource, NullDistribution
+from analysis.search.retraining import needs_calibration
 from analysis.search.seeds import SeedSpread
 from analysis.signals.values import SignalResult
 from analysis.statistics import GlobalResult, LimitResult
@@ -215,9 +215,24 @@ class SelectionDocument:
         return self.p0 if self.p0_calibrated is None else self.p0_calibrated
 
     @property
+    def local_z_error(self) -> float | None:
+        """Statistical error of `local_z` from its calibration; None without one, and if it is exact."""
+        return self.z_calibrated_error or None
+
+    @property
+    def nominal_z(self) -> float | None:
+        """Significance of the count alone, where `local_z` is another one; else None."""
+        return None if self.calibration in (None, "exact") else self.z
+
+    @property
+    def nominal_p0(self) -> float | None:
+        """p-value of the count alone, where `local_p0` is another one; else None."""
+        return None if self.calibration in (None, "exact") else self.p0
+
+    @property
     def lacks_calibration(self) -> bool:
         """Whether z comes from a classifier whose folds train one another, and was not calibrated for that."""
-        return self.z is not None and self.z_calibrated is None and self.name != INCLUSIVE
+        return self.z is not None and self.z_calibrated is None and needs_calibration(self.name, self.method)
 
     @property
     def rests_on_smoothness(self) -> bool:

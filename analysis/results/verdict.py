@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from analysis.results.numbers import count, p_value, with_error, z_value
+from analysis.results.significances import retraining_remark
 from analysis.results.values import Results, WindowDocument
 from analysis.results.words import (
     Excess,
@@ -91,7 +92,7 @@ def search_verdict(results: Results) -> Verdict:
 
 
 def _where(excess: Excess) -> str:
-    return f"{z_value(excess.z)} in {window_text(excess.window)} at {selection_text(excess.selection.name)}"
+    return f"{excess.z_text} in {window_text(excess.window)} at {selection_text(excess.selection.name)}"
 
 
 def _instead(largest: Excess, windows: Sequence[WindowDocument]) -> list[str]:
@@ -149,7 +150,7 @@ def _counts(largest: Excess) -> str:
         return f"The largest is that of training seed {largest.seed}; tables show training seed 0."
     background = with_error(selection.background, selection.total_error)
     sentence = f"There {count(selection.n_obs)} events are observed and {background} expected from background"
-    return f"{sentence} (local p₀ = {p_value(selection.p0)})."
+    return f"{sentence} (local p₀ = {largest.p0_text})."
 
 
 def global_text(results: Results) -> str:
@@ -161,7 +162,7 @@ def global_text(results: Results) -> str:
     relation = "≤" if is_bound(total) else "="
     looks = f"{looks_text(results.trials)} in this folder"
     text = f"The global p₀ {relation} {p_value(total.p0)} accounts for {looks}{worth}."
-    remarks = (total.warning, global_caveat(results.windows))
+    remarks = (retraining_remark(total, results.selections), total.warning, global_caveat(results.windows))
     return " ".join([text, *(remark for remark in remarks if remark)])
 
 

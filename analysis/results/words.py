@@ -17,7 +17,9 @@ from analysis.background import BAD_FIT, RESTS_ON_SMOOTHNESS, is_bad_fit
 from analysis.learning import ARGOS, split_half
 from analysis.limits.values import InjectionLimit
 from analysis.regions import Interval
-from analysis.results.numbers import SPACE, interval, p_value
+from analysis.results.documents import calibration_of
+from analysis.results.numbers import SPACE, interval, p_value, z_value
+from analysis.results.significances import UNCALIBRATED, z_with_error
 from analysis.results.values import SelectionDocument, WindowDocument
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.values import SignalLimit
@@ -68,19 +70,40 @@ class Excess:
     selection : SelectionDocument
         Selection with the numbers of the first training.
     z : float
-        Local significance of the training `seed`.
+        Local significance of the training `seed`, calibrated if possible.
     seed : int
+    z_error : float or None
+        Statistical error of the calibration of `z`; None without one, and if it is exact.
+    nominal_z : float or None
+        Significance of the count alone, where `z` is another one.
     """
 
     window: WindowDocument
     selection: SelectionDocument
     z: float
     seed: int
+    z_error: float | None = None
+    nominal_z: float | None = None
+
+    @property
+    def z_text(self) -> str:
+        """Significance with its error, and the nominal one; or that it is not calibrated with retraining."""
+        notes = [f"nominal {z_value(self.nominal_z)}"] if self.nominal_z is not None else []
+        notes += [UNCALIBRATED] * self.selection.lacks_calibration
+        return z_with_error(self.z, self.z_error) + "".join(f" ({note})" for note in notes)
 
     @property
     def p0(self) -> float | None:
-        """Local p-value."""
-        return float(stats.norm.sf(self.z)) if self.seed else self.selection.p0
+        """Local p-value, calibrated if possible."""
+        return float(stats.norm.sf(self.z)) if self.seed else self.selection.local_p0
+
+    @property
+    def p0_text(self) -> str:
+        """Local p-value, and the nominal one."""
+        if self.nominal_z is None:
+            return p_value(self.p0)
+        nominal = float(stats.norm.sf(self.nominal_z)) if self.seed else self.selection.nominal_p0
+        return f"{p_value(self.p0)}, nominal {p_value(nominal)}"
 
     @property
     def n_obs(self) -> float | None:
@@ -129,6 +152,8 @@ def window_text(window: WindowDocument) -> str:
 def largest_excess(windows: Sequence[WindowDocument], *, good_fits: bool = False) -> Excess | None:
     """Return the excess with the largest significance over windows, selections and trainings; None without any.
 
+    Significances are calibrated with retraining if possible.
+
     With `good_fits` those from a bad background fit are left out.
     """
     looks = (look for look in _looks(windows) if not (good_fits and look.has_bad_fit))
@@ -138,11 +163,17 @@ def largest_excess(windows: Sequence[WindowDocument], *, good_fits: bool = False
 def _looks(windows: Sequence[WindowDocument]) -> Iterator[Excess]:
     for window in windows:
         for selection in window.selections:
-            spread = selection.seeds.get("z")
+            spread, calibration = selection.seeds.get("z"), calibration_of(selection)
             values = (selection.z,) if spread is None else spread.values
             for seed, z in enumerate(values):
-                if z is not None:
+                if z is None:
+                    continue
+                if calibration is None:
                     yield Excess(window, selection, z, seed)
+                else:
+                    shown = calibration.again(z)
+                    nominal = None if shown.source == "exact" else z
+                    yield Excess(window, selection, shown.z, seed, shown.z_error or None, nominal)
 
 
 def looks_text(trials: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ and the width of z; the calibrated z is measured in these units.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -93,6 +93,10 @@ class Calibration:
     z: float
     z_error: float = 0.0
     null: NullDistribution | None = None
+
+    def again(self, z: float) -> Calibration:
+        """Calibrate another significance of the same selection, such as that of another training."""
+        return replace(self, z=z) if self.null is None else self.null.calibration(z, self.source)
 
     @property
     def p0(self) -> float:

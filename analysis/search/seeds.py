@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from analysis.learning.metrics import band
+from analysis.search.null_distribution import Calibration
 from analysis.search.values import SelectionResult, WindowResult
 
 __all__ = ["SeedSpread", "join_seeds", "n_seeds", "seed_spread"]
@@ -37,6 +38,11 @@ class SeedSpread:
     median: float
     low: float
     high: float
+
+    def calibrated(self, calibration: Calibration) -> SeedSpread:
+        """Return the spread of z if the z of every training is calibrated in the same way, which keeps their order."""
+        values = tuple(None if z is None else calibration.again(z).z for z in self.values)
+        return SeedSpread(values, *(calibration.again(z).z for z in (self.median, self.low, self.high)))
 
 
 def join_seeds(results: Iterable[WindowResult]) -> list[WindowResult]:

@@ -19,6 +19,7 @@ from analysis.regions import MassWindow
 from analysis.search.member_spread import MemberSpread
 from analysis.search.non_closure import NON_CLOSURE, NonClosure, total_error
 from analysis.search.null_distribution import Calibration
+from analysis.search.retraining import needs_calibration
 from analysis.statistics import Counting, DiscoveryResult, LimitResult, counting_workspace
 
 __all__ = ["SearchData", "SelectionResult", "WindowResult"]
@@ -147,8 +148,8 @@ class SelectionResult:
             "Efficiency": self.efficiency_achieved,
             "Observed": self.n_obs,
             "Expected": expected,
-            "z": None if self.discovery is None else self.discovery.z,
             "Calibrated z": None if self.calibration is None else self.calibration.z,
+            "Nominal z": None if self.discovery is None else self.discovery.z,
             "Fit p": self.fit_p_value,
             "Expected limit [events]": limit,
         }
@@ -159,6 +160,33 @@ class SelectionResult:
         if self.calibration is not None:
             return self.calibration.z
         return None if self.discovery is None else self.discovery.z
+
+    @property
+    def local_z_error(self) -> float | None:
+        """Statistical error of `local_z` from its calibration; None without one, and if it is exact."""
+        return None if self.calibration is None else self.calibration.z_error or None
+
+    @property
+    def local_p0(self) -> float | None:
+        """Local p-value, calibrated if possible; None while blinded and after failures."""
+        if self.calibration is not None:
+            return self.calibration.p0
+        return None if self.discovery is None else self.discovery.p0
+
+    @property
+    def nominal(self) -> DiscoveryResult | None:
+        """Test of the count alone, where a calibration replaces its significance; else None."""
+        return None if self.calibration is None or self.calibration.source == "exact" else self.discovery
+
+    @property
+    def nominal_z(self) -> float | None:
+        """Significance of the count alone, where `local_z` is another one; else None."""
+        return None if self.nominal is None else self.nominal.z
+
+    @property
+    def lacks_calibration(self) -> bool:
+        """Whether z comes from classifiers whose folds train one another, and was not calibrated for that."""
+        return self.discovery is not None and self.calibration is None and needs_calibration(self.name, self.method)
 
     @property
     def fit_p_value(self) -> float | None:
@@ -274,7 +302,7 @@ class WindowResult:
         return outside(self.edges, self.hidden)
 
     def __repr__(self) -> str:
-        found = ", ".join(f"{one.name} z {text_of(one.row['z'])}" for one in self.selections)
+        found = ", ".join(f"{one.name} z {text_of(one.local_z)}" for one in self.selections)
         return f"WindowResult({self.window.name} GeV, {self.reason or self.status}: {found})"
 
     def _repr_html_(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from analysis.limits.values import LimitsFile
 from analysis.regions import known_edge
 from analysis.results.documents import plugin_documents, reported_window, software_versions
 from analysis.results.processed_events import unblinding_setting
+from analysis.results.significances import calibration_notes, local_z_text, nominal_text
 from analysis.results.values import Results
 from analysis.search.coverage import coverage_notes
 from analysis.search.look_elsewhere import global_key, global_result
@@ -23,7 +25,7 @@ from analysis.search.non_closure import Corrections, NonClosure
 from analysis.search.requirements import measured_corrections, require_samples
 from analysis.search.scan import n_trials, run_scan, trainings, window_key
 from analysis.search.seeds import join_seeds
-from analysis.search.values import WindowResult
+from analysis.search.values import SelectionResult, WindowResult
 from analysis.stages.calibrate import load_calibrations
 from analysis.stages.drift import measure_drifts
 from analysis.stages.inputs import SearchInputs, stage
@@ -74,7 +76,8 @@ class ScanSummary:
         names = list(dict.fromkeys(selection.name for result in self.results for selection in result.selections))
         rows = [[result.window.name, *_significances(result, names)] for result in self.results]
         title = f"Significance z of {len(self.results)} windows{', blinded' if self.document.blinded else ''}"
-        return grid(title, ["Window [GeV]", *names], rows) + self.global_result._repr_html_()
+        notes = "".join(f"<p>{escape(note)}</p>" for note in calibration_notes(self.results))
+        return grid(title, ["Window [GeV]", *names], rows) + notes + self.global_result._repr_html_()
 
 
 def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | None = None) -> ScanSummary:
@@ -135,9 +138,15 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
     return ScanSummary(joined, document, tuple(verdicts), notes)
 
 
-def _significances(result: WindowResult, names: Sequence[str]) -> list[float | None]:
-    tests = {selection.name: selection.discovery for selection in result.selections}
-    return [None if (test := tests.get(name)) is None else test.z for name in names]
+def _significances(result: WindowResult, names: Sequence[str]) -> list[str | None]:
+    """Return the local significances for readers, with the nominal ones of calibrated ones."""
+    found = {selection.name: selection for selection in result.selections}
+    return [None if name not in found else _significance(found[name]) for name in names]
+
+
+def _significance(selection: SelectionResult) -> str | None:
+    nominal = nominal_text(selection)
+    return None if selection.local_z is None else local_z_text(selection) + f" ({nominal})" * bool(nominal)
 
 
 def _load_limits(

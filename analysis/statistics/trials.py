@@ -74,6 +74,11 @@ class GlobalResult:
         return self.method.replace("-", " ").capitalize()
 
     @property
+    def toys_text(self) -> str:
+        """Number and kind of the searches without signal behind `interval`."""
+        return f"{self.n_toys} {'scans' if self.method == 'retrained-scans' else 'pseudo-experiments'}"
+
+    @property
     def worth(self) -> str | None:
         """Comparison of the looks with independent ones, as text after their number; None for a bound."""
         if self.effective_trials is None:
@@ -82,7 +87,7 @@ class GlobalResult:
         if self.miscalibration is not None:
             return f"{text}, more than there are"
         if self.n_trials is not None and self.effective_trials > self.n_trials:
-            return f"worth {_independent(self.n_trials)} within the error of {self.n_toys} pseudo-experiments"
+            return f"worth {_independent(self.n_trials)} within the error of {self.toys_text}"
         return text
 
     @property

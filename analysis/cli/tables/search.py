@@ -11,7 +11,8 @@ from rich.text import Text
 from analysis.background import CALIBRATED_FROM
 from analysis.cli.tables.plain import plain, plain_error, plain_number
 from analysis.results.documents import cut_order
-from analysis.results.numbers import count, p_value, z_value
+from analysis.results.numbers import count, z_value
+from analysis.results.significances import calibration_notes, local_z_text, nominal_text, z_spread
 from analysis.results.values import Cut, Cutflow, Results, SelectionDocument
 from analysis.results.verdict import SIGNIFICANT, search_verdict
 from analysis.results.words import BAD_FIT_NOTE, SMOOTHNESS_NOTE, Excess, fit_mark, z_mark
@@ -72,9 +73,10 @@ def scan_table(results: Results) -> Table:
     -------
     rich.table.Table
         One row per window (GeV), one column per selection: "n / b ± error" and the local z, highlighted from 3, with an
-        asterisk if the background is too small for asymptotic formulae, and "!" for a bad background fit. For several
-        trainings, the median of z and the distances to the quantiles 0.84 and 0.16 follow below. Selections without a
-        count show only the background. Reasons of failures are listed below the table.
+        asterisk if the background is too small for asymptotic formulae, and "!" for a bad background fit. If it is
+        calibrated with retraining, its error and the nominal z follow. For several trainings, the median of z and the
+        distances to the quantiles 0.84 and 0.16 follow below. Selections without a count show only the background.
+        Notes on the calibration and reasons of failures are listed below the table.
     """
     notes = _notes(results)
     table = Table(
@@ -117,10 +119,10 @@ def headline(results: Results) -> str:
 
 def _training_lines(largest: Excess) -> list[str]:
     """Return the numbers of the training with the largest excess, unless it is the first, and the spread over all."""
-    spread = largest.selection.seeds.get("z")
+    spread = z_spread(largest.selection)
     if spread is None:
         return []
-    counts = f"n = {count(largest.n_obs)}, b = {plain_number(largest.background)}, local p₀ = {p_value(largest.p0)}"
+    counts = f"n = {count(largest.n_obs)}, b = {plain_number(largest.background)}, local p₀ = {largest.p0_text}"
     training = f"Training seed {largest.seed}{f': {counts}' * bool(largest.seed)}"
     band = f"{z_value(spread.median)} [{z_value(spread.low)}, {z_value(spread.high)}]"
     return [f"{training}. There z is {band}, median [16 %, 84 %] over {len(spread.values)} trainings."]
@@ -185,12 +187,13 @@ def _scan_cell(selection: SelectionDocument | None) -> Text:
     if selection.n_obs is None:
         return Text(background + fit_mark(selection))
     cell = Text(f"{plain(count(selection.n_obs))} / {background}")
-    if selection.z is not None:
+    if selection.local_z is not None:
         mark = _APPROXIMATE * selection.is_approximate + z_mark(selection)
-        cell.append(
-            f"\nz = {plain(z_value(selection.z))}{mark}", style="bold red" if selection.z >= SIGNIFICANT else ""
-        )
-    if spread := selection.seeds.get("z"):
+        style = "bold red" if selection.local_z >= SIGNIFICANT else ""
+        cell.append(f"\nz = {plain(local_z_text(selection)).replace(' ± ', '±')}{mark}", style=style)
+    if nominal := nominal_text(selection):
+        cell.append(f"\n{plain(nominal)}")
+    if spread := z_spread(selection):
         cell.append(f"\n{_band(spread)}")
     return cell
 
@@ -214,6 +217,7 @@ def _notes(results: Results) -> Text | None:
         notes.append(Text(plain(BAD_FIT_NOTE), style="bold red"))
     if any(selection.rests_on_smoothness for selection in results.selections):
         notes.append(Text(plain(SMOOTHNESS_NOTE)))
+    notes += [Text(plain(note)) for note in calibration_notes(results.windows)]
     if (failures := _failures(results)) is not None:
         notes.append(failures)
     return Text("\n").join(notes) if notes else None

@@ -280,7 +280,7 @@ def draw_overlaps(section: EnsembleSection, *, ax: Axes) -> OverlapArtists:
 
 
 def draw_seeds(section: EnsembleSection, *, ax: Axes) -> SeedArtists:
-    """Draw the significance of each selection by training seed.
+    """Draw the significance of each selection by training seed, calibrated with retraining if possible.
 
     Parameters
     ----------
@@ -294,10 +294,12 @@ def draw_seeds(section: EnsembleSection, *, ax: Axes) -> SeedArtists:
     """
     styles = selection_styles(trained.name for trained in section.seeds)
     points, results, n_drawn = {}, {}, len(section.seeds)
+    some, every = (test(trained.calibrated for trained in section.seeds) for test in (any, all))
+    kind = "Calibrated" if every else "Local" if some else "Nominal"
     for index, trained in enumerate(section.seeds):
-        z, style = np.array(trained.z, np.float64), styles[trained.name]
+        z, style = np.array(trained.shown, np.float64), styles[trained.name]
         x = np.arange(len(z)) + (0.5 * (index - (n_drawn - 1) / 2) / max(n_drawn, 1))
-        label = selection_label(trained.name)
+        label = selection_label(trained.name) + " (nominal)" * (some and not trained.calibrated)
         marked: dict[str, Any] = {"color": style.color, "marker": style.marker, "linestyle": "none"}
         (points[trained.name],) = ax.plot(x[1:], z[1:], markersize=9, label=label, **marked)
         (results[trained.name],) = ax.plot(x[:1], z[:1], markersize=12, markeredgecolor="black", **marked)
@@ -307,7 +309,7 @@ def draw_seeds(section: EnsembleSection, *, ax: Axes) -> SeedArtists:
     ax.axvspan(-0.5, 0.5, color="0.93", zorder=0)
     ax.set_xticks(range(n_seeds), ["0 (result)", *(str(seed) for seed in range(1, n_seeds))])
     ax.minorticks_off()
-    ax.set(xlim=(-0.5, n_seeds - 0.5), xlabel="Training seed", ylabel=r"Significance $\mathit{z}$")
+    ax.set(xlim=(-0.5, n_seeds - 0.5), xlabel="Training seed", ylabel=rf"{kind} significance $\mathit{{z}}$")
     ax.legend(
         loc="upper left", bbox_to_anchor=(1.02, 1.0), title="Lines with open\nmarkers: medians", title_fontsize="small"
     )

@@ -93,7 +93,9 @@ def _ensemble_alt(section: EnsembleSection) -> str:
 
 def _seeds_alt(section: EnsembleSection) -> str:
     found = [f"{selection_text(trained.name)} {len(trained.z)}" for trained in section.seeds]
-    return f"Local z of several trainings. Trainings: {', '.join(found)}."
+    calibrated = [selection_text(trained.name) for trained in section.seeds if trained.calibrated]
+    kind = f"Calibrated with retraining: {', '.join(calibrated) or 'none'}."
+    return f"Local z of several trainings. Trainings: {', '.join(found)}. {kind}"
 
 
 def ensemble_rows(section: EnsembleSection) -> Iterator[Row]:
@@ -106,8 +108,9 @@ def ensemble_rows(section: EnsembleSection) -> Iterator[Row]:
 
 
 def seed_rows(section: EnsembleSection) -> Iterator[Row]:
-    """Rows of z of each selection, one per training."""
-    yield "selection", "training seed", "z"
+    """Rows of calibrated and nominal z of each selection, one per training."""
+    yield "selection", "training seed", "calibrated z", "nominal z"
     for trained in section.seeds:
-        for seed, z in enumerate(trained.z):
-            yield trained.name, seed, z
+        calibrated = trained.calibrated or [None] * len(trained.z)
+        for seed, pair in enumerate(zip(calibrated, trained.z, strict=True)):
+            yield trained.name, seed, *pair

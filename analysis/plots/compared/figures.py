@@ -146,7 +146,7 @@ def _limited(searches: Sequence[ComparedSearch], name: str) -> bool:
 
 
 def draw_compared_scan(searches: Sequence[ComparedSearch], selection: str, *, ax: Axes) -> ComparisonArtists:
-    """Draw the local significance of one selection in all windows of all searches.
+    """Draw the local significance of one selection in all windows of all searches, calibrated if possible.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def draw_compared_signals(searches: Sequence[ComparedSearch], rule: str, *, ax: 
 def draw_varied(
     searches: Sequence[ComparedSearch], varied: Varied, window: str, *, ax: Axes, ax_limit: Axes
 ) -> tuple[list[Line2D], list[Line2D]]:
-    """Draw significance and expected limit of a window against the varied setting.
+    """Draw significance, calibrated if possible, and expected limit of a window against the varied setting.
 
     Parameters
     ----------
@@ -304,7 +304,7 @@ def draw_varied(
 
 def _significance(search: ComparedSearch, window: str, selection: str) -> float:
     found = search.find(window, selection)
-    return np.nan if found is None or found.discovery is None else found.discovery.z
+    return np.nan if found is None or found.local_z is None else found.local_z
 
 
 def _expected_limit(search: ComparedSearch, window: str, selection: str) -> float:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.plots.style import format_p_value
+from analysis.plots.style import format_p_value, plain
 from analysis.results.comparison import ComparedSearch, bound_over_folders
+from analysis.results.significances import UNCALIBRATED
 from analysis.results.words import expectation_text
 
 __all__ = ["kind_of_limits", "with_looks"]
 
 
 def with_looks(label: str, searches: Sequence[ComparedSearch]) -> str:
-    """Put the number of compared looks below the label of an axis."""
+    """Put the number of compared looks below the label of an axis, and the searches that are not calibrated."""
     looks = [search.looks for search in searches if search.looks is not None]
+    if lacking := [plain(search.label) for search in searches if _lacks_calibration(search)]:
+        label = f"{label}\n{UNCALIBRATED.capitalize()}: {', '.join(lacking)}"
     if len(looks) < 2:
         return label
     bound = bound_over_folders(looks)
@@ -22,6 +25,10 @@ def with_looks(label: str, searches: Sequence[ComparedSearch]) -> str:
         return text
     z = "" if bound.z is None else rf" ($\mathit{{z}} \geq {bound.z:.1f}$)"
     return rf"{text}: global $\mathit{{p}}_0 \leq {format_p_value(bound.p0)}${z}"
+
+
+def _lacks_calibration(search: ComparedSearch) -> bool:
+    return any(selection.lacks_calibration for result in search.windows for selection in result.selections)
 
 
 def kind_of_limits(searches: Sequence[ComparedSearch]) -> str:

@@ -18,16 +18,17 @@ from matplotlib.ticker import NullFormatter
 from scipy import stats
 
 from analysis.plots.bad_fits import draw_bad_fits
+from analysis.plots.calibration import NOMINAL_STYLE, nominal_handle, with_caption
 from analysis.plots.figure import Row
 from analysis.plots.style import MASS_LABEL, SelectionStyle, format_p_value, selection_label, selection_styles
 from analysis.regions import MassWindow
-from analysis.results.numbers import z_value
+from analysis.results.significances import retraining_remark
 from analysis.results.values import Results, WindowDocument
 from analysis.results.verdict import global_text
 from analysis.results.words import fit_text, global_caveat, largest_excess, selection_text, window_text
 from analysis.search.seeds import n_seeds
-from analysis.search.values import WindowResult
-from analysis.statistics import DiscoveryResult, GlobalResult
+from analysis.search.values import SelectionResult, WindowResult
+from analysis.statistics import GlobalResult
 
 __all__ = ["ScanArtists", "draw_scan"]
 
@@ -50,7 +51,9 @@ class ScanArtists:
     Attributes
     ----------
     points : dict of str to matplotlib.container.ErrorbarContainer
-        By selection.
+        By selection; calibrated with retraining if possible, with the error of the calibration.
+    nominal : dict of str to matplotlib.lines.Line2D
+        Nominal p-values beside calibrated ones, by selection.
     levels : tuple of matplotlib.lines.Line2D
         Lines at whole standard deviations.
     global_levels : tuple of matplotlib.lines.Line2D
@@ -65,6 +68,7 @@ class ScanArtists:
     """
 
     points: dict[str, ErrorbarContainer]
+    nominal: dict[str, Line2D]
     levels: tuple[Line2D, ...]
     global_levels: tuple[Line2D, ...]
     missing: tuple[Line2D, ...]
@@ -74,7 +78,7 @@ class ScanArtists:
 
 
 def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: GlobalResult | None = None) -> ScanArtists:
-    """Draw the local p-value of every window and selection.
+    """Draw the local p-value of every window and selection, calibrated with retraining if possible.
 
     Parameters
     ----------
@@ -93,7 +97,10 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     found = {name: _found(results, name) for name in names}
     styles = selection_styles(names)
     points = {name: _draw_points(found[name], name, styles[name], ax) for name in names}
-    _set_range(results, [discovery.p0 for pairs in found.values() for _, discovery in pairs], ax)
+    nominal = {name: line for name in names if (line := _draw_nominal(found[name], styles[name], ax)) is not None}
+    tested = [one for pairs in found.values() for _, one in pairs]
+    shown = [one.local_p0 for one in tested] + [one.nominal.p0 for one in tested if one.nominal is not None]
+    _set_range(results, [p0 for p0 in shown if p0 is not None], ax)
     levels = _draw_levels(ax)
     global_levels = _draw_global_levels(global_result, ax)
     missing = _draw_missing(results, styles, ax)
@@ -102,27 +109,33 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     if global_result is not None and global_result.p0 is not None:
         text = ax.set_title(_global_text(global_result, results), loc="right")
     legend = ax.legend(
-        handles=[*points.values(), *global_levels[:1], *([bad_fits] if bad_fits else []), *missing[:1]],
+        handles=[
+            *points.values(),
+            *([nominal_handle()] if nominal else []),
+            *global_levels[:1],
+            *([bad_fits] if bad_fits else []),
+            *missing[:1],
+        ],
         loc="upper left",
         ncols=2,
         columnspacing=1.2,
     )
-    return ScanArtists(points, levels, global_levels, missing, bad_fits, text, legend)
+    return ScanArtists(points, nominal, levels, global_levels, missing, bad_fits, text, legend)
 
 
 def _draw_bad_fits(results: Sequence[WindowResult], ax: Axes) -> Line2D | None:
     found = [
-        (sum(result.window.signal) / 2, max(selection.discovery.p0, _SMALLEST))
+        (sum(result.window.signal) / 2, max(selection.local_p0, _SMALLEST))
         for result in results
         for selection in result.selections
-        if selection.discovery is not None and selection.has_bad_fit
+        if selection.local_p0 is not None and selection.has_bad_fit
     ]
     return draw_bad_fits([x for x, _ in found], [y for _, y in found], ax=ax)
 
 
-def _found(results: Sequence[WindowResult], name: str) -> list[tuple[MassWindow, DiscoveryResult]]:
+def _found(results: Sequence[WindowResult], name: str) -> list[tuple[MassWindow, SelectionResult]]:
     return [
-        (result.window, selection.discovery)
+        (result.window, selection)
         for result in results
         for selection in result.selections
         if selection.name == name and selection.discovery is not None
@@ -130,13 +143,17 @@ def _found(results: Sequence[WindowResult], name: str) -> list[tuple[MassWindow,
 
 
 def _draw_points(
-    found: Sequence[tuple[MassWindow, DiscoveryResult]], name: str, style: SelectionStyle, ax: Axes
+    found: Sequence[tuple[MassWindow, SelectionResult]], name: str, style: SelectionStyle, ax: Axes
 ) -> ErrorbarContainer:
     signal = np.array([window.signal for window, _ in found]).reshape(-1, 2)
+    z = np.array([one.local_z for _, one in found], np.float64)
+    error = np.array([one.local_z_error or 0.0 for _, one in found])
+    p0, low, high = (np.maximum(stats.norm.sf(one), _SMALLEST) for one in (z, z + error, z - error))
     return ax.errorbar(
         signal.mean(axis=1),
-        [max(discovery.p0, _SMALLEST) for _, discovery in found],
+        p0,
         xerr=(signal[:, 1] - signal[:, 0]) / 2,
+        yerr=(p0 - low, high - p0) if error.any() else None,
         color=style.color,
         marker=style.marker,
         markersize=8,
@@ -144,6 +161,18 @@ def _draw_points(
         elinewidth=1.4,
         label=selection_label(name),
     )
+
+
+def _draw_nominal(
+    found: Sequence[tuple[MassWindow, SelectionResult]], style: SelectionStyle, ax: Axes
+) -> Line2D | None:
+    shown = [
+        (sum(window.signal) / 2, max(one.nominal.p0, _SMALLEST)) for window, one in found if one.nominal is not None
+    ]
+    if not shown:
+        return None
+    (points,) = ax.plot(*zip(*shown, strict=True), color=style.color, marker=style.marker, **NOMINAL_STYLE)
+    return points
 
 
 def _set_range(results: Sequence[WindowResult], p_values: Sequence[float], ax: Axes) -> None:
@@ -155,7 +184,7 @@ def _set_range(results: Sequence[WindowResult], p_values: Sequence[float], ax: A
     ax.set(
         xlim=(signal.min() - margin, signal.max() + margin),
         ylim=(max(lowest**1.08, sys.float_info.min), lowest**-_HEADROOM),
-        xlabel=MASS_LABEL,
+        xlabel=with_caption(MASS_LABEL, results),
         ylabel=r"Local $\mathit{p}_0$",
     )
 
@@ -233,7 +262,10 @@ def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
     of = f" of {trainings} trainings" if trainings > 1 else ""  # the points show the first training
     factor = result.miscalibration
     worse = "" if factor is None else f"\nThe smallest local p-value is too small, by a factor of {factor:.2g} or more"
-    taken = "\nbad fits taken as good" if global_caveat(windows) else ""
+    selections = (selection for result in windows for selection in result.selections)
+    fixed = result.method != "retrained-scans" and retraining_remark(result, selections) is not None
+    doubts = ["classifiers held fixed"] * fixed + ["bad fits taken as good"] * bool(global_caveat(windows))
+    taken = f"\n{', '.join(doubts)}" if doubts else ""
     value = rf"Global $\mathit{{p}}_0 {at_most} {format_p_value(result.p0 or 0.0)}${of}{z}, {result.method_text}"
     return f"{value}{taken}{worse}"
 
@@ -247,17 +279,20 @@ def scan_alt(results: Results) -> str:
         return f"{text}; none has a result."
     where = f"{window_text(largest.window)}, {selection_text(largest.selection.name)}"
     bad = ", from a bad background fit" if largest.has_bad_fit else ""
-    sentences = [f"{text}.", f"The largest local z is {z_value(largest.z)} in {where}{bad}.", global_text(results)]
+    sentences = [f"{text}.", f"The largest local z is {largest.z_text} in {where}{bad}.", global_text(results)]
     return " ".join([*sentences, fit_text(windows) or ""]).rstrip()
 
 
 def scan_rows(windows: Iterable[WindowDocument]) -> Iterator[Row]:
-    """Rows of the scan: window, selection, counts and p-value."""
+    """Rows of the scan: window, selection, counts, and calibrated and nominal p-values."""
     yield (
         *("window low [GeV]", "window high [GeV]", "selection", "observed [events]", "background [events]"),
-        *("background error [events]", "local z", "local p0", "p0 averaged", "p of the fit"),
+        *("background error [events]", "calibrated z", "calibrated z error", "nominal z"),
+        *("calibrated p0", "calibrated p0 error", "nominal p0", "p0 averaged", "p of the fit"),
     )
     for window in windows:
         for one in window.selections:
             counts = (one.n_obs, one.background, one.background_error)
-            yield (*window.signal, one.name, *counts, one.z, one.p0, one.p0_averaged, one.fit_p_value)
+            z = (one.z_calibrated, one.z_calibrated_error, one.z)
+            p0 = (one.p0_calibrated, one.p0_calibrated_error, one.p0, one.p0_averaged)
+            yield (*window.signal, one.name, *counts, *z, *p0, one.fit_p_value)

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection, QuadMesh
+from matplotlib.collections import LineCollection, PolyCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from analysis.learning import HALVES, split_half
 from analysis.plots.bad_fits import BAD_FIT_LABEL, draw_bad_fits
+from analysis.plots.calibration import CALIBRATED_LABEL, NOMINAL_LABEL, NOMINAL_STYLE, with_caption
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label
 from analysis.plots.windows.scan import scan_alt, scan_rows
 from analysis.results.numbers import percent, z_value
+from analysis.results.significances import calibration_caption, local_z_text, nominal_text, z_spread
 from analysis.results.values import Results, SelectionDocument, WindowDocument
 from analysis.results.words import BAD_FIT_MARK, fit_mark, window_text
 
@@ -56,8 +58,13 @@ class SignificanceArtists:
     Attributes
     ----------
     points : matplotlib.lines.Line2D
-        Result, by increasing efficiency; two halves that are tested apart one after the other, with NaN between them.
-    uncalibrated : matplotlib.lines.Line2D or None
+        Result, by increasing efficiency, calibrated with retraining if possible; two halves that are tested apart one
+        after the other, with NaN between them.
+    errors : matplotlib.collections.LineCollection or None
+        Statistical errors of the calibration.
+    nominal : matplotlib.lines.Line2D or None
+        Nominal significances beside calibrated ones.
+    few_events : matplotlib.lines.Line2D or None
         Points of selections with few events.
     median : matplotlib.lines.Line2D or None
         Median over several trainings.
@@ -71,7 +78,9 @@ class SignificanceArtists:
     """
 
     points: Line2D
-    uncalibrated: Line2D | None
+    errors: LineCollection | None
+    nominal: Line2D | None
+    few_events: Line2D | None
     median: Line2D | None
     band: PolyCollection | None
     truth: Line2D | None
@@ -88,7 +97,8 @@ class SignificanceMapArtists:
     mesh : matplotlib.collections.QuadMesh
         Its array is (n_selections, n_windows), masked without a significance.
     numbers : dict of (str, str) to matplotlib.text.Text
-        By window and selection; with "!" behind the number for a bad background fit.
+        By window and selection; with "!" behind the number for a bad background fit, and below it the nominal
+        significance, in brackets, beside a calibrated one.
     """
 
     mesh: QuadMesh
@@ -110,26 +120,30 @@ def draw_significance(window: WindowDocument, *, ax: Axes) -> SignificanceArtist
     -------
     SignificanceArtists
     """
-    found = sorted((one for one in window.selections if one.z is not None), key=lambda one: one.efficiency)
+    found = sorted((one for one in window.selections if one.local_z is not None), key=lambda one: one.efficiency)
     efficiency = [one.efficiency for one in found]
-    (points,) = ax.plot(*_lines(found, _significance), "o-", color=_COLOR, label="Observed", zorder=4)
+    calibrated = any(one.nominal_z is not None for one in found)
+    label = "Observed" + f", {CALIBRATED_LABEL.lower()}" * calibrated
+    (points,) = ax.plot(*_lines(found, _significance), "o-", color=_COLOR, label=label, zorder=4)
     _name_halves(found, ax)
-    uncalibrated = _draw_uncalibrated([one for one in found if not one.calibrated], ax)
+    errors, nominal = _draw_errors(found, ax), _draw_nominal([one for one in found if one.nominal_z is not None], ax)
+    few_events = _draw_few_events([one for one in found if not one.calibrated], ax)
     median, band = _draw_trainings(found, ax)
     truth = _draw_truth([one for one in found if one.s_over_sqrt_b], ax)
     bad = [one for one in found if one.has_bad_fit]
-    bad_fits = draw_bad_fits([one.efficiency for one in bad], [float(one.z or 0.0) for one in bad], ax=ax)
+    bad_fits = draw_bad_fits([one.efficiency for one in bad], [float(one.local_z or 0.0) for one in bad], ax=ax)
     ax.axhline(0, color="0.6", linewidth=1, zorder=0)
     ax.set_xscale("log")
     ax.set_xlim(0.75 * min(efficiency, default=0.01), 1.33)
-    ax.set(xlabel=r"Selection efficiency $\mathit{\epsilon}$", ylabel=r"Local significance $\mathit{z}$")
+    xlabel = with_caption(r"Selection efficiency $\mathit{\epsilon}$", [window])
+    ax.set(xlabel=xlabel, ylabel=r"Local significance $\mathit{z}$")
     label_logarithmic(ax.xaxis)
-    drawn = (points, uncalibrated, median, band, truth, bad_fits)
+    drawn = (points, nominal, few_events, median, band, truth, bad_fits)
     handles: list[Artist] = [one for one in drawn if one is not None]
     low, high = min(ax.dataLim.y0, -1.0), max(ax.dataLim.y1, 3.0)
     ax.set_ylim(low - 0.05 * (high - low), high + (high - low) * (0.08 + _LINE_HEIGHT * len(handles)))
     legend = ax.legend(handles=handles, loc="upper right")
-    return SignificanceArtists(points, uncalibrated, median, band, truth, bad_fits, legend)
+    return SignificanceArtists(points, errors, nominal, few_events, median, band, truth, bad_fits, legend)
 
 
 def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> SignificanceMapArtists:
@@ -147,11 +161,9 @@ def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> Sig
     """
     names = list(dict.fromkeys(one.name for window in windows for one in window.selections))
     values = np.full((len(names), len(windows)), np.nan)
-    marks = {(row.name, one.name): fit_mark(one) for row in windows for one in row.selections}
-    for column, window in enumerate(windows):
-        for one in window.selections:
-            if one.z is not None:
-                values[names.index(one.name), column] = one.z
+    shown = {(names.index(one.name), i): one for i, window in enumerate(windows) for one in window.selections}
+    for place, one in shown.items():
+        values[place] = np.nan if one.local_z is None else one.local_z
     mesh = ax.pcolormesh(
         *(np.arange(len(windows) + 1) - 0.5, np.arange(len(names) + 1) - 0.5, np.ma.masked_invalid(values)),
         cmap="RdBu_r",
@@ -163,7 +175,7 @@ def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> Sig
     labels = [f"{window.signal[0]:g}–{window.signal[1]:g}" for window in windows]
     numbers = {
         (labels[column], names[row]): _write(
-            f"{round(values[row, column], 1) + 0.0:.1f}{marks[windows[column].name, names[row]]}",
+            _number(shown[row, column]),
             (column, row),
             ax,
             dark=abs(values[row, column]) > _DARK * _COLORED,
@@ -174,7 +186,7 @@ def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> Sig
     ax.set_xticks(range(len(windows)), labels, rotation=90 if len(windows) >= _MANY else 20)
     ax.set_yticks(range(len(names)), [selection_label(name).capitalize() for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_xlabel("Window [GeV]" + f"\n{BAD_FIT_MARK} {BAD_FIT_LABEL}" * any(marks.values()))
+    ax.set_xlabel("\n".join([with_caption("Window [GeV]", windows), *_map_notes(list(shown.values()))]))
     ax.set_facecolor("0.92")
     ax.tick_params(which="both", length=0)
     ax.minorticks_off()
@@ -195,7 +207,7 @@ def significance_figures(results: Results) -> Iterator[ResultFigure]:
         `significance` for all windows, and `significance_<window>` for at least two selections.
     """
     windows = results.windows
-    counts = [sum(one.z is not None for one in window.selections) for window in windows]
+    counts = [sum(one.local_z is not None for one in window.selections) for window in windows]
     if any(counts):
         yield ResultFigure(
             "significance",
@@ -237,7 +249,7 @@ def _map(windows: Sequence[WindowDocument]) -> tuple[Figure, Axes]:
 
 
 def _significance(one: SelectionDocument) -> float | None:
-    return one.z
+    return one.local_z
 
 
 def _lines(
@@ -256,13 +268,13 @@ def _name_halves(found: Sequence[SelectionDocument], ax: Axes) -> None:
     for one in found:
         half = split_half(one.name)[1]
         if half:
-            place = (one.efficiency, float(one.z or 0.0))
+            place = (one.efficiency, float(one.local_z or 0.0))
             ax.annotate(half, place, xytext=(6, 3), textcoords="offset points", color=_COLOR, fontsize="small")
 
 
 def _draw_trainings(found: Sequence[SelectionDocument], ax: Axes) -> tuple[Line2D | None, PolyCollection | None]:
     """Draw median and band over the trainings, for selections with several trainings."""
-    spreads = {one.name: spread for one in found if (spread := one.seeds.get("z")) is not None}
+    spreads = {one.name: spread for one in found if (spread := z_spread(one)) is not None}
     several = [one for one in found if one.name in spreads]
     if not several:
         return None, None
@@ -282,16 +294,32 @@ def _draw_trainings(found: Sequence[SelectionDocument], ax: Axes) -> tuple[Line2
     return median, band
 
 
-def _draw_uncalibrated(found: Sequence[SelectionDocument], ax: Axes) -> Line2D | None:
+def _draw_errors(found: Sequence[SelectionDocument], ax: Axes) -> LineCollection | None:
+    shown = [(one.efficiency, one.local_z, one.local_z_error) for one in found if one.local_z_error is not None]
+    if not shown:
+        return None
+    x, z, error = np.array(shown, np.float64).T
+    return ax.vlines(x, z - error, z + error, color=_COLOR, zorder=4)
+
+
+def _draw_nominal(found: Sequence[SelectionDocument], ax: Axes) -> Line2D | None:
+    if not found:
+        return None
+    z = np.array([one.nominal_z for one in found], np.float64)
+    (points,) = ax.plot([one.efficiency for one in found], z, "s", color="0.3", label=NOMINAL_LABEL, **NOMINAL_STYLE)
+    return points
+
+
+def _draw_few_events(found: Sequence[SelectionDocument], ax: Axes) -> Line2D | None:
     if not found:
         return None
     (points,) = ax.plot(
         [one.efficiency for one in found],
-        np.array([one.z for one in found], np.float64),
+        np.array([one.local_z for one in found], np.float64),
         "o",
         color=_COLOR,
         mfc="white",
-        label="Few events: not calibrated",
+        label="Few events: approximate",
         zorder=5,
     )
     return points
@@ -310,6 +338,17 @@ def _draw_truth(found: Sequence[SelectionDocument], ax: Axes) -> Line2D | None:
     return line
 
 
+def _number(selection: SelectionDocument) -> str:
+    """Return the text of a cell: the local significance, and below it the nominal one of a calibrated one."""
+    text = f"{z_value(selection.local_z)}{fit_mark(selection)}"
+    return text if selection.nominal_z is None else f"{text}\n({z_value(selection.nominal_z)})"
+
+
+def _map_notes(found: Sequence[SelectionDocument]) -> list[str]:
+    notes = [f"{CALIBRATED_LABEL}, in brackets nominal"] * any(one.nominal_z is not None for one in found)
+    return notes + [f"{BAD_FIT_MARK} {BAD_FIT_LABEL}"] * any(one.has_bad_fit for one in found)
+
+
 def _write(text: str, place: tuple[int, int], ax: Axes, *, dark: bool, small: bool) -> Text:
     color, size = "white" if dark else "black", "x-small" if small else "small"
     return ax.text(*place, text, ha="center", va="center", color=color, fontsize=size)
@@ -317,22 +356,29 @@ def _write(text: str, place: tuple[int, int], ax: Axes, *, dark: bool, small: bo
 
 def significance_alt(window: WindowDocument) -> str:
     """Describe the significance of one window against the efficiency."""
-    tested = [one for one in window.selections if one.z is not None]
-    found = [f"{percent(one.efficiency)} {z_value(one.z)}{_bad(one)}" for one in tested]
-    return f"Local z of {window_text(window)} by efficiency of the selection: {', '.join(found)}."
+    tested = [one for one in window.selections if one.local_z is not None]
+    found = [f"{percent(one.efficiency)} {local_z_text(one)}{_remarks(one)}" for one in tested]
+    notes = [f" {note}." for note in [calibration_caption([window])] if note]
+    return f"Local z of {window_text(window)} by efficiency of the selection: {', '.join(found)}.{''.join(notes)}"
 
 
-def _bad(selection: SelectionDocument) -> str:
-    return " (bad background fit)" if selection.has_bad_fit else ""
+def _remarks(selection: SelectionDocument) -> str:
+    remarks = [nominal_text(selection), "bad background fit" * selection.has_bad_fit]
+    return "".join(f" ({remark})" for remark in remarks if remark)
 
 
 def significance_rows(window: WindowDocument) -> Iterator[Row]:
-    """Rows of the significance of one window: selection, efficiency, z, z of all trainings, and truth."""
+    """Rows of the significance of one window: selection, efficiency, z, z of all trainings, and truth.
+
+    The trainings are calibrated if z is.
+    """
     yield (
-        *("selection", "efficiency", "local z", "calibrated", "median of trainings", "16 %", "84 %"),
+        *("selection", "efficiency", "calibrated z", "calibrated z error", "nominal z", "enough events"),
+        *("median of trainings", "16 %", "84 %"),
         *("S / sqrt(B) of hidden signal", "p of the fit"),
     )
     for one in window.selections:
-        spread = one.seeds.get("z")
+        spread = z_spread(one)
         trainings = (None, None, None) if spread is None else (spread.median, spread.low, spread.high)
-        yield one.name, one.efficiency, one.z, one.calibrated, *trainings, one.s_over_sqrt_b, one.fit_p_value
+        z = (one.z_calibrated, one.z_calibrated_error, one.z)
+        yield one.name, one.efficiency, *z, one.calibrated, *trainings, one.s_over_sqrt_b, one.fit_p_value

@@ -36,7 +36,8 @@ from analysis.plots.style import (
     selection_label,
 )
 from analysis.regions import MassWindow
-from analysis.results.numbers import SPACE, count, interval, number, p_value, with_error, z_value
+from analysis.results.numbers import SPACE, count, interval, number, p_value, with_error
+from analysis.results.significances import UNCALIBRATED, local_z_text, nominal_text
 from analysis.results.words import selection_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import SignalShape, true_counts
@@ -59,8 +60,11 @@ _LABEL_WIDTH = 38
 _LINE_HEIGHT = 0.053
 """Height of a legend line, as a fraction of the axes height."""
 
-_LEGEND_LEFT, _TEXT_LEFT, _TEXT_HEIGHT = 0.42, 0.75, 0.14
-"""Left ends of legend and text, and height of the text, as fractions of the axes."""
+_LEGEND_LEFT, _TEXT_LEFT, _TEXT_LINE = 0.42, 0.75, 0.14 / 3
+"""Left ends of legend and text, and height of a line of the text, as fractions of the axes."""
+
+_TEXT_LINES = 3
+"""Smallest number of lines for which there is space."""
 
 
 @dataclass(frozen=True)
@@ -292,7 +296,8 @@ def _set_range(content: _Content, signals: Sequence[SignalShape], foot: float, a
     highest = np.max([np.nan_to_num(content.counts), *(one.counts for one in signals)], axis=0)
     low, high = 0.3 * filled.min(), 1.2 * highest.max()
     decades = (1 + _HEADROOM) * np.log10(high / low)
-    for left, height in ((_LEGEND_LEFT, foot), (_TEXT_LEFT, foot - _TEXT_HEIGHT)):
+    text = _TEXT_LINE * max(_TEXT_LINES, len(_summary(content).splitlines()))
+    for left, height in ((_LEGEND_LEFT, foot), (_TEXT_LEFT, foot - text)):
         beneath = highest[edges[1:] > edges[0] + left * (edges[-1] - edges[0])].max()
         if beneath > 0:
             decades = max(decades, np.log10(1.8 * beneath / low) / (height - 0.02))
@@ -312,8 +317,10 @@ def _summary(content: _Content) -> str:
         lines.append(f"$\\mathit{{n}} = {format_count(selected.n_obs)}$")
     if selected.background is not None and selected.total_error is not None:
         lines.append(f"$\\mathit{{b}}$ = {format_with_error(selected.background, selected.total_error)}")
-    if selected.discovery is not None:
-        lines.append(f"$\\mathit{{z}} = {round(selected.discovery.z, 1) + 0.0:.1f}$")
+    if selected.local_z is not None:
+        lines.append(rf"$\mathit{{z}}$ = {local_z_text(selected)}")
+    if nominal := nominal_text(selected) or UNCALIBRATED.split(" with ")[0] * selected.lacks_calibration:
+        lines.append(nominal)
     if selected.has_bad_fit:
         lines.append("Bad background fit")
     return "\n".join(lines)
@@ -339,8 +346,9 @@ def spectrum_alt(result: WindowResult, selection: SelectionResult, signals: Sequ
         shapes += " The background fit is bad: background and z are not to be trusted."
     if selection.n_obs is None:
         return f"{text}; what is observed there is withheld.{shapes}"
-    z = None if selection.discovery is None else selection.discovery.z
-    return f"{text} and {count(selection.n_obs)} are observed: z = {z_value(z)}.{shapes}"
+    notes = [nominal_text(selection) or UNCALIBRATED * selection.lacks_calibration]
+    z = local_z_text(selection) + "".join(f" ({note})" for note in notes if note)
+    return f"{text} and {count(selection.n_obs)} are observed: z = {z}.{shapes}"
 
 
 def spectrum_rows(result: WindowResult, name: str, *, signals: Sequence[SignalShape] = ()) -> Iterator[Row]:

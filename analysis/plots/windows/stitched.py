@@ -22,11 +22,13 @@ from numpy.typing import NDArray
 from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
 from analysis.plots.bad_fits import BAD_FIT_LABEL
+from analysis.plots.calibration import CALIBRATED_LABEL
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import place_labels, stack_panels
 from analysis.plots.style import MASS_LABEL, PALETTE, pull_label, selection_label
 from analysis.plots.windows.spectrum import spectrum_rows
 from analysis.results.numbers import interval, z_value
+from analysis.results.significances import UNCALIBRATED, local_z_text
 from analysis.results.words import BAD_FIT_MARK, fit_mark, selection_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import true_counts
@@ -86,14 +88,12 @@ class _Piece:
     background: Array
     error: Array
     truth: Array | None
-    z: float | None
-    mark: str
-    weight: float
+    selected: SelectionResult
 
     @property
     def root(self) -> Array:
         """Poisson error of the background."""
-        return np.sqrt(self.weight * self.background)
+        return np.sqrt(self.selected.weight * self.background)
 
     @property
     def pulls(self) -> Array:
@@ -166,7 +166,7 @@ def draw_stitched(
         hidden,
         _write_significances(pieces, ax_pull),
         reference,
-        _draw_legend(handles, reference, ax, bad=any(piece.mark for piece in pieces)),
+        _draw_legend(handles, reference, ax, [piece.selected for piece in pieces]),
     )
 
 
@@ -232,9 +232,7 @@ def _piece(result: WindowResult, name: str) -> _Piece | None:
         expected,
         np.sqrt(np.diag(covariance)),
         None if truth is None else truth[inside],
-        None if selected.discovery is None else selected.discovery.z,
-        fit_mark(selected),
-        selected.weight,
+        selected,
     )
 
 
@@ -328,7 +326,7 @@ def _set_ranges(pieces: Sequence[_Piece], reference: StepPatch | None, ax: Axes,
     ax_pull.axhline(0, color="black", linewidth=0.8)
     ax_pull.set(
         xlabel=MASS_LABEL,
-        ylabel=pull_label(weighted=any(piece.weight != 1 for piece in pieces)),
+        ylabel=pull_label(weighted=any(piece.selected.weight != 1 for piece in pieces)),
         ylim=(reach[0], reach[1] + _PULL_HEADROOM * (reach[1] - reach[0])),
     )
 
@@ -339,36 +337,56 @@ def _write_significances(pieces: Sequence[_Piece], ax: Axes) -> dict[str, Text]:
         piece.name: ax.text(
             piece.edges[[0, -1]].mean(),
             0.92,
-            f"{round(piece.z, 1) + 0.0:.1f}{piece.mark}",
+            f"{z_value(piece.selected.local_z)}{fit_mark(piece.selected)}",
             transform=ax.get_xaxis_transform(),
             ha="center",
             va="top",
             fontsize="x-small" if upright else "small",
         )
         for piece in pieces
-        if piece.z is not None
+        if piece.selected.local_z is not None
     }
 
 
-def _draw_legend(handles: Sequence[Any], reference: StepPatch | None, ax: Axes, *, bad: bool) -> Legend:
-    label = r"Numbers: $\mathit{z}$ of each window" + f"\n{BAD_FIT_MARK} {BAD_FIT_LABEL}" * bad
+def _draw_legend(
+    handles: Sequence[Any], reference: StepPatch | None, ax: Axes, found: Sequence[SelectionResult]
+) -> Legend:
+    lines = [r"Numbers: $\mathit{z}$ of each window", *_calibration(found)]
+    lines += [f"{BAD_FIT_MARK} {BAD_FIT_LABEL}"] * any(one.has_bad_fit for one in found)
+    label = "\n".join(lines)
     numbers = Line2D([], [], linestyle="none", label=label)
     shown = [*handles, *([] if reference is None else [reference]), numbers]
     return ax.legend(handles=shown, loc="upper right")
 
 
+def _calibration(found: Sequence[SelectionResult]) -> list[str]:
+    """Say whether the numbers are calibrated with retraining; nothing on the inclusive selection."""
+    lacking, calibrated = (
+        any(one.lacks_calibration for one in found),
+        any(one.calibration is not None for one in found),
+    )
+    if lacking:
+        return [f"{'partly ' * calibrated}{UNCALIBRATED}"]
+    return [CALIBRATED_LABEL.lower()] * calibrated
+
+
 def stitched_alt(results: Sequence[WindowResult], name: str) -> str:
     """Describe the spectra of windows side by side."""
     found = [
-        f"{interval(result.window.signal)} GeV {z_value(one.discovery.z)}{' (bad background fit)' * one.has_bad_fit}"
+        f"{interval(result.window.signal)} GeV {local_z_text(one)}{' (bad background fit)' * one.has_bad_fit}"
         for result in results
         for one in result.selections
         if one.name == name and one.discovery is not None
     ]
     return (
         f"Spectra of windows that do not overlap, {selection_text(name)}, with the background predicted for each and "
-        f"pulls. Local z of all windows: {', '.join(found)}."
+        f"pulls. Local z of all windows: {', '.join(found)}.{_sentence(results, name)}"
     )
+
+
+def _sentence(results: Sequence[WindowResult], name: str) -> str:
+    selections = [one for result in results for one in result.selections if one.name == name]
+    return "".join(f" {text.capitalize()}." for text in _calibration(selections))
 
 
 def stitched_rows(results: Iterable[WindowResult], name: str) -> Iterator[Row]:

@@ -16,13 +16,16 @@ from analysis.events.dataset import Dataset
 from analysis.learning import collect_folds, run_fold
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
+from analysis.results.numbers import z_value
 from analysis.results.process_values import ProcessedDataset
 from analysis.results.processed_events import ProcessedEvents
+from analysis.results.significances import local_z_text, nominal_text
 from analysis.results.values import Cut
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import fold_tasks, run_window
 from analysis.stages.scan import ScanSummary
 from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
+from tests.builders.calibrations import calibrated
 from tests.builders.html_page import Element, parse_page
 from tests.builders.results import results_of
 from tests.builders.toy_tables import dijet_masses, table_of
@@ -97,17 +100,21 @@ def test_long_tables_and_cells_are_cut_short():
 
 def test_a_window_shows_its_numbers(opened):
     head, *rows = cells(opened)
-    assert head == ["Selection", "Efficiency", "Observed", "Expected", "z", "Fit p", "Expected limit [events]"]
+    assert head[:6] == ["Selection", "Efficiency", "Observed", "Expected", "Calibrated z", "Nominal z"]
+    assert head[6:] == ["Fit p", "Expected limit [events]"]
     assert [row[0] for row in rows] == ["inclusive", "eff_0.1"]
     for row, selection in zip(rows, opened.selections, strict=True):
         assert row[2] == str(int(selection.n_obs))
         value, error = row[3].split(" ± ")
         assert float(value) == pytest.approx(selection.background, rel=1e-3)
         assert float(error) == pytest.approx(selection.background_error, rel=1e-3)
-        assert float(row[4]) == pytest.approx(selection.discovery.z, rel=1e-3)
-        assert float(row[5]) == pytest.approx(selection.fit_p_value, rel=1e-2)
-        assert float(row[6]) == pytest.approx(selection.limit.expected_events[2], rel=1e-3)
+        assert row[4] == "–"
+        assert float(row[5]) == pytest.approx(selection.discovery.z, rel=1e-3)
+        assert float(row[6]) == pytest.approx(selection.fit_p_value, rel=1e-2)
+        assert float(row[7]) == pytest.approx(selection.limit.expected_events[2], rel=1e-3)
         assert cells(selection) == [head, row]
+    (_, again) = cells(calibrated(opened))[1:]
+    assert float(again[4]) == pytest.approx(calibrated(opened).selections[1].local_z, rel=1e-3)
 
 
 def test_a_window_that_failed_shows_why():
@@ -127,7 +134,7 @@ def test_nothing_of_the_counts_is_shown_while_blinded(data, opened, blinded):
             for one in opened.selections:
                 assert text_of(one.discovery.z) not in text
                 assert text_of(one.limit.observed_events) not in text
-    assert [row[2:5:2] for row in cells(blinded)[1:]] == [["–", "–"]] * 2
+    assert [[row[2], *row[4:6]] for row in cells(blinded)[1:]] == [["–", "–", "–"]] * 2
     assert {row[1] for row in cells(summary)[1:2]} == {"–"}
     assert told(limits[0])["Observed"] == "–"
     assert told(limits[0])["Expected pre-fit, median"] == text_of(limits[0].expected_events[2])
@@ -163,8 +170,14 @@ def test_a_scan_shows_significances_by_window_and_selection(opened):
     found = GlobalResult(2.5, 0.0062, "bonferroni-upper-bound", n_trials=2)
     head, row, *below = cells(ScanSummary((opened,), results_of(global_=found)))
     assert head == ["Window [GeV]", "inclusive", "eff_0.1"]
-    assert row == ["3300-3700", *(text_of(one.discovery.z) for one in opened.selections)]
+    assert row == ["3300-3700", *(z_value(one.discovery.z) for one in opened.selections)]
     assert ["p0", "0.0062"] in below
+    text = shown(ScanSummary((opened,), results_of())).text
+    assert "z of trained selections is not calibrated with retraining" in text
+    anew = shown(ScanSummary((calibrated(opened),), results_of())).text
+    tight = calibrated(opened).selections[1]
+    assert f"{local_z_text(tight)} ({nominal_text(tight)})" in anew
+    assert "is calibrated with retraining, by searches of" in anew
     assert "blinded" in repr(ScanSummary((), results_of(global_=found, blinded=True)))
 
 

@@ -23,6 +23,7 @@ from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan
 from analysis.results.blinding import blind_windows
 from analysis.signals.values import SignalResult
 from analysis.statistics import GlobalResult
+from tests.builders.calibrations import calibrated
 from tests.builders.toy_tables import WINDOW
 from tests.builders.windows import EDGES, EFFICIENCIES, make_result
 
@@ -157,6 +158,37 @@ def test_a_bound_on_the_global_p_value_is_called_one() -> None:
         bad, selections=(replace(bad.selections[0], goodness=GoodnessOfFit(5e-26, 210.0, 30, "asymptotics")),)
     )
     assert _global_text(worse, [bad]) == f"{_global_text(worse, [])} It takes every background fit as good."
+
+
+def test_the_global_p_value_says_whether_it_counts_retraining() -> None:
+    counts = dict.fromkeys(EFFICIENCIES, np.geomspace(1000.0, 10.0, len(EDGES) - 1).round())
+    fixed = GlobalResult(1.0, 0.16, "pseudo-experiments", 6, 100, (0.1, 0.25))
+    assert "pseudo-experiments hold the classifiers fixed" in _global_text(fixed, [make_result(counts)])
+    anew = _global_text(replace(fixed, method="retrained-scans"), [make_result(counts)])
+    assert "from 100 scans. It comes from 100 scans without signal" in anew
+
+
+@pytest.mark.parametrize("source", [None, "searches", "exact"])
+def test_calibrated_p_values_stand_before_the_nominal_ones(source: Any, tmp_path: Path) -> None:
+    counts = dict.fromkeys(EFFICIENCIES, np.geomspace(1000.0, 10.0, len(EDGES) - 1).round())
+    plain = make_result(counts, z={"inclusive": 0.4, "eff_0.01": 4.1})
+    result = plain if source is None else calibrated(plain, source)
+    (table,) = [one for one in window_tables([result], GlobalResult(None, None, "none")) if one.name == "p-values"]
+    cut = [one for one in table.columns if one.qualifiers["Selection"] == "eff_0.01"]
+    names = [one.name for one in cut]
+    expected = ["Local significance, calibrated", "Local p-value, calibrated"] if source else []
+    assert names == [*expected, "Local significance", "Local p-value"]
+    assert all("calibrated" not in one.name for one in table.columns if one.qualifiers["Selection"] == "inclusive")
+    assert cut[-2].values == (4.1,)
+    if source:
+        assert cut[0].values == (pytest.approx(3.2 if source == "searches" else 4.1),)
+        assert (cut[0].errors == {}) == (cut[1].errors == {}) == (source == "exact")
+    if source == "searches":
+        assert cut[0].errors["calibration"] == (result.selections[1].local_z_error,)
+    assert ("is not calibrated with retraining" in table.description) == (source is None)
+    assert ("is calibrated with retraining, by searches" in table.description) == (source == "searches")
+    assert "`" not in table.description
+    written(tmp_path / "out", table)
 
 
 def test_a_global_p_value_without_a_significance_is_written_alone() -> None:

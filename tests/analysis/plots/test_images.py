@@ -37,6 +37,7 @@ from analysis.statistics import GlobalResult
 from tests.builders import classifier_documents as classifier
 from tests.builders import diagnostic_documents as diagnostics
 from tests.builders import overviews
+from tests.builders.calibrations import calibrated
 from tests.builders.control import X0, events, plan
 from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE
 from tests.builders.limit_documents import RULE, map_of, masses, scan_of, sensitivity_of, signal
@@ -91,6 +92,7 @@ def windows(counts: dict[str, Any], *, observed: bool = True) -> FigureSources:
         make_result(counts, low=low, z=dict(zip(EFFICIENCIES, pair, strict=True)), observed=observed)
         for low, pair in zs.items()
     ]
+    found[0] = calibrated(found[0])
     return sources_of(*found, failed(3700.0), global_=GlobalResult(3.1, 9.7e-4, "bonferroni-upper-bound", n_trials=8))
 
 

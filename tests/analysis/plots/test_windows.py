@@ -158,7 +158,7 @@ def test_spectrum_tells_fit_quality_counts_and_significance(counts):
     assert f"{fit.p_value:#.2g}" in text
     assert f"= {selected.n_obs:.0f}$" in text
     assert format_with_error(selected.background, selected.background_error) in text
-    assert "= 2.0$" in text
+    assert "$ = 2.0\nnot calibrated" in text
     assert "3300–3700 GeV" in text
     assert "3200–3800 GeV" in text
     assert "Events / 100 GeV" in ax.get_ylabel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from analysis.regions import MassWindow
 from analysis.report.numbers import Table
 from analysis.report.signal_tables import fixed_table, headline_limits, impact_tables, rules_table
 from analysis.report.tables import overview_table, validation_table, window_table
+from analysis.results.blinding import blind
 from analysis.results.documents import reported_window
 from analysis.results.numbers import SPACE
 from analysis.results.values import FitDocument, Results
@@ -19,6 +21,7 @@ from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import DiscoveryResult, Impact, Impacts, LimitResult
 from analysis.validation.values import CombinedShift, WindowValidation
+from tests.builders.calibrations import calibrated_selection
 from tests.builders.limit_documents import LIMIT as LIMITED
 from tests.builders.overviews import unobserved, unobserved_results
 from tests.builders.results import results_of
@@ -94,6 +97,54 @@ def test_an_unblinded_search_shows_counts_and_significances(results: Results) ->
         *("S/√B (truth)", "Observed limit [events]", "Expected limit [events]"),
     )
     assert table.notes[-1].replace(SPACE, " ") == "efficiency 1 %: no minimum"
+
+
+@pytest.mark.parametrize(
+    ("source", "z", "p0"),
+    [(None, "2.7*", "0.0035"), ("searches", "2.1 ± 0.1*", "0.019"), ("exact", "2.7*", "0.0035")],
+)
+def test_calibrated_numbers_come_first_and_nominal_ones_below(source: Any, z: str, p0: str) -> None:
+    searched = SEARCHED if source is None else calibrated_selection(SEARCHED, source)
+    results = results_of(windows=[reported_window(WindowResult(REGIONS, (), (searched,)))])
+    (window,) = results.windows
+    nominal = source == "searches"
+    for table, column, note in (
+        (overview_table(results), "efficiency 10 %", "157 / 114 ± 14"),
+        (window_table(results, window), "Local z", ""),
+    ):
+        names = [name.replace(SPACE, " ") for name in table.columns]
+        cell = table.rows[0][names.index(column)]
+        assert cell.text.replace(SPACE, " ") == z
+        assert cell.value == pytest.approx(2.08 if nominal else 2.7)
+        below = [text for text in ("nominal 2.7" * nominal, note) if text]
+        assert cell.note.replace(SPACE, " ") == "; ".join(below)
+        notes = " ".join(table.notes)
+        assert ("Run `cwola calibrate`" in notes) == (source is None)
+        assert ("by searches of this search's own events" in notes) == nominal
+    shown = window_table(results, window)
+    cell = shown.rows[0][shown.columns.index("Local p₀")]
+    assert (cell.text, cell.note) == (p0, "nominal 0.0035" * nominal)
+    blinded = blind(results)
+    assert "alibrat" not in texts(overview_table(blinded)) + texts(window_table(blinded, blinded.windows[0]))
+
+
+@pytest.mark.parametrize(("z", "strong"), [(3.5, False), (4.0, True)])
+def test_excesses_are_highlighted_by_their_calibrated_significance(z: float, *, strong: bool) -> None:
+    searched = calibrated_selection(replace(SEARCHED, discovery=DiscoveryResult(z, 1e-3)))
+    results = results_of(windows=[reported_window(WindowResult(REGIONS, (), (searched,)))])
+    assert overview_table(results).rows[0][1].strong is strong
+
+
+def test_the_band_of_trainings_is_calibrated_like_their_result() -> None:
+    searched = replace(SEARCHED, seeds=(replace(SEARCHED, discovery=DiscoveryResult(1.35, 0.0885)),))
+    for selection, text, note in (
+        (searched, "2.0", "1.6 to 2.5"),
+        (calibrated_selection(searched), "1.5", "1.2 to 1.9"),
+    ):
+        results = results_of(windows=[reported_window(WindowResult(REGIONS, (), (selection,)))])
+        table = window_table(results, results.windows[0])
+        cell = table.rows[0][table.columns.index("z of trainings")]
+        assert (cell.text, cell.note) == (text, note)
 
 
 def test_a_blinded_search_shows_the_background_alone(results: Results) -> None:

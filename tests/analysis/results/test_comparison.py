@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from analysis.results.comparison import FolderLooks, bound_over_folders, comparison_sentences
+from analysis.results.documents import reported_window
 from analysis.results.numbers import SPACE
 from analysis.results.words import looks_text
+from tests.builders.calibrations import calibrated
+from tests.builders.results import results_of
+from tests.builders.windows import EDGES, EFFICIENCIES, make_result
 
 FIRST = FolderLooks("a", "25 looks (5 windows, 5 selections)", 25, 4.0, 2e-4)
 SECOND = FolderLooks("b", "105 looks (5 windows, 5 selections, 5 trainings)", 105, 4.5, 3e-4)
@@ -45,6 +50,25 @@ def test_the_sentences_count_folder_by_folder_and_in_total() -> None:
         "For the largest excess, local z = 4.5 in b, it is 0.00030; over these folders it is at most 2 times as "
         "large, 0.00060 (z ≥ 3.2)."
     )
+
+
+def test_folders_without_a_calibration_are_named_and_the_largest_excess_is_written_with_its_nominal_z() -> None:
+    plain, *_ = folders = [replace(FIRST, lacks_calibration=True), replace(SECOND, z_text="4.5 ± 0.2 (nominal 5.1)")]
+    sentences = comparison_sentences(folders)
+    assert "local z = 4.5 ± 0.2 (nominal 5.1) in b" in sentences[2]
+    assert sentences[-1] == "z is not calibrated with retraining, which `cwola calibrate` does, in a."
+    assert "calibrated" not in " ".join(comparison_sentences([FIRST, SECOND]))
+    assert comparison_sentences([plain, replace(SECOND, lacks_calibration=True)])[-1].endswith("in a, b.")
+
+
+@pytest.mark.parametrize(("make", "text", "lacking"), [(None, "4.1 (not", True), (calibrated, "3.2", False)])
+def test_the_looks_of_a_folder_are_ranked_by_calibrated_significances(make: Any, text: str, *, lacking: bool) -> None:
+    counts = dict.fromkeys(EFFICIENCIES, np.geomspace(1000.0, 10.0, len(EDGES) - 1).round())
+    window = make_result(counts, z={"inclusive": 0.4, "eff_0.01": 4.1})
+    found = FolderLooks.of("a", results_of(windows=[reported_window(make(window) if make else window)]))
+    assert found is not None
+    assert found.z == pytest.approx(float(text.split(maxsplit=1)[0]))
+    assert (found.z_text.startswith(text), found.lacks_calibration) == (True, lacking)
 
 
 def test_the_bound_says_that_bad_fits_of_its_folder_are_taken_as_good() -> None:

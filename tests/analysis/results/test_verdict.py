@@ -62,8 +62,8 @@ def test_the_largest_local_significance_and_the_global_one() -> None:
     )
     results = search(*windows, total=PSEUDO, z=0.8)
     assert headline(results) == (
-        "No significant excess: largest local z = 2.1 in 3300–3700 GeV at efficiency 1 %, global z = 0.8 "
-        "(1000 pseudo-experiments)."
+        "No significant excess: largest local z = 2.1 (not calibrated with retraining) in 3300–3700 GeV at efficiency "
+        "1 %, global z = 0.8 (1000 pseudo-experiments)."
     )
     found = search_verdict(results)
     assert found.kind == "none"
@@ -201,7 +201,11 @@ def test_the_largest_excess_of_a_bad_fit_says_so_and_names_the_largest_of_a_good
     assert headline(results).endswith("with bad fits taken as good.")
     text = " ".join(found.sentences).replace(SPACE, " ")
     assert "Its background fit has p = 5.0 × 10⁻²⁶: b, z and p₀ are not to be trusted." in text
-    assert f"good fit is {local - 1:.1f}".replace("-", "−") + " in 3700–4100 GeV at efficiency 1 %." in text
+    assert (
+        f"good fit is {local - 1:.1f}".replace("-", "−")
+        + " (not calibrated with retraining) in 3700–4100 GeV at efficiency 1 %."
+        in text
+    )
     assert "It takes every background fit as good. 2 of 2 background fits are bad" in text
 
 
@@ -210,7 +214,7 @@ def test_a_deficit_of_a_bad_fit_is_mentioned_beside_a_good_excess() -> None:
         window(3300, selection("eff_0.1", 2.0)), window(3700, of_bad_fit("inclusive", -2.5)), total=PSEUDO, z=0.5
     )
     assert headline(results).startswith(
-        "No significant excess: largest local z = 2.0 in 3300–3700 GeV at efficiency 10 %, g"
+        "No significant excess: largest local z = 2.0 (not calibrated with retraining) in 3300–3700 GeV at efficiency "
     )
     assert "bad fits taken as good" in headline(results)
     assert "in 3700–4100 GeV, inclusive" in " ".join(search_verdict(results).sentences).replace(SPACE, " ")

@@ -17,6 +17,7 @@ from analysis.results.values import Cut
 from analysis.search.seeds import n_seeds
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult, GlobalResult, LimitResult
+from tests.builders.calibrations import calibrated
 from tests.builders.results import results_of
 
 EDGES = np.arange(3000.0, 5001.0, 100.0)
@@ -137,8 +138,8 @@ def test_headline_names_the_largest_excess_and_the_global_bound():
     )
     first, second, third = headline(found).splitlines()
     assert first == (
-        "Significant excess: largest local z = 9.1 in 3500-3900 GeV at efficiency 10 %, "
-        "global z >= 8.4 (Bonferroni upper bound)."
+        "Significant excess: largest local z = 9.1 (not calibrated with retraining) in 3500-3900 GeV at "
+        "efficiency 10 %, global z >= 8.4 (Bonferroni upper bound)."
     )
     assert second == "There 302 events are observed and 114 ± 14 expected from background (local p0 = 4.5e-20)."
     assert third == "The global p0 <= 2.4e-17 accounts for 6 looks (3 windows, 2 selections) in this folder."
@@ -178,7 +179,7 @@ def test_headline_seeks_the_largest_excess_in_all_trainings():
         total=GLOBAL,
     )
     first, second, third, last = headline(found).splitlines()
-    assert "z = 3.0 in 3300-3700 GeV at efficiency 10 %" in first
+    assert "z = 3.0 (not calibrated with retraining) in 3300-3700 GeV at efficiency 10 %" in first
     assert second == "The largest is that of training seed 2; tables show training seed 0."
     assert third.endswith("8 looks (2 windows, 2 selections, 3 trainings) in this folder.")
     assert last == (
@@ -297,6 +298,39 @@ def test_scan_table_marks_significances_that_are_approximate():
     assert "z = 0.7*" not in text
     assert "p0_averaged" in text
     assert "*" not in render(scan_table(results(window(selection(z=0.7)))))
+
+
+@pytest.mark.parametrize("source", [None, "searches", "exact"])
+def test_calibrated_significances_come_first_and_a_note_tells_where_there_are_none(source):
+    cells = [selection(z=0.3), with_seeds(selection(z=3.5, p0=0.00023), 1.1, 3.6)]
+    found = results(window(*cells) if source is None else calibrated(window(*cells), source))
+    text = render(scan_table(found), force_terminal=True, color_system="standard")
+    z, band = {
+        None: ("z = 3.5", "3.5 +0.1-1.6"),
+        "searches": ("z = 2.7±0.1", "2.7 +0.1-1.3"),
+        "exact": ("z = 3.5", "3.5 +0.1-1.6"),
+    }[source]
+    assert z in text
+    assert band in text
+    assert (f"\x1b[1;31m{z}" in text) == (source != "searches")  # from 3, of the number that is shown
+    assert text.count("nominal 3.5") == (source == "searches")
+    plain = " ".join(render(scan_table(found)).split())
+    assert plain.count("Run `cwola calibrate`, then `cwola scan` again.") == (source is None)
+    assert ("by searches of this search's own events" in plain) == (source == "searches")
+    assert ("calibrat" in render(scan_table(blind(found)))) is False
+    # The largest is that of another training, 3.6 before its calibration.
+    last = headline(found).splitlines()[-1]
+    assert ("local p0 = 0.0026, nominal 0.00016. There z is 2.7 [1.4, 2.8]" in last) == (source == "searches")
+    assert ("local p0 = 0.00016. There z is 3.5 [1.9, 3.6]" in last) == (source != "searches")
+
+
+def test_scan_table_of_calibrated_trainings_fits_a_terminal():
+    cells = [selection(n=19965.0, b=19865.0, error=222.0)]
+    cells += [replace(with_seeds(selection(z=-1.44), -1.3, -1.9, -0.9), name=name) for name in NAMES[1:]]
+    lines = render(scan_table(results(calibrated(window(*cells)))), width=100).splitlines()
+    assert sum(line.count("nominal -1.4") for line in lines) == 4
+    assert sum("nominal" in line for line in lines) == 1
+    assert max(map(len, lines)) <= 100
 
 
 def test_scan_table_marks_results_that_rest_on_a_smooth_spectrum():

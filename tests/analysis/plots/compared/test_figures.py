@@ -71,7 +71,7 @@ def test_the_scan_counts_the_looks_of_all_folders_that_show_them() -> None:
     counted = [replace(search(one.label), looks=one) for one in looks]
     ax = Figure().subplots()
     draw_compared_scan([*counted, search("c")], "inclusive", ax=ax)
-    found = ax.get_xlabel().splitlines()[1]
+    found = ax.get_xlabel().splitlines()[2]
     assert found.startswith("75 looks in 2 folders: global ")
     assert r"\leq 2.0\times 10^{-4}" in found
     draw_compared_scan([counted[0], search("c")], "inclusive", ax=ax)

@@ -1,0 +1,129 @@
+"""Words on significances: calibrated with retraining beside nominal ones, and where there is no calibration.
+
+A nominal significance is that of the count alone, as if the selection had been fixed beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import ceil, log10
+
+from analysis.regions import Interval
+from analysis.results.documents import calibration_of
+from analysis.results.numbers import SPACE, interval, z_value
+from analysis.results.values import SelectionDocument, WindowDocument
+from analysis.search.null_distribution import CALIBRATION_SOURCES
+from analysis.search.retraining import needs_calibration
+from analysis.search.seeds import SeedSpread
+from analysis.search.values import SelectionResult, WindowResult
+from analysis.statistics import GlobalResult
+
+__all__ = [
+    "UNCALIBRATED",
+    "calibration_caption",
+    "calibration_notes",
+    "local_z_text",
+    "nominal_text",
+    "retraining_remark",
+    "uncalibrated_windows",
+    "z_spread",
+    "z_with_error",
+]
+
+Selection = SelectionDocument | SelectionResult
+Windows = Sequence[WindowDocument] | Sequence[WindowResult]
+
+UNCALIBRATED = "not calibrated with retraining"
+
+_TOO_FREQUENT = "folds train one another, so that large z are more frequent than p₀ says"
+_COMMANDS = "Run `cwola calibrate`, then `cwola scan` again."
+_SOURCES = {
+    "searches": f"z of trained selections is calibrated with retraining, by {CALIBRATION_SOURCES['searches']}",
+    "shipped": f"z of trained selections is calibrated with retraining, by {CALIBRATION_SOURCES['shipped']}",
+    "exact": "z of trained selections needs no calibration: each test is independent of its training",
+}
+
+
+def z_with_error(z: float | None, error: float | None) -> str:
+    """Format a significance with its error, if there is one: to 0.1, for smaller errors to their first digit."""
+    if z is None or not error:
+        return z_value(z)
+    decimals = max(1, ceil(-log10(2 * error)))
+    value = f"{round(z, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+    return f"{value}{SPACE}±{SPACE}{error:.{decimals}f}"
+
+
+def local_z_text(selection: Selection) -> str:
+    """Return the local significance of a selection, with its error if it is calibrated."""
+    return z_with_error(selection.local_z, selection.local_z_error)
+
+
+def nominal_text(selection: Selection) -> str:
+    """Return "nominal 4.5" for the significance before its calibration; empty without one, and if it is exact."""
+    return "" if selection.nominal_z is None else f"nominal{SPACE}{z_value(selection.nominal_z)}"
+
+
+def z_spread(selection: SelectionDocument) -> SeedSpread | None:
+    """Return the spread of z over all trainings, calibrated if possible; None for a single training."""
+    spread, calibration = selection.seeds.get("z"), calibration_of(selection)
+    return spread if spread is None or calibration is None else spread.calibrated(calibration)
+
+
+def uncalibrated_windows(windows: Windows) -> str | None:
+    """Name the windows with significances that lack a calibration, if there are others; None if none lacks it."""
+    trained = [(one.window.signal, _tested(one)) for one in windows]
+    lacking = [signal for signal, tested in trained if any(one.lacks_calibration for one in tested)]
+    if not lacking:
+        return None
+    if any(one.calibration is not None for _, tested in trained for one in tested):
+        return f" in {_listed(lacking)}{SPACE}GeV"
+    return ""
+
+
+def calibration_notes(windows: Windows, *, remedy: bool = True) -> list[str]:
+    """Return sentences on the calibration with retraining of the significances that are shown.
+
+    Parameters
+    ----------
+    windows : sequence of WindowDocument or WindowResult
+    remedy : bool
+        Whether to name the commands that calibrate.
+
+    Returns
+    -------
+    list of str
+        Origin of the calibrations, and where there is none; empty without significances of trained selections.
+    """
+    selections = [one for window in windows for one in _tested(window)]
+    found = dict.fromkeys(one.calibration for one in selections if one.calibration is not None)
+    sources = [one if isinstance(one, str) else one.source for one in found]
+    notes = [f"{_SOURCES[source]}." for source in dict.fromkeys(sources)]
+    if any(one.nominal_z is not None for one in selections):
+        notes[-1] += " Nominal values take the selection as fixed beforehand."
+    if (where := uncalibrated_windows(windows)) is not None:
+        notes.append(f"z of trained selections{where} is {UNCALIBRATED}: {_TOO_FREQUENT}.{f' {_COMMANDS}' * remedy}")
+    return notes
+
+
+def calibration_caption(windows: Windows) -> str:
+    """Return the note of a figure on significances that lack a calibration; empty if none does."""
+    where = uncalibrated_windows(windows)
+    return "" if where is None else f"{UNCALIBRATED.capitalize()}{where}: run cwola calibrate"
+
+
+def retraining_remark(total: GlobalResult, selections: Iterable[Selection]) -> str | None:
+    """Return a sentence on how far a global p-value counts that classifiers are trained on fluctuations."""
+    if total.method == "retrained-scans":
+        return f"It comes from {total.n_toys} scans without signal, in each of which all classifiers were trained anew."
+    if total.method.startswith("pseudo-experiments") and any(needs_calibration(s.name, s.method) for s in selections):
+        return "Its pseudo-experiments hold the classifiers fixed; `cwola calibrate` counts retraining, too."
+    return None
+
+
+def _tested(window: WindowDocument | WindowResult) -> list[Selection]:
+    return [one for one in window.selections if one.local_z is not None]
+
+
+def _listed(signals: Sequence[Interval]) -> str:
+    *first, last = map(interval, signals)
+    return f"{', '.join(first)} and {last}" if first else last

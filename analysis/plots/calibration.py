@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.lines import Line2D
@@ -15,10 +16,21 @@ from analysis.results.values import Results, WindowDocument
 from analysis.search.null_distribution import Calibration
 from analysis.search.values import WindowResult
 
-__all__ = ["CALIBRATED_LABEL", "NOMINAL_LABEL", "NOMINAL_STYLE", "calibrated_seeds", "nominal_handle", "with_caption"]
+__all__ = [
+    "CALIBRATED_LABEL",
+    "LINE",
+    "NOMINAL_LABEL",
+    "NOMINAL_STYLE",
+    "calibrated_seeds",
+    "nominal_handle",
+    "with_caption",
+]
 
 CALIBRATED_LABEL = "Calibrated with retraining"
 NOMINAL_LABEL = "Nominal"
+LINE = 52
+"""Maximum length of a line below an axis, characters."""
+
 NOMINAL_STYLE: dict[str, Any] = {"markerfacecolor": "white", "markersize": 5, "linestyle": "none", "alpha": 0.8}
 """Small open points."""
 
@@ -30,7 +42,7 @@ def nominal_handle() -> Line2D:
 
 def with_caption(label: str, windows: Sequence[WindowDocument] | Sequence[WindowResult]) -> str:
     """Put the note on significances that lack a calibration below the label of an axis."""
-    return "\n".join(text for text in (label, calibration_caption(windows)) if text)
+    return "\n".join([label, *wrap(calibration_caption(windows), LINE)])
 
 
 def calibrated_seeds(diagnostics: Sequence[DiagnosedWindow], results: Results | None) -> list[DiagnosedWindow]:

@@ -25,7 +25,6 @@ __all__ = [
     "local_z_text",
     "nominal_text",
     "retraining_remark",
-    "uncalibrated_windows",
     "z_spread",
     "z_with_error",
 ]
@@ -37,6 +36,9 @@ UNCALIBRATED = "not calibrated with retraining"
 
 _TOO_FREQUENT = "folds train one another, so that large z are more frequent than p₀ says"
 _COMMANDS = "Run `cwola calibrate`, then `cwola scan` again."
+_MOST = 1
+"""Largest number of windows that are named in a figure."""
+
 _SOURCES = {
     "searches": f"z of trained selections is calibrated with retraining, by {CALIBRATION_SOURCES['searches']}",
     "shipped": f"z of trained selections is calibrated with retraining, by {CALIBRATION_SOURCES['shipped']}",
@@ -69,15 +71,20 @@ def z_spread(selection: SelectionDocument) -> SeedSpread | None:
     return spread if spread is None or calibration is None else spread.calibrated(calibration)
 
 
-def uncalibrated_windows(windows: Windows) -> str | None:
-    """Name the windows with significances that lack a calibration, if there are others; None if none lacks it."""
+def _uncalibrated_windows(windows: Windows, most: int | None = None) -> str | None:
+    """Name the windows with significances that lack a calibration, if there are others; None if none lacks it.
+
+    More windows than `most` are counted.
+    """
     trained = [(one.window.signal, _tested(one)) for one in windows]
     lacking = [signal for signal, tested in trained if any(one.lacks_calibration for one in tested)]
     if not lacking:
         return None
-    if any(one.calibration is not None for _, tested in trained for one in tested):
-        return f" in {_listed(lacking)}{SPACE}GeV"
-    return ""
+    if all(one.calibration is None for _, tested in trained for one in tested):
+        return ""
+    if most is not None and len(lacking) > most:
+        return f" in {len(lacking)} of {len(windows)} windows"
+    return f" in {_listed(lacking)}{SPACE}GeV"
 
 
 def calibration_notes(windows: Windows, *, remedy: bool = True) -> list[str]:
@@ -100,15 +107,15 @@ def calibration_notes(windows: Windows, *, remedy: bool = True) -> list[str]:
     notes = [f"{_SOURCES[source]}." for source in dict.fromkeys(sources)]
     if any(one.nominal_z is not None for one in selections):
         notes[-1] += " Nominal values take the selection as fixed beforehand."
-    if (where := uncalibrated_windows(windows)) is not None:
+    if (where := _uncalibrated_windows(windows)) is not None:
         notes.append(f"z of trained selections{where} is {UNCALIBRATED}: {_TOO_FREQUENT}.{f' {_COMMANDS}' * remedy}")
     return notes
 
 
 def calibration_caption(windows: Windows) -> str:
     """Return the note of a figure on significances that lack a calibration; empty if none does."""
-    where = uncalibrated_windows(windows)
-    return "" if where is None else f"{UNCALIBRATED.capitalize()}{where}: run cwola calibrate"
+    where = _uncalibrated_windows(windows, _MOST)
+    return "" if where is None else f"{UNCALIBRATED.capitalize()}{where}: run{SPACE}cwola{SPACE}calibrate"
 
 
 def retraining_remark(total: GlobalResult, selections: Iterable[Selection]) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
+from analysis.plots.calibration import LINE
 from analysis.plots.style import format_p_value, plain
 from analysis.results.comparison import ComparedSearch, bound_over_folders
 from analysis.results.significances import UNCALIBRATED
@@ -16,7 +18,8 @@ def with_looks(label: str, searches: Sequence[ComparedSearch]) -> str:
     """Put the number of compared looks below the label of an axis, and the searches that are not calibrated."""
     looks = [search.looks for search in searches if search.looks is not None]
     if lacking := [plain(search.label) for search in searches if _lacks_calibration(search)]:
-        label = f"{label}\n{UNCALIBRATED.capitalize()}: {', '.join(lacking)}"
+        names = f": {', '.join(lacking)}" * (len(lacking) < len(searches))
+        label = "\n".join([label, *wrap(f"{UNCALIBRATED.capitalize()}{names}", LINE)])
     if len(looks) < 2:
         return label
     bound = bound_over_folders(looks)

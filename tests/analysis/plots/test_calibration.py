@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from analysis.diagnostics.sections import DiagnosedWindow, SeedSignificances
-from analysis.plots.calibration import calibrated_seeds
+from analysis.plots.calibration import calibrated_seeds, with_caption
 from analysis.plots.classifiers.ensemble import draw_seeds
 from analysis.plots.classifiers.ensemble_figures import _seeds_alt, seed_rows
 from analysis.plots.compared.figures import draw_compared_scan, draw_varied
@@ -84,7 +84,7 @@ def test_the_scan_has_points_of_calibrated_and_small_ones_of_nominal_p_values(so
     assert artists.points["inclusive"].lines[0].get_ydata() == pytest.approx([stats.norm.sf(0.4)])
     assert list(artists.nominal) == ([CUT] if source == "searches" else [])
     assert ("Nominal" in labels(artists.legend)) == (source == "searches")
-    assert ("run cwola calibrate" in ax.get_xlabel()) == (source == "nominal")
+    assert (f"run{SPACE}cwola" in ax.get_xlabel()) == (source == "nominal")
     if source == "searches":
         assert artists.nominal[CUT].get_ydata() == pytest.approx([stats.norm.sf(4.1)])
         (_, segments) = artists.points[CUT].lines[2]
@@ -93,6 +93,12 @@ def test_the_scan_has_points_of_calibrated_and_small_ones_of_nominal_p_values(so
         ends = segments.get_segments()[0][:, 1]
         np.testing.assert_allclose(np.sort(ends), stats.norm.sf([3.2 + error, 3.2 - error]))
         assert ax.get_ylim()[0] < stats.norm.sf(4.1)
+
+
+def test_a_long_note_below_an_axis_is_wrapped() -> None:
+    lines = with_caption("x", [result_of("searches"), result_of("nominal", 3900.0)]).split("\n")
+    assert lines == ["x", f"Not calibrated with retraining in 3900–4300{SPACE}GeV:", f"run{SPACE}cwola{SPACE}calibrate"]
+    assert with_caption("x", [result_of("searches")]) == "x"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +138,7 @@ def test_the_map_has_nominal_significances_in_brackets(source: str) -> None:
     expected = {"nominal": "4.1", "searches": "3.2\n(4.1)", "exact": "4.1"}[source]
     assert {name: text.get_text() for (_, name), text in numbers.items()} == {"inclusive": "0.4", CUT: expected}
     assert ("in brackets nominal" in ax.get_xlabel()) == (source == "searches")
-    assert ("run cwola calibrate" in ax.get_xlabel()) == (source == "nominal")
+    assert (f"run{SPACE}cwola" in ax.get_xlabel()) == (source == "nominal")
 
 
 @CALIBRATIONS

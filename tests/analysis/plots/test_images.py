@@ -230,7 +230,7 @@ def test_spectrum_with_hidden_signal(searched):
 @image
 @pytest.mark.parametrize("name", ["fits", "significance", "significance_3300-3700"])
 def test_overview(searched, name):
-    return picture(name, sources_of(*searched))
+    return picture(name, sources_of(calibrated(searched[0]), *searched[1:]))
 
 
 @image

@@ -134,6 +134,15 @@ def test_notes_say_where_calibrations_come_from_and_where_there_is_none(
         assert "`" not in " ".join(calibration_notes(windows, remedy=False))
 
 
+def test_a_figure_names_few_windows_without_a_calibration_and_counts_many() -> None:
+    several = [calibrated(BOTH), *(window(selection_of("eff_0.1", 1.0), low=3700.0 + 400 * i) for i in range(3))]
+    assert calibration_caption(several[:2]).replace(SPACE, " ") == (
+        "Not calibrated with retraining in 3700–4100 GeV: run cwola calibrate"
+    )
+    assert "retraining in 3 of 4 windows: run" in calibration_caption(several)
+    assert "in 3700–4100, 4100–4500 and 4500–4900 GeV" in calibration_notes(several)[-1].replace(SPACE, " ")
+
+
 def test_blinded_searches_have_nothing_to_calibrate() -> None:
     results = results_of(windows=[reported_window(BOTH), reported_window(calibrated(OTHER))])
     assert (

@@ -279,7 +279,7 @@ def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:
 def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> None:
     from analysis.cli.output.console import open_console
     from analysis.cli.tables.search import cutflow_table, n_minus_one_table
-    from analysis.results.notes import selection_notes
+    from analysis.results.wording.notes import selection_notes
 
     console = open_console()
     console.print(cutflow_table(events.cutflow))
@@ -304,7 +304,7 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     from analysis.cli.tables.signals import signal_notes, signal_table
     from analysis.cli.tables.validation import verdict_lines
     from analysis.errors import WindowError
-    from analysis.results.notes import blinding_note
+    from analysis.results.wording.notes import blinding_note
     from analysis.results.words import bad_looks
 
     console = open_console()

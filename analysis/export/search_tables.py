@@ -27,8 +27,8 @@ from analysis.histograms.spectra import selection_counts, selection_variances
 from analysis.learning import INCLUSIVE
 from analysis.results.documents import cut_order
 from analysis.results.numbers import SPACE
-from analysis.results.significances import calibration_notes, retraining_remark
 from analysis.results.values import Cut, Cutflow
+from analysis.results.wording.significances import calibration_notes, retraining_remark
 from analysis.results.words import expectation_text, fit_text, global_caveat
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.statistics import DiscoveryResult, GlobalResult

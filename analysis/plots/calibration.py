@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.results.documents import calibration_of
-from analysis.results.significances import calibration_caption
 from analysis.results.values import Results, WindowDocument
+from analysis.results.wording.significances import calibration_caption
 from analysis.search.null_distribution import Calibration
 from analysis.search.values import WindowResult
 

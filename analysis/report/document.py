@@ -18,12 +18,12 @@ from analysis.report.numbers import Table
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind, blind_diagnostics
 from analysis.results.manifest import Manifest
-from analysis.results.notes import blinding_note, selection_notes
 from analysis.results.numbers import interval, percent
 from analysis.results.performance import load_performance
 from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
 from analysis.results.verdict import DECIDED, search_verdict
+from analysis.results.wording.notes import blinding_note, selection_notes
 from analysis.results.words import bad_looks, window_text
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalSpectra

@@ -10,9 +10,9 @@ from analysis.report.numbers import Cell, Table
 from analysis.results.documents import cut_order
 from analysis.results.numbers import NOTHING, count, interval, number, p_value, percent, setting, with_error, z_value
 from analysis.results.process_values import ProcessedDataset, ProcessFile
-from analysis.results.significances import calibration_notes, local_z_text, nominal_text, z_spread
 from analysis.results.values import Cut, Cutflow, FitDocument, Results, SelectionDocument, WindowDocument
 from analysis.results.verdict import SIGNIFICANT
+from analysis.results.wording.significances import calibration_notes, local_z_text, nominal_text, z_spread
 from analysis.results.words import (
     BAD_FIT_NOTE,
     SMOOTHNESS_NOTE,

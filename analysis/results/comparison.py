@@ -12,8 +12,8 @@ from analysis.diagnostics.sections import DiagnosedWindow, PerformanceSection
 from analysis.errors import ConfigError
 from analysis.limits.values import FailedLimit, InjectionLimit
 from analysis.results.numbers import p_value, z_value
-from analysis.results.significances import UNCALIBRATED
 from analysis.results.values import Results
+from analysis.results.wording.significances import UNCALIBRATED
 from analysis.results.words import global_caveat, largest_excess, looks_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.statistics import GlobalResult, bonferroni

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from scipy import stats
 
 from analysis.results.numbers import count, p_value, with_error, z_value
-from analysis.results.significances import retraining_remark
 from analysis.results.values import Results, WindowDocument
+from analysis.results.wording.significances import retraining_remark
 from analysis.results.words import (
     Excess,
     fit_quality,

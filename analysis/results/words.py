@@ -19,8 +19,8 @@ from analysis.limits.values import InjectionLimit
 from analysis.regions import Interval
 from analysis.results.documents import calibration_of
 from analysis.results.numbers import SPACE, interval, p_value, z_value
-from analysis.results.significances import UNCALIBRATED, z_with_error
 from analysis.results.values import SelectionDocument, WindowDocument
+from analysis.results.wording.significances import UNCALIBRATED, z_with_error
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.values import SignalLimit
 from analysis.statistics import LimitResult

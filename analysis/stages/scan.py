@@ -17,8 +17,8 @@ from analysis.limits.values import LimitsFile
 from analysis.regions import known_edge
 from analysis.results.documents import plugin_documents, reported_window, software_versions
 from analysis.results.processed_events import unblinding_setting
-from analysis.results.significances import calibration_notes, local_z_text, nominal_text
 from analysis.results.values import Results
+from analysis.results.wording.significances import calibration_notes, local_z_text, nominal_text
 from analysis.search.coverage import coverage_notes
 from analysis.search.look_elsewhere import global_key, global_result
 from analysis.search.non_closure import Corrections, NonClosure

@@ -22,9 +22,9 @@ from analysis.plots.calibration import NOMINAL_STYLE, nominal_handle, with_capti
 from analysis.plots.figure import Row
 from analysis.plots.style import MASS_LABEL, SelectionStyle, format_p_value, selection_label, selection_styles
 from analysis.regions import MassWindow
-from analysis.results.significances import retraining_remark
 from analysis.results.values import Results, WindowDocument
 from analysis.results.verdict import global_text
+from analysis.results.wording.significances import retraining_remark
 from analysis.results.words import fit_text, global_caveat, largest_excess, selection_text, window_text
 from analysis.search.seeds import n_seeds
 from analysis.search.values import SelectionResult, WindowResult

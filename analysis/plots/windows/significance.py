@@ -23,8 +23,8 @@ from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label
 from analysis.plots.windows.scan import scan_alt, scan_rows
 from analysis.results.numbers import percent, z_value
-from analysis.results.significances import calibration_caption, local_z_text, nominal_text, z_spread
 from analysis.results.values import Results, SelectionDocument, WindowDocument
+from analysis.results.wording.significances import calibration_caption, local_z_text, nominal_text, z_spread
 from analysis.results.words import BAD_FIT_MARK, fit_mark, window_text
 
 __all__ = [

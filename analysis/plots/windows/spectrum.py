@@ -37,7 +37,7 @@ from analysis.plots.style import (
 )
 from analysis.regions import MassWindow
 from analysis.results.numbers import SPACE, count, interval, number, p_value, with_error
-from analysis.results.significances import UNCALIBRATED, local_z_text, nominal_text
+from analysis.results.wording.significances import UNCALIBRATED, local_z_text, nominal_text
 from analysis.results.words import selection_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import SignalShape, true_counts

@@ -28,7 +28,7 @@ from analysis.plots.panels import place_labels, stack_panels
 from analysis.plots.style import MASS_LABEL, PALETTE, pull_label, selection_label
 from analysis.plots.windows.spectrum import spectrum_rows
 from analysis.results.numbers import interval, z_value
-from analysis.results.significances import UNCALIBRATED, local_z_text
+from analysis.results.wording.significances import UNCALIBRATED, local_z_text
 from analysis.results.words import BAD_FIT_MARK, fit_mark, selection_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import true_counts

@@ -19,8 +19,8 @@ from analysis.results import ResultsFolder
 from analysis.results.numbers import z_value
 from analysis.results.process_values import ProcessedDataset
 from analysis.results.processed_events import ProcessedEvents
-from analysis.results.significances import local_z_text, nominal_text
 from analysis.results.values import Cut
+from analysis.results.wording.significances import local_z_text, nominal_text
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import fold_tasks, run_window
 from analysis.stages.scan import ScanSummary

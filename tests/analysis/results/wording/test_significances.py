@@ -13,7 +13,8 @@ from scipy import stats
 from analysis.results.blinding import blind, blind_windows
 from analysis.results.documents import reported_window, with_calibrations
 from analysis.results.numbers import SPACE
-from analysis.results.significances import (
+from analysis.results.verdict import search_verdict
+from analysis.results.wording.significances import (
     calibration_caption,
     calibration_notes,
     local_z_text,
@@ -22,7 +23,6 @@ from analysis.results.significances import (
     z_spread,
     z_with_error,
 )
-from analysis.results.verdict import search_verdict
 from analysis.results.words import largest_excess
 from analysis.search.seeds import SeedSpread
 from analysis.search.values import SelectionResult, WindowResult

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from analysis.core.documents import from_json
-from analysis.results.notes import selection_notes
 from analysis.results.process_values import ProcessedDataset
+from analysis.results.wording.notes import selection_notes
 
 
 def record(n_entries: int, sanity: dict[str, int], weights: dict[str, Any] | None = None) -> ProcessedDataset:

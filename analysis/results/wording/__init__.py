@@ -1,0 +1,1 @@
+"""Texts on results for readers: notes, and significances with their calibration."""

@@ -17,7 +17,7 @@ class Cell:
     value : float or None
         Unrounded number shown in the text.
     note : str
-        Second line in smaller type.
+        Further lines in smaller type.
     strong : bool
         Whether the cell is highlighted.
     """

@@ -61,7 +61,8 @@ def overview_table(results: Results) -> Table:
     rows = [_overview_row(window, names, judged=judged) for window in windows]
     notes = [_BLINDED_NOTE.replace("window", "windows")] if results.blinded else []
     notes += [*_marks(results.selections), *calibration_notes(windows)]
-    observed = "Local significance z; below it nominal z if it is another one, and observed / expected events"
+    nominal = "nominal z, and " * any(selection.nominal_z is not None for selection in results.selections)
+    observed = f"Local significance z; below it {nominal}observed / expected events"
     caption = "Expected background [events]" if results.blinded else observed
     return Table(caption, columns, tuple(rows), tuple(notes), frozenset({len(names) + 1}))
 
@@ -86,7 +87,7 @@ def _overview_cell(selection: SelectionDocument | None) -> Cell:
 def _significance(selection: SelectionDocument, note: str = "") -> Cell:
     z = selection.local_z
     mark = _APPROXIMATE * selection.is_approximate + z_mark(selection)
-    below = "; ".join(text for text in (nominal_text(selection), note) if text)
+    below = "\n".join(text for text in (nominal_text(selection), note) if text)
     return Cell(f"{local_z_text(selection)}{mark}", z, below, strong=z is not None and z >= SIGNIFICANT)
 
 

@@ -40,8 +40,10 @@ _GLOBAL_COLOR = "0.25"
 _LEVEL_DISTANCE = 0.04
 """Smallest distance of two labelled levels, as a fraction of the axes height."""
 
-_HEADROOM = 0.28
-"""Fraction of the logarithmic range added above p = 1, for the legend."""
+_HEADROOM, _HEADROOM_PER_LINE, _LINES = 0.28, 0.09, 3
+"""Fraction of the logarithmic range added above p = 1 for a legend of so many lines, and for each further line."""
+
+_COLUMNS = 2
 
 
 @dataclass(frozen=True)
@@ -100,26 +102,18 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     nominal = {name: line for name in names if (line := _draw_nominal(found[name], styles[name], ax)) is not None}
     tested = [one for pairs in found.values() for _, one in pairs]
     shown = [one.local_p0 for one in tested] + [one.nominal.p0 for one in tested if one.nominal is not None]
-    _set_range(results, [p0 for p0 in shown if p0 is not None], ax)
-    levels = _draw_levels(ax)
-    global_levels = _draw_global_levels(global_result, ax)
     missing = _draw_missing(results, styles, ax)
     bad_fits = _draw_bad_fits(results, ax)
+    others = [*([nominal_handle()] if nominal else []), *([bad_fits] if bad_fits else []), *missing[:1]]
+    lines = ceil((len(points) + len(others) + (global_result is not None)) / _COLUMNS)
+    _set_range(results, [p0 for p0 in shown if p0 is not None], lines, ax)
+    levels = _draw_levels(ax)
+    global_levels = _draw_global_levels(global_result, ax)
     text = None
     if global_result is not None and global_result.p0 is not None:
         text = ax.set_title(_global_text(global_result, results), loc="right")
-    legend = ax.legend(
-        handles=[
-            *points.values(),
-            *([nominal_handle()] if nominal else []),
-            *global_levels[:1],
-            *([bad_fits] if bad_fits else []),
-            *missing[:1],
-        ],
-        loc="upper left",
-        ncols=2,
-        columnspacing=1.2,
-    )
+    handles = [*points.values(), *global_levels[:1], *others]
+    legend = ax.legend(handles=handles, loc="upper left", ncols=_COLUMNS, columnspacing=1.2)
     return ScanArtists(points, nominal, levels, global_levels, missing, bad_fits, text, legend)
 
 
@@ -175,7 +169,9 @@ def _draw_nominal(
     return points
 
 
-def _set_range(results: Sequence[WindowResult], p_values: Sequence[float], ax: Axes) -> None:
+def _set_range(results: Sequence[WindowResult], p_values: Sequence[float], lines: int, ax: Axes) -> None:
+    """Set the range of the axes, with space for the lines of the legend."""
+    headroom = _HEADROOM + _HEADROOM_PER_LINE * max(0, lines - _LINES)
     lowest = max(min([stats.norm.sf(_SMALLEST_RANGE_Z), *p_values]), _SMALLEST)
     signal = np.array([result.window.signal for result in results]).reshape(-1, 2)
     margin = 0.03 * np.ptp(signal)
@@ -183,7 +179,7 @@ def _set_range(results: Sequence[WindowResult], p_values: Sequence[float], ax: A
     _set_ticks(lowest, ax)
     ax.set(
         xlim=(signal.min() - margin, signal.max() + margin),
-        ylim=(max(lowest**1.08, sys.float_info.min), lowest**-_HEADROOM),
+        ylim=(max(lowest**1.08, sys.float_info.min), lowest**-headroom),
         xlabel=with_caption(MASS_LABEL, results),
         ylabel=r"Local $\mathit{p}_0$",
     )

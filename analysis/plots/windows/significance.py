@@ -186,7 +186,7 @@ def draw_significance_map(windows: Sequence[WindowDocument], *, ax: Axes) -> Sig
     ax.set_xticks(range(len(windows)), labels, rotation=90 if len(windows) >= _MANY else 20)
     ax.set_yticks(range(len(names)), [selection_label(name).capitalize() for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_xlabel("\n".join([with_caption("Window [GeV]", windows), *_map_notes(list(shown.values()))]))
+    ax.set_xlabel(_map_label(windows, list(shown.values())))
     ax.set_facecolor("0.92")
     ax.tick_params(which="both", length=0)
     ax.minorticks_off()
@@ -344,9 +344,11 @@ def _number(selection: SelectionDocument) -> str:
     return text if selection.nominal_z is None else f"{text}\n({z_value(selection.nominal_z)})"
 
 
-def _map_notes(found: Sequence[SelectionDocument]) -> list[str]:
-    notes = [f"{CALIBRATED_LABEL}, in brackets nominal"] * any(one.nominal_z is not None for one in found)
-    return notes + [f"{BAD_FIT_MARK} {BAD_FIT_LABEL}"] * any(one.has_bad_fit for one in found)
+def _map_label(windows: Sequence[WindowDocument], found: Sequence[SelectionDocument]) -> str:
+    lines = ["Window [GeV]"]
+    lines += [f"{CALIBRATED_LABEL}, in brackets nominal"] * any(one.nominal_z is not None for one in found)
+    lines = [with_caption("\n".join(lines), windows)]
+    return "\n".join(lines + [f"{BAD_FIT_MARK} {BAD_FIT_LABEL}"] * any(one.has_bad_fit for one in found))
 
 
 def _write(text: str, place: tuple[int, int], ax: Axes, *, dark: bool, small: bool) -> Text:

@@ -95,6 +95,19 @@ def test_the_scan_has_points_of_calibrated_and_small_ones_of_nominal_p_values(so
         assert ax.get_ylim()[0] < stats.norm.sf(4.1)
 
 
+@pytest.mark.parametrize("n_selections", [2, 5, 9])
+def test_the_legend_of_the_scan_lies_above_all_points(n_selections: int) -> None:
+    result = result_of("searches")
+    inclusive, cut = result.selections
+    cuts = tuple(replace(cut, name=f"eff_0.{i}") for i in range(1, n_selections))
+    figure = Figure(figsize=(10.0, 8.0), layout="constrained")
+    ax = figure.subplots()
+    total = GlobalResult(1.0, 0.1, "bonferroni-upper-bound", 2)
+    legend = draw_scan([replace(result, selections=(inclusive, *cuts))], ax=ax, global_result=total).legend
+    figure.draw_without_rendering()
+    assert legend.get_window_extent().y0 > ax.transData.transform((3500.0, 1.0))[1]
+
+
 def test_a_long_note_below_an_axis_is_wrapped() -> None:
     lines = with_caption("x", [result_of("searches"), result_of("nominal", 3900.0)]).split("\n")
     assert lines == ["x", f"Not calibrated with retraining in 3900–4300{SPACE}GeV:", f"run{SPACE}cwola{SPACE}calibrate"]

@@ -117,7 +117,7 @@ def test_calibrated_numbers_come_first_and_nominal_ones_below(source: Any, z: st
         assert cell.text.replace(SPACE, " ") == z
         assert cell.value == pytest.approx(2.08 if nominal else 2.7)
         below = [text for text in ("nominal 2.7" * nominal, note) if text]
-        assert cell.note.replace(SPACE, " ") == "; ".join(below)
+        assert cell.note.replace(SPACE, " ") == "\n".join(below)
         notes = " ".join(table.notes)
         assert ("Run `cwola calibrate`" in notes) == (source is None)
         assert ("by searches of this search's own events" in notes) == nominal

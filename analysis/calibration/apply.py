@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from analysis.calibration.coupling import Coupling, Labels
 from analysis.learning import INCLUSIVE
-from analysis.regions import MassWindow
 from analysis.search.null_distribution import Calibration, CalibrationSource
 from analysis.search.values import SelectionResult, WindowResult
 
@@ -47,27 +46,26 @@ class Calibrations:
     def applied(self, results: Iterable[WindowResult]) -> tuple[WindowResult, ...]:
         """Return the windows with calibrated significances, where there is a calibration."""
         return tuple(
-            replace(
-                result, selections=tuple(self._calibrated(result.window, selection) for selection in result.selections)
-            )
+            replace(result, selections=tuple(self._calibrated(result, selection) for selection in result.selections))
             for result in results
         )
 
-    def _calibrated(self, window: MassWindow, selection: SelectionResult) -> SelectionResult:
-        seeds = tuple(self._calibrated(window, seed) for seed in selection.seeds)
-        return replace(selection, calibration=self._of(window, selection), seeds=seeds)
+    def _calibrated(self, result: WindowResult, selection: SelectionResult) -> SelectionResult:
+        seeds = tuple(self._calibrated(result, seed) for seed in selection.seeds)
+        return replace(selection, calibration=self._of(result, selection), seeds=seeds)
 
-    def _of(self, window: MassWindow, selection: SelectionResult) -> Calibration | None:
+    def _of(self, result: WindowResult, selection: SelectionResult) -> Calibration | None:
         if selection.discovery is None or selection.name == INCLUSIVE:
             return None
         if self.exact:
             return Calibration("exact", selection.discovery.z)
-        labels = self.labels.get(window.name)
+        name = result.window.name
+        labels = self.labels.get(name)
         sources: dict[CalibrationSource, Mapping[str, Mapping[str, Coupling]]]
         sources = {"searches": self.searched, "shipped": self.shipped}
         for source, couplings in sources.items():
-            coupling = couplings.get(window.name, {}).get(selection.name)
+            coupling = couplings.get(name, {}).get(selection.name)
             if labels is not None and coupling is not None:
-                null = coupling.null(selection, labels, window)
+                null = coupling.null(selection, labels, result.window, result.edges)
                 return None if null is None else null.calibration(selection.discovery.z, source)
         return None

@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import BackgroundFit
-from analysis.regions import MassWindow
+from analysis.background import BackgroundFit, outside
+from analysis.background.likelihood import Design, integrals
+from analysis.regions import Interval, MassWindow
 from analysis.search.null_distribution import NullDistribution
-from analysis.search.sideband_toys import influence_of
 from analysis.search.values import SelectionResult
 
 __all__ = ["WITHOUT_SIDEBANDS", "Coupling", "FoldSums", "Labels", "labels_of"]
@@ -100,16 +100,50 @@ def labels_of(window: MassWindow, mjj: Array, simulated: Array | None = None) ->
     return Labels(inside, values, float((values**2).mean()) + template)
 
 
-def contributions(labels: Labels, fit: BackgroundFit, window: MassWindow) -> Array:
+def influence_of(fit: BackgroundFit, window: MassWindow, edges: Array, weight: float = 1.0) -> tuple[Array, Array]:
+    """Return how the background of a window changes with one event that passes in a bin of the sidebands.
+
+    Parameters
+    ----------
+    fit : BackgroundFit
+        Its data are not needed, so that fits from disk do. In a fit together with the events that fail, an event that
+        passes is missing there.
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+    weight : float
+        Sum of weights of an effective event.
+
+    Returns
+    -------
+    low : (n_sidebands,) float64
+        Lower edges of the bins outside the mask, GeV, in order.
+    change : (n_sidebands,) float64
+        Change of the background per event, to first order.
+    """
+    shown = outside(edges, [window.mask])
+    low, high = edges[:-1][shown], edges[1:][shown]
+    _, slope = (array[0] for array in integrals(_design(fit, window.signal), fit.coefficients[None]))
+    response = slope[0] @ fit.covariance
+    change = np.zeros(len(low))
+    for rest in (False, True)[: 1 + (fit.function.n_ratio > 0)]:
+        design = fit.design(low, high, np.full(len(low), rest))
+        expected, jacobian = (array[0] for array in integrals(design, fit.coefficients[None]))
+        change += (-1.0 if rest else 1.0) * (jacobian @ response) / (expected * weight)
+    return low, change
+
+
+def _design(fit: BackgroundFit, interval: Interval) -> Design:
+    return fit.design(*(np.array([end]) for end in interval))
+
+
+def contributions(labels: Labels, fit: BackgroundFit, window: MassWindow, edges: Array, weight: float = 1.0) -> Array:
     """(n_events,): how much the excess in the window changes if an event passes, in events."""
-    inside = window.in_signal(labels.mjj).astype(np.float64)
-    if fit.data is None:
-        alone: Array = inside - inside.mean()
-        return alone
-    low, change = influence_of(fit, window.signal)
+    low, change = influence_of(fit, window, edges, weight)
     index = np.searchsorted(low, labels.mjj, side="right") - 1
     masked = (labels.mjj >= window.mask[0]) & (labels.mjj < window.mask[1])
-    result: Array = inside - np.where(masked | (index < 0), 0.0, change[np.maximum(index, 0)])
+    fitted = np.where(masked | (index < 0), 0.0, change[np.maximum(index, 0)])
+    result: Array = window.in_signal(labels.mjj).astype(np.float64) - fitted
     return result
 
 
@@ -182,12 +216,16 @@ class Coupling:
         value = unit * (sums.products / sums.pairs) / (sums.squares / sums.folds)
         return cls(value, unit / sums.pairs**0.5, round(sums.folds / n_folds))
 
-    def null(self, selection: SelectionResult, labels: Labels, window: MassWindow) -> NullDistribution | None:
+    def null(
+        self, selection: SelectionResult, labels: Labels, window: MassWindow, edges: Array
+    ) -> NullDistribution | None:
         """Return the distribution of z without signal; None without a fit."""
         if selection.fit is None or selection.background is None:
             return None
         counting, weight = selection.counting.effective(selection.weight), selection.weight
-        shared = selection.efficiency * labels.shared_variance(contributions(labels, selection.fit, window))
+        shared = selection.efficiency * labels.shared_variance(
+            contributions(labels, selection.fit, window, edges, weight)
+        )
         per_coupling = shared / (counting.background + ((selection.total_error or 0.0) / weight) ** 2)
         width = float(np.sqrt(max(1.0 + self.value * per_coupling, 0.0)))
         return NullDistribution(self.searches, 0.0, width, 0.0, per_coupling * self.error / (2.0 * width))

@@ -25,7 +25,7 @@ from analysis.background.likelihood import Design, integrals, solve
 from analysis.regions import Interval
 from analysis.statistics import DiscoveryResult, checked, counting_z, discovery
 
-__all__ = ["checked_discovery", "direction_of", "draw_sidebands", "influence_of", "least_count", "sideband_p0"]
+__all__ = ["checked_discovery", "direction_of", "draw_sidebands", "least_count", "sideband_p0"]
 
 Array = NDArray[np.float64]
 
@@ -150,32 +150,6 @@ def direction_of(fitted: Design, target: Design, null: Array, scale: Array) -> A
     information = (jacobian * (scale / expected)[:, None]).T @ jacobian
     direction: Array = (jacobian / expected[:, None]) @ np.linalg.solve(information, slope[0] / b[0])
     return direction
-
-
-def influence_of(fit: BackgroundFit, window: Interval) -> tuple[Array, Array]:
-    """Return how the background of a window changes with one event that passes in a bin of the sidebands.
-
-    Parameters
-    ----------
-    fit : BackgroundFit
-        With its data. In a fit together with the events that fail, an event that passes is missing there.
-    window : (low, high)
-        Signal region, GeV.
-
-    Returns
-    -------
-    low : (n_bins,) float64
-        Lower edges of the bins, GeV, in order.
-    change : (n_bins,) float64
-        Change of the background per event, to first order.
-    """
-    assert fit.data is not None
-    data = fit.data
-    fitted, target = fit.design(data.low, data.high, data.rest), fit.design(*(np.array([end]) for end in window))
-    change = fit.estimate(*window).value * direction_of(fitted, target, fit.coefficients[None], data.scale) * data.scale
-    low = np.unique(data.low)
-    signed = np.where(data.rest, -change, change)
-    return low, np.bincount(np.searchsorted(low, data.low), signed, len(low)).astype(np.float64)
 
 
 def draw_sidebands(

@@ -86,6 +86,8 @@ def test_a_calibrated_window_shows_its_own_width_and_others_none(cwola: Cwola, s
     assert one["p0_calibrated"] == pytest.approx(norm.sf(one["z_calibrated"]))
     assert one["z_calibrated_error"] > 0
     assert found["3900-4300", "eff_0.2"]["z_calibrated"] is None
+    assert cwola("scan", *arguments).code == 0
+    assert selections(output) == found  # of windows that were read from disk
     assert found["3300-3700", "inclusive"]["z_calibrated"] is None
 
 

@@ -6,7 +6,6 @@ A nominal significance is that of the count alone, as if the selection had been 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import ceil, log10
 
 from analysis.regions import Interval
 from analysis.results.documents import calibration_of
@@ -36,6 +35,7 @@ UNCALIBRATED = "not calibrated with retraining"
 
 _TOO_FREQUENT = "folds train one another, so that large z are more frequent than p₀ says"
 _COMMANDS = "Run `cwola calibrate`, then `cwola scan` again."
+_SHOWN_ERROR = 0.05
 _MOST = 1
 """Largest number of windows that are named in a figure."""
 
@@ -47,12 +47,10 @@ _SOURCES = {
 
 
 def z_with_error(z: float | None, error: float | None) -> str:
-    """Format a significance with its error, if there is one: to 0.1, for smaller errors to their first digit."""
-    if z is None or not error:
+    """Format a significance with its error, both to 0.1; without an error that would be 0.0."""
+    if z is None or error is None or error < _SHOWN_ERROR:
         return z_value(z)
-    decimals = max(1, ceil(-log10(2 * error)))
-    value = f"{round(z, decimals) + 0.0:.{decimals}f}".replace("-", "−")
-    return f"{value}{SPACE}±{SPACE}{error:.{decimals}f}"
+    return f"{z_value(z)}{SPACE}±{SPACE}{error:.1f}"
 
 
 def local_z_text(selection: Selection) -> str:

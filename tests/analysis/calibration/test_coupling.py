@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.background import FUNCTIONS, fit_background
-from analysis.calibration.coupling import Coupling, contributions, labels_of
-from analysis.search.sideband_toys import influence_of
+from analysis.calibration.coupling import Coupling, contributions, influence_of, labels_of
 from analysis.search.values import SelectionResult
 from tests.builders.toy_tables import SQRT_S, WINDOW, dijet_masses
 
@@ -92,7 +91,7 @@ KEPT = np.random.default_rng(5).random(len(MJJ)) < 0.1
 def test_the_influence_of_a_bin_is_the_change_of_the_refitted_background() -> None:
     selection, counts = fit_of(KEPT)
     assert selection.fit is not None
-    low, change = influence_of(selection.fit, WINDOW.signal)
+    low, change = influence_of(selection.fit, WINDOW, EDGES)
     for index in (0, 1, 12, 20):
         moved = counts.copy()
         at = np.searchsorted(EDGES, low[index])
@@ -112,7 +111,7 @@ def test_contributions_to_the_excess_have_its_variance() -> None:
     selection, _ = fit_of(KEPT)
     assert selection.fit is not None
     labels = labels_of(WINDOW, MJJ)
-    r = contributions(labels, selection.fit, WINDOW)[KEPT]
+    r = contributions(labels, selection.fit, WINDOW, EDGES)[KEPT]
     assert selection.background is not None
     assert selection.background_error is not None
     assert (r**2).sum() == pytest.approx(selection.background + selection.background_error**2, rel=0.15)
@@ -123,13 +122,13 @@ def test_the_width_grows_with_the_coupling_and_not_for_a_selection_without_a_fit
     labels = labels_of(WINDOW, MJJ)
     widths = []
     for value in (0.0, 0.5, 1.0):
-        null = Coupling(value, 0.1, 100).null(selection, labels, WINDOW)
+        null = Coupling(value, 0.1, 100).null(selection, labels, WINDOW, EDGES)
         assert null is not None
         widths.append(null.width)
     assert widths[0] == 1.0
     assert widths[1] ** 2 - 1 == pytest.approx((widths[2] ** 2 - 1) / 2)
     assert 1.1 < widths[2] < 1.4
-    assert Coupling(1.0, 0.1, 100).null(replace(selection, fit=None), labels, WINDOW) is None
+    assert Coupling(1.0, 0.1, 100).null(replace(selection, fit=None), labels, WINDOW, EDGES) is None
 
 
 def test_weighted_events_have_the_width_of_their_effective_number() -> None:
@@ -140,7 +139,7 @@ def test_weighted_events_have_the_width_of_their_effective_number() -> None:
     )
     found = half.estimate(*WINDOW.signal)
     weighted = replace(selection, background=found.value, background_error=found.error("profile"), fit=half, weight=0.5)
-    plain, other = (Coupling(1.0, 0.1, 100).null(one, labels, WINDOW) for one in (selection, weighted))
+    plain, other = (Coupling(1.0, 0.1, 100).null(one, labels, WINDOW, EDGES) for one in (selection, weighted))
     assert plain is not None
     assert other is not None
     assert other.width == pytest.approx(plain.width, rel=1e-3)

@@ -57,14 +57,15 @@ def both_kinds(result: WindowResult) -> list[Any]:
         (4.13, None, "4.1"),
         (4.13, 0.0, "4.1"),
         (4.13, 0.22, "4.1 ± 0.2"),
-        (-4.136, 0.034, "−4.14 ± 0.03"),
+        (-4.136, 0.034, "−4.1"),
+        (4.13, 0.05, "4.1 ± 0.1"),
         (4.13, 1.7, "4.1 ± 1.7"),
         (4.13, 0.098, "4.1 ± 0.1"),
         (-0.01, 0.2, "0.0 ± 0.2"),
         (None, None, "–"),
     ],
 )
-def test_a_significance_is_written_to_the_first_digit_of_its_error(
+def test_a_significance_is_written_to_a_tenth_without_an_error_below_half_of_that(
     z: float | None, error: float | None, text: str
 ) -> None:
     assert z_with_error(z, error).replace(SPACE, " ") == text

@@ -259,6 +259,11 @@ class RecordFolder:
         """Write `calibration.json`: distributions of z without signal."""
         write_json(self.path / "calibration.json", to_json(found))
 
+    @property
+    def has_calibration(self) -> bool:
+        """Whether `cwola calibrate` has written its file, for any search."""
+        return (self.path / "calibration.json").exists()
+
     def load_calibration(self, key: str) -> CalibrationFile | None:
         """Read the calibration with this fingerprint; None if it is missing, damaged or of another search."""
         with suppress(ResultsError):  # a damaged file is made again

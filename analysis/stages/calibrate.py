@@ -102,6 +102,12 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
     if inputs.blinded or get_method(config.learning.method).uses_truth:
         return Calibrations()
     stored = inputs.folder.load_calibration(_key(inputs))
+    if stored is None and inputs.folder.has_calibration:
+        _log.warning(
+            "calibration.json is of other events, settings or code than this search, or damaged, and is not used. Make it "
+            "again: `cwola calibrate --output %s`.",
+            inputs.folder.path,
+        )
     simulation = inputs.data.simulation if config.learning.method in WITHOUT_SIDEBANDS else None
     template = None if simulation is None else simulation.mjj
     mjj = inputs.data.table.mjj

@@ -6,14 +6,14 @@ of event i is a sum of influences K(x_i, x_j) g_j of the training events j, with
 passes if the score is above the quantile t of its fluctuations. Two events i and j of different folds influence each
 other's score. To first order in single influences this adds
 
-    coupling * eff N E[r g]^2 / Var(g)
+    coupling * N E[r g]^2 / Var(g)
 
-to the variance, with N events in the fit range. For a symmetric influence the coupling is phi_2(t, t; c) / eff, where
-phi_2 is the density of two standard normal scores with correlation c: the correlation of the scores of nearby events by
-classifiers trained without the fold of the one or of the other. If the classifier has no random numbers of its own, k
-folds have c = (k - 2) / (k - 1): two folds couple least. Random numbers and an influence that is not symmetric make the
-coupling smaller. The derivation is ours; `tests.studies.retrained_null` measures couplings, which follow neither from
-the settings nor from the scores.
+to the variance, with N selected events in the fit range. For a symmetric influence the coupling is
+phi_2(t, t; c) / eff, where phi_2 is the density of two standard normal scores with correlation c: the correlation of
+the scores of nearby events by classifiers trained without the fold of the one or of the other. If the classifier has no
+random numbers of its own, k folds have c = (k - 2) / (k - 1): two folds couple least. Random numbers and an influence
+that is not symmetric make the coupling smaller. The derivation is ours; `tests.studies.retrained_null` measures
+couplings, which follow neither from the settings nor from the scores.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class Labels:
     variance: float
 
     def shared_variance(self, contributions: Array) -> float:
-        """Return N E[r g]^2 / Var(g) for contributions r, (n_events,)."""
+        """Return E[r g]^2 / Var(g) for contributions r, (n_events,)."""
         mean = float((contributions * self.values).mean())
-        return float(len(self.mjj) * mean**2 / self.variance)
+        return float(mean**2 / self.variance)
 
     def count_correlation(self, window: MassWindow) -> float:
         """Squared correlation of an event's contribution to a count in the window with its label."""
@@ -66,8 +66,7 @@ class Labels:
         probability = float(inside.mean())
         if not 0 < probability < 1:
             return 0.0
-        variance = len(self.mjj) * probability * (1.0 - probability)
-        return self.shared_variance(inside - probability) / variance
+        return self.shared_variance(inside - probability) / (probability * (1.0 - probability))
 
 
 def labels_of(window: MassWindow, mjj: Array, simulated: Array | None = None) -> Labels:
@@ -223,9 +222,9 @@ class Coupling:
         if selection.fit is None or selection.background is None:
             return None
         counting, weight = selection.counting.effective(selection.weight), selection.weight
-        shared = selection.efficiency * labels.shared_variance(
-            contributions(labels, selection.fit, window, edges, weight)
-        )
+        # Without signal as many events are selected as the fit expects.
+        selected = float(selection.fit.expected(edges)[0].sum()) / weight
+        shared = selected * labels.shared_variance(contributions(labels, selection.fit, window, edges, weight))
         per_coupling = shared / (counting.background + ((selection.total_error or 0.0) / weight) ** 2)
         width = float(np.sqrt(max(1.0 + self.value * per_coupling, 0.0)))
         return NullDistribution(self.searches, 0.0, width, 0.0, per_coupling * self.error / (2.0 * width))

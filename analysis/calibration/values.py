@@ -45,7 +45,7 @@ class Measured:
     z : NullDistribution
         Of the significances themselves.
     coupling : Coupling or None
-        From the covariance of the folds, which is known several times better; None for the inclusive selection.
+        From the covariance of the folds; None for the inclusive selection.
     """
 
     z: NullDistribution

@@ -104,8 +104,8 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
     stored = inputs.folder.load_calibration(_key(inputs))
     if stored is None and inputs.folder.has_calibration:
         _log.warning(
-            "calibration.json is of other events, settings or code than this search, or damaged, and is not used. Make it "
-            "again: `cwola calibrate --output %s`.",
+            "calibration.json is of other events, settings or code than this search, or damaged, and is not used. Make "
+            "it again: `cwola calibrate --output %s`.",
             inputs.folder.path,
         )
     simulation = inputs.data.simulation if config.learning.method in WITHOUT_SIDEBANDS else None

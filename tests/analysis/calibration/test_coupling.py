@@ -143,3 +143,12 @@ def test_weighted_events_have_the_width_of_their_effective_number() -> None:
     assert plain is not None
     assert other is not None
     assert other.width == pytest.approx(plain.width, rel=1e-3)
+
+
+def test_a_signal_that_is_selected_does_not_widen_the_null() -> None:
+    """Its events take the places of others at a fixed efficiency, and the null has none of them."""
+    selection, _ = fit_of(KEPT)
+    labels = labels_of(WINDOW, MJJ)
+    more = replace(selection, n_obs=(selection.n_obs or 0.0) + 500.0, efficiency=0.15)
+    plain, other = (Coupling(1.0, 0.1, 100).null(one, labels, WINDOW, EDGES) for one in (selection, more))
+    assert plain == other

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 
 from analysis.background import FUNCTIONS
 from analysis.calibration.apply import EXACT, Calibrations
@@ -90,7 +91,7 @@ def calibrate(
         for task, batch in run_null_searches([tasks[key] for key in pending], events, backend):
             done[keys[id(task)]] = batch
             folder.save_record(_KIND, keys[id(task)], batch)
-        return _save(inputs, list(done.values()))
+        return _save(inputs, [*done.values(), *_further(inputs, chosen, searches)])
 
 
 def load_calibrations(inputs: SearchInputs) -> Calibrations:
@@ -125,6 +126,16 @@ def _couplings(stored: CalibrationFile) -> dict[str, dict[str, Coupling]]:
         window: {name: one.coupling for name, one in measured.items() if one.coupling is not None}
         for window, measured in stored.windows.items()
     }
+
+
+def _further(inputs: SearchInputs, chosen: Sequence[MassWindow], searches: int) -> Iterator[NullBatch]:
+    """Read the records of an earlier run with more searches."""
+    for first in count(-(-searches // _PER_RECORD) * _PER_RECORD, _PER_RECORD):
+        keys = [_record_key(inputs, window, chosen, first) for window in chosen]
+        found = inputs.folder.load_records(NullBatch, _KIND, keys)
+        if not found:
+            return
+        yield from found.values()
 
 
 def _save(inputs: SearchInputs, batches: list[NullBatch]) -> CalibrationFile:

@@ -108,6 +108,8 @@ def test_calibration_goes_on_where_it_was_and_does_not_depend_on_the_backend(
     assert cwola("calibrate", *arguments, "--searches", 30, "--jobs", 1).code == 0
     assert lost.read_bytes() == content
     assert (output / "calibration.json").read_bytes() == document
+    assert cwola("calibrate", *arguments, "--searches", 20, "--jobs", 1).code == 0
+    assert (output / "calibration.json").read_bytes() == document  # all records count, not only those asked for
     assert cwola("calibrate", *arguments, "--searches", 20, "--jobs", 1, "--seed", 5).code == 0
     assert len(records(output)) == 10
 

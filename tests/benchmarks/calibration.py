@@ -52,8 +52,8 @@ def main(searches: int, where: dict[str, Any]) -> None:
         relative = found.p0_error / float(stats.norm.sf(Z))
         needed = searches * (relative / 0.2) ** 2
         click.echo(
-            f"  {selection.name}: p0 at {Z:g} standard deviations to {relative:.0%}; to 20 % with {needed:.0f} searches, "
-            f"{needed * seconds / searches * jobs / 120:.0f} minutes on 2 cores"
+            f"  {selection.name}: p0 at {Z:g} standard deviations to {relative:.0%}; to 20 % with {needed:.0f} "
+            f"searches, {needed * seconds / searches * jobs / 120:.0f} minutes on 2 cores"
         )
 
 

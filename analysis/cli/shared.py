@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
-from analysis.cli.lock import descriptor_to_append, locked
+from analysis.core.lock import descriptor_to_append, locked
 from analysis.cli.output.streams import open_log
 from analysis.cli.plugins import plugin_option, with_found_plugins, with_plugins
 from analysis.cli.where import where_options

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis.cli.lock import locked
+from analysis.core.lock import locked
 from analysis.errors import ResultsError
 from tests.builders.toy_search import Cwola, ToySearch
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from analysis.cli.lock import locked
+from analysis.core.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

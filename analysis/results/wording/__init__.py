@@ -1,1 +1,3 @@
 """Texts on results for readers: notes, and significances with their calibration."""
+
+__all__: list[str] = []

@@ -15,6 +15,7 @@ from analysis.core import code_digest as code
 from analysis.core.fingerprint import fingerprint
 
 STAGES = [
+    "analysis.calibration.searches",
     "analysis.diagnostics.engine",
     "analysis.limits.injection",
     "analysis.search.look_elsewhere",

@@ -147,7 +147,7 @@ def _draw_points(
         signal.mean(axis=1),
         p0,
         xerr=(signal[:, 1] - signal[:, 0]) / 2,
-        yerr=(p0 - low, high - p0) if error.any() else None,
+        yerr=[(p0 - low).tolist(), (high - p0).tolist()] if error.any() else None,
         color=style.color,
         marker=style.marker,
         markersize=8,

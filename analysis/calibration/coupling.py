@@ -29,12 +29,9 @@ from analysis.regions import Interval, MassWindow
 from analysis.search.null_distribution import NullDistribution
 from analysis.search.values import SelectionResult
 
-__all__ = ["WITHOUT_SIDEBANDS", "Coupling", "FoldSums", "Labels", "labels_of"]
+__all__ = ["Coupling", "FoldSums", "Labels", "labels_of"]
 
 Array = NDArray[np.float64]
-
-WITHOUT_SIDEBANDS = ("salad", "data_vs_simulation")
-"""Methods that train on the data of the window and on simulation, and not on sidebands."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.calibration.coupling import WITHOUT_SIDEBANDS, FoldSums, labels_of
+from analysis.calibration.coupling import FoldSums, labels_of
 from analysis.calibration.nulls import NullEvents
 from analysis.calibration.values import NullBatch
 from analysis.compute import Backend, track
 from analysis.learning import INCLUSIVE
+from analysis.methods import WITHOUT_SIDEBANDS
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import WindowTask, search_window
 

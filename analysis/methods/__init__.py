@@ -18,6 +18,7 @@ from analysis.methods.supervised import Supervised
 __all__ = [
     "METHODS",
     "SALAD",
+    "WITHOUT_SIDEBANDS",
     "CWoLa",
     "DataVsSimulation",
     "FromContrast",
@@ -31,6 +32,9 @@ __all__ = [
 
 METHODS: Registry[Method] = Registry("method")
 """Methods by name."""
+
+WITHOUT_SIDEBANDS = ("salad", "data_vs_simulation", "idealised", "supervised")
+"""Methods that compare events of the same masses, and have no use for m_jj; of plugins nothing is known."""
 
 
 def register_method(method: Any) -> None:

@@ -10,7 +10,7 @@ from itertools import count
 
 from analysis.background import FUNCTIONS
 from analysis.calibration.apply import EXACT, Calibrations
-from analysis.calibration.coupling import WITHOUT_SIDEBANDS, Coupling, labels_of
+from analysis.calibration.coupling import Coupling, labels_of
 from analysis.calibration.nulls import NullEvents, null_events
 from analysis.calibration.searches import NullTask, run_null_searches
 from analysis.calibration.shipped import shipped_couplings
@@ -21,7 +21,7 @@ from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError
 from analysis.learning import LEARNERS
-from analysis.methods import METHODS, get_method
+from analysis.methods import METHODS, WITHOUT_SIDEBANDS, get_method
 from analysis.regions import MassWindow
 from analysis.search.requirements import require_known, require_samples
 from analysis.search.window import window_task

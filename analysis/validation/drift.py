@@ -21,6 +21,7 @@ from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, TrainingSet
 from analysis.learning.decorrelation import PercentileMap
+from analysis.methods import WITHOUT_SIDEBANDS
 from analysis.regions import Interval, MassWindow
 
 __all__ = [
@@ -43,9 +44,6 @@ MAX_DRIFT = 0.8
 
 ESTABLISHED = 2.0
 """Standard errors by which the drift must exceed that."""
-
-_INSIDE_WINDOW = ("salad", "data_vs_simulation", "idealised", "supervised")
-"""Methods that compare events of the same masses, so that they have no use for m_jj; of plugins nothing is known."""
 
 LEAST_EVENTS = 100
 """Events of a slice without which nothing is measured."""
@@ -322,7 +320,7 @@ def drift_notes(drifts: Sequence[WindowDrift], learning: LearningConfig) -> tupl
         Plain text; at most one note.
     """
     large = {one: one.together for one in drifts if one.together is not None and one.is_large}
-    if not large or learning.method in _INSIDE_WINDOW:
+    if not large or learning.method in WITHOUT_SIDEBANDS:
         return ()
     worst, together = max(large.items(), key=lambda pair: pair[1].drift)
     windows = ", ".join(dict.fromkeys(one.window for one in large))

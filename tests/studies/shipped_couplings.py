@@ -14,11 +14,12 @@ from pathlib import Path
 import click
 
 import analysis
-from analysis.calibration.coupling import WITHOUT_SIDEBANDS, Coupling, FoldSums
+from analysis.calibration.coupling import Coupling, FoldSums
 from analysis.calibration.shipped import ShippedCouplings, ShippedEntry, settings_digest
 from analysis.config import load_config
 from analysis.core.documents import to_json
 from analysis.learning import INCLUSIVE
+from analysis.methods import WITHOUT_SIDEBANDS
 from tests.studies.retrained_null import NAME, cells, spectrum
 from tests.studies.runner import Point, load
 

@@ -31,6 +31,11 @@ __all__ = ["RecordFolder"]
 _log = logging.getLogger("cwola")
 
 
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
 class _OfDataset(Protocol):
     @property
     def dataset(self) -> str: ...
@@ -38,6 +43,7 @@ class _OfDataset(Protocol):
 
 T = TypeVar("T")
 D = TypeVar("D", bound=_OfDataset)
+K = TypeVar("K", bound=_Keyed)
 
 
 @dataclass(frozen=True)
@@ -232,10 +238,8 @@ class RecordFolder:
 
     def load_drift(self, key: str) -> tuple[WindowDrift, ...] | None:
         """Read `drift.json`; None without it, if its fingerprint is not `key`, or if it is damaged."""
-        with suppress(ResultsError):  # a damaged file is made again
-            stored = self._read_optional(_DriftFile, "drift.json", "validate")
-            return stored.windows if stored is not None and stored.key == key else None
-        return None
+        stored = self._read_current(_DriftFile, "drift.json", key)
+        return None if stored is None else stored.windows
 
     def load_shown_verdicts(self, windows: Sequence[WindowDocument]) -> list[WindowVerdict]:
         """Read the verdicts of `validation.json` that agree with the results of a search.
@@ -266,10 +270,7 @@ class RecordFolder:
 
     def load_calibration(self, key: str) -> CalibrationFile | None:
         """Read the calibration with this fingerprint; None if it is missing, damaged or of another search."""
-        with suppress(ResultsError):  # a damaged file is made again
-            stored = self._read_optional(CalibrationFile, "calibration.json", "calibrate")
-            return stored if stored is not None and stored.key == key else None
-        return None
+        return self._read_current(CalibrationFile, "calibration.json", key)
 
     def save_diagnostics(self, key: str, window_keys: Sequence[str], windows: Sequence[DiagnosedWindow]) -> None:
         """Write `diagnostics.json`.
@@ -299,18 +300,13 @@ class RecordFolder:
         list of DiagnosedWindow or None
             None without stored diagnostics, or if they do not match.
         """
-        if key is None:
-            if (stored := self._read_optional(DiagnosticsFile, "diagnostics.json", "scan")) is None:
-                return None
-            current = stored.window_keys == self.read(Manifest, "manifest.json", "scan").window_keys
-        else:
-            stored = None
-            with suppress(ResultsError):  # a damaged file is made again
-                stored = self._read_optional(DiagnosticsFile, "diagnostics.json", "scan")
-            if stored is None:
-                return None
-            current = stored.key == key
-        return list(stored.windows) if current else None
+        if key is not None:
+            current = self._read_current(DiagnosticsFile, "diagnostics.json", key)
+            return None if current is None else list(current.windows)
+        if (stored := self._read_optional(DiagnosticsFile, "diagnostics.json", "scan")) is None:
+            return None
+        shown = stored.window_keys == self.read(Manifest, "manifest.json", "scan").window_keys
+        return list(stored.windows) if shown else None
 
     @property
     def diagnostics_key(self) -> str | None:
@@ -376,6 +372,13 @@ class RecordFolder:
             msg = f"{path} is not there: the stage `{stage}` has not run. Run `cwola {stage} --output {self.path}`."
             raise ResultsError(msg)
         return value
+
+    def _read_current(self, kind: type[K], name: str, key: str) -> K | None:
+        """Read a file with this fingerprint; None if it is missing, of another one, or damaged: it is made again."""
+        with suppress(OSError, ValueError):
+            stored = parse_json(kind, read_bytes(self.path / name))
+            return stored if stored.key == key else None
+        return None
 
     def _read_optional(self, kind: type[T], name: str, stage: str) -> T | None:
         """Read and check a file of the folder; None if it does not exist."""

@@ -12,7 +12,6 @@ from analysis.calibration.coupling import FoldSums, labels_of
 from analysis.calibration.nulls import NullEvents
 from analysis.calibration.values import NullBatch
 from analysis.compute import Backend, track
-from analysis.learning import INCLUSIVE
 from analysis.methods import WITHOUT_SIDEBANDS
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import WindowTask, search_window
@@ -110,15 +109,15 @@ def search_nulls(task: NullTask, events: NullEvents) -> NullBatch:
     simulated = None
     if task.task.config.learning.method in WITHOUT_SIDEBANDS and events.simulation is not None:
         simulated = events.simulation.mjj
+    probability = events.probability(window)
     z, correlations, folds = [], [], dict[str, FoldSums]()
     for number in range(task.first, task.first + task.count):
         data = events.draw(seed, number)
         result = search_window(task.task, data, tests=False)
         z.append(significances(result))
         correlations.append(labels_of(window, data.table.mjj, simulated).count_correlation(window))
-        for name, excess in fold_excesses(result, data, task.task, events.probability(window)).items():
-            if name != INCLUSIVE:
-                folds[name] = folds.get(name, FoldSums()) + FoldSums.of(excess)
+        for name, excess in fold_excesses(result, data, task.task, probability).items():
+            folds[name] = folds.get(name, FoldSums()) + FoldSums.of(excess)
     names = dict.fromkeys(name for found in z for name in found)
     by_name = {name: tuple(found.get(name) for found in z) for name in names}
     return NullBatch(window.name, task.first, by_name, folds, float(np.mean(correlations)))

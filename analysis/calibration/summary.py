@@ -51,6 +51,8 @@ def summarise(key: str, batches: Sequence[NullBatch], windows: Iterable[str]) ->
 
 
 def _coupling(batches: Sequence[NullBatch], name: str) -> Coupling | None:
+    if name == INCLUSIVE:  # nothing is trained
+        return None
     sums = sum((batch.folds.get(name, FoldSums()) for batch in batches), FoldSums())
     return Coupling.of(sums, float(np.mean([batch.correlation for batch in batches])))
 

@@ -8,7 +8,7 @@ z of each scan. Scans with seed 1 are tested with them, as a search would be: la
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -26,7 +26,7 @@ from analysis.learning import INCLUSIVE
 from analysis.regions import RegionScan
 from analysis.search.window import window_task
 from analysis.statistics import retrained_significance
-from tests.studies.retrained_null import spectrum
+from tests.studies.retrained_null import spectrum, stored
 from tests.studies.runner import Budget, Point, load, run, study
 
 NAME = "retrained_global"
@@ -60,11 +60,7 @@ def measure(point: Point) -> Point:
     found: dict[str, Any] = {}
     for window in scan.windows:
         batch = search_nulls(NullTask(window_task(window, scan, config), point["first"], point["searches"]), nulls())
-        found[window.name] = {
-            "z": {name: [None if z is None else round(z, 3) for z in values] for name, values in batch.z.items()},
-            "folds": {name: [round(x, 2) for x in astuple(sums)] for name, sums in batch.folds.items()},
-            "correlation": round(batch.correlation, 4),
-        }
+        found[window.name] = {**stored(batch), "correlation": round(batch.correlation, 4)}
     return {"windows": found}
 
 

@@ -23,14 +23,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.calibration.coupling import FoldSums
 from analysis.calibration.nulls import NullEvents
-from analysis.calibration.searches import fold_excesses, significances
+from analysis.calibration.searches import NullTask, search_nulls
+from analysis.calibration.values import NullBatch
 from analysis.config import SearchConfig, load_config
 from analysis.events.table import EventTable
-from analysis.learning import selection_name
 from analysis.regions import MassWindow, RegionScan
-from analysis.search.window import WindowTask, search_window, window_task
+from analysis.search.window import WindowTask, window_task
 from analysis.validation.samples import Setting, fit_counts
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study
@@ -125,19 +124,15 @@ def measure(point: Point) -> Point:
         rows = np.random.default_rng([point["seed"], 1]).permutation(len(pool))[: int(expected)]
         simulation = EventTable(pool.table.take(rows), pool.features)
     nulls = NullEvents(unit.events, unit.fit, unit.edges, expected, simulation)
-    names = ["inclusive", *map(selection_name, config.learning.efficiencies)]
-    z: dict[str, list[float | None]] = {name: [] for name in names}
-    folds = {name: FoldSums() for name in names}
-    for number in range(point["first"], point["first"] + point["searches"]):
-        data = nulls.draw(config.random_state, number)
-        result = search_window(task, data, tests=False)
-        found = significances(result)
-        for name in names:
-            value = found.get(name)
-            z[name].append(None if value is None else round(value, 3))
-        for name, excess in fold_excesses(result, data, task, 1.0 / unit.expected).items():
-            folds[name] += FoldSums.of(excess)
-    return {"z": z, "folds": {name: [round(x, 2) for x in astuple(sums)] for name, sums in folds.items()}}
+    return stored(search_nulls(NullTask(task, point["first"], point["searches"]), nulls))
+
+
+def stored(batch: NullBatch) -> Point:
+    """Round z and the sums over folds of a batch, for the file."""
+    return {
+        "z": {name: [None if z is None else round(z, 3) for z in values] for name, values in batch.z.items()},
+        "folds": {name: [round(x, 2) for x in astuple(sums)] for name, sums in batch.folds.items()},
+    }
 
 
 def cells(finished: Sequence[Point]) -> dict[tuple[str, int, str, int], list[Point]]:

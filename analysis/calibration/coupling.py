@@ -223,5 +223,6 @@ class Coupling:
         selected = float(selection.fit.expected(edges)[0].sum()) / weight
         shared = selected * labels.shared_variance(contributions(labels, selection.fit, window, edges, weight))
         per_coupling = shared / (counting.background + ((selection.total_error or 0.0) / weight) ** 2)
-        width = float(np.sqrt(max(1.0 + self.value * per_coupling, 0.0)))
+        # A coupling is not negative: a value below zero is a fluctuation of its measurement.
+        width = float(np.sqrt(1.0 + max(self.value, 0.0) * per_coupling))
         return NullDistribution(self.searches, 0.0, width, 0.0, per_coupling * self.error / (2.0 * width))

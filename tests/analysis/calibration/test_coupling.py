@@ -131,6 +131,14 @@ def test_the_width_grows_with_the_coupling_and_not_for_a_selection_without_a_fit
     assert Coupling(1.0, 0.1, 100).null(replace(selection, fit=None), labels, WINDOW, EDGES) is None
 
 
+def test_a_measurement_below_zero_does_not_narrow_the_null() -> None:
+    selection, _ = fit_of(KEPT)
+    null = Coupling(-50.0, 20.0, 2).null(selection, labels_of(WINDOW, MJJ), WINDOW, EDGES)
+    assert null is not None
+    assert null.width == 1.0
+    assert null.width_error > 0
+
+
 def test_weighted_events_have_the_width_of_their_effective_number() -> None:
     selection, counts = fit_of(KEPT)
     labels = labels_of(WINDOW, MJJ)

@@ -7,7 +7,7 @@ z of each scan. Scans with seed 1 are tested with them, as a search would be: la
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -86,23 +86,42 @@ def calibration(finished: Sequence[Point]) -> CalibrationFile:
     return summarise("", batches(finished, 0), names)
 
 
-def global_p_values(finished: Sequence[Point]) -> NDArray[np.float64]:
-    """(n_scans,): global p-values of the tested scans."""
-    found = calibration(finished)
-    largest = np.array(found.largest)
-    p_values = []
+def tested(finished: Sequence[Point]) -> Iterator[dict[tuple[str, str], tuple[float, float]]]:
+    """Plain and calibrated z by window and selection, of one tested scan after the other; widths are of seed 0."""
+    widths = {
+        (window, name): null.z.width
+        for window, selections in calibration(finished).windows.items()
+        for name, null in selections.items()
+    }
     for point in finished:
         if point["seed"] != 1:
             continue
         for index in range(point["searches"]):
-            z = [
-                one["z"][name][index] / (1.0 if name == INCLUSIVE else found.windows[window][name].z.width)
+            yield {
+                (window, name): (z[index], z[index] / (1.0 if name == INCLUSIVE else widths[window, name]))
                 for window, one in point["windows"].items()
-                for name in one["z"]
-                if one["z"][name][index] is not None
-            ]
-            p0 = retrained_significance(max(z), largest, n_trials=len(z)).p0
-            p_values.append(1.0 if p0 is None else p0)
+                for name, z in one["z"].items()
+                if z[index] is not None
+            }
+
+
+def local_significances(finished: Sequence[Point]) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Plain and calibrated z of all windows of the tested scans, (n,) each, by selection."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for scan in tested(finished):
+        for (_, name), pair in scan.items():
+            found.setdefault(name, []).append(pair)
+    return {name: (np.array(pairs)[:, 0], np.array(pairs)[:, 1]) for name, pairs in found.items()}
+
+
+def global_p_values(finished: Sequence[Point]) -> NDArray[np.float64]:
+    """(n_scans,): global p-values of the tested scans."""
+    largest = np.array(calibration(finished).largest)
+    p_values = []
+    for scan in tested(finished):
+        z = [calibrated for _, calibrated in scan.values()]
+        p0 = retrained_significance(max(z), largest, n_trials=len(z)).p0
+        p_values.append(1.0 if p0 is None else p0)
     return np.array(p_values)
 
 

@@ -74,7 +74,6 @@ POINTS = [
     *points("best", 10_000, 200, batch=50),
     *points("demo", 3000, 200, batch=100, ensemble="mean-count"),
     *points("cwola-hunting-2019", 3000, 60, batch=20),
-    *points("demo", 3000, 20_000, n_members=1, seed=1),
     *points("demo", 3000, 20_000, seed=1),
     *points("best", 3000, 20_000, seed=1),
     *points("sa-cwola-2021", 3000, 20_000, seed=1),
@@ -82,7 +81,10 @@ POINTS = [
     *points("atlas-2020", 3000, 20_000, batch=50, seed=1),
     *points("cwola-hunting-2019", 3000, 20_000, batch=20, seed=1),
 ]
-"""Calibrations, what governs them, then tests with other seeds, as many as there is time for."""
+"""Calibrations, what governs them, then tests with other seeds, as many as there is time for.
+
+For one member `retrained_global` has the test with another seed, in all windows.
+"""
 
 
 @cache

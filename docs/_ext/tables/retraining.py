@@ -7,11 +7,13 @@ from scipy import stats
 
 from docs._ext.page_tables import signed, table_of
 from docs._ext.tables.shared import CUTS
-from tests.studies import retrained_null
+from tests.studies import retrained_global, retrained_null, retrained_tail
 from tests.studies.runner import load
 from tests.studies.shipped_couplings import measured
 
 THRESHOLDS = (1.645, 2.326, 3.0, 4.0)
+LOCAL_LEVELS = (0.05, 0.01, 1.35e-3, 1e-4, 3.17e-5)
+GLOBAL_LEVELS = (0.5, 0.1, 0.05, 0.01, 1e-3)
 
 
 def retrained_null_table() -> str:
@@ -44,3 +46,39 @@ def _ratio(z: np.ndarray, threshold: float) -> str:
     if expected < 1 and not above:
         return "–"
     return f"{above / expected:.2g} ± {max(above, 1) ** 0.5 / expected:.1g}"
+
+
+def retrained_local_table() -> str:
+    """Empirical over calculated p-values of the windows of scans with other seeds, plain and calibrated."""
+    finished = load(retrained_global.NAME)
+    rows = []
+    for name, (plain, calibrated) in retrained_global.local_significances(finished).items():
+        for kind, z in (("plain", plain), ("calibrated", calibrated)):
+            cells = [_ratio(z, float(stats.norm.isf(p))) for p in LOCAL_LEVELS]
+            rows.append([CUTS.get(name, name), kind, f"{len(z):,}", *cells])
+    return table_of(["selection", "z", "windows", *(f"p = {p:g}" for p in LOCAL_LEVELS)], rows)
+
+
+def retrained_global_table() -> str:
+    """Empirical over calculated global p-values."""
+    p_values = retrained_global.global_p_values(load(retrained_global.NAME))
+    rows = []
+    for level in GLOBAL_LEVELS:
+        below, expected = int((p_values < level).sum()), level * len(p_values)
+        ratio = f"{below / expected:.2f} ± {max(below, 1) ** 0.5 / expected:.2f}"
+        rows.append([f"{level:g}", f"{len(p_values):,}", f"{expected:.1f}", str(below), ratio])
+    return table_of(["global p below", "scans", "expected", "found", "ratio"], rows)
+
+
+def retrained_tail_table() -> str:
+    """Empirical over calculated p-values by splitting, with calibrated z."""
+    rows = []
+    for (varied, selection), runs in retrained_tail.settings(load(retrained_tail.NAME)).items():
+        if len(runs) < 2:
+            continue
+        estimates = zip(retrained_tail.LEVELS, *retrained_tail.probabilities(runs), strict=True)
+        cells = [f"{p / level:.2f} ± {error / level:.2f}" for level, p, error in estimates]
+        rows.append(
+            [f"`demo`{f', {varied}' if varied else ''}", CUTS.get(selection, selection), str(len(runs)), *cells]
+        )
+    return table_of(["settings", "selection", "runs", *(f"p = {p:.3g}" for p in retrained_tail.LEVELS)], rows)

@@ -76,7 +76,7 @@ def run(
 ) -> None:
     """Run the whole search: process, validate, scan, plot and report. Finished work on disk is reused."""
     from analysis.compute import open_backend
-    from analysis.stages import diagnose, figures, limit, process, scan, validate
+    from analysis.stages import diagnose, figures, limit, process, scan, validate, variants
     from analysis.stages.inputs import SearchInputs
 
     config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
@@ -90,6 +90,10 @@ def run(
         summary = scan.scan(inputs, backend)
         diagnose.diagnose(inputs, backend)
         limited = limit.limit(inputs, backend) if limits else None
+        for variant in variants.scan_variants(inputs, backend):
+            figures.plot(variant.folder, variant.config, backend)
+            figures.report(variant.folder)
+        variants.compare_variants(inputs, backend)
         figures.plot(folder, config, backend)
         page = figures.report(folder)
     click.echo(f"Report: {page}")
@@ -159,7 +163,7 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
     """Train, cut, fit and compute limits in all windows, for events selected by `cwola process`."""
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_processed
-    from analysis.stages import diagnose, scan
+    from analysis.stages import diagnose, scan, variants
     from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
@@ -167,6 +171,7 @@ def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settin
         inputs = SearchInputs(events, config, folder)
         summary = scan.scan(inputs, backend)
         diagnose.diagnose(inputs, backend)
+        variants.scan_variants(inputs, backend)
     _print_scan(summary, folder, config)
 
 
@@ -300,10 +305,13 @@ def _print_skipped(events: ProcessedEvents) -> None:
 
 def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig) -> None:
     from analysis.cli.output.console import open_console
-    from analysis.cli.tables.search import headline, scan_table
+    from analysis.cli.tables.plain import plain
+    from analysis.cli.tables.search import headline, scan_table, variants_table
     from analysis.cli.tables.signals import signal_notes, signal_table
     from analysis.cli.tables.validation import verdict_lines
     from analysis.errors import WindowError
+    from analysis.results.comparison import comparison_sentences
+    from analysis.results.variants import found_by_variants
     from analysis.results.wording.notes import blinding_note
     from analysis.results.words import bad_looks
 
@@ -321,6 +329,10 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
             console.print(note)
     for note in (*summary.document.notes, *summary.notes):
         console.print(note, highlight=False)
+    if found := found_by_variants(folder, config, summary.document):
+        console.print(variants_table(found))
+        for sentence in comparison_sentences([one.looks for one in found if one.looks is not None]):
+            console.print(plain(sentence), highlight=False)
     console.print(f"Results, workspaces and plots: {folder.path}")
     failed = [result for result in summary.results if result.status == "failed"]
     if failed:

@@ -1,7 +1,8 @@
-"""User configuration: one module per stage, combined in `search`, which also reads presets and the user's file."""
+"""User configuration: one module per stage, combined in `search`, read by `loading`."""
 
 from analysis.config.learning import ClassifierConfig, LearningConfig, TuningConfig
 from analysis.config.limits import LimitsConfig
+from analysis.config.loading import available_presets, load_config
 from analysis.config.model import ConfigFile
 from analysis.config.search import (
     BackgroundConfig,
@@ -10,12 +11,11 @@ from analysis.config.search import (
     SearchConfig,
     StatisticsConfig,
     StyleName,
-    available_presets,
-    load_config,
 )
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
 from analysis.config.validation import ValidationConfig
+from analysis.config.variants import Variant
 
 __all__ = [
     "BackgroundConfig",
@@ -32,6 +32,7 @@ __all__ = [
     "SystematicConfig",
     "TuningConfig",
     "ValidationConfig",
+    "Variant",
     "available_presets",
     "load_config",
 ]

@@ -1,17 +1,10 @@
-"""The complete configuration: one validated model per stage, read from TOML, with published set-ups as presets.
-
-A configuration is a preset overlaid with the user's own TOML file. An unknown key is an error that names it.
-"""
+"""The complete configuration: one validated model per stage."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator, Mapping
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from analysis.config.learning import LearningConfig
 from analysis.config.limits import LimitsConfig
@@ -19,10 +12,9 @@ from analysis.config.model import Fraction, Model, NonNegative, PluginName, Posi
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
 from analysis.config.validation import ValidationConfig
+from analysis.config.variants import Variant, replaced_section
 from analysis.core.digests import digest
 from analysis.core.notebook import facts
-from analysis.core.text_files import SMALL, load_json, load_toml, read_text, shown
-from analysis.errors import ConfigError
 
 __all__ = [
     "BackgroundConfig",
@@ -31,17 +23,10 @@ __all__ = [
     "SearchConfig",
     "StatisticsConfig",
     "StyleName",
-    "available_presets",
-    "load_config",
 ]
-
-DEFAULT_PRESET = "demo"
 
 _MOST_BINS, _MOST_WINDOWS = 7000, 1000
 """Limits of a scan: covariances of more bins need too much memory."""
-
-_EXPLAINED = 10
-"""Number of mistakes that one message explains."""
 
 _LATER: dict[str, dict[str, Any]] = {
     "learning": {"learner": "boosted_trees", "learner_settings": {}},
@@ -246,6 +231,8 @@ class SearchConfig(Model):
         One model per stage.
     systematics : tuple of SystematicConfig
         Uncertainties of simulation; none by default.
+    variants : tuple of Variant
+        Further searches of the same events and windows; none by default.
     """
 
     random_state: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -259,6 +246,17 @@ class SearchConfig(Model):
     plots: PlotConfig = PlotConfig()
     limits: LimitsConfig = LimitsConfig()
     systematics: tuple[SystematicConfig, ...] = ()
+    variants: tuple[Variant, ...] = ()
+
+    @model_validator(mode="after")
+    def _possible_variants(self) -> Self:
+        names = [variant.name for variant in self.variants]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            msg = f"variants has two entries of the name '{repeated[0]}'"
+            raise ValueError(msg)
+        for variant in self.variants:
+            self.variant(variant)
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -279,12 +277,27 @@ class SearchConfig(Model):
         ]
         return facts("Configuration: what is not the default", dict(rows))
 
+    def variant(self, variant: Variant) -> SearchConfig:
+        """Return the configuration of one of the variants, which has none of its own.
+
+        Raises
+        ------
+        ValueError
+            If one of its keys is unknown, or a value is not allowed.
+        """
+        sections = {
+            name: replaced_section(getattr(self, name), values, f"variants.{variant.name}.{name}")
+            for name, values in variant.sections.items()
+        }
+        return self.model_copy(update={**sections, "variants": ()})
+
     def digest(self, *sections: str) -> str:
         """Digest of the whole configuration, or of the named sections; covers the names of files, not their content."""
         document = self.model_dump(mode="json", context={"portable": True})
         # Keys added in later versions enter the digest only if they are used: results without them stay valid.
         if not self.plugins:
             del document["plugins"]
+        del document["variants"]  # searches of their own
         for section, later in _LATER.items():
             for key, unused in later.items():
                 if document[section][key] == unused:
@@ -293,112 +306,3 @@ class SearchConfig(Model):
             if not sections and document[name] == SearchConfig().model_dump(mode="json")[name]:
                 del document[name]
         return digest({name: document[name] for name in sections} if sections else document)
-
-
-def available_presets() -> list[str]:
-    """Names of the presets that are included in the package."""
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in resources.files("analysis").joinpath("presets").iterdir()
-        if entry.name.endswith(".toml")
-    )
-
-
-def load_config(
-    *, preset: str | None = None, path: Path | None = None, overrides: Mapping[str, Any] | None = None
-) -> SearchConfig:
-    """Resolve a configuration: preset, then the user's file, then overrides.
-
-    Parameters
-    ----------
-    preset : str, optional
-        A name from `available_presets`. It overrides the key `preset` of the user's file.
-    path : pathlib.Path, optional
-        TOML file with any subset of the keys of `SearchConfig`, or the `config.json` of a results folder. Paths of
-        files in it are relative to its folder.
-    overrides : mapping, optional
-        Nested values that override the file.
-
-    Returns
-    -------
-    SearchConfig
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, or a preset or key is unknown, or a value is not allowed.
-    """
-    user = _read_file(path) if path is not None else {}
-    named = user.pop("preset", None)
-    document = _read_preset(preset or named or DEFAULT_PRESET)
-    origin = f"{path}" if path is not None else f"preset {preset or named or DEFAULT_PRESET}"
-    document = _overlay(_overlay(document, user), overrides or {})
-    try:
-        return SearchConfig.model_validate(document, context={"folder": None if path is None else path.parent})
-    except ValidationError as error:
-        raise ConfigError(_explain(error, origin)) from error
-
-
-def _read_preset(name: str) -> dict[str, Any]:
-    if name not in available_presets():
-        msg = f"unknown preset '{name}'. Presets: {', '.join(available_presets())}."
-        raise ConfigError(msg)
-    text = resources.files("analysis").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    parse = load_json if path.suffix == ".json" else load_toml
-    try:
-        document = parse(read_text(path, SMALL))
-    except OSError as error:
-        msg = f"cannot read the configuration {path}: {error.strerror or error}."
-        raise ConfigError(msg) from error
-    except UnicodeDecodeError as error:
-        msg = f"cannot read the configuration {path}: {error}."
-        raise ConfigError(msg) from error
-    except ValueError as error:
-        msg = f"{path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}"
-        raise ConfigError(msg) from error
-    if not isinstance(document, dict):
-        msg = f"{path} must hold an object with the keys {', '.join(SearchConfig.model_fields)}."
-        raise ConfigError(msg)
-    return document
-
-
-def _overlay(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in update.items():
-        below = merged.get(key)
-        merged[key] = _overlay(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _explain(error: ValidationError, origin: str) -> str:
-    lines = []
-    found = error.errors(include_url=False)
-    for item in found[:_EXPLAINED]:
-        where = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            lines.append(f"unknown key '{where}'. Keys there: {', '.join(_keys_beside(item['loc']))}.")
-        else:
-            lines.append(f"{where}: {item['msg']} (found {shown(item['input'])}).")
-    if len(found) > _EXPLAINED:
-        lines.append(f"And {len(found) - _EXPLAINED} more mistakes.")
-    return f"{origin}: " + " ".join(lines)
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = SearchConfig
-    for part in location[:-1]:
-        if isinstance(part, str):  # a number is an index into a list
-            model = next(_models_in(model.model_fields[part].annotation))
-    return sorted(model.model_fields)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Models in an annotation such as `tuple[Model, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)

@@ -17,11 +17,13 @@ from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind, blind_diagnostics
+from analysis.results.comparison import comparison_sentences
 from analysis.results.manifest import Manifest
 from analysis.results.numbers import interval, percent
 from analysis.results.performance import load_performance
 from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
+from analysis.results.variants import VariantFound, found_by_variants
 from analysis.results.verdict import DECIDED, search_verdict
 from analysis.results.wording.notes import blinding_note, selection_notes
 from analysis.results.words import bad_looks, window_text
@@ -58,6 +60,8 @@ class ReportSources:
         While blinded, only diagnostics made without events inside the masks.
     performance : tuple of GainScan
         Empty while blinded.
+    variants : tuple of VariantFound
+        The search and its variants; empty without variants.
     """
 
     results: Results
@@ -71,6 +75,7 @@ class ReportSources:
     verdicts: tuple[WindowVerdict, ...]
     diagnostics: tuple[DiagnosedWindow, ...]
     performance: tuple[GainScan, ...]
+    variants: tuple[VariantFound, ...] = ()
 
     @classmethod
     def read(cls, folder: ResultsFolder) -> ReportSources:
@@ -98,6 +103,7 @@ class ReportSources:
             tuple(folder.load_shown_verdicts(results.windows)),
             tuple(folder.load_diagnostics() or ()),
             () if results.blinded else load_performance(folder, config),
+            tuple(found_by_variants(folder, config, results)),
         )
         return sources.without_counts() if results.blinded else sources
 
@@ -162,6 +168,7 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
         "validity": _validity(results.windows),
         "notes": _notes(sources),
         "overview": tables.overview_table(results),
+        "variants": tables.variants_table(sources.variants) if sources.variants else None,
         "scan_figures": sources.drawn("overview"),
         "fit_figures": sources.drawn("fits"),
         "classifier_figures": sources.drawn("classifiers"),
@@ -209,7 +216,8 @@ def _notes(sources: ReportSources) -> list[str]:
     kinds = {name: record.dataset["kind"] for name, record in process.datasets.items()}
     notes = selection_notes(process.selection, kinds, process.datasets)
     note = blinding_note(sources.config) if sources.results.blinded else None
-    return [*sources.results.notes, *notes, *([note] if note else [])]
+    compared = comparison_sentences([one.looks for one in sources.variants if one.looks is not None])
+    return [*sources.results.notes, *notes, *([note] if note else []), *compared]
 
 
 def _window(sources: ReportSources, window: WindowDocument) -> dict[str, Any]:

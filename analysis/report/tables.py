@@ -11,6 +11,7 @@ from analysis.results.documents import cut_order
 from analysis.results.numbers import NOTHING, count, interval, number, p_value, percent, setting, with_error, z_value
 from analysis.results.process_values import ProcessedDataset, ProcessFile
 from analysis.results.values import Cut, Cutflow, FitDocument, Results, SelectionDocument, WindowDocument
+from analysis.results.variants import VariantFound
 from analysis.results.verdict import SIGNIFICANT
 from analysis.results.wording.significances import calibration_notes, local_z_text, nominal_text, z_spread
 from analysis.results.words import (
@@ -33,6 +34,7 @@ __all__ = [
     "n_minus_one_table",
     "overview_table",
     "validation_table",
+    "variants_table",
     "window_table",
     "yield_table",
 ]
@@ -65,6 +67,23 @@ def overview_table(results: Results) -> Table:
     observed = f"Local significance z; below it {nominal}observed / expected events"
     caption = "Expected background [events]" if results.blinded else observed
     return Table(caption, columns, tuple(rows), tuple(notes), frozenset({len(names) + 1}))
+
+
+def variants_table(found: Sequence[VariantFound]) -> Table:
+    """Tabulate the largest excess of a search and of its variants, the search first."""
+    rows = []
+    for one in found:
+        looks = one.looks
+        z = Cell(NOTHING) if looks is None else Cell(z_value(looks.z), looks.z, strong=looks.z >= SIGNIFICANT)
+        p0 = Cell(NOTHING) if looks is None else Cell(p_value(looks.p0), looks.p0)
+        failed = f"{one.failed} windows failed or are incomplete" if one.failed else ""
+        rows.append((Cell(one.name), Cell(one.changed), z, Cell(one.place, note=failed), p0))
+    notes = (
+        "The global p is that of one search alone and does not pay for the choice among them.",
+        "Each variant has a report of its own, in variants/NAME/report.html; common figures are in comparison.",
+    )
+    columns = ("Variant", "Settings", "Local z", "Window, selection", "Global p")
+    return Table("Largest excess of the search and of its variants", columns, tuple(rows), notes, frozenset({1, 3}))
 
 
 def _overview_row(window: WindowDocument, names: Sequence[str], *, judged: bool) -> tuple[Cell, ...]:

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from analysis.config import ConfigFile, SearchConfig
 from docs._ext.page_tables import table_of
 
-TYPES = {str: "text", int: "integer", float: "number", bool: "`true` or `false`", ConfigFile: "file"}
+TYPES = {str: "text", int: "integer", float: "number", bool: "`true` or `false`", ConfigFile: "file", Any: "any"}
 BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 
 

@@ -11,12 +11,15 @@ from pydantic import Field, ValidationError
 
 from analysis.config import SearchConfig
 from analysis.config.model import Model
-from docs._ext.configuration import described, reference
+from docs._ext.configuration import described, reference, toml
 
 Row = tuple[str, str, str]
 
 ENTRY = {"name": "one", "kind": "rate", "value": 0.1, "bins": {"pt": [0, 1], "abs_eta": [0, 1], "sizes": [[0.1]]}}
 """What keys of `[[systematics]]` that are required are set to."""
+
+VARIANT: dict[str, Any] = {"name": "one", "learning": {"n_folds": 3}}
+LISTED = {"systematics": ENTRY, "variants": VARIANT}
 
 
 def printed() -> dict[str, dict[str, Row]]:
@@ -35,18 +38,22 @@ def leaves(document: dict[str, Any], path: str = "") -> set[str]:
     for key, value in document.items():
         below = value[0] if isinstance(value, list | tuple) and value and isinstance(value[0], dict) else value
         own = f"{path}.{key}".removeprefix(".")
-        # The grid of the tuning, settings of learners and inputs of corrections are tables with free keys: one value.
+        # The grid of the tuning, settings of learners, inputs of corrections and sections of variants are tables with
+        # free keys: one value.
         is_section = isinstance(below, dict) and own not in (
             "learning.tuning.grid",
             "learning.learner_settings",
             "systematics.inputs",
+            "variants.learning",
+            "variants.background",
+            "variants.statistics",
         )
         found |= leaves(below, own) if is_section else {own}
     return found
 
 
 def test_every_key_has_one_row_and_nothing_else_has() -> None:
-    complete = SearchConfig.model_validate({"systematics": [ENTRY]}).model_dump(mode="json")
+    complete = SearchConfig.model_validate({"systematics": [ENTRY], "variants": [VARIANT]}).model_dump(mode="json")
     rows = [
         f"{title.strip('[]')}.{key}".removeprefix("The whole file.")
         for title, keys in printed().items()
@@ -61,20 +68,22 @@ def test_the_printed_defaults_are_a_configuration_and_change_nothing() -> None:
     for title, rows in printed().items():
         lines += [] if title == "The whole file" else [title]
         for key, _, default in rows.values():
-            if default == "required":
+            if "variants" in title and key in VARIANT:
+                lines.append(f"{key} = {toml(VARIANT[key])}")
+            elif default == "required":
                 lines.append(f"{key} = {ENTRY['bins'][key] if 'bins' in title else repr(ENTRY[key])}")
             elif default != "absent":
                 lines.append(f"{key} = {default}")
     found = SearchConfig.model_validate(tomllib.loads("\n".join(lines)))
     entry = {key: value for key, value in ENTRY.items() if key != "value"}
-    assert found == SearchConfig.model_validate({"systematics": [entry]})
+    assert found == SearchConfig.model_validate({"systematics": [entry], "variants": [VARIANT]})
 
 
 def accepts(title: str, key: str, value: Any) -> bool:
     """Whether a model takes a value for itself, whatever it says of other keys."""
     document: dict[str, Any] = {key: value}
     for name in reversed(title.strip("[]").split(".")):
-        document = {name: [ENTRY | document] if name == "systematics" else document}
+        document = {name: [LISTED[name] | document] if name in LISTED else document}
     document = {key: value} if title == "The whole file" else document
     try:
         SearchConfig.model_validate(document)

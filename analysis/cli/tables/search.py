@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -11,14 +11,15 @@ from rich.text import Text
 from analysis.background import CALIBRATED_FROM
 from analysis.cli.tables.plain import plain, plain_error, plain_number
 from analysis.results.documents import cut_order
-from analysis.results.numbers import count, z_value
+from analysis.results.numbers import count, p_value, z_value
 from analysis.results.values import Cut, Cutflow, Results, SelectionDocument
+from analysis.results.variants import VariantFound
 from analysis.results.verdict import SIGNIFICANT, search_verdict
 from analysis.results.wording.significances import calibration_notes, local_z_text, nominal_text, z_spread
 from analysis.results.words import BAD_FIT_NOTE, SMOOTHNESS_NOTE, Excess, fit_mark, z_mark
 from analysis.search.seeds import SeedSpread
 
-__all__ = ["cutflow_table", "headline", "n_minus_one_table", "scan_table"]
+__all__ = ["cutflow_table", "headline", "n_minus_one_table", "scan_table", "variants_table"]
 
 _NOTHING = "-"
 _CAPTION_WIDTH = 90
@@ -95,6 +96,30 @@ def scan_table(results: Results) -> Table:
     for window in results.windows:
         by_name = {selection.name: selection for selection in window.selections}
         table.add_row(window.name, *(_scan_cell(by_name.get(name)) for name in names))
+    return table
+
+
+def variants_table(found: Sequence[VariantFound]) -> Table:
+    """Tabulate the largest excess of a search and of its variants.
+
+    Parameters
+    ----------
+    found : sequence of VariantFound
+        The search first.
+
+    Returns
+    -------
+    rich.table.Table
+        One row each: settings that differ, local z, where it is, and the global p-value of this search alone.
+    """
+    table = Table(title="Variants: largest excess of each", box=box.SIMPLE_HEAVY)
+    for name in ("Variant", "Settings", "Local z", "Where", "Global p"):
+        table.add_column(name)
+    for one in found:
+        looks = one.looks
+        cells = (_NOTHING, _NOTHING) if looks is None else (plain(z_value(looks.z)), plain(p_value(looks.p0)))
+        failed = f"; {one.failed} windows failed" * bool(one.failed)
+        table.add_row(one.name, plain(one.changed), cells[0], plain(one.place) + failed, cells[1])
     return table
 
 

@@ -12,7 +12,7 @@ from analysis.calibration.coupling import FoldSums, labels_of
 from analysis.calibration.nulls import NullEvents
 from analysis.calibration.values import NullBatch
 from analysis.compute import Backend, track
-from analysis.methods import WITHOUT_SIDEBANDS
+from analysis.methods import uses_sidebands
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import WindowTask, search_window
 
@@ -107,7 +107,7 @@ def search_nulls(task: NullTask, events: NullEvents) -> NullBatch:
     """Draw and search the sets of one task in this process."""
     seed, window = task.task.config.random_state, task.task.window
     simulated = None
-    if task.task.config.learning.method in WITHOUT_SIDEBANDS and events.simulation is not None:
+    if events.simulation is not None and not uses_sidebands(task.task.folds[0].method):
         simulated = events.simulation.mjj
     probability = events.probability(window)
     z, correlations, folds = [], [], dict[str, FoldSums]()

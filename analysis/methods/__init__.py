@@ -7,7 +7,7 @@ from analysis.config import LearningConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError
 from analysis.learning import Method
-from analysis.methods.contrast import FromContrast, adapted
+from analysis.methods.contrast import FromContrast, adapted, uses_sidebands
 from analysis.methods.cwola import CWoLa
 from analysis.methods.data_vs_simulation import DataVsSimulation
 from analysis.methods.idealised import Idealised
@@ -18,7 +18,6 @@ from analysis.methods.supervised import Supervised
 __all__ = [
     "METHODS",
     "SALAD",
-    "WITHOUT_SIDEBANDS",
     "CWoLa",
     "DataVsSimulation",
     "FromContrast",
@@ -28,13 +27,11 @@ __all__ = [
     "configured_method",
     "get_method",
     "register_method",
+    "uses_sidebands",
 ]
 
 METHODS: Registry[Method] = Registry("method")
 """Methods by name."""
-
-WITHOUT_SIDEBANDS = ("salad", "data_vs_simulation", "idealised", "supervised")
-"""Methods that compare events of the same masses, and have no use for m_jj; of plugins nothing is known."""
 
 
 def register_method(method: Any) -> None:

@@ -17,7 +17,17 @@ from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet, positive_weights
 from analysis.regions import MassWindow
 
-__all__ = ["SIDEBANDS", "FromContrast", "LabelledEvents", "Place", "Region", "adapted", "build_set", "find_region"]
+__all__ = [
+    "SIDEBANDS",
+    "FromContrast",
+    "LabelledEvents",
+    "Place",
+    "Region",
+    "adapted",
+    "build_set",
+    "find_region",
+    "uses_sidebands",
+]
 
 Place = Literal["window", "lower sideband", "upper sideband"]
 
@@ -166,6 +176,10 @@ class _Adapted(FromContrast):
     def needs_simulation(self) -> bool:
         return bool(self.method.needs_simulation)
 
+    @property
+    def uses_sidebands(self) -> bool:
+        return uses_sidebands(self.method)
+
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
     ) -> TrainingSet:
@@ -190,6 +204,20 @@ class _AdaptedTemplate(_Adapted):
             samples, held_out, window, features, random_state=random_state
         )
         return weight
+
+
+def uses_sidebands(method: object) -> bool:
+    """Whether a method compares events of the window with sidebands as they are, of other masses.
+
+    Such a method can learn m_jj, and has no use for features that tell it. Methods that do not say, as those of
+    plugins may, count as such.
+
+    Parameters
+    ----------
+    method : Method or None
+        None for an unknown one.
+    """
+    return bool(getattr(method, "uses_sidebands", True))
 
 
 def adapted(method: Any) -> Method:

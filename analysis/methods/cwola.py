@@ -28,6 +28,7 @@ class CWoLa(FromContrast):
     name: str = "cwola"
     uses_truth: bool = False
     needs_simulation: bool = False
+    uses_sidebands: bool = True
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

@@ -25,6 +25,7 @@ class DataVsSimulation(FromContrast):
     name: str = "data_vs_simulation"
     uses_truth: bool = False
     needs_simulation: bool = True
+    uses_sidebands: bool = False
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

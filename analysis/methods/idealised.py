@@ -30,6 +30,7 @@ class Idealised(FromContrast):
     name: str = "idealised"
     uses_truth: bool = True
     needs_simulation: bool = False
+    uses_sidebands: bool = False
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

@@ -32,6 +32,7 @@ class SACWoLa(FromContrast):
     name: str = "sa_cwola"
     uses_truth: bool = False
     needs_simulation: bool = True
+    uses_sidebands: bool = True
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

@@ -51,6 +51,7 @@ class SALAD(FromContrast):
     name: str = "salad"
     uses_truth: bool = False
     needs_simulation: bool = True
+    uses_sidebands: bool = False
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

@@ -26,6 +26,7 @@ class Supervised(FromContrast):
     name: str = "supervised"
     uses_truth: bool = True
     needs_simulation: bool = False
+    uses_sidebands: bool = False
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

@@ -21,7 +21,7 @@ from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError
 from analysis.learning import LEARNERS
-from analysis.methods import METHODS, WITHOUT_SIDEBANDS, get_method
+from analysis.methods import METHODS, get_method, uses_sidebands
 from analysis.regions import MassWindow
 from analysis.search.requirements import require_known, require_samples
 from analysis.search.window import window_task
@@ -109,7 +109,7 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
             "it again: `cwola calibrate --output %s`.",
             inputs.folder.path,
         )
-    simulation = inputs.data.simulation if config.learning.method in WITHOUT_SIDEBANDS else None
+    simulation = None if uses_sidebands(get_method(config.learning.method)) else inputs.data.simulation
     template = None if simulation is None else simulation.mjj
     mjj = inputs.data.table.mjj
     return Calibrations(

@@ -21,7 +21,7 @@ from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, TrainingSet
 from analysis.learning.decorrelation import PercentileMap
-from analysis.methods import WITHOUT_SIDEBANDS
+from analysis.methods import METHODS, uses_sidebands
 from analysis.regions import Interval, MassWindow
 
 __all__ = [
@@ -320,7 +320,7 @@ def drift_notes(drifts: Sequence[WindowDrift], learning: LearningConfig) -> tupl
         Plain text; at most one note.
     """
     large = {one: one.together for one in drifts if one.together is not None and one.is_large}
-    if not large or learning.method in WITHOUT_SIDEBANDS:
+    if not large or not uses_sidebands(METHODS.get(learning.method)):
         return ()
     worst, together = max(large.items(), key=lambda pair: pair[1].drift)
     windows = ", ".join(dict.fromkeys(one.window for one in large))

@@ -28,7 +28,7 @@ from analysis.learning import (
     run_fold,
 )
 from analysis.learning.decorrelation import PercentileScaling
-from analysis.methods import METHODS, get_method
+from analysis.methods import METHODS, get_method, uses_sidebands
 from analysis.search.values import SearchData
 from tests.builders.spies import Ledger, SpyLearner
 from tests.builders.toy_tables import WINDOW, table_of, toy_table
@@ -97,6 +97,16 @@ def test_training_sets_are_fit_for_training(method: Method) -> None:
     assert set(training.group[data & (training.y == 1)]) <= set(table.event_id[WINDOW.in_signal(table.mjj)])
     balance = [training.sample_weight[training.y == k].sum() for k in (0, 1)]
     assert balance[0] == pytest.approx(balance[1])
+
+
+@every_method
+def test_methods_that_compare_sidebands_as_they_are_say_so(method: Method) -> None:
+    samples = toy_samples(method)
+    beside = samples.data.select(WINDOW.in_lower(samples.data.mjj) | WINDOW.in_upper(samples.data.mjj))
+    known = dict(zip(beside.event_id.tolist(), beside.matrix(NAMES)[:, 0].tolist(), strict=True))
+    training = contrast(method, samples)
+    pairs = zip(training.group.tolist(), training.X[:, 0].tolist(), strict=True)
+    assert any(known.get(event) == value for event, value in pairs) == uses_sidebands(method)
 
 
 @every_method

@@ -19,7 +19,7 @@ from analysis.calibration.shipped import ShippedCouplings, ShippedEntry, setting
 from analysis.config import load_config
 from analysis.core.documents import to_json
 from analysis.learning import INCLUSIVE
-from analysis.methods import WITHOUT_SIDEBANDS
+from analysis.methods import get_method, uses_sidebands
 from tests.studies.retrained_null import NAME, cells, spectrum
 from tests.studies.runner import Point, load
 
@@ -36,7 +36,7 @@ def correlation(preset: str) -> float:
     signal, lower, upper = (
         float(unit.fit.estimate(*ends).value / total) for ends in (window.signal, window.lower, window.upper)
     )
-    if load_config(preset=preset).learning.method in WITHOUT_SIDEBANDS:
+    if not uses_sidebands(get_method(load_config(preset=preset).learning.method)):
         return (1 - signal) / 2
     return 1 / ((1 - signal) * (1 + signal / (4 * lower) + signal / (4 * upper)))
 

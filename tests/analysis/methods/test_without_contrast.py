@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from analysis.errors import ConfigError
 from analysis.learning import Learner, Samples, TrainingSet
-from analysis.methods import METHODS, CWoLa, register_method
+from analysis.methods import METHODS, CWoLa, register_method, uses_sidebands
+from analysis.methods.contrast import adapted
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.requirements import require_known
 from analysis.search.values import SearchData
@@ -129,3 +130,10 @@ def test_a_method_with_a_contrast_alone_gives_what_that_contrast_gives() -> None
         config = toy_config(learning={"method": method, "efficiencies": (0.1,)})
         found.append(run_window(data, WINDOW, RegionScan.from_config(config.scan), config).models)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("says", "expected"), [({}, True), ({"uses_sidebands": False}, False)])
+def test_a_method_that_does_not_say_counts_as_one_with_sidebands(says: dict[str, Any], expected: bool) -> None:
+    for method in (adapted(type("Plugin", (), {"name": "of_a_plugin", **says})()), type("Fitted", (), says)()):
+        assert uses_sidebands(method) == expected
+    assert uses_sidebands(None)

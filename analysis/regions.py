@@ -208,6 +208,20 @@ class RegionScan:
         low, high = window.fit_range
         return low + self.bin_width * np.arange(round((high - low) / self.bin_width) + 1, dtype=np.float64)
 
+    def named(self, names: Sequence[str] | None) -> tuple[MassWindow, ...]:
+        """Return the windows of these names, in the order of the scan; all without names.
+
+        Raises
+        ------
+        ConfigError
+            If the scan has no window of a name.
+        """
+        known = [window.name for window in self.windows]
+        if unknown := [name for name in names or () if name not in known]:
+            msg = f"the scan has no window '{unknown[0]}'. Windows: {', '.join(known)}."
+            raise ConfigError(msg)
+        return tuple(window for window in self.windows if not names or window.name in names)
+
     def require_smooth(self, pt_hat_min: float | None, *, edge: float | None = None) -> None:
         """Raise if a window extends below the smooth part of the spectrum.
 

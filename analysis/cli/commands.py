@@ -34,7 +34,7 @@ from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
 from analysis.cli.trust import trust
-from analysis.cli.validate import print_drift, print_validation, validation_options, with_draws
+from analysis.cli.validate import print_drift, print_validation, twosample, validation_options, with_draws
 from analysis.core.address import hide_secrets
 from analysis.errors import CwolaError
 
@@ -211,6 +211,7 @@ cli.add_command(score)
 cli.add_command(select)
 cli.add_command(simulate)
 cli.add_command(trust)
+cli.add_command(twosample)
 
 
 def main() -> None:

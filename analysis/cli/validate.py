@@ -1,18 +1,21 @@
-"""Options and output of `cwola validate`."""
+"""Options and output of `cwola validate`, and the command `cwola twosample`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from analysis.cli.shared import open_results, options, resolve_config
 
 if TYPE_CHECKING:
     from analysis.config import LearningConfig, SearchConfig
     from analysis.validation.drift import WindowDrift
     from analysis.validation.values import WindowVerdict
 
-__all__ = ["print_drift", "print_validation", "validation_options", "with_draws"]
+__all__ = ["print_drift", "print_validation", "twosample", "validation_options", "with_draws"]
 
 
 def validation_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -53,4 +56,65 @@ def print_drift(drifts: Sequence[WindowDrift], learning: LearningConfig) -> None
     console = open_console()
     console.print(drift_table(drifts))
     for note in drift_notes(drifts, learning):
+        console.print(note, highlight=False)
+
+
+@click.command()
+@click.option("--window", "windows", multiple=True, metavar="NAME", help="Window, such as 3300-3700; repeatable.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NAME",
+    help="Source of samples without signal; repeatable.  [default: those in which features follow m_jj]",
+)
+@click.option(
+    "--permutations",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="Permutations for the divergence by nearest neighbours.",
+)
+@click.option(
+    "--trainings",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    help="Permutations for classifiers, each trained anew; 0 leaves them out.",
+)
+@click.option(
+    "--events", type=click.IntRange(100), default=20_000, show_default=True, help="Largest number of events to compare."
+)
+@options("exclude", "preset", "config", "plugin", "seed", "blind", "output", "where")
+def twosample(
+    windows: tuple[str, ...],
+    sources: tuple[str, ...],
+    permutations: int,
+    trainings: int,
+    events: int,
+    exclude: tuple[str, ...],
+    output: Path,
+    where: dict[str, Any],
+    **settings: Any,
+) -> None:
+    """Test each window against the template of the method, with exact p-values.
+
+    The template is what classifiers compare the window with: sidebands, simulation, or made from them. Samples without
+    signal are tested beside the data. See docs/validation.md.
+    """
+    from analysis.cli.output.console import open_console
+    from analysis.cli.tables.two_sample import two_sample_notes, two_sample_table
+    from analysis.compute import open_backend
+    from analysis.results.processed_events import load_processed
+    from analysis.stages.inputs import SearchInputs
+    from analysis.stages.two_sample import TwoSampleSettings, compare_templates
+
+    with open_results(output, create=False) as folder, open_backend(**where) as backend:
+        config = resolve_config(**settings, fallback=folder.config)
+        inputs = SearchInputs(load_processed(folder).without(exclude), config, folder)
+        wanted = TwoSampleSettings(permutations, trainings, events)
+        tests = compare_templates(inputs, backend, wanted, sources=sources or None, windows=windows or None)
+    console = open_console()
+    console.print(two_sample_table(tests))
+    for note in two_sample_notes(tests):
         console.print(note, highlight=False)

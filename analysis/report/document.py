@@ -233,7 +233,7 @@ def _window(sources: ReportSources, window: WindowDocument) -> dict[str, Any]:
         "status": window.status,
         "reasons": _reasons(window) if window.status != "ok" else [],
         "regions": {name: " and ".join(map(interval, ranges)) for name, ranges in regions.items()},
-        "validation": _validation(window),
+        "validation": _validation(sources, window),
         "table": tables.window_table(sources.results, window) if window.selections else None,
         "signals": tables.yield_table(sources.results.signals, window),
         "diagnostics": _drawn(sources, window, "diagnostics"),
@@ -248,7 +248,7 @@ def _drawn(sources: ReportSources, window: WindowDocument, *places: Place) -> li
     return [figure for place in places for figure in sources.drawn(place, window.name)]
 
 
-def _validation(window: WindowDocument) -> dict[str, Any] | None:
+def _validation(sources: ReportSources, window: WindowDocument) -> dict[str, Any] | None:
     validation = window.validation
     if validation is None:
         return None
@@ -260,6 +260,7 @@ def _validation(window: WindowDocument) -> dict[str, Any] | None:
         "decided": DECIDED[validation.decided],
         "sources": [f"{name}: {verdict}" for name, verdict in validation.sources.items()],
         "table": tables.validation_table(validation) if validation.combined else None,
+        "templates": tables.template_table([one for one in sources.verdicts if one.window == window.name]),
     }
 
 

@@ -26,13 +26,14 @@ from analysis.results.words import (
 from analysis.search.seeds import SeedSpread
 from analysis.signals.values import SignalResult
 from analysis.statistics import LimitResult
-from analysis.validation.values import WindowValidation
+from analysis.validation.values import WindowValidation, WindowVerdict
 
 __all__ = [
     "cutflow_table",
     "datasets_table",
     "n_minus_one_table",
     "overview_table",
+    "template_table",
     "validation_table",
     "variants_table",
     "window_table",
@@ -211,6 +212,23 @@ def validation_table(validation: WindowValidation) -> Table:
     shifts = ("Shift of z at the size of the search", "Shift detected with 95 %")
     columns = ("Selection", "(n − b) / b without signal [%]", *shifts, "Sources")
     return Table("Validation with signal-free samples", columns, tuple(rows))
+
+
+def template_table(verdicts: Sequence[WindowVerdict]) -> Table | None:
+    """Tabulate the divergence of the window from the template of the method, by source; None without any."""
+    rows = [
+        (
+            Cell(source.source),
+            Cell(with_error(closure.divergence, closure.spread), closure.divergence),
+            Cell(p_value(closure.p), closure.p),
+            Cell(count(closure.draws), closure.draws),
+        )
+        for verdict in verdicts
+        for source in verdict.sources
+        if (closure := source.template) is not None
+    ]
+    columns = ("Source", "Divergence above that of equal samples", "p", "Samples")
+    return Table("Window against the template of the method, without signal", columns, tuple(rows)) if rows else None
 
 
 def yield_table(signals: Sequence[SignalResult], window: WindowDocument) -> Table | None:

@@ -24,6 +24,7 @@ from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
 from analysis.search.cells import BumpHunt3D
 from analysis.validation.drift import WindowDrift
+from analysis.validation.templates import TemplateTest
 from analysis.validation.values import WindowVerdict
 
 __all__ = ["RecordFolder"]
@@ -59,6 +60,13 @@ class _DriftFile:
 
     key: str
     windows: tuple[WindowDrift, ...]
+
+
+@dataclass(frozen=True)
+class _TwoSampleFile:
+    """Content of `two_sample.json`."""
+
+    tests: tuple[TemplateTest, ...]
 
 
 @dataclass(frozen=True)
@@ -240,6 +248,10 @@ class RecordFolder:
         """Read `drift.json`; None without it, if its fingerprint is not `key`, or if it is damaged."""
         stored = self._read_current(_DriftFile, "drift.json", key)
         return None if stored is None else stored.windows
+
+    def save_two_sample(self, tests: Sequence[TemplateTest]) -> None:
+        """Write `two_sample.json`: windows against the template of the method."""
+        write_json(self.path / "two_sample.json", to_json(_TwoSampleFile(tuple(tests))))
 
     def load_shown_verdicts(self, windows: Sequence[WindowDocument]) -> list[WindowVerdict]:
         """Read the verdicts of `validation.json` that agree with the results of a search.

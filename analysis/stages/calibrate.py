@@ -75,7 +75,7 @@ def calibrate(
             "retraining. Choose another learning.method."
         )
         raise ConfigError(msg)
-    chosen = _chosen(inputs, windows)
+    chosen = inputs.regions.named(windows)
     tasks = {
         _record_key(inputs, window, chosen, first): NullTask(
             window_task(window, inputs.regions, _single(config)), first, _PER_RECORD
@@ -148,14 +148,6 @@ def _save(inputs: SearchInputs, batches: list[NullBatch]) -> CalibrationFile:
         found = replace(found, windows={**others, **found.windows}, largest=found.largest or before.largest)
     inputs.folder.save_calibration(found)
     return found
-
-
-def _chosen(inputs: SearchInputs, names: Sequence[str] | None) -> list[MassWindow]:
-    windows = {window.name: window for window in inputs.regions.windows}
-    if unknown := [name for name in names or () if name not in windows]:
-        msg = f"the scan has no window '{unknown[0]}'. Windows: {', '.join(windows)}."
-        raise ConfigError(msg)
-    return [window for name, window in windows.items() if not names or name in names]
 
 
 def _single(config: SearchConfig) -> SearchConfig:

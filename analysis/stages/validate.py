@@ -22,7 +22,7 @@ from analysis.validation.rapidity import band_limit
 from analysis.validation.values import WindowVerdict
 from analysis.validation.verdicts import AFTER, BEFORE, window_verdict
 
-__all__ = ["load_verdicts", "run_validation", "validate"]
+__all__ = ["load_verdicts", "read_pools", "run_validation", "sample_keys", "validate"]
 
 _log = logging.getLogger("cwola")
 
@@ -67,13 +67,13 @@ def run_validation(
     config, folder, scan = inputs.config, inputs.folder, inputs.regions
     chosen = find_sources(config.validation.sources if sources is None else sources)
     _require_band(config)
-    key = _keys(inputs)
+    key = sample_keys(inputs)
     draws = plan_draws(scan, config, chosen, pt_hat_min=inputs.threshold)
     keys = {_file(draw): key(draw.source, draw.window, draw.number) for draw in draws}
     todo = [draw for draw in draws if folder.load_validation(_file(draw), keys[_file(draw)]) is None]
     if todo:
         decided = {window.name: AFTER if folder.has_window(window.name) else BEFORE for window in scan.windows}
-        for index, record in run_draws(partial(_pools, inputs, chosen), todo, backend):
+        for index, record in run_draws(partial(read_pools, inputs, chosen), todo, backend):
             draw = todo[index]
             record["decided"] = decided[draw.window.name]
             folder.save_validation(_file(draw), keys[_file(draw)], record)
@@ -91,7 +91,7 @@ def load_verdicts(inputs: SearchInputs) -> list[WindowVerdict]:
     list of WindowVerdict
         Verdicts as in `run_validation`, for windows with at least one record.
     """
-    key = _keys(inputs)
+    key = sample_keys(inputs)
     drift = [source.name for source in SOURCES if source.keeps_drift]
     verdicts = []
     for window in inputs.regions.windows:
@@ -123,7 +123,7 @@ def _file(draw: Draw) -> str:
     return f"{draw.window.name}_{draw.source.name}_{draw.number}"
 
 
-def _keys(inputs: SearchInputs) -> Callable[[Source, MassWindow, int], str]:
+def sample_keys(inputs: SearchInputs) -> Callable[[Source, MassWindow, int], str]:
     """Return a function for the fingerprint of one repetition, independent of the number of repetitions."""
     events, config = inputs.events, inputs.config
     records = [
@@ -155,7 +155,7 @@ def _numbered(source: Source, window: MassWindow, number: int, **common: Any) ->
     return fingerprint(**common, source=source.name, window=window.to_json(), draw=number)
 
 
-def _pools(inputs: SearchInputs, sources: Sequence[Source]) -> Pools:
+def read_pools(inputs: SearchInputs, sources: Sequence[Source]) -> Pools:
     """Read the events that the sources and the method need."""
     events, folder, background = inputs.events, inputs.folder, inputs.background
     needed, observed = inputs.needs_simulation, list(inputs.observed)

@@ -1,4 +1,4 @@
-"""Means of values with errors."""
+"""Means of values with errors, and combined p-values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Mean", "combine"]
+__all__ = ["Mean", "combine", "combined_p"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,10 @@ def combine(values: Sequence[float], errors: Sequence[float]) -> Mean:
     chi2 = float((weight * (x - mean) ** 2).sum())
     scale = max(1.0, chi2 / (len(x) - 1)) ** 0.5 if len(x) > 1 else 1.0
     return Mean(mean, scale / float(weight.sum()) ** 0.5, chi2)
+
+
+def combined_p(values: Sequence[float]) -> float | None:
+    """Combine p-values to twice their median, which is valid for any dependence between them; None without any."""
+    if not values:
+        return None
+    return float(values[0]) if len(values) == 1 else min(1.0, 2 * float(np.median(values)))

@@ -11,6 +11,7 @@ import numpy as np
 from analysis.background import BackgroundFit
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
+from analysis.core.documents import to_json
 from analysis.errors import FitError
 from analysis.events.identity import string_hash
 from analysis.methods import get_method
@@ -19,6 +20,7 @@ from analysis.search.window import WindowTask, search_window, window_task
 from analysis.validation.closure import closure_document
 from analysis.validation.samples import NotTestable, Pools, Setting, beside_mask, smooth_fit
 from analysis.validation.sources import Source
+from analysis.validation.templates import measure_closure
 
 __all__ = ["Draw", "plan_draws", "run_draws"]
 
@@ -145,6 +147,7 @@ def _empty(draw: Draw) -> dict[str, Any]:
         "events": None,
         "search_events": None,
         "fit_range": None,
+        "template": None,
         "selections": [],
     }
 
@@ -164,6 +167,7 @@ def _run(draw: Draw, pools: Pools) -> dict[str, Any]:
         "search_events": len(beside_mask(pools.searched, draw.task.window)),
         "fit_range": list(draw.task.window.fit_range),
     }
+    record["template"] = to_json(measure_closure(draw.task, sample.data, draw.source.name))
     result = search_window(draw.task, sample.data, limits=False)
     if result.reason is not None:
         return record | {"status": "failed", "reason": result.reason}

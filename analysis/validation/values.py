@@ -16,6 +16,7 @@ __all__ = [
     "Flatness",
     "SourceSelection",
     "SourceVerdict",
+    "TemplateClosure",
     "WindowValidation",
     "WindowVerdict",
     "verdict_text",
@@ -111,6 +112,31 @@ class SourceSelection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TemplateClosure:
+    """Divergence of the window from the template in the samples of one source, without signal.
+
+    Attributes
+    ----------
+    divergence : float
+        Mean over the draws, above that of samples of the same distribution.
+    spread : float
+        Its standard deviation for samples of the same distribution, in one draw.
+    p : float
+        Exact for one draw; of several, twice their median, which is valid however they depend on each other.
+    draws : int
+    n_window, n_template : int
+        Numbers of events that were compared in the first draw.
+    """
+
+    divergence: float
+    spread: float
+    p: float
+    draws: int
+    n_window: int
+    n_template: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceVerdict:
     """Verdict on a window from the samples of one source.
 
@@ -127,6 +153,8 @@ class SourceVerdict:
     fit_range : (low, high) or None
         GeV.
     selections : tuple of SourceSelection
+    template : TemplateClosure or None
+        Window against the template of the method; no part of the verdict.
     """
 
     source: str
@@ -138,6 +166,7 @@ class SourceVerdict:
     notes: tuple[str, ...] = ()
     fit_range: Interval | None = None
     selections: tuple[SourceSelection, ...]
+    template: TemplateClosure | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,8 +18,10 @@ import numpy as np
 from scipy import stats
 
 from analysis.config.validation import ValidationConfig
+from analysis.core.documents import from_json
 from analysis.search.non_closure import NonClosure
-from analysis.validation.averages import combine
+from analysis.validation.averages import combine, combined_p
+from analysis.validation.templates import TemplateTest, closure_of
 from analysis.validation.values import (
     NOT_TESTABLE,
     NOT_VALID,
@@ -135,6 +137,7 @@ def _source(name: str, records: Sequence[Record], keeps_drift: bool, settings: V
         notes=tuple(dict.fromkeys(note for record in tested[:1] for note in record["notes"])),
         fit_range=tuple(tested[0]["fit_range"]) if tested else None,
         selections=(),
+        template=closure_of([from_json(TemplateTest, one) for record in tested if (one := record.get("template"))]),
     )
     if not tested:
         if failed and not _is_small(failed[0]):
@@ -198,7 +201,7 @@ def _selection(name: str, records: Sequence[Record]) -> SourceSelection:
         delta=delta,
         delta_error=delta_error,
         background=_mean(fitted, "background"),
-        fit_p=_combined_p(fits),
+        fit_p=combined_p(fits),
         **further,
         **_flatness(fitted),
     )
@@ -215,13 +218,6 @@ def _averaged(values: Sequence[float], own: float, shared: float, overlap: float
     if n >= _LEAST_FOR_SPREAD:
         variance = max(variance, float(np.var(values, ddof=1)) / n)
     return float(np.mean(values)), float(variance**0.5)
-
-
-def _combined_p(values: Sequence[float]) -> float | None:
-    """Twice the median of several p-values, which is valid for any dependence between them."""
-    if not values:
-        return None
-    return float(values[0]) if len(values) == 1 else min(1.0, 2 * float(np.median(values)))
 
 
 @dataclass(frozen=True)
@@ -251,7 +247,7 @@ def _flatness(found: Sequence[Record]) -> dict[str, Any]:
     further: dict[str, Any] = {}
     if flat:
         chi2, ndof = (float(np.mean([draw[key] for draw in flat])) for key in ("chi2", "ndof"))
-        p = _combined_p([float(stats.chi2.sf(draw["chi2"], draw["ndof"])) if draw["ndof"] else 1.0 for draw in flat])
+        p = combined_p([float(stats.chi2.sf(draw["chi2"], draw["ndof"])) if draw["ndof"] else 1.0 for draw in flat])
         further["flatness"] = Flatness(chi2, ndof, 1.0 if p is None else p)
     if closures:
         further["non_closure"] = tuple(float(value) for value in np.mean(closures, axis=0))

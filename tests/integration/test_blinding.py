@@ -170,6 +170,22 @@ def differences(first: Any, second: Any) -> Paths:
     return {path for (path, one), (_, other) in zip(a, b, strict=True) if one != other}
 
 
+def test_templates_are_compared_without_a_look_into_the_mask(files: Files, trained: tuple[Run, Run]) -> None:
+    found = []
+    options = ("--blind", "--permutations", "9", "--trainings", "2", "--source", "exact-null")
+    for run in trained:
+        output = run.folder.parent / "compared"
+        shutil.copytree(run.folder, output)
+        printed = call("twosample", output, *options, "--config", files.folder / "spectrum.toml").printed
+        assert "the search is blinded" in printed
+        found.append(json.loads((output / "two_sample.json").read_text()))
+    assert found[0] == found[1]
+    data, without_signal = found[0]["tests"]
+    assert data["tests"] == []
+    assert data["n_window"] is None
+    assert len(without_signal["tests"]) == 3
+
+
 # What the files are, which is told of them before there is a window, and digests.
 OF_INPUTS = {
     "config.json": set(),

@@ -8,7 +8,14 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from analysis.validation.values import CombinedShift, SourceSelection, SourceVerdict, WindowVerdict, verdict_text
+from analysis.validation.values import (
+    CombinedShift,
+    SourceSelection,
+    SourceVerdict,
+    TemplateClosure,
+    WindowVerdict,
+    verdict_text,
+)
 
 __all__ = ["validation_notes", "validation_table", "verdict_lines"]
 
@@ -29,7 +36,8 @@ def validation_table(verdicts: Sequence[WindowVerdict]) -> Table:
     rich.table.Table
         One row per window and source, and one for the combination of the sources that keep the drift of the features.
         Cells hold the non-closure (n - b) / b and below it the shift of z at the size of the search; for sources
-        without drift, the mean of z and its width.
+        without drift, the mean of z and its width. The last column holds the divergence of the window from the template
+        of the method, and its p-value.
     """
     table = Table(
         title="Signal-free samples: non-closure, and shift of z at the size of the search, per window in GeV",
@@ -44,14 +52,18 @@ def validation_table(verdicts: Sequence[WindowVerdict]) -> Table:
     table.add_column("verdict")
     for name in names:
         table.add_column(Text(name), justify="right", overflow="fold")
+    compared = any(source.template for source in sources)
+    if compared:
+        table.add_column("window against template", justify="right")
     for verdict in verdicts:
         combined = {shift.name: _shift_cell(shift) for shift in verdict.combined}
-        _add_row(table, verdict.window, "all", verdict.verdict, [combined.get(name, _NOTHING) for name in names])
+        cells_of_all = [combined.get(name, _NOTHING) for name in names]
+        _add_row(table, verdict.window, "all", verdict.verdict, [*cells_of_all, *[_NOTHING] * compared])
         for source in verdict.sources:
             cell = _shift_cell if source.keeps_drift else _null_cell
             cells = {selection.name: cell(selection) for selection in source.selections}
             draws = "" if source.draws < 2 else f" ({source.draws} draws)"
-            row = [cells.get(name, _NOTHING) for name in names]
+            row = [cells.get(name, _NOTHING) for name in names] + [_template_cell(source.template)] * compared
             _add_row(table, "", source.source + draws, source.verdict, row)
         table.add_section()
     return table
@@ -121,6 +133,12 @@ def _shift_cell(selection: CombinedShift | SourceSelection) -> str:
     decimals = 1 if delta_error < _PRECISE else 0
     text = f"{100 * delta:+.{decimals}f}±{100 * delta_error:.{decimals}f} %"
     return text if selection.shift is None else f"{text}\n{selection.shift:+.1f}±{selection.shift_error:.1f} σ"
+
+
+def _template_cell(closure: TemplateClosure | None) -> str:
+    if closure is None:
+        return _NOTHING
+    return f"{closure.divergence:+.3f}±{closure.spread:.3f}\np {closure.p:.2g}"
 
 
 def _null_cell(selection: SourceSelection) -> str:

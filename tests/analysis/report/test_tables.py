@@ -11,7 +11,7 @@ from analysis.limits.values import FailedLimit
 from analysis.regions import MassWindow
 from analysis.report.numbers import Table
 from analysis.report.signal_tables import fixed_table, headline_limits, impact_tables, rules_table
-from analysis.report.tables import overview_table, validation_table, window_table
+from analysis.report.tables import overview_table, template_table, validation_table, window_table
 from analysis.results.blinding import blind
 from analysis.results.documents import reported_window
 from analysis.results.numbers import SPACE
@@ -20,7 +20,7 @@ from analysis.results.words import BAD_FIT_NOTE, SMOOTHNESS_NOTE
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import DiscoveryResult, Impact, Impacts, LimitResult
-from analysis.validation.values import CombinedShift, WindowValidation
+from analysis.validation.values import CombinedShift, SourceVerdict, TemplateClosure, WindowValidation, WindowVerdict
 from tests.builders.calibrations import calibrated_selection
 from tests.builders.limit_documents import LIMIT as LIMITED
 from tests.builders.overviews import unobserved, unobserved_results
@@ -208,6 +208,20 @@ def test_the_verdict_of_a_window_stands_above_its_power(results: Results) -> Non
     found = overview_table(judged).rows[0][-1]
     assert (found.text, found.note) == ("valid", "sensitive to shifts above 3.6")
     assert validation_table(validation).rows[0][3].value == 3.64
+
+
+def test_the_closure_of_the_template_is_that_of_each_source() -> None:
+    closure = TemplateClosure(divergence=0.0346, spread=0.0089, p=0.012, draws=2, n_window=8, n_template=4)
+    tested = SourceVerdict(source="simulation", verdict="valid", selections=(), template=closure)
+    other = replace(tested, source="rapidity", template=None)
+    verdict = WindowVerdict(
+        window="a", verdict="valid", reason="", flags=(), combined=(), sources=(tested, other), max_shift=0.5
+    )
+    found = template_table([verdict])
+    assert found is not None
+    (row,) = found.rows
+    assert [cell.text.replace("\xa0", " ") for cell in row] == ["simulation", "0.0346 ± 0.0089", "0.012", "2"]
+    assert template_table([replace(verdict, sources=(other,))]) is None
 
 
 @pytest.mark.parametrize(("shift", "shown"), [(0.31, True), (0.29, False), (None, False)])

@@ -56,6 +56,7 @@ def record(source: str, *selections: dict[str, Any], draw: int = 0, **changes: A
         "events": 1000,
         "search_events": 1000,
         "fit_range": [3000.0, 6500.0],
+        "template": None,
         "selections": list(selections),
         **changes,
     }

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from analysis.cli.tables.validation import validation_notes, validation_table, verdict_lines
-from analysis.validation.values import CombinedShift, SourceSelection, SourceVerdict, WindowVerdict
+from analysis.validation.values import CombinedShift, SourceSelection, SourceVerdict, TemplateClosure, WindowVerdict
 
 SHIFT = CombinedShift(name="eff_0.1", delta=0.4, delta_error=0.1, chi2=0.0, n_sources=1, shift=3.2, shift_error=0.8)
 SELECTION = SourceSelection(
@@ -53,6 +53,18 @@ def test_the_table_holds_shifts_and_mean_significances() -> None:
     assert ["simulation", "valid", "+3.4±5.1", "%", "-"] in rows
     assert ["exact-null", "(4", "draws)", "valid", "z", "+0.2±0.5", "failed"] in rows
     assert ["width", "1.1"] in rows
+
+
+def test_the_closure_of_the_template_has_a_column_where_it_was_tested() -> None:
+    closure = TemplateClosure(divergence=0.034, spread=0.012, p=0.02, draws=1, n_window=8, n_template=4)
+    tested = replace(NOT_VALID, sources=(replace(SOURCE, template=closure), LACKING))
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(validation_table([tested]))
+    rows = [line.split() for line in capture.get().splitlines()]
+    assert ["simulation", "valid", "+3.4±5.1", "%", "+0.034±0.012"] in rows
+    assert ["+0.3±0.4", "σ", "p", "0.02"] in rows
+    assert ["rapidity", "not", "testable", "-", "-"] in rows
 
 
 def test_notes_name_reasons_flags_and_samples_that_are_not_drawn() -> None:

@@ -77,7 +77,7 @@ class LearningConfig(Model):
     learner : str
         Name in the registry of `analysis.learning`.
     learner_settings : dict
-        Settings of a learner from a plugin; "boosted_trees" is configured in `classifier`.
+        Settings of a learner from a plugin, and of "label_proportions"; "boosted_trees" is configured in `classifier`.
     features : tuple of str
         Input columns of the classifier.
     n_folds : int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -152,6 +152,10 @@ class BoostedTrees:
             evals = [(self._quantiles(validation, reference=train_data), "validation")] if validation else []
             return [self._fit_member(train_data, evals, seed) for seed in seeds]
 
+    def _objective(self, train: xgb.QuantileDMatrix) -> Callable[..., Any] | None:  # noqa: ARG002 - for other losses
+        """Return another loss than the logistic one, as gradients and second derivatives; None without."""
+        return None
+
     def _split(self, training: TrainingSet, seed: int) -> tuple[TrainingSet, TrainingSet | None]:
         if self.config.early_stopping_rounds is None:
             return training, None
@@ -178,6 +182,7 @@ class BoostedTrees:
             evals=evals,
             early_stopping_rounds=self.config.early_stopping_rounds,
             verbose_eval=False,
+            obj=self._objective(train),
         )
         if evals:
             booster = booster[: booster.best_iteration + 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from analysis.config import ClassifierConfig, LearningConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError
 from analysis.learning.ensemble import BoostedTrees, FittedEnsemble, gain_shares, without_counts
+from analysis.learning.label_proportions import ProportionSettings, configured_proportions
 from analysis.learning.protocols import Learner, Model
 from analysis.learning.training_set import TrainingSet
 from analysis.learning.tuning import TunedTrees
@@ -185,3 +186,19 @@ BOOSTED_TREES = LearnerEntry(
     FittedEnsemble,
 )
 register_learner(BOOSTED_TREES)
+
+
+def _fit_proportions(training: TrainingSet, settings: ProportionSettings, seed: int) -> FittedEnsemble:
+    learner = configured_proportions(LearningConfig(), settings, 1)
+    return learner.fit(training, random_state=np.random.SeedSequence(seed))
+
+
+register_learner(
+    replace(
+        BOOSTED_TREES,
+        name="label_proportions",
+        settings=ProportionSettings,
+        fit=_fit_proportions,
+        ensemble=configured_proportions,
+    )
+)

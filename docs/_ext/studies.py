@@ -43,6 +43,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rounds": training.rounds_table,
     "demo": training.demo_table,
     "gaussian-example": methods.gaussian_table,
+    "label-proportions": methods.proportions_table,
     "shift-test": methods.shift_table,
     "shift-strength": methods.shift_strength_table,
     "shift-odds": methods.shift_odds_table,

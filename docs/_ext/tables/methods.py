@@ -1,4 +1,4 @@
-"""The two tests of SA-CWoLa: the Gaussian example, and features that drift with m_jj."""
+"""Tests of methods on toys: two Gaussian examples, and features that drift with m_jj."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from docs._ext.page_tables import table_of
 from docs._ext.tables.shared import LAMBDA, matching
-from tests.studies import gaussian_example, shift_odds, shift_test
+from tests.studies import gaussian_example, label_proportions, shift_odds, shift_test
 from tests.studies.runner import Point, load
 
 SIZES = {50_000_000: "50M", 5_000_000: "5M", 50_000: "50k"}
@@ -28,6 +28,27 @@ def gaussian_table() -> str:
             cells.append("{:.3f}, {:.2f}".format(*np.median(found, axis=0)) + draws if found else "–")
         rows.append([loss, *cells])
     return table_of(["loss", "optimum: AUC, SIC(0.5)", *SIZES.values()], rows)
+
+
+def proportions_table() -> str:
+    """Area under the curve of supervision, CWoLa and label proportions, by the fractions of signal."""
+    rows = []
+    for fraction in label_proportions.FRACTIONS:
+        cells = [_mean_area(learner, fraction, fraction) for learner in ("supervised", "CWoLa", "label proportions")]
+        rows.append([_fractions(fraction), _fractions(fraction), *cells])
+    for told in label_proportions.WRONG:
+        area = _mean_area("label proportions", label_proportions.MISTOLD, told)
+        rows.append([_fractions(label_proportions.MISTOLD), _fractions(told), "", "", area])
+    return table_of(["fractions", "told", "full supervision", "CWoLa", "label proportions"], rows)
+
+
+def _fractions(fraction: float) -> str:
+    return f"{fraction:g}, {1 - fraction:.2g}"
+
+
+def _mean_area(learner: str, fraction: float, told: float) -> str:
+    areas = label_proportions.areas(load(label_proportions.NAME), learner, fraction, told)
+    return f"{np.mean(areas):.3f}" if areas else "–"
 
 
 def shift_table() -> str:

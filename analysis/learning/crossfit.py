@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import TableError
+from analysis.errors import TableError, WindowError
 from analysis.events.identity import string_hash
 from analysis.events.table import EventTable
 from analysis.learning.decorrelation import PercentileMap, PercentileScaling
@@ -119,13 +119,15 @@ class FoldTask:
 
 @dataclass(frozen=True)
 class Template:
-    """Simulated background of the signal region, weighted by the method and scored out of fold.
+    """Background of the signal region as the method makes it, scored out of fold.
 
     Attributes
     ----------
     scores : Scores
-    event_id : (n_simulated,) uint64
-    weight : (n_simulated,) float64
+    event_id : (n_rows,) uint64
+        Event that each row is made of; one event may have several.
+    weight : (n_rows,) float64
+        Non-negative.
     """
 
     scores: Scores
@@ -245,6 +247,8 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     ------
     TableError
         If a template is requested from a method without one.
+    WindowError
+        If no events remain for the training or for a template.
     """
     folds = samples.map(task.folds)
     scaling = None
@@ -255,7 +259,7 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     model = _train(task, training) if task.nested is None else _train_nested(task, task.nested, samples, folds)
     rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
     scores = model.predict(_take(samples.data, rows).matrix(task.features))
-    template = _score_template(task, samples, training, folds[1], model) if task.template else None
+    template = _score_template(task, training, _of_fold(samples, folds, task.fold), model) if task.template else None
     return FoldResult(task.fold, rows, scores, model, template, scaling)
 
 
@@ -297,20 +301,23 @@ def _train_nested(task: FoldTask, nested: Nested, samples: Samples, folds: Folds
     return JoinedModel(tuple(chosen))
 
 
-def _score_template(
-    task: FoldTask, samples: Samples, training: Samples, fold: NDArray[np.int8] | None, model: Model
-) -> Template:
-    if not isinstance(task.method, TemplateMethod) or samples.simulation is None or fold is None:
+def _score_template(task: FoldTask, training: Samples, held_out: Samples, model: Model) -> Template:
+    if not isinstance(task.method, TemplateMethod):
         msg = (
             f"method {task.method.name} has no template of the background: set learning.threshold_reference to "
             "spectrum or sidebands."
         )
         raise TableError(msg)
-    held_out = samples.simulation.select((fold == task.fold) & task.window.in_signal(samples.simulation.mjj))
-    weight = task.method.template(training, held_out, task.window, task.features, random_state=task.seed(METHOD_SEED))
-    scores = model.predict(held_out.matrix(task.features))
-    folds = np.full(len(held_out), task.fold, np.int8)
-    return Template(Scores(scores, folds, task.method.name), held_out.event_id, weight)
+    seed = task.seed(METHOD_SEED)
+    rows = task.method.template(training, held_out, task.window, task.features, random_state=seed)
+    if not rows.weight.sum() > 0:
+        msg = (
+            f"window {task.window.name} GeV: fold {task.fold} has no events to make a template of the background of. "
+            "Set learning.threshold_reference to spectrum or sidebands, use fewer folds, or add events."
+        )
+        raise WindowError(msg)
+    scores, folds = model.predict(rows.X), np.full(len(rows.weight), task.fold, np.int8)
+    return Template(Scores(scores, folds, task.method.name), rows.group, rows.weight)
 
 
 def collect_folds(results: Iterable[FoldResult], table: EventTable, task: FoldTask) -> CrossFit:

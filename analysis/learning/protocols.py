@@ -8,9 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.events.table import EventTable
 from analysis.learning.samples import Samples
-from analysis.learning.training_set import TrainingSet
+from analysis.learning.training_set import Rows, TrainingSet
 from analysis.regions import MassWindow
 
 __all__ = ["METHOD_SEED", "ContrastMethod", "Learner", "Method", "Model", "TemplateMethod"]
@@ -92,34 +91,35 @@ class ContrastMethod(Method, Protocol):
 
 @runtime_checkable
 class TemplateMethod(Method, Protocol):
-    """A method that turns simulation into a template of the background."""
+    """A method that makes a template of the background in the window, of simulation or of sidebands."""
 
     def template(
         self,
         samples: Samples,
-        held_out: EventTable,
+        held_out: Samples,
         window: MassWindow,
         features: Sequence[str],
         *,
         random_state: np.random.SeedSequence,
-    ) -> NDArray[np.float64]:
-        """Weight held-out simulated events so that they match the background inside the window.
+    ) -> Rows:
+        """Turn events of the fold that is left out into background inside the window.
 
         Parameters
         ----------
         samples : Samples
             Events of the training folds.
-        held_out : EventTable
-            Simulated events of the fold that is left out of training.
+        held_out : Samples
+            Events of the fold that is left out of training.
         window : MassWindow
         features : sequence of str
         random_state : numpy.random.SeedSequence
-            Same seed as for `contrast`, so that both train the same reweighter.
+            Same seed as for `contrast`, so that both train the same reweighter or transport.
 
         Returns
         -------
-        (n_held_out,) float64
-            Non-negative weights; 0 outside the signal region.
+        Rows
+            Features, non-negative weights and the identity of the event that each row is made of. No event of data in
+            the window may influence them.
         """
         ...
 

@@ -15,30 +15,9 @@ from numpy.typing import NDArray
 
 from analysis.learning.folds import assign_folds
 from analysis.learning.protocols import Learner, Model
-from analysis.learning.training_set import TrainingSet, positive_weights
+from analysis.learning.training_set import Rows, TrainingSet, positive_weights
 
-__all__ = ["DensityRatio", "InterpolatedRatio", "Rows", "chi2_by_feature", "derive_seed", "fit_ratio"]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A weighted sample.
-
-    Attributes
-    ----------
-    X : (n_rows, n_features) float32
-    weight : (n_rows,) float64
-    group : (n_rows,) uint64
-        Identity of the events.
-    """
-
-    X: NDArray[np.float32]
-    weight: NDArray[np.float64]
-    group: NDArray[np.uint64]
-
-    def where(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
-        """Return the rows selected by a mask or an index."""
-        return Rows(self.X[mask], self.weight[mask], self.group[mask])
+__all__ = ["DensityRatio", "InterpolatedRatio", "chi2_by_feature", "derive_seed", "fit_ratio"]
 
 
 @dataclass(frozen=True)
@@ -58,22 +37,25 @@ class DensityRatio:
 
     def log_ratio(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n_rows,) float64: mean over the models, for rows outside the training samples."""
-        return self._by_model(X).mean(axis=0)  # type: ignore[no-any-return]
+        return np.mean([_log_odds(model, X) for model in self.models], axis=0)  # type: ignore[no-any-return]
 
     def out_of_fold(self, X: NDArray[np.float32], group: NDArray[np.uint64]) -> NDArray[np.float64]:
         """(n_rows,) float64: from the model trained without the row, for rows of the training samples."""
-        return self._by_model(X)[self.fold_of(group), np.arange(len(X))]
+        log_ratio, fold = np.zeros(len(X)), self.fold_of(group)
+        for index, model in enumerate(self.models):
+            log_ratio[fold == index] = _log_odds(model, X[fold == index])
+        return log_ratio
 
     def fold_of(self, group: NDArray[np.uint64]) -> NDArray[np.int8]:
         """(n_rows,) int8: index of the model trained without the event."""
         return assign_folds(group, len(self.models), random_state=self.seed)
 
-    def _by_model(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        scores = np.stack([model.predict(X).astype(np.float64).mean(axis=1) for model in self.models])
-        tiny = np.finfo(np.float32).eps
-        scores = np.clip(scores, tiny, 1 - tiny)
-        log_ratio: NDArray[np.float64] = np.log(scores / (1 - scores))
-        return log_ratio
+
+def _log_odds(model: Model, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    tiny = np.finfo(np.float32).eps
+    scores = np.clip(model.predict(X).astype(np.float64).mean(axis=1), tiny, 1 - tiny)
+    log_odds: NDArray[np.float64] = np.log(scores / (1 - scores))
+    return log_odds
 
 
 @dataclass(frozen=True)

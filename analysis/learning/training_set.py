@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import TableError
 
-__all__ = ["TrainingSet", "positive_weights"]
+__all__ = ["Rows", "TrainingSet", "positive_weights"]
 
 
 def positive_weights(weight: NDArray[np.float64], what: str) -> NDArray[np.float64]:
@@ -51,6 +51,27 @@ def positive_weights(weight: NDArray[np.float64], what: str) -> NDArray[np.float
         raise TableError(msg)
     scaled: NDArray[np.float64] = kept * (total / kept.sum())
     return scaled
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A weighted sample.
+
+    Attributes
+    ----------
+    X : (n_rows, n_features) float32
+    weight : (n_rows,) float64
+    group : (n_rows,) uint64
+        Identity of the events.
+    """
+
+    X: NDArray[np.float32]
+    weight: NDArray[np.float64]
+    group: NDArray[np.uint64]
+
+    def where(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
+        """Return the rows selected by a mask or an index."""
+        return Rows(self.X[mask], self.weight[mask], self.group[mask])
 
 
 @dataclass(frozen=True)

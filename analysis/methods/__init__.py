@@ -8,9 +8,11 @@ from analysis.core.registry import Registry
 from analysis.errors import ConfigError
 from analysis.learning import Method
 from analysis.methods.contrast import FromContrast, adapted, uses_sidebands
+from analysis.methods.curtains import Curtains
 from analysis.methods.cwola import CWoLa
 from analysis.methods.data_vs_simulation import DataVsSimulation
 from analysis.methods.idealised import Idealised
+from analysis.methods.interpolated_sidebands import InterpolatedSidebands
 from analysis.methods.sa_cwola import SACWoLa
 from analysis.methods.salad import SALAD
 from analysis.methods.supervised import Supervised
@@ -19,9 +21,11 @@ __all__ = [
     "METHODS",
     "SALAD",
     "CWoLa",
+    "Curtains",
     "DataVsSimulation",
     "FromContrast",
     "Idealised",
+    "InterpolatedSidebands",
     "SACWoLa",
     "Supervised",
     "configured_method",
@@ -45,7 +49,16 @@ def register_method(method: Any) -> None:
     METHODS.add(method.name, adapted(method), origin=type(method).__qualname__)
 
 
-for _method in (CWoLa(), SACWoLa(), SALAD(), DataVsSimulation(), Idealised(), Supervised()):
+for _method in (
+    CWoLa(),
+    Curtains(),
+    InterpolatedSidebands(),
+    SACWoLa(),
+    SALAD(),
+    DataVsSimulation(),
+    Idealised(),
+    Supervised(),
+):
     register_method(_method)
 
 

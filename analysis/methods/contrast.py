@@ -14,7 +14,7 @@ from analysis.errors import WindowError
 from analysis.events.table import EventTable
 from analysis.learning.protocols import METHOD_SEED, ContrastMethod, Learner, Method, Model
 from analysis.learning.samples import Samples
-from analysis.learning.training_set import TrainingSet, positive_weights
+from analysis.learning.training_set import Rows, TrainingSet, positive_weights
 from analysis.regions import MassWindow
 
 __all__ = [
@@ -194,16 +194,14 @@ class _AdaptedTemplate(_Adapted):
     def template(
         self,
         samples: Samples,
-        held_out: EventTable,
+        held_out: Samples,
         window: MassWindow,
         features: Sequence[str],
         *,
         random_state: np.random.SeedSequence,
-    ) -> NDArray[np.float64]:
-        weight: NDArray[np.float64] = self.method.template(
-            samples, held_out, window, features, random_state=random_state
-        )
-        return weight
+    ) -> Rows:
+        rows: Rows = self.method.template(samples, held_out, window, features, random_state=random_state)
+        return rows
 
 
 def uses_sidebands(method: object) -> bool:

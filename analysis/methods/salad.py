@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.config import ClassifierConfig
-from analysis.events.table import EventTable
 from analysis.learning.ensemble import BoostedTrees
 from analysis.learning.protocols import Learner
 from analysis.learning.reweighting import (
     InterpolatedRatio,
-    Rows,
     chi2_by_feature,
     derive_seed,
     fit_ratio,
 )
 from analysis.learning.samples import Samples
-from analysis.learning.training_set import TrainingSet
+from analysis.learning.training_set import Rows, TrainingSet
 from analysis.methods.contrast import SIDEBANDS, FromContrast, Place, Region, build_set, find_region
 from analysis.regions import MassWindow
 
@@ -74,22 +71,21 @@ class SALAD(FromContrast):
     def template(
         self,
         samples: Samples,
-        held_out: EventTable,
+        held_out: Samples,
         window: MassWindow,
         features: Sequence[str],
         *,
         random_state: np.random.SeedSequence,
-    ) -> NDArray[np.float64]:
+    ) -> Rows:
         """Weight the simulation of the fold that is left out; see `TemplateMethod.template`."""
-        inside = window.in_signal(held_out.mjj)
-        rows = held_out.select(inside)
-        weight = np.zeros(len(held_out))
+        simulation = held_out.require_simulation()
+        rows = simulation.select(window.in_signal(simulation.mjj))
+        X, weight = rows.matrix(features), np.zeros(len(rows))
         if len(rows):
             ratio = self._fit(samples, window, features, random_state)
             part = Region(rows, f"the template of window {window.name} GeV")
-            factor = ratio.weight(rows.matrix(features), rows.mjj)
-            weight[inside] = part.labelled(0, part.total, factor).weight
-        return weight
+            weight = part.labelled(0, part.total, ratio.weight(X, rows.mjj)).weight
+        return Rows(X, weight, rows.event_id)
 
     def closure(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

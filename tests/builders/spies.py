@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from analysis.learning import BoostedTrees, FittedEnsemble, TrainingSet
+from analysis.learning.training_set import Rows
 
 __all__ = ["Ledger", "SpyLearner", "SpyModel"]
 
@@ -61,7 +62,8 @@ class Ledger:
     Attributes
     ----------
     events : dict of float to int
-        Identity of the event whose first feature this is.
+        Identity of the event whose first feature this is. Rows that a method makes of events, and moves, are added; a
+        value of several events tells nothing.
     trained : dict of bytes to set of int
         Identities of the events that a member was trained on, or stopped early by.
     scored : list of (set of int, set of int)
@@ -74,6 +76,21 @@ class Ledger:
 
     def watch(self, patch: pytest.MonkeyPatch) -> None:
         """Record from now on."""
+        make_rows, build, shared = Rows.__init__, TrainingSet.build, set[float]()
+
+        def learn(X: NDArray[np.float32], group: NDArray[np.uint64]) -> None:
+            for value, event in zip(X[:, 0].tolist() if X.size else [], group.tolist(), strict=True):
+                if self.events.setdefault(value, event) != event:
+                    shared.add(value)
+
+        def spy_rows(rows: Rows, X: NDArray[np.float32], weight: NDArray[np.float64], group: NDArray[Any]) -> None:
+            make_rows(rows, X, weight, group)
+            learn(X, group)
+
+        def spy_build(X: NDArray[np.float32], y: Any, weight: NDArray[np.float64], group: NDArray[Any]) -> TrainingSet:
+            learn(X, group)
+            return build(X, y, weight, group)
+
         fit, predict, predict_rounds = BoostedTrees.fit, FittedEnsemble.predict, FittedEnsemble.predict_rounds
 
         def spy_fit(learner: BoostedTrees, training: TrainingSet, **options: Any) -> FittedEnsemble:
@@ -84,7 +101,7 @@ class Ledger:
             return model
 
         def record(model: FittedEnsemble, X: NDArray[np.float32]) -> None:
-            events = {self.events[value] for value in X[:, 0].tolist()}
+            events = {self.events[value] for value in X[:, 0].tolist() if value not in shared}
             self.scored += [(events, self.trained[member]) for member in model.members]
 
         def spy_predict(model: FittedEnsemble, X: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -97,6 +114,8 @@ class Ledger:
             record(model, X)
             return predict_rounds(model, X, rounds)
 
+        patch.setattr(Rows, "__init__", spy_rows)
+        patch.setattr(TrainingSet, "build", spy_build)
         patch.setattr(BoostedTrees, "fit", spy_fit)
         patch.setattr(FittedEnsemble, "predict", spy_predict)
         patch.setattr(FittedEnsemble, "predict_rounds", spy_predict_rounds)

@@ -9,7 +9,8 @@ from analysis.config import ClassifierConfig
 from analysis.errors import TableError
 from analysis.events.identity import event_hash
 from analysis.learning import BoostedTrees, assign_folds
-from analysis.learning.reweighting import InterpolatedRatio, Rows, chi2_by_feature, fit_ratio
+from analysis.learning.reweighting import InterpolatedRatio, chi2_by_feature, fit_ratio
+from analysis.learning.training_set import Rows
 from tests.builders.spies import SpyLearner
 
 LEARNER = BoostedTrees(

@@ -113,12 +113,12 @@ def test_salad_reaches_its_minimiser_with_weights_interpolated_to_the_window() -
 def test_without_signal_the_template_of_salad_is_the_background_of_data() -> None:
     given = samples(copies=1500)
     held_out = table([("window", SIMULATION["window"], 6.0, "s"), ("low", SIMULATION["low"], 5.0, "s")], 9, 50)
-    weight = SALAD(reweighter=FLEXIBLE).template(given, held_out, WINDOW, ("x0",), random_state=SEED)
-    inside = WINDOW.in_signal(held_out.mjj)
-    assert (weight[~inside] == 0).all()
-    assert weight.sum() == pytest.approx(6.0)
-    cells = held_out.matrix(("x0",))[:, 0].astype(int)
-    np.testing.assert_allclose(np.bincount(cells, weight, N_CELLS) / 6.0, DATA["window"], rtol=0.03)
+    left_out = Samples(given.data, held_out)
+    rows = SALAD(reweighter=FLEXIBLE).template(given, left_out, WINDOW, ("x0",), random_state=SEED)
+    assert set(rows.group) == set(held_out.event_id[WINDOW.in_signal(held_out.mjj)])
+    assert rows.weight.sum() == pytest.approx(6.0)
+    cells = rows.X[:, 0].astype(int)
+    np.testing.assert_allclose(np.bincount(cells, rows.weight, N_CELLS) / 6.0, DATA["window"], rtol=0.03)
 
 
 def test_idealised_compares_signal_and_background_with_independent_background() -> None:

@@ -17,6 +17,7 @@ from analysis.events.identity import event_hash, uniform
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL
 from analysis.learning import Samples, TrainingSet, assign_folds
+from analysis.learning.training_set import Rows
 from analysis.methods import METHODS, FromContrast
 from analysis.regions import RegionScan
 from analysis.results.documents import window_document, window_from_document
@@ -277,8 +278,10 @@ class Needy(FromContrast):
         y = np.repeat([1, 0], [len(table) for table in tables])
         return TrainingSet.build(X, y, np.where(y == 1, 1 / y.sum(), 1 / (1 - y).sum()), group)
 
-    def template(self, samples: Any, held_out: EventTable, window: Any, features: Any, *, random_state: Any) -> Any:
-        return held_out.weight
+    def template(self, samples: Any, held_out: Samples, window: Any, features: Any, *, random_state: Any) -> Rows:
+        simulation = held_out.require_simulation()
+        inside = simulation.select(window.in_signal(simulation.mjj))
+        return Rows(inside.matrix(features), inside.weight, inside.event_id)
 
 
 @pytest.fixture

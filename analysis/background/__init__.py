@@ -28,13 +28,21 @@ from analysis.background.functions import (
 from analysis.background.gaussian_process import GAUSSIAN_PROCESS
 from analysis.background.goodness import BAD_FIT, GoodnessOfFit, goodness_of_fit, is_bad_fit
 from analysis.background.many import ManyEstimates, estimate_many
-from analysis.background.order import DEFAULT_STRATEGY, STRATEGIES, TRANSFER_FACTOR, choose_order, require_functions
+from analysis.background.order import (
+    BY_TEMPLATE,
+    DEFAULT_STRATEGY,
+    STRATEGIES,
+    TRANSFER_FACTOR,
+    choose_order,
+    require_functions,
+)
 from analysis.background.power_laws import POWER_LAWS, POWER_LAWS_4
 from analysis.background.spurious import SpuriousSignal, spurious_signal
 from analysis.background.tabulated import TermTable, tabulate, tabulated_function
 
 __all__ = [
     "BAD_FIT",
+    "BY_TEMPLATE",
     "CALIBRATED_FROM",
     "DEFAULT_STRATEGY",
     "FUNCTIONS",

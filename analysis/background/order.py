@@ -15,6 +15,7 @@ from analysis.background.goodness import chi_square_p_value, goodness_of_fit
 from analysis.errors import ConfigError, FitError
 
 __all__ = [
+    "BY_TEMPLATE",
     "DEFAULT_STRATEGY",
     "STRATEGIES",
     "TRANSFER_FACTOR",
@@ -40,6 +41,9 @@ _SMOOTH = 1e-3
 
 TRANSFER_FACTOR = "transfer-factor"
 """Strategy that fits a selection together with the events that fail it."""
+
+BY_TEMPLATE = "template"
+"""Strategy that fits all events, and counts a selection against the template of the method."""
 
 _SHRINK = 200.0  # GeV on each side, 400 GeV in total: ATLAS' first search
 _GOOD_FIT = 0.05
@@ -74,6 +78,9 @@ def choose_order(  # noqa: PLR0913 - a spectrum, the events beside it, and how t
         pass determine no more than the ratio, two numbers below 5,000 events (`ratio_order`). If two more are better
         with p < 0.001, the ratio is not smooth, as of classifiers that know m_jj from their features: the selection is
         then fitted alone. Without `rest`, as for the inclusive selection, it is "events".
+    "template" (nested)
+        "events" for all events. A selection has no fit: its background is that of all events times the fraction of the
+        template of the method that passes, see `analysis.search.template_background`.
     "raise" (nested)
         Raise the order until the goodness of fit is p > 0.05, at most to the last: the loop of ATLAS' second search,
         arXiv:2502.09770. Its criterion is not published; the criterion used here is our own.
@@ -268,6 +275,7 @@ Strategy = Callable[[Sidebands, Functions, float, float], BackgroundFit]
 STRATEGIES: Mapping[str, Strategy] = {
     "events": _by_events,
     TRANSFER_FACTOR: _by_transfer_factor,
+    BY_TEMPLATE: _by_events,
     "likelihood-ratio": _by_likelihood_ratio,
     "raise": _by_raising,
     "chi2-acceptance": _by_acceptance,

@@ -87,6 +87,9 @@ class PassWeights:
         Whether each member selects each event; None for cuts on the mean of the members.
     names : tuple of str
         Names of the selections; by default derived from the efficiencies.
+    template : (n_selections, 2) float64, or None
+        Fraction of the background template of the method that passes each selection, and its statistical error; None
+        without a template.
     """
 
     efficiencies: tuple[float, ...]
@@ -95,6 +98,7 @@ class PassWeights:
     thresholds: NDArray[np.float64] = field(repr=False)
     members: NDArray[np.bool_] | None = field(default=None, repr=False)
     names: tuple[str, ...] = ()
+    template: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -117,6 +121,7 @@ def choose_working_points(  # noqa: PLR0913 - events, cuts, and two switches
     ensemble: Ensemble = "mean-score",
     chosen: Sequence[int] | None = None,
     apart: bool = False,
+    template: Template | None = None,
 ) -> PassWeights:
     """Cut each fold at its own quantile.
 
@@ -142,6 +147,8 @@ def choose_working_points(  # noqa: PLR0913 - events, cuts, and two switches
         besides the inclusive one, instead of one per efficiency.
     apart : bool
         Whether each of two folds is a selection of its own, `HALVES`, which the events of the other one fail.
+    template : Template, optional
+        Template of the background whose passing fraction is wanted, whatever defines the thresholds.
 
     Returns
     -------
@@ -150,9 +157,8 @@ def choose_working_points(  # noqa: PLR0913 - events, cuts, and two switches
     """
     data = _Cuttable(_cut_values(scores, ensemble), scores.fold, uniform(event_id, random_state, "tie-break"), weight)
     if isinstance(reference, Template):
-        tie = uniform(reference.event_id, random_state, "tie-break")
-        fixing = _Cuttable(_cut_values(reference.scores, ensemble), reference.scores.fold, tie, reference.weight)
-        rows = np.ones(len(tie), bool)
+        fixing = _cuttable(reference, ensemble, random_state)
+        rows = np.ones(len(reference.weight), bool)
     else:
         rows, fixing = reference, data
     n_folds = 1 + int(max(scores.fold.max(initial=0), fixing.fold.max(initial=0)))
@@ -174,7 +180,22 @@ def choose_working_points(  # noqa: PLR0913 - events, cuts, and two switches
         achieved[1:] *= len(np.unique(fixing.fold)) / n_folds
     members = None if ensemble == "mean-score" else passes
     values = passes.mean(axis=1)
-    return PassWeights((1.0, *efficiencies), tuple(achieved.tolist()), values, thresholds, members, names)
+    fractions = None
+    if template is not None:
+        kept = _cuttable(template, ensemble, random_state).passes(thresholds)
+        fractions = _fractions(template, kept.mean(axis=1), n_folds)
+    return PassWeights((1.0, *efficiencies), tuple(achieved.tolist()), values, thresholds, members, names, fractions)
+
+
+def _fractions(template: Template, passes: NDArray[np.float64], n_folds: int) -> NDArray[np.float64]:
+    """(n_selections, 2): passing fraction of a template in all folds, and its error; copies of an event are one."""
+    total, scored = template.weight.sum(), len(np.unique(template.scores.fold)) / n_folds
+    mean = template.weight @ passes / total
+    _, event = np.unique(template.event_id, return_inverse=True)
+    by_event = [np.bincount(event, template.weight * (column - m)) for column, m in zip(passes.T, mean, strict=True)]
+    error = np.sqrt((np.stack(by_event) ** 2).sum(axis=1)) / total
+    share = np.where(np.arange(len(mean)) > 0, scored, 1.0)  # nothing passes in folds that only train
+    return np.stack([mean * share, error * share], axis=1)
 
 
 def _taken_apart(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -188,6 +209,11 @@ def _taken_apart(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
 def _cut_values(scores: Scores, ensemble: Ensemble) -> NDArray[np.float32]:
     """(n_events, n_cuts): values on which cuts are made."""
     return scores.mean()[:, None] if ensemble == "mean-score" else scores.values
+
+
+def _cuttable(template: Template, ensemble: Ensemble, random_state: int) -> _Cuttable:
+    tie = uniform(template.event_id, random_state, "tie-break")
+    return _Cuttable(_cut_values(template.scores, ensemble), template.scores.fold, tie, template.weight)
 
 
 @dataclass(frozen=True)

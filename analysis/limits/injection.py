@@ -139,6 +139,7 @@ def _selective(passes: PassWeights) -> PassWeights:
         thresholds=passes.thresholds[:, :, 1:],
         members=None,
         names=passes.names[1:],
+        template=None if passes.template is None else passes.template[1:],
     )
 
 

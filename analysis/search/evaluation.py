@@ -36,6 +36,7 @@ from analysis.search.blinding import blind_window
 from analysis.search.member_spread import MemberSpread, member_spread
 from analysis.search.non_closure import NonClosure
 from analysis.search.sideband_toys import checked_discovery
+from analysis.search.template_background import Background, count_in_template
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.statistics import (
     DiscoveryResult,
@@ -166,7 +167,7 @@ def _compact(passes: NDArray[np.float64]) -> NDArray[Any]:
 def _evaluate_selection(
     cut: _Cut, index: int, count: float | None, s_over_sqrt_b: float | None, *, with_limit: bool
 ) -> SelectionResult:
-    data, window, passes, spectrum, config = cut.data, cut.window, cut.passes, cut.spectrum, cut.config
+    data, window, passes, config = cut.data, cut.window, cut.passes, cut.config
     name = passes.names[index]
     common: dict[str, Any] = {
         "name": name,
@@ -180,22 +181,9 @@ def _evaluate_selection(
         "likelihood": config.statistics.likelihood,
     }
     try:
-        fit = choose_order(
-            selection_counts(spectrum, name),
-            np.asarray(spectrum.axes["mjj"].edges, np.float64),
-            mask=window.mask,
-            functions=cut.functions,
-            alpha=config.background.alpha,
-            sqrt_s_gev=config.background.sqrt_s_gev,
-            strategy=config.background.strategy,
-            variances=selection_variances(spectrum, name),
-            rest=_rest(cut, index),
-        )
-        if config.background.function_error == "spurious":
-            fit = with_function_error(fit, window.signal, of_all=cut.of_all)
-        expected = fit.estimate(*window.signal)
+        fit, expected = _background(cut, index)
         correction = common["non_closure"] or NonClosure(0.0, 0.0)
-        background, error = correction.corrected(expected.value, expected.error(config.statistics.likelihood))
+        background, error = correction.corrected(expected.value, expected.error)
         result = SelectionResult(
             **common,
             background=background,
@@ -206,9 +194,9 @@ def _evaluate_selection(
         )
         if not cut.tests:
             return result
-        result = replace(
-            result, goodness=_goodness(fit), members=_members(cut, index, together=fit.function.n_ratio > 0)
-        )
+        if fit is not None:
+            members = _members(cut, index, together=fit.function.n_ratio > 0)
+            result = replace(result, goodness=_goodness(fit), members=members)
         workspace = result.counting_workspace(window)
         return replace(
             result,
@@ -218,6 +206,33 @@ def _evaluate_selection(
         )
     except (FitError, StatisticsError) as error:
         return SelectionResult(**common, reason=f"window {window.name} GeV, selection {name}: {error}")
+
+
+def _background(cut: _Cut, index: int) -> tuple[BackgroundFit | None, Background]:
+    """Estimate the background of a selection by its fit, or from the template of the method without one."""
+    window, spectrum, settings = cut.window, cut.spectrum, cut.config.background
+    name, likelihood = cut.passes.names[index], cut.config.statistics.likelihood
+    if cut.passes.template is not None and name != INCLUSIVE:
+        if cut.of_all is None:
+            msg = "the inclusive spectrum has no fit to multiply the fraction of the background template with."
+            raise FitError(msg)
+        fraction, error = cut.passes.template[index].tolist()
+        return None, count_in_template(cut.of_all, window.signal, (fraction, error), likelihood)
+    fit = choose_order(
+        selection_counts(spectrum, name),
+        np.asarray(spectrum.axes["mjj"].edges, np.float64),
+        mask=window.mask,
+        functions=cut.functions,
+        alpha=settings.alpha,
+        sqrt_s_gev=settings.sqrt_s_gev,
+        strategy=settings.strategy,
+        variances=selection_variances(spectrum, name),
+        rest=_rest(cut, index),
+    )
+    if settings.function_error == "spurious":
+        fit = with_function_error(fit, window.signal, of_all=cut.of_all)
+    found = fit.estimate(*window.signal)
+    return fit, Background(found.value, found.error(likelihood), found.calibrated, found.weight)
 
 
 def _rest(cut: _Cut, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64] | None] | None:

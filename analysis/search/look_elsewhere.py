@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.background import DEFAULT_STRATEGY, TRANSFER_FACTOR, BackgroundFit, require_functions
+from analysis.background import BY_TEMPLATE, DEFAULT_STRATEGY, TRANSFER_FACTOR, BackgroundFit, require_functions
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
@@ -74,6 +74,8 @@ def global_result(
     bound = bonferroni(stats.norm.sf(tested).tolist(), trials)
     unit_weights = bool((data.table.weight == 1).all())
     if not (tested and unit_weights and config.statistics.pseudo_experiments):
+        return bound
+    if config.background.strategy == BY_TEMPLATE:  # no toy of a spectrum tells what a template would count
         return bound
     try:
         model = _null_model(data, results, scan, config)

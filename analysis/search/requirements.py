@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.background import require_functions
+from analysis.background import BY_TEMPLATE, TRANSFER_FACTOR, require_functions
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError
 from analysis.learning import INCLUSIVE, ContrastMethod, TemplateMethod, configured_learner, selection_names
@@ -10,7 +10,13 @@ from analysis.methods import get_method
 from analysis.regions import RegionScan
 from analysis.search.non_closure import Corrections, NonClosure, check_corrections
 
-__all__ = ["measured_corrections", "require_known", "require_samples"]
+__all__ = ["measured_corrections", "require_known", "require_samples", "uses_template"]
+
+
+def uses_template(config: SearchConfig) -> bool:
+    """Whether thresholds or backgrounds come from the background template of the method."""
+    by_template = config.background.strategy == BY_TEMPLATE
+    return by_template or config.learning.threshold_reference == "background-template"
 
 
 def require_known(config: SearchConfig) -> None:
@@ -22,11 +28,13 @@ def require_known(config: SearchConfig) -> None:
         Names the unknown entry and the available ones.
     """
     method = get_method(config.learning.method)
-    if config.learning.threshold_reference == "background-template" and not isinstance(method, TemplateMethod):
-        msg = (
-            f"method {method.name} has no template of the background: set learning.threshold_reference to spectrum or "
-            "sidebands."
+    if uses_template(config) and not isinstance(method, TemplateMethod):
+        setting, others = (
+            ("background.strategy", f"{TRANSFER_FACTOR} or events")
+            if config.background.strategy == BY_TEMPLATE
+            else ("learning.threshold_reference", "spectrum or sidebands")
         )
+        msg = f"method {method.name} has no template of the background: set {setting} to {others}."
         raise ConfigError(msg)
     learning = config.learning
     if not isinstance(method, ContrastMethod):

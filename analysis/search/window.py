@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.background import MassFunction, require_functions
+from analysis.background import BY_TEMPLATE, MassFunction, require_functions
 from analysis.config import SearchConfig
 from analysis.errors import CwolaError, TableError, WindowError
 from analysis.events.table import EventTable
@@ -44,7 +44,7 @@ from analysis.methods import FromContrast, configured_method
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.evaluation import evaluate_window
 from analysis.search.non_closure import Corrections
-from analysis.search.requirements import measured_corrections, require_samples
+from analysis.search.requirements import measured_corrections, require_samples, uses_template
 from analysis.search.values import SearchData, WindowResult
 
 __all__ = [
@@ -189,7 +189,7 @@ def fold_tasks(
         config.random_state,
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
         sequential=learning.cross_fitting == "sequential",
-        template=learning.threshold_reference == "background-template",
+        template=uses_template(config),
         decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
         training_seed=training_seed,
         entry=get_learner(learning.learner),
@@ -239,7 +239,7 @@ def working_points(fit: CrossFit, window: MassWindow, table: EventTable, config:
     reference: NDArray[np.bool_] | Template = window.in_fit_range(table.mjj)
     if config.learning.threshold_reference == "sidebands":
         reference = window.in_lower(table.mjj) | window.in_upper(table.mjj)
-    elif fit.template is not None:
+    elif fit.template is not None and config.learning.threshold_reference == "background-template":
         reference = fit.template
     return choose_working_points(
         fit.scores,
@@ -251,4 +251,5 @@ def working_points(fit: CrossFit, window: MassWindow, table: EventTable, config:
         ensemble=config.learning.ensemble,
         chosen=fit.working_points if config.learning.working_point == "argos" else None,
         apart=config.learning.cross_fitting == "half",
+        template=fit.template if config.background.strategy == BY_TEMPLATE else None,
     )

@@ -68,29 +68,18 @@ class Ledger:
         Identities of the events that a member was trained on, or stopped early by.
     scored : list of (set of int, set of int)
         Of each call: the events that were scored, and those that the member had seen.
+    shared : set of float
+        First features of rows of several events.
     """
 
     events: dict[float, int]
     trained: dict[bytes, set[int]] = field(default_factory=dict)
     scored: list[tuple[set[int], set[int]]] = field(default_factory=list)
+    shared: set[float] = field(default_factory=set)
 
     def watch(self, patch: pytest.MonkeyPatch) -> None:
         """Record from now on."""
-        make_rows, build, shared = Rows.__init__, TrainingSet.build, set[float]()
-
-        def learn(X: NDArray[np.float32], group: NDArray[np.uint64]) -> None:
-            for value, event in zip(X[:, 0].tolist() if X.size else [], group.tolist(), strict=True):
-                if self.events.setdefault(value, event) != event:
-                    shared.add(value)
-
-        def spy_rows(rows: Rows, X: NDArray[np.float32], weight: NDArray[np.float64], group: NDArray[Any]) -> None:
-            make_rows(rows, X, weight, group)
-            learn(X, group)
-
-        def spy_build(X: NDArray[np.float32], y: Any, weight: NDArray[np.float64], group: NDArray[Any]) -> TrainingSet:
-            learn(X, group)
-            return build(X, y, weight, group)
-
+        self._watch_rows(patch)
         fit, predict, predict_rounds = BoostedTrees.fit, FittedEnsemble.predict, FittedEnsemble.predict_rounds
 
         def spy_fit(learner: BoostedTrees, training: TrainingSet, **options: Any) -> FittedEnsemble:
@@ -101,7 +90,7 @@ class Ledger:
             return model
 
         def record(model: FittedEnsemble, X: NDArray[np.float32]) -> None:
-            events = {self.events[value] for value in X[:, 0].tolist() if value not in shared}
+            events = {self.events[value] for value in X[:, 0].tolist() if value not in self.shared}
             self.scored += [(events, self.trained[member]) for member in model.members]
 
         def spy_predict(model: FittedEnsemble, X: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -114,8 +103,25 @@ class Ledger:
             record(model, X)
             return predict_rounds(model, X, rounds)
 
-        patch.setattr(Rows, "__init__", spy_rows)
-        patch.setattr(TrainingSet, "build", spy_build)
         patch.setattr(BoostedTrees, "fit", spy_fit)
         patch.setattr(FittedEnsemble, "predict", spy_predict)
         patch.setattr(FittedEnsemble, "predict_rounds", spy_predict_rounds)
+
+    def _watch_rows(self, patch: pytest.MonkeyPatch) -> None:
+        make, build = Rows.__init__, TrainingSet.build
+
+        def spy_make(rows: Rows, X: NDArray[np.float32], weight: NDArray[np.float64], group: NDArray[Any]) -> None:
+            make(rows, X, weight, group)
+            self._learn(X, group)
+
+        def spy_build(X: NDArray[np.float32], y: Any, weight: NDArray[np.float64], group: NDArray[Any]) -> TrainingSet:
+            self._learn(X, group)
+            return build(X, y, weight, group)
+
+        patch.setattr(Rows, "__init__", spy_make)
+        patch.setattr(TrainingSet, "build", spy_build)
+
+    def _learn(self, X: NDArray[np.float32], group: NDArray[Any]) -> None:
+        for value, event in zip(X[:, 0].tolist() if X.size else [], group.tolist(), strict=True):
+            if self.events.setdefault(value, event) != event:
+                self.shared.add(value)

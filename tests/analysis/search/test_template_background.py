@@ -1,0 +1,118 @@
+"""Counting against the template of a method, without a fit of the selected events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.background import choose_order
+from analysis.compute import Serial
+from analysis.core.documents import from_json, to_json
+from analysis.errors import ConfigError, FitError
+from analysis.learning import Scores, Template, choose_working_points
+from analysis.regions import RegionScan
+from analysis.results.documents import window_document, window_from_document
+from analysis.results.values import WindowDocument
+from analysis.search.look_elsewhere import global_result
+from analysis.search.requirements import require_known
+from analysis.search.scan import n_trials
+from analysis.search.template_background import count_in_template
+from analysis.search.values import SearchData, WindowResult
+from analysis.search.window import run_window
+from tests.builders.toy_tables import WINDOW, dijet_masses, toy_config, toy_table
+
+CURTAINS: dict[str, Any] = {
+    "learning": {"method": "curtains"},
+    "background": {"strategy": "template"},
+    "statistics": {"calculator": "asymptotics"},
+}
+CONFIG = toy_config(**CURTAINS)
+SCAN = RegionScan.from_config(CONFIG.scan)
+DATA = SearchData(toy_table(16_000, 240, random_state=21), signal_datasets=("signal",))
+
+
+@pytest.fixture(scope="module")
+def found() -> WindowResult:
+    return run_window(DATA, WINDOW, SCAN, CONFIG)
+
+
+@pytest.mark.parametrize(("likelihood", "fraction", "error"), [("profile", 0.1, 0.01), ("gaussian", 0.02, 0.0)])
+def test_the_background_is_a_fraction_of_all_events_with_both_errors(
+    likelihood: str, fraction: float, error: float
+) -> None:
+    edges = np.arange(3000.0, 6501.0, 100.0)
+    counts = np.histogram(dijet_masses(10_000, np.random.default_rng(1)), edges)[0].astype(float)
+    options: dict[str, Any] = {"functions": ["dijet2", "dijet3"], "alpha": 0.05, "sqrt_s_gev": 13000.0}
+    fit = choose_order(counts, edges, mask=WINDOW.mask, **options)
+    expected = fit.estimate(*WINDOW.signal)
+    counted = count_in_template(fit, WINDOW.signal, (fraction, error), likelihood)
+    assert counted.value == pytest.approx(fraction * expected.value)
+    relative = np.log1p(expected.error(likelihood) / expected.value)
+    assert np.log1p(counted.error / counted.value) == pytest.approx(np.hypot(relative, error / fraction))
+    with pytest.raises(FitError, match="no event of the background template passes"):
+        count_in_template(fit, WINDOW.signal, (0.0, 0.0), likelihood)
+
+
+def test_copies_of_an_event_are_one_in_the_error_of_the_fraction() -> None:
+    rng = np.random.default_rng(2)
+    scores, fold = rng.random((3000, 1)).astype(np.float32), rng.integers(0, 3, 3000).astype(np.int8)
+    identity = np.arange(3000, dtype=np.uint64)
+    fractions = []
+    for copies in (1, 4):
+        rows = np.tile(np.arange(3000), copies)
+        template = Template(Scores(scores[rows], fold[rows], "x"), identity[rows], np.full(len(rows), 1 / copies))
+        passes = choose_working_points(
+            Scores(scores, fold, "x"), np.ones(3000, bool), (0.1,), event_id=identity, weight=np.ones(3000),
+            random_state=1, template=template,
+        )  # fmt: skip
+        fractions.append(passes.template)
+    np.testing.assert_allclose(fractions[1], fractions[0])
+    np.testing.assert_allclose(fractions[0], [[1, 0], [0.1, np.sqrt(0.09 / 3000)]], rtol=0.01)
+
+
+def test_a_signal_is_found_without_a_fit_of_the_selection(found: WindowResult) -> None:
+    inclusive, loose, tight = found.selections
+    assert inclusive.fit is not None
+    assert (loose.fit, tight.fit, loose.goodness) == (None, None, None)
+    assert loose.discovery is not None
+    assert tight.discovery is not None
+    assert max(loose.discovery.z, tight.discovery.z) > 5
+    assert loose.limit is not None
+    assert found.status == "ok"
+
+
+def test_the_background_is_that_of_all_events_times_the_fraction_of_the_template(found: WindowResult) -> None:
+    inclusive, loose, _ = found.selections
+    background = DATA.table.column("dataset") == "background"
+    assert found.passes is not None
+    passing = found.passes[WINDOW.in_signal(DATA.table.mjj) & background, 1].sum()
+    assert loose.background == pytest.approx(passing, abs=4 * np.hypot(np.sqrt(passing), loose.background_error or 0))
+    assert (loose.background_error or 0) / (loose.background or 1) > (inclusive.background_error or 0) / (
+        inclusive.background or 1
+    )
+
+
+def test_a_stored_window_has_the_same_numbers(found: WindowResult) -> None:
+    document = from_json(WindowDocument, to_json(window_document(found)))
+    assert window_from_document(document, None, {}, None).selections[1].background == found.selections[1].background
+
+
+def test_the_global_significance_is_the_bound(found: WindowResult) -> None:
+    bound = global_result(DATA, [found], SCAN, CONFIG, Serial())
+    assert bound.n_trials == n_trials(SCAN, CONFIG)
+    assert bound.method == "bonferroni-upper-bound"
+
+
+def test_a_method_without_a_template_is_refused_before_any_work() -> None:
+    config = toy_config(background={"strategy": "template"})
+    with pytest.raises(ConfigError, match=r"method cwola has no template .*: set background\.strategy to transfer-fac"):
+        require_known(config)
+
+
+def test_blinded_windows_have_the_same_background(found: WindowResult) -> None:
+    hidden = run_window(replace(DATA, blinded=True), WINDOW, SCAN, CONFIG)
+    assert hidden.selections[1].n_obs is None
+    assert hidden.selections[1].background == found.selections[1].background

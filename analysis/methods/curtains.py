@@ -55,6 +55,7 @@ class Curtains(FromContrast):
     name: str = "curtains"
     uses_truth: bool = False
     needs_simulation: bool = False
+    uses_sidebands: bool = False
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

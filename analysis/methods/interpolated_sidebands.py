@@ -57,6 +57,7 @@ class InterpolatedSidebands(FromContrast):
     name: str = "interpolated_sidebands"
     uses_truth: bool = False
     needs_simulation: bool = False
+    uses_sidebands: bool = True
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

@@ -80,7 +80,7 @@ def choose_order(  # noqa: PLR0913 - a spectrum, the events beside it, and how t
         then fitted alone. Without `rest`, as for the inclusive selection, it is "events".
     "template" (nested)
         "events" for all events. A selection has no fit: its background is that of all events times the fraction of the
-        template of the method that passes, see `analysis.search.template_background`.
+        template of the method that passes, see `analysis.background.from_template`.
     "raise" (nested)
         Raise the order until the goodness of fit is p > 0.05, at most to the last: the loop of ATLAS' second search,
         arXiv:2502.09770. Its criterion is not published; the criterion used here is our own.

@@ -20,6 +20,7 @@ from analysis.background import (
     require_functions,
     with_function_error,
 )
+from analysis.background.from_template import Background, count_in_template
 from analysis.config import SearchConfig
 from analysis.core.fractions import fraction
 from analysis.errors import FitError, StatisticsError
@@ -36,7 +37,6 @@ from analysis.search.blinding import blind_window
 from analysis.search.member_spread import MemberSpread, member_spread
 from analysis.search.non_closure import NonClosure
 from analysis.search.sideband_toys import checked_discovery
-from analysis.search.template_background import Background, count_in_template
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.statistics import (
     DiscoveryResult,

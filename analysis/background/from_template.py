@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.background import BackgroundFit
+from analysis.background.fit import BackgroundFit
 from analysis.background.estimate import CALIBRATED_FROM, further
 from analysis.errors import FitError
 

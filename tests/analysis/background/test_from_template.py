@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.background import choose_order
+from analysis.background.from_template import count_in_template
 from analysis.compute import Serial
 from analysis.core.documents import from_json, to_json
 from analysis.errors import ConfigError, FitError
@@ -19,7 +20,6 @@ from analysis.results.values import WindowDocument
 from analysis.search.look_elsewhere import global_result
 from analysis.search.requirements import require_known
 from analysis.search.scan import n_trials
-from analysis.search.template_background import count_in_template
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import run_window
 from tests.builders.toy_tables import WINDOW, dijet_masses, toy_config, toy_table

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.background.fit import BackgroundFit
 from analysis.background.estimate import CALIBRATED_FROM, further
+from analysis.background.fit import BackgroundFit
 from analysis.errors import FitError
 
 __all__ = ["Background", "count_in_template"]

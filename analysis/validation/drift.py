@@ -339,7 +339,7 @@ def _remedies(learning: LearningConfig) -> str:
     remedies = [
         "divide features that grow with m_jj by it, as in mj1_over_mjj and mj2_over_mjj",
         *(['set learning.decorrelation = "percentile"'] if learning.decorrelation == "none" else []),
-        'set learning.method = "salad", which needs simulation',
+        'set learning.method = "curtains", or "salad" with simulation',
     ]
     first, *others = remedies
     return f"{first.capitalize()}; or {'; or '.join(others)}."

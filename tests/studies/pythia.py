@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from analysis.compute import Serial
 from analysis.config import load_config
@@ -30,7 +31,12 @@ def _path(name: str) -> Path:
 
 
 def selected_events(
-    samples: Mapping[str, Sequence[str]], low: float, high: float = inf, *, region: str = SEARCH_REGION
+    samples: Mapping[str, Sequence[str]],
+    low: float,
+    high: float = inf,
+    *,
+    region: str = SEARCH_REGION,
+    overrides: Mapping[str, Any] | None = None,
 ) -> dict[str, EventTable]:
     """Events of one region in |dy| with the selection of the preset `best`.
 
@@ -41,6 +47,8 @@ def selected_events(
     low, high : float
         Range of m_jj, GeV.
     region : str
+    overrides : mapping, optional
+        Of the preset, such as another jet mass.
 
     Returns
     -------
@@ -49,7 +57,9 @@ def selected_events(
     names = dict.fromkeys(name for members in samples.values() for name in members)
     datasets = {name: Dataset(name, "pseudodata", "nanoaod", ((str(_path(name)), "Events"),)) for name in names}
     with tempfile.TemporaryDirectory() as temporary:
-        result = process_datasets(datasets, load_config(preset="best"), Path(temporary), Serial())
+        result = process_datasets(
+            datasets, load_config(preset="best", overrides=overrides or {}), Path(temporary), Serial()
+        )
         tables = {key: load_table(result, datasets, list(members)) for key, members in samples.items()}
     found = {key: table.in_region(region) for key, table in tables.items()}
     return {key: table.select((table.mjj >= low) & (table.mjj < high)) for key, table in found.items()}

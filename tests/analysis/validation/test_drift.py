@@ -172,6 +172,7 @@ def test_the_note_names_windows_features_and_remedies() -> None:
         "mj1_over_mjj",
         '"percentile"',
         '"salad"',
+        '"curtains"',
     ):
         assert text in note
     (note,) = drift_notes(drifts, LearningConfig(decorrelation="percentile"))
@@ -184,10 +185,11 @@ def test_the_note_names_windows_features_and_remedies() -> None:
         (drift_of(MAX_DRIFT + 0.19, 0.1), "cwola"),
         (drift_of(0.1, 0.01), "cwola"),
         (drift_of(2.0, 0.1), "salad"),
+        (drift_of(2.0, 0.1), "curtains"),
         (drift_of(2.0, 0.1), "data_vs_simulation"),
         (drift_of(2.0, 0.1), "supervised"),
     ],
-    ids=["not established", "small", "reweighted simulation", "simulation", "truth"],
+    ids=["not established", "small", "reweighted simulation", "moved sidebands", "simulation", "truth"],
 )
 def test_no_note_without_need(drift: WindowDrift, method: str) -> None:
     assert drift_notes([drift], LearningConfig(method=method)) == ()

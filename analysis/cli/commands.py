@@ -154,7 +154,7 @@ def validate(
         verdicts = validate.validate(inputs, backend, sources=sources or None)
         drifts = drift.measure_drifts(inputs, backend)
     print_validation(verdicts)
-    print_drift(drifts, config.learning)
+    print_drift(drifts, config)
 
 
 @cli.command()

@@ -11,7 +11,7 @@ import click
 from analysis.cli.shared import open_results, options, resolve_config
 
 if TYPE_CHECKING:
-    from analysis.config import LearningConfig, SearchConfig
+    from analysis.config import SearchConfig
     from analysis.validation.drift import WindowDrift
     from analysis.validation.values import WindowVerdict
 
@@ -47,7 +47,7 @@ def print_validation(verdicts: Sequence[WindowVerdict]) -> None:
         console.print(note, highlight=False)
 
 
-def print_drift(drifts: Sequence[WindowDrift], learning: LearningConfig) -> None:
+def print_drift(drifts: Sequence[WindowDrift], config: SearchConfig) -> None:
     """Print how far the features tell m_jj, and a note where CWoLa cannot stand it."""
     from analysis.cli.output.console import open_console
     from analysis.cli.tables.drift import drift_table
@@ -55,7 +55,7 @@ def print_drift(drifts: Sequence[WindowDrift], learning: LearningConfig) -> None
 
     console = open_console()
     console.print(drift_table(drifts))
-    for note in drift_notes(drifts, learning):
+    for note in drift_notes(drifts, config):
         console.print(note, highlight=False)
 
 

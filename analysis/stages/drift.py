@@ -50,7 +50,7 @@ def measure_drifts(inputs: SearchInputs, backend: Backend) -> tuple[WindowDrift,
             found = _measure(inputs, tables, backend)
         if SIMULATION in tables or not inputs.background:
             inputs.folder.save_drift(key, found)
-    for note in drift_notes(found, inputs.config.learning):
+    for note in drift_notes(found, inputs.config):
         _log.warning("%s", note)
     return found
 

@@ -126,7 +126,7 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
         results = dict(zip(results, calibrations.applied(results.values()), strict=True))
         joined = tuple(join_seeds(results.values()))
         document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results, calibrations))
-        document = replace(document, notes=(*document.notes, *drift_notes(drifts, config.learning)))
+        document = replace(document, notes=(*document.notes, *drift_notes(drifts, config)))
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.config import ClassifierConfig, LearningConfig
+from analysis.background import BY_TEMPLATE
+from analysis.config import ClassifierConfig, LearningConfig, SearchConfig
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
-from analysis.learning import BoostedTrees, TrainingSet
+from analysis.learning import BoostedTrees, TemplateMethod, TrainingSet
 from analysis.learning.decorrelation import PercentileMap
 from analysis.methods import METHODS, uses_sidebands
 from analysis.regions import Interval, MassWindow
@@ -306,13 +307,13 @@ def _fraction_below(values: NDArray[np.floating], others: NDArray[np.floating], 
     return fraction
 
 
-def drift_notes(drifts: Sequence[WindowDrift], learning: LearningConfig) -> tuple[str, ...]:
+def drift_notes(drifts: Sequence[WindowDrift], config: SearchConfig) -> tuple[str, ...]:
     """Warn of windows in which the features tell m_jj, with the remedy; empty if the method can stand it.
 
     Parameters
     ----------
     drifts : sequence of WindowDrift
-    learning : LearningConfig
+    config : SearchConfig
 
     Returns
     -------
@@ -320,7 +321,11 @@ def drift_notes(drifts: Sequence[WindowDrift], learning: LearningConfig) -> tupl
         Plain text; at most one note.
     """
     large = {one: one.together for one in drifts if one.together is not None and one.is_large}
-    if not large or not uses_sidebands(METHODS.get(learning.method)):
+    learning, method = config.learning, METHODS.get(config.learning.method)
+    untrained = not uses_sidebands(method)
+    at_same_mass = untrained and method is not None and (method.needs_simulation or method.uses_truth)
+    counted = untrained and config.background.strategy == BY_TEMPLATE
+    if not large or at_same_mass or counted:
         return ()
     worst, together = max(large.items(), key=lambda pair: pair[1].drift)
     windows = ", ".join(dict.fromkeys(one.window for one in large))
@@ -329,9 +334,19 @@ def drift_notes(drifts: Sequence[WindowDrift], learning: LearningConfig) -> tupl
     text = (
         f"The features tell m_jj in {windows} GeV: in {worst.sample} around {worst.window} GeV all of them together "
         f"move by {together.drift:.2f} ± {together.drift_error:.2f} standard deviations from the lower to the upper "
-        f"sideband{named}; above {MAX_DRIFT:g} classifiers of {learning.method} learn m_jj, miss a signal, and may "
-        f"find one where there is none. {_remedies(learning)}"
+        f"sideband{named}; above {MAX_DRIFT:g} "
     )
+    if untrained:
+        by_template = 'Set background.strategy = "template".'
+        text += (
+            f"the scores of {learning.method} sculpt the sidebands, which they were not trained on, and a fit of the "
+            f"selected events is biased. {by_template if isinstance(method, TemplateMethod) else _remedies(learning)}"
+        )
+    else:
+        text += (
+            f"classifiers of {learning.method} learn m_jj, miss a signal, and may find one where there is none. "
+            f"{_remedies(learning)}"
+        )
     return (text,)
 
 
@@ -339,7 +354,8 @@ def _remedies(learning: LearningConfig) -> str:
     remedies = [
         "divide features that grow with m_jj by it, as in mj1_over_mjj and mj2_over_mjj",
         *(['set learning.decorrelation = "percentile"'] if learning.decorrelation == "none" else []),
-        'set learning.method = "curtains", or "salad" with simulation',
+        'set learning.method = "curtains" with background.strategy = "template"',
+        'set learning.method = "salad", which needs simulation',
     ]
     first, *others = remedies
     return f"{first.capitalize()}; or {'; or '.join(others)}."

@@ -26,7 +26,7 @@ from analysis.cli.fit import fit
 from analysis.cli.limit import inject, limit, print_limits
 from analysis.cli.output.encoding import allow_any_encoding
 from analysis.cli.output.streams import keep_going_without_output, output_error
-from analysis.cli.performance import performance
+from analysis.cli.performance import compare, performance
 from analysis.cli.plot import plot
 from analysis.cli.report import report
 from analysis.cli.score import score
@@ -197,6 +197,7 @@ def presets() -> None:
 
 cli.add_command(calibrate)
 cli.add_command(bump3d)
+cli.add_command(compare)
 cli.add_command(convert)
 cli.add_command(export)
 cli.add_command(fit)

@@ -1,4 +1,4 @@
-"""Command `cwola performance`: gain from features and from the weight of the simulation, on pseudodata."""
+"""Commands `cwola performance` and `cwola compare`: gain from features, from λ and from methods, on pseudodata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.cli.shared import open_results, options, resolve_config
 if TYPE_CHECKING:
     from analysis.diagnostics.gain_values import FeatureGain, GainScan, WeightGain
 
-__all__ = ["performance"]
+__all__ = ["compare", "performance"]
 
 _SCANS = ("features", "simulation-weight")
 
@@ -110,3 +110,64 @@ def _means(gain: WeightGain | FeatureGain) -> list[str]:
     sic = [f"{sum(column) / len(column):.2f}" for column in zip(*gain.sic, strict=True)]
     areas = [f"{sum(column) / len(column):.3f}" for column in (gain.auc, gain.window_sideband_auc)]
     return [*sic, *areas]
+
+
+def _parse_names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return () if value is None else tuple(dict.fromkeys(filter(None, map(str.strip, value.split(",")))))
+
+
+@click.command()
+@click.option(
+    "--methods", metavar="NAME,NAME,...", callback=_parse_names, help="Methods to compare.  [default: all that can run]"
+)
+@click.option(
+    "--signal", "signals", multiple=True, metavar="NAME", help="Signal sample for the measurement.  [default: all]"
+)
+@click.option(
+    "--window",
+    metavar="LO:HI",
+    callback=parse_interval,
+    help="Window of the scan, GeV.  [default: window with the most signal]",
+)
+@click.option("--every-window", is_flag=True, help="Compare in every window that holds signal.")
+@click.option("--trainings", type=click.IntRange(1), default=1, show_default=True, help="Trainings of each method.")
+@options("preset", "config", "plugin", "seed", "output", "where")
+def compare(
+    methods: tuple[str, ...],
+    signals: tuple[str, ...],
+    window: tuple[float, float] | None,
+    every_window: bool,
+    trainings: int,
+    output: Path,
+    where: dict[str, Any],
+    **settings: Any,
+) -> None:
+    """Compare all methods on the same pseudodata, in one table and one figure.
+
+    Each method is trained on the pseudodata of `cwola process`, measured on signal samples, and searches the pseudodata
+    with and without their hidden signal. Finished methods are kept.
+    """
+    from analysis.cli.output.console import open_console
+    from analysis.cli.tables.methods import methods_notes, methods_tables
+    from analysis.compute import open_backend
+    from analysis.results.processed_events import load_processed
+    from analysis.stages.figures import plot
+    from analysis.stages.inputs import SearchInputs
+    from analysis.stages.methods import CompareSettings, compare_methods
+
+    if every_window and window is not None:
+        msg = "give --window or --every-window, not both"
+        raise click.UsageError(msg)
+    with open_results(output, create=False) as folder, open_backend(**where) as backend:
+        config = resolve_config(**settings, fallback=folder.config)
+        inputs = SearchInputs(load_processed(folder), config, folder)
+        wanted = CompareSettings(methods, trainings, window, every_window)
+        results = compare_methods(inputs, backend, wanted, signals=signals)
+        trained = any(result.trainings for result in results)
+        figures = plot(folder, config, backend, only=["methods"]) if trained else []
+    console = open_console()
+    for table in methods_tables(results):
+        console.print(table)
+    for note in methods_notes(results):
+        console.print(note, highlight=False)
+    click.echo(f"Numbers in {output / 'methods.json'}, {len(figures)} files in {folder.plots}")

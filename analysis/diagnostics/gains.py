@@ -26,6 +26,7 @@ __all__ = [
     "Benchmark",
     "FeatureScan",
     "Separation",
+    "fold_separation",
     "scan_features",
     "scan_simulation_weight",
     "separations",
@@ -185,7 +186,28 @@ def _in_order(backend: Backend, tasks: Sequence[FoldTask], benchmark: Benchmark)
 
 
 def _measure_fold(task: FoldTask, benchmark: Benchmark) -> Separation:
-    result = run_fold(task, benchmark.samples)
+    return fold_separation(task, benchmark, run_fold(task, benchmark.samples))
+
+
+def fold_separation(task: FoldTask, benchmark: Benchmark, result: FoldResult) -> Separation:
+    """Measure the separation of one fold by the models that have not seen it.
+
+    Parameters
+    ----------
+    task : FoldTask
+        Any task of the classifier.
+    benchmark : Benchmark
+    result : FoldResult
+
+    Returns
+    -------
+    Separation
+
+    Raises
+    ------
+    TableError
+        If the fold has no background in the window or in a sideband, or no signal is held out.
+    """
     truth = benchmark.samples.is_signal()[result.rows]
     data = benchmark.samples.data.table.take(result.rows)
     background = EventTable(data, benchmark.samples.data.features).select(~truth)

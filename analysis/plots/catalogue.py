@@ -12,6 +12,7 @@ from analysis.errors import ConfigError
 from analysis.plots.calibration import calibrated_seeds
 from analysis.plots.classifiers.figures import diagnostic_figures
 from analysis.plots.classifiers.gains import performance_scan_figures
+from analysis.plots.classifiers.methods import methods_figures
 from analysis.plots.drawing import draw_all, named
 from analysis.plots.events.cutflow import cutflow_figures
 from analysis.plots.figure import ResultFigure
@@ -61,6 +62,7 @@ for _name, _family in {
     "impacts": lambda of: () if of.results is None else impact_figures(of.results.signals),
     "injections": lambda of: injection_figures(of.injections),
     "performance": lambda of: performance_scan_figures(of.performance),
+    "methods": lambda of: methods_figures(of.methods),
 }.items():
     register_figures(_name, _family)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analysis.diagnostics.gain_values import GainScan
+from analysis.diagnostics.method_values import MethodResult
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.limits.values import LimitsFile
 from analysis.results.values import Results
@@ -30,6 +31,7 @@ class FigureSources:
     injections : LimitsFile
     diagnostics : sequence of DiagnosedWindow
     performance : sequence of GainScan
+    methods : sequence of MethodResult
     signal_spectra : mapping of dataset to window name to hist.Hist
         Spectra of the signals of the results.
     validation : sequence of WindowVerdict
@@ -40,5 +42,6 @@ class FigureSources:
     injections: LimitsFile = field(default_factory=LimitsFile)
     diagnostics: Sequence[DiagnosedWindow] = ()
     performance: Sequence[GainScan] = ()
+    methods: Sequence[MethodResult] = ()
     signal_spectra: SignalSpectra = field(default_factory=dict)
     validation: Sequence[WindowVerdict] = ()

@@ -1,4 +1,4 @@
-"""`performance.json` of a results folder, used only if its events, settings, plugins and code are unchanged."""
+"""`performance.json` and `methods.json` of a results folder, used only if all they depend on is unchanged."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import logging
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.diagnostics.gain_values import GainScan
+from analysis.diagnostics.method_values import MethodResult
 from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.results.folder import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, load_processed
 
-__all__ = ["load_performance", "performance_fingerprint"]
+__all__ = ["load_methods", "load_performance", "performance_fingerprint"]
 
 _log = logging.getLogger("cwola")
 
@@ -61,3 +62,21 @@ def load_performance(folder: ResultsFolder, config: SearchConfig) -> tuple[GainS
             folder.path,
         )
     return scans
+
+
+def load_methods(folder: ResultsFolder, config: SearchConfig) -> tuple[MethodResult, ...]:
+    """Read `methods.json`; empty without the file, or if its fingerprint differs from the current one.
+
+    Parameters
+    ----------
+    folder : ResultsFolder
+    config : SearchConfig
+
+    Raises
+    ------
+    ResultsError
+        If the record of the selected events is damaged.
+    """
+    if not (folder.path / "methods.json").exists():
+        return ()
+    return folder.load_methods(performance_fingerprint(load_processed(folder), config))

@@ -14,6 +14,7 @@ from analysis.calibration.values import CalibrationFile
 from analysis.core.documents import parse_json, to_json
 from analysis.core.text_files import load_json, read_bytes
 from analysis.diagnostics.gain_values import GainScan, PerformanceFile
+from analysis.diagnostics.method_values import MethodResult, MethodsFile
 from analysis.diagnostics.sections import DiagnosedWindow, DiagnosticsFile
 from analysis.errors import ResultsError, writing
 from analysis.limits.values import LimitsFile
@@ -187,6 +188,15 @@ class RecordFolder:
         """
         stored = self._read_optional(PerformanceFile, "performance.json", "performance")
         return stored.scans if stored is not None and stored.key == key else ()
+
+    def save_methods(self, found: MethodsFile) -> None:
+        """Write `methods.json`: methods compared on the same events, with its fingerprint."""
+        write_json(self.path / "methods.json", to_json(found))
+
+    def load_methods(self, key: str) -> tuple[MethodResult, ...]:
+        """Read `methods.json`; empty without it, if its fingerprint is not `key`, or if it is damaged."""
+        stored = self._read_current(MethodsFile, "methods.json", key)
+        return () if stored is None else stored.results
 
     def save_bump3d(self, found: BumpHunt3D) -> None:
         """Write `bump3d.json`: all cells of all windows, and the global p-value."""

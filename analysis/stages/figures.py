@@ -15,7 +15,7 @@ from analysis.limits.values import LimitsFile
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind, blind_diagnostics, blind_search
 from analysis.results.comparison import ComparedSearch, comparison_sentences, distinct_labels, require_common_windows
-from analysis.results.performance import load_performance
+from analysis.results.performance import load_methods, load_performance
 from analysis.stages.inputs import stage
 
 if TYPE_CHECKING:
@@ -180,10 +180,11 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
     from analysis.plots import FigureSources
 
     injections, performance = folder.load_injections(), load_performance(folder, config)
-    if not folder.has_results and (injections.search or performance):
+    methods = load_methods(folder, config)
+    if not folder.has_results and (injections.search or performance or methods):
         if config.statistics.blind:
-            injections, performance = blind(injections), ()
-        return FigureSources(injections=injections, performance=performance)
+            injections, performance, methods = blind(injections), (), ()
+        return FigureSources(injections=injections, performance=performance, methods=methods)
     results, windows = folder.load_results()
     if (results.limits, results.sensitivity) != (injections.limits, injections.sensitivity):
         injections = LimitsFile()
@@ -191,13 +192,15 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
     if config.statistics.blind:
         results, windows = blind_search(results, windows)
     if results.blinded:
-        injections, performance, diagnostics = blind(injections), (), blind_diagnostics(diagnostics)
+        injections, performance, methods = blind(injections), (), ()
+        diagnostics = blind_diagnostics(diagnostics)
     return FigureSources(
         results=results,
         windows=windows,
         injections=injections,
         diagnostics=diagnostics,
         performance=performance,
+        methods=methods,
         signal_spectra=folder.load_signal_spectra(),
         validation=folder.load_shown_verdicts(results.windows),
     )

@@ -19,7 +19,16 @@ from analysis.search.values import SearchData
 from analysis.search.window import fold_tasks
 from analysis.stages.inputs import SearchInputs, stage
 
-__all__ = ["FEATURES", "SIMULATION_WEIGHT", "PerformanceSettings", "figure_kinds", "measure_performance"]
+__all__ = [
+    "FEATURES",
+    "SIMULATION_WEIGHT",
+    "PerformanceSettings",
+    "chosen_signals",
+    "figure_kinds",
+    "measure_performance",
+    "require_truth",
+    "signal_window",
+]
 
 FEATURES, SIMULATION_WEIGHT = "features", "simulation-weight"
 
@@ -77,8 +86,8 @@ def measure_performance(
     events, config, folder = inputs.events, inputs.config, inputs.folder
     events.require_selection(config, folder)
     simulation = bool(inputs.background)
-    names = _signals(list(inputs.signals), signals)
-    _require_truth(inputs)
+    names = chosen_signals(list(inputs.signals), signals)
+    require_truth(inputs)
     if settings.scans == (SIMULATION_WEIGHT,) and not simulation:
         msg = (
             "there is no dataset of kind background, which a scan of the weight of the simulation needs. Add one to "
@@ -102,7 +111,14 @@ def figure_kinds(scans: Sequence[GainScan]) -> list[str]:
     return [kind for kind, drawn in measured.items() if drawn]
 
 
-def _signals(known: list[str], wanted: Sequence[str]) -> list[str]:
+def chosen_signals(known: list[str], wanted: Sequence[str]) -> list[str]:
+    """Return the wanted signal samples, by default all known ones.
+
+    Raises
+    ------
+    ConfigError
+        If one is unknown, or there is none.
+    """
     if unknown := [name for name in wanted if name not in known] or (not known and ["any"]):
         msg = (
             f"there is no dataset {unknown[0]} of kind signal to measure with. Signals: {', '.join(known) or 'none'}. "
@@ -112,7 +128,14 @@ def _signals(known: list[str], wanted: Sequence[str]) -> list[str]:
     return list(wanted or known)
 
 
-def _require_truth(inputs: SearchInputs) -> None:
+def require_truth(inputs: SearchInputs) -> None:
+    """Raise unless it is known, and may be shown, which of the searched events are signal.
+
+    Raises
+    ------
+    ConfigError
+        For real data, and while blinded.
+    """
     if inputs.truth is None or inputs.blinded:
         what = "the searched events are data" if inputs.truth is None else "statistics.blind is set"
         msg = (
@@ -151,7 +174,7 @@ class _Job:
         settings: PerformanceSettings,
     ) -> _Job:
         scan = RegionScan.from_config(config.scan)
-        window, n_held_out = _window(scan, held_out, signal, settings.window)
+        window, n_held_out = signal_window(scan, held_out, signal, settings.window)
         tasks = (fold_tasks(window, scan.edges(window), config, seed)[0] for seed in range(settings.trainings))
         samples = Samples(data.table, data.simulation, data.signal_datasets)
         return cls(
@@ -205,7 +228,7 @@ class _Job:
         }
 
 
-def _window(
+def signal_window(
     scan: RegionScan, held_out: EventTable, signal: str, wanted: tuple[float, float] | None
 ) -> tuple[MassWindow, int]:
     """Return the requested window, or the window with the most signal events, and its number of signal events."""

@@ -15,7 +15,9 @@ from analysis import cli
 from analysis.compute import Serial
 from analysis.config import load_config
 from analysis.diagnostics.gains import Benchmark, separations
+from analysis.errors import ConfigError
 from analysis.learning import Samples
+from analysis.methods import METHODS, FromContrast
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
 from analysis.results.performance import load_performance
@@ -172,3 +174,72 @@ def test_without_truth_or_blinded_there_is_nothing_to_measure(
         done = cwola("performance", *options, "--scan", "simulation-weight")
         assert done.code == 1
         assert message in done.err
+
+
+def compared(output: Path) -> dict[str, dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((output / "methods.json").read_text())["results"]
+    return {one["method"]: one for one in found}
+
+
+def test_methods_are_compared_on_the_same_events_and_finished_ones_are_kept(
+    cwola: Cwola, output: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(output, copy, ignore=shutil.ignore_patterns("plots", "performance.json"))
+    options = ["--config", output.parent / "search.toml", "--output", copy, "--jobs", 1]
+    done = cwola("compare", *options, "--methods", "cwola,data_vs_simulation")
+    assert done.code == 0, done.err
+    assert "point in 3300-3700 GeV, one training" in done.out
+    first = compared(copy)
+    assert list(first) == ["cwola", "data_vs_simulation"]
+    folder, config = ResultsFolder(copy), load_config(path=output.parent / "search.toml")
+    events = load_processed(folder)
+    regions = RegionScan.from_config(config.scan)
+    benchmark = Benchmark(Samples(events.read_searched(folder), None, ("bump",)), events.read_signal("point", folder))
+    window = regions.windows[0]
+    (exact,) = separations(fold_tasks(window, regions.edges(window), config, 0)[:1], benchmark, Serial())
+    (training,) = first["cwola"]["trainings"]
+    assert training["auc"] == pytest.approx(exact.signal.auc)
+    assert training["sic"] == pytest.approx([exact.signal.sic(0.01), exact.signal.sic(0.002)])
+    assert training["z"] is None  # the signal leaves too few events beside the mask for a fit
+    assert first["cwola"]["closure"]["source"] == "no signal"
+    assert [path.name for path in (copy / "plots").iterdir()] == ["methods_point_3300-3700.png"]
+
+    records = {path: path.stat().st_mtime_ns for path in (copy / "methods").iterdir()}
+    done = cwola("compare", *options)
+    assert done.code == 0, done.err
+    assert list(compared(copy)) == list(METHODS)
+    assert all(one["trainings"] for one in compared(copy).values())
+    assert compared(copy)["supervised"]["closure"] is None
+    assert compared(copy)["cwola"] == first["cwola"]
+    assert {path: path.stat().st_mtime_ns for path in records} == records
+
+
+def test_methods_that_cannot_run_are_left_out_with_the_reason(
+    cwola: Cwola, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NeedsAnExtra(FromContrast):
+        name, uses_truth, needs_simulation = "flows", False, False
+
+        def contrast(self, *_: Any, **__: Any) -> Any:
+            msg = "method flows needs flowjax: pip install 'cwola[flows]'"
+            raise ConfigError(msg)
+
+    monkeypatch.setitem(METHODS, "flows", NeedsAnExtra())
+    copy = tmp_path / "results"
+    shutil.copytree(output, copy, ignore=shutil.ignore_patterns("plots", "performance.json", "methods*"))
+    process = json.loads((copy / "process.json").read_text())
+    del process["datasets"]["simulated"]
+    (copy / "process.json").write_text(json.dumps(process))
+    options = ["--config", output.parent / "search.toml", "--output", copy, "--jobs", 1]
+    done = cwola("compare", *options, "--methods", "cwola,salad,flows")
+    assert done.code == 0, done.err
+    assert "salad is left out: method salad needs datasets of kind background" in done.out
+    assert "flows is left out: method flows needs flowjax" in done.out
+    assert [name for name, one in compared(copy).items() if one["trainings"]] == ["cwola"]
+    done = cwola("compare", *options, "--methods", "salad")
+    assert done.code == 1
+    assert "no method can run on these inputs. method salad needs" in done.err
+    done = cwola("compare", *options, "--methods", "salat")
+    assert done.code == 1
+    assert "unknown method 'salat'" in done.err

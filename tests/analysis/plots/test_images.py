@@ -22,6 +22,7 @@ from PIL import Image
 
 from analysis.compute import Serial
 from analysis.config import PlotConfig, StyleName
+from analysis.diagnostics.method_values import Closure, MethodResult, TrainedMethod
 from analysis.events.parts import write_part
 from analysis.histograms.control import ControlSample, fill_control
 from analysis.histograms.control_comparison import compare
@@ -42,7 +43,7 @@ from tests.builders.control import X0, events, plan
 from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE
 from tests.builders.limit_documents import RULE, map_of, masses, scan_of, sensitivity_of, signal
 from tests.builders.results import results_of
-from tests.builders.toy_tables import dijet_masses
+from tests.builders.toy_tables import WINDOW, dijet_masses
 from tests.builders.windows import EDGES, EFFICIENCIES, failed, make_result, sources_of
 
 TOLERANCE = 0.3
@@ -244,6 +245,41 @@ def test_validation():
     z = np.random.default_rng(2).normal(size=(2, 200))
     verdicts = [overviews.verdict("3300-3700", z[0]), overviews.verdict("3700-4100", z[1], kind="not valid")]
     return picture("validation", FigureSources(validation=verdicts))
+
+
+@image
+def test_methods():
+    def result(name: str, number: int, *, calibrated: bool, closed: bool) -> MethodResult:
+        trainings = tuple(
+            TrainedMethod(
+                sic=(6.0 - number + shift, 10.0 - 2 * number + shift),
+                auc=0.9,
+                window_sideband_auc=0.5,
+                reach=0.6 + 0.2 * number + 0.05 * shift,
+                z=7.0 - number,
+                z_calibrated=6.8 - number if calibrated else None,
+                cpu_seconds=1.0,
+            )
+            for shift in (0.0, 0.4, 1.0)
+        )
+        return MethodResult(
+            method=name,
+            signal="point",
+            window=WINDOW,
+            n_held_out=300,
+            n_hidden=50,
+            trainings=trainings,
+            closure=Closure(0.05 * number - 0.1, 0.1, "no signal") if closed else None,
+        )
+
+    lacking = MethodResult(method="flows", signal="point", window=WINDOW, n_held_out=300, n_hidden=50, reason="none")
+    results = [
+        result("cwola", 0, calibrated=True, closed=True),
+        result("data_vs_simulation", 3, calibrated=False, closed=True),
+        lacking,
+        result("supervised", -1, calibrated=False, closed=False),
+    ]
+    return picture("methods_point_3300-3700", FigureSources(methods=results))
 
 
 def diagnosed(kind: str, *, blinded: bool = False) -> Picture:

@@ -7,8 +7,11 @@ from analysis.config import LearningConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError
 from analysis.learning import Method
+from analysis.methods.anode import ANODE
+from analysis.methods.cathode import CATHODE
 from analysis.methods.contrast import FromContrast, adapted, uses_sidebands
 from analysis.methods.curtains import Curtains
+from analysis.methods.curtains_flow import CurtainsFlow
 from analysis.methods.cwola import CWoLa
 from analysis.methods.data_vs_simulation import DataVsSimulation
 from analysis.methods.idealised import Idealised
@@ -18,10 +21,13 @@ from analysis.methods.salad import SALAD
 from analysis.methods.supervised import Supervised
 
 __all__ = [
+    "ANODE",
+    "CATHODE",
     "METHODS",
     "SALAD",
     "CWoLa",
     "Curtains",
+    "CurtainsFlow",
     "DataVsSimulation",
     "FromContrast",
     "Idealised",
@@ -31,6 +37,7 @@ __all__ = [
     "configured_method",
     "get_method",
     "register_method",
+    "require_extra",
     "uses_sidebands",
 ]
 
@@ -55,6 +62,9 @@ for _method in (
     InterpolatedSidebands(),
     SACWoLa(),
     SALAD(),
+    CATHODE(),
+    CurtainsFlow(),
+    ANODE(),
     DataVsSimulation(),
     Idealised(),
     Supervised(),
@@ -89,3 +99,15 @@ def get_method(name: str) -> Method:
         )
         raise ConfigError(msg)
     return METHODS[name]
+
+
+def require_extra(method: Method) -> None:
+    """Raise if a method needs an extra of the package that is not installed.
+
+    Raises
+    ------
+    ConfigError
+        Names the method and the extra.
+    """
+    if hasattr(method, "require_extra"):
+        method.require_extra()

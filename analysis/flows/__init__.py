@@ -1,0 +1,20 @@
+"""Normalizing flows: densities of the features at a given m_jj, learned in the sidebands. Needs the extra `flows`."""
+
+from analysis.flows.backend import require_flows
+from analysis.flows.density import ConditionalDensity, Sample, fit_density
+from analysis.flows.marginals import ConditionalQuantiles
+from analysis.flows.masses import WindowSpectrum, fit_spectrum
+from analysis.flows.network import DEFAULTS, Flow, FlowSettings
+
+__all__ = [
+    "DEFAULTS",
+    "ConditionalDensity",
+    "ConditionalQuantiles",
+    "Flow",
+    "FlowSettings",
+    "Sample",
+    "WindowSpectrum",
+    "fit_density",
+    "fit_spectrum",
+    "require_flows",
+]

@@ -1,0 +1,155 @@
+"""Density of the features in the sidebands of the training folds, and the rows that every template of flows has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import WindowError
+from analysis.flows import (
+    ConditionalDensity,
+    ConditionalQuantiles,
+    FlowSettings,
+    Sample,
+    WindowSpectrum,
+    fit_density,
+    fit_spectrum,
+    require_flows,
+)
+from analysis.learning.reweighting import derive_seed
+from analysis.learning.samples import Samples
+from analysis.learning.training_set import TrainingSet, positive_weights
+from analysis.methods.contrast import SIDEBANDS, Place, find_region
+from analysis.regions import MassWindow
+
+__all__ = ["SidebandFlow", "fit_sideband_flow", "template_set"]
+
+_FEWEST = 50
+"""Events with all features that a region must have."""
+
+
+@dataclass(frozen=True)
+class SidebandFlow:
+    """What flows learn in the sidebands.
+
+    Attributes
+    ----------
+    sample : Sample
+        Sideband events of which every feature is defined.
+    undefined : Sample
+        The others, whose density is not modelled.
+    density : ConditionalDensity
+    spectrum : WindowSpectrum
+        m_jj in the window, fitted beside it.
+    """
+
+    sample: Sample
+    undefined: Sample
+    density: ConditionalDensity
+    spectrum: WindowSpectrum
+
+
+def fit_sideband_flow(
+    samples: Samples,
+    window: MassWindow,
+    features: Sequence[str],
+    settings: FlowSettings,
+    *,
+    method: str,
+    random_state: np.random.SeedSequence,
+) -> SidebandFlow:
+    """Train a flow on both sidebands, and fit the m_jj spectrum in them.
+
+    Parameters
+    ----------
+    samples : Samples
+        Events of the training folds.
+    window : MassWindow
+    features : sequence of str
+    settings : FlowSettings
+    method : str
+        Name of the method, for messages.
+    random_state : numpy.random.SeedSequence
+
+    Raises
+    ------
+    ConfigError
+        If the extra `flows` is missing.
+    WindowError
+        If a sideband has no events, or too few with all features.
+    """
+    require_flows(method)
+    sides = [region_sample(samples, side, window, features) for side in SIDEBANDS]
+    sample, undefined = (Sample.join([side[index] for side in sides]) for index in (0, 1))
+    below = sample.mjj < window.signal[0]
+    marginals = ConditionalQuantiles.fit(sample.X, sample.mjj, sample.weight, (below, ~below))
+    density = fit_density(sample, marginals, settings, random_state=derive_seed(random_state, 0))
+    spectrum = fit_spectrum(
+        np.concatenate([sample.mjj, undefined.mjj]),
+        np.concatenate([sample.weight, undefined.weight]),
+        (window.lower, window.upper),
+        window.signal,
+    )
+    return SidebandFlow(sample, undefined, density, spectrum)
+
+
+def region_sample(samples: Samples, place: Place, window: MassWindow, features: Sequence[str]) -> tuple[Sample, Sample]:
+    """Return the data of one region, with all features defined, and the others.
+
+    Raises
+    ------
+    WindowError
+        If the region has no events, or too few with all features.
+    """
+    region = find_region(samples.data, place, window, "data")
+    rows = region.rows
+    every = Sample.build(rows.matrix(features), rows.mjj, rows.weight, rows.event_id)
+    weight = positive_weights(every.weight, region.name)
+    every = replace(every, weight=weight).where(weight > 0)
+    defined = np.isfinite(every.X).sum(axis=1) == len(features)
+    if defined.sum() < _FEWEST:
+        msg = (
+            f"{region.name} has {defined.sum()} events with all of {', '.join(features)}; flows need {_FEWEST}. Widen "
+            "the window or its sidebands, add events, or leave out features that are often undefined."
+        )
+        raise WindowError(msg)
+    return every.where(defined), every.where(~defined)
+
+
+def template_set(
+    samples: Samples,
+    window: MassWindow,
+    features: Sequence[str],
+    sidebands: SidebandFlow,
+    template: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64]],
+) -> TrainingSet:
+    """Label the window 1, and a template of its background 0, both of the same total weight.
+
+    Sideband events with an undefined feature join the template as they are, with their fraction of the sidebands.
+
+    Parameters
+    ----------
+    samples : Samples
+    window : MassWindow
+    features : sequence of str
+    sidebands : SidebandFlow
+    template : X (n_rows, n_features), weight (n_rows,), group (n_rows,)
+        Rows of the template, of any total weight.
+
+    Returns
+    -------
+    TrainingSet
+    """
+    inside = Sample.join(region_sample(samples, "window", window, features))
+    X, weight, group = template
+    rest, modelled = sidebands.undefined, sidebands.sample.weight.sum()
+    scale = inside.weight.sum() / (modelled + rest.weight.sum())
+    return TrainingSet.build(
+        np.concatenate([inside.X, X, rest.X]).astype(np.float32),
+        np.repeat([1, 0, 0], [len(inside), len(X), len(rest)]),
+        np.concatenate([inside.weight, weight * (scale * modelled / weight.sum()), rest.weight * scale]),
+        np.concatenate([inside.group, group, rest.group]),
+    )

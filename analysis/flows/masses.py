@@ -11,6 +11,8 @@ __all__ = ["WindowSpectrum", "fit_spectrum"]
 
 _POINTS = 401
 _STEPS = 50
+_RIDGE = 1e-9
+"""Keeps a step finite where all events have one mass."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,13 @@ def fit_spectrum(
         density /= density.sum()
         mean = density @ terms
         spread = (terms - mean).T @ (density[:, None] * (terms - mean))
-        step = np.linalg.solve(spread, target - mean)
+        step = np.linalg.solve(spread + _RIDGE * np.eye(2), target - mean)
         found = found + step * min(1.0, 5.0 / max(np.abs(step).max(), 1e-12))
         if np.abs(step).max() < 1e-10:
             break
     grid = np.linspace(*window, _POINTS)
-    height = np.exp(_terms((grid - centre) / scale) @ found)
+    logarithm = _terms((grid - centre) / scale) @ found
+    height = np.exp(logarithm - logarithm.max())
     cumulative = np.concatenate([[0.0], np.cumsum((height[1:] + height[:-1]) / 2)])
     return WindowSpectrum(grid, cumulative / cumulative[-1])
 

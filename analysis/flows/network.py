@@ -157,7 +157,7 @@ def train_flow(
     weight : (n_rows,) float64
         Non-negative.
     validation : (n_rows,) bool
-        Rows that choose the epoch, and do not train.
+        Rows that choose the epochs, and do not train. Without any, the last epochs are chosen.
     settings : FlowSettings
     random_state : int
 
@@ -290,7 +290,7 @@ def _descend(settings: FlowSettings, loss: Any, start: Any, seed: Any, training:
             return parameters - rate * (update + settings.weight_decay * parameters), moments
 
         parameters, moments = lax.fori_loop(0, n_batches, step, (parameters, moments))
-        value = validate(parameters)
+        value = jnp.where(validation[-1] > 0, validate(parameters), -number)
         return (parameters, moments), (parameters, value)
 
     _, (parameters, losses) = lax.scan(epoch, (start, rule.init(start)), jnp.arange(settings.epochs))

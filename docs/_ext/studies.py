@@ -45,6 +45,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "demo": training.demo_table,
     "gaussian-example": methods.gaussian_table,
     "label-proportions": methods.proportions_table,
+    "flows-closure": methods.flow_closure_table,
+    "flows-sensitivity": methods.flow_sensitivity_table,
     "shift-test": methods.shift_table,
     "templates-closure": templates.closure_table,
     "templates-sensitivity": templates.sensitivity_table,

@@ -38,7 +38,7 @@ READING = (
     Box(68, 88, 28, "runner/", "coffea, all files"),
 )
 EVENTS = Box(30, 72, 40, "events/", "flat table, one row per event", GREEN)
-LEARNING = Box(4, 58, 40, "learning/, methods/", "boosted trees without labels", GREEN)
+LEARNING = Box(4, 58, 40, "flows/, learning/, methods/", "boosted trees without labels", GREEN)
 SEARCH = Box(56, 58, 40, "search/", "window.py: START HERE", ORANGE)
 COUNTING = (
     Box(4, 44, 28, "histograms/", "counts in m_jj", GREEN),

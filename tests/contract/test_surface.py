@@ -50,8 +50,8 @@ def test_help_loads_nothing_heavy() -> None:
     assert not HEAVY & imported_by("import analysis.cli")
 
 
-def test_search_and_statistics_need_neither_coffea_nor_matplotlib() -> None:
-    assert not {"coffea", "uproot", "awkward", "matplotlib"} & imported_by("import analysis.search.scan")
+def test_search_and_statistics_need_neither_coffea_nor_matplotlib_nor_jax() -> None:
+    assert not {"coffea", "uproot", "awkward", "matplotlib", "jax"} & imported_by("import analysis.search.scan")
 
 
 def test_a_report_needs_matplotlib_only_when_it_is_written() -> None:

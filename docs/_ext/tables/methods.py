@@ -8,11 +8,12 @@ import numpy as np
 
 from docs._ext.page_tables import table_of
 from docs._ext.tables.shared import LAMBDA, matching
-from tests.studies import gaussian_example, label_proportions, shift_odds, shift_test
+from tests.studies import flows, gaussian_example, label_proportions, shift_odds, shift_test
 from tests.studies.runner import Point, load
 
 SIZES = {50_000_000: "50M", 5_000_000: "5M", 50_000: "50k"}
 METHODS = {"sa_cwola 0.5": LAMBDA["sa_cwola"], "sa_cwola 1": "`sa_cwola`, λ = 1"}
+SHIFTS = {0.0: "no shift", 1.0: "0.1 m_jj", 2.0: "0.2 m_jj"}
 EXPECTATION = {"shift": 1.0, "sideband": 200.0}
 """The set-up of the expected odds."""
 
@@ -49,6 +50,36 @@ def _fractions(fraction: float) -> str:
 def _mean_area(learner: str, fraction: float, told: float) -> str:
     areas = label_proportions.areas(load(label_proportions.NAME), learner, fraction, told)
     return f"{np.mean(areas):.3f}" if areas else "–"
+
+
+def flow_closure_table() -> str:
+    """AUC of trees between window and template, by method and shift, and CPU seconds to build a template."""
+    points, rows = matching(load(flows.NAME), kind="closure"), []
+    for method in flows.TEMPLATES:
+        found = [matching(points, method=method, shift=shift) for shift in SHIFTS]
+        cells = [f"{one[0]['auc']:.3f} ± {one[0]['auc_error']:.3f}" if one else "–" for one in found]
+        seconds = [one["build_seconds"] for repeats in found for one in repeats]
+        rows.append([f"`{method}`", *cells, f"{min(seconds):.0f} to {max(seconds):.0f}" if seconds else "–"])
+    return table_of(["method", *SHIFTS.values(), "CPU s"], rows)
+
+
+def flow_sensitivity_table() -> str:
+    """SIC(0.5), SIC(1e-2) and SIC(2e-3) of every method, with the ratio of the first to `idealised`, by shift."""
+    points, rows = matching(load(flows.NAME), kind="sensitivity"), []
+    shifts = (0.0, 1.0)
+    best = {shift: matching(points, method="idealised", shift=shift) for shift in shifts}
+    for method in flows.SEARCHES:
+        cells = []
+        for shift in shifts:
+            found = matching(points, method=method, shift=shift)
+            cells.append(_flow_cell(found[0], best[shift][0]) if found and best[shift] else "–")
+        rows.append([f"`{method}`", *cells])
+    return table_of(["method", *(SHIFTS[shift] for shift in shifts)], rows)
+
+
+def _flow_cell(point: Point, best: Point) -> str:
+    values = ", ".join(f"{point[key]:.1f} ({point[key] / best[key]:.2f})" for key in ("sic_1e-2", "sic_2e-3"))
+    return f"{values}, {point['sic_half']:.1f} ({point['sic_half'] / best['sic_half']:.2f})"
 
 
 def shift_table() -> str:

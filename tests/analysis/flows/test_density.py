@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.flows import ConditionalDensity, ConditionalQuantiles, FlowSettings, Sample, fit_density
+from analysis.flows.network import train_flow
 from tests.builders.drifting import CORRELATION, drifting_gaussians, exact_log_prob, normal_scores
 
 pytest.importorskip("flowjax", reason="needs the extra `flows`")
@@ -100,6 +101,14 @@ def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
     first, second, other = fit(sidebands(3000)), fit(sidebands(3000)), fit(sidebands(3000), seed=2)
     assert first.dumps() == second.dumps()
     assert first.dumps() != other.dumps()
+
+
+def test_without_validation_events_the_last_epochs_count() -> None:
+    rng = np.random.default_rng(10)
+    given = rng.normal(size=(300, 2)), rng.uniform(-0.1, 0.1, 300), np.ones(300)
+    flow = train_flow(*given, np.zeros(300, bool), LIGHT, random_state=1)
+    np.testing.assert_array_equal(np.argsort(flow.validation_loss)[:2], [LIGHT.epochs - 1, LIGHT.epochs - 2])
+    assert np.isfinite(flow.to_latent(given[0], given[1])[1]).all()
 
 
 def test_the_order_of_events_does_not_matter() -> None:

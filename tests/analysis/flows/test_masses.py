@@ -45,6 +45,11 @@ def test_weights_count_like_copies() -> None:
     )
 
 
+def test_events_of_one_mass_do_not_break_the_fit() -> None:
+    found = fit_spectrum(np.full(60, 3100.0), np.ones(60), SIDES, WINDOW).quantiles(np.array([0.0, 0.5, 1.0]))
+    assert np.isfinite(found).all()
+
+
 @pytest.mark.parametrize("n_events", [4, 40])
 def test_few_events_give_finite_masses_inside_the_window(n_events: int) -> None:
     mjj = np.concatenate([np.linspace(3000, 3299, n_events), np.linspace(3700, 3999, n_events)])

@@ -202,8 +202,9 @@ def test_the_note_names_windows_features_and_remedies() -> None:
         (drift_of(2.0, 0.1), "salad"),
         (drift_of(2.0, 0.1), "data_vs_simulation"),
         (drift_of(2.0, 0.1), "supervised"),
+        (drift_of(2.0, 0.1), "curtains_flow"),
     ],
-    ids=["not established", "small", "reweighted simulation", "simulation", "truth"],
+    ids=["not established", "small", "reweighted simulation", "simulation", "truth", "interpolated sidebands"],
 )
 def test_no_note_without_need(drift: WindowDrift, method: str) -> None:
     assert drift_notes([drift], configured(method=method)) == ()

@@ -7,7 +7,6 @@ import numpy as np
 from analysis.diagnostics.members import listed
 from analysis.diagnostics.sections import ImportanceSection
 from analysis.diagnostics.values import ScoredWindow
-from analysis.learning import get_learner
 
 __all__ = ["importance"]
 
@@ -34,7 +33,7 @@ def importance(window: ScoredWindow) -> ImportanceSection | None:
         return None
     names = window.classifier.features
     labels = {spec.name: spec.label for spec in window.table.features}
-    measure = get_learner(window.classifier.learner).importance
+    measure = window.classifier.storage.importance
     if measure is None:
         return None
     members = [member for model in window.classifier.models for member in model.members]

@@ -20,7 +20,15 @@ from analysis.learning.learners import (
     register_learner,
 )
 from analysis.learning.nested import Nested
-from analysis.learning.protocols import ContrastMethod, Learner, Method, Model, TemplateMethod
+from analysis.learning.protocols import (
+    ContrastMethod,
+    Learner,
+    Method,
+    Model,
+    ModelStorage,
+    OptionalMethod,
+    TemplateMethod,
+)
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.learning.tuning import TunedTrees
@@ -52,7 +60,9 @@ __all__ = [
     "LearnerEntry",
     "Method",
     "Model",
+    "ModelStorage",
     "Nested",
+    "OptionalMethod",
     "PassWeights",
     "Samples",
     "Scores",

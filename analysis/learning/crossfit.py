@@ -21,9 +21,17 @@ from analysis.events.table import EventTable
 from analysis.learning.decorrelation import PercentileMap, PercentileScaling
 from analysis.learning.ensemble import Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
-from analysis.learning.learners import BOOSTED_TREES, LearnerEntry
+from analysis.learning.learners import BOOSTED_TREES
 from analysis.learning.nested import JoinedModel, Nested, best_candidate
-from analysis.learning.protocols import METHOD_SEED, ContrastMethod, Learner, Method, Model, TemplateMethod
+from analysis.learning.protocols import (
+    METHOD_SEED,
+    ContrastMethod,
+    Learner,
+    Method,
+    Model,
+    ModelStorage,
+    TemplateMethod,
+)
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
@@ -74,8 +82,8 @@ class FoldTask:
         Scaling of the features, learnt from the data of the training folds.
     training_seed : int
         Number of the training: different trainings share the folds, and differ in everything that is trained.
-    entry : LearnerEntry
-        Registry entry of the learner, for storing its models.
+    storage : ModelStorage or None
+        Stored form of the models; None if they are not kept.
     """
 
     window: MassWindow
@@ -90,7 +98,7 @@ class FoldTask:
     template: bool = False
     decorrelation: PercentileScaling | None = None
     training_seed: int = 0
-    entry: LearnerEntry = BOOSTED_TREES
+    storage: ModelStorage | None = BOOSTED_TREES
 
     @property
     def every_fold(self) -> list[FoldTask]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,7 +12,16 @@ from analysis.learning.samples import Samples
 from analysis.learning.training_set import Rows, TrainingSet
 from analysis.regions import MassWindow
 
-__all__ = ["METHOD_SEED", "ContrastMethod", "Learner", "Method", "Model", "TemplateMethod"]
+__all__ = [
+    "METHOD_SEED",
+    "ContrastMethod",
+    "Learner",
+    "Method",
+    "Model",
+    "ModelStorage",
+    "OptionalMethod",
+    "TemplateMethod",
+]
 
 METHOD_SEED = 1
 """Seed key that separates the random numbers of a contrast from the ones of the classifiers trained on it."""
@@ -52,14 +61,15 @@ class Method(Protocol):
         window : MassWindow
         features : sequence of str
         learner : Learner
-            Trains classifiers; may be ignored by a method without classifiers.
+            Trains classifiers; a method without classifiers takes only the number of members from it.
         random_state : numpy.random.SeedSequence
             Seed of this fold and window.
 
         Returns
         -------
         Model
-            Model with larger scores for signal. Without stored `members`, it is not kept in results.
+            Model with larger scores for signal. Results keep it if the learner trained it, or if the method is a
+            `ModelStorage`.
         """
         ...
 
@@ -124,6 +134,21 @@ class TemplateMethod(Method, Protocol):
         ...
 
 
+@runtime_checkable
+class OptionalMethod(Method, Protocol):
+    """A method that needs more than the base install."""
+
+    def require_installed(self) -> None:
+        """Raise if a library is missing; called before any work is done.
+
+        Raises
+        ------
+        ConfigError
+            Names the extra to install.
+        """
+        ...
+
+
 class Model(Protocol):
     """A trained ensemble."""
 
@@ -141,8 +166,37 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class ModelStorage(Protocol):
+    """Stored form of models: that of a learner, or of a method that trains models of its own."""
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the files, one per member."""
+        ...
+
+    @property
+    def importance(self) -> Callable[[bytes, int], NDArray[np.float64] | None] | None:
+        """See `LearnerEntry`; None if it is not defined for these models."""
+        ...
+
+    @property
+    def forget_counts(self) -> Callable[[bytes], bytes] | None:
+        """See `LearnerEntry`; None if the models tell the number of events in any form: blinded results lack them."""
+        ...
+
+    def load(self, members: tuple[bytes, ...]) -> Model:
+        """Build a model from stored members; must not unpickle, since results may come from others."""
+        ...
+
+
 class Learner(Protocol):
     """Trainable classifier, such as `BoostedTrees`."""
+
+    @property
+    def n_members(self) -> int:
+        """Number of members of a model."""
+        ...
 
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> Model:
         """Train on a training set and return the model."""

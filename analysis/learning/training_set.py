@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import TableError
 
-__all__ = ["Rows", "TrainingSet", "positive_weights"]
+__all__ = ["Rows", "TrainingSet", "positive_weights", "refuse_infinite"]
 
 
 def positive_weights(weight: NDArray[np.float64], what: str) -> NDArray[np.float64]:
@@ -51,6 +51,19 @@ def positive_weights(weight: NDArray[np.float64], what: str) -> NDArray[np.float
         raise TableError(msg)
     scaled: NDArray[np.float64] = kept * (total / kept.sum())
     return scaled
+
+
+def refuse_infinite(X: NDArray[np.float32]) -> None:
+    """Raise if a training row holds an infinite feature.
+
+    Raises
+    ------
+    TableError
+        Names the number of rows.
+    """
+    if bad := int(np.isinf(X).any(axis=1).sum()):
+        msg = f"{bad} training rows hold an infinite feature; make it NaN if undefined."
+        raise TableError(msg)
 
 
 @dataclass(frozen=True)
@@ -116,10 +129,7 @@ class TrainingSet:
         for label in (0, 1):
             rows = y == label
             weight[rows] = positive_weights(sample_weight[rows], f"class {label}")
-        if np.isinf(X).any():
-            bad = int(np.isinf(X).any(axis=1).sum())
-            msg = f"{bad} training rows hold an infinite feature; make it NaN if undefined."
-            raise TableError(msg)
+        refuse_infinite(X)
         keep = weight > 0
         kept = weight[keep]
         for label in (0, 1):

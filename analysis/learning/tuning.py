@@ -48,6 +48,11 @@ class TunedTrees:
     tuning: TuningConfig
     efficiencies: tuple[float, ...] = ()
 
+    @property
+    def n_members(self) -> int:
+        """Number of members of the ensemble."""
+        return self.trees.n_members
+
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> FittedEnsemble:
         """Choose the settings, then train on the whole set.
 

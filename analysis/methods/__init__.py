@@ -5,9 +5,10 @@ from typing import Any
 
 from analysis.config import LearningConfig
 from analysis.core.registry import Registry
-from analysis.errors import ConfigError
-from analysis.learning import Method
+from analysis.errors import ConfigError, ResultsError
+from analysis.learning import Method, ModelStorage, get_learner
 from analysis.methods.anode import ANODE
+from analysis.methods.autoencoder import Autoencoder
 from analysis.methods.cathode import CATHODE
 from analysis.methods.contrast import FromContrast, adapted, uses_sidebands
 from analysis.methods.curtains import Curtains
@@ -16,15 +17,22 @@ from analysis.methods.cwola import CWoLa
 from analysis.methods.data_vs_simulation import DataVsSimulation
 from analysis.methods.idealised import Idealised
 from analysis.methods.interpolated_sidebands import InterpolatedSidebands
+from analysis.methods.lda import LDA
+from analysis.methods.nearest_neighbours import NearestNeighbours
+from analysis.methods.pca import PCA
 from analysis.methods.sa_cwola import SACWoLa
 from analysis.methods.salad import SALAD
 from analysis.methods.supervised import Supervised
+from analysis.methods.unlabelled import Unlabelled
 
 __all__ = [
     "ANODE",
     "CATHODE",
+    "LDA",
     "METHODS",
+    "PCA",
     "SALAD",
+    "Autoencoder",
     "CWoLa",
     "Curtains",
     "CurtainsFlow",
@@ -32,12 +40,15 @@ __all__ = [
     "FromContrast",
     "Idealised",
     "InterpolatedSidebands",
+    "NearestNeighbours",
     "SACWoLa",
     "Supervised",
+    "Unlabelled",
     "configured_method",
+    "find_storage",
     "get_method",
     "register_method",
-    "require_extra",
+    "storage_of",
     "uses_sidebands",
 ]
 
@@ -68,6 +79,10 @@ for _method in (
     DataVsSimulation(),
     Idealised(),
     Supervised(),
+    Autoencoder(),
+    PCA(),
+    NearestNeighbours(),
+    LDA(),
 ):
     register_method(_method)
 
@@ -101,13 +116,36 @@ def get_method(name: str) -> Method:
     return METHODS[name]
 
 
-def require_extra(method: Method) -> None:
-    """Raise if a method needs an extra of the package that is not installed.
+def storage_of(method: Method, learner: str) -> ModelStorage | None:
+    """Return the stored form of the models of a method: its own, or that of the learner that it trains.
+
+    None for a method with models of its own but no stored form for them.
+    """
+    if isinstance(method, ModelStorage):
+        return method
+    return get_learner(learner) if isinstance(method, FromContrast) else None
+
+
+def find_storage(learner: str | None, method: str) -> ModelStorage:
+    """Look up the stored form of models on disk.
+
+    Parameters
+    ----------
+    learner : str or None
+        Learner that trained them; None if the method did.
+    method : str
 
     Raises
     ------
     ConfigError
-        Names the method and the extra.
+        If the learner or the method is unknown.
+    ResultsError
+        If the method has no stored form.
     """
-    if hasattr(method, "require_extra"):
-        method.require_extra()
+    if learner is not None:
+        return get_learner(learner)
+    storage = get_method(method)
+    if not isinstance(storage, ModelStorage):
+        msg = f"method {method} has no stored form of models, and cannot read these. Load the plugin that wrote them."
+        raise ResultsError(msg)
+    return storage

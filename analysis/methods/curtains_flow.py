@@ -41,7 +41,7 @@ class CurtainsFlow(FromContrast):
     needs_simulation: bool = False
     uses_sidebands: bool = False
 
-    def require_extra(self) -> None:
+    def require_installed(self) -> None:
         """Raise `ConfigError` if the extra `flows` is missing."""
         require_flows(self.name)
 

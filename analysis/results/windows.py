@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.core.documents import parse_json, to_json
 from analysis.core.text_files import load_json, open_regular, read_bytes
-from analysis.learning import get_learner
+from analysis.methods import find_storage
 from analysis.results.documents import window_document, window_from_document
 from analysis.results.files import read_spectrum, write_json, write_spectrum
 from analysis.results.values import WindowDocument
@@ -28,7 +28,7 @@ def fill_window(folder: Path, keys: Mapping[str, str], result: WindowResult) -> 
     models = folder / "models"
     if result.models:
         models.mkdir()
-    suffix = get_learner(result.learner).suffix
+    suffix = find_storage(result.learner, result.selections[0].method).suffix if any(result.models) else ""
     for fold, members in enumerate(result.models):
         for member, document in enumerate(members):
             (models / f"fold{fold}_member{member}{suffix}").write_bytes(document)

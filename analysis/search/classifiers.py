@@ -26,8 +26,9 @@ from analysis.core.text_files import load_json, read_bytes
 from analysis.errors import ConfigError, ResultsError
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
-from analysis.learning import Model, PassWeights, get_learner
+from analysis.learning import BOOSTED_TREES, Model, ModelStorage, PassWeights
 from analysis.learning.decorrelation import PercentileMap
+from analysis.methods import find_storage
 from analysis.regions import MassWindow
 from analysis.search.values import WindowResult
 
@@ -69,8 +70,8 @@ class Classifier:
         Seed of the search, for the tie-break.
     nested : bool
         Whether folds are equally large in every bin of the dijet mass, as in nested cross-fitting.
-    learner : str
-        Name of the learner that trained the models.
+    storage : ModelStorage
+        Stored form of the models.
     """
 
     window: MassWindow
@@ -83,7 +84,7 @@ class Classifier:
     thresholds: NDArray[np.float64]
     random_state: int
     nested: bool = False
-    learner: str = "boosted_trees"
+    storage: ModelStorage = BOOSTED_TREES
 
     @property
     def n_folds(self) -> int:
@@ -218,7 +219,10 @@ def load_classifiers(folder: Path, wanted: tuple[float, float] | None = None) ->
             msg = f"--window {wanted[0]:g}:{wanted[1]:g}: {folder} has no classifiers for it. Windows: {available}."
             raise ConfigError(msg)
     if not classifiers:
-        msg = f"{folder} holds no classifiers: its search failed, or an older version made it. Run `cwola scan` again."
+        msg = (
+            f"{folder} holds no classifiers. Its search failed or an older version made it: run `cwola scan` again; or "
+            f"method {config.learning.method} keeps none, such as nearest_neighbours while results are blinded."
+        )
         raise ResultsError(msg)
     return config, classifiers
 
@@ -356,15 +360,12 @@ def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Clas
             "since it tells how many events are in the window. Use classifiers of an unblinded search."
         )
         raise ResultsError(msg)
-    entry = get_learner(document.get("learner", "boosted_trees"))
-    models = tuple(
-        entry.load(
-            tuple(
-                checked.read(f"{folder}/models/fold{fold}_member{member}{entry.suffix}") for member in range(n_members)
-            )
-        )
+    storage = find_storage(document.get("learner", BOOSTED_TREES.name), document["method"])
+    files = (
+        [f"{folder}/models/fold{fold}_member{member}{storage.suffix}" for member in range(n_members)]
         for fold, n_members in enumerate(document["n_members"])
     )
+    models = tuple(storage.load(tuple(map(checked.read, of_fold))) for of_fold in files)
     features = tuple(document["features"])
     scalings: tuple[PercentileMap, ...] = ()
     if document["decorrelated"]:
@@ -384,7 +385,7 @@ def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Clas
         np.array(document["thresholds"], object).astype(np.float64),
         config.random_state,
         config.learning.cross_fitting == "nested",
-        entry.name,
+        storage,
     )
 
 

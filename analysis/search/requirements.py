@@ -5,8 +5,15 @@ from __future__ import annotations
 from analysis.background import BY_TEMPLATE, TRANSFER_FACTOR, require_functions
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError
-from analysis.learning import INCLUSIVE, ContrastMethod, TemplateMethod, configured_learner, selection_names
-from analysis.methods import get_method, require_extra
+from analysis.learning import (
+    INCLUSIVE,
+    ContrastMethod,
+    OptionalMethod,
+    TemplateMethod,
+    configured_learner,
+    selection_names,
+)
+from analysis.methods import get_method
 from analysis.regions import RegionScan
 from analysis.search.non_closure import Corrections, NonClosure, check_corrections
 
@@ -20,15 +27,16 @@ def uses_template(config: SearchConfig) -> bool:
 
 
 def require_known(config: SearchConfig) -> None:
-    """Raise for unknown names of methods and functions, and missing extras, before any work is done.
+    """Raise for unknown names of methods and functions, and missing libraries, before any work is done.
 
     Raises
     ------
     ConfigError
-        Names the unknown entry and the available ones, or the extra.
+        Names the unknown entry and the available ones, or the extra to install.
     """
     method = get_method(config.learning.method)
-    require_extra(method)
+    if isinstance(method, OptionalMethod):
+        method.require_installed()
     if uses_template(config) and not isinstance(method, TemplateMethod):
         setting, others = (
             ("background.strategy", f"{TRANSFER_FACTOR} or events")

@@ -269,8 +269,8 @@ class WindowResult:
         events in the window), and for windows read from disk.
     choices : tuple of Choice
         Classifier settings by fold, if they were tuned; empty while blinded.
-    learner : str
-        Name of the learner that trained the models.
+    learner : str or None
+        Name of the learner that trained the models; None if the method trained models of its own.
     training_seed : int
         0 for the training that is the result of the window, 1 and above for further trainings.
     truth : hist.Hist or None
@@ -294,7 +294,7 @@ class WindowResult:
     training_seed: int = 0
     truth: hist.Hist[Any] | None = None
     hidden: tuple[tuple[float, float], ...] = ()
-    learner: str = "boosted_trees"
+    learner: str | None = "boosted_trees"
 
     @property
     def shown_bins(self) -> NDArray[np.bool_]:

@@ -30,17 +30,19 @@ from analysis.learning import (
     CrossFit,
     FoldResult,
     FoldTask,
+    LearnerEntry,
+    Model,
+    ModelStorage,
     Nested,
     PassWeights,
     Template,
     choose_working_points,
     collect_folds,
     configured_learner,
-    get_learner,
     run_fold,
 )
 from analysis.learning.decorrelation import PercentileScaling
-from analysis.methods import FromContrast, configured_method
+from analysis.methods import configured_method, storage_of
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.evaluation import evaluate_window
 from analysis.search.non_closure import Corrections
@@ -179,12 +181,13 @@ def fold_tasks(
     learning = config.learning
     nested = learning.cross_fitting == "nested"
     n_models = learning.n_candidates if nested else learning.n_members
+    method = configured_method(learning)
     task = FoldTask(
         window,
         0,
         learning.n_folds,
         learning.features,
-        configured_method(learning),
+        method,
         configured_learner(learning, n_models),
         config.random_state,
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
@@ -192,7 +195,7 @@ def fold_tasks(
         template=uses_template(config),
         decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
         training_seed=training_seed,
-        entry=get_learner(learning.learner),
+        storage=storage_of(method, learning.learner),
     )
     return task.every_fold
 
@@ -221,17 +224,22 @@ def _failed(job: WindowEvaluation, error: CwolaError) -> WindowResult:
 def _evaluate(fit: CrossFit, job: WindowEvaluation, data: SearchData) -> WindowResult:
     seed = job.task.training_seed
     passes = working_points(fit, job.window, data.table, job.config)
-    # Models from a method without the learner are not stored: the learner could neither read nor blind them.
-    kept = isinstance(job.task.method, FromContrast)
-    models = tuple(model.members if kept else () for model in fit.models)
-    if data.blinded:
-        models = tuple(tuple(map(job.task.entry.forget_counts, members)) for members in models)
+    models = tuple(_stored(model, job.task.storage, blinded=data.blinded) for model in fit.models)
     given = (data, job.window, job.edges, passes, models, job.config, job.functions)
     result = evaluate_window(*given, training_seed=seed, limits=job.limits, tests=job.tests)
-    result = replace(result, learner=job.task.entry.name)
+    result = replace(result, learner=job.task.storage.name if isinstance(job.task.storage, LearnerEntry) else None)
     if seed or data.blinded:
         return result
     return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)
+
+
+def _stored(model: Model, storage: ModelStorage | None, *, blinded: bool) -> tuple[bytes, ...]:
+    """Return the members that are kept; none without a stored form, or if that reveals counts while blinded."""
+    if storage is None:
+        return ()
+    if not blinded:
+        return model.members
+    return () if storage.forget_counts is None else tuple(map(storage.forget_counts, model.members))
 
 
 def working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:

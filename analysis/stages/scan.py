@@ -12,8 +12,10 @@ import numpy as np
 
 from analysis.calibration.apply import LEAST_SCANS, Calibrations
 from analysis.compute import Backend
+from analysis.config import SearchConfig
 from analysis.core.notebook import grid
 from analysis.limits.values import LimitsFile
+from analysis.methods import Unlabelled, get_method
 from analysis.regions import known_edge
 from analysis.results.documents import plugin_documents, reported_window, software_versions
 from analysis.results.processed_events import unblinding_setting
@@ -235,8 +237,13 @@ def _assemble(
         blinded=inputs.blinded,
         windows=tuple(replace(reported_window(one), validation=judged.get(one.window.name)) for one in windows),
         global_=total,
-        notes=_coverage(inputs),
+        notes=(*_coverage(inputs), *_method_notes(config)),
     )
+
+
+def _method_notes(config: SearchConfig) -> tuple[str, ...]:
+    method = get_method(config.learning.method)
+    return method.notes(config.learning.features) if isinstance(method, Unlabelled) else ()
 
 
 def _coverage(inputs: SearchInputs) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ simulated signal events, and a strength takes the first of it, so strengths and 
 signal events that no strength injects, scored by all fold models, against the out-of-fold scores of the QCD events in
 the window; each fold is cut at its own quantile.
 
-Every method of the registry has the trees and features of `best`; simulation is the other tune, qcd_alt. `supervised`
+Every method of the registry that trains a classifier has the trees and features of `best`; simulation is the other tune, qcd_alt. `supervised`
 and `idealised` use the truth. CPU of fits leaves out the reweighters of SALAD.
 
 Strength 0 is a control: what the QCD sample and its features alone make of a signal that is not there.
@@ -41,7 +41,7 @@ from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, FoldTask, Method, Samples, TrainingSet
 from analysis.learning.crossfit import Learner
 from analysis.learning.metrics import background_floor, band
-from analysis.methods import METHODS
+from analysis.methods import METHODS, FromContrast
 from analysis.regions import MassWindow
 from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study
@@ -70,7 +70,7 @@ TAU32 = ("tau32_j1", "tau32_j2")
 NO_PART = ("n_seeds", "tuning", "working_point")
 """Settings that no point depends on: they are newer than the first points, and off in `best`."""
 
-OTHER_METHODS = tuple(name for name in METHODS if name != "cwola")
+OTHER_METHODS = tuple(name for name, method in METHODS.items() if isinstance(method, FromContrast) and name != "cwola")
 """With trees and features of `best`, which is `cwola`; their points go by the name of the method."""
 
 NAMES = (BEST, WITH_TAU32, *OTHER_METHODS, HIST_GB)

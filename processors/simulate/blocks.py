@@ -15,7 +15,7 @@ from analysis.core.fingerprint import fingerprint
 from analysis.core.text_files import open_regular
 from processors.simulate.detector import detect
 from processors.simulate.generator import CrossSection, Generator, versions
-from processors.simulate.jets import JET_FIELDS, find_jets, silent_stdout
+from processors.simulate.jets import find_jets, silent_stdout
 from processors.simulate.settings import SimulationSettings
 
 __all__ = ["Block", "MakeBlock", "combine", "read_block", "sample_digest"]
@@ -35,7 +35,7 @@ class Block:
     Attributes
     ----------
     jets : (n_events,) array of lists of records
-        Fields `JET_FIELDS`, float32; pt, mass, msoftdrop in GeV.
+        Fields as in `find_jets`, float32.
     cross_section : CrossSection
     """
 
@@ -70,7 +70,11 @@ class MakeBlock:
         return path
 
     def _measure(self, batch: ak.Array, rng: np.random.Generator) -> ak.Array:
-        return find_jets(detect(batch, rng), n_jets=self.settings.n_jets, pt_min=self.settings.jet_pt_min)
+        settings = self.settings
+        particles = detect(batch, rng)
+        return find_jets(
+            particles, n_jets=settings.n_jets, pt_min=settings.jet_pt_min, declustered=settings.declusterings
+        )
 
     def path(self, block: int) -> Path:
         """Path of a block."""
@@ -95,7 +99,7 @@ def read_block(path: Path, stamp: str) -> Block | None:
             about = json.loads(str(stored["about"]))
             if about["stamp"] != stamp:
                 return None
-            columns = ak.zip({name: stored[name] for name in JET_FIELDS})
+            columns = ak.zip({name: stored[name] for name in stored.files if name not in _BESIDE})
             return Block(ak.unflatten(columns, stored["n_jets"]), CrossSection(**about["cross_section"]))
     except (OSError, EOFError, ValueError, KeyError, BadZipFile):
         return None
@@ -114,8 +118,12 @@ def combine(parts: list[tuple[CrossSection, int]]) -> CrossSection:
     return CrossSection(value, error)
 
 
+_BESIDE = ("about", "n_jets")
+"""What a file of a block holds beside the fields of the jets."""
+
+
 def _write(path: Path, jets: ak.Array, cross_section: CrossSection, stamp: str) -> None:
     about = json.dumps({"stamp": stamp, "cross_section": asdict(cross_section)})
-    columns = {name: ak.to_numpy(ak.flatten(jets[name])).astype(np.float32) for name in JET_FIELDS}
+    columns = {name: ak.to_numpy(ak.flatten(jets[name])).astype(np.float32) for name in jets.fields}
     with replacing_file(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, about=np.array(about), n_jets=ak.to_numpy(ak.num(jets)), **columns)

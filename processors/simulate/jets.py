@@ -2,7 +2,8 @@
 
 Jets are anti-kt with R = 1.0. The groomed mass is the soft-drop mass (arXiv:1402.2657) with z_cut = 0.1 and β = 0, for
 the jet reclustered with Cambridge/Aachen. N-subjettiness τ1 to τ4 (arXiv:1011.2268) uses β = 1 and axes from exclusive
-kt jets, minimised once, and is normalised by Σ pT R.
+kt jets, minimised once, and is normalised by Σ pT R. Declusterings are those of the primary Lund plane
+(arXiv:1807.04758): the harder branch of the jet reclustered with Cambridge/Aachen is followed, without grooming.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["JET_FIELDS", "JET_RADIUS", "find_jets", "silent_stdout", "substructure"]
+__all__ = [
+    "DECLUSTERING_FIELDS",
+    "JET_FIELDS",
+    "JET_RADIUS",
+    "declusterings",
+    "find_jets",
+    "silent_stdout",
+    "substructure",
+]
 
 JET_RADIUS = 1.0
 WHOLE_JET = 10.0
@@ -27,6 +36,14 @@ WHOLE_JET = 10.0
 TAUS = (1, 2, 3, 4)
 
 JET_FIELDS = ("pt", "eta", "phi", "mass", "msoftdrop", *(f"tau{n}" for n in TAUS))
+
+N_DECLUSTERINGS = 12
+"""Declusterings kept of a jet, those of the widest angles."""
+
+LEAST_KT = 1.0
+"""Lowest kT of a declustering, GeV."""
+
+DECLUSTERING_FIELDS = tuple(f"lund{name}{n}" for n in range(1, N_DECLUSTERINGS + 1) for name in ("Delta", "Kt"))
 
 
 @contextmanager
@@ -43,7 +60,7 @@ def silent_stdout() -> Iterator[None]:
         os.close(kept)
 
 
-def find_jets(particles: ak.Array, *, n_jets: int, pt_min: float) -> ak.Array:
+def find_jets(particles: ak.Array, *, n_jets: int, pt_min: float, declustered: bool = False) -> ak.Array:
     """Cluster jets and measure them.
 
     Parameters
@@ -54,11 +71,14 @@ def find_jets(particles: ak.Array, *, n_jets: int, pt_min: float) -> ak.Array:
         Maximum number of jets kept, leading in pT.
     pt_min : float
         Lowest jet pT, GeV.
+    declustered : bool
+        Whether to add the declusterings.
 
     Returns
     -------
     (n_events,) array of lists of records
-        Fields `JET_FIELDS`, float64; pt, mass, msoftdrop in GeV. Ordered in pT.
+        Fields `JET_FIELDS` and, if requested, `DECLUSTERING_FIELDS`, float64; pt, mass, msoftdrop and kT in GeV.
+        Ordered in pT.
     """
     import fastjet  # noqa: PLC0415
 
@@ -68,7 +88,8 @@ def find_jets(particles: ak.Array, *, n_jets: int, pt_min: float) -> ak.Array:
     order = ak.argsort(np.hypot(total["px"], total["py"]), axis=1, ascending=False)[:, :n_jets]
     counts = ak.num(order, axis=1)
     flat = {name: ak.to_numpy(ak.flatten(value[order])) for name, value in total.items()}
-    columns = {**_kinematics(**flat), **substructure(ak.flatten(constituents[order], axis=1))}
+    inside = ak.flatten(constituents[order], axis=1)
+    columns = {**_kinematics(**flat), **substructure(inside), **(declusterings(inside) if declustered else {})}
     return ak.unflatten(ak.zip(columns), counts)
 
 
@@ -103,6 +124,33 @@ def substructure(jets: ak.Array) -> dict[str, NDArray[np.float64]]:
     ).reshape(len(jets), len(TAUS))
     mass = ak.to_numpy(ak.flatten(groomed.msoftdrop, axis=None)).astype(np.float64)
     return {"msoftdrop": np.maximum(mass, 0.0), **{f"tau{n}": taus[:, index] for index, n in enumerate(TAUS)}}
+
+
+def declusterings(jets: ak.Array) -> dict[str, NDArray[np.float64]]:
+    """Follow the harder branch of each jet.
+
+    Parameters
+    ----------
+    jets : (n_jets,) array of lists of records
+        Constituents with px, py, pz, E in GeV.
+
+    Returns
+    -------
+    dict of (n_jets,) float64
+        "lundDelta1" and "lundKt1" (GeV) of the declustering of the widest angle with a kT of at least `LEAST_KT`,
+        and so on; 0 where a jet has fewer.
+    """
+    import fastjet  # noqa: PLC0415
+
+    if not len(jets):
+        return {name: np.zeros(0) for name in DECLUSTERING_FIELDS}
+    definition = fastjet.JetDefinition(fastjet.cambridge_algorithm, WHOLE_JET)
+    found = fastjet.ClusterSequence(jets, definition).exclusive_jets_lund_declusterings(njets=1)
+    primary = ak.flatten(found, axis=2)
+    hard = ak.pad_none(primary[primary.kt >= LEAST_KT], N_DECLUSTERINGS, axis=1, clip=True)
+    values = {"Delta": hard.Delta, "Kt": hard.kt}
+    filled = {name: ak.to_numpy(ak.fill_none(column, 0.0)).astype(np.float64) for name, column in values.items()}
+    return {f"lund{name}{n + 1}": filled[name][:, n] for n in range(N_DECLUSTERINGS) for name in values}
 
 
 def _kinematics(**total: Any) -> dict[str, NDArray[np.float64]]:

@@ -22,7 +22,6 @@ from analysis.errors import ConfigError, InputFileError
 from processors.opening import create_root, open_root
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
 from processors.simulate.generator import CrossSection, require_generators, versions
-from processors.simulate.jets import JET_FIELDS
 from processors.simulate.settings import SimulationSettings
 
 __all__ = ["PROVENANCE", "read_provenance", "simulate"]
@@ -170,7 +169,7 @@ def _number_of_events(settings: SimulationSettings, cross_section: CrossSection)
 
 def _events(settings: SimulationSettings, jets: ak.Array) -> dict[str, Any]:
     number = np.arange(len(jets), dtype=np.uint64)
-    rounded = {name: _rounded(jets[name], settings.mantissa_bits) for name in JET_FIELDS}
+    rounded = {name: _rounded(jets[name], settings.mantissa_bits) for name in jets.fields}
     return {
         "FatJet": ak.zip(rounded),
         "run": np.full(len(jets), settings.run_number, np.uint32),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import uproot
 
+from tests.builders.pages import printed_files
 from tests.builders.toy_search import Cwola
 
 pytest.importorskip("pythia8mc", reason="needs the extra `simulate`")
@@ -57,3 +59,24 @@ def test_what_does_not_fit_is_refused(cwola: Cwola, tmp_path: Path, options: lis
     assert outcome.err.startswith("error: ")
     assert text in outcome.err
     assert not output.exists()
+
+
+def test_declusterings_become_counts_of_words(cwola: Cwola, tmp_path: Path) -> None:
+    sample, plugin, results = tmp_path / "qcd.root", tmp_path / "lund.py", tmp_path / "results"
+    plugin.write_text(printed_files("simulate.md")["lund.py"])
+    options = ["--process", "qcd", "--events", 40, "--seed", 3, "--jobs", 1, "--declusterings"]
+    assert cwola("simulate", *options, "--output", sample).code == 0
+    datasets = tmp_path / "datasets.json"
+    datasets.write_text(
+        '{"qcd": {"files": {"qcd.root": "Events"}, "metadata": {"kind": "pseudodata", "format": "nanoaod"}}}'
+    )
+    made = cwola("process", "--datasets", datasets, "--output", results, "--jobs", 1, "--plugin", plugin)
+    assert made.code == 0, made.err
+    (part,) = (results / "parts").rglob("*.parquet")
+    table = pq.read_table(part)
+    words = np.array([table[name].to_numpy() for name in table.column_names if name.startswith("lund_")])
+    assert len(words) == 25
+    assert 8 < words.sum(axis=0).mean() <= 24
+    with uproot.open(sample) as file:
+        kt = file["Events"].arrays([f"FatJet_lundKt{n}" for n in range(1, 13)])
+    assert words.sum(axis=0).max() <= max(sum((kt[name][:, :2] > 0).to_numpy().sum(axis=1) for name in kt.fields))

@@ -290,3 +290,34 @@ def test_provenance_is_json_in_the_file(small):
         found = json.loads(str(file["cwola_simulation"]))
     assert found["settings"]["seed"] == 5
     assert found["xsec_error_pb"] > 0
+
+
+def massless(pt: float, rapidity: float, phi: float) -> dict[str, float]:
+    px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(rapidity)
+    return {"px": px, "py": py, "pz": pz, "E": float(np.sqrt(px**2 + py**2 + pz**2))}
+
+
+def test_declusterings_follow_the_harder_branch():
+    """Angle and kT = pT of the softer branch times the angle; a kT of 0.6 GeV is below the lowest one."""
+    from processors.simulate.jets import DECLUSTERING_FIELDS, declusterings
+
+    hard, wide, near, soft = (massless(*one) for one in ((900, 0, 0), (100, 0, 0.4), (50, 0.05, 0), (1, 0, 0.6)))
+    found = declusterings(ak.Array([[hard], [hard, wide], [hard, wide, near, soft]]))
+    assert tuple(found) == DECLUSTERING_FIELDS
+    np.testing.assert_allclose(found["lundDelta1"], [0, 0.4, 0.4], rtol=0.01)
+    np.testing.assert_allclose(found["lundKt1"], [0, 40.0, 40.0], rtol=0.02)
+    np.testing.assert_allclose(found["lundDelta2"], [0, 0, 0.05], rtol=1e-6)
+    np.testing.assert_allclose(found["lundKt2"], [0, 0, 2.5], rtol=1e-6)
+    assert not np.any([found[name] for name in DECLUSTERING_FIELDS[4:]])
+    assert all(len(column) == 0 for column in declusterings(ak.Array([])).values())
+
+
+def test_declusterings_are_written_on_request_and_change_nothing_else(small, folder):
+    more = simulate(SimulationSettings(**SMALL, declusterings=True), folder / "more.root", Serial())
+    one, other = jets(small), jets(more)
+    assert not [name for name in one.fields if "lund" in name]
+    assert ak.all(one.FatJet_tau2 == other.FatJet_tau2)
+    angle, kt = other.FatJet_lundDelta1, other.FatJet_lundKt1
+    assert ak.min(kt[angle > 0]) >= 1.0
+    assert ak.mean(other.FatJet_lundDelta2 <= angle) > 0.95  # the sum of two branches may lie elsewhere
+    assert ak.mean(kt[:, :2]) > 5.0

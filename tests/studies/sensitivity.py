@@ -6,8 +6,8 @@ simulated signal events, and a strength takes the first of it, so strengths and 
 signal events that no strength injects, scored by all fold models, against the out-of-fold scores of the QCD events in
 the window; each fold is cut at its own quantile.
 
-Every method of the registry that trains a classifier has the trees and features of `best`; simulation is the other tune, qcd_alt. `supervised`
-and `idealised` use the truth. CPU of fits leaves out the reweighters of SALAD.
+Every method of the registry that trains a classifier has the trees and features of `best`; simulation is the other
+tune, qcd_alt. `supervised` and `idealised` use the truth. CPU of fits leaves out the reweighters of SALAD.
 
 Strength 0 is a control: what the QCD sample and its features alone make of a signal that is not there.
 

@@ -41,6 +41,7 @@ class Unlabelled(ABC):
     name: str
     uses_truth: bool = False
     needs_simulation: bool = False
+    uses_sidebands: bool = False
     suffix: str = ".npz"
     importance: Callable[[bytes, int], Floats | None] | None = None
 

@@ -7,6 +7,7 @@ search finds can be compared with what was put in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,10 @@ def dijet_masses(
     return np.interp(rng.random(n_events) * cumulative[-1], cumulative, grid)
 
 
-def table_of(mjj: NDArray[np.float64], X: NDArray[Any], **columns: Any) -> EventTable:
-    """Event table with the given masses, features `x0`, `x1`, ... and, optionally, other columns."""
+def table_of(
+    mjj: NDArray[np.float64], X: NDArray[Any], *, names: Sequence[str] | None = None, **columns: Any
+) -> EventTable:
+    """Event table with the given masses, features `x0`, `x1`, ... or `names` and, optionally, other columns."""
     n_events = len(mjj)
     event = np.arange(n_events)
     fixed = {
@@ -66,7 +69,7 @@ def table_of(mjj: NDArray[np.float64], X: NDArray[Any], **columns: Any) -> Event
         "abs_dy": np.full(n_events, 0.5),
         "weight": np.ones(n_events),
     }
-    names = feature_names(X.shape[1])
+    names = feature_names(X.shape[1]) if names is None else names
     features = [FeatureSpec(name, name, "", (20, -5.0, 5.0)) for name in names]
     return EventTable.from_columns(fixed | dict(zip(names, X.T, strict=True)) | columns, features)
 

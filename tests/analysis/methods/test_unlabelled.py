@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from analysis.compute import Backend
 from analysis.errors import ConfigError, TableError, WindowError
 from analysis.events.table import EventTable
 from analysis.learning import (
@@ -27,7 +28,7 @@ from analysis.methods.unlabelled import Scaling
 from analysis.regions import RegionScan
 from analysis.search.requirements import require_known
 from analysis.search.values import SearchData
-from analysis.search.window import run_window
+from analysis.search.window import attempt_fold, fold_tasks, run_window
 from tests.builders.toy_tables import WINDOW, feature_names, table_of, toy_config, toy_table
 
 NEEDS_SKLEARN = "needs scikit-learn: pip install 'cwola-dijet[unsupervised]'"
@@ -282,6 +283,16 @@ def test_a_search_keeps_the_models(method: Unlabelled, blinded: bool) -> None:
     assert result.learner is None
     assert all(result.models) != (blinded and isinstance(method, NearestNeighbours))
     assert (result.selections[1].n_obs is None) == blinded
+
+
+def test_the_network_is_the_same_in_other_processes(two_processes: Backend) -> None:
+    pytest.importorskip("sklearn", reason=NEEDS_SKLEARN)
+    config = toy_config(learning={"method": "autoencoder"})
+    tasks = fold_tasks(WINDOW, np.arange(3000.0, 6501.0, 100.0), config, 0)
+    data = SearchData(toy_table(4000, random_state=5))
+    here = [attempt_fold(task, data) for task in tasks]
+    there = dict(two_processes.map(attempt_fold, tasks, shared=data))
+    assert [one.model.members for one in here] == [there[index].model.members for index in range(len(tasks))]
 
 
 @every

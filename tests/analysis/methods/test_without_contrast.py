@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.errors import ConfigError
+from analysis.errors import ConfigError, ResultsError
 from analysis.learning import Learner, Samples, TrainingSet
-from analysis.methods import METHODS, CWoLa, register_method, uses_sidebands
+from analysis.methods import METHODS, CWoLa, find_storage, register_method, storage_of, uses_sidebands
 from analysis.methods.contrast import adapted
 from analysis.regions import MassWindow, RegionScan
+from analysis.results.windows import fill_window
 from analysis.search.requirements import require_known
 from analysis.search.values import SearchData
 from analysis.search.window import run_window
@@ -59,6 +62,21 @@ class DensityRatio:
 
 
 @dataclass(frozen=True)
+class StoredRatio(DensityRatio):
+    """The same with a stored form, of which blinded results keep the ratios to one digit."""
+
+    name: str = "stored_ratio"
+    suffix: str = ".ratio"
+    importance: None = None
+
+    def load(self, members: tuple[bytes, ...]) -> Ratio:
+        return Ratio(np.frombuffer(members[0]), members)
+
+    def forget_counts(self, document: bytes) -> bytes:
+        return np.round(np.frombuffer(document), 1).tobytes()
+
+
+@dataclass(frozen=True)
 class OnlyContrast:
     name: str = "only_contrast"
     uses_truth: bool = False
@@ -70,8 +88,9 @@ class OnlyContrast:
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[None]:
-    names = ("density_ratio", "only_contrast")
+    names = ("density_ratio", "only_contrast", "stored_ratio")
     register_method(DensityRatio())
+    register_method(StoredRatio())
     register_method(OnlyContrast())
     yield
     for name in names:
@@ -101,6 +120,28 @@ def test_models_that_the_learner_did_not_make_are_not_kept_and_blinding_leaves_t
         assert result.reason is None
         assert not any(result.models)
         assert (result.selections[1].n_obs is None) == blinded
+
+
+@pytest.mark.parametrize("blinded", [False, True])
+def test_models_with_a_stored_form_are_kept_and_read(blinded: bool, tmp_path: Path) -> None:
+    config = toy_config(learning={"method": "stored_ratio", "features": ("x0",), "efficiencies": (0.1,)})
+    table, scan = toy_table(6000, 100, random_state=5), RegionScan.from_config(config.scan)
+    result = run_window(SearchData(table, blinded), WINDOW, scan, config)
+    ratios = np.array([np.frombuffer(members[0]) for members in result.models])
+    assert ratios.shape == (3, len(EDGES) + 1)
+    assert np.array_equal(ratios, np.round(ratios, 1)) == blinded
+    fill_window(tmp_path, {}, result)
+    assert min(path.name for path in (tmp_path / "models").iterdir()) == "fold0_member0.ratio"
+    assert json.loads((tmp_path / "classifier.json").read_text())["learner"] is None
+    assert find_storage(None, "stored_ratio") == StoredRatio()
+
+
+def test_models_without_a_stored_form_cannot_be_read() -> None:
+    assert storage_of(DensityRatio(), "boosted_trees") is None
+    with pytest.raises(ResultsError, match="method density_ratio has no stored form of models"):
+        find_storage(None, "density_ratio")
+    with pytest.raises(ConfigError, match="unknown method 'of_a_plugin'"):
+        find_storage(None, "of_a_plugin")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from analysis.compute import Backend, Serial
 from analysis.config import ClassifierConfig, TuningConfig
 from analysis.errors import ConfigError, TableError
 from analysis.events.identity import event_hash
@@ -268,6 +269,19 @@ def test_no_boosted_tree_scores_an_event_that_it_saw(
         assert len(seen) > 100
         assert scored
         assert not scored & seen
+
+
+@every_method
+def test_models_do_not_depend_on_where_they_are_trained(
+    method: Method, two_processes: Backend, two_dask_workers: Backend
+) -> None:
+    samples, tasks = toy_samples(method), task_of(method, "plain").every_fold
+    found = []
+    for backend in (Serial(), two_processes, two_dask_workers):
+        folds = dict(backend.map(run_fold, tasks, shared=samples))
+        found.append([folds[number].model.members for number in range(len(tasks))])
+        assert all(members for members in found[-1])
+    assert found[0] == found[1] == found[2]
 
 
 @every_method

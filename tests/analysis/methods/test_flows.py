@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.compute import Backend, Serial
 from analysis.config import ClassifierConfig
 from analysis.errors import ConfigError, WindowError
 from analysis.events.table import EventTable
@@ -140,6 +141,21 @@ def test_nothing_that_scores_a_fold_depends_on_its_events(method: Method) -> Non
         X[rows] = np.random.default_rng(5).normal(3.0, 2.0, size=(rows.sum(), 2))
         changed = run_fold(task, Samples(table_of(data.mjj, X, event_id=data.event_id)))
         assert (changed.model.members == members) == held_out
+
+
+@needs_flows
+@pytest.mark.slow
+@every_method
+def test_models_do_not_depend_on_where_they_are_trained(
+    method: Method, two_processes: Backend, two_dask_workers: Backend
+) -> None:
+    samples, tasks = Samples(drifting()), FoldTask(WINDOW, 0, 2, NAMES, method, TREES, 3).every_fold
+    found = []
+    for backend in (Serial(), two_processes, two_dask_workers):
+        folds = dict(backend.map(run_fold, tasks, shared=samples))
+        found.append([folds[number].model.members for number in range(len(tasks))])
+        assert all(members for members in found[-1])
+    assert found[0] == found[1] == found[2]
 
 
 @needs_flows

@@ -68,6 +68,13 @@ def row(table: str, *first: str) -> list[str]:
         # No classifier of the two Gaussians has an area above Φ(1) = 0.841.
         ("label-proportions", ("0.7, 0.3", "0.7, 0.3"), ["0.841", "0.839", "0.837"]),
         ("label-proportions", ("0.7, 0.3", "0.9, 0.1"), ["", "", "0.838"]),
+        ("flows-closure", ("`cathode`",), ["0.517 ± 0.003", "0.512 ± 0.003"]),
+        ("flows-closure", ("`curtains_flow`",), ["0.499 ± 0.003", "0.496 ± 0.003"]),
+        (
+            "flows-sensitivity",
+            ("`cathode`",),
+            ["6.6 (1.10), 12.6 (1.12), 16.2 (1.42)", "6.6 (1.16), 12.3 (1.17), 16.2 (1.82)"],
+        ),
         ("shift-test", ("`cwola`",), ["5.1 (0.45), 5", "4.3 (0.35), 3"]),
         ("shift-strength", ("`cwola`, expected from the odds",), ["0.84", "0.98", "1.10", "1.31"]),
         ("shift-odds", ("drift d of background",), ["0.657", "1.09", "2.02", "2.53"]),

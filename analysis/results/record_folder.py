@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from analysis.calibration.values import CalibrationFile
-from analysis.core.documents import parse_json, to_json
+from analysis.core.documents import to_json
 from analysis.core.text_files import load_json, read_bytes
 from analysis.diagnostics.gain_values import GainScan, PerformanceFile
 from analysis.diagnostics.method_values import MethodResult, MethodsFile
 from analysis.diagnostics.sections import DiagnosedWindow, DiagnosticsFile
 from analysis.errors import ResultsError, writing
 from analysis.limits.values import LimitsFile
+from analysis.results.checked_folder import CheckedFolder
 from analysis.results.documents import marked, schema_error
 from analysis.results.files import write_json, write_text
 from analysis.results.manifest import Manifest
@@ -33,19 +34,12 @@ __all__ = ["RecordFolder"]
 _log = logging.getLogger("cwola")
 
 
-class _Keyed(Protocol):
-    @property
-    def key(self) -> str: ...
-
-
 class _OfDataset(Protocol):
     @property
     def dataset(self) -> str: ...
 
 
-T = TypeVar("T")
 D = TypeVar("D", bound=_OfDataset)
-K = TypeVar("K", bound=_Keyed)
 
 
 @dataclass(frozen=True)
@@ -77,35 +71,12 @@ class _Searched:
     inputs: str = ""
 
 
-class RecordFolder:
-    """Base class of a results folder, for records of single injections and signal-free samples.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
+class RecordFolder(CheckedFolder):
+    """Base class of a results folder, for records of single injections and signal-free samples."""
 
     @property
     def _validation(self) -> Path:
         return self.path / "validation"
-
-    def save_record(self, kind: str, key: str, record: object) -> None:
-        """Write one record (a dataclass), such as an injection, to a file named by its fingerprint."""
-        path = self.path / kind / f"{key}.json"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, to_json(record))
-
-    def load_records(self, type_: type[T], kind: str, keys: Iterable[str]) -> dict[str, T]:
-        """Read the stored records by key; damaged ones are left out, to be made again."""
-        records: dict[str, T] = {}
-        for key in keys:
-            with suppress(OSError, ValueError):
-                records[key] = parse_json(type_, read_bytes(self.path / kind / f"{key}.json"))
-        return records
 
     def save_limits(self, search: str, samples: Mapping[str, str], found: LimitsFile) -> None:
         """Add results of injections to `limits.json`, and to `results.json` if it exists.
@@ -370,54 +341,6 @@ class RecordFolder:
         manifest = self._read_optional(Manifest, "manifest.json", "scan")
         searched = [to_json(plugin) for plugin in (manifest and manifest.plugins) or ()]
         return [*(process.plugins if process else ()), *searched]
-
-    def read(self, kind: type[T], name: str, stage: str) -> T:
-        """Read a file of the folder.
-
-        Parameters
-        ----------
-        kind : type
-            Dataclass stored in the file.
-        name : str
-            Name of the file.
-        stage : str
-            Command that writes the file, for the message.
-
-        Raises
-        ------
-        ResultsError
-            If the file is missing, unreadable or damaged.
-        """
-        value = self._read_optional(kind, name, stage)
-        if value is None:
-            path = self.path / name
-            msg = f"{path} is not there: the stage `{stage}` has not run. Run `cwola {stage} --output {self.path}`."
-            raise ResultsError(msg)
-        return value
-
-    def _read_current(self, kind: type[K], name: str, key: str) -> K | None:
-        """Read a file with this fingerprint; None if it is missing, of another one, or damaged: it is made again."""
-        with suppress(OSError, ValueError):
-            stored = parse_json(kind, read_bytes(self.path / name))
-            return stored if stored.key == key else None
-        return None
-
-    def _read_optional(self, kind: type[T], name: str, stage: str) -> T | None:
-        """Read and check a file of the folder; None if it does not exist."""
-        path = self.path / name
-        try:
-            return parse_json(kind, read_bytes(path))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            msg = f"cannot read {path}: {error.strerror or error}. {self._remedy(stage)}"
-            raise ResultsError(msg) from error
-        except ValueError as error:
-            msg = f"{path} is damaged, or of another version, {error}. {self._remedy(stage)}"
-            raise ResultsError(msg) from error
-
-    def _remedy(self, stage: str) -> str:
-        return f"Delete it and run `cwola {stage} --output {self.path}`."
 
 
 def _joined(before: tuple[D, ...], new: tuple[D, ...]) -> tuple[D, ...]:

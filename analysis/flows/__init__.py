@@ -3,7 +3,6 @@
 from analysis.flows.backend import require_flows
 from analysis.flows.density import ConditionalDensity, Sample, fit_density
 from analysis.flows.marginals import ConditionalQuantiles
-from analysis.flows.masses import WindowSpectrum, fit_spectrum
 from analysis.flows.network import DEFAULTS, Flow, FlowSettings
 
 __all__ = [
@@ -13,8 +12,6 @@ __all__ = [
     "Flow",
     "FlowSettings",
     "Sample",
-    "WindowSpectrum",
     "fit_density",
-    "fit_spectrum",
     "require_flows",
 ]

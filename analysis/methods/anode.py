@@ -111,4 +111,4 @@ class ANODE:
         seed = derive_seed(random_state, 1)
         above = fit_density(inside, sidebands.density.marginals, self.settings, random_state=seed)
         levels = (np.arange(self.n_masses) + 0.5) / self.n_masses
-        return DensityRatioModel(above, sidebands.density, sidebands.spectrum.quantiles(levels))
+        return DensityRatioModel(above, sidebands.density, sidebands.masses(levels))

@@ -65,7 +65,7 @@ class CATHODE(FromContrast):
         )
         n_drawn = self.oversampling * len(region_sample(samples, "window", window, features)[0])
         rng = np.random.default_rng(derive_seed(random_state, 1))
-        mjj = sidebands.spectrum.quantiles(rng.random(n_drawn))
+        mjj = sidebands.masses(rng.random(n_drawn))
         X = sidebands.density.sample(mjj, random_state=rng)
         group = event_hash(string_hash("drawn by cathode"), np.arange(n_drawn))
         return template_set(samples, window, features, sidebands, (X, np.ones(n_drawn), group))

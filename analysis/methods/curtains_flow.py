@@ -64,6 +64,6 @@ class CurtainsFlow(FromContrast):
         )
         source, density = sidebands.sample.repeat(self.oversampling), sidebands.density
         rng = np.random.default_rng(derive_seed(random_state, 1))
-        mjj = sidebands.spectrum.quantiles(rng.random(len(source)))
+        mjj = sidebands.masses(rng.random(len(source)))
         X = density.from_latent(density.to_latent(source.X, source.mjj, random_state=rng), mjj)
         return template_set(samples, window, features, sidebands, (X, source.weight, source.group))

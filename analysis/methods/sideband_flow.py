@@ -14,11 +14,10 @@ from analysis.flows import (
     ConditionalQuantiles,
     FlowSettings,
     Sample,
-    WindowSpectrum,
     fit_density,
-    fit_spectrum,
     require_flows,
 )
+from analysis.learning.mass_spectrum import MassSpectrum, fit_spectrum
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet, positive_weights
@@ -42,14 +41,21 @@ class SidebandFlow:
     undefined : Sample
         The others, whose density is not modelled.
     density : ConditionalDensity
-    spectrum : WindowSpectrum
-        m_jj in the window, fitted beside it.
+    spectrum : MassSpectrum
+        m_jj, fitted beside the window.
+    window : (low, high)
+        GeV.
     """
 
     sample: Sample
     undefined: Sample
     density: ConditionalDensity
-    spectrum: WindowSpectrum
+    spectrum: MassSpectrum
+    window: tuple[float, float]
+
+    def masses(self, levels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n_levels,) float64: masses, GeV, below which these fractions of the window are."""
+        return self.spectrum.quantile(levels, self.window)
 
 
 def fit_sideband_flow(
@@ -91,9 +97,8 @@ def fit_sideband_flow(
         np.concatenate([sample.mjj, undefined.mjj]),
         np.concatenate([sample.weight, undefined.weight]),
         (window.lower, window.upper),
-        window.signal,
     )
-    return SidebandFlow(sample, undefined, density, spectrum)
+    return SidebandFlow(sample, undefined, density, spectrum, window.signal)
 
 
 def region_sample(samples: Samples, place: Place, window: MassWindow, features: Sequence[str]) -> tuple[Sample, Sample]:

@@ -9,25 +9,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from analysis.flows import ConditionalDensity, ConditionalQuantiles, FlowSettings, Sample, fit_density
+from analysis.flows import ConditionalDensity, Sample
 from analysis.flows.network import train_flow
 from tests.builders.drifting import CORRELATION, drifting_gaussians, exact_log_prob, normal_scores
+from tests.builders.flows import LIGHT, fit, sidebands
 
 pytest.importorskip("flowjax", reason="needs the extra `flows`")
-
-LIGHT = FlowSettings(layers=2, width=8, depth=1, knots=4, epochs=16, n_averaged=2, learning_rate=1e-2)
-
-
-def sidebands(n_events: int = 6500, *, random_state: int = 1) -> Sample:
-    X, mjj = drifting_gaussians(n_events, random_state=random_state)
-    beside = (mjj < 3300) | (mjj >= 3700)
-    group = np.arange(beside.sum(), dtype=np.uint64)
-    return Sample.build(X[beside].astype(np.float32), mjj[beside], np.ones(beside.sum()), group)
-
-
-def fit(sample: Sample, *, seed: int = 1) -> ConditionalDensity:
-    marginals = ConditionalQuantiles.fit(sample.X, sample.mjj, sample.weight, (sample.mjj < 3300, sample.mjj >= 3700))
-    return fit_density(sample, marginals, LIGHT, random_state=np.random.SeedSequence(seed))
 
 
 @cache
@@ -124,7 +111,7 @@ def test_the_order_of_events_does_not_matter() -> None:
 
 SCRIPT = """
 import hashlib
-from tests.analysis.flows.test_density import fit, sidebands
+from tests.builders.flows import fit, sidebands
 print(hashlib.sha256(fit(sidebands(3000)).dumps()).hexdigest())
 """
 

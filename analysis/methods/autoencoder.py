@@ -17,7 +17,7 @@ __all__ = ["Autoencoder"]
 
 @dataclass(frozen=True)
 class Autoencoder(Unlabelled):
-    """Network that squeezes the features through a layer of two; the score is the distance from what comes out.
+    """Network that squeezes the features through a layer of two; the score is the distance of its output from them.
 
     The autoencoder of SA-CWoLa (arXiv:2009.02205), there a control that finds nothing: 64, 2 and 64 nodes with ReLU,
     linear output, mean squared error, Adam. It was trained on background of the signal region; here it is trained on

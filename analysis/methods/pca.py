@@ -18,7 +18,7 @@ __all__ = ["PCA"]
 class PCA(Unlabelled):
     """Residual of standardised features beside their leading principal components.
 
-    Nothing in it is random, so a model has one member. Finds what breaks the linear correlations of the window.
+    Nothing in it is random, so a model has one member. Events that break the linear correlations score high.
 
     Attributes
     ----------

@@ -17,6 +17,7 @@ from docs._ext.tables import (
     templates,
     training,
     trials,
+    unsupervised,
     validation,
 )
 
@@ -74,4 +75,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "trials3d-trees-null": trials.trees_null_table,
     "trials3d-trees-strength": trials.trees_strength_table,
     "bump3d": trials.bump3d_table,
+    "unsupervised": unsupervised.unsupervised_table,
 }

@@ -12,7 +12,7 @@ from docs._ext.page_tables import signed, table_of
 from docs._ext.studies import TABLES
 from tests.builders.flips import CHANGED, EQUAL, REFUSED
 from tests.builders.pages import DOCS
-from tests.studies import exact_null, flipped_bytes, limit_rules, significance_tail
+from tests.studies import exact_null, flipped_bytes, limit_rules, significance_tail, unsupervised
 from tests.studies.runner import load
 
 
@@ -94,6 +94,7 @@ def row(table: str, *first: str) -> list[str]:
         ("trials3d-trees-null", ("`best`, 1 member", "1 %"), ["640", "0.11 ± 0.04", "1.09 ± 0.03"]),
         ("trials3d-trees-strength", ("`best`", "60"), ["10", "1.8 ± 0.5", "1.1 ± 0.7", "0.7 ± 0.7"]),
         ("bump3d", ("0.1",), ["6 of 65", "0.092 ± 0.037"]),
+        ("unsupervised", ("LHC Olympics, shifted", "`autoencoder`"), ["0.61 [0.59, 0.65]", "0.88 [0.85, 0.95]"]),
         ("kills", ("the command, on dask",), ["6", "−9: 2, 130: 4", "6 of 6", "0", "0", "0"]),
     ],
 )
@@ -133,6 +134,8 @@ KEY_NUMBERS = [
     ("how-it-works.md", "keeps [2.1 % of the window]", "linear-drift", ("1 σ", "1 %"), ["2.1"]),
     ("methods.md", "cells claim 4.4", "trials3d-strength", ("20 × 20, b = 67", "40"), ["4.4"]),
     ("methods.md", "[they are worth 3.0]", "trials3d-strength", ("20 × 20, b = 67", "40"), ["3.0"]),
+    ("methods.md", "[0.88 with the same kind", "unsupervised", ("LHC Olympics, shifted", "`autoencoder`"), ["0.88"]),
+    ("methods.md", "SIC(0.5) of 2.1, where CWoLa", "unsupervised", ("Pythia, over m_jj", "`autoencoder`"), ["2.1"]),
     ("limits.md", "96.7 %", "limit-rules", ("120", "`atlas-2025`"), ["96.7"]),
 ]
 
@@ -214,3 +217,14 @@ def test_no_flipped_byte_makes_the_program_fail_or_changes_selected_events() -> 
     assert found[flipped_bytes.PARTS].outcomes[CHANGED] == 0
     assert max(one.slowest_s for one in found.values()) < 10
     assert max(one.memory_mb for one in found.values()) < 100
+
+
+def test_the_autoencoder_is_a_control_on_the_features_of_its_publication() -> None:
+    """arXiv:2009.02205: SIC(0.5) of 0.96 on shifted LHC Olympics events."""
+    points = load(unsupervised.NAME)
+    for features in ("GeV", "shifted"):
+        median, *_, draws = unsupervised.summary(
+            points, "sic_half", sample="lhco", features=features, method="autoencoder"
+        )
+        assert 0.7 < median < 1.2
+        assert draws >= 5

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.errors import TableError
+from analysis.errors import TableError, WindowError
 from analysis.learning import ContrastMethod
 from analysis.learning.protocols import METHOD_SEED
 from analysis.search.values import SearchData
@@ -112,7 +112,7 @@ def measure_closure(task: WindowTask, data: SearchData, sample: str) -> Template
     found = TemplateTest(window=task.window.name, sample=sample, method=task.folds[0].method.name)
     try:
         union = window_and_template(task, data, most=_EVENTS)
-    except TableError as error:
+    except (TableError, WindowError) as error:
         return replace(found, reason=str(error))
     test = neighbour_test(union, permutations=_PERMUTATIONS, seed=task.config.random_state)
     return replace(found, n_window=union.sizes[0], n_template=union.sizes[1], tests=(test,))

@@ -66,6 +66,12 @@ def test_what_cannot_be_compared_is_said() -> None:
     assert few.reason is not None
     assert "fewer than 50" in few.reason
 
+    empty = drifting(3000, 1, 0.0)
+    empty = empty.select(empty.mjj < WINDOW.signal[1])
+    lacking = measure_closure(task_of(), SearchData(empty), "toy")
+    assert lacking.reason is not None
+    assert "no events to train on in the upper sideband" in lacking.reason
+
     @dataclass(frozen=True)
     class NoContrast:
         name: str = "density"

@@ -312,8 +312,8 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     from analysis.cli.tables.signals import signal_notes, signal_table
     from analysis.cli.tables.validation import verdict_lines
     from analysis.errors import WindowError
-    from analysis.results.comparison import comparison_sentences
-    from analysis.results.variants import found_by_variants
+    from analysis.results.compared.searches import comparison_sentences
+    from analysis.results.compared.variants import found_by_variants
     from analysis.results.wording.notes import blinding_note
     from analysis.results.words import bad_looks
 

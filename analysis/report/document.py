@@ -17,13 +17,13 @@ from analysis.report.figures import Figure, load_figure
 from analysis.report.numbers import Table
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind, blind_diagnostics
-from analysis.results.comparison import comparison_sentences
+from analysis.results.compared.searches import comparison_sentences
+from analysis.results.compared.variants import VariantFound, found_by_variants
 from analysis.results.manifest import Manifest
 from analysis.results.numbers import interval, percent
 from analysis.results.performance import load_performance
 from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
-from analysis.results.variants import VariantFound, found_by_variants
 from analysis.results.verdict import DECIDED, search_verdict
 from analysis.results.wording.notes import blinding_note, selection_notes
 from analysis.results.words import bad_looks, window_text

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from analysis.background import CALIBRATED_FROM
 from analysis.report.numbers import Cell, Table
+from analysis.results.compared.variants import VariantFound
 from analysis.results.documents import cut_order
 from analysis.results.numbers import NOTHING, count, interval, number, p_value, percent, setting, with_error, z_value
 from analysis.results.process_values import ProcessedDataset, ProcessFile
 from analysis.results.values import Cut, Cutflow, FitDocument, Results, SelectionDocument, WindowDocument
-from analysis.results.variants import VariantFound
 from analysis.results.verdict import SIGNIFICANT
 from analysis.results.wording.significances import calibration_notes, local_z_text, nominal_text, z_spread
 from analysis.results.words import (

@@ -14,7 +14,12 @@ from analysis.export.tables import DataTable, rows_table
 from analysis.limits.values import LimitsFile
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind, blind_diagnostics, blind_search
-from analysis.results.comparison import ComparedSearch, comparison_sentences, distinct_labels, require_common_windows
+from analysis.results.compared.searches import (
+    ComparedSearch,
+    comparison_sentences,
+    distinct_labels,
+    require_common_windows,
+)
 from analysis.results.performance import load_methods, load_performance
 from analysis.stages.inputs import stage
 
@@ -88,7 +93,7 @@ def compare(
     figures : list of pathlib.Path
         Files.
     sentences : list of str
-        See `analysis.results.comparison.comparison_sentences`.
+        See `analysis.results.compared.searches.comparison_sentences`.
 
     Raises
     ------

@@ -9,8 +9,8 @@ from analysis.compute import Backend
 from analysis.core.documents import to_json
 from analysis.core.location import RemotePath
 from analysis.results import ResultsFolder
+from analysis.results.compared.variants import variant_folder
 from analysis.results.selected_events import point_to_events
-from analysis.results.variants import variant_folder
 from analysis.stages.diagnose import diagnose
 from analysis.stages.figures import compare
 from analysis.stages.inputs import SearchInputs
@@ -46,7 +46,7 @@ def compare_variants(inputs: SearchInputs, backend: Backend) -> list[str]:
     Returns
     -------
     list of str
-        See `analysis.results.comparison.comparison_sentences`; empty without variants.
+        See `analysis.results.compared.searches.comparison_sentences`; empty without variants.
     """
     folders = [ResultsFolder(variant_folder(inputs.folder, variant.name)) for variant in inputs.config.variants]
     if not folders:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from analysis.config import SearchConfig
 from analysis.limits.values import FailedLimit, InjectionLimit
-from analysis.results.comparison import ComparedSearch
+from analysis.results.compared.searches import ComparedSearch
 from analysis.results.values import Results
 from analysis.search.values import WindowResult
 from analysis.statistics import GlobalResult

@@ -23,7 +23,13 @@ from analysis.plots.compared.figures import draw_compared_limits, draw_compared_
 from analysis.plots.compared.spectra_overlaid import draw_spectra
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind_windows
-from analysis.results.comparison import ComparedSearch, Varied, distinct_labels, require_common_windows, varied_setting
+from analysis.results.compared.searches import (
+    ComparedSearch,
+    Varied,
+    distinct_labels,
+    require_common_windows,
+    varied_setting,
+)
 from tests.builders.compared import make_results
 from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch
 

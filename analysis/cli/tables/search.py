@@ -10,10 +10,10 @@ from rich.text import Text
 
 from analysis.background import CALIBRATED_FROM
 from analysis.cli.tables.plain import plain, plain_error, plain_number
+from analysis.results.compared.variants import VariantFound
 from analysis.results.documents import cut_order
 from analysis.results.numbers import count, p_value, z_value
 from analysis.results.values import Cut, Cutflow, Results, SelectionDocument
-from analysis.results.variants import VariantFound
 from analysis.results.verdict import SIGNIFICANT, search_verdict
 from analysis.results.wording.significances import calibration_notes, local_z_text, nominal_text, z_spread
 from analysis.results.words import BAD_FIT_NOTE, SMOOTHNESS_NOTE, Excess, fit_mark, z_mark

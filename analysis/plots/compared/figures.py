@@ -34,7 +34,7 @@ from analysis.plots.style import (
     selection_styles,
     series_style,
 )
-from analysis.results.comparison import ComparedSearch, Varied, varied_setting
+from analysis.results.compared.searches import ComparedSearch, Varied, varied_setting
 
 __all__ = [
     "ComparisonArtists",

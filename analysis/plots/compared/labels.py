@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from analysis.plots.calibration import LINE
 from analysis.plots.style import format_p_value, plain
-from analysis.results.comparison import ComparedSearch, bound_over_folders
+from analysis.results.compared.searches import ComparedSearch, bound_over_folders
 from analysis.results.wording.significances import UNCALIBRATED
 from analysis.results.words import expectation_text
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analysis.errors import WindowError
 from analysis.plots.counts import shown_counts
 from analysis.plots.style import MASS_LABEL, PALETTE, plain, selection_label, series_line, series_style
-from analysis.results.comparison import ComparedSearch
+from analysis.results.compared.searches import ComparedSearch
 from analysis.search.values import WindowResult
 
 __all__ = ["LEGEND_TITLE", "SpectraArtists", "draw_spectra"]

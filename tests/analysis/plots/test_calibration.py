@@ -29,7 +29,7 @@ from analysis.plots.windows.significance import (
 from analysis.plots.windows.spectrum import draw_spectrum, spectrum_alt
 from analysis.plots.windows.stitched import draw_stitched, stitched_alt
 from analysis.results.blinding import blind, blind_windows
-from analysis.results.comparison import Varied
+from analysis.results.compared.searches import Varied
 from analysis.results.documents import reported_window
 from analysis.results.numbers import SPACE
 from analysis.search.values import WindowResult

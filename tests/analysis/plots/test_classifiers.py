@@ -38,7 +38,7 @@ from analysis.plots.classifiers.gains import performance_scan_figures
 from analysis.plots.classifiers.importance import importance_figures
 from analysis.plots.classifiers.roc import performance_figures
 from analysis.results.blinding import blind_diagnostics
-from analysis.results.comparison import ComparedSearch
+from analysis.results.compared.searches import ComparedSearch
 from analysis.search.values import WindowResult
 from tests.builders.classifier_documents import BACKGROUND, SIGNAL, Document, curve, members, shares
 from tests.builders.compared import make_results

@@ -16,7 +16,7 @@ from analysis.plots.compared.figures import _contents, draw_compared_scan, draw_
 from analysis.plots.compared.spectra_overlaid import draw_spectra
 from analysis.plots.style import figure_style
 from analysis.results.blinding import blind_windows
-from analysis.results.comparison import ComparedSearch, FolderLooks, Varied
+from analysis.results.compared.searches import ComparedSearch, FolderLooks, Varied
 from analysis.search.values import WindowResult
 from tests.builders.compared import make_search
 from tests.builders.windows import EDGES, EFFICIENCIES, failed, make_result

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.config import SearchConfig, Variant
-from analysis.results.comparison import FolderLooks
+from analysis.results.compared.searches import FolderLooks
 from analysis.results.folder import ResultsFolder
 from analysis.results.values import Results
 from analysis.results.words import largest_excess, selection_text, window_text

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.results.comparison import FolderLooks, bound_over_folders, comparison_sentences
+from analysis.results.compared.searches import FolderLooks, bound_over_folders, comparison_sentences
 from analysis.results.documents import reported_window
 from analysis.results.numbers import SPACE
 from analysis.results.words import looks_text

@@ -138,9 +138,9 @@ class BackgroundConfig(Model):
     strategy : str
         Fit of the background, by name in `analysis.background.STRATEGIES`: "transfer-factor" (a selection is a smooth
         fraction of all events, whose shape is fitted to those that fail it), "events" (every selection alone, with the
-        order by its number of events), "template" (all events times the passing fraction of the background template
-        of the method), "likelihood-ratio" (more sensitive, but the error does not include the choice), "raise" and
-        "chi2-acceptance" (as in ATLAS' second and first search).
+        order by its number of events), "template" (all events times the passing fraction of the method's template),
+        "likelihood-ratio" (more sensitive, but the error does not include the choice), "raise" and "chi2-acceptance"
+        (as in ATLAS' second and first search).
     alpha : float
         With "likelihood-ratio", the next function is used if the test prefers it with p < alpha.
     function_error : str

@@ -182,7 +182,8 @@ def choose_working_points(  # noqa: PLR0913 - events, cuts, and two switches
     values = passes.mean(axis=1)
     fractions = None
     if template is not None:
-        kept = _cuttable(template, ensemble, random_state).passes(thresholds)
+        # Above the first of N own events that fails, k pass, but (k + 1) / (N + 1) of all others do.
+        kept = _cuttable(template, ensemble, random_state).passes(thresholds, reached=template is reference)
         fractions = _fractions(template, kept.mean(axis=1), n_folds)
     return PassWeights((1.0, *efficiencies), tuple(achieved.tolist()), values, thresholds, members, names, fractions)
 
@@ -235,12 +236,13 @@ class _Cuttable:
                 thresholds[fold, cut, 1:] = _quantiles(score, self.tie[used], self.weight[used], efficiencies)
         return thresholds
 
-    def passes(self, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(n_events, n_cuts, n_selections) bool."""
+    def passes(self, thresholds: NDArray[np.float64], *, reached: bool = False) -> NDArray[np.bool_]:
+        """(n_events, n_cuts, n_selections) bool; with `reached`, events at a threshold pass too."""
         result = np.ones((*self.values.shape, thresholds.shape[2]), bool)
         for selection in range(1, thresholds.shape[2]):
             score, tie = (thresholds[self.fold, :, selection, part] for part in (0, 1))
-            result[:, :, selection] = (self.values > score) | ((self.values == score) & (self.tie[:, None] > tie))
+            above = self.tie[:, None] >= tie if reached else self.tie[:, None] > tie
+            result[:, :, selection] = (self.values > score) | ((self.values == score) & above)
         return result
 
 

@@ -79,7 +79,11 @@ def row(table: str, *first: str) -> list[str]:
         ("shift-test", ("`cwola`",), ["5.1 (0.45), 5", "4.3 (0.35), 3"]),
         ("shift-strength", ("`cwola`, expected from the odds",), ["0.84", "0.98", "1.10", "1.31"]),
         ("templates-closure", ("`curtains`",), ["0.5005 ± 0.0024", "0.5007 ± 0.0013", "0.4997 ± 0.0020"]),
-        ("templates-counts", ("template", "spectrum", "10 %"), ["0.27 ± 0.35, 0.93", "1.7 ± 2.1 %", "−0.22 ± 0.48, 1.28"]),
+        (
+            "templates-counts",
+            ("template", "spectrum", "10 %"),
+            ["0.27 ± 0.35, 0.93", "1.7 ± 2.1 %", "−0.22 ± 0.48, 1.28"],
+        ),
         ("templates-counts", ("fit of the selection", "spectrum", "10 %"), ["0.21 ± 0.38, 0.99", "1.2 ± 1.9 %"]),
         ("shift-odds", ("drift d of background",), ["0.657", "1.09", "2.02", "2.53"]),
         ("limit-signals", ("W′(3500), 3.4–3.6", "`best`"), ["432 (311–602)", "80 (56–113)", "74 (56–98)", "54"]),

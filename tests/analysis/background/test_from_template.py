@@ -116,3 +116,22 @@ def test_blinded_windows_have_the_same_background(found: WindowResult) -> None:
     hidden = run_window(replace(DATA, blinded=True), WINDOW, SCAN, CONFIG)
     assert hidden.selections[1].n_obs is None
     assert hidden.selections[1].background == found.selections[1].background
+
+
+def test_the_fraction_is_right_for_other_events_where_few_of_the_template_pass() -> None:
+    """Thresholds at one's own quantile are too low on average: k events above one, but (k + 1) / (N + 1) of others."""
+    rng, identity = np.random.default_rng(3), np.arange(4000, dtype=np.uint64)
+    ratios = []
+    for _ in range(200):
+        template, data = (
+            Scores(rng.random((n, 1)).astype(np.float32), (np.arange(n) % 3).astype(np.int8), "x") for n in (900, 4000)
+        )
+        made = Template(template, identity[:900], np.ones(900))
+        options: dict[str, Any] = {"event_id": identity, "weight": np.ones(4000), "random_state": 1}
+        passes = choose_working_points(data, made, (0.01,), template=made, **options)
+        assert passes.template is not None
+        ratios.append((passes.values[:, 1].mean(), passes.template[1, 0]))
+    passing, fraction = np.mean(ratios, axis=0)
+    error = np.std([a - b for a, b in ratios]) / np.sqrt(len(ratios))
+    assert passing == pytest.approx(fraction, abs=3 * error + fraction / 900)
+    assert error < 0.05 * fraction

@@ -8,7 +8,6 @@ from analysis.core.registry import Registry
 from analysis.errors import ConfigError, ResultsError
 from analysis.learning import Method, ModelStorage, get_learner
 from analysis.methods.anode import ANODE
-from analysis.methods.autoencoder import Autoencoder
 from analysis.methods.cathode import CATHODE
 from analysis.methods.contrast import FromContrast, adapted, uses_sidebands
 from analysis.methods.curtains import Curtains
@@ -17,13 +16,10 @@ from analysis.methods.cwola import CWoLa
 from analysis.methods.data_vs_simulation import DataVsSimulation
 from analysis.methods.idealised import Idealised
 from analysis.methods.interpolated_sidebands import InterpolatedSidebands
-from analysis.methods.lda import LDA
-from analysis.methods.nearest_neighbours import NearestNeighbours
-from analysis.methods.pca import PCA
 from analysis.methods.sa_cwola import SACWoLa
 from analysis.methods.salad import SALAD
 from analysis.methods.supervised import Supervised
-from analysis.methods.unlabelled import Unlabelled
+from analysis.methods.without_labels import LDA, PCA, Autoencoder, NearestNeighbours, Unlabelled
 
 __all__ = [
     "ANODE",

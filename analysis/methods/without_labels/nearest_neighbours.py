@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from analysis.methods.unlabelled import Arrays, Floats, Scaling, Unlabelled
+from analysis.methods.without_labels.base import Arrays, Floats, Scaling, Unlabelled
 
 __all__ = ["NearestNeighbours"]
 

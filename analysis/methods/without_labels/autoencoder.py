@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.methods.unlabelled import Arrays, Floats, Scaling, Unlabelled, require_scikit_learn
+from analysis.methods.without_labels.base import Arrays, Floats, Scaling, Unlabelled, require_scikit_learn
 
 __all__ = ["Autoencoder"]
 

@@ -23,8 +23,8 @@ from analysis.learning import (
     run_fold,
 )
 from analysis.methods import LDA, METHODS, PCA, Autoencoder, NearestNeighbours, Unlabelled, find_storage
-from analysis.methods.lda import find_topics
-from analysis.methods.unlabelled import Scaling
+from analysis.methods.without_labels.base import Scaling
+from analysis.methods.without_labels.lda import find_topics
 from analysis.regions import RegionScan
 from analysis.search.requirements import require_known
 from analysis.search.values import SearchData

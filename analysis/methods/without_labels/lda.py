@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma
 
-from analysis.methods.unlabelled import Arrays, Floats, Unlabelled
+from analysis.methods.without_labels.base import Arrays, Floats, Unlabelled
 
 __all__ = ["LDA", "WORD_COUNTS", "find_topics"]
 

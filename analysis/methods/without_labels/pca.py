@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.methods.unlabelled import Arrays, Floats, Scaling, Unlabelled
+from analysis.methods.without_labels.base import Arrays, Floats, Scaling, Unlabelled
 
 __all__ = ["PCA"]
 

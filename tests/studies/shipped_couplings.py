@@ -36,7 +36,8 @@ def correlation(preset: str) -> float:
     signal, lower, upper = (
         float(unit.fit.estimate(*ends).value / total) for ends in (window.signal, window.lower, window.upper)
     )
-    if not uses_sidebands(get_method(load_config(preset=preset).learning.method)):
+    method = get_method(load_config(preset=preset).learning.method)
+    if method.needs_simulation and not uses_sidebands(method):
         return (1 - signal) / 2
     return 1 / ((1 - signal) * (1 + signal / (4 * lower) + signal / (4 * upper)))
 

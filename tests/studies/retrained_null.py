@@ -114,8 +114,8 @@ def spectrum(preset: str) -> tuple[MassWindow, WindowTask, NullEvents]:
     return window, task, NullEvents(events()["data"], fit, task.edges, float(total))
 
 
-def measure(point: Point) -> Point:
-    """Search one batch of pseudo-data; z by selection and search, and the sums over pairs of folds."""
+def prepared(point: Point) -> tuple[WindowTask, NullEvents]:
+    """Return the search of a point and the events of its pseudo-data, with as much simulation if it needs any."""
     config = configured(point)
     window, _, unit = spectrum(point["preset"])
     task = window_task(window, RegionScan.from_config(config.scan), config)
@@ -125,7 +125,12 @@ def measure(point: Point) -> Point:
         pool = events()["simulation"]
         rows = np.random.default_rng([point["seed"], 1]).permutation(len(pool))[: int(expected)]
         simulation = EventTable(pool.table.take(rows), pool.features)
-    nulls = NullEvents(unit.events, unit.fit, unit.edges, expected, simulation)
+    return task, NullEvents(unit.events, unit.fit, unit.edges, expected, simulation)
+
+
+def measure(point: Point) -> Point:
+    """Search one batch of pseudo-data; z by selection and search, and the sums over pairs of folds."""
+    task, nulls = prepared(point)
     return stored(search_nulls(NullTask(task, point["first"], point["searches"]), nulls))
 
 

@@ -27,11 +27,11 @@ from scipy.stats import norm
 from analysis.calibration.coupling import Coupling, labels_of
 from analysis.calibration.nulls import NullEvents
 from analysis.events.table import EventTable
-from analysis.regions import RegionScan
+from analysis.methods import uses_sidebands
 from analysis.search.values import SearchData
-from analysis.search.window import WindowTask, search_window, window_task
+from analysis.search.window import WindowTask, search_window
 from tests.studies import retrained_null
-from tests.studies.retrained_null import cells, configured, spectrum
+from tests.studies.retrained_null import cells, prepared
 from tests.studies.runner import Budget, Point, load, run, study
 from tests.studies.shipped_couplings import measured
 
@@ -45,19 +45,28 @@ KEPT = (0.98, 0.9, 0.7)
 """Fractions of the events that a step may keep, one of them at random."""
 
 
-def points(selection: str, states: int, runs: int, **learning: Any) -> list[Point]:
-    """List the runs of one setting; `states` are the pseudo-datasets of each threshold."""
-    common = {"preset": "demo", "learning": learning, "selection": selection, "states": states}
+STATES = 100
+"""Pseudo-datasets of each threshold."""
+
+
+def points(preset: str, selection: str, runs: int, **learning: Any) -> list[Point]:
+    """List the runs of one setting."""
+    common = {"preset": preset, "learning": learning, "selection": selection, "states": STATES}
     return [{**common, "run": number} for number in range(runs)]
 
 
 POINTS = [
-    *points("eff_0.1", 100, 12, n_members=1),
-    *points("eff_0.1", 100, 12),
-    *points("eff_0.01", 100, 12, n_members=1),
-    *points("eff_0.1", 100, 40, n_members=1)[12:],
-    *points("eff_0.1", 100, 40)[12:],
+    *points("demo", "eff_0.1", 12, n_members=1),
+    *points("demo", "eff_0.1", 12),
+    *points("sa-cwola-2021", "eff_0.1", 12),
+    *points("best", "eff_0.1", 12),
+    *points("demo", "eff_0.01", 12, n_members=1),
+    *points("atlas-2025", "eff_0.1", 12),
+    *points("atlas-2020", "eff_0.1", 12),
+    *points("demo", "eff_0.1", 40, n_members=1)[12:],
+    *points("demo", "eff_0.1", 40)[12:],
 ]
+"""The settings in which tests are cheap first."""
 
 
 @cache
@@ -99,11 +108,14 @@ class Chain:
 
     def _searched(self, data: SearchData) -> State:
         window, edges = self.task.window, self.task.edges
+        simulated = None
+        if data.simulation is not None and not uses_sidebands(self.task.folds[0].method):
+            simulated = data.simulation.mjj
         result = search_window(self.task, data, tests=False)
         selection = next((one for one in result.selections if one.name == self.selection), None)
         null = None
         if selection is not None:
-            null = self.coupling.null(selection, labels_of(window, data.table.mjj), window, edges)
+            null = self.coupling.null(selection, labels_of(window, data.table.mjj, simulated), window, edges)
         if selection is None or null is None:
             return State(data, -np.inf)
         return State(data, selection.counting.effective(selection.weight).z / null.width)
@@ -114,25 +126,23 @@ class Chain:
 
     def step(self, state: State, threshold: float) -> tuple[State, bool]:
         """Replace a part of the events, and take the result if it is still beyond the threshold."""
-        kept = KEPT[int(self.rng.integers(len(KEPT)))]
-        table = state.data.table.select(self.rng.random(len(state.data.table)) < kept)
-        added = self._drawn((1 - kept) * self.nulls.expected).table
-        proposed = self._searched(SearchData(EventTable.joined([table, added])))
+        kept, data = KEPT[int(self.rng.integers(len(KEPT)))], state.data
+        table = data.table.select(self.rng.random(len(data.table)) < kept)
+        added = self._drawn((1 - kept) * self.nulls.expected)
+        simulation = data.simulation
+        if simulation is not None and added.simulation is not None:
+            old = self.rng.random(len(simulation)) < kept
+            simulation = simulation.replaced({"mjj": np.where(old, simulation.mjj, added.simulation.mjj)})
+        proposed = self._searched(SearchData(EventTable.joined([table, added.table]), simulation=simulation))
         return (proposed, True) if proposed.z >= threshold else (state, False)
 
 
 def measure(point: Point) -> Point:
     """Run all steps once; the fraction beyond each threshold of those beyond the one before."""
-    config = configured({**point, "seed": SEED})
-    window, _, unit = spectrum(point["preset"])
+    task, nulls = prepared({**point, "n_window": N_WINDOW, "seed": SEED})
     varied = ", ".join(f"{key} {value}" for key, value in point["learning"].items())
-    chain = Chain(
-        window_task(window, RegionScan.from_config(config.scan), config),
-        replace(unit, expected=unit.expected * N_WINDOW),
-        point["selection"],
-        couplings(point["preset"], varied)[point["selection"]],
-        np.random.default_rng([SEED, point["run"]]),
-    )
+    coupling = couplings(point["preset"], varied)[point["selection"]]
+    chain = Chain(task, nulls, point["selection"], coupling, np.random.default_rng([SEED, point["run"]]))
     states = [chain.start() for _ in range(point["states"])]
     thresholds = norm.isf(LEVELS)
     fractions, accepted = [], []
@@ -164,22 +174,22 @@ def probabilities(finished: Sequence[Point]) -> tuple[NDArray[np.float64], NDArr
     return products.mean(axis=0), products.std(axis=0, ddof=1) / np.sqrt(len(products))
 
 
-def settings(finished: Sequence[Point]) -> dict[tuple[str, str], list[Point]]:
-    """Group the runs by settings that are varied and selection."""
-    found: dict[tuple[str, str], list[Point]] = {}
+def settings(finished: Sequence[Point]) -> dict[tuple[str, str, str], list[Point]]:
+    """Group the runs by preset, settings that are varied, and selection."""
+    found: dict[tuple[str, str, str], list[Point]] = {}
     for point in finished:
         varied = ", ".join(f"{key} {value}" for key, value in point["learning"].items())
-        found.setdefault((varied, point["selection"]), []).append(point)
+        found.setdefault((point["preset"], varied, point["selection"]), []).append(point)
     return found
 
 
 @study(minutes=30.0)
 def main(budget: Budget) -> None:
     """Run the study and print empirical over calculated p-values."""
-    for (varied, selection), runs in settings(run(NAME, POINTS, measure, budget)).items():
+    for (preset, varied, selection), runs in settings(run(NAME, POINTS, measure, budget)).items():
         if len(runs) < 2:
             continue
-        click.echo(f"{varied or 'as shipped'}, {selection}, {len(runs)} runs")
+        click.echo(f"{preset}, {varied or 'as shipped'}, {selection}, {len(runs)} runs")
         for level, p, error in zip(LEVELS, *probabilities(runs), strict=True):
             click.echo(f"  p {level:.3g}: {p / level:.2f} +- {error / level:.2f}")
 

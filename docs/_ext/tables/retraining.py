@@ -73,12 +73,12 @@ def retrained_global_table() -> str:
 def retrained_tail_table() -> str:
     """Empirical over calculated p-values by splitting, with calibrated z."""
     rows = []
-    for (varied, selection), runs in retrained_tail.settings(load(retrained_tail.NAME)).items():
+    for (preset, varied, selection), runs in retrained_tail.settings(load(retrained_tail.NAME)).items():
         if len(runs) < 2:
             continue
         estimates = zip(retrained_tail.LEVELS, *retrained_tail.probabilities(runs), strict=True)
         cells = [f"{p / level:.2f} ± {error / level:.2f}" for level, p, error in estimates]
         rows.append(
-            [f"`demo`{f', {varied}' if varied else ''}", CUTS.get(selection, selection), str(len(runs)), *cells]
+            [f"`{preset}`{f', {varied}' if varied else ''}", CUTS.get(selection, selection), str(len(runs)), *cells]
         )
     return table_of(["settings", "selection", "runs", *(f"p = {p:.3g}" for p in retrained_tail.LEVELS)], rows)

@@ -112,7 +112,9 @@ def test_only_acceptance_takes_functions_that_are_not_nested(strategy: str) -> N
 
 
 def test_an_unknown_strategy_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"unknown strategy 'best'.*events, transfer-factor, likelihood-ratio, raise"):
+    with pytest.raises(
+        ConfigError, match=r"unknown strategy 'best'.*events, transfer-factor, template, likelihood-ratio"
+    ):
         choose(toys(1, 5000)[0], FAMILY, strategy="best")
 
 

@@ -13,6 +13,8 @@ from scipy.stats import norm
 from analysis.results.documents import check_results
 from tests.builders.toy_search import Cwola, ToySearch, make_toy
 
+pytestmark = pytest.mark.thorough
+
 CONFIG = """
 [scan]
 windows = [[3300, 3700], [3900, 4300]]

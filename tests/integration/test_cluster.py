@@ -24,6 +24,8 @@ from tests.builders.clients import kill_and_resume
 from tests.builders.clusters import Cluster, kill, make_certificate, make_environment, running
 from tests.builders.toy_search import Cwola, ToySearch, make_toy
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -15,6 +15,8 @@ from analysis.results import ResultsFolder
 from analysis.search.values import WindowResult
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 FILES = ["process.json", "results.json", "manifest.json", "config.json", "diagnostics.json", "validation.json"]
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.builders.commands import REPOSITORY, interruptible, start
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 
 def small_files_only() -> None:
     """Let no file grow beyond 30 kB: writing fails as on a full disk."""

@@ -12,6 +12,8 @@ from tests.builders.pages import printed_files
 from tests.builders.toy_search import Cwola, ToySearch
 from tests.builders.toys import random_events, write_nanoaod
 
+pytestmark = pytest.mark.thorough
+
 LEARNING = """
 [scan]
 windows = [[3300, 3700]]

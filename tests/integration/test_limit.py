@@ -18,6 +18,8 @@ from analysis.results.documents import check_results
 from tests.builders.commands import interruptible, start
 from tests.builders.toy_search import N_GENERATED, Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 N_INJECTIONS = 3 * 2
 
 

@@ -10,6 +10,8 @@ import pytest
 from analysis import cli
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 LIMITS = """
 [statistics]
 pseudo_experiments = 0

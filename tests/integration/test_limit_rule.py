@@ -17,6 +17,8 @@ from analysis.plots.signals.strengths import draw_strength_limits
 from tests.builders.pages import printed_files
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 PLUGIN = printed_files("plugins.md")["my_rule.py"]
 
 

@@ -15,6 +15,8 @@ from analysis.core.lock import locked
 from analysis.errors import ResultsError
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 HOLD = """
 import sys, time
 from pathlib import Path

@@ -19,6 +19,8 @@ from nbclient import NotebookClient
 from analysis.results import ResultsFolder
 from tests.builders.html_page import parse_page
 
+pytestmark = pytest.mark.thorough
+
 REPOSITORY = Path(__file__).parents[2]
 STORED = REPOSITORY / "docs" / "notebooks" / "demo.ipynb"
 

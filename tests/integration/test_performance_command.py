@@ -26,6 +26,8 @@ from analysis.search.window import fold_tasks
 from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch, signal_event
 from tests.builders.toys import write_nanoaod
 
+pytestmark = pytest.mark.thorough
+
 LEARNING = 'n_members = 1\nfeatures = ["mj1_over_mjj", "mj2_over_mjj"]'
 
 

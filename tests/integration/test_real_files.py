@@ -8,7 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.builders.toy_search import Cwola
+
+pytestmark = pytest.mark.thorough
 
 Find = Callable[[str], Path]
 

@@ -14,6 +14,8 @@ from tests.builders.clusters import make_environment, running
 from tests.builders.file_server import PASSWORD, protected
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 OLD, NEW = "t0ken-of-yesterday", "t0ken-of-today"
 
 SECRETS = (PASSWORD, OLD, NEW)

@@ -15,6 +15,8 @@ from analysis.learning import FoldTask
 from analysis.search import window as search
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 SCHEMA = json.loads(Path(analysis.__file__).parent.joinpath("results", "results.schema.json").read_text())
 
 

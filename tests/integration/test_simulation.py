@@ -14,6 +14,8 @@ from analysis.learning import Samples, TrainingSet
 from analysis.methods import METHODS, CWoLa, FromContrast
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 
 @dataclass(frozen=True)
 class Recorder(FromContrast):

@@ -19,6 +19,8 @@ from analysis.config import load_config
 from tests.builders.pages import printed_commands, printed_files
 from tests.builders.toy_search import Cwola, Outcome, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 N_SIMULATED = 150
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.builders.toy_search import Cwola, ToySearch, make_toy
 
+pytestmark = pytest.mark.thorough
+
 CONFIG = """
 [scan]
 windows = [[3300, 3700]]

@@ -12,6 +12,8 @@ import pytest
 from tests.builders.toy_search import Cwola, ToySearch
 from tests.builders.toys import random_events, write_nanoaod
 
+pytestmark = pytest.mark.thorough
+
 WINDOW = "3300-3700"
 
 SEARCH = """

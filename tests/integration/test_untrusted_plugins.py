@@ -19,6 +19,8 @@ from tests.builders.commands import REPOSITORY
 from tests.builders.pages import printed_files
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 PRINTED = printed_files("plugins.md")
 
 MARKER = "from pathlib import Path\nPath({marker!r}).touch()\n"

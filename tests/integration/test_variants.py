@@ -13,6 +13,8 @@ from analysis.learning import FoldTask
 from analysis.search import window as search
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 VARIANTS = """
 [[variants]]
 name = "one_member"

@@ -21,6 +21,8 @@ from processors.simulate import SimulationSettings, read_provenance, simulate
 from processors.simulate import run as run_module
 from tests.builders.running import dataset, run
 
+pytestmark = pytest.mark.thorough
+
 for needed in ("pythia8mc", "fastjet"):
     pytest.importorskip(needed, reason=f"needs {needed}: pip install 'cwola-dijet[simulate]'")
 

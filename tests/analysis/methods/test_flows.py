@@ -21,6 +21,8 @@ from analysis.search.requirements import require_known
 from tests.builders.spies import SpyLearner
 from tests.builders.toy_tables import WINDOW, table_of, toy_config, toy_table
 
+pytestmark = pytest.mark.thorough
+
 needs_flows = pytest.mark.skipif(find_spec("flowjax") is None, reason="needs the extra `flows`")
 
 NAMES = ("x0", "x1")

@@ -15,6 +15,8 @@ import yaml
 from tests.builders.toy_search import Cwola, Outcome, ToySearch, background_event
 from tests.builders.toys import write_nanoaod
 
+pytestmark = pytest.mark.thorough
+
 FIGURES = ("limits_inclusive", "significance", "significance_3900-4300", "spectrum_3900-4300_inclusive")
 
 

@@ -16,6 +16,8 @@ import uhi.io.json
 
 from tests.builders.toy_search import Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def copied(finished: Path, tmp_path: Path) -> Path:

@@ -33,6 +33,8 @@ from analysis.results.compared.searches import (
 from tests.builders.compared import make_results
 from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch
 
+pytestmark = pytest.mark.thorough
+
 MEMBERS = (1, 3)
 WINDOWS = ("3300-3700", "3900-4300")
 SELECTIONS = ("inclusive", "eff_0.1", "eff_0.03")

@@ -34,6 +34,8 @@ from tests.builders.closed_forms import quadrature, signed_z
 from tests.builders.toy_search import Cwola, ToySearch
 from tests.builders.toys import jet, write_nanoaod
 
+pytestmark = pytest.mark.thorough
+
 WINDOW, SELECTION = "3300-3700", "eff_0.1"
 XSEC, LUMI = 0.02, 30.0
 

@@ -14,6 +14,8 @@ from analysis.flows.network import train_flow
 from tests.builders.drifting import CORRELATION, drifting_gaussians, exact_log_prob, normal_scores
 from tests.builders.flows import LIGHT, fit, sidebands
 
+pytestmark = pytest.mark.thorough
+
 pytest.importorskip("flowjax", reason="needs the extra `flows`")
 
 

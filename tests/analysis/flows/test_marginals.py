@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from analysis.flows import ConditionalQuantiles
 from tests.builders.drifting import drifting_gaussians, normal_scores
 
+pytestmark = pytest.mark.thorough
+
 INTERVAL = (3000.0, 4000.0)
 
 

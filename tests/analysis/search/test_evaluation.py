@@ -76,6 +76,7 @@ def test_the_weight_is_that_of_the_sidebands() -> None:
     assert hidden.limit.expected_events[2] == pytest.approx(seen.limit.expected_events[2], rel=0.1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_events", [4000, 20_000])
 def test_fractions_of_events_give_z_of_unit_width(n_events: int, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = LimitResult("visible-events", "none", None, (1.0,) * 5)

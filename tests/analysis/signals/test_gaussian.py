@@ -28,6 +28,7 @@ def fitted(counts: Array, mask: tuple[float, float] = MASK) -> Bump:
     return fit_bump(spectrum, plan_fit(spectrum, SIGNAL, mask=mask), functions=("dijet4",))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [0.02, 0.05])
 def test_the_limit_covers_the_whole_signal(width: float) -> None:
     true, rng, n_toys = 600.0, np.random.default_rng(5), 80

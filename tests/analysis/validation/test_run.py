@@ -293,6 +293,7 @@ def test_two_processes_give_the_records_of_one(two_processes: Backend) -> None:
     assert records(pools, config, *sources, backend=two_processes) == records(pools, config, *sources)
 
 
+@pytest.mark.thorough
 def test_a_drift_makes_cwola_not_valid_and_leaves_salad_valid() -> None:
     """The statement of the shift test of arXiv:2009.02205, on toys: simulation depends on m_jj as the data do."""
 

@@ -122,7 +122,7 @@ def _draw_series(results: Sequence[MethodResult], series: _Series, offset: float
     drawn = ax.errorbar(
         middle,
         np.array([place + offset for place, _ in measured]),
-        xerr=(middle - low, high - middle),
+        xerr=[(middle - low).tolist(), (high - middle).tolist()],
         fmt=series.marker,
         color=series.color,
         markerfacecolor=series.color if series.filled else "white",

@@ -25,11 +25,14 @@ from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit, outside
 from analysis.background.likelihood import Design, integrals
+from analysis.events.table import EventTable
+from analysis.learning import Method
+from analysis.methods import uses_sidebands
 from analysis.regions import Interval, MassWindow
 from analysis.search.null_distribution import NullDistribution
 from analysis.search.values import SelectionResult
 
-__all__ = ["Coupling", "FoldSums", "Labels", "labels_of"]
+__all__ = ["Coupling", "FoldSums", "Labels", "labels_of", "template_masses"]
 
 Array = NDArray[np.float64]
 
@@ -64,6 +67,11 @@ class Labels:
         if not 0 < probability < 1:
             return 0.0
         return self.shared_variance(inside - probability) / (probability * (1.0 - probability))
+
+
+def template_masses(method: Method, simulation: EventTable | None) -> Array | None:
+    """(n_simulated,) float64: dijet masses of the template for `labels_of`, GeV; None if the method uses sidebands."""
+    return None if simulation is None or uses_sidebands(method) else simulation.mjj
 
 
 def labels_of(window: MassWindow, mjj: Array, simulated: Array | None = None) -> Labels:

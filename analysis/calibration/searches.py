@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.calibration.coupling import FoldSums, labels_of
+from analysis.calibration.coupling import FoldSums, labels_of, template_masses
 from analysis.calibration.nulls import NullEvents
 from analysis.calibration.values import NullBatch
 from analysis.compute import Backend, track
-from analysis.methods import uses_sidebands
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import WindowTask, search_window
 
@@ -106,9 +105,7 @@ def fold_excesses(result: WindowResult, data: SearchData, task: WindowTask, prob
 def search_nulls(task: NullTask, events: NullEvents) -> NullBatch:
     """Draw and search the sets of one task in this process."""
     seed, window = task.task.config.random_state, task.task.window
-    simulated = None
-    if events.simulation is not None and not uses_sidebands(task.task.folds[0].method):
-        simulated = events.simulation.mjj
+    simulated = template_masses(task.task.folds[0].method, events.simulation)
     probability = events.probability(window)
     z, correlations, folds = [], [], dict[str, FoldSums]()
     for number in range(task.first, task.first + task.count):

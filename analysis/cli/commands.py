@@ -90,10 +90,11 @@ def run(
         summary = scan.scan(inputs, backend)
         diagnose.diagnose(inputs, backend)
         limited = limit.limit(inputs, backend) if limits else None
-        for variant in variants.scan_variants(inputs, backend):
+        searched = variants.scan_variants(inputs, backend)
+        for variant in searched:
             figures.plot(variant.folder, variant.config, backend)
             figures.report(variant.folder)
-        variants.compare_variants(inputs, backend)
+        variants.compare_variants(inputs, searched, backend)
         figures.plot(folder, config, backend)
         page = figures.report(folder)
     click.echo(f"Report: {page}")

@@ -10,7 +10,7 @@ from itertools import count
 
 from analysis.background import FUNCTIONS
 from analysis.calibration.apply import EXACT, Calibrations
-from analysis.calibration.coupling import Coupling, labels_of
+from analysis.calibration.coupling import Coupling, labels_of, template_masses
 from analysis.calibration.nulls import NullEvents, null_events
 from analysis.calibration.searches import NullTask, run_null_searches
 from analysis.calibration.shipped import shipped_couplings
@@ -21,7 +21,7 @@ from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError
 from analysis.learning import LEARNERS
-from analysis.methods import METHODS, get_method, uses_sidebands
+from analysis.methods import METHODS, get_method
 from analysis.regions import MassWindow
 from analysis.search.requirements import require_known, require_samples
 from analysis.search.window import window_task
@@ -109,8 +109,7 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
             "it again: `cwola calibrate --output %s`.",
             inputs.folder.path,
         )
-    simulation = None if uses_sidebands(get_method(config.learning.method)) else inputs.data.simulation
-    template = None if simulation is None else simulation.mjj
+    template = template_masses(get_method(config.learning.method), inputs.data.simulation)
     mjj = inputs.data.table.mjj
     return Calibrations(
         searched={} if stored is None else _couplings(stored),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from analysis.compute import Backend
@@ -40,18 +40,11 @@ def scan_variants(inputs: SearchInputs, backend: Backend) -> list[SearchInputs]:
     return variants
 
 
-def compare_variants(inputs: SearchInputs, backend: Backend) -> list[str]:
-    """Draw the search and its variants in common figures, in `comparison` of its folder, and count their looks.
-
-    Returns
-    -------
-    list of str
-        See `analysis.results.compared.searches.comparison_sentences`; empty without variants.
-    """
-    folders = [ResultsFolder(variant_folder(inputs.folder, variant.name)) for variant in inputs.config.variants]
-    if not folders:
-        return []
-    return compare([inputs.folder, *folders], inputs.config, backend, inputs.folder.path / "comparison")[1]
+def compare_variants(inputs: SearchInputs, variants: Sequence[SearchInputs], backend: Backend) -> None:
+    """Draw the search and its variants, if any, in common figures, in `comparison` of its folder."""
+    if variants:
+        folders = [inputs.folder, *(variant.folder for variant in variants)]
+        compare(folders, inputs.config, backend, inputs.folder.path / "comparison")
 
 
 def _variants(inputs: SearchInputs) -> Iterator[SearchInputs]:

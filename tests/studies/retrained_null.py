@@ -142,12 +142,16 @@ def stored(batch: NullBatch) -> Point:
     }
 
 
+def varied(point: Point) -> str:
+    """Name the settings that a point changes; empty for the preset as shipped."""
+    return ", ".join(f"{key} {value}" for key, value in point["learning"].items())
+
+
 def cells(finished: Sequence[Point]) -> dict[tuple[str, int, str, int], list[Point]]:
     """Group the points by preset, events in the window, settings that are varied, and seed."""
     found: dict[tuple[str, int, str, int], list[Point]] = {}
     for point in finished:
-        varied = ", ".join(f"{key} {value}" for key, value in point["learning"].items())
-        found.setdefault((point["preset"], point["n_window"], varied, point["seed"]), []).append(point)
+        found.setdefault((point["preset"], point["n_window"], varied(point), point["seed"]), []).append(point)
     return found
 
 
@@ -163,8 +167,8 @@ def joined(batches: Sequence[Point]) -> dict[str, NDArray[np.float64]]:
 def main(budget: Budget) -> None:
     """Run the study and print width, correlation of folds and tails by cell."""
     finished = run(NAME, POINTS, measure, budget)
-    for (preset, n_window, varied, seed), batches in cells(finished).items():
-        click.echo(f"{preset}, {n_window} events in the window, {varied or 'as shipped'}, seed {seed}")
+    for (preset, n_window, changed, seed), batches in cells(finished).items():
+        click.echo(f"{preset}, {n_window} events in the window, {changed or 'as shipped'}, seed {seed}")
         sums = {name: np.sum([batch["folds"][name] for batch in batches], axis=0) for name in batches[0]["z"]}
         for name, values in joined(batches).items():
             z = values[np.isfinite(values)]

@@ -24,14 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from analysis.calibration.coupling import Coupling, labels_of
+from analysis.calibration.coupling import Coupling, labels_of, template_masses
 from analysis.calibration.nulls import NullEvents
 from analysis.events.table import EventTable
-from analysis.methods import uses_sidebands
 from analysis.search.values import SearchData
 from analysis.search.window import WindowTask, search_window
 from tests.studies import retrained_null
-from tests.studies.retrained_null import cells, prepared
+from tests.studies.retrained_null import cells, prepared, varied
 from tests.studies.runner import Budget, Point, load, run, study
 from tests.studies.shipped_couplings import measured
 
@@ -70,9 +69,9 @@ POINTS = [
 
 
 @cache
-def couplings(preset: str, varied: str) -> dict[str, Coupling]:
+def couplings(preset: str, changed: str) -> dict[str, Coupling]:
     """Couplings that the study of exact nulls measured with seed 0."""
-    return measured(cells(load(retrained_null.NAME))[preset, N_WINDOW, varied, 0])
+    return measured(cells(load(retrained_null.NAME))[preset, N_WINDOW, changed, 0])
 
 
 @dataclass(frozen=True)
@@ -108,9 +107,7 @@ class Chain:
 
     def _searched(self, data: SearchData) -> State:
         window, edges = self.task.window, self.task.edges
-        simulated = None
-        if data.simulation is not None and not uses_sidebands(self.task.folds[0].method):
-            simulated = data.simulation.mjj
+        simulated = template_masses(self.task.folds[0].method, data.simulation)
         result = search_window(self.task, data, tests=False)
         selection = next((one for one in result.selections if one.name == self.selection), None)
         null = None
@@ -140,8 +137,7 @@ class Chain:
 def measure(point: Point) -> Point:
     """Run all steps once; the fraction beyond each threshold of those beyond the one before."""
     task, nulls = prepared({**point, "n_window": N_WINDOW, "seed": SEED})
-    varied = ", ".join(f"{key} {value}" for key, value in point["learning"].items())
-    coupling = couplings(point["preset"], varied)[point["selection"]]
+    coupling = couplings(point["preset"], varied(point))[point["selection"]]
     chain = Chain(task, nulls, point["selection"], coupling, np.random.default_rng([SEED, point["run"]]))
     states = [chain.start() for _ in range(point["states"])]
     thresholds = norm.isf(LEVELS)
@@ -178,18 +174,17 @@ def settings(finished: Sequence[Point]) -> dict[tuple[str, str, str], list[Point
     """Group the runs by preset, settings that are varied, and selection."""
     found: dict[tuple[str, str, str], list[Point]] = {}
     for point in finished:
-        varied = ", ".join(f"{key} {value}" for key, value in point["learning"].items())
-        found.setdefault((point["preset"], varied, point["selection"]), []).append(point)
+        found.setdefault((point["preset"], varied(point), point["selection"]), []).append(point)
     return found
 
 
 @study(minutes=30.0)
 def main(budget: Budget) -> None:
     """Run the study and print empirical over calculated p-values."""
-    for (preset, varied, selection), runs in settings(run(NAME, POINTS, measure, budget)).items():
+    for (preset, changed, selection), runs in settings(run(NAME, POINTS, measure, budget)).items():
         if len(runs) < 2:
             continue
-        click.echo(f"{preset}, {varied or 'as shipped'}, {selection}, {len(runs)} runs")
+        click.echo(f"{preset}, {changed or 'as shipped'}, {selection}, {len(runs)} runs")
         for level, p, error in zip(LEVELS, *probabilities(runs), strict=True):
             click.echo(f"  p {level:.3g}: {p / level:.2f} +- {error / level:.2f}")
 

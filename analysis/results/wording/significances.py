@@ -40,9 +40,9 @@ _MOST = 1
 """Largest number of windows that are named in a figure."""
 
 _SOURCES = {
-    "searches": f"z of trained selections is calibrated with retraining, by {CALIBRATION_SOURCES['searches']}",
-    "shipped": f"z of trained selections is calibrated with retraining, by {CALIBRATION_SOURCES['shipped']}",
-    "exact": "z of trained selections needs no calibration: each test is independent of its training",
+    "searches": f"is calibrated with retraining, by {CALIBRATION_SOURCES['searches']}",
+    "shipped": f"is calibrated with retraining, by {CALIBRATION_SOURCES['shipped']}",
+    "exact": "needs no calibration: each test is independent of its training",
 }
 
 
@@ -100,9 +100,11 @@ def calibration_notes(windows: Windows, *, remedy: bool = True) -> list[str]:
         Origin of the calibrations, and where there is none; empty without significances of trained selections.
     """
     selections = [one for window in windows for one in _tested(window)]
-    found = dict.fromkeys(one.calibration for one in selections if one.calibration is not None)
-    sources = [one if isinstance(one, str) else one.source for one in found]
-    notes = [f"{_SOURCES[source]}." for source in dict.fromkeys(sources)]
+    found = _calibrated_windows(windows)
+    notes = [
+        f"z of trained selections{f' in {_listed(signals)}{SPACE}GeV' * (len(found) > 1)} {_SOURCES[source]}."
+        for source, signals in found.items()
+    ]
     if any(one.nominal_z is not None for one in selections):
         notes[-1] += " Nominal values take the selection as fixed beforehand."
     if (where := _uncalibrated_windows(windows)) is not None:
@@ -123,6 +125,16 @@ def retraining_remark(total: GlobalResult, selections: Iterable[Selection]) -> s
     if total.method.startswith("pseudo-experiments") and any(needs_calibration(s.name, s.method) for s in selections):
         return "Its pseudo-experiments hold the classifiers fixed; `cwola calibrate` counts retraining, too."
     return None
+
+
+def _calibrated_windows(windows: Windows) -> dict[str, list[Interval]]:
+    """Return the windows that have calibrations of each origin."""
+    found: dict[str, list[Interval]] = {}
+    for window in windows:
+        known = [one.calibration for one in _tested(window) if one.calibration is not None]
+        for source in dict.fromkeys(one if isinstance(one, str) else one.source for one in known):
+            found.setdefault(source, []).append(window.window.signal)
+    return found
 
 
 def _tested(window: WindowDocument | WindowResult) -> list[Selection]:

@@ -113,8 +113,8 @@ LACKING = "z of trained selections{} is not calibrated with retraining: folds tr
         (
             [calibrated(BOTH), calibrated(OTHER, "shipped")],
             [
-                "z of trained selections is calibrated with retraining, by searches of",
-                "z of trained selections is calibrated with retraining, by the",
+                "z of trained selections in 3300–3700 GeV is calibrated with retraining, by searches of",
+                "z of trained selections in 3700–4100 GeV is calibrated with retraining, by the",
             ],
             "",
         ),

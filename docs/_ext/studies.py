@@ -26,6 +26,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "exact-null-argos": null.argos_null_table,
     "correlated-null": null.correlated_null_table,
     "retrained-null": retraining.retrained_null_table,
+    "retrained-methods": retraining.retrained_methods_table,
     "retrained-local": retraining.retrained_local_table,
     "retrained-global": retraining.retrained_global_table,
     "retrained-tail": retraining.retrained_tail_table,

@@ -230,7 +230,7 @@ def _energy(factor: Factor) -> dict[str, Factor]:
 
 
 def _masses(factor: Factor) -> dict[str, Factor]:
-    return {"mass": factor, "jet_mass": factor}
+    return dict.fromkeys(("mass", "jet_mass", "groomed_mass", "ungroomed_mass"), factor)
 
 
 def _smearing(jets: ChunkJets) -> Floats:

@@ -122,7 +122,8 @@ def _print_lines(console: Console, report: Mapping[str, Any]) -> None:
 
     total = report["generator_sum"]
     console.print(f"Sum of generator weights before skims: {'not in the file' if total is None else f'{total:.10g}'}")
-    for kind in ("triggers", "filters"):
+    console.print(Text(f"Optional features: {', '.join(report['optional_features']) or 'none'}"))
+    for kind in ("triggers", "filters", "taggers"):
         names = report[kind]
         shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
         console.print(Text(f"{kind.capitalize()}: {len(names)}{f' ({shown})' if names else ''}"))

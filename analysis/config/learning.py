@@ -10,7 +10,7 @@ from analysis.config.model import Fraction, Model, NonNegative, Positive
 
 __all__ = ["LATER", "ClassifierConfig", "LearningConfig", "TuningConfig"]
 
-LATER: dict[str, Any] = {"monotone": {}}
+LATER: dict[str, Any] = {"monotone": {}, "decorrelated_features": None}
 """Newer keys of `LearningConfig` and the values that leave them unused: digests of unused keys stay as they were."""
 
 
@@ -126,7 +126,10 @@ class LearningConfig(Model):
         or the "background-template" of the method in the window.
     decorrelation : str
         "percentile" replaces each feature by its rank among the events of the same m_jj region (arXiv:2005.02983):
-        window, sidebands and, beyond them, fit bins.
+        window, sidebands and, beyond them, fit bins. "quantiles" replaces it by its rank given m_jj, which is learned
+        from the training events outside the mask of the window and interpolated into it.
+    decorrelated_features : tuple of str, optional
+        Features to which the decorrelation is applied; all by default.
     classifier : ClassifierConfig
     tuning : TuningConfig
         Only log loss is allowed for the method "sa_cwola", whose classes are not window and background.
@@ -149,7 +152,8 @@ class LearningConfig(Model):
     efficiencies: tuple[Fraction, ...] = (0.1, 0.05, 0.02, 0.01)
     working_point: Literal["each", "argos"] = "each"
     threshold_reference: Literal["spectrum", "sidebands", "background-template"] = "spectrum"
-    decorrelation: Literal["none", "percentile"] = "none"
+    decorrelation: Literal["none", "percentile", "quantiles"] = "none"
+    decorrelated_features: tuple[str, ...] | None = None
     classifier: ClassifierConfig = ClassifierConfig()
     tuning: TuningConfig = TuningConfig()
 
@@ -183,6 +187,8 @@ class LearningConfig(Model):
         if self.cross_fitting == "half" and self.n_folds != 2:
             msg = f"cross_fitting = 'half' needs n_folds = 2, one half to train and one to test: found {self.n_folds}"
             raise ValueError(msg)
+        if self.decorrelated_features is not None:
+            self._require_decorrelated(self.decorrelated_features)
         if self.bagged_features is not None and self.bagged_features > len(self.features):
             msg = f"bagged_features = {self.bagged_features} is more than the {len(self.features)} features"
             raise ValueError(msg)
@@ -193,6 +199,17 @@ class LearningConfig(Model):
             )
             raise ValueError(msg)
         return self
+
+    def _require_decorrelated(self, names: tuple[str, ...]) -> None:
+        if self.decorrelation == "none":
+            msg = "decorrelated_features needs decorrelation = 'percentile' or 'quantiles'"
+            raise ValueError(msg)
+        if not names or len(set(names)) != len(names):
+            msg = "decorrelated_features must list at least one feature, and none twice"
+            raise ValueError(msg)
+        if unknown := [name for name in names if name not in self.features]:
+            msg = f"decorrelated_features: '{unknown[0]}' is not one of features: {', '.join(self.features)}"
+            raise ValueError(msg)
 
     @model_validator(mode="after")
     def _tunable(self) -> Self:

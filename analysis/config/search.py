@@ -29,6 +29,7 @@ _MOST_BINS, _MOST_WINDOWS = 7000, 1000
 """Limits of a scan: covariances of more bins need too much memory."""
 
 _LATER: dict[str, dict[str, Any]] = {
+    "selection": {"optional_features": []},
     "learning": {"learner": "boosted_trees", "learner_settings": {}, **LATER},
     "statistics": {"blind": False, "non_closure": "none"},
     "plots": {"style": "plain", "status": None, "only": []},

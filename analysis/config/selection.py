@@ -46,6 +46,8 @@ class SelectionConfig(Model):
         Events below the first value are searched; events between the two are kept for validation.
     mjj_min, mjj_max : float
         Dijet masses that are written to the table, [min, max); by default without an upper end.
+    optional_features : tuple of str
+        Optional features that become columns of the table, beside those of `learning.features` and of the variants.
     """
 
     jet_collection: str | None = None
@@ -69,6 +71,7 @@ class SelectionConfig(Model):
     abs_dy_validation: Positive = 2.0
     mjj_min: NonNegative = 1000.0
     mjj_max: Positive | None = None
+    optional_features: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -81,9 +84,9 @@ class SelectionConfig(Model):
         if self.mjj_max is not None and self.mjj_max <= self.mjj_min:
             msg = "mjj_max must be above mjj_min"
             raise ValueError(msg)
-        for name in ("triggers", "event_filters"):
+        for name, kind in (("triggers", "branches"), ("event_filters", "branches"), ("optional_features", "features")):
             if not all(names := getattr(self, name)) or len(set(names)) != len(names):
-                msg = f"{name} must name branches, and none twice"
+                msg = f"{name} must name {kind}, and none twice"
                 raise ValueError(msg)
         return self
 
@@ -105,10 +108,12 @@ class SelectionConfig(Model):
     def identity(self) -> dict[str, Any]:
         """Return the keys that determine the selected events, JSON-ready, with the content of files for their paths.
 
+        The optional features are columns, and no part of it.
+
         Raises
         ------
         ConfigError
             If a file cannot be read.
         """
         contents = {name: file.sha256 for name, file in self.loaded().files().items()}
-        return self.model_dump(mode="json") | contents
+        return self.model_dump(mode="json", exclude={"optional_features"}) | contents

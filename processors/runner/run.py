@@ -24,14 +24,14 @@ from analysis.core.digests import digest
 from analysis.core.fingerprint import fingerprint
 from analysis.core.location import Location
 from analysis.core.plugins import active_plugins
-from analysis.errors import ConfigError, DatasetError, InputFileError
+from analysis.errors import DatasetError, InputFileError
 from analysis.events.dataset import Dataset
 from analysis.events.identity import event_hash
 from analysis.events.schema import table_schema
 from analysis.events.stitching import require_tiling
 from analysis.events.table import EventTable
 from processors.dijet import DijetProcessor
-from processors.features import FEATURES
+from processors.features import FEATURES, requested_features, required_features
 from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
 from processors.opening import OPTIONS
@@ -214,7 +214,7 @@ def process_datasets(
         If a function that processes events fails.
     """
     require_tiling(datasets.values())
-    required = _required_features(config)
+    required = required_features(config)
     selection = prepare_selection(config.selection)
     stamp = processing_digest(config.model_copy(update={"selection": selection}))
     systematics = _prepare_systematics(config, datasets)
@@ -228,7 +228,7 @@ def process_datasets(
             folder.absolute() / stamp,
             stamp,
             _settings(config),
-            tuple(FEATURES.values()),
+            requested_features(config),
             tuple(CUTS.values()),
             required,
             sqrt_s_gev=config.background.sqrt_s_gev,
@@ -268,7 +268,7 @@ def processing_digest(config: SearchConfig) -> str:
         plugins=[(ADAPTERS, ADAPTERS), (FEATURES, FEATURES), (CUTS, CUTS)],
         selection=config.selection.identity(),
         sqrt_s_gev=config.background.sqrt_s_gev,
-        features=[one.spec.to_json() for one in FEATURES.values()],
+        features=[one.spec.to_json() for one in requested_features(config)],
         cuts=list(CUTS),
         version=analysis.__version__,
         functions=_sources(functions),
@@ -280,7 +280,8 @@ def _settings(config: SearchConfig) -> str:
     default = SelectionConfig().identity()
     selection = {key: value for key, value in config.selection.identity().items() if default.get(key) != value}
     plugins = sorted(plugin.name for plugin in active_plugins() if plugin.of_events)
-    return digest([selection, config.background.sqrt_s_gev, plugins])
+    optional = [one.spec.name for one in requested_features(config) if one.optional]
+    return digest([selection, config.background.sqrt_s_gev, plugins, *([optional] if optional else [])])
 
 
 def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:
@@ -323,13 +324,6 @@ def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: It
     return EventTable.from_parts(paths, scales)
 
 
-def _required_features(config: SearchConfig) -> frozenset[str]:
-    if unknown := [name for name in config.learning.features if name not in FEATURES]:
-        msg = f"learning.features: there is no feature '{unknown[0]}'. Features: {', '.join(FEATURES)}."
-        raise ConfigError(msg)
-    return frozenset(config.learning.features)
-
-
 def _sources(functions: Iterable[Any]) -> list[str]:
     """SHA-256 of the modules that define the functions, including an analyst's own modules."""
     return sorted({sha256(_source(function)).hexdigest() for function in functions})
@@ -338,7 +332,7 @@ def _sources(functions: Iterable[Any]) -> list[str]:
 def _source(function: Any) -> bytes:
     """Text of the module that defines a function, or the bytecode of a function without a file (in a notebook)."""
     try:
-        return Path(inspect.getfile(function)).read_bytes()
+        return Path(inspect.getfile(function if inspect.isroutine(function) else type(function))).read_bytes()
     except (OSError, TypeError):
         code = function.__code__
         return repr((code.co_code, code.co_consts, code.co_names)).encode()

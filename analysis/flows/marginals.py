@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["ConditionalQuantiles"]
+__all__ = ["ConditionalQuantiles", "knot_scores", "least_squares_slope", "weighted_quantiles"]
 
 _KNOTS_PER_SIGMA = 8
 _LARGEST_SCORE = 3.0
@@ -76,7 +76,7 @@ class ConditionalQuantiles:
         """
         bins = [rows for side in sides for rows in _bins(mjj, np.flatnonzero(side))]
         fewest = min(len(rows) for rows in bins)
-        scores = _knots(fewest)
+        scores = knot_scores(fewest)
         interval = (float(mjj.min()), float(mjj.max()))
         ends = np.array([_lines(column, mjj, weight, bins, ndtr(scores), interval) for column in X.T])
         smallest, largest = X.min(axis=0), X.max(axis=0)
@@ -150,8 +150,8 @@ def _bins(mjj: NDArray[np.float64], rows: NDArray[np.intp]) -> list[NDArray[np.i
     return np.array_split(rows[np.argsort(mjj[rows], kind="stable")], n_bins)
 
 
-def _knots(n_events: int) -> NDArray[np.float64]:
-    """Scores that leave some events of the smallest bin in each tail."""
+def knot_scores(n_events: int) -> NDArray[np.float64]:
+    """Equidistant normal scores (n_knots,) float64 that leave five events of a bin of `n_events` in each tail."""
     ladder = np.arange(1, _LARGEST_SCORE * _KNOTS_PER_SIGMA + 1) / _KNOTS_PER_SIGMA
     kept = ladder[ndtr(-ladder) * n_events > _EVENTS_IN_TAIL]
     half = kept if len(kept) else ladder[:1]
@@ -167,9 +167,9 @@ def _lines(
     interval: tuple[float, float],
 ) -> NDArray[np.float64]:
     """(2, n_levels) float64: straight lines through the quantiles of one feature, at both ends of the interval."""
-    slope = 0.0 if _has_atom(column) else _slope(column, mjj, weight)
+    slope = 0.0 if _has_atom(column) else least_squares_slope(column, mjj, weight)
     rest = column - slope * mjj
-    quantiles = np.array([_weighted_quantiles(rest[rows], weight[rows], levels) for rows in bins])
+    quantiles = np.array([weighted_quantiles(rest[rows], weight[rows], levels) for rows in bins])
     centres = np.array([np.average(mjj[rows], weights=weight[rows]) for rows in bins])
     totals = np.array([weight[rows].sum() for rows in bins])
     mean = np.average(centres, weights=totals)
@@ -185,15 +185,16 @@ def _has_atom(column: NDArray[np.float64]) -> bool:
     return bool(counts.max() > max(_TIES * len(column), 2))
 
 
-def _slope(column: NDArray[np.float64], mjj: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+def least_squares_slope(column: NDArray[np.float64], mjj: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
     """Slope of the least-squares line of a feature against m_jj."""
     away = mjj - np.average(mjj, weights=weight)
     return float((weight * away) @ column / ((weight * away) @ away))
 
 
-def _weighted_quantiles(
+def weighted_quantiles(
     values: NDArray[np.float64], weight: NDArray[np.float64], levels: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Quantiles (n_levels,) float64 of weighted values (n_rows,), linear between them; weights positive."""
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weight[order])
     return np.interp(levels, (total - weight[order] / 2) / total[-1], values[order])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from analysis.errors import TableError, WindowError
 from analysis.events.identity import string_hash
 from analysis.events.table import EventTable
-from analysis.learning.decorrelation import PercentileMap, PercentileScaling
+from analysis.learning.decorrelation import FeatureMap, FeatureScaling
 from analysis.learning.ensemble import Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.learning.learners import BOOSTED_TREES
@@ -79,7 +79,7 @@ class FoldTask:
         Whether only later folds train, instead of all other folds; the last fold is then not scored.
     template : bool
         Whether to score the background template of the method as well.
-    decorrelation : PercentileScaling or None
+    decorrelation : FeatureScaling or None
         Scaling of the features, learnt from the data of the training folds.
     training_seed : int
         Number of the training: different trainings share the folds, and differ in everything that is trained.
@@ -97,7 +97,7 @@ class FoldTask:
     nested: Nested | None = None
     sequential: bool = False
     template: bool = False
-    decorrelation: PercentileScaling | None = None
+    decorrelation: FeatureScaling | None = None
     training_seed: int = 0
     storage: ModelStorage | None = BOOSTED_TREES
 
@@ -164,7 +164,7 @@ class FoldResult:
     model : Model
     template : Template or None
         Template of this fold.
-    scaling : PercentileMap or None
+    scaling : FeatureMap or None
         Scaling of the features, for events to be scored by the model.
     """
 
@@ -173,7 +173,7 @@ class FoldResult:
     scores: NDArray[np.float32] = field(repr=False)
     model: Model
     template: Template | None = field(default=None, repr=False)
-    scaling: PercentileMap | None = None
+    scaling: FeatureMap | None = None
 
 
 @dataclass(frozen=True)
@@ -210,14 +210,14 @@ class CrossFit:
         One per scored fold, in order, each trained without the events of its own fold.
     template : Template or None
         Template of the background, if requested.
-    scalings : tuple of PercentileMap
+    scalings : tuple of FeatureMap
         One per scored fold; empty if the features are not scaled.
     """
 
     scores: Scores
     models: tuple[Model, ...]
     template: Template | None = field(default=None, repr=False)
-    scalings: tuple[PercentileMap, ...] = ()
+    scalings: tuple[FeatureMap, ...] = ()
 
     @property
     def choices(self) -> tuple[Choice, ...]:

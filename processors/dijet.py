@@ -24,6 +24,7 @@ from analysis.events.parts import (
 )
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.events.table import EventTable, labels
+from processors.calibration import calibrate
 from processors.features import Feature, compute_features, count_oddities
 from processors.formats import Adapter
 from processors.objects import Dijets, Floats, Tally
@@ -101,7 +102,7 @@ class DijetProcessor(ProcessorABC):
         meta = events.metadata
         systematics = self.systematics.of(meta["dataset"], meta["kind"])
         cuts = (*_slice_cuts(meta["slice"]), *self.cuts)
-        dijets = self.adapter.read(events, self.selection)
+        dijets = calibrate(self.adapter.read(events, self.selection), self.selection)
         passed = apply_cuts(dijets, self.selection, cuts)
         selected = dijets.take(passed.mask).ordered(self.selection.jet_order)
         weights = systematics.vary_weights(dijets)

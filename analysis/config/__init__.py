@@ -1,5 +1,6 @@
 """User configuration: one module per stage, combined in `search`, read by `loading`."""
 
+from analysis.config.calibration import CalibrationConfig, RunCorrection
 from analysis.config.learning import ClassifierConfig, LearningConfig, TuningConfig
 from analysis.config.limits import LimitsConfig
 from analysis.config.loading import available_presets, load_config
@@ -19,11 +20,13 @@ from analysis.config.variants import Variant
 
 __all__ = [
     "BackgroundConfig",
+    "CalibrationConfig",
     "ClassifierConfig",
     "ConfigFile",
     "LearningConfig",
     "LimitsConfig",
     "PlotConfig",
+    "RunCorrection",
     "ScanConfig",
     "SearchConfig",
     "SelectionConfig",

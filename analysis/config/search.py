@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from analysis.config.learning import LATER, LearningConfig
 from analysis.config.limits import LimitsConfig
 from analysis.config.model import Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config.selection import SelectionConfig
-from analysis.config.systematics import SystematicConfig
+from analysis.config.systematics import SystematicConfig, one_entry_per_source
 from analysis.config.validation import ValidationConfig
 from analysis.config.variants import Variant, replaced_section
 from analysis.core.digests import digest
@@ -29,7 +29,6 @@ _MOST_BINS, _MOST_WINDOWS = 7000, 1000
 """Limits of a scan: covariances of more bins need too much memory."""
 
 _LATER: dict[str, dict[str, Any]] = {
-    "selection": {"optional_features": []},
     "learning": {"learner": "boosted_trees", "learner_settings": {}, **LATER},
     "statistics": {"blind": False, "non_closure": "none"},
     "plots": {"style": "plain", "status": None, "only": []},
@@ -247,7 +246,7 @@ class SearchConfig(Model):
     validation: ValidationConfig = ValidationConfig()
     plots: PlotConfig = PlotConfig()
     limits: LimitsConfig = LimitsConfig()
-    systematics: tuple[SystematicConfig, ...] = ()
+    systematics: Annotated[tuple[SystematicConfig, ...], BeforeValidator(one_entry_per_source)] = ()
     variants: tuple[Variant, ...] = ()
 
     @model_validator(mode="after")

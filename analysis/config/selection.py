@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from analysis.config.calibration import CalibrationConfig
 from analysis.config.model import ConfigFile, File, Model, NonNegative, Positive
 
 __all__ = ["SelectionConfig"]
+
+_LATER: dict[str, Any] = {"optional_features": (), "calibration": None}
+"""Newer keys and the values that leave them unused."""
 
 
 class SelectionConfig(Model):
@@ -48,6 +52,8 @@ class SelectionConfig(Model):
         Dijet masses that are written to the table, [min, max); by default without an upper end.
     optional_features : tuple of str
         Optional features that become columns of the table, beside those of `learning.features` and of the variants.
+    calibration : CalibrationConfig, optional
+        Calibration of the jets; by default they are as in the file.
     """
 
     jet_collection: str | None = None
@@ -72,6 +78,14 @@ class SelectionConfig(Model):
     mjj_min: NonNegative = 1000.0
     mjj_max: Positive | None = None
     optional_features: tuple[str, ...] = ()
+    calibration: CalibrationConfig | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out newer keys unless they are used: records from before they existed stay valid."""
+        document: dict[str, Any] = serialise(self)
+        unused = [name for name, value in _LATER.items() if getattr(self, name) == value]
+        return {name: value for name, value in document.items() if name not in unused}
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -91,7 +105,11 @@ class SelectionConfig(Model):
         return self
 
     def files(self) -> dict[str, ConfigFile]:
-        """Return the files of the selection, by key."""
+        """Return the files of the selection, by key; those of the calibration as "calibration.<key>"."""
+        calibration = {} if self.calibration is None else self.calibration.files()
+        return self._own_files() | {f"calibration.{name}": file for name, file in calibration.items()}
+
+    def _own_files(self) -> dict[str, ConfigFile]:
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if isinstance(value, ConfigFile)}
 
@@ -103,7 +121,9 @@ class SelectionConfig(Model):
         ConfigError
             If a file cannot be read.
         """
-        return self.model_copy(update={name: file.loaded(f"selection.{name}") for name, file in self.files().items()})
+        files = {name: file.loaded(f"selection.{name}") for name, file in self._own_files().items()}
+        calibration = None if self.calibration is None else self.calibration.loaded()
+        return self.model_copy(update={**files, "calibration": calibration})
 
     def identity(self) -> dict[str, Any]:
         """Return the keys that determine the selected events, JSON-ready, with the content of files for their paths.
@@ -115,5 +135,7 @@ class SelectionConfig(Model):
         ConfigError
             If a file cannot be read.
         """
-        contents = {name: file.sha256 for name, file in self.loaded().files().items()}
+        contents: dict[str, Any] = {name: file.sha256 for name, file in self.loaded()._own_files().items()}
+        if self.calibration is not None:
+            contents["calibration"] = self.calibration.identity()
         return self.model_dump(mode="json", exclude={"optional_features"}) | contents

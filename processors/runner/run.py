@@ -30,6 +30,7 @@ from analysis.events.identity import event_hash
 from analysis.events.schema import table_schema
 from analysis.events.stitching import require_tiling
 from analysis.events.table import EventTable
+from processors.calibration import calibrated_entries, require_usable
 from processors.dijet import DijetProcessor
 from processors.features import FEATURES, requested_features, required_features
 from processors.formats import ADAPTERS, find_adapter
@@ -216,8 +217,9 @@ def process_datasets(
     require_tiling(datasets.values())
     required = required_features(config)
     selection = prepare_selection(config.selection)
+    require_usable(selection, {dataset.kind for dataset in datasets.values()})
     stamp = processing_digest(config.model_copy(update={"selection": selection}))
-    systematics = _prepare_systematics(config, datasets)
+    systematics = _prepare_systematics(config.model_copy(update={"selection": selection}), datasets)
     plans: list[Plan] = []
     bad = BadFiles()
     for name, example in {dataset.format: dataset for dataset in datasets.values()}.items():
@@ -285,7 +287,8 @@ def _settings(config: SearchConfig) -> str:
 
 
 def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:
-    systematics = Systematics.prepare(config.systematics, datasets, config.random_state)
+    entries = calibrated_entries(config.systematics, config.selection.calibration)
+    systematics = Systematics.prepare(entries, datasets, config.random_state)
     functions = [one.vary_jets or one.vary_weights for _, one in systematics.entries if one.effect != "rate"]
     kinds = [config.kind for config, _ in systematics.entries]
     return replace(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.compute import Backend
 from analysis.errors import TableError
 from analysis.events.table import EventTable
-from analysis.learning import FoldResult, FoldTask, Samples, run_fold
+from analysis.learning import FoldResult, FoldTask, Samples, run_fold, score_table
 from analysis.learning.metrics import RocCurve, mean_roc, roc_curve
 from analysis.learning.training_set import positive_weights
 from analysis.methods import SACWoLa
@@ -237,7 +237,7 @@ def _signal_curve(
     weight = _weight(signal, "held-out signal")
     if result.scaling is not None:
         signal = result.scaling.apply(signal)
-    scores = _mean(result.model.predict(signal.matrix(task.features)))
+    scores = _mean(score_table(result.model, signal, task.features))
     return roc_curve(scores, background, signal_weight=weight, background_weight=background_weight)
 
 

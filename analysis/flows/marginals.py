@@ -85,7 +85,12 @@ class ConditionalQuantiles:
         return cls(interval, scores, low, high, smallest, largest)
 
     def transform(
-        self, X: NDArray[np.float64], mjj: NDArray[np.float64], *, random_state: np.random.Generator | None = None
+        self,
+        X: NDArray[np.float64],
+        mjj: NDArray[np.float64],
+        *,
+        random_state: np.random.Generator | None = None,
+        place: float = 0.5,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Replace features by normal scores.
 
@@ -94,7 +99,9 @@ class ConditionalQuantiles:
         X : (n_rows, n_features) float64
         mjj : (n_rows,) float64, GeV
         random_state : numpy.random.Generator, optional
-            Spreads atoms over their scores; without it they are put into the middle.
+            Spreads atoms over their scores.
+        place : float
+            Without it, where in the range of its scores an atom is put, from 0 to 1.
 
         Returns
         -------
@@ -105,7 +112,7 @@ class ConditionalQuantiles:
         """
         scores, log_slope = np.empty(X.shape), np.zeros(len(X))
         for j, column in enumerate(X.T):
-            share = 0.5 if random_state is None else random_state.random(len(X))
+            share = place if random_state is None else random_state.random(len(X))
             scores[:, j], own = self._score(j, column, mjj, share)
             log_slope += own
         return np.clip(scores, -_LIMIT, _LIMIT), log_slope

@@ -34,6 +34,7 @@ from analysis.learning.protocols import (
     TemplateMethod,
 )
 from analysis.learning.samples import Samples
+from analysis.learning.scoring import score_table
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
 
@@ -274,7 +275,7 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     training = _without(samples, folds, *task.left_out)
     model = _train(task, training) if task.nested is None else _train_nested(task, task.nested, samples, folds)
     rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
-    scores = model.predict(_take(samples.data, rows).matrix(task.features))
+    scores = score_table(model, _take(samples.data, rows), task.features)
     template = _score_template(task, training, _of_fold(samples, folds, task.fold), model) if task.template else None
     return FoldResult(task.fold, rows, scores, model, template, scaling)
 

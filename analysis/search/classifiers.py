@@ -26,7 +26,7 @@ from analysis.core.text_files import load_json, read_bytes
 from analysis.errors import ConfigError, ResultsError
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
-from analysis.learning import BOOSTED_TREES, Model, ModelStorage, PassWeights
+from analysis.learning import BOOSTED_TREES, Model, ModelStorage, PassWeights, score_table
 from analysis.learning.decorrelation import MAPS, FeatureMap
 from analysis.methods import find_storage
 from analysis.regions import MassWindow
@@ -248,7 +248,7 @@ def score_events(table: EventTable, classifier: Classifier) -> ScoredEvents:
     values = np.zeros((len(table), n_selections))
     for fold, model in enumerate(classifier.models):
         scaled = classifier.scalings[fold].apply(inside) if classifier.scalings else inside
-        members = model.predict(scaled.matrix(classifier.features))
+        members = score_table(model, scaled, classifier.features)
         mean = members.mean(axis=1, dtype=np.float64).astype(np.float32)
         folds[rows, fold] = mean
         cut = mean[:, None] if n_cuts == 1 else members

@@ -23,7 +23,7 @@ from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, TemplateMethod, TrainingSet
 from analysis.learning.decorrelation import PercentileMap, QuantileScaling
-from analysis.methods import METHODS, uses_sidebands
+from analysis.methods import METHODS, removes_drift, uses_sidebands
 from analysis.regions import Interval, MassWindow
 
 __all__ = [
@@ -343,7 +343,7 @@ def drift_notes(drifts: Sequence[WindowDrift], config: SearchConfig) -> tuple[st
     untrained = not uses_sidebands(method)
     at_same_mass = untrained and method is not None and (method.needs_simulation or method.uses_truth)
     counted = untrained and config.background.strategy == BY_TEMPLATE
-    if not large or at_same_mass or counted:
+    if not large or at_same_mass or counted or removes_drift(method):
         return ()
     worst, together = max(large.items(), key=lambda pair: pair[1].drift)
     windows = ", ".join(dict.fromkeys(one.window for one in large))

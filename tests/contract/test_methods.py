@@ -37,7 +37,7 @@ from tests.builders.toy_tables import WINDOW, table_of, toy_table
 
 NAMES = ("x0", "x1")
 
-FLOWS = ("cathode", "curtains_flow", "anode")
+FLOWS = ("cathode", "lacathode", "curtains_flow", "anode", "r_anode")
 """They need an extra, and seconds to compile: tests/analysis/methods/test_flows.py has their part of this contract."""
 
 WITHOUT_FLOWS = {name: method for name, method in METHODS.items() if name not in FLOWS}

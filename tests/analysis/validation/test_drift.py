@@ -194,7 +194,7 @@ def test_the_note_names_windows_features_and_remedies() -> None:
     assert '"percentile"' not in note
 
 
-@pytest.mark.parametrize("method", ["curtains_flow", "anode", "pca"])
+@pytest.mark.parametrize("method", ["curtains_flow", "anode", "r_anode", "pca"])
 def test_scores_that_were_not_trained_in_the_sidebands_sculpt_them(method: str) -> None:
     (note,) = drift_notes([drift_of(2.0, 0.1)], configured(method=method))
     assert f"the scores of {method} sculpt the sidebands, which they were not trained on" in note
@@ -209,8 +209,9 @@ def test_scores_that_were_not_trained_in_the_sidebands_sculpt_them(method: str) 
         (drift_of(2.0, 0.1), "salad"),
         (drift_of(2.0, 0.1), "data_vs_simulation"),
         (drift_of(2.0, 0.1), "supervised"),
+        (drift_of(2.0, 0.1), "lacathode"),
     ],
-    ids=["not established", "small", "reweighted simulation", "simulation", "truth"],
+    ids=["not established", "small", "reweighted simulation", "simulation", "truth", "latent space"],
 )
 def test_no_note_without_need(drift: WindowDrift, method: str) -> None:
     assert drift_notes([drift], configured(method=method)) == ()

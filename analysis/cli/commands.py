@@ -21,7 +21,7 @@ from analysis.cli.bump3d import bump3d
 from analysis.cli.calibrate import calibrate
 from analysis.cli.events import select
 from analysis.cli.export import export
-from analysis.cli.files import convert, inspect
+from analysis.cli.files import convert, datasets, inspect
 from analysis.cli.fit import fit
 from analysis.cli.inputs.tables import table_datasets, table_options, with_columns
 from analysis.cli.limit import inject, limit, print_limits
@@ -210,6 +210,7 @@ cli.add_command(calibrate)
 cli.add_command(bump3d)
 cli.add_command(compare)
 cli.add_command(convert)
+cli.add_command(datasets)
 cli.add_command(export)
 cli.add_command(fit)
 cli.add_command(impacts)
@@ -291,8 +292,8 @@ def _fail(message: str, code: int) -> None:
 def _load_datasets(tables: dict[str, Any], exclude: tuple[str, ...]) -> dict[str, Dataset]:
     from analysis.events.datasets import exclude_datasets, load_datasets
 
-    given = table_datasets(tables)
-    return exclude_datasets(load_datasets(tables["datasets"]) if given is None else given, exclude)
+    given, file = table_datasets(tables), tables["datasets"]
+    return exclude_datasets(load_datasets(file.path, file.redirectors) if given is None else given, exclude)
 
 
 def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> None:

@@ -34,6 +34,7 @@ from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
+from analysis.cli.triggers.turnon import turnon
 from analysis.cli.trust import trust
 from analysis.cli.validate import print_drift, print_validation, twosample, validation_options, with_draws
 from analysis.core.address import hide_secrets
@@ -225,6 +226,7 @@ cli.add_command(select)
 cli.add_command(simulate)
 cli.add_command(trust)
 cli.add_command(twosample)
+cli.add_command(turnon)
 
 
 def main() -> None:

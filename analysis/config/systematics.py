@@ -149,6 +149,11 @@ def one_entry_per_source(entries: Any) -> Any:
     Returns
     -------
     list of mapping
+
+    Raises
+    ------
+    ValueError
+        If `sources` is no list of names.
     """
     if not isinstance(entries, list | tuple):
         return entries
@@ -156,8 +161,11 @@ def one_entry_per_source(entries: Any) -> Any:
 
 
 def _by_source(entry: Any) -> list[Any]:
-    sources = entry.get("sources") if isinstance(entry, Mapping) else None
-    if not isinstance(sources, list | tuple) or not sources:
+    if not isinstance(entry, Mapping) or "sources" not in entry:
         return [entry]
+    sources = entry["sources"]
+    if not isinstance(sources, list | tuple) or not sources:
+        msg = "sources must be a list of at least one name"
+        raise ValueError(msg)
     rest = {key: value for key, value in entry.items() if key != "sources"}
     return [{**rest, "name": f"{entry.get('name', 'jes')}_{source}", "source": source} for source in sources]

@@ -23,6 +23,7 @@ from analysis.results.documents import marked, schema_error
 from analysis.results.files import write_json, write_text
 from analysis.results.manifest import Manifest
 from analysis.results.process_values import ProcessFile
+from analysis.results.turn_on import TurnOnFile
 from analysis.results.values import Results, WindowDocument
 from analysis.search.cells import BumpHunt3D
 from analysis.validation.drift import WindowDrift
@@ -168,6 +169,20 @@ class RecordFolder(CheckedFolder):
         """Read `methods.json`; empty without it, if its fingerprint is not `key`, or if it is damaged."""
         stored = self._read_current(MethodsFile, "methods.json", key)
         return () if stored is None else stored.results
+
+    def save_turn_on(self, found: TurnOnFile) -> None:
+        """Write `turnon.json`: the turn-on of the triggers."""
+        write_json(self.path / "turnon.json", to_json(found))
+
+    def load_turn_on(self) -> TurnOnFile | None:
+        """Read `turnon.json`; None if `cwola turnon` has not run.
+
+        Raises
+        ------
+        ResultsError
+            If the file is damaged.
+        """
+        return self._read_optional(TurnOnFile, "turnon.json", "turnon")
 
     def save_bump3d(self, found: BumpHunt3D) -> None:
         """Write `bump3d.json`: all cells of all windows, and the global p-value."""

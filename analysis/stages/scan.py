@@ -19,6 +19,7 @@ from analysis.methods import Unlabelled, get_method
 from analysis.regions import known_edge
 from analysis.results.documents import plugin_documents, reported_window, software_versions
 from analysis.results.processed_events import unblinding_setting
+from analysis.results.turn_on import turn_on_notes
 from analysis.results.values import Results
 from analysis.results.wording.significances import calibration_notes, local_z_text, nominal_text
 from analysis.search.coverage import coverage_notes
@@ -244,13 +245,17 @@ def _assemble(
         blinded=inputs.blinded,
         windows=tuple(replace(reported_window(one), validation=judged.get(one.window.name)) for one in windows),
         global_=total,
-        notes=(*_coverage(inputs), *_method_notes(config)),
+        notes=(*_coverage(inputs), *_turn_on(inputs), *_method_notes(config)),
     )
 
 
 def _method_notes(config: SearchConfig) -> tuple[str, ...]:
     method = get_method(config.learning.method)
     return method.notes(config.learning.features) if isinstance(method, Unlabelled) else ()
+
+
+def _turn_on(inputs: SearchInputs) -> tuple[str, ...]:
+    return turn_on_notes(inputs.folder.load_turn_on(), inputs.config.selection.triggers, inputs.regions)
 
 
 def _coverage(inputs: SearchInputs) -> tuple[str, ...]:

@@ -396,7 +396,10 @@ def test_size_from_a_correctionlib_file_named_in_the_configuration(odd, tmp_path
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"kind": "jet-flavour"}, "there is no such kind. Kinds: event-weight, generator-weights, jec-source, jer-scale"),
+        (
+            {"kind": "jet-flavour"},
+            "there is no such kind. Kinds: event-weight, generator-weights, jec-source, ",
+        ),
         ({"kind": "jet-mass-scale"}, "needs the key value, or bins, or file"),
         ({"kind": "generator-weights", "branch": "x"}, "needs the key branch and members and combine"),
         ({"kind": "jet-mass-scale", "value": 0.1, "datasets": ["other"]}, "'other', which is no dataset of kind sig"),

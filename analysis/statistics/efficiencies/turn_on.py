@@ -279,7 +279,7 @@ def _start(means: Array, total: Array, passed: Array) -> tuple[float, float, flo
 
 def _goodness(total: Array, passed: Array, chance: Array, free: int) -> float | None:
     group = _groups(total * chance, total * (1.0 - chance))
-    n, k = (np.bincount(group, values) for values in (total, passed))
+    n, k = (np.bincount(group, values).astype(np.float64) for values in (total, passed))
     if len(n) <= free:
         return None
     return _homogeneous(n, k, np.bincount(group, total * chance) / n, free)

@@ -44,6 +44,7 @@ from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE
 from tests.builders.limit_documents import RULE, map_of, masses, scan_of, sensitivity_of, signal
 from tests.builders.results import results_of
 from tests.builders.toy_tables import WINDOW, dijet_masses
+from tests.builders.triggered import measured_turn_on
 from tests.builders.windows import EDGES, EFFICIENCIES, failed, make_result, sources_of
 
 TOLERANCE = 0.3
@@ -188,6 +189,11 @@ def test_maps_blinded():
 @image
 def test_sensitivity():
     return picture("sensitivity_s", injections(sensitivity=(sensitivity_of(),)))
+
+
+@image
+def test_turn_on():
+    return picture("turn_on", FigureSources(turn_on=measured_turn_on()))
 
 
 @image

@@ -48,6 +48,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "gaussian-example": methods.gaussian_table,
     "label-proportions": methods.proportions_table,
     "flows-closure": methods.flow_closure_table,
+    "flows-independent": methods.flow_independent_table,
     "flows-sensitivity": methods.flow_sensitivity_table,
     "shift-test": methods.shift_table,
     "templates-closure": templates.closure_table,

@@ -70,6 +70,9 @@ def row(table: str, *first: str) -> list[str]:
         ("label-proportions", ("0.7, 0.3", "0.9, 0.1"), ["", "", "0.838"]),
         ("flows-closure", ("`cathode`",), ["0.517 ± 0.003", "0.512 ± 0.003", "0.511 ± 0.003"]),
         ("flows-closure", ("`curtains_flow`",), ["0.499 ± 0.003", "0.496 ± 0.003"]),
+        ("flows-independent", ("`cathode`",), ["0.500 ± 0.002", "0.501 ± 0.002"]),
+        ("flows-sensitivity", ("`r_anode`",), ["–", "7.1 (1.26), 12.4 (1.18), 14.1 (1.59)"]),
+        ("flows-sensitivity", ("`lacathode`",), ["–", "6.3 (1.11), 11.7 (1.12), 12.6 (1.42)"]),
         ("flows-sensitivity", ("`anode`",), ["6.4 (1.06), 11.3 (1.01), 11.4 (1.00)"]),
         (
             "flows-sensitivity",

@@ -29,7 +29,7 @@ class RANODE(DensityRatio):
     settings : FlowSettings
     n_masses : int
     fraction : Fraction
-        w.
+        w; a start that is far too large stays.
     n_splits : int
         Flows p_S, each with a split of its own into training and validation, that are averaged.
     """

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["ConditionalQuantiles", "knot_scores", "least_squares_slope", "weighted_quantiles"]
+__all__ = ["ConditionalQuantiles", "knot_scores", "weighted_quantiles"]
 
 _KNOTS_PER_SIGMA = 8
 _LARGEST_SCORE = 3.0
@@ -174,7 +174,7 @@ def _lines(
     interval: tuple[float, float],
 ) -> NDArray[np.float64]:
     """(2, n_levels) float64: straight lines through the quantiles of one feature, at both ends of the interval."""
-    slope = 0.0 if _has_atom(column) else least_squares_slope(column, mjj, weight)
+    slope = 0.0 if _has_atom(column) else _slope(column, mjj, weight)
     rest = column - slope * mjj
     quantiles = np.array([weighted_quantiles(rest[rows], weight[rows], levels) for rows in bins])
     centres = np.array([np.average(mjj[rows], weights=weight[rows]) for rows in bins])
@@ -192,7 +192,7 @@ def _has_atom(column: NDArray[np.float64]) -> bool:
     return bool(counts.max() > max(_TIES * len(column), 2))
 
 
-def least_squares_slope(column: NDArray[np.float64], mjj: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+def _slope(column: NDArray[np.float64], mjj: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
     """Slope of the least-squares line of a feature against m_jj."""
     away = mjj - np.average(mjj, weights=weight)
     return float((weight * away) @ column / ((weight * away) @ away))

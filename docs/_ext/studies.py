@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from docs._ext.tables import (
     cross_fitting,
+    drifts,
     files,
     fits,
     interruptions,
@@ -34,6 +35,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "null-features": null.null_features_table,
     "null-million": null.null_million_table,
     "drift-warning": null.drift_warning_table,
+    "feature-drift": drifts.feature_drift_table,
     "drift-toys": null.drift_toys_table,
     "sensitivity": sensitivity.sensitivity_table,
     "hist-gb": sensitivity.hist_gb_table,

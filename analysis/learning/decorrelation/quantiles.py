@@ -5,6 +5,9 @@ window. An event is replaced by its rank among events of its own m_jj, which is 
 window shapes nothing: a signal there, or a fluctuation, moves no rank. As with percentiles, correlations of the
 features may still change with m_jj.
 
+This is done twice. The first time quantiles are smeared by the drift of the feature within a bin; its ranks hardly
+drift any more, so that little is left to smear the second time, when they take the place of the feature.
+
 Integers are spread over half a unit to both sides, by a hash of the event, and any other value that more than one event
 in a hundred shares is spread over its own ranks; its fraction may follow m_jj linearly.
 """
@@ -22,7 +25,7 @@ from scipy.special import ndtr
 from analysis.errors import TableError
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
-from analysis.flows.marginals import knot_scores, least_squares_slope, weighted_quantiles
+from analysis.flows.marginals import knot_scores, weighted_quantiles
 from analysis.learning.training_set import positive_weights
 from analysis.regions import Interval, MassWindow
 
@@ -32,6 +35,10 @@ Array = NDArray[np.float64]
 
 _EVENTS_PER_BIN = 1000
 _MOST_BINS = 24
+_FEWEST = 100
+_WIDEST = 100.0
+"""GeV."""
+
 _LEAST_EVENTS = 50
 _TIES = 0.01
 _LIMIT = 5.0
@@ -110,7 +117,7 @@ class QuantileScaling:
             names,
             np.array(self.fit_range),
             points.scores,
-            np.array([one.knots for one in curves]).reshape(len(names), len(points.scores), -1),
+            np.array([one.knots for one in curves]).reshape(len(names), 2, len(points.scores), -1),
             np.array([one.spread for one in curves], np.float64),
             np.array([(j, *atom) for j, one in enumerate(curves) for atom in one.atoms]).reshape(-1, 4),
             np.array(self.random_state),
@@ -128,8 +135,8 @@ class QuantileMap:
         GeV; beyond it m_jj counts as its nearer end.
     scores : (n_knots,) float64
         Normal scores of the quantiles, ascending.
-    curves : (n_features, n_knots, n_coefficients) float64
-        Coefficients of each quantile, of the constant first.
+    curves : (n_features, 2, n_knots, n_coefficients) float64
+        Coefficients of each quantile of the feature, then of its normal scores; of the constant first.
     spread : (n_features,) float64
         Width over which values are spread before they are ranked: 1 for integers, else 0.
     atoms : (n_atoms, 4) float64
@@ -161,13 +168,8 @@ class QuantileMap:
         return table.replaced(dict(zip(self.features, ranks, strict=True)))
 
     def _rank(self, feature: int, x: Array, mjj: Array, tie: Array) -> NDArray[np.float32]:
-        parts = np.arange(_ROWS, len(x), _ROWS)
-        split = (np.split(values, parts) for values in (x, _unit(mjj, self.fit_range), tie))
-        ranks = [self._rank_some(feature, *some) for some in zip(*split, strict=True)]
-        return np.concatenate(ranks).astype(np.float32)
-
-    def _rank_some(self, feature: int, x: Array, t: Array, tie: Array) -> Array:
         """Rank among the values that few events share, then with the atoms below and at the value."""
+        t = _unit(mjj, self.fit_range)
         rank = self._continuous(feature, x + self.spread[feature] * (tie - 0.5), t)
         own = self.atoms[self.atoms[:, 0] == feature, 1:]
         fractions = own[:, 1] + t[:, None] * (own[:, 2] - own[:, 1])
@@ -176,17 +178,27 @@ class QuantileMap:
         for (value, *_), fraction in zip(own, fractions.T, strict=True):
             at = x == value
             rank[at] += tie[at] * fraction[at]
-        return rank
+        return rank.astype(np.float32)
 
     def _continuous(self, feature: int, x: Array, t: Array) -> Array:
-        knots = np.sort(np.polynomial.polynomial.polyval(t, self.curves[feature].T).T, axis=1)
-        left = np.clip((knots <= x[:, None]).sum(axis=1) - 1, 0, len(self.scores) - 2)
-        rows = np.arange(len(x))
-        start, end = knots[rows, left], knots[rows, left + 1]
-        share = (x - start) / np.maximum(end - start, _TINY * np.maximum(np.abs(end), 1.0))
-        score = self.scores[left] + share * (self.scores[1] - self.scores[0])
-        ranks: Array = ndtr(np.clip(score, -_LIMIT, _LIMIT))
+        first, second = self.curves[feature]
+        ranks: Array = ndtr(_scores(_scores(x, t, first, self.scores), t, second, self.scores))
         return ranks
+
+
+def _scores(x: Array, t: Array, curves: Array, scores: Array) -> Array:
+    """Return the normal scores (n_rows,) of values among quantiles at their t, linear also beyond the last knots."""
+    found = np.empty(len(x))
+    for start in range(0, len(x), _ROWS):
+        some = slice(start, start + _ROWS)
+        value = x[some]
+        knots = np.sort(np.polynomial.polynomial.polyval(t[some], curves.T).T, axis=1)
+        left = np.clip((knots <= value[:, None]).sum(axis=1) - 1, 0, len(scores) - 2)
+        rows = np.arange(len(value))
+        low, high = knots[rows, left], knots[rows, left + 1]
+        share = (value - low) / np.maximum(high - low, _TINY * np.maximum(np.abs(high), 1.0))
+        found[some] = scores[left] + share * (scores[1] - scores[0])
+    return np.clip(found, -_LIMIT, _LIMIT)
 
 
 def _ties(table: EventTable, features: Sequence[str], seed: int) -> list[Array]:
@@ -198,6 +210,20 @@ def _unit(mjj: Array, fit_range: Sequence[float] | Array) -> Array:
     """m_jj from 0 to 1 over the fit range."""
     unit: Array = np.clip((mjj - fit_range[0]) / (fit_range[1] - fit_range[0]), 0.0, 1.0)
     return unit
+
+
+def _bins(mjj: Array, rows: NDArray[np.intp], n_all: int) -> list[NDArray[np.intp]]:
+    """Divide rows into bins of m_jj: of many events each, but no wider than `_WIDEST` where that leaves some."""
+    rows = rows[np.argsort(mjj[rows], kind="stable")]
+    full = max(n_all // _MOST_BINS, _EVENTS_PER_BIN)
+    bins, start = [], 0
+    while len(rows) - start >= _FEWEST:
+        within = int(np.searchsorted(mjj[rows], mjj[rows[start]] + _WIDEST))
+        stop = min(start + full, max(within, start + _FEWEST))
+        stop = stop if len(rows) - stop >= _FEWEST else len(rows)
+        bins.append(rows[start:stop])
+        start = stop
+    return bins or [rows]
 
 
 @dataclass(frozen=True)
@@ -233,28 +259,27 @@ class _Points:
 
     @classmethod
     def of(cls, mjj: Array, weight: Array, below: NDArray[np.bool_], fit_range: Interval) -> Self:
-        n_bins = np.clip(len(mjj) // _EVENTS_PER_BIN, 2, _MOST_BINS)
-        sides = [np.flatnonzero(side & (weight > 0)) for side in (below, ~below)]
-        counts = [max(1, round(n_bins * len(rows) / max(len(mjj), 1))) for rows in sides]
-        bins = [
-            rows
-            for side, count in zip(sides, counts, strict=True)
-            for rows in np.array_split(side[np.argsort(mjj[side], kind="stable")], count)
-        ]
-        order = 2 if len(bins) >= 6 and min(counts) >= 2 else 1
+        sides = [_bins(mjj, np.flatnonzero(side & (weight > 0)), len(mjj)) for side in (below, ~below)]
+        bins = [rows for side in sides for rows in side]
+        order = 2 if len(bins) >= 6 and min(map(len, sides)) >= 2 else 1
         return cls(_unit(mjj, fit_range), weight, bins, knot_scores(_EVENTS_PER_BIN), order)
 
     def curves(self, x: Array, tie: Array) -> _Curves:
         """Fit the quantiles of one feature, NaN where undefined."""
         known = np.isfinite(x)
         if not known.any():
-            return _Curves(np.zeros((len(self.scores), self.order + 1)), 0.0, [])
+            return _Curves(np.zeros((2, len(self.scores), self.order + 1)), 0.0, [])
         values, n_equal = np.unique(x[known], return_counts=True)
         if np.array_equal(values, np.rint(values)):
-            return _Curves(self._fitted(x + tie - 0.5, known), 1.0, [])
+            return _Curves(self._twice(x + tie - 0.5, known), 1.0, [])
         shared = values[n_equal > max(_TIES * known.sum(), 2)]
         atoms = [(float(value), *self._fraction(x == value, known)) for value in shared]
-        return _Curves(self._fitted(x, known & ~np.isin(x, shared)), 0.0, atoms)
+        return _Curves(self._twice(x, known & ~np.isin(x, shared)), 0.0, atoms)
+
+    def _twice(self, x: Array, known: NDArray[np.bool_]) -> Array:
+        """(2, n_knots, order + 1) float64: coefficients for the values, and for the normal scores that they give."""
+        first = self._fitted(x, known)
+        return np.array([first, self._fitted(_scores(x, self.t, first, self.scores), known)])
 
     def _fraction(self, at: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[float, float]:
         """Fraction of events with a value, at both ends of the fit range."""
@@ -264,19 +289,17 @@ class _Points:
         return float(low), float(high)
 
     def _fitted(self, x: Array, known: NDArray[np.bool_]) -> Array:
-        """(n_knots, order + 1) float64: coefficients; a common slope is taken out before the quantiles."""
+        """(n_knots, order + 1) float64: coefficients of the quantiles."""
         if not known.any():
             return np.zeros((len(self.scores), self.order + 1))
         t, weight = self.t, self.weight
-        slope = least_squares_slope(x[known], t[known], weight[known])
         bins = [rows[known[rows]] for rows in self.bins]
         bins = [rows for rows in bins if len(rows)]
         levels = ndtr(self.scores)
-        quantiles = [weighted_quantiles(x[rows] - slope * t[rows], weight[rows], levels) for rows in bins]
+        quantiles = [weighted_quantiles(x[rows], weight[rows], levels) for rows in bins]
         centres = [np.average(t[rows], weights=weight[rows]) for rows in bins]
         totals = np.sqrt([weight[rows].sum() for rows in bins])
         order = min(self.order, len(bins) - 1)
         fitted = np.zeros((self.order + 1, len(levels)))
         fitted[: order + 1] = np.polynomial.polynomial.polyfit(centres, np.array(quantiles), order, w=totals)
-        fitted[1] += slope
         return fitted.T

@@ -36,11 +36,13 @@ def background(n_events: int, kind: str, *, random_state: int) -> tuple[np.ndarr
         return mjj, stats.gamma.ppf(u, 2) * (mjj / 3000) ** 2, u
     if kind == "integers":
         return mjj, stats.poisson.ppf(u, 60 * (mjj / 3500) ** 0.7), np.full(n_events, np.nan)
+    if kind == "peak and tail":  # as groomed masses: a narrow peak that stays, and a tail that grows with the mass
+        return mjj, np.where(u < 0.6, rng.gamma(3, 1.0, n_events), rng.exponential(mjj / 10)), np.full(n_events, np.nan)
     atom = rng.random(n_events) < 0.05 + 0.05 * (mjj - 3000) / 3500
     return mjj, np.where(atom, 1.0, stats.beta.ppf(u, 3, 2)), np.full(n_events, np.nan)
 
 
-KINDS = ("location and width", "strong location", "skewed, quadratic", "integers", "atom")
+KINDS = ("location and width", "strong location", "skewed, quadratic", "integers", "atom", "peak and tail")
 
 
 def table(n_events: int, kind: str, *, random_state: int) -> EventTable:

@@ -80,4 +80,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "trials3d-trees-strength": trials.trees_strength_table,
     "bump3d": trials.bump3d_table,
     "unsupervised": unsupervised.unsupervised_table,
+    "declusterings": unsupervised.declusterings_table,
+    "declusterings-topics": unsupervised.topics_table,
 }

@@ -7,6 +7,8 @@ import pytest
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError
 from processors.features import FEATURES, requested_features, required_features
+from tests.builders import toys
+from tests.builders.running import dataset, run
 
 STANDARD = [name for name, one in FEATURES.items() if not one.optional]
 
@@ -31,6 +33,18 @@ def test_optional_features_are_columns_only_if_named(config, further):
     config = SearchConfig(**config)
     assert [one.spec.name for one in requested_features(config)] == [*STANDARD, *further]
     assert required_features(config) == {*config.learning.features, *further}
+
+
+def test_parts_without_optional_features_are_not_taken_for_older_ones_of_those_with_them(tmp_path):
+    """Parts of other code with the same settings are removed: the names of optional columns are settings."""
+    path = toys.write_nanoaod(tmp_path / "toy.root", [toys.dijet()])
+    found = []
+    for optional in ((), ("tau43_j1",), ()):
+        result, table = run(dataset(path), tmp_path / "out", {"optional_features": optional})
+        assert ("tau43_j1" in table.feature_names) == bool(optional)
+        found.append((result.parts[0], result.parts[0].exists()))
+    assert found[0] == found[2] != found[1]
+    assert all(part.exists() for part, _ in found)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from analysis.events.dataset import Slice
 from processors.dijet import DijetProcessor
 from processors.runner.run import load_table, process_datasets
 from tests.builders import toys
+from tests.builders.pages import DOCS
 from tests.builders.running import TREES, dataset
 
 CONFIG = SearchConfig(selection={"mjj_min": 300, "jet_mass": "ungroomed"})
@@ -58,6 +59,16 @@ def test_a_folder_may_be_an_address(sample: tuple[str, Path], tmp_path: Path) ->
     processor = DijetProcessor.from_config(CONFIG, f"file://{tmp_path}/parts", format=layout)
     run_alone(processor, IterativeExecutor(status=False, retries=0), path, layout)
     assert len(list((tmp_path / "parts" / processor.digest / "sample").glob("*.parquet"))) == 4
+
+
+def test_the_example_of_the_documentation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "analysis" / "demo").mkdir(parents=True)
+    toys.write_nanoaod(tmp_path / "analysis" / "demo" / "qcd.root", toys.random_events(50, seed=3))
+    monkeypatch.chdir(tmp_path)
+    example = (DOCS / "coffea.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert names["processor"].cutflow(names["output"], "qcd")["all"].events == 50
 
 
 @pytest.mark.thorough

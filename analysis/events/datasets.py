@@ -62,7 +62,7 @@ _ENTRY = ("files", "metadata", "format", "form", "compressed_form", "did")
 """Keys of a dataset; all but the first two are of coffea, and are not used."""
 
 _MOST_KEYS = 100
-"""More keys than the metadata of this package can have."""
+"""Largest number of keys of metadata."""
 
 _EXPLAINED = 10
 """Number of mistakes that one message explains."""
@@ -170,6 +170,9 @@ def _entry(content: Any, folder: Path) -> _Entry:
     if not isinstance(given, dict | None):
         msg = "/metadata: Input should be a valid dictionary"
         raise FilesetError(msg)
+    if len(given or {}) > _MOST_KEYS:
+        msg = f"/metadata: more than {_MOST_KEYS} keys"
+        raise FilesetError(msg)
     metadata = complete(given or {}, {file.tree for file in files})
     if "kind" not in metadata:
         msg = (
@@ -183,7 +186,7 @@ def _entry(content: Any, folder: Path) -> _Entry:
         if key not in _Metadata.model_fields and misspelled(key, _Metadata.model_fields) is None
     }
     known = {key: _cut(value) for key, value in metadata.items() if key not in own}
-    return _Entry(files, _METADATA.validate_python(dict(islice(known.items(), _MOST_KEYS))), own)
+    return _Entry(files, _METADATA.validate_python(known), own)
 
 
 def _cut(value: Any) -> Any:

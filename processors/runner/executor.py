@@ -217,7 +217,7 @@ def _opened_as(shown: str, replica: str) -> str:
 
 
 def _reason(error: Exception, task: FileTask) -> str:
-    """Return why a file cannot be used; raise what is no problem of the file."""
+    """Return the reason why a file cannot be used; raise any error that is not one of the file."""
     # Explained here, in the worker, since the cause of an exception is lost on the way back.
     explained = explain(error, task)
     text = hide_secrets(str(explained), task.filename)

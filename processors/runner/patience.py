@@ -49,7 +49,7 @@ def _options(protocol: str, seconds: float) -> dict[str, Any]:
     if protocol in ("http", "https"):
         return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)}}
     if protocol in ("s3", "s3a"):
-        once = {"total_max_attempts": 1}  # s3fs and the executor repeat what fails
+        once = {"total_max_attempts": 1}  # s3fs and the executor repeat failed requests
         return {"config_kwargs": {"connect_timeout": seconds, "read_timeout": seconds, "retries": once}}
     return {}
 

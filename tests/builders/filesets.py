@@ -20,7 +20,7 @@ FORM = base64.b64encode(gzip.compress(random.Random(1).randbytes(12_000))).decod
 
 
 def coffea(paths: Sequence[str], entries: int, **metadata: Any) -> dict[str, Any]:
-    """What `preprocess` returns of one dataset, two steps a file."""
+    """Output of `preprocess` for one dataset, two steps a file."""
     files = {
         path: {
             "object_path": "Events",
@@ -67,7 +67,7 @@ def das(records: Sequence[dict[str, Any]]) -> str:
 
 
 def rucio_file(name: str, pfns: dict[str, dict[str, Any]], scope: str = "cms", **states: str) -> dict[str, Any]:
-    """A record of the replicas of a file; `pfns` has what differs from a usual one."""
+    """A record of the replicas of a file; `pfns` has the differences from a usual one."""
     usual = {"domain": "wan", "priority": 1, "volatile": False, "client_extract": False, "type": "DISK"}
     places = {pfn: {**usual, "rse_id": "f7d61f9d3a6e48159421a20a1a17389d", **place} for pfn, place in pfns.items()}
     rses: dict[str, list[str]] = {}

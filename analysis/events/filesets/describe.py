@@ -144,7 +144,7 @@ def _known(**values: str | None) -> dict[str, Any]:
 
 
 def _plain(name: str) -> str:
-    """Name without what would be odd in the name of a folder."""
+    """Return a name of letters, digits and a few marks, which can name a folder."""
     return re.sub(r"[^A-Za-z0-9_.\-]+", "_", name.removesuffix("/NANOAOD").removesuffix("/NANOAODSIM")).strip("_")
 
 

@@ -25,7 +25,7 @@ def misspelled(key: str, known: Collection[str]) -> str | None:
 
 
 def complete(metadata: Mapping[str, Any], trees: Collection[str | None]) -> dict[str, Any]:
-    """Add what other tools tell of a dataset by other keys.
+    """Add metadata that other tools give under other keys.
 
     `kind` follows from `isMC`, as PocketCoffea has it: "data", or "background" for simulation. `xsec_pb` of simulation
     follows from `xsec`, `format` from the name of the tree.

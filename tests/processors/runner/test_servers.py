@@ -64,7 +64,7 @@ def count(record: FileRecord) -> int:
 
 
 def outcome(address: str, function: Any = count) -> Any:
-    """What a task makes of a file: its result, or a `BadFile`."""
+    """Result of a task on a file, or a `BadFile`."""
     ((_, found),) = run_tasks(Serial(), function, [FileRecord("x", address, "Events", "", 0, "")], "", timeout=SECONDS)
     return found
 

@@ -38,6 +38,9 @@ def proportions_table() -> str:
     for fraction in label_proportions.FRACTIONS:
         cells = [_mean_area(learner, fraction, fraction) for learner in ("supervised", "CWoLa", "label proportions")]
         rows.append([_fractions(fraction), _fractions(fraction), *cells])
+    f, events = label_proportions.MORE_FRACTION, label_proportions.MORE
+    more = [_mean_area(learner, f, f, events) for learner in ("CWoLa", "label proportions")]
+    rows.append([f"{_fractions(f)}, {events:,} events", _fractions(f), "", *more])
     for told in label_proportions.WRONG:
         area = _mean_area("label proportions", label_proportions.MISTOLD, told)
         rows.append([_fractions(label_proportions.MISTOLD), _fractions(told), "", "", area])
@@ -48,8 +51,8 @@ def _fractions(fraction: float) -> str:
     return f"{fraction:g}, {1 - fraction:.2g}"
 
 
-def _mean_area(learner: str, fraction: float, told: float) -> str:
-    areas = label_proportions.areas(load(label_proportions.NAME), learner, fraction, told)
+def _mean_area(learner: str, fraction: float, told: float, events: int = label_proportions.EVENTS) -> str:
+    areas = label_proportions.areas(load(label_proportions.NAME), learner, fraction, told, events)
     return f"{np.mean(areas):.3f}" if areas else "–"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
@@ -37,12 +38,10 @@ def _restore(head: bytes, buffers: Sequence[Any]) -> Any:
 
 
 @contextmanager
-def by_value() -> Iterator[None]:
-    """Let cloudpickle send `analysis.compute.worker` by value instead of by name."""
-    from analysis.compute import worker
-
-    cloudpickle.register_pickle_by_value(worker)
+def by_value(module: ModuleType) -> Iterator[None]:
+    """Let cloudpickle send a module, such as `analysis.compute.worker`, by value instead of by name."""
+    cloudpickle.register_pickle_by_value(module)
     try:
         yield
     finally:
-        cloudpickle.unregister_pickle_by_value(worker)
+        cloudpickle.unregister_pickle_by_value(module)

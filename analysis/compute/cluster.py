@@ -216,7 +216,9 @@ class _ByValue:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        with by_value():
+        from analysis.compute import worker
+
+        with by_value(worker):
             self._pickled = cloudpickle.dumps(function)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -232,5 +234,5 @@ def _ship(client: Any, expected: dict[str, str | None]) -> None:
 
     places = worker.folders(worker.PACKAGES)
     shipment = worker.Shipment(worker.archive(places), worker.tree_digest(places), expected)
-    with by_value():
+    with by_value(worker):
         client.register_plugin(shipment, name=worker.PLUGIN)

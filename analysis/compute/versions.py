@@ -102,6 +102,7 @@ def version_advice(lines: Iterable[str]) -> str:
 
 
 async def _ask(scheduler: Any, timeout: float) -> dict[str, Versions]:
+    from analysis.compute import worker
     from analysis.compute.worker import compared, installed, short
 
     here = compared(installed())
@@ -113,7 +114,7 @@ async def _ask(scheduler: Any, timeout: float) -> dict[str, Versions]:
         found[f"worker {address}"] = here | known
         if known["python"] == here["python"]:  # else it cannot run what is pickled here
             same.append(address)
-    with by_value():
+    with by_value(worker):
         question = {"op": "run", "function": cloudpickle.dumps(installed), "wait": True}
     for address, one in (await _broadcast(scheduler, question, workers=same)).items():
         if one["status"] == "OK":

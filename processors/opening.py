@@ -14,7 +14,6 @@ from uproot.source.file import MultithreadedFileSource
 from uproot.source.fsspec import FSSpecSource
 
 from analysis.core.address import full_address
-from processors.remote import RemoteSource
 
 __all__ = ["OPTIONS", "create_root", "open_root"]
 
@@ -23,9 +22,8 @@ class _AnyPath(Source):
     """Reader of files whose paths may hold what means a protocol (`file:`) or an archive (`::`) to fsspec."""
 
     def __new__(cls, address: str, **options: Any) -> Any:
-        options.pop("timeout", None)  # of coffea; uproot would hand it to file systems that do not know it
         if "://" in address:
-            return RemoteSource(address, **options)
+            return FSSpecSource(address, **options)
         path = os.path.abspath(address)  # noqa: PTH100 - keeps symbolic links
         return (MultithreadedFileSource if "::" in path else FSSpecSource)(path, **options)
 

@@ -30,7 +30,6 @@ from analysis.learning.protocols import (
     TemplateMethod,
 )
 from analysis.learning.samples import Samples
-from analysis.learning.scoring import ModelAtMass, score_table
 from analysis.learning.training_set import TrainingSet
 from analysis.learning.tuning import TunedTrees
 from analysis.learning.working_points import (
@@ -61,7 +60,6 @@ __all__ = [
     "LearnerEntry",
     "Method",
     "Model",
-    "ModelAtMass",
     "ModelStorage",
     "Nested",
     "OptionalMethod",
@@ -79,7 +77,6 @@ __all__ = [
     "get_learner",
     "register_learner",
     "run_fold",
-    "score_table",
     "selection_name",
     "selection_names",
     "split_half",

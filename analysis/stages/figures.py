@@ -186,11 +186,10 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
 
     injections, performance = folder.load_injections(), load_performance(folder, config)
     methods = load_methods(folder, config)
-    turn_on = folder.load_turn_on()
-    if not folder.has_results and (injections.search or performance or methods or turn_on):
+    if not folder.has_results and (injections.search or performance or methods):
         if config.statistics.blind:
             injections, performance, methods = blind(injections), (), ()
-        return FigureSources(injections=injections, performance=performance, methods=methods, turn_on=turn_on)
+        return FigureSources(injections=injections, performance=performance, methods=methods)
     results, windows = folder.load_results()
     if (results.limits, results.sensitivity) != (injections.limits, injections.sensitivity):
         injections = LimitsFile()
@@ -209,7 +208,6 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
         methods=methods,
         signal_spectra=folder.load_signal_spectra(),
         validation=folder.load_shown_verdicts(results.windows),
-        turn_on=turn_on,
     )
 
 

@@ -1,3 +1,0 @@
-"""Options that name what a search reads."""
-
-__all__: list[str] = []

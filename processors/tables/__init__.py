@@ -1,3 +1,0 @@
-"""Tables of selected events, in files or in memory, as input instead of ROOT files."""
-
-__all__: list[str] = []

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from analysis.config.model import Fraction, Model, NonNegative, Positive
 
-__all__ = ["ClassifierConfig", "LearningConfig", "TuningConfig"]
+__all__ = ["LATER", "ClassifierConfig", "LearningConfig", "TuningConfig"]
+
+LATER: dict[str, Any] = {"monotone": {}}
+"""Newer keys of `LearningConfig` and the values that leave them unused: digests of unused keys stay as they were."""
+
+
+def _without_free(directions: dict[str, str]) -> dict[str, str]:
+    return {name: direction for name, direction in directions.items() if direction != "free"}
+
+
+Directions = Annotated[dict[str, Literal["increasing", "decreasing", "free"]], AfterValidator(_without_free)]
+"""Directions by feature; "free" takes one of a preset back."""
 
 
 class ClassifierConfig(Model):
@@ -102,6 +113,9 @@ class LearningConfig(Model):
         averages the counts (arXiv:2502.09770).
     bagged_features : int, optional
         Number of randomly chosen features per member; all by default.
+    monotone : dict of str to str
+        Features in which every score is "increasing" or "decreasing", all others being equal; "free" takes back a
+        direction of the preset. Rows without the feature are not bound. Reweighters of a method have no directions.
     efficiencies : tuple of float
         Fractions of the reference events that the selections keep.
     working_point : str
@@ -131,6 +145,7 @@ class LearningConfig(Model):
     candidate_efficiency: Fraction = 0.005
     ensemble: Literal["mean-score", "mean-count"] = "mean-score"
     bagged_features: Annotated[int, Field(gt=0)] | None = None
+    monotone: Directions = Field(default={})
     efficiencies: tuple[Fraction, ...] = (0.1, 0.05, 0.02, 0.01)
     working_point: Literal["each", "argos"] = "each"
     threshold_reference: Literal["spectrum", "sidebands", "background-template"] = "spectrum"
@@ -143,6 +158,17 @@ class LearningConfig(Model):
         """Number of selections of a window, including the inclusive one."""
         cuts = len(self.efficiencies) if self.working_point == "each" else 1
         return 1 + (2 if self.cross_fitting == "half" else 1) * cuts
+
+    @property
+    def unused(self) -> set[str]:
+        """Keys of `LATER` that are not used."""
+        return {name for name, value in LATER.items() if getattr(self, name) == value}
+
+    @property
+    def directions(self) -> tuple[int, ...]:
+        """For each feature 1 if scores increase with it, -1 if they decrease, or 0; empty if all are 0."""
+        signs = {"increasing": 1, "decreasing": -1}
+        return tuple(signs.get(self.monotone.get(name, ""), 0) for name in self.features) if self.monotone else ()
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -159,6 +185,12 @@ class LearningConfig(Model):
             raise ValueError(msg)
         if self.bagged_features is not None and self.bagged_features > len(self.features):
             msg = f"bagged_features = {self.bagged_features} is more than the {len(self.features)} features"
+            raise ValueError(msg)
+        if unknown := sorted(set(self.monotone) - set(self.features)):
+            msg = (
+                f"monotone names '{unknown[0]}', which is none of the features: {', '.join(self.features)}. Add it to "
+                "them, or set it to 'free'"
+            )
             raise ValueError(msg)
         return self
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from analysis.config.learning import LearningConfig
+from analysis.config.learning import LATER, LearningConfig
 from analysis.config.limits import LimitsConfig
 from analysis.config.model import Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config.selection import SelectionConfig
@@ -29,7 +29,7 @@ _MOST_BINS, _MOST_WINDOWS = 7000, 1000
 """Limits of a scan: covariances of more bins need too much memory."""
 
 _LATER: dict[str, dict[str, Any]] = {
-    "learning": {"learner": "boosted_trees", "learner_settings": {}},
+    "learning": {"learner": "boosted_trees", "learner_settings": {}, **LATER},
     "statistics": {"blind": False, "non_closure": "none"},
     "plots": {"style": "plain", "status": None, "only": []},
 }

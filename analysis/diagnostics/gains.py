@@ -149,7 +149,7 @@ def scan_features(task: FoldTask, benchmark: Benchmark, backend: Backend) -> Fea
     subsets = [names, *((name,) for name in names)]
     if len(names) > 1:
         subsets += [tuple(other for other in names if other != name) for name in names]
-    together, *rest = separations([replace(task, features=subset) for subset in subsets], benchmark, backend)
+    together, *rest = separations([task.with_features(subset) for subset in subsets], benchmark, backend)
     return FeatureScan(
         together,
         dict(zip(names, rest, strict=False)),

@@ -9,7 +9,7 @@ and so is the sum over folds (a prequential argument: A. P. Dawid, J. R. Stat. S
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from analysis.learning.learners import BOOSTED_TREES
 from analysis.learning.nested import JoinedModel, Nested, best_candidate
 from analysis.learning.protocols import (
     METHOD_SEED,
+    ColumnLearner,
     ContrastMethod,
     Learner,
     Method,
@@ -117,6 +118,13 @@ class FoldTask:
         return stratified_folds(
             table.event_id, table.mjj, self.nested.edges, self.n_folds, random_state=self.random_state
         )
+
+    def with_features(self, features: Sequence[str]) -> FoldTask:
+        """Return the task with some of its features, each with its own settings of the learner."""
+        learner = self.learner
+        if isinstance(learner, ColumnLearner):
+            learner = learner.on_columns([self.features.index(name) for name in features])
+        return replace(self, features=tuple(features), learner=learner)
 
     def seed(self, *purpose: int) -> np.random.SeedSequence:
         """Seed of this training, window, fold and purpose."""

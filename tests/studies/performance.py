@@ -59,7 +59,8 @@ def measure(point: Point) -> Point:
 
 def points(draws: int) -> list[Point]:
     """All points, draw by draw."""
-    settings = load_config(preset=BEST).learning.model_dump(mode="json")
+    learning = load_config(preset=BEST).learning
+    settings = learning.model_dump(mode="json", exclude=learning.unused)
     versions = {FEATURES: digest(settings), LAMBDA: digest([settings, repr(SACWoLa()), list(WEIGHTS)])}
     cells = [
         *((FEATURES, signal, SUPERVISED_STRENGTH) for signal in SIGNALS),

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
+from analysis.config.learning import LATER
 from analysis.core.digests import digest
 from analysis.diagnostics.gains import Benchmark, separations
 from analysis.events.identity import uniform
@@ -67,7 +68,7 @@ WITH_TAU32 = "best+tau32"
 TAU32 = ("tau32_j1", "tau32_j2")
 """What `best` lacks for jets of three prongs."""
 
-NO_PART = ("n_seeds", "tuning", "working_point")
+NO_PART = ("n_seeds", "tuning", "working_point", *LATER)
 """Settings that no point depends on: they are newer than the first points, and off in `best`."""
 
 OTHER_METHODS = tuple(name for name, method in METHODS.items() if isinstance(method, FromContrast) and name != "cwola")
@@ -94,6 +95,7 @@ class HistGradientBoosting:
     """The ensemble of arXiv:2309.13111, as a learner."""
 
     n_members: int = 50
+    monotone: tuple[int, ...] = ()
 
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> HistGradientBoostingModel:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -111,6 +113,7 @@ class HistGradientBoosting:
                 n_iter_no_change=10,
                 validation_fraction=0.5,
                 random_state=seed,
+                monotonic_cst=self.monotone or None,
             )
             fitted.append(classifier.fit(training.X, training.y, sample_weight=training.sample_weight))
         return HistGradientBoostingModel(tuple(fitted))

@@ -22,7 +22,8 @@ from analysis.config import load_config
 from analysis.diagnostics.gains import Benchmark, separations
 from analysis.learning import BoostedTrees, ContrastMethod, FoldTask, Samples, assign_folds
 from analysis.learning.metrics import roc_curve
-from analysis.methods import METHODS
+from analysis.methods import METHODS as REGISTERED
+from analysis.methods import Idealised
 from tests.studies.runner import Budget, Point, run, study
 from tests.studies.shift_test import NAMES, SIGNAL, events, inject, shifted, window
 
@@ -31,6 +32,7 @@ SIDEBAND = 300.0
 STRENGTH = 2.2
 N_FOLDS = 5
 TEMPLATES = ("cwola", "cathode", "curtains_flow")
+METHODS = {**REGISTERED, "idealised": Idealised(halves=True)}
 SEARCHES = ("idealised", "cathode", "curtains_flow", "anode", "cwola")
 N_MEMBERS = 5
 

@@ -18,9 +18,10 @@ from analysis.compute import Backend
 from analysis.errors import TableError
 from analysis.events.table import EventTable
 from analysis.learning import FoldResult, FoldTask, Samples, run_fold
-from analysis.learning.metrics import RocCurve, mean_roc, roc_curve
+from analysis.learning.metrics import RocCurve, background_floor, mean_roc, roc_curve, sigma_min
 from analysis.learning.training_set import positive_weights
 from analysis.methods import SACWoLa
+from analysis.regions import MassWindow
 
 __all__ = [
     "Benchmark",
@@ -30,6 +31,7 @@ __all__ = [
     "scan_features",
     "scan_simulation_weight",
     "separations",
+    "smallest_discovery",
 ]
 
 
@@ -129,6 +131,30 @@ def separations(tasks: Sequence[FoldTask], benchmark: Benchmark, backend: Backen
         Separation(mean_roc([fold.signal for fold in curves]), mean_roc([fold.sculpting for fold in curves]))
         for curves in by_task
     ]
+
+
+def smallest_discovery(curve: RocCurve, benchmark: Benchmark, window: MassWindow) -> float | None:
+    """Return `sigma_min` of a curve over the background of a window, with cuts that keep 25 effective events.
+
+    Parameters
+    ----------
+    curve : RocCurve
+    benchmark : Benchmark
+    window : MassWindow
+
+    Returns
+    -------
+    float or None
+        None if no cut keeps signal, or there are fewer events.
+    """
+    data = benchmark.samples.data
+    background = data.select(~benchmark.samples.is_signal() & window.in_signal(data.mjj))
+    weight = _weight(background, "background")
+    try:
+        floor = background_floor(weight)
+    except TableError:
+        return None
+    return sigma_min(curve, float(weight.sum()), floor)
 
 
 def scan_features(task: FoldTask, benchmark: Benchmark, backend: Backend) -> FeatureScan:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from analysis.calibration.values import CalibrationFile
 from analysis.core.documents import to_json
 from analysis.core.text_files import load_json, read_bytes
-from analysis.diagnostics.gain_values import GainScan, PerformanceFile
+from analysis.diagnostics.gain_values import GainScan, PerformanceFile, gain_regrets
 from analysis.diagnostics.method_values import MethodResult, MethodsFile
 from analysis.diagnostics.sections import DiagnosedWindow, DiagnosticsFile
 from analysis.errors import ResultsError, writing
@@ -147,7 +147,7 @@ class RecordFolder(CheckedFolder):
 
     def save_performance(self, key: str, scans: Sequence[GainScan]) -> None:
         """Write `performance.json`: gain of each feature and of the weight of the simulation, with its fingerprint."""
-        write_json(self.path / "performance.json", to_json(PerformanceFile(key, tuple(scans))))
+        write_json(self.path / "performance.json", to_json(PerformanceFile(key, tuple(scans), gain_regrets(scans))))
 
     def load_performance(self, key: str) -> tuple[GainScan, ...]:
         """Read `performance.json`; empty without the file, or if its fingerprint is not `key`.

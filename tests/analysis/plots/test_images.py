@@ -255,7 +255,7 @@ def test_methods():
                 sic=(6.0 - number + shift, 10.0 - 2 * number + shift),
                 auc=0.9,
                 window_sideband_auc=0.5,
-                reach=0.6 + 0.2 * number + 0.05 * shift,
+                sigma_min=0.6 + 0.2 * number + 0.05 * shift,
                 z=7.0 - number,
                 z_calibrated=6.8 - number if calibrated else None,
                 cpu_seconds=1.0,

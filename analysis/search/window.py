@@ -40,6 +40,7 @@ from analysis.learning import (
     collect_folds,
     configured_learner,
     run_fold,
+    stored_name,
 )
 from analysis.learning.decorrelation import PercentileScaling
 from analysis.methods import configured_method, storage_of
@@ -195,7 +196,7 @@ def fold_tasks(
         template=uses_template(config),
         decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
         training_seed=training_seed,
-        storage=storage_of(method, learning.learner),
+        storage=storage_of(method, stored_name(learning)),
     )
     return task.every_fold
 

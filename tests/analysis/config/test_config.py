@@ -242,7 +242,7 @@ def test_statistics_that_are_not_used_leave_the_digest_of_older_results_as_it_wa
         for key in ("cls_level", "calculator", "pseudo_experiments", "unblind", "likelihood")
     }
     before["plots"] = {key: document["plots"][key] for key in ("formats", "experiment_label")}
-    later = ("learner", "learner_settings", "monotone")
+    later = ("learner", "learner_settings", "monotone", "feature_groups", "combine_groups")
     before["learning"] = {key: value for key, value in document["learning"].items() if key not in later}
     assert config.digest() == digest(before)
     for used in ({"blind": True}, {"non_closure": "correct"}):

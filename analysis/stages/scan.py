@@ -128,14 +128,21 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
         results = dict(zip(results, calibrations.applied(results.values()), strict=True))
         joined = tuple(join_seeds(results.values()))
         document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results, calibrations))
-        document = replace(document, notes=(*document.notes, *drift_notes(drifts, config)))
+        notes = (*document.notes, *drift_notes(drifts, config))
+        document = replace(document, notes=notes, versions=software_versions(backend.other_versions))
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)
     with stage("signals"):
         signals = evaluate_signals(inputs, backend, {key: results[key] for key in keys})
         injected, notes = _load_limits(inputs, measured)
-        document = replace(document, signals=signals, limits=injected.limits, sensitivity=injected.sensitivity)
+        document = replace(
+            document,
+            versions=software_versions(backend.other_versions),
+            signals=signals,
+            limits=injected.limits,
+            sensitivity=injected.sensitivity,
+        )
         folder.save_results(document, keys, further)
     return ScanSummary(joined, document, tuple(verdicts), notes)
 

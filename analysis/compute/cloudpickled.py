@@ -1,15 +1,14 @@
-"""Pickles for the workers of a dask cluster, which may lack this package."""
+"""Wrapper for shared data that are sent to the workers of a dask cluster."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cloudpickle
 
-__all__ = ["Sent", "by_value"]
+__all__ = ["Sent"]
 
 
 class Sent:
@@ -34,15 +33,3 @@ class Sent:
 
 def _restore(head: bytes, buffers: Sequence[Any]) -> Any:
     return pickle.loads(head, buffers=buffers)
-
-
-@contextmanager
-def by_value() -> Iterator[None]:
-    """Let cloudpickle send `analysis.compute.worker` by value instead of by name."""
-    from analysis.compute import worker
-
-    cloudpickle.register_pickle_by_value(worker)
-    try:
-        yield
-    finally:
-        cloudpickle.unregister_pickle_by_value(worker)

@@ -14,9 +14,9 @@ from uuid import uuid4
 import cloudpickle
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, Serial, TaskFailure
-from analysis.compute.cloudpickled import Sent, by_value
+from analysis.compute.cloudpickled import Sent
 from analysis.compute.processes import LocalProcesses, available_cpus
-from analysis.compute.versions import ask_client, require_same_versions, version_advice
+from analysis.compute.versions import ask_client, by_value, require_same_versions, version_advice
 from analysis.compute.workers import ANSWER, POLL, WORKER_TIMEOUT, Workers
 from analysis.errors import ComputeError, CwolaError
 

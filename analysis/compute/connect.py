@@ -140,7 +140,7 @@ def _configured_security(address: str) -> Any:
     if not loader:
         return Security()  # type: ignore[no-untyped-call]
     try:
-        return import_term(loader)({"address": address})  # type: ignore[no-untyped-call]
+        return import_term(loader)({"address": address})
     except Exception as error:
         msg = f"distributed.client.security-loader of dask's configuration, {loader}, failed: {error}."
         raise ConfigError(msg) from error

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from analysis.compute.cloudpickled import by_value
 from analysis.compute.workers import ANSWER
 from analysis.errors import ComputeError
 
 if TYPE_CHECKING:
     from analysis.compute.worker import Versions
 
-__all__ = ["ask_address", "ask_client", "require_same_versions", "version_advice"]
+__all__ = ["ask_address", "ask_client", "by_value", "require_same_versions", "version_advice"]
 
 _OF_SCHEDULER = ("python", "distributed")
 """Versions that count for the scheduler, which only forwards tasks."""
@@ -99,6 +99,18 @@ def version_advice(lines: Iterable[str]) -> str:
         "Install the same versions here and there (pip install NAME==VERSION, or another image for the workers; of "
         "python the first two numbers count) and run again."
     )
+
+
+@contextmanager
+def by_value() -> Iterator[None]:
+    """Let cloudpickle send `analysis.compute.worker` by value instead of by name."""
+    from analysis.compute import worker
+
+    cloudpickle.register_pickle_by_value(worker)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(worker)
 
 
 async def _ask(scheduler: Any, timeout: float) -> dict[str, Versions]:

@@ -14,6 +14,7 @@ from analysis.config.search import (
 )
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
+from analysis.config.table import TableConfig
 from analysis.config.validation import ValidationConfig
 from analysis.config.variants import Variant
 
@@ -30,6 +31,7 @@ __all__ = [
     "StatisticsConfig",
     "StyleName",
     "SystematicConfig",
+    "TableConfig",
     "TuningConfig",
     "ValidationConfig",
     "Variant",

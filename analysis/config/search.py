@@ -11,6 +11,7 @@ from analysis.config.limits import LimitsConfig
 from analysis.config.model import Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config.selection import SelectionConfig
 from analysis.config.systematics import SystematicConfig
+from analysis.config.table import TableConfig
 from analysis.config.validation import ValidationConfig
 from analysis.config.variants import Variant, replaced_section
 from analysis.core.digests import digest
@@ -230,6 +231,8 @@ class SearchConfig(Model):
         functions.
     selection, scan, learning, background, statistics, validation, plots, limits
         One model per stage.
+    table : TableConfig
+        Columns of tables that are searched instead of ROOT files.
     systematics : tuple of SystematicConfig
         Uncertainties of simulation; none by default.
     variants : tuple of Variant
@@ -246,6 +249,7 @@ class SearchConfig(Model):
     validation: ValidationConfig = ValidationConfig()
     plots: PlotConfig = PlotConfig()
     limits: LimitsConfig = LimitsConfig()
+    table: TableConfig = TableConfig()
     systematics: tuple[SystematicConfig, ...] = ()
     variants: tuple[Variant, ...] = ()
 
@@ -303,7 +307,7 @@ class SearchConfig(Model):
             for key, unused in later.items():
                 if document[section][key] == unused:
                     del document[section][key]
-        for name in ("limits", "validation"):
+        for name in ("limits", "validation", "table"):
             if not sections and document[name] == SearchConfig().model_dump(mode="json")[name]:
                 del document[name]
         return digest({name: document[name] for name in sections} if sections else document)

@@ -56,6 +56,10 @@ def test_tables_of_the_selected_events_give_the_results_of_the_root_files(
     assert cwola("report", "--output", output).code == 0
     assert "pseudodata" in (output / "report.html").read_text()
     assert cwola("export", "classifiers", "--output", output, "--to", tmp_path / "models").code == 0
+    exported = cwola("export", "trees", "--output", output, "--to", tmp_path / "trees")
+    assert exported.code == 0, exported.err
+    assert "3300-3700 GeV, JSON: 0 of 10000 decisions changed" in exported.out
+    assert (tmp_path / "trees" / "trees_3900-4300.json").is_file()
     window = ["--window", "3300:3700", "--selection", "eff_0.03"]
     lists = [tmp_path / "root.txt", tmp_path / "table.txt"]
     for folder, path in zip((finished, output), lists, strict=True):

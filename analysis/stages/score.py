@@ -153,7 +153,8 @@ def score_files(
     ------
     ConfigError
         If the window is unknown, the number of generated events is needed and not known, the files were used in the
-        training, they hold real data and the search is blinded, or the loaded plugins differ from the plugins of the event selection of the search.
+        training, they hold real data and the search is blinded, or the loaded plugins differ from the plugins of the
+        event selection of the search.
     ResultsError
         If a file of the classifiers is missing or differs from the file that the search wrote.
     """

@@ -64,6 +64,10 @@ class Sample:
         tie = uniform(table.event_id, classifier.random_state, "tie-break")
         return cls(table.matrix(classifier.features), table.mjj, tie, scored.folds, scored.passes.values)
 
+    def take(self, rows: NDArray[np.intp]) -> Sample:
+        """Return some of the events."""
+        return Sample(self.X[rows], self.mjj[rows], self.tie[rows], self.scores[rows], self.passes[rows])
+
 
 def with_missing(table: EventTable, classifier: Classifier, n_events: int = LEAST_EVENTS) -> EventTable:
     """Return `n_events` or more events in the fit range, half of them with further undefined features.
@@ -128,7 +132,7 @@ def check_window(document: Document, sample: Sample, path: Path, onnx: bytes | N
     checked = {"JSON": check_form("JSON", path, sample, means, votes)}
     trees, middle = Trees(str(path)), len(sample.mjj) // 2
     some = np.arange(middle - _BY_HAND // 2, middle + _BY_HAND // 2)
-    few = Sample(*(values[some] for values in (sample.X, sample.mjj, sample.tie, sample.scores, sample.passes)))
+    few = sample.take(some)
     rows = list(zip(few.X.tolist(), few.mjj.tolist(), few.tie.tolist(), strict=True))
     scores = np.array([trees.scores(row) for row, _, _ in rows], np.float32)
     passes = np.array([trees.passes(row, mjj, tie) for row, mjj, tie in rows])

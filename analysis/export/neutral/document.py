@@ -79,8 +79,8 @@ def require_trees(classifier: Classifier) -> None:
     where = f"window {classifier.window.name} GeV"
     if not all(isinstance(model, FittedEnsemble) for model in classifier.models):
         msg = (
-            f"{where}: the models are no boosted trees and have no such form. `cwola export classifiers` writes them for "
-            "`cwola score`."
+            f"{where}: the models are no boosted trees and have no such form. `cwola export classifiers` writes them "
+            "for `cwola score`."
         )
         raise ResultsError(msg)
     if classifier.scalings:

@@ -26,13 +26,16 @@ from analysis.diagnostics.method_values import Closure, MethodResult, TrainedMet
 from analysis.events.parts import write_part
 from analysis.histograms.control import ControlSample, fill_control
 from analysis.histograms.control_comparison import compare
+from analysis.histograms.spectrum import Spectrum
 from analysis.limits.values import InjectionLimit, LimitsFile
 from analysis.plots import FigureSources, draw_experiment_label, figure_style
 from analysis.plots.catalogue import result_figures
 from analysis.plots.events.control import control_sketch
 from analysis.plots.figure import Sketch
 from analysis.plots.style import PALETTE
+from analysis.plots.windows.bump import bump_sketch
 from analysis.results.blinding import blind
+from analysis.search.bump import fit_bump, plan_fit
 from analysis.search.values import WindowResult
 from analysis.statistics import GlobalResult
 from tests.builders import classifier_documents as classifier
@@ -131,6 +134,16 @@ def test_spectrum_weighted(counts):
 def test_spectrum_of_an_experiment(counts, style):
     config = PlotConfig(style=style, experiment_label=style.upper(), status="Preliminary")
     return picture("spectrum_3300-3700_inclusive", windows(counts), config)
+
+
+@image
+def test_fit_of_a_spectrum(counts):
+    """In bins of two widths, with a mask wider than the window."""
+    every = counts["inclusive"].astype(float)
+    merged = np.concatenate([every[:8], every[8:].reshape(-1, 3).sum(axis=1)])
+    spectrum = Spectrum(np.concatenate([EDGES[:8], EDGES[8::3]]), merged)
+    plan = plan_fit(spectrum, (3300.0, 3700.0), mask=(3200.0, 3800.0))
+    return Picture(bump_sketch(fit_bump(spectrum, plan, functions=("dijet3",)), spectrum))
 
 
 @image

@@ -13,12 +13,14 @@ from typing import Any
 
 import matplotlib.style
 import mplhep
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cbook import is_math_text
 from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
+from numpy.typing import NDArray
 
 from analysis.config import PlotConfig, StyleName
 from analysis.learning import ARGOS, split_half
@@ -28,6 +30,7 @@ __all__ = [
     "MASS_LABEL",
     "PALETTE",
     "SelectionStyle",
+    "bars_between",
     "classifier_labels",
     "draw_experiment_label",
     "figure_style",
@@ -251,6 +254,14 @@ def series_style(index: int) -> dict[str, Any]:
 def series_line(index: int) -> dict[str, Any]:
     """Return colour and dashes of the curve of one of several series."""
     return {"color": PALETTE[index % len(PALETTE)], "linestyle": _LINES[index % len(_LINES)], "linewidth": 1.8}
+
+
+def bars_between(low: NDArray[np.float64], middle: NDArray[np.float64], high: NDArray[np.float64]) -> list[list[float]]:
+    """Return the lengths of error bars from `low` to `high` about `middle`, each (n,): lower ones, then upper ones.
+
+    Lists, since the oldest matplotlib that is supported takes the first of two arrays of one value for a number.
+    """
+    return [(middle - low).tolist(), (high - middle).tolist()]
 
 
 def format_count(count: float) -> str:

@@ -18,7 +18,7 @@ from analysis.core.quoting import quoted
 from analysis.diagnostics.gain_values import FeatureGain, GainScan, WeightGain
 from analysis.plots.classifiers.importance import feature_label
 from analysis.plots.figure import ResultFigure, Row
-from analysis.plots.style import PALETTE, plain, selection_styles
+from analysis.plots.style import PALETTE, bars_between, plain, selection_styles
 from analysis.results.numbers import interval, number, percent
 
 __all__ = [
@@ -130,7 +130,7 @@ def draw_simulation_weight_scan(scan: GainScan, *, ax: Axes, ax_sculpting: Axes)
 def _draw_medians(x: Array, values: Array, color: str, marker: str, label: str, ax: Axes) -> Line2D:
     """Draw the median over the trainings, (n_points, n_trainings), with bars over their full range."""
     median = np.median(values, axis=1)
-    errors = [(median - values.min(axis=1)).tolist(), (values.max(axis=1) - median).tolist()]
+    errors = bars_between(values.min(axis=1), median, values.max(axis=1))
     drawn = ax.errorbar(x, median, errors, color=color, marker=marker, markersize=8, capsize=3, zorder=3)
     line = drawn.lines[0]
     line.set_label(label)
@@ -186,7 +186,7 @@ def draw_subsets(scan: GainScan, efficiency: float | None = None, *, ax: Axes) -
         median = np.median(values, axis=1)
         drawn = ax.errorbar(
             *(median, y),
-            xerr=[(median - values.min(axis=1)).tolist(), (values.max(axis=1) - median).tolist()],
+            xerr=bars_between(values.min(axis=1), median, values.max(axis=1)),
             fmt=marker,
             color=color,
             markersize=9,

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from analysis.core.quoting import quoted
 from analysis.diagnostics.method_values import CUTS, MethodResult, TrainedMethod
 from analysis.plots.figure import ResultFigure, Row
-from analysis.plots.style import PALETTE, plain
+from analysis.plots.style import PALETTE, bars_between, plain
 from analysis.results.numbers import interval, number, percent
 
 __all__ = ["MethodArtists", "draw_methods", "methods_figures"]
@@ -122,7 +122,7 @@ def _draw_series(results: Sequence[MethodResult], series: _Series, offset: float
     drawn = ax.errorbar(
         middle,
         np.array([place + offset for place, _ in measured]),
-        xerr=[(middle - low).tolist(), (high - middle).tolist()],
+        xerr=bars_between(low, middle, high),
         fmt=series.marker,
         color=series.color,
         markerfacecolor=series.color if series.filled else "white",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.diagnostics.sections import DiagnosedWindow, SculptingSection, SelectionSculpting
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import window_title
-from analysis.plots.style import MASS_LABEL, format_p_value, selection_label, selection_styles
+from analysis.plots.style import MASS_LABEL, bars_between, format_p_value, selection_label, selection_styles
 from analysis.plots.windows.spectrum import draw_regions
 from analysis.regions import Interval, MassWindow
 from analysis.results.numbers import interval, p_value
@@ -95,7 +95,7 @@ def draw_sculpting(sculpting: SculptingSection, window: MassWindow, *, ax: Axes)
         points[selection.name] = ax.errorbar(
             centre,
             ratio,
-            xerr=(centre - edges[:-1], edges[1:] - centre),
+            xerr=bars_between(edges[:-1], centre, edges[1:]),
             yerr=error,
             fmt=style.marker,
             color=style.color,

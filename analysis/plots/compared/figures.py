@@ -28,6 +28,7 @@ from analysis.plots.figure import Sketch
 from analysis.plots.signals.limit_values import sort_limits
 from analysis.plots.style import (
     MASS_LABEL,
+    bars_between,
     label_logarithmic,
     plain,
     selection_label,
@@ -233,7 +234,7 @@ def draw_compared_signals(searches: Sequence[ComparedSearch], rule: str, *, ax: 
         points[search.label] = ax.errorbar(
             middle,
             [rows[signal.dataset] + _shift(index, len(limited)) for signal in shown],
-            xerr=[middle - np.fmax(expected[:, 1], 0.0), expected[:, 3] - middle],
+            xerr=bars_between(np.fmax(expected[:, 1], 0.0), middle, expected[:, 3]),
             label=plain(search.label),
             markersize=9,
             **series_style(index),

@@ -19,7 +19,7 @@ from analysis.limits import limit_rules
 from analysis.limits.values import InjectionCandidate, InjectionLimit, InjectionScan
 from analysis.plots.figure import Row
 from analysis.plots.signals.limit_values import EitherLimit
-from analysis.plots.style import classifier_labels, label_logarithmic, selection_label, selection_styles
+from analysis.plots.style import bars_between, classifier_labels, label_logarithmic, selection_label, selection_styles
 from analysis.results.numbers import number, percent
 
 __all__ = ["StrengthArtists", "draw_strength_efficiencies", "draw_strength_limits", "efficiencies"]
@@ -136,7 +136,7 @@ def _draw_candidates(
                 lines.append(ax.axhline(middle[0], color="black", linestyle=(0, (1, 1.5)), label=label))
             continue
         line, _, (spread,) = ax.errorbar(
-            *(candidate.strengths, middle, (middle - low, high - middle)),
+            *(candidate.strengths, middle, bars_between(low, middle, high)),
             color=style.color,
             marker=style.marker,
             linestyle=dash,

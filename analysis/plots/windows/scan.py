@@ -20,7 +20,14 @@ from scipy import stats
 from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.calibration import NOMINAL_STYLE, nominal_handle, with_caption
 from analysis.plots.figure import Row
-from analysis.plots.style import MASS_LABEL, SelectionStyle, format_p_value, selection_label, selection_styles
+from analysis.plots.style import (
+    MASS_LABEL,
+    SelectionStyle,
+    bars_between,
+    format_p_value,
+    selection_label,
+    selection_styles,
+)
 from analysis.regions import MassWindow
 from analysis.results.values import Results, WindowDocument
 from analysis.results.verdict import global_text
@@ -147,7 +154,7 @@ def _draw_points(
         signal.mean(axis=1),
         p0,
         xerr=(signal[:, 1] - signal[:, 0]) / 2,
-        yerr=[(p0 - low).tolist(), (high - p0).tolist()] if error.any() else None,
+        yerr=bars_between(low, p0, high) if error.any() else None,
         color=style.color,
         marker=style.marker,
         markersize=8,

@@ -82,7 +82,7 @@ def _uncalibrated_windows(windows: Windows, most: int | None = None) -> str | No
         return ""
     if most is not None and len(lacking) > most:
         return f" in {len(lacking)} of {len(windows)} windows"
-    return f" in {_listed(lacking)}{SPACE}GeV"
+    return _in(lacking)
 
 
 def calibration_notes(windows: Windows, *, remedy: bool = True) -> list[str]:
@@ -102,7 +102,7 @@ def calibration_notes(windows: Windows, *, remedy: bool = True) -> list[str]:
     selections = [one for window in windows for one in _tested(window)]
     found = _calibrated_windows(windows)
     notes = [
-        f"z of trained selections{f' in {_listed(signals)}{SPACE}GeV' * (len(found) > 1)} {_SOURCES[source]}."
+        f"z of trained selections{_in(signals) * (len(found) > 1)} {_SOURCES[source]}."
         for source, signals in found.items()
     ]
     if any(one.nominal_z is not None for one in selections):
@@ -141,6 +141,6 @@ def _tested(window: WindowDocument | WindowResult) -> list[Selection]:
     return [one for one in window.selections if one.local_z is not None]
 
 
-def _listed(signals: Sequence[Interval]) -> str:
+def _in(signals: Sequence[Interval]) -> str:
     *first, last = map(interval, signals)
-    return f"{', '.join(first)} and {last}" if first else last
+    return f" in {', '.join(first)} and {last}{SPACE}GeV" if first else f" in {last}{SPACE}GeV"

@@ -59,7 +59,7 @@ RUNS = 40
 
 POINTS = [
     *points("demo", "eff_0.1", 12, n_members=1),
-    *(points(preset, "eff_0.1", RUNS)[number] for number in range(RUNS) for preset in SHIPPED),
+    *(one for turn in zip(*(points(preset, "eff_0.1", RUNS) for preset in SHIPPED), strict=True) for one in turn),
     *points("demo", "eff_0.01", 12, n_members=1),
     *points("demo", "eff_0.1", RUNS, n_members=1)[12:],
     *points("atlas-2020", "eff_0.1", 12),

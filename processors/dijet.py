@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, get_args
 
 import numpy as np
 from coffea.processor import ProcessorABC
 from numpy.typing import NDArray
 
-from analysis.config import SelectionConfig
+from analysis.config import SearchConfig, SelectionConfig
 from analysis.core.address import parse_address
-from analysis.core.location import Location
-from analysis.errors import InputFileError
-from analysis.events.dataset import OBSERVED, Slice
+from analysis.core.location import Location, parse_location
+from analysis.errors import InputFileError, ResultsError
+from analysis.events.dataset import OBSERVED, Dataset, Kind, Slice
 from analysis.events.parts import (
     events_folder,
+    read_part_info,
     variation_folder,
     weights_folder,
     write_part,
@@ -24,10 +25,21 @@ from analysis.events.parts import (
 )
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
 from analysis.events.table import EventTable, labels
-from processors.features import Feature, compute_features, count_oddities
-from processors.formats import Adapter
+from processors.calibration import calibrate, require_usable
+from processors.features import Feature, compute_features, count_oddities, requested_features, required_features
+from processors.formats import Adapter, find_adapter
 from processors.objects import Dijets, Floats, Tally
-from processors.selection.cuts import Cut, Selected, apply_cuts, count_missing_triggers, named_branch, passes_all
+from processors.preparation import prepare_systematics, processing_digest, settings_digest
+from processors.selection.cuts import (
+    CUTS,
+    Cut,
+    Selected,
+    apply_cuts,
+    count_missing_triggers,
+    named_branch,
+    passes_all,
+    prepare_selection,
+)
 from processors.selection.sanity import count_implausible
 from processors.variations import Systematics
 from processors.weighting import Weights
@@ -80,13 +92,127 @@ class DijetProcessor(ProcessorABC):
     sqrt_s_gev: float = 13000.0
     systematics: Systematics = field(default_factory=Systematics)
 
+    @classmethod
+    def from_config(
+        cls,
+        config: SearchConfig,
+        folder: Location | str,
+        *,
+        format: str = "nanoaod",
+        datasets: Mapping[str, Dataset] | None = None,
+    ) -> Self:
+        """Make the processor of a configuration, for coffea's Runner too.
+
+        Parameters
+        ----------
+        config : SearchConfig
+            Selection, features and systematics.
+        folder : Location or str
+            Path or URL of the folder of the parts, writable by every worker. They are written below it, to a folder
+            named by the digest of the configuration.
+        format : str
+            Format of the files, such as "nanoaod" or "delphes".
+        datasets : mapping of str to Dataset, optional
+            Datasets to process, if the configuration has systematics of single datasets.
+
+        Returns
+        -------
+        DijetProcessor
+
+        Raises
+        ------
+        ConfigError
+            If the configuration names a feature that does not exist, or a file with the wrong content.
+        DatasetError
+            If the format is unknown.
+        """
+        datasets = datasets or {}
+        example = next((name for name, dataset in datasets.items() if dataset.format == format), "of the processor")
+        adapter = find_adapter(format, example)
+        required = required_features(config)
+        selection = prepare_selection(config.selection)
+        require_usable(selection, {dataset.kind for dataset in datasets.values()})
+        prepared = config.model_copy(update={"selection": selection})
+        stamp = processing_digest(prepared)
+        top = parse_location(folder) if isinstance(folder, str) else folder
+        return cls(
+            adapter,
+            selection,
+            top.absolute() / stamp,
+            stamp,
+            settings_digest(config),
+            requested_features(config),
+            tuple(CUTS.values()),
+            required,
+            sqrt_s_gev=config.background.sqrt_s_gev,
+            systematics=prepare_systematics(prepared, datasets),
+        )
+
+    @property
+    def schema(self) -> Any:
+        """Schema of coffea for the files of the format, an argument of the Runner."""
+        return self.adapter.schema
+
+    def load(self, output: Mapping[str, Mapping[str, Iterable[str]]]) -> EventTable:
+        """Read the selected events of a run.
+
+        Parameters
+        ----------
+        output : mapping
+            Output of the Runner: {dataset: {"parts": names}}.
+
+        Returns
+        -------
+        EventTable
+            Sorted by identity, simulation with its generator weights, not normalised.
+
+        Raises
+        ------
+        ResultsError
+            If a part cannot be read.
+        TableError
+            If an event occurs twice.
+        """
+        folders = {dataset: events_folder(self.folder, dataset) for dataset in output}
+        paths = [folders[dataset] / name for dataset, made in output.items() for name in sorted(made["parts"])]
+        return EventTable.from_parts(paths)
+
+    def cutflow(self, output: Mapping[str, Mapping[str, Iterable[str]]], dataset: str) -> dict[str, Tally]:
+        """Return the events of a dataset that are left after each cut.
+
+        Parameters
+        ----------
+        output : mapping
+            Output of the Runner: {dataset: {"parts": names}}.
+        dataset : str
+
+        Returns
+        -------
+        dict of str to Tally
+
+        Raises
+        ------
+        ResultsError
+            If a part cannot be read.
+        """
+        total: dict[str, Tally] = {}
+        for name in sorted(output[dataset]["parts"]):
+            path = events_folder(self.folder, dataset) / name
+            info = read_part_info(path)
+            if info is None:
+                msg = f"{path} is missing. Process the events again."
+                raise ResultsError(msg)
+            for cut, counts in info["cutflow"].items():
+                total[cut] = total[cut] + Tally(**counts) if cut in total else Tally(**counts)
+        return total
+
     def process(self, events: Any) -> dict[str, dict[str, set[str]]]:
         """Process one chunk.
 
         Parameters
         ----------
         events : coffea NanoEvents
-            Events whose metadata contain dataset, kind, format, file and entries.
+            Events whose metadata contain the dataset, its kind, file and entries, and maybe a slice.
 
         Returns
         -------
@@ -98,10 +224,10 @@ class DijetProcessor(ProcessorABC):
         InputFileError
             If a required branch is missing, or the weights are invalid.
         """
-        meta = events.metadata
+        meta = _complete(events.metadata)
         systematics = self.systematics.of(meta["dataset"], meta["kind"])
         cuts = (*_slice_cuts(meta["slice"]), *self.cuts)
-        dijets = self.adapter.read(events, self.selection)
+        dijets = calibrate(self.adapter.read(events, self.selection), self.selection)
         passed = apply_cuts(dijets, self.selection, cuts)
         selected = dijets.take(passed.mask).ordered(self.selection.jet_order)
         weights = systematics.vary_weights(dijets)
@@ -176,6 +302,24 @@ class DijetProcessor(ProcessorABC):
             "entrystop": int(meta["entrystop"]),
             "content": meta["content"],
         }
+
+
+def _complete(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the metadata that `cwola process` gives, but other users of coffea's Runner need not.
+
+    Raises
+    ------
+    InputFileError
+        If the kind of the dataset is not given, or is none.
+    """
+    kind = meta.get("kind")
+    if kind not in get_args(Kind):
+        msg = (
+            f"dataset {meta['dataset']}: the kind is {kind!r}, but must be one of {', '.join(get_args(Kind))}. Give it "
+            "in the metadata of the fileset."
+        )
+        raise InputFileError(msg)
+    return {"slice": None, "content": None, **meta}
 
 
 def _to_json(tallies: Mapping[str, Tally]) -> dict[str, Any]:

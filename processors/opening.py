@@ -14,6 +14,7 @@ from uproot.source.file import MultithreadedFileSource
 from uproot.source.fsspec import FSSpecSource
 
 from analysis.core.address import full_address
+from processors.remote import RemoteSource
 
 __all__ = ["OPTIONS", "create_root", "open_root"]
 
@@ -22,8 +23,9 @@ class _AnyPath(Source):
     """Reader of files whose paths may hold what means a protocol (`file:`) or an archive (`::`) to fsspec."""
 
     def __new__(cls, address: str, **options: Any) -> Any:
+        options.pop("timeout", None)  # of coffea; uproot would hand it to file systems that do not know it
         if "://" in address:
-            return FSSpecSource(address, **options)
+            return RemoteSource(address, **options)
         path = os.path.abspath(address)  # noqa: PTH100 - keeps symbolic links
         return (MultithreadedFileSource if "::" in path else FSSpecSource)(path, **options)
 

@@ -33,6 +33,7 @@ __all__ = [
     "Systematic",
     "find_systematic",
     "object_systematic",
+    "standard_normal",
     "weight_systematic",
 ]
 
@@ -180,10 +181,7 @@ class ChunkJets:
 
     def normal(self) -> Floats:
         """(n_jets,) float64: standard normal numbers that depend only on event, jet, name and seed."""
-        salt = np.uint64(int(event_hash(np.array([self.seed]), string_hash(self.config.name))[0]))
-        bits = event_hash(self.identity() ^ salt)
-        numbers: Floats = ndtri(((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
-        return numbers
+        return standard_normal(self.identity(), self.config.name, self.seed)
 
     def _binned(self) -> Floats:
         bins = self.config.bins
@@ -191,6 +189,14 @@ class ChunkJets:
         rows = _bin_numbers(self.source.column("pt", ALL), bins.pt)
         columns = _bin_numbers(np.abs(self.source.column("eta", ALL)), bins.abs_eta)
         return np.array(bins.sizes)[rows, columns]
+
+
+def standard_normal(identity: NDArray[np.uint64], name: str, seed: int) -> Floats:
+    """(n,) float64: standard normal numbers that depend only on the identity (n,), the name of their use and a seed."""
+    salt = np.uint64(int(event_hash(np.array([seed]), string_hash(name))[0]))
+    bits = event_hash(identity ^ salt)
+    numbers: Floats = ndtri(((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+    return numbers
 
 
 def _bin_numbers(values: Floats, edges: tuple[float, ...]) -> NDArray[np.intp]:
@@ -230,7 +236,7 @@ def _energy(factor: Factor) -> dict[str, Factor]:
 
 
 def _masses(factor: Factor) -> dict[str, Factor]:
-    return {"mass": factor, "jet_mass": factor}
+    return dict.fromkeys(("mass", "jet_mass", "groomed_mass", "ungroomed_mass"), factor)
 
 
 def _smearing(jets: ChunkJets) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -112,7 +112,7 @@ class Systematics:
             All events with at least two jets, before cuts. The order in p_T of varied jets may differ.
         """
         entries = [(config, systematic) for config, systematic in self.entries if systematic.vary_jets is not None]
-        identity = cache(partial(_jet_identity, dijets))
+        identity = cache(dijets.jet_identity)
         for config, systematic in entries:
             jets = ChunkJets(dijets.first.source, config, 1, identity, self.seed)
             for side in systematic.sides:
@@ -156,16 +156,6 @@ class Systematics:
             }
             for config, systematic in self.entries
         ]
-
-
-def _jet_identity(dijets: Dijets) -> NDArray[np.uint64]:
-    """(n_jets,) uint64: identity of the event, shifted by the position of the jet in the event."""
-    counts = dijets.jet_counts
-    of_event = np.zeros(len(counts), np.uint64)
-    of_event[dijets.entry] = dijets.event_id
-    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    with np.errstate(over="ignore"):
-        return np.repeat(of_event, counts) + place.astype(np.uint64)
 
 
 @dataclass(frozen=True)

@@ -101,5 +101,5 @@ def shipped_couplings() -> ShippedCouplings:
 
 def settings_digest(config: SearchConfig) -> str:
     """Digest of the settings that the coupling depends on: the training, and the number of features."""
-    learning = config.learning.model_dump(mode="json", exclude={"features", "n_seeds"})
+    learning = config.learning.model_dump(mode="json", exclude={"features", "n_seeds"} | config.learning.unused)
     return digest({"learning": learning, "features": len(config.learning.features)})

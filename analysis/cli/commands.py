@@ -21,8 +21,9 @@ from analysis.cli.bump3d import bump3d
 from analysis.cli.calibrate import calibrate
 from analysis.cli.events import select
 from analysis.cli.export import export
-from analysis.cli.files import convert, inspect
+from analysis.cli.files import convert, datasets, inspect
 from analysis.cli.fit import fit
+from analysis.cli.inputs.tables import table_datasets, table_options, with_columns
 from analysis.cli.limit import inject, limit, print_limits
 from analysis.cli.output.encoding import allow_any_encoding
 from analysis.cli.output.streams import keep_going_without_output, output_error
@@ -33,6 +34,7 @@ from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
+from analysis.cli.triggers.turnon import turnon
 from analysis.cli.trust import trust
 from analysis.cli.validate import print_drift, print_validation, twosample, validation_options, with_draws
 from analysis.core.address import hide_secrets
@@ -63,10 +65,11 @@ def cli() -> None:
     *("datasets", "exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "skip", "timeout"),
     *("parts", "where"),
 )
+@table_options
 def run(
     limits: bool,
-    datasets: Path,
     exclude: tuple[str, ...],
+    tables: dict[str, Any],
     output: Path,
     where: dict[str, Any],
     skip_bad_files: bool,
@@ -79,7 +82,7 @@ def run(
     from analysis.stages import diagnose, figures, limit, process, scan, validate, variants
     from analysis.stages.inputs import SearchInputs
 
-    config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
+    config, chosen = with_columns(resolve_config(**settings), tables), _load_datasets(tables, exclude)
     options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
     with open_results(output) as folder, open_backend(**where) as backend:
         events = process.process(chosen, config, folder, backend, **options)
@@ -107,9 +110,10 @@ def run(
 
 @cli.command()
 @options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "parts", "where")
+@table_options
 def process(
-    datasets: Path,
     exclude: tuple[str, ...],
+    tables: dict[str, Any],
     output: Path,
     where: dict[str, Any],
     skip_bad_files: bool,
@@ -117,11 +121,11 @@ def process(
     parts: Location | None,
     **settings: Any,
 ) -> None:
-    """Select dijet events from ROOT files and write them as parquet."""
+    """Select dijet events from ROOT files and write them as parquet, or take over tables of selected events."""
     from analysis.compute import open_backend
     from analysis.stages import process
 
-    config, chosen = resolve_config(**settings), _load_datasets(datasets, exclude)
+    config, chosen = with_columns(resolve_config(**settings), tables), _load_datasets(tables, exclude)
     options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
     with open_results(output) as folder, open_backend(**where) as backend:
         events = process.process(chosen, config, folder, backend, **options)
@@ -160,15 +164,22 @@ def validate(
 
 @cli.command()
 @options("exclude", "preset", "config", "plugin", "seed", "seeds", "blind", "output", "where")
-def scan(exclude: tuple[str, ...], output: Path, where: dict[str, Any], **settings: Any) -> None:
-    """Train, cut, fit and compute limits in all windows, for events selected by `cwola process`."""
+@table_options
+def scan(
+    exclude: tuple[str, ...], tables: dict[str, Any], output: Path, where: dict[str, Any], **settings: Any
+) -> None:
+    """Train, cut, fit and compute limits in all windows, for events selected by `cwola process` or given as tables."""
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_processed
-    from analysis.stages import diagnose, scan, variants
+    from analysis.stages import diagnose, process, scan, variants
     from analysis.stages.inputs import SearchInputs
 
-    with open_results(output, create=False) as folder, open_backend(**where) as backend:
-        config, events = resolve_config(**settings, fallback=folder.config), load_processed(folder).without(exclude)
+    chosen = table_datasets(tables)
+    with open_results(output, create=chosen is not None) as folder, open_backend(**where) as backend:
+        config = with_columns(resolve_config(**settings, fallback=folder.config), tables)
+        if chosen is not None:
+            _print_cutflow(process.process(chosen, config, folder, backend))
+        events = load_processed(folder).without(exclude)
         inputs = SearchInputs(events, config, folder)
         summary = scan.scan(inputs, backend)
         diagnose.diagnose(inputs, backend)
@@ -200,6 +211,7 @@ cli.add_command(calibrate)
 cli.add_command(bump3d)
 cli.add_command(compare)
 cli.add_command(convert)
+cli.add_command(datasets)
 cli.add_command(export)
 cli.add_command(fit)
 cli.add_command(impacts)
@@ -214,6 +226,7 @@ cli.add_command(select)
 cli.add_command(simulate)
 cli.add_command(trust)
 cli.add_command(twosample)
+cli.add_command(turnon)
 
 
 def main() -> None:
@@ -278,10 +291,11 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _load_datasets(path: Path, exclude: tuple[str, ...]) -> dict[str, Dataset]:
+def _load_datasets(tables: dict[str, Any], exclude: tuple[str, ...]) -> dict[str, Dataset]:
     from analysis.events.datasets import exclude_datasets, load_datasets
 
-    return exclude_datasets(load_datasets(path), exclude)
+    given, file = table_datasets(tables), tables["datasets"]
+    return exclude_datasets(load_datasets(file.path, file.redirectors) if given is None else given, exclude)
 
 
 def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> None:

@@ -27,7 +27,7 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def export() -> None:
-    """Export a finished search for publication and reuse: HEPData tables, pyhf workspaces or classifiers.
+    """Export a finished search for publication and reuse: HEPData tables, pyhf workspaces, classifiers or trees.
 
     Each export is made from the results folder and is usable without it.
     """
@@ -100,3 +100,23 @@ def classifiers(target: Path, output: Path, plugins: tuple[str, ...]) -> None:
         resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
         n_windows = export_classifiers(folder, target)
     click.echo(f"Classifiers of {n_windows} windows in {target}")
+
+
+@export.command()
+@click.option("--onnx", is_flag=True, help="Also write ONNX (extra `onnx`).")
+@_common
+def trees(onnx: bool, target: Path, output: Path, plugins: tuple[str, ...]) -> None:
+    """Write the classifiers as plain trees, for any program: JSON with evaluators in Python and C++, and ONNX.
+
+    Every form is compared with the classifiers for 10,000 stored events and more; a form that differs is not written.
+    """
+    from analysis.export import export_trees
+
+    with open_results(output, create=False) as folder:
+        resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
+        exported = export_trees(folder, target, onnx=onnx)
+    for window, forms in exported.checks.items():
+        for form, one in forms.items():
+            click.echo(f"{window} GeV, {form}: {one.changed} of {one.events} decisions changed, ", nl=False)
+            click.echo(f"scores within {one.difference:.1g}")
+    click.echo(f"Trees of {len(exported.checks)} windows in {target}")

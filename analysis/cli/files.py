@@ -1,4 +1,4 @@
-"""Commands `cwola inspect` and `cwola convert` for input files."""
+"""Commands `cwola inspect`, `cwola convert` and `cwola datasets` for input files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["convert", "inspect"]
+__all__ = ["convert", "datasets", "inspect"]
 
 _SHOWN = 4
 """Maximum number of triggers and filters shown by name."""
@@ -72,6 +72,42 @@ def lhco(file: Path, output: Path, label_column: str | None) -> None:
     click.echo(f"{count} events in {output}")
 
 
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Datasets file to write, or to add to.  [default: terminal]",
+)
+@click.option("--name", help="Name of the dataset, with all files.  [default: as FILES name it]")
+@click.option(
+    "--kind",
+    type=click.Choice(["data", "pseudodata", "background", "signal"]),
+    help="Kind of all datasets.  [default: as FILES tell]",
+)
+@click.option("--format", "file_format", metavar="NAME", help="Format of all datasets.  [default: nanoaod]")
+@click.option("--tree", metavar="NAME", help="Tree of the events.  [default: tree of the format]")
+@_debug
+def datasets(files: tuple[Path, ...], output: Path | None, **given: str | None) -> None:
+    """Write entries of datasets.json from lists of files that other tools made.
+
+    FILES are answers of dasgoclient (-json) and of rucio (list of replicas, JSON), filesets of coffea and PocketCoffea,
+    JSON lists of columnflow, or texts with one file per line.
+    """
+    from analysis.events.filesets.describe import Given, add_to_file, describe_datasets
+
+    given["format"] = given.pop("file_format")
+    entries = describe_datasets(files, Given(**given))
+    if output is None:
+        click.echo(json.dumps(entries, indent=2))
+        return
+    add_to_file(output, entries)
+    for name, entry in entries.items():
+        click.echo(f"{name}: {entry['metadata']['kind']}, {len(entry['files'])} files")
+    click.echo(f"Written to {output}. Check kind; simulation of a known process also needs xsec_pb and lumi_ifb.")
+
+
 def _print(report: Mapping[str, Any]) -> None:
     from rich.text import Text
 
@@ -122,7 +158,8 @@ def _print_lines(console: Console, report: Mapping[str, Any]) -> None:
 
     total = report["generator_sum"]
     console.print(f"Sum of generator weights before skims: {'not in the file' if total is None else f'{total:.10g}'}")
-    for kind in ("triggers", "filters"):
+    console.print(Text(f"Optional features: {', '.join(report['optional_features']) or 'none'}"))
+    for kind in ("triggers", "filters", "taggers"):
         names = report[kind]
         shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
         console.print(Text(f"{kind.capitalize()}: {len(names)}{f' ({shown})' if names else ''}"))

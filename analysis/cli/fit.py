@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from math import floor, isfinite, log10
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -139,10 +140,18 @@ def _parse_per(_: click.Context, parameter: click.Parameter, value: str | None) 
     callback=_parse_per,
     help="The contents are events per so many GeV, or events of whole bins.  [default: the contents tell]",
 )
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Also write fit.json, and a pyhf workspace and a figure for each window.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 @loads_plugins
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-def fit(spectrum: str, as_json: bool, selection: str | None, per: float | None, **options: Any) -> None:
+def fit(
+    spectrum: str, as_json: bool, selection: str | None, per: float | None, output: Path | None, **options: Any
+) -> None:
     """Fit the background of a mass spectrum beside a window, test for an excess in the window, and set a limit.
 
     SPECTRUM is a UHI JSON file (.json), a TH1 as file.root:NAME, or a CSV file with the header low,high,count and
@@ -155,7 +164,14 @@ def fit(spectrum: str, as_json: bool, selection: str | None, per: float | None, 
     results = _fit_all(read, plans, options)
     failed = [result for result in results if isinstance(result, str)]
     if len(failed) < len(results):
+        if output is not None:
+            from analysis.stages.fit import write_fits
+
+            bumps = [result for result in results if not isinstance(result, str)]
+            write_fits(read, bumps, _all_windows(plans, results), output)
         _print(read, plans, results, as_json=as_json)
+        if output is not None and not as_json:
+            click.echo(f"Numbers, workspaces and figures: {output}")
     if failed:
         msg = failed[0] if len(plans) == 1 else f"{len(failed)} of {len(plans)} windows failed. {failed[0]}"
         raise FitError(msg)
@@ -200,17 +216,11 @@ def _fit_all(spectrum: Spectrum, plans: Sequence[FitPlan], options: dict[str, An
 
 
 def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump | str], *, as_json: bool) -> None:
-    from analysis.statistics import bonferroni
-
-    bumps = [result for result in results if not isinstance(result, str)]
-    total = bonferroni([bump.discovery.p0 for bump in bumps], len(plans))
     if as_json:
-        document = {
-            "windows": [_document(plan, result) for plan, result in zip(plans, results, strict=True)],
-            "global": {"p0": total.p0, "z": total.z, "method": total.method, "trials": len(plans)},
-        }
-        click.echo(json.dumps(document, indent=1, allow_nan=False))
+        click.echo(json.dumps(_all_windows(plans, results), indent=1, allow_nan=False))
         return
+    bumps = [result for result in results if not isinstance(result, str)]
+    total = _global(plans, bumps)
     from analysis.cli.output.console import open_console
 
     console = open_console()
@@ -218,6 +228,20 @@ def _print(spectrum: Spectrum, plans: Sequence[FitPlan], results: Sequence[Bump 
     console.print(_closing(bumps, total, len(plans)), highlight=False)
     for note in spectrum.notes:
         console.print(f"{spectrum.source}: {note}.", highlight=False)
+
+
+def _global(plans: Sequence[FitPlan], bumps: Sequence[Bump]) -> GlobalResult:
+    from analysis.statistics import bonferroni
+
+    return bonferroni([bump.discovery.p0 for bump in bumps], len(plans))
+
+
+def _all_windows(plans: Sequence[FitPlan], results: Sequence[Bump | str]) -> dict[str, Any]:
+    total = _global(plans, [result for result in results if not isinstance(result, str)])
+    return {
+        "windows": [_document(plan, result) for plan, result in zip(plans, results, strict=True)],
+        "global": {"p0": total.p0, "z": total.z, "method": total.method, "trials": len(plans)},
+    }
 
 
 def _document(plan: FitPlan, result: Bump | str) -> dict[str, Any]:

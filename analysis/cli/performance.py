@@ -63,10 +63,14 @@ def performance(
     """Measure and draw the gain from each feature and from the weight λ of the simulation.
 
     Classifiers are trained on the pseudodata of `cwola process` and evaluated on signal samples: significance
-    improvement at each of learning.efficiencies, area under the ROC curve, and area for background in the window
-    versus the sidebands, which should be 0.5.
+    improvement at each of learning.efficiencies, area under the ROC curve, area for background in the window versus the
+    sidebands, which should be 0.5, and the smallest S/√B that these classifiers discover. With several signals, the
+    regret of each classifier tells how much more signal it needs than the best one for that signal.
     """
+    from analysis.cli.output.console import open_console
+    from analysis.cli.tables.methods import regret_table
     from analysis.compute import open_backend
+    from analysis.diagnostics.gain_values import gain_regrets
     from analysis.results.processed_events import load_processed
     from analysis.stages.figures import plot
     from analysis.stages.inputs import SearchInputs
@@ -81,6 +85,8 @@ def performance(
         figures = plot(folder, config, backend, only=figure_kinds(gains))
     for scan in gains:
         _print(scan)
+    if (table := regret_table(gain_regrets(gains))) is not None:
+        open_console().print(table)
     click.echo(f"Numbers in {output / 'performance.json'}, {len(figures)} files in {folder.plots}")
 
 
@@ -97,19 +103,20 @@ def _print(scan: GainScan) -> None:
     table.add_column("Classifier")
     for efficiency in scan.background_efficiencies:
         table.add_column(f"SIC at {efficiency:g}", justify="right")
-    table.add_column("AUC", justify="right")
-    table.add_column("Window against sidebands", justify="right")
-    for weighed in scan.simulation_weight:
-        table.add_row(f"sa_cwola, λ = {weighed.weight:g}", *_means(weighed))
-    for subset in scan.subsets:
-        table.add_row(" ".join(filter(None, (subset.use, subset.feature))), *_means(subset))
+    for column in ("AUC", "Window against sidebands", "5σ from S/√B"):
+        table.add_column(column, justify="right")
+    for gain in scan.classifiers:
+        table.add_row(gain.label, *_means(gain))
     open_console().print(table)
 
 
 def _means(gain: WeightGain | FeatureGain) -> list[str]:
+    from analysis.cli.tables.methods import discovery_text
+    from analysis.diagnostics.regret import mean_discovery
+
     sic = [f"{sum(column) / len(column):.2f}" for column in zip(*gain.sic, strict=True)]
     areas = [f"{sum(column) / len(column):.3f}" for column in (gain.auc, gain.window_sideband_auc)]
-    return [*sic, *areas]
+    return [*sic, *areas, discovery_text(mean_discovery(gain.sigma_min))]
 
 
 def _parse_names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -145,15 +152,16 @@ def compare(
     """Compare all methods on the same pseudodata, in one table and one figure.
 
     Each method is trained on the pseudodata of `cwola process`, measured on signal samples, and searches the pseudodata
-    with and without their hidden signal. Finished methods are kept.
+    with and without their hidden signal. Finished methods are kept. With several signals, the regret of each method
+    tells how much more signal it needs than the best one for that signal.
     """
     from analysis.cli.output.console import open_console
-    from analysis.cli.tables.methods import methods_notes, methods_tables
+    from analysis.cli.tables.methods import methods_notes, methods_tables, regret_table
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_processed
     from analysis.stages.figures import plot
     from analysis.stages.inputs import SearchInputs
-    from analysis.stages.methods import CompareSettings, compare_methods
+    from analysis.stages.methods import CompareSettings, compare_methods, compared_regrets
 
     if every_window and window is not None:
         msg = "give --window or --every-window, not both"
@@ -166,8 +174,9 @@ def compare(
         trained = any(result.trainings for result in results)
         figures = plot(folder, config, backend, only=["methods"]) if trained else []
     console = open_console()
-    for table in methods_tables(results):
-        console.print(table)
+    for table in (*methods_tables(results), regret_table(compared_regrets(results))):
+        if table is not None:
+            console.print(table)
     for note in methods_notes(results):
         console.print(note, highlight=False)
     click.echo(f"Numbers in {output / 'methods.json'}, {len(figures)} files in {folder.plots}")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["score"]
 
+_POSITIVE = click.FloatRange(0, min_open=True)
+
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
@@ -32,6 +34,17 @@ __all__ = ["score"]
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help=".parquet, .csv or .txt to write."
 )
+@click.option("--lumi", "lumi_ifb", type=_POSITIVE, metavar="IFB", help="Luminosity, fb⁻¹: adds the events per fb.")
+@click.option(
+    "--xsec", "xsec_pb", type=_POSITIVE, metavar="PB", help="Cross-section, pb: with --lumi, expected events."
+)
+@click.option(
+    "--generated",
+    "n_generated",
+    type=_POSITIVE,
+    metavar="NUMBER",
+    help="Sum of generator weights before any cut, for files that do not record it.",
+)
 @where_options
 @loads_plugins
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
@@ -43,17 +56,20 @@ def score(
     tree: str | None,
     output: Path,
     where: dict[str, Any],
+    **rate: float | None,
 ) -> None:
     """Score simulated events with the classifiers of a finished search.
 
-    FILE... belong to one sample, such as your own signal. Events are selected as in the search. Each event gets the
+    FILE... belong to one sample, such as your own signal. Events are selected as in the search; those of tables are
+    taken as they are. Each event gets the
     mean score and, for each selection, the mean over the folds of the fold's own cut.
     """
     from analysis.compute import open_backend
-    from analysis.stages.score import score_files
+    from analysis.stages.score import Rate, score_files
 
+    options: dict[str, Any] = {"window": window, "format_name": format_name, "tree": tree, "rate": Rate(**rate)}
     with open_backend(**where) as backend:
-        summary = score_files(files, models, output, backend, window=window, format_name=format_name, tree=tree)
+        summary = score_files(files, models, output, backend, **options)
     _print(summary)
 
 
@@ -64,11 +80,13 @@ def _print(summary: ScoreSummary) -> None:
     from analysis.cli.output.console import open_console
 
     table = Table("Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Events", "Acceptance", "Efficiency"):
+    per_fb = any(row.events_per_fb is not None for row in summary.selections)
+    for heading in ("Events", "Acceptance", "Efficiency", *(["Events per fb"] if per_fb else [])):
         table.add_column(heading, justify="right")
     for row in summary.selections:
         efficiency = "" if row.efficiency is None else f"{row.efficiency:.4g}"
-        table.add_row(row.window, row.selection, f"{row.events:.6g}", f"{row.acceptance:.4g}", efficiency)
+        rates = [] if row.events_per_fb is None else [f"{row.events_per_fb:.4g}"]
+        table.add_row(row.window, row.selection, f"{row.events:.6g}", f"{row.acceptance:.4g}", efficiency, *rates)
     console = open_console()
     console.print(table)
     if not summary.recorded:

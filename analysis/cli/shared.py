@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from analysis.core.location import Location
     from analysis.results import ResultsFolder
 
-__all__ = ["open_results", "options", "resolve_config"]
+__all__ = ["DatasetsFile", "open_results", "options", "resolve_config"]
 
 _log = logging.getLogger("cwola")
 
@@ -36,16 +38,49 @@ def _location(_: click.Context, __: click.Parameter, value: str | None) -> Locat
     return None if value is None else parse_location(value)
 
 
+@dataclass(frozen=True)
+class DatasetsFile:
+    """Datasets file, and the servers or folders of its logical names.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    redirectors : tuple of str
+    """
+
+    path: Path
+    redirectors: tuple[str, ...]
+
+
+def _datasets_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of the datasets file to a command, passed together as `datasets`."""
+
+    @wraps(command)
+    def wrapped(datasets: Path, redirector: tuple[str, ...], **options: Any) -> None:
+        command(datasets=DatasetsFile(datasets, redirector), **options)
+
+    redirector = click.option(
+        "--redirector",
+        multiple=True,
+        envvar="CWOLA_REDIRECTOR",
+        show_envvar=True,
+        metavar="URL",
+        help="Server or folder that has the files named /store/...; several are tried in turn.",
+    )
+    datasets = click.option(
+        "--datasets",
+        type=click.Path(path_type=Path),
+        default=Path("datasets.json"),
+        show_default=True,
+        help="Datasets file, with the files to search; a fileset of coffea or PocketCoffea will do.",
+    )
+    return datasets(redirector(wrapped))
+
+
 def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add options shared by several commands, by name, and `--debug`."""
     shared: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
-        "datasets": click.option(
-            "--datasets",
-            type=click.Path(path_type=Path),
-            default=Path("datasets.json"),
-            show_default=True,
-            help="Datasets file, with the files to search.",
-        ),
+        "datasets": _datasets_options,
         "exclude": click.option(
             "--exclude", multiple=True, metavar="NAME", help="Exclude a dataset; may be given several times."
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from analysis.errors import CwolaError
@@ -44,6 +44,11 @@ class Backend(Protocol):
         """Processes of this machine, for tasks that write to places that other machines may not see."""
         ...
 
+    @property
+    def other_versions(self) -> Mapping[str, tuple[str, ...]]:
+        """Versions of libraries with which tasks ran elsewhere, by name, where they differ from those here."""
+        ...
+
     def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
         """Yield (index, function(task)) or (index, function(task, shared)) as tasks finish, in any order.
 
@@ -76,6 +81,11 @@ class Serial:
     def here(self) -> Backend:
         """The backend itself."""
         return self
+
+    @property
+    def other_versions(self) -> Mapping[str, tuple[str, ...]]:
+        """None: tasks run here."""
+        return {}
 
     def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
         """Yield (index, result) in order; see `Backend.map`."""

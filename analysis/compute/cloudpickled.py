@@ -1,14 +1,16 @@
-"""Wrapper for shared data that are sent to the workers of a dask cluster."""
+"""Pickles for the workers of a dask cluster, which may lack this package."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
 
-__all__ = ["Sent"]
+__all__ = ["Sent", "by_value"]
 
 
 class Sent:
@@ -33,3 +35,13 @@ class Sent:
 
 def _restore(head: bytes, buffers: Sequence[Any]) -> Any:
     return pickle.loads(head, buffers=buffers)
+
+
+@contextmanager
+def by_value(module: ModuleType) -> Iterator[None]:
+    """Let cloudpickle send a module, such as `analysis.compute.worker`, by value instead of by name."""
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)

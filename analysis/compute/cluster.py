@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError as Abandoned
 from concurrent.futures import wait
-from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import cloudpickle
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, Serial, TaskFailure
-from analysis.compute.cloudpickled import Sent
+from analysis.compute.cloudpickled import Sent, by_value
 from analysis.compute.processes import LocalProcesses, available_cpus
+from analysis.compute.versions import ask_client, require_same_versions, version_advice
 from analysis.compute.workers import ANSWER, POLL, WORKER_TIMEOUT, Workers
 from analysis.errors import ComputeError, CwolaError
 
@@ -58,13 +58,18 @@ class DaskWorkers:
 
     def __init__(self, client: Any, *, local_jobs: int | None = None, timeout: float = WORKER_TIMEOUT) -> None:
         self._client = client
+        from analysis.compute.worker import compared, installed, recorded
+
         self._workers = Workers(client, timeout)
         self._local_jobs = local_jobs or available_cpus()
         self._local: LocalProcesses | None = None
         self._shared: list[tuple[Any, Any]] = []
+        self._found: dict[str, set[str]] = defaultdict(set)
         self._workers.wait()
-        _require_same_versions(client)
-        _ship(client)
+        here = installed()
+        self._here = recorded(here)
+        require_same_versions(compared(here), ask_client(client, ANSWER))
+        _ship(client, compared(here))
 
     @property
     def jobs(self) -> int:
@@ -79,6 +84,11 @@ class DaskWorkers:
         if self._local is None:
             self._local = LocalProcesses(self._local_jobs)
         return self._local
+
+    @property
+    def other_versions(self) -> dict[str, tuple[str, ...]]:
+        """Versions of libraries on workers that ran tasks, by name, where they differ from those here."""
+        return {name: tuple(sorted(found)) for name, found in self._found.items() if found != {self._here[name]}}
 
     def close(self) -> None:
         """Stop the processes of this machine; the client stays open."""
@@ -97,7 +107,7 @@ class DaskWorkers:
                 for future in self._finished(futures):
                     index = futures[future]
                     try:
-                        refusal, result = self._fetch(future)
+                        refusal, versions, result = self._fetch(future)
                     except CwolaError:
                         raise
                     except (CancelledError, Abandoned, KilledWorker):
@@ -105,7 +115,9 @@ class DaskWorkers:
                     except Exception as error:
                         raise TaskFailure(index, error) from error
                     if refusal is not None:
-                        raise ComputeError(_advice([refusal]))
+                        raise ComputeError(version_advice([refusal]))
+                    for name, version in versions.items():
+                        self._found[name].add(version)
                     future.release()  # the worker need not keep it
                     waiting.discard(index)
                     yield index, result
@@ -204,7 +216,9 @@ class _ByValue:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        with _registered():
+        from analysis.compute import worker
+
+        with by_value(worker):
             self._pickled = cloudpickle.dumps(function)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -214,57 +228,11 @@ class _ByValue:
         return cloudpickle.loads, (self._pickled,)
 
 
-def _require_same_versions(client: Any) -> None:
-    from analysis.compute.worker import COMPARED, compared, differences
-
-    versions = client.get_versions(packages=COMPARED)
-    here = compared(versions["client"]["packages"])
-    places = {f"worker {address}": compared(found["packages"]) for address, found in versions["workers"].items()}
-    scheduler = compared(versions["scheduler"]["packages"])
-    places["the scheduler"] = here | {"python": scheduler["python"]}  # it only forwards tasks: nothing else matters
-    where: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for place, found in places.items():
-        for difference in differences(here, found):
-            where[difference].append(place)
-    if where:
-        lines = [f"{name}: {one} here, {other} on {_some(where[name, one, other])}" for name, one, other in where]
-        raise ComputeError(_advice(lines))
-
-
-def _some(places: Sequence[str], limit: int = 3) -> str:
-    rest = f" and {len(places) - limit} more" if len(places) > limit else ""
-    return ", ".join(places[:limit]) + rest
-
-
-def _advice(lines: Sequence[str]) -> str:
-    listed = "\n".join(f"  {line}" for line in lines)
-    return (
-        f"the dask cluster has other versions than this machine, and results may depend on them:\n{listed}\n"
-        "Install the same versions here and there (pip install NAME==VERSION, or another image for the workers; of "
-        "python the first two numbers count) and run again."
-    )
-
-
-def _ship(client: Any) -> None:
+def _ship(client: Any, expected: dict[str, str | None]) -> None:
     """Send this package to workers that lack it, including workers that join later."""
-    from distributed.versions import get_versions
-
     from analysis.compute import worker
 
     places = worker.folders(worker.PACKAGES)
-    expected = worker.compared(get_versions(worker.COMPARED)["packages"])
     shipment = worker.Shipment(worker.archive(places), worker.tree_digest(places), expected)
-    with _registered():
+    with by_value(worker):
         client.register_plugin(shipment, name=worker.PLUGIN)
-
-
-@contextmanager
-def _registered() -> Iterator[None]:
-    """Let cloudpickle send `analysis.compute.worker` by value instead of by name."""
-    from analysis.compute import worker
-
-    cloudpickle.register_pickle_by_value(worker)
-    try:
-        yield
-    finally:
-        cloudpickle.unregister_pickle_by_value(worker)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from analysis.compute.cluster import DaskWorkers
-from analysis.errors import ComputeError, ConfigError
+from analysis.compute.versions import ask_address, require_same_versions
+from analysis.errors import ComputeError, ConfigError, CwolaError
 
 __all__ = ["open_dask"]
 
@@ -110,13 +110,16 @@ def _configured() -> str:
 
 def _connect(address: str, tls: str | None) -> Any:
     from distributed import Client
-    from distributed.versions import VersionMismatchWarning
 
-    options = {} if tls is None else {"security": _security(tls)}
+    from analysis.compute.worker import compared, installed
+
+    security = _configured_security(address) if tls is None else _security(tls)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VersionMismatchWarning)  # compared later
-            return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, **options)  # type: ignore[no-untyped-call]
+        found = ask_address(address, security, CONNECT_TIMEOUT)
+        require_same_versions(compared(installed()), found)
+        return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, security=security)  # type: ignore[no-untyped-call]
+    except CwolaError:
+        raise
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         secret = " and the files of --dask-tls" if address.startswith("tls") else ""
         reason = str(error) or type(error).__name__
@@ -125,6 +128,22 @@ def _connect(address: str, tls: str | None) -> Any:
             f"DASK_SCHEDULER_ADDRESS){secret}, and that it is running; --executor processes works without one."
         )
         raise ComputeError(msg) from error
+
+
+def _configured_security(address: str) -> Any:
+    """Certificates from the loader that dask's configuration names, if any, else from `distributed.comm.tls`."""
+    import dask.config
+    from distributed import Security
+    from distributed.utils import import_term
+
+    loader = dask.config.get("distributed.client.security-loader", None)
+    if not loader:
+        return Security()  # type: ignore[no-untyped-call]
+    try:
+        return import_term(loader)({"address": address})
+    except Exception as error:
+        msg = f"distributed.client.security-loader of dask's configuration, {loader}, failed: {error}."
+        raise ConfigError(msg) from error
 
 
 def _security(tls: str) -> Any:

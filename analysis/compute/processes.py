@@ -9,7 +9,7 @@ import mmap
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -78,6 +78,11 @@ class LocalProcesses:
     def here(self) -> Backend:
         """The backend itself."""
         return self
+
+    @property
+    def other_versions(self) -> Mapping[str, tuple[str, ...]]:
+        """None: tasks run on this machine, in the same environment."""
+        return {}
 
     def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
         """Yield (index, result) as tasks finish; see `Backend.map`."""

@@ -14,12 +14,13 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 import cloudpickle
 from distributed import WorkerPlugin, get_worker
-from distributed.versions import get_versions
 
 __all__ = [
     "PACKAGES",
@@ -30,8 +31,11 @@ __all__ = [
     "compared",
     "differences",
     "folders",
+    "installed",
     "packed",
+    "recorded",
     "run_task",
+    "short",
 ]
 
 Versions = dict[str, "str | None"]
@@ -42,8 +46,11 @@ PLUGIN = "cwola-dijet"
 PACKAGES = ("analysis", "processors")
 """Packages that are shipped."""
 
-COMPARED = ("numpy", "awkward", "coffea", "xgboost", "xgboost-cpu", "pyarrow", "uproot", "hist", "pyhf")
+COMPARED = ("numpy", "awkward", "coffea", "xgboost", "xgboost-cpu", "pyarrow", "uproot", "hist", "pyhf", "distributed")
 """Distributions whose versions must agree everywhere, in addition to Python (major and minor number)."""
+
+RECORDED = ("iminuit", "scipy", "vector")
+"""Distributions whose versions may differ: results depend on them at the level of rounding. They are recorded."""
 
 _LEFT_OUT = (".pyc", ".root")
 
@@ -64,6 +71,8 @@ class Shipment(WorkerPlugin):
     ----------
     problem : str or None
         Reason why no task may run on this worker.
+    recorded : dict
+        Versions on this worker, from `recorded`.
     """
 
     def __init__(self, content: bytes, digest: str, expected: Versions) -> None:
@@ -71,10 +80,13 @@ class Shipment(WorkerPlugin):
         self.digest = digest
         self.expected = expected
         self.problem: str | None = None
+        self.recorded: dict[str, str] = {}
 
     def setup(self, worker: Any) -> None:
         """Compare versions, and add the package to the import path unless the same package is already installed."""
-        mismatches = differences(self.expected, compared(get_versions(COMPARED)["packages"]))
+        found = installed()
+        self.recorded = recorded(found)
+        mismatches = differences(self.expected, compared(found))
         if mismatches:
             self.problem = "; ".join(f"{name} {here} here, {there} there" for name, here, there in mismatches)
         elif tree_digest(folders(PACKAGES)) != self.digest:
@@ -97,7 +109,7 @@ def packed(value: Any) -> bytes:
     return zlib.compress(cloudpickle.dumps(value), 1)
 
 
-def run_task(content: bytes, *shared: Any) -> tuple[str | None, Any]:
+def run_task(content: bytes, *shared: Any) -> tuple[str | None, dict[str, str], Any]:
     """Run a task on a worker.
 
     Parameters
@@ -111,26 +123,48 @@ def run_task(content: bytes, *shared: Any) -> tuple[str | None, Any]:
     -------
     refusal : str or None
         Reason why the task was not run.
+    versions : dict
+        Versions on the worker, from `recorded`.
     result : object
     """
     worker = get_worker()
     shipment: Any = worker.plugins.get(PLUGIN)
     problem = "it did not take the package, see its log" if shipment is None else shipment.problem
     if problem is not None:
-        return f"worker {worker.address}, which came later: {problem}", None
+        return f"worker {worker.address}, which came later: {problem}", {}, None
     from analysis.compute.cloudpickled import Sent  # the package is importable by now
 
     function, task = cloudpickle.loads(zlib.decompress(content))
-    return None, function(task, *(one.value if isinstance(one, Sent) else one for one in shared))
+    return None, shipment.recorded, function(task, *(one.value if isinstance(one, Sent) else one for one in shared))
+
+
+def installed() -> Versions:
+    """Look up the versions of Python and of all that is compared or recorded, without an import; None if absent."""
+    versions: Versions = {"python": python_version()}
+    for name in (*COMPARED, *RECORDED):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+def short(name: str, version: str | None) -> str | None:
+    """Return the part of a version that counts: of Python the first two numbers."""
+    return ".".join(version.split(".")[:2]) if name == "python" and version else version
 
 
 def compared(packages: Mapping[str, Any]) -> Versions:
-    """Select the relevant versions from the report of distributed."""
-    versions: Versions = {"python": ".".join(packages["python"].split(".")[:2])}
-    versions |= {name: packages.get(name) for name in COMPARED}
+    """Select the versions that must agree from those of `installed`."""
+    versions: Versions = {name: short(name, packages.get(name)) for name in ("python", *COMPARED)}
     cpu = versions.pop("xgboost-cpu")  # the same module from a smaller wheel
     versions["xgboost"] = versions["xgboost"] or cpu
     return versions
+
+
+def recorded(packages: Mapping[str, Any]) -> dict[str, str]:
+    """Select the versions that may differ, of the packages that are installed."""
+    return {name: packages[name] for name in RECORDED if packages.get(name)}
 
 
 def differences(here: Versions, there: Versions) -> list[tuple[str, str, str]]:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from analysis.config.model import Fraction, Model, NonNegative, Positive
 
-__all__ = ["ClassifierConfig", "LearningConfig", "TuningConfig"]
+__all__ = ["LATER", "ClassifierConfig", "LearningConfig", "TuningConfig"]
+
+LATER: dict[str, Any] = {"monotone": {}, "decorrelated_features": None}
+"""Newer keys of `LearningConfig` and the values that leave them unused: digests of unused keys stay as they were."""
+
+
+def _without_free(directions: dict[str, str]) -> dict[str, str]:
+    return {name: direction for name, direction in directions.items() if direction != "free"}
+
+
+Directions = Annotated[dict[str, Literal["increasing", "decreasing", "free"]], AfterValidator(_without_free)]
+"""Directions by feature; "free" takes one of a preset back."""
 
 
 class ClassifierConfig(Model):
@@ -102,6 +113,9 @@ class LearningConfig(Model):
         averages the counts (arXiv:2502.09770).
     bagged_features : int, optional
         Number of randomly chosen features per member; all by default.
+    monotone : dict of str to str
+        Features in which every score is "increasing" or "decreasing", all others being equal; "free" takes back a
+        direction of the preset. Rows without the feature are not bound. Reweighters of a method have no directions.
     efficiencies : tuple of float
         Fractions of the reference events that the selections keep.
     working_point : str
@@ -112,7 +126,10 @@ class LearningConfig(Model):
         or the "background-template" of the method in the window.
     decorrelation : str
         "percentile" replaces each feature by its rank among the events of the same m_jj region (arXiv:2005.02983):
-        window, sidebands and, beyond them, fit bins.
+        window, sidebands and, beyond them, fit bins. "quantiles" replaces it by its rank given m_jj, which is learned
+        from the training events outside the mask of the window and interpolated into it.
+    decorrelated_features : tuple of str, optional
+        Features to which the decorrelation is applied; all by default.
     classifier : ClassifierConfig
     tuning : TuningConfig
         Only log loss is allowed for the method "sa_cwola", whose classes are not window and background.
@@ -131,10 +148,12 @@ class LearningConfig(Model):
     candidate_efficiency: Fraction = 0.005
     ensemble: Literal["mean-score", "mean-count"] = "mean-score"
     bagged_features: Annotated[int, Field(gt=0)] | None = None
+    monotone: Directions = Field(default={})
     efficiencies: tuple[Fraction, ...] = (0.1, 0.05, 0.02, 0.01)
     working_point: Literal["each", "argos"] = "each"
     threshold_reference: Literal["spectrum", "sidebands", "background-template"] = "spectrum"
-    decorrelation: Literal["none", "percentile"] = "none"
+    decorrelation: Literal["none", "percentile", "quantiles"] = "none"
+    decorrelated_features: tuple[str, ...] | None = None
     classifier: ClassifierConfig = ClassifierConfig()
     tuning: TuningConfig = TuningConfig()
 
@@ -143,6 +162,17 @@ class LearningConfig(Model):
         """Number of selections of a window, including the inclusive one."""
         cuts = len(self.efficiencies) if self.working_point == "each" else 1
         return 1 + (2 if self.cross_fitting == "half" else 1) * cuts
+
+    @property
+    def unused(self) -> set[str]:
+        """Keys of `LATER` that are not used."""
+        return {name for name, value in LATER.items() if getattr(self, name) == value}
+
+    @property
+    def directions(self) -> tuple[int, ...]:
+        """For each feature 1 if scores increase with it, -1 if they decrease, or 0; empty if all are 0."""
+        signs = {"increasing": 1, "decreasing": -1}
+        return tuple(signs.get(self.monotone.get(name, ""), 0) for name in self.features) if self.monotone else ()
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -157,10 +187,29 @@ class LearningConfig(Model):
         if self.cross_fitting == "half" and self.n_folds != 2:
             msg = f"cross_fitting = 'half' needs n_folds = 2, one half to train and one to test: found {self.n_folds}"
             raise ValueError(msg)
+        if self.decorrelated_features is not None:
+            self._require_decorrelated(self.decorrelated_features)
         if self.bagged_features is not None and self.bagged_features > len(self.features):
             msg = f"bagged_features = {self.bagged_features} is more than the {len(self.features)} features"
             raise ValueError(msg)
+        if unknown := sorted(set(self.monotone) - set(self.features)):
+            msg = (
+                f"monotone names '{unknown[0]}', which is none of the features: {', '.join(self.features)}. Add it to "
+                "them, or set it to 'free'"
+            )
+            raise ValueError(msg)
         return self
+
+    def _require_decorrelated(self, names: tuple[str, ...]) -> None:
+        if self.decorrelation == "none":
+            msg = "decorrelated_features needs decorrelation = 'percentile' or 'quantiles'"
+            raise ValueError(msg)
+        if not names or len(set(names)) != len(names):
+            msg = "decorrelated_features must list at least one feature, and none twice"
+            raise ValueError(msg)
+        if unknown := [name for name in names if name not in self.features]:
+            msg = f"decorrelated_features: '{unknown[0]}' is not one of features: {', '.join(self.features)}"
+            raise ValueError(msg)
 
     @model_validator(mode="after")
     def _tunable(self) -> Self:

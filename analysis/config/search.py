@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from analysis.config.learning import LearningConfig
+from analysis.config.learning import LATER, LearningConfig
 from analysis.config.limits import LimitsConfig
 from analysis.config.model import Fraction, Model, NonNegative, PluginName, Positive
 from analysis.config.selection import SelectionConfig
-from analysis.config.systematics import SystematicConfig
+from analysis.config.systematics import SystematicConfig, one_entry_per_source
+from analysis.config.table import TableConfig
 from analysis.config.validation import ValidationConfig
 from analysis.config.variants import Variant, replaced_section
 from analysis.core.digests import digest
@@ -29,7 +30,7 @@ _MOST_BINS, _MOST_WINDOWS = 7000, 1000
 """Limits of a scan: covariances of more bins need too much memory."""
 
 _LATER: dict[str, dict[str, Any]] = {
-    "learning": {"learner": "boosted_trees", "learner_settings": {}},
+    "learning": {"learner": "boosted_trees", "learner_settings": {}, **LATER},
     "statistics": {"blind": False, "non_closure": "none"},
     "plots": {"style": "plain", "status": None, "only": []},
 }
@@ -230,6 +231,8 @@ class SearchConfig(Model):
         functions.
     selection, scan, learning, background, statistics, validation, plots, limits
         One model per stage.
+    table : TableConfig
+        Columns of tables that are searched instead of ROOT files.
     systematics : tuple of SystematicConfig
         Uncertainties of simulation; none by default.
     variants : tuple of Variant
@@ -246,7 +249,8 @@ class SearchConfig(Model):
     validation: ValidationConfig = ValidationConfig()
     plots: PlotConfig = PlotConfig()
     limits: LimitsConfig = LimitsConfig()
-    systematics: tuple[SystematicConfig, ...] = ()
+    table: TableConfig = TableConfig()
+    systematics: Annotated[tuple[SystematicConfig, ...], BeforeValidator(one_entry_per_source)] = ()
     variants: tuple[Variant, ...] = ()
 
     @model_validator(mode="after")
@@ -303,7 +307,7 @@ class SearchConfig(Model):
             for key, unused in later.items():
                 if document[section][key] == unused:
                     del document[section][key]
-        for name in ("limits", "validation"):
+        for name in ("limits", "validation", "table"):
             if not sections and document[name] == SearchConfig().model_dump(mode="json")[name]:
                 del document[name]
         return digest({name: document[name] for name in sections} if sections else document)

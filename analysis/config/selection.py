@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from analysis.config.calibration import CalibrationConfig
 from analysis.config.model import ConfigFile, File, Model, NonNegative, Positive
 
 __all__ = ["SelectionConfig"]
+
+_LATER: dict[str, Any] = {"optional_features": (), "calibration": None}
+"""Newer keys and the values that leave them unused."""
 
 
 class SelectionConfig(Model):
@@ -46,6 +50,10 @@ class SelectionConfig(Model):
         Events below the first value are searched; events between the two are kept for validation.
     mjj_min, mjj_max : float
         Dijet masses that are written to the table, [min, max); by default without an upper end.
+    optional_features : tuple of str
+        Optional features that become columns of the table, beside those of `learning.features` and of the variants.
+    calibration : CalibrationConfig, optional
+        Calibration of the jets; by default they are as in the file.
     """
 
     jet_collection: str | None = None
@@ -69,6 +77,15 @@ class SelectionConfig(Model):
     abs_dy_validation: Positive = 2.0
     mjj_min: NonNegative = 1000.0
     mjj_max: Positive | None = None
+    optional_features: tuple[str, ...] = ()
+    calibration: CalibrationConfig | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out newer keys unless they are used: records from before they existed stay valid."""
+        document: dict[str, Any] = serialise(self)
+        unused = [name for name, value in _LATER.items() if getattr(self, name) == value]
+        return {name: value for name, value in document.items() if name not in unused}
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -81,14 +98,18 @@ class SelectionConfig(Model):
         if self.mjj_max is not None and self.mjj_max <= self.mjj_min:
             msg = "mjj_max must be above mjj_min"
             raise ValueError(msg)
-        for name in ("triggers", "event_filters"):
+        for name, kind in (("triggers", "branches"), ("event_filters", "branches"), ("optional_features", "features")):
             if not all(names := getattr(self, name)) or len(set(names)) != len(names):
-                msg = f"{name} must name branches, and none twice"
+                msg = f"{name} must name {kind}, and none twice"
                 raise ValueError(msg)
         return self
 
     def files(self) -> dict[str, ConfigFile]:
-        """Return the files of the selection, by key."""
+        """Return the files of the selection, by key; those of the calibration as "calibration.<key>"."""
+        calibration = {} if self.calibration is None else self.calibration.files()
+        return self._own_files() | {f"calibration.{name}": file for name, file in calibration.items()}
+
+    def _own_files(self) -> dict[str, ConfigFile]:
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if isinstance(value, ConfigFile)}
 
@@ -100,15 +121,21 @@ class SelectionConfig(Model):
         ConfigError
             If a file cannot be read.
         """
-        return self.model_copy(update={name: file.loaded(f"selection.{name}") for name, file in self.files().items()})
+        files = {name: file.loaded(f"selection.{name}") for name, file in self._own_files().items()}
+        calibration = None if self.calibration is None else self.calibration.loaded()
+        return self.model_copy(update={**files, "calibration": calibration})
 
     def identity(self) -> dict[str, Any]:
         """Return the keys that determine the selected events, JSON-ready, with the content of files for their paths.
+
+        The optional features are columns, and no part of it.
 
         Raises
         ------
         ConfigError
             If a file cannot be read.
         """
-        contents = {name: file.sha256 for name, file in self.loaded().files().items()}
-        return self.model_dump(mode="json") | contents
+        contents: dict[str, Any] = {name: file.sha256 for name, file in self.loaded()._own_files().items()}
+        if self.calibration is not None:
+            contents["calibration"] = self.calibration.identity()
+        return self.model_dump(mode="json", exclude={"optional_features"}) | contents

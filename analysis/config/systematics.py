@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from analysis.config.model import ConfigFile, File, Model, NonNegative, Positive
 
-__all__ = ["BinnedSize", "Combination", "SystematicConfig"]
+__all__ = ["BinnedSize", "Combination", "SystematicConfig", "one_entry_per_source"]
 
 Combination = Literal["envelope", "replicas", "hessian"]
 
@@ -76,6 +77,8 @@ class SystematicConfig(Model):
     combine : str, optional
         Combination of the yields with the members: "envelope", "replicas" (standard deviation) or "hessian"
         (differences from the nominal yield in quadrature).
+    source : str, optional
+        Source of the uncertainty of the energy correction in `selection.calibration`, such as "FlavorQCD" or "Total".
     normalise : bool, optional
         Whether varied weights preserve the sum of weights before cuts, so that they change only the acceptance.
     """
@@ -95,6 +98,15 @@ class SystematicConfig(Model):
     members: tuple[Annotated[int, Field(ge=0)], ...] = ()
     combine: Combination | None = None
     normalise: bool | None = None
+    source: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the source unless there is one: records from before it existed stay valid."""
+        document: dict[str, Any] = serialise(self)
+        if self.source is None:
+            del document["source"]
+        return document
 
     @model_validator(mode="after")
     def _free(self) -> Self:
@@ -124,3 +136,36 @@ class SystematicConfig(Model):
         """Return the keys that determine the variations, JSON-ready, with the content of a file for its path."""
         file: ConfigFile | None = self.loaded().file
         return self.model_dump(mode="json") | ({} if file is None else {"file": file.sha256})
+
+
+def one_entry_per_source(entries: Any) -> Any:
+    """Replace each raw entry with a list `sources` by one entry per source, named `<name>_<source>`.
+
+    Parameters
+    ----------
+    entries : list of mapping
+        Entries of `[[systematics]]` as they are in the file; others are returned as they are, to be refused later.
+
+    Returns
+    -------
+    list of mapping
+
+    Raises
+    ------
+    ValueError
+        If `sources` is no list of names.
+    """
+    if not isinstance(entries, list | tuple):
+        return entries
+    return [one for entry in entries for one in _by_source(entry)]
+
+
+def _by_source(entry: Any) -> list[Any]:
+    if not isinstance(entry, Mapping) or "sources" not in entry:
+        return [entry]
+    sources = entry["sources"]
+    if not isinstance(sources, list | tuple) or not sources:
+        msg = "sources must be a list of at least one name"
+        raise ValueError(msg)
+    rest = {key: value for key, value in entry.items() if key != "sources"}
+    return [{**rest, "name": f"{entry.get('name', 'jes')}_{source}", "source": source} for source in sources]

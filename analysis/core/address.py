@@ -1,16 +1,17 @@
 """Addresses of files with secrets in them: passwords, tokens and signatures are used, but not shown or stored.
 
-An `Address` is the text without them; the full one is kept in memory and travels to workers with it.
+An `Address` is the text without them; the full one is kept in memory and travels to workers with it, as do addresses
+of replicas of the same file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote
 
-__all__ = ["Address", "full_address", "hide_secrets", "parse_address"]
+__all__ = ["Address", "full_address", "hide_secrets", "parse_address", "replicas_of"]
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"
 _UNCHAINED = rf"(?!::{_SCHEME}(?:::|://))"
@@ -39,24 +40,34 @@ _HIDDEN = "***"
 class Address(str):
     """Address of a file or folder without its secrets.
 
-    Attributes
+    Parameters
     ----------
     full : str
         As it was given, to open it.
+    replicas : sequence of str
+        Other addresses of the same file, in the order in which they are tried.
+    shown : str, optional
+        Text of the address; by default the full one without secrets.
     """
 
-    __slots__ = ("full",)
+    __slots__ = ("full", "replicas")
     full: str
+    replicas: tuple[str, ...]
 
-    def __new__(cls, full: str) -> Self:
+    def __new__(cls, full: str, *, replicas: Sequence[str] = (), shown: str | None = None) -> Self:
         """Hide the secrets of an address."""
-        self = super().__new__(cls, _WHOLE.sub(_without_secrets, full))
+        self = super().__new__(cls, _WHOLE.sub(_without_secrets, full) if shown is None else shown)
         self.full = full
+        self.replicas = tuple(replicas)
         return self
 
-    def __reduce__(self) -> tuple[type[Address], tuple[str]]:
-        """Travel to workers, and be copied, with the secrets."""
-        return Address, (self.full,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to workers, and be copied, with the secrets and the replicas."""
+        return _rebuild, (self.full, self.replicas, str(self))
+
+
+def _rebuild(full: str, replicas: tuple[str, ...], shown: str) -> Address:
+    return Address(full, replicas=replicas, shown=shown)
 
 
 def parse_address(text: str) -> str:
@@ -70,6 +81,13 @@ def parse_address(text: str) -> str:
 def full_address(text: str) -> str:
     """Return an address with its secrets, to open it."""
     return text.full if isinstance(text, Address) else text
+
+
+def replicas_of(text: str) -> list[str]:
+    """Return all addresses of a file, the address itself first; each is without replicas."""
+    if not isinstance(text, Address) or not text.replicas:
+        return [text]
+    return [parse_address(text.full), *map(parse_address, text.replicas)]
 
 
 def hide_secrets(text: str, *addresses: str) -> str:

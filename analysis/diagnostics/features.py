@@ -85,13 +85,12 @@ def _scaled(window: ScoredWindow) -> Columns:
     classifier = window.classifier
     if classifier is None or not classifier.scalings or window.blinded:
         return {}
-    fold, mjj = event_folds(window, classifier), window.table.mjj
-    X = window.table.matrix(classifier.features)
-    ranks = np.full(X.shape, np.nan, np.float32)
+    fold, names = event_folds(window, classifier), classifier.scalings[0].features
+    ranks = np.full((len(fold), len(names)), np.nan, np.float32)
     for number, scaling in enumerate(classifier.scalings):
         rows = fold == number
-        ranks[rows] = scaling.transform(mjj[rows], X[rows])
-    return dict(zip(classifier.features, ranks.T, strict=True))
+        ranks[rows] = scaling.apply(window.table.select(rows)).matrix(names)
+    return dict(zip(names, ranks.T, strict=True))
 
 
 def _shapes(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from analysis.diagnostics.regret import Regret, regrets
 from analysis.regions import MassWindow
 
-__all__ = ["FeatureGain", "GainScan", "PerformanceFile", "WeightGain"]
+__all__ = ["FeatureGain", "GainScan", "PerformanceFile", "WeightGain", "gain_regrets"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,12 @@ class WeightGain:
     sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
     window_sideband_auc: tuple[float, ...]
+    sigma_min: tuple[float | None, ...]
+
+    @property
+    def label(self) -> str:
+        """Name of the classifier for people."""
+        return f"sa_cwola, λ = {self.weight:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +36,12 @@ class FeatureGain:
     sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
     window_sideband_auc: tuple[float, ...]
+    sigma_min: tuple[float | None, ...]
+
+    @property
+    def label(self) -> str:
+        """Name of the classifier for people."""
+        return " ".join(filter(None, (self.use, self.feature)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +58,9 @@ class GainScan:
     trainings, n_held_out : int
     simulation_weight : tuple of WeightGain
     subsets : tuple of FeatureGain
-        Both hold, per training, the significance improvement at each background efficiency, and the areas under the
-        ROC curves of signal versus background and of window versus sidebands.
+        Both hold, per training, the significance improvement at each background efficiency, the areas under the ROC
+        curves of signal versus background and of window versus sidebands, and the smallest S/√B that a cut which leaves
+        25 background events discovers (`sigma_min`).
     """
 
     signal: str
@@ -59,10 +74,21 @@ class GainScan:
     simulation_weight: tuple[WeightGain, ...]
     subsets: tuple[FeatureGain, ...]
 
+    @property
+    def classifiers(self) -> tuple[WeightGain | FeatureGain, ...]:
+        """All measured classifiers."""
+        return (*self.simulation_weight, *self.subsets)
+
 
 @dataclass(frozen=True)
 class PerformanceFile:
-    """Content of `performance.json`, with its fingerprint."""
+    """Content of `performance.json`, with its fingerprint, and the regret of each classifier over all signals."""
 
     key: str
     scans: tuple[GainScan, ...]
+    regret: tuple[Regret, ...]
+
+
+def gain_regrets(scans: Sequence[GainScan]) -> tuple[Regret, ...]:
+    """Compare all classifiers of a measurement, each over all signals."""
+    return regrets({scan.signal: {gain.label: gain.sigma_min for gain in scan.classifiers} for scan in scans})

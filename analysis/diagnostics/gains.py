@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from analysis.compute import Backend
 from analysis.errors import TableError
 from analysis.events.table import EventTable
-from analysis.learning import FoldResult, FoldTask, Samples, run_fold
-from analysis.learning.metrics import RocCurve, mean_roc, roc_curve
+from analysis.learning import FoldResult, FoldTask, Samples, run_fold, score_table
+from analysis.learning.metrics import RocCurve, background_floor, mean_roc, roc_curve, sigma_min
 from analysis.learning.training_set import positive_weights
 from analysis.methods import SACWoLa
+from analysis.regions import MassWindow
 
 __all__ = [
     "Benchmark",
@@ -30,6 +31,7 @@ __all__ = [
     "scan_features",
     "scan_simulation_weight",
     "separations",
+    "smallest_discovery",
 ]
 
 
@@ -131,6 +133,30 @@ def separations(tasks: Sequence[FoldTask], benchmark: Benchmark, backend: Backen
     ]
 
 
+def smallest_discovery(curve: RocCurve, benchmark: Benchmark, window: MassWindow) -> float | None:
+    """Return `sigma_min` of a curve over the background of a window, with cuts that keep 25 effective events.
+
+    Parameters
+    ----------
+    curve : RocCurve
+    benchmark : Benchmark
+    window : MassWindow
+
+    Returns
+    -------
+    float or None
+        None if no cut keeps signal, or there are fewer events.
+    """
+    data = benchmark.samples.data
+    background = data.select(~benchmark.samples.is_signal() & window.in_signal(data.mjj))
+    weight = _weight(background, "background")
+    try:
+        floor = background_floor(weight)
+    except TableError:
+        return None
+    return sigma_min(curve, float(weight.sum()), floor)
+
+
 def scan_features(task: FoldTask, benchmark: Benchmark, backend: Backend) -> FeatureScan:
     """Measure the contribution of each feature of a task.
 
@@ -149,7 +175,7 @@ def scan_features(task: FoldTask, benchmark: Benchmark, backend: Backend) -> Fea
     subsets = [names, *((name,) for name in names)]
     if len(names) > 1:
         subsets += [tuple(other for other in names if other != name) for name in names]
-    together, *rest = separations([replace(task, features=subset) for subset in subsets], benchmark, backend)
+    together, *rest = separations([task.with_features(subset) for subset in subsets], benchmark, backend)
     return FeatureScan(
         together,
         dict(zip(names, rest, strict=False)),
@@ -237,7 +263,7 @@ def _signal_curve(
     weight = _weight(signal, "held-out signal")
     if result.scaling is not None:
         signal = result.scaling.apply(signal)
-    scores = _mean(result.model.predict(signal.matrix(task.features)))
+    scores = _mean(score_table(result.model, signal, task.features))
     return roc_curve(scores, background, signal_weight=weight, background_weight=background_weight)
 
 

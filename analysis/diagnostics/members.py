@@ -11,6 +11,7 @@ from analysis.diagnostics.region_events import event_folds
 from analysis.diagnostics.values import ScoredWindow
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
+from analysis.learning import score_table
 from analysis.search.classifiers import Classifier
 
 __all__ = ["MAX_EVENTS", "MemberScores", "listed", "member_scores", "rounded"]
@@ -77,7 +78,7 @@ def _score(table: EventTable, classifier: Classifier, fold: int, rows: NDArray[n
     events = EventTable(table.table.take(rows), table.features)
     if classifier.scalings:
         events = classifier.scalings[fold].apply(events)
-    return classifier.models[fold].predict(events.matrix(classifier.features))
+    return score_table(classifier.models[fold], events, classifier.features)
 
 
 def rounded(values: ArrayLike, digits: int = 6) -> tuple[float, ...]:

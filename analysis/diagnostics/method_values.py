@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from analysis.diagnostics.regret import Regret, regrets
 from analysis.regions import MassWindow
 
-__all__ = ["CUTS", "Closure", "MethodResult", "MethodsFile", "TrainedMethod"]
+__all__ = ["CUTS", "Closure", "MethodResult", "MethodsFile", "TrainedMethod", "method_regrets"]
 
 CUTS = (1e-2, 2e-3)
 """Background efficiencies at which methods are compared."""
@@ -19,7 +21,7 @@ class TrainedMethod:
     sic: tuple[float, ...]
     auc: float
     window_sideband_auc: float
-    reach: float | None
+    sigma_min: float | None
     z: float | None = None
     z_calibrated: float | None = None
     cpu_seconds: float
@@ -55,7 +57,7 @@ class MethodResult:
         Selection of z and of the non-closure, of the efficiency nearest to 1 %.
     trainings : tuple of TrainedMethod
         SIC at each of `CUTS`, areas of signal against background and of window against sidebands, the smallest S/√B
-        with an Asimov z of 5 (`reach`), z of the hidden signal, and CPU seconds of the training.
+        with an Asimov z of 5 (`sigma_min`), z of the hidden signal, and CPU seconds of the training.
     closure : Closure or None
         None for methods that need signal to train on, and without a fit.
     reason : str or None
@@ -75,7 +77,25 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class MethodsFile:
-    """Content of `methods.json`, with its fingerprint."""
+    """Content of `methods.json`, with its fingerprint, and the regret of each method over all signals."""
 
     key: str
     results: tuple[MethodResult, ...]
+    regret: tuple[Regret, ...]
+
+
+def method_regrets(results: Sequence[MethodResult], *, left_out: Sequence[str] = ()) -> tuple[Regret, ...]:
+    """Compare methods over all signals and windows.
+
+    Parameters
+    ----------
+    results : sequence of MethodResult
+    left_out : sequence of str
+        Methods that use the truth, and that no search can choose.
+    """
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for one in results:
+        if one.trainings and one.method not in left_out:
+            place = found.setdefault(f"{one.signal} in {one.window.name} GeV", {})
+            place[one.method] = [training.sigma_min for training in one.trainings]
+    return regrets(found)

@@ -11,23 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import brentq
 
-from analysis.diagnostics.gains import Benchmark, Separation, fold_separation
+from analysis.diagnostics.gains import Benchmark, Separation, fold_separation, smallest_discovery
 from analysis.diagnostics.method_values import CUTS, Closure, TrainedMethod
 from analysis.errors import CwolaError
 from analysis.events.table import EventTable
 from analysis.learning import INCLUSIVE, FoldResult, Samples, run_fold
-from analysis.learning.metrics import RocCurve, background_floor, mean_roc
-from analysis.learning.training_set import positive_weights
+from analysis.learning.metrics import mean_roc
 from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.search.window import WindowEvaluation, WindowTask, evaluate_folds, search_window
 
-__all__ = ["MethodEvents", "MethodTask", "closure", "compared_selection", "discovery_reach", "measure_method"]
-
-_WANTED_Z = 5.0
-_POINTS = 60
+__all__ = ["MethodEvents", "MethodTask", "closure", "compared_selection", "measure_method"]
 
 
 @dataclass(frozen=True)
@@ -105,52 +99,13 @@ def _measured(job: MethodTask, events: MethodEvents) -> Measured:
 def _separated(task: WindowTask, folds: Sequence[FoldResult], benchmark: Benchmark, spent: float) -> TrainedMethod:
     parts = [fold_separation(task.folds[0], benchmark, fold) for fold in folds]
     found = Separation(mean_roc([one.signal for one in parts]), mean_roc([one.sculpting for one in parts]))
-    data = benchmark.samples.data
-    background = data.select(~benchmark.samples.is_signal() & task.window.in_signal(data.mjj))
-    weight = positive_weights(background.weight, "background")
     return TrainedMethod(
         sic=tuple(found.signal.sic(efficiency) for efficiency in CUTS),
         auc=found.signal.auc,
         window_sideband_auc=found.sculpting.auc,
-        reach=discovery_reach(found.signal, float(weight.sum()), background_floor(weight)),
+        sigma_min=smallest_discovery(found.signal, benchmark, task.window),
         cpu_seconds=round(spent, 2),
     )
-
-
-def discovery_reach(curve: RocCurve, background: float, floor: float) -> float | None:
-    """Return the smallest S/√B before the cut that is discovered at five standard deviations behind the best cut.
-
-    By the Asimov significance of a known background, √(2 [(s + b) ln(1 + s/b) − s]) (arXiv:1007.1727).
-
-    Parameters
-    ----------
-    curve : RocCurve
-    background : float
-        Events in the window.
-    floor : float
-        Smallest background efficiency, at which the curve is known well enough.
-
-    Returns
-    -------
-    float or None
-        None if no cut keeps signal.
-    """
-    if floor > 1:
-        return None
-    efficiency = np.geomspace(floor, 1, _POINTS)
-    kept = curve.signal_at(efficiency)
-    needed = [_needed(float(one) * background) for one in efficiency[kept > 0]]
-    reaches: NDArray[np.float64] = np.array(needed) / (kept[kept > 0] * background**0.5)
-    return float(reaches.min()) if len(reaches) else None
-
-
-def _needed(background: float) -> float:
-    """Signal events over a known background with an Asimov significance of five."""
-
-    def excess(signal: float) -> float:
-        return float(2 * ((signal + background) * np.log1p(signal / background) - signal) - _WANTED_Z**2)
-
-    return float(brentq(excess, 0.0, _WANTED_Z * background**0.5 + 2 * _WANTED_Z**2))
 
 
 def compared_selection(result: WindowResult) -> SelectionResult | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from analysis.core.documents import from_json
@@ -84,6 +84,8 @@ class Dataset:
         Events outside the slice are dropped, for overlapping samples.
     stitch : str or None
         Name of the group of samples that together form one spectrum.
+    own : mapping of str to object
+        Metadata that this package does not use, JSON-ready.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Dataset:
     max_entries: int | None = None
     slice: Slice | None = None
     stitch: str | None = None
+    own: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {self.kind}, {self.format}, {len(self.files)} files)"

@@ -1,24 +1,26 @@
 """`datasets.json`: the input files of a search, and their metadata.
 
-The file has the form that coffea's Runner accepts, `{name: {"files": {path: tree}, "metadata": {...}}}`, but is
-checked strictly: an unknown key is an error that names its JSON pointer (RFC 6901).
+The file has the form that coffea's Runner accepts, `{name: {"files": {path: tree}, "metadata": {...}}}`, or another of
+those in `analysis.events.filesets`. A mistake is an error that names its JSON pointer (RFC 6901). Metadata of one's own
+are kept, and not used.
 """
 
 from __future__ import annotations
 
-import glob
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from analysis.core.address import parse_address
-from analysis.core.text_files import load_json, read_text
 from analysis.errors import DatasetError
 from analysis.events.dataset import Dataset, Kind, Slice
+from analysis.events.filesets.addresses import expand
+from analysis.events.filesets.lists import TREES, FilesetError, ListedFile, list_files
+from analysis.events.filesets.metadata import complete, misspelled
+from analysis.events.filesets.reading import read_fileset
 from analysis.events.stitching import require_tiling
 
 __all__ = ["background_datasets", "exclude_datasets", "load_datasets", "observed_datasets"]
@@ -54,27 +56,28 @@ class _Metadata(_Model):
     stitch: Annotated[str, Field(min_length=1)] | None = None
 
 
-class _Entry(_Model):
-    files: Annotated[dict[str, str], Field(min_length=1)]
-    metadata: _Metadata
+_METADATA = TypeAdapter(_Metadata)
 
-
-_DOCUMENT = TypeAdapter(dict[str, _Entry])
+_ENTRY = ("files", "metadata", "format", "form", "compressed_form", "did")
+"""Keys of a dataset; all but the first two are of coffea, and are not used."""
 
 _MOST_KEYS = 100
-"""More keys than any object of an entry can have, but for its files."""
+"""Largest number of keys of metadata."""
 
 _EXPLAINED = 10
 """Number of mistakes that one message explains."""
 
 
-def load_datasets(path: Path) -> dict[str, Dataset]:
-    """Read and check `datasets.json`.
+def load_datasets(path: Path, redirectors: Sequence[str] = ()) -> dict[str, Dataset]:
+    """Read and check `datasets.json`, or a fileset of coffea or PocketCoffea.
 
     Parameters
     ----------
     path : pathlib.Path
-        The JSON file. Paths in it are relative to its folder and may contain globs; URLs are not changed.
+        The JSON file, maybe gzipped. Paths in it are relative to its folder and may contain globs, URLs as well where
+        the server lists its files.
+    redirectors : sequence of str
+        Servers or folders where logical names of CMS (`/store/...`) are looked for, in order.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
         the slices of a stitched group do not fit together.
     """
     try:
-        document = load_json(read_text(path))
+        document = read_fileset(path)
     except OSError as error:
         msg = (
             f"cannot read {path}: {error.strerror}. Name your datasets file with --datasets FILE, or make one to start "
@@ -102,20 +105,37 @@ def load_datasets(path: Path) -> dict[str, Dataset]:
     if not entries:
         msg = f"{path} lists no dataset."
         raise DatasetError(msg)
-    datasets = {name: _dataset(name, entry, path) for name, entry in entries.items()}
+    datasets = {name: _dataset(name, entry, path, redirectors) for name, entry in entries.items()}
     require_tiling(datasets.values())
     return datasets
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A dataset as the file describes it."""
+
+    files: list[ListedFile]
+    metadata: _Metadata
+    own: dict[str, Any]
+
+
 def _entries(document: Any, path: Path) -> dict[str, _Entry]:
     """Check the datasets one by one, since the list of all mistakes of a long file would be long."""
+    if not isinstance(document, dict):
+        msg = (
+            f"{path}: Input should be a valid dictionary of datasets. For a list of files, "
+            f"`cwola datasets {path.name}` writes one."
+        )
+        raise DatasetError(msg)
     entries: dict[str, _Entry] = {}
     problems: list[str] = []
-    for name, content in document.items() if isinstance(document, dict) else [(None, document)]:
+    for name, content in document.items():
         try:
-            entries |= _DOCUMENT.validate_python(document if name is None else {name: _shortened(content)})
+            entries[name] = _entry(content, path.parent)
         except ValidationError as error:
-            problems += [_explain(item) for item in error.errors(include_url=False)]
+            problems += [_explain(item, (name, "metadata")) for item in error.errors(include_url=False)]
+        except ValueError as error:
+            problems.append(f"/{_escape(name)}{error}")
         if len(problems) > _EXPLAINED:
             break
     if problems:
@@ -125,21 +145,52 @@ def _entries(document: Any, path: Path) -> dict[str, _Entry]:
     return entries
 
 
-def _shortened(entry: Any) -> Any:
-    """Leave out most mistakes of an entry: each takes memory."""
-    if not isinstance(entry, dict):
-        return entry
-    short = dict(islice(entry.items(), _MOST_KEYS))
-    files, metadata = short.get("files"), short.get("metadata")
-    if isinstance(files, dict):
-        wrong = dict(islice(((key, tree) for key, tree in files.items() if not isinstance(tree, str)), _MOST_KEYS))
-        short["files"] = wrong or files
-    if isinstance(metadata, dict):
-        short["metadata"] = {key: _cut(value) for key, value in islice(metadata.items(), _MOST_KEYS)}
-    return short
+def _entry(content: Any, folder: Path) -> _Entry:
+    """Read a dataset: files with metadata, or files alone.
+
+    Raises
+    ------
+    ValueError
+        The message begins with the place, relative to the dataset.
+    """
+    if not isinstance(content, dict) or not {"files", "metadata"} & set(content):
+        content = {"files": content}
+    if unknown := [key for key in content if key not in _ENTRY]:
+        msg = f"/{_escape(unknown[0])}: unknown key; known keys here: files, metadata"
+        raise ValueError(msg)
+    if "files" not in content:
+        msg = "/files: Field required"
+        raise ValueError(msg)
+    try:
+        files = list_files(content["files"], folder)
+    except ValueError as error:
+        msg = f"/files{error}"
+        raise ValueError(msg) from error
+    given = content.get("metadata")
+    if not isinstance(given, dict | None):
+        msg = "/metadata: Input should be a valid dictionary"
+        raise FilesetError(msg)
+    if len(given or {}) > _MOST_KEYS:
+        msg = f"/metadata: more than {_MOST_KEYS} keys"
+        raise FilesetError(msg)
+    metadata = complete(given or {}, {file.tree for file in files})
+    if "kind" not in metadata:
+        msg = (
+            '/metadata/kind: Field required: "data", "pseudodata", "background" or "signal". Write it into the file, '
+            "or let `cwola datasets FILE --kind KIND` make a new one"
+        )
+        raise ValueError(msg)
+    own = {
+        key: value
+        for key, value in metadata.items()
+        if key not in _Metadata.model_fields and misspelled(key, _Metadata.model_fields) is None
+    }
+    known = {key: _cut(value) for key, value in metadata.items() if key not in own}
+    return _Entry(files, _METADATA.validate_python(known), own)
 
 
 def _cut(value: Any) -> Any:
+    """Leave out most mistakes of a value: each takes memory."""
     return dict(islice(value.items(), _MOST_KEYS)) if isinstance(value, dict) else value
 
 
@@ -199,42 +250,42 @@ def background_datasets(datasets: Mapping[str, Dataset]) -> dict[str, Dataset]:
     return backgrounds
 
 
-def _dataset(name: str, entry: _Entry, path: Path) -> Dataset:
-    files = [(address, tree) for pattern, tree in entry.files.items() for address in _expand(pattern, name, path)]
+def _dataset(name: str, entry: _Entry, path: Path, redirectors: Sequence[str]) -> Dataset:
+    meta = entry.metadata
+    files = [
+        (address, file.tree or TREES.get(meta.format, "Events"))
+        for file in entry.files
+        for address in _expand(file, name, path, redirectors)
+    ]
     if len({file for file, _ in files}) != len(files):
         msg = f"{path}: /{_escape(name)}/files matches a file twice; its events would be counted twice."
         raise DatasetError(msg)
-    meta = entry.metadata
     return Dataset(
         name=name,
         files=tuple(files),
         masses=tuple(meta.masses.items()),
         slice=None if meta.slice is None else Slice(meta.slice.variable, meta.slice.range),
+        own=entry.own,
         **meta.model_dump(exclude={"masses", "slice"}),
     )
 
 
-def _expand(pattern: str, name: str, path: Path) -> list[str]:
-    if "://" in pattern:
-        return [parse_address(pattern)]
-    absolute = os.path.abspath(path.parent / pattern)  # noqa: PTH100 - keeps symbolic links
-    if not glob.has_magic(pattern) or os.path.lexists(absolute):
-        return [absolute]
-    escaped = os.path.abspath(Path(glob.escape(str(path.parent.absolute()))) / pattern)  # noqa: PTH100
-    if paths := sorted(glob.glob(escaped, recursive=True)):  # noqa: PTH207 - absolute patterns
-        return paths
-    msg = f"{path}: /{_escape(name)}/files: no file matches {pattern} (looked for {absolute})."
-    raise DatasetError(msg)
+def _expand(file: ListedFile, name: str, path: Path, redirectors: Sequence[str]) -> list[str]:
+    try:
+        return expand(file, redirectors)
+    except DatasetError as error:
+        msg = f"{path}: /{_escape(name)}/files: {error}"
+        raise DatasetError(msg) from error
 
 
 def _escape(part: object) -> str:
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
-def _explain(item: Any) -> str:
-    pointer = "/" + "/".join(_escape(part) for part in item["loc"])
+def _explain(item: Any, above: tuple[str, ...]) -> str:
+    location = item["loc"]
+    pointer = "/" + "/".join(_escape(part) for part in (*above, *location))
     if item["type"] == "extra_forbidden":
-        location = item["loc"]
-        model = _Slice if "slice" in location[:-1] else _Metadata if "metadata" in location[:-1] else _Entry
+        model = _Slice if "slice" in location[:-1] else _Metadata
         return f"{pointer}: unknown key; known keys here: {', '.join(model.model_fields)}"
     return f"{pointer}: {item['msg']}"

@@ -12,7 +12,7 @@ from typing import Any
 from analysis.core.atomic import remnants, unfinished
 from analysis.errors import ResultsError, writing
 
-__all__ = ["new_folder", "write_json"]
+__all__ = ["new_folder", "write_compact", "write_json"]
 
 
 @contextmanager
@@ -45,3 +45,8 @@ def write_json(path: Path, document: Any) -> None:
     """Write a JSON document; NaN and infinities are not allowed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_compact(path: Path, document: Any) -> None:
+    """Write a JSON document of many numbers in one line; NaN and infinities are not allowed."""
+    path.write_text(json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8")

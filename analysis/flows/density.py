@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from analysis.events.identity import uniform
 from analysis.flows.marginals import ConditionalQuantiles
-from analysis.flows.network import Flow, FlowSettings, train_flow
+from analysis.flows.network import Flow, Fraction, train_flow, train_part
+from analysis.flows.settings import FlowSettings
 
-__all__ = ["ConditionalDensity", "Sample", "fit_density"]
+__all__ = ["ConditionalDensity", "Sample", "fit_density", "fit_part"]
 
 _REACH = 0.1
 """Half the range of the input that stands for m_jj. With 1, flows of 30,000 events learn noise as a drift.
@@ -105,6 +106,24 @@ class ConditionalDensity:
         scores, _ = self.marginals.transform(X, mjj, random_state=random_state)
         return self.flow.to_latent(scores, self.condition(mjj))[0]
 
+    def latents(self, X: NDArray[np.float64], mjj: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map features to normal variables by every averaged epoch; nothing is random.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features) float64
+        mjj : (n_rows,) float64, GeV
+
+        Returns
+        -------
+        (n_averaged, n_rows, n_features) float64
+            The epochs divide the scores of an atom into equal parts, and each takes the middle of its part.
+        """
+        n_averaged = len(self.flow.parameters)
+        places = (np.arange(n_averaged) + 0.5) / n_averaged
+        scores = np.stack([self.marginals.transform(X, mjj, place=place)[0] for place in places])
+        return self.flow.latents(scores, self.condition(mjj))[0]
+
     def from_latent(self, latent: NDArray[np.float64], mjj: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_rows, n_features) float64: features at `mjj` (n_rows,), GeV, of normal variables."""
         return self.marginals.inverse(self.flow.from_latent(latent, self.condition(mjj)), mjj)
@@ -146,12 +165,79 @@ def fit_density(
     -------
     ConditionalDensity
     """
-    seed = int(random_state.generate_state(1)[0] >> 1)
-    scores, _ = marginals.transform(sample.X, sample.mjj, random_state=np.random.default_rng(seed))
-    validation = uniform(sample.group, seed, "validation of a flow") < settings.validation_fraction
-    condition = _condition(marginals, sample.mjj)
-    flow = train_flow(scores, condition, sample.weight, validation, settings, random_state=seed)
-    return ConditionalDensity(marginals, flow)
+    rows = _Rows.of(sample, marginals, settings, random_state)
+    return ConditionalDensity(marginals, train_flow(*rows.columns, settings, random_state=rows.seed))
+
+
+def fit_part(
+    sample: Sample,
+    rest: ConditionalDensity,
+    settings: FlowSettings,
+    *,
+    fraction: Fraction,
+    random_state: np.random.SeedSequence,
+) -> tuple[ConditionalDensity, float]:
+    """Train a flow p on a sample of the mixture w p + (1 - w) p_rest, in which the density p_rest is known.
+
+    Parameters
+    ----------
+    sample : Sample
+    rest : ConditionalDensity
+        p_rest; both densities have its marginals.
+    settings : FlowSettings
+    fraction : Fraction
+        w.
+    random_state : numpy.random.SeedSequence
+
+    Returns
+    -------
+    density : ConditionalDensity
+        p.
+    fraction : float
+        w, the mean over the averaged epochs.
+    """
+    rows = _Rows.of(sample, rest.marginals, settings, random_state)
+    log_rest = rest.flow.latents(rows.scores, rows.condition)[1]
+    flow, fractions = train_part(*rows.columns, settings, log_rest=log_rest, fraction=fraction, random_state=rows.seed)
+    return ConditionalDensity(rest.marginals, flow), float(fractions.mean())
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a training.
+
+    Attributes
+    ----------
+    scores : (n_rows, n_features) float64
+    condition, weight : (n_rows,) float64
+    validation : (n_rows,) bool
+    seed : int
+    """
+
+    scores: NDArray[np.float64]
+    condition: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    validation: NDArray[np.bool_]
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        sample: Sample,
+        marginals: ConditionalQuantiles,
+        settings: FlowSettings,
+        random_state: np.random.SeedSequence,
+    ) -> _Rows:
+        seed = int(random_state.generate_state(1)[0] >> 1)
+        scores, _ = marginals.transform(sample.X, sample.mjj, random_state=np.random.default_rng(seed))
+        validation = uniform(sample.group, seed, "validation of a flow") < settings.validation_fraction
+        return cls(scores, _condition(marginals, sample.mjj), sample.weight, validation, seed)
+
+    @property
+    def columns(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        return self.scores, self.condition, self.weight, self.validation
 
 
 def _condition(marginals: ConditionalQuantiles, mjj: NDArray[np.float64]) -> NDArray[np.float64]:

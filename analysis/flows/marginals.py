@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["ConditionalQuantiles"]
+__all__ = ["ConditionalQuantiles", "knot_scores", "weighted_quantiles"]
 
 _KNOTS_PER_SIGMA = 8
 _LARGEST_SCORE = 3.0
@@ -76,7 +76,7 @@ class ConditionalQuantiles:
         """
         bins = [rows for side in sides for rows in _bins(mjj, np.flatnonzero(side))]
         fewest = min(len(rows) for rows in bins)
-        scores = _knots(fewest)
+        scores = knot_scores(fewest)
         interval = (float(mjj.min()), float(mjj.max()))
         ends = np.array([_lines(column, mjj, weight, bins, ndtr(scores), interval) for column in X.T])
         smallest, largest = X.min(axis=0), X.max(axis=0)
@@ -85,7 +85,12 @@ class ConditionalQuantiles:
         return cls(interval, scores, low, high, smallest, largest)
 
     def transform(
-        self, X: NDArray[np.float64], mjj: NDArray[np.float64], *, random_state: np.random.Generator | None = None
+        self,
+        X: NDArray[np.float64],
+        mjj: NDArray[np.float64],
+        *,
+        random_state: np.random.Generator | None = None,
+        place: float = 0.5,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Replace features by normal scores.
 
@@ -94,7 +99,9 @@ class ConditionalQuantiles:
         X : (n_rows, n_features) float64
         mjj : (n_rows,) float64, GeV
         random_state : numpy.random.Generator, optional
-            Spreads atoms over their scores; without it they are put into the middle.
+            Spreads atoms over their scores.
+        place : float
+            Without it, where in the range of its scores an atom is put, from 0 to 1.
 
         Returns
         -------
@@ -105,7 +112,7 @@ class ConditionalQuantiles:
         """
         scores, log_slope = np.empty(X.shape), np.zeros(len(X))
         for j, column in enumerate(X.T):
-            share = 0.5 if random_state is None else random_state.random(len(X))
+            share = place if random_state is None else random_state.random(len(X))
             scores[:, j], own = self._score(j, column, mjj, share)
             log_slope += own
         return np.clip(scores, -_LIMIT, _LIMIT), log_slope
@@ -150,8 +157,8 @@ def _bins(mjj: NDArray[np.float64], rows: NDArray[np.intp]) -> list[NDArray[np.i
     return np.array_split(rows[np.argsort(mjj[rows], kind="stable")], n_bins)
 
 
-def _knots(n_events: int) -> NDArray[np.float64]:
-    """Scores that leave some events of the smallest bin in each tail."""
+def knot_scores(n_events: int) -> NDArray[np.float64]:
+    """Equidistant normal scores (n_knots,) float64 that leave five events of a bin of `n_events` in each tail."""
     ladder = np.arange(1, _LARGEST_SCORE * _KNOTS_PER_SIGMA + 1) / _KNOTS_PER_SIGMA
     kept = ladder[ndtr(-ladder) * n_events > _EVENTS_IN_TAIL]
     half = kept if len(kept) else ladder[:1]
@@ -169,7 +176,7 @@ def _lines(
     """(2, n_levels) float64: straight lines through the quantiles of one feature, at both ends of the interval."""
     slope = 0.0 if _has_atom(column) else _slope(column, mjj, weight)
     rest = column - slope * mjj
-    quantiles = np.array([_weighted_quantiles(rest[rows], weight[rows], levels) for rows in bins])
+    quantiles = np.array([weighted_quantiles(rest[rows], weight[rows], levels) for rows in bins])
     centres = np.array([np.average(mjj[rows], weights=weight[rows]) for rows in bins])
     totals = np.array([weight[rows].sum() for rows in bins])
     mean = np.average(centres, weights=totals)
@@ -191,9 +198,10 @@ def _slope(column: NDArray[np.float64], mjj: NDArray[np.float64], weight: NDArra
     return float((weight * away) @ column / ((weight * away) @ away))
 
 
-def _weighted_quantiles(
+def weighted_quantiles(
     values: NDArray[np.float64], weight: NDArray[np.float64], levels: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Quantiles (n_levels,) float64 of weighted values (n_rows,), linear between them; weights positive."""
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weight[order])
     return np.interp(levels, (total - weight[order] / 2) / total[-1], values[order])

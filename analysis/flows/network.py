@@ -7,66 +7,23 @@ is kept but the parameters, one float32 vector.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 
 from analysis.flows.backend import import_flows
+from analysis.flows.descent import CHUNK, descend
+from analysis.flows.settings import DEFAULTS, FlowSettings
 
-__all__ = ["DEFAULTS", "Flow", "FlowSettings", "train_flow"]
-
-_CHUNK = 4096
-"""Rows that are evaluated together."""
+__all__ = ["DEFAULTS", "Flow", "FlowSettings", "Fraction", "train_flow", "train_part"]
 
 _SMALLEST = 4096
 """Smallest length of padded arrays of training rows."""
-
-
-@dataclass(frozen=True)
-class FlowSettings:
-    """Architecture and training of a flow.
-
-    Attributes
-    ----------
-    layers : int
-        Number of coupling layers, each followed by a permutation of the features.
-    width, depth : int
-        Nodes of a hidden layer, and number of hidden layers, of the network of a coupling layer.
-    knots : int
-        Knots of the splines, on −4 to 4; linear beyond.
-    epochs : int
-        Passes through the training rows.
-    n_averaged : int
-        Epochs, those of the best validation likelihood, whose densities are averaged.
-    batch : int
-        Rows of a step.
-    learning_rate, last_rate : float
-        Of AdamW at the start and at the end, in between a cosine; high at the end so that epochs differ.
-    weight_decay : float
-        Of AdamW.
-    validation_fraction : float
-        Fraction of the events, by identity, that only validate.
-    """
-
-    layers: int = 4
-    width: int = 32
-    depth: int = 2
-    knots: int = 8
-    epochs: int = 30
-    n_averaged: int = 10
-    batch: int = 512
-    learning_rate: float = 3e-3
-    last_rate: float = 1e-3
-    weight_decay: float = 0.5
-    validation_fraction: float = 0.1
-
-
-DEFAULTS = FlowSettings()
-"""Settings of all methods."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +65,31 @@ class Flow:
         log_prob : (n_rows,) float64
             Log of the averaged density at `z`.
         """
+        latents, log_prob = self.latents(z, condition)
+        return latents[self._member(len(z)), np.arange(len(z))], log_prob
+
+    def latents(
+        self, z: NDArray[np.float64], condition: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Map rows to normal variables by every averaged epoch.
+
+        Parameters
+        ----------
+        z : (n_rows, n_features) or (n_averaged, n_rows, n_features) float64
+            The same rows for all epochs, or rows for each.
+        condition : (n_rows,) float64
+
+        Returns
+        -------
+        latents : (n_averaged, n_rows, n_features) float64
+        log_prob : (n_rows,) float64
+            Log of the averaged density.
+        """
         program = _programs(self.settings, self.n_features).to_latent
-        member = self._member(len(z))
-        found = [self._run(program, one, z, condition) for one in self.parameters]
-        latent = np.stack([latent for latent, _ in found])[member, np.arange(len(z))]
-        return latent, logsumexp([one for _, one in found], axis=0) - np.log(len(found))
+        by_epoch = np.broadcast_to(z, (len(self.parameters), *z.shape[-2:]))
+        found = [self._run(program, one, rows, condition) for one, rows in zip(self.parameters, by_epoch, strict=True)]
+        log_prob: NDArray[np.float64] = logsumexp([one for _, one in found], axis=0) - np.log(len(found))
+        return np.stack([latent for latent, _ in found]), log_prob
 
     def from_latent(self, latent: NDArray[np.float64], condition: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_rows, n_features) float64: rows of normal variables mapped back."""
@@ -130,8 +107,8 @@ class Flow:
         self, program: Any, parameters: NDArray[np.float32], rows: NDArray[np.float64], condition: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], ...]:
         parts = []
-        for start in range(0, max(len(rows), 1), _CHUNK):
-            part = _padded(rows[start : start + _CHUNK], _CHUNK), _padded(condition[start : start + _CHUNK], _CHUNK)
+        for start in range(0, max(len(rows), 1), CHUNK):
+            part = _padded(rows[start : start + CHUNK], CHUNK), _padded(condition[start : start + CHUNK], CHUNK)
             parts.append(program(parameters, self.seed, *part))
         columns = zip(*parts, strict=True)
         return tuple(np.concatenate([np.asarray(one, np.float64) for one in column])[: len(rows)] for column in columns)
@@ -165,15 +142,72 @@ def train_flow(
     -------
     Flow
     """
-    scaled = weight / weight.mean()
-    rows = [
-        (_padded(z[mask], size), _padded(condition[mask], size), _padded(scaled[mask], size), np.int32(mask.sum()))
-        for mask in (~validation, validation)
-        for size in (max(_SMALLEST, 1 << int(mask.sum() - 1).bit_length()),)
-    ]
-    found = _programs(settings, z.shape[1]).train(random_state, *rows)
-    parameters, losses = (np.asarray(one, np.float32) for one in found)
-    return Flow(settings, z.shape[1], random_state, parameters, losses)
+    programs = _programs(settings, z.shape[1])
+    parameters, losses = programs.train(random_state, *_split((z, condition, weight / weight.mean()), validation))
+    return Flow(settings, z.shape[1], random_state, np.asarray(parameters, np.float32), np.asarray(losses, np.float32))
+
+
+@dataclass(frozen=True)
+class Fraction:
+    """Fraction of events that follow a density, the others following a known one.
+
+    Attributes
+    ----------
+    start : float
+        Between 0 and 1.
+    learned : bool
+        Whether it is fitted together with the density, from `start`; otherwise it is kept.
+    """
+
+    start: float
+    learned: bool = True
+
+
+def train_part(
+    z: NDArray[np.float64],
+    condition: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    validation: NDArray[np.bool_],
+    settings: FlowSettings,
+    *,
+    log_rest: NDArray[np.float64],
+    fraction: Fraction,
+    random_state: int,
+) -> tuple[Flow, NDArray[np.float64]]:
+    """Train a flow p on the rows of a mixture, w p + (1 - w) p_rest, in which the density p_rest is known.
+
+    Parameters
+    ----------
+    z, condition, weight, validation, settings, random_state
+        See `train_flow`.
+    log_rest : (n_rows,) float64
+        Log of p_rest at the rows.
+    fraction : Fraction
+        w.
+
+    Returns
+    -------
+    flow : Flow
+        p.
+    fractions : (n_averaged,) float64
+        w of the averaged epochs.
+    """
+    programs = _programs(settings, z.shape[1])
+    rows = _split((z, condition, log_rest, weight / weight.mean()), validation)
+    start = np.float32(np.log(fraction.start / (1 - fraction.start)))
+    found, losses = programs.train_part(random_state, start, np.float32(fraction.learned), *rows)
+    parameters = np.asarray(found, np.float32)
+    flow = Flow(settings, z.shape[1], random_state, parameters[:, :-1], np.asarray(losses, np.float32))
+    return flow, expit(parameters[:, -1].astype(np.float64))
+
+
+def _split(
+    columns: tuple[NDArray[np.float64], ...], validation: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.float32] | np.int32, ...]]:
+    """Columns and number of rows, of training and of validation."""
+    for mask in (~validation, validation):
+        size = max(_SMALLEST, 1 << int(mask.sum() - 1).bit_length())
+        yield (*(_padded(column[mask], size) for column in columns), np.int32(mask.sum()))
 
 
 def _padded(rows: NDArray[Any], size: int) -> NDArray[np.float32]:
@@ -188,10 +222,11 @@ class _Programs:
 
     Attributes
     ----------
-    train, to_latent, from_latent : callable
+    train, train_part, to_latent, from_latent : callable
     """
 
     train: Any
+    train_part: Any
     to_latent: Any
     from_latent: Any
 
@@ -221,9 +256,20 @@ def _programs(settings: FlowSettings, n_features: int) -> _Programs:
         def loss(parameters: Any, z: Any, condition: Any, weight: Any) -> Any:
             return -(weight * latent_of(build(parameters), z, condition)[1]).sum()
 
-        return _descend(settings, loss, start, seed, training, validation)
+        return descend(settings, loss, start, settings.weight_decay, seed, training, validation)
 
-    return _Programs(*(jax.jit(one) for one in (train, to_latent, from_latent)))
+    def train_part(seed: Any, start_fraction: Any, learned: Any, training: Any, validation: Any) -> Any:
+        start, build = _parts(settings, n_features, seed)
+
+        def loss(parameters: Any, z: Any, condition: Any, log_rest: Any, weight: Any) -> Any:
+            log_odds = start_fraction + learned * (parameters[-1] - start_fraction)
+            own = jax.nn.log_sigmoid(log_odds) + latent_of(build(parameters[:-1]), z, condition)[1]
+            return -(weight * jnp.logaddexp(own, jax.nn.log_sigmoid(-log_odds) + log_rest)).sum()
+
+        decay = jnp.append(jnp.full(len(start), settings.weight_decay), 0.0)
+        return descend(settings, loss, jnp.append(start, start_fraction), decay, seed, training, validation)
+
+    return _Programs(*(jax.jit(one) for one in (train, train_part, to_latent, from_latent)))
 
 
 def _parts(settings: FlowSettings, n_features: int, seed: Any) -> tuple[Any, Any]:
@@ -250,48 +296,3 @@ def _parts(settings: FlowSettings, n_features: int, seed: Any) -> tuple[Any, Any
     trainable, static = eqx.partition(flow.bijection, eqx.is_inexact_array, is_leaf=fixed)
     start, unravel = ravel_pytree(trainable)
     return start, lambda parameters: paramax.unwrap(eqx.combine(unravel(parameters), static))
-
-
-def _descend(settings: FlowSettings, loss: Any, start: Any, seed: Any, training: Any, validation: Any) -> Any:
-    """Minimise with AdamW; returns the parameters of the best epochs, and the validation loss of all epochs."""
-    jax, _ = import_flows()
-    import optax
-
-    jnp, lax, batch = jax.numpy, jax.lax, settings.batch
-    z, condition, weight, n_rows = training
-    n_batches = jnp.maximum(n_rows // batch, 1)
-    rule = optax.chain(optax.clip_by_global_norm(5.0), optax.scale_by_adam())
-    gradient = jax.grad(lambda *arguments: loss(*arguments) / batch)
-
-    def validate(parameters: Any) -> Any:
-        vz, vcondition, vweight, n_validation = validation
-        size = min(len(vz), _CHUNK)
-
-        def add(i: Any, total: Any) -> Any:
-            part = (lax.dynamic_slice_in_dim(one, i * size, size) for one in (vz, vcondition, vweight))
-            return total + loss(parameters, *part)
-
-        return lax.fori_loop(0, (n_validation + size - 1) // size, add, 0.0) / jnp.maximum(vweight.sum(), 1e-6)
-
-    def epoch(state: Any, number: Any) -> Any:
-        parameters, moments = state
-        key = jax.random.fold_in(jax.random.key(seed), number)
-        shuffle = jnp.where(jnp.arange(len(z)) < n_rows, jax.random.uniform(key, (len(z),)), 2.0)
-        order = jnp.argsort(shuffle)
-
-        def step(i: Any, inner: Any) -> Any:
-            parameters, moments = inner
-            rows = lax.dynamic_slice_in_dim(order, i * batch, batch)
-            slope = gradient(parameters, z[rows], condition[rows], weight[rows])
-            update, moments = rule.update(slope, moments, parameters)
-            progress = (number + i / n_batches) / settings.epochs
-            fall = (settings.learning_rate - settings.last_rate) * 0.5 * (1 + jnp.cos(jnp.pi * progress))
-            rate = settings.last_rate + fall
-            return parameters - rate * (update + settings.weight_decay * parameters), moments
-
-        parameters, moments = lax.fori_loop(0, n_batches, step, (parameters, moments))
-        value = jnp.where(validation[-1] > 0, validate(parameters), -number)
-        return (parameters, moments), (parameters, value)
-
-    _, (parameters, losses) = lax.scan(epoch, (start, rule.init(start)), jnp.arange(settings.epochs))
-    return parameters[jnp.argsort(losses)[: settings.n_averaged]], losses

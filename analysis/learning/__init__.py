@@ -30,6 +30,7 @@ from analysis.learning.protocols import (
     TemplateMethod,
 )
 from analysis.learning.samples import Samples
+from analysis.learning.scoring import ModelAtMass, score_table
 from analysis.learning.training_set import TrainingSet
 from analysis.learning.tuning import TunedTrees
 from analysis.learning.working_points import (
@@ -60,6 +61,7 @@ __all__ = [
     "LearnerEntry",
     "Method",
     "Model",
+    "ModelAtMass",
     "ModelStorage",
     "Nested",
     "OptionalMethod",
@@ -77,6 +79,7 @@ __all__ = [
     "get_learner",
     "register_learner",
     "run_fold",
+    "score_table",
     "selection_name",
     "selection_names",
     "split_half",

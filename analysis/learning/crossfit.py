@@ -9,7 +9,7 @@ and so is the sum over folds (a prequential argument: A. P. Dawid, J. R. Stat. S
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from analysis.errors import TableError, WindowError
 from analysis.events.identity import string_hash
 from analysis.events.table import EventTable
-from analysis.learning.decorrelation import PercentileMap, PercentileScaling
+from analysis.learning.decorrelation import FeatureMap, FeatureScaling
 from analysis.learning.ensemble import Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
 from analysis.learning.learners import BOOSTED_TREES
 from analysis.learning.nested import JoinedModel, Nested, best_candidate
 from analysis.learning.protocols import (
     METHOD_SEED,
+    ColumnLearner,
     ContrastMethod,
     Learner,
     Method,
@@ -33,6 +34,7 @@ from analysis.learning.protocols import (
     TemplateMethod,
 )
 from analysis.learning.samples import Samples
+from analysis.learning.scoring import score_table
 from analysis.learning.training_set import TrainingSet
 from analysis.regions import MassWindow
 
@@ -78,7 +80,7 @@ class FoldTask:
         Whether only later folds train, instead of all other folds; the last fold is then not scored.
     template : bool
         Whether to score the background template of the method as well.
-    decorrelation : PercentileScaling or None
+    decorrelation : FeatureScaling or None
         Scaling of the features, learnt from the data of the training folds.
     training_seed : int
         Number of the training: different trainings share the folds, and differ in everything that is trained.
@@ -96,7 +98,7 @@ class FoldTask:
     nested: Nested | None = None
     sequential: bool = False
     template: bool = False
-    decorrelation: PercentileScaling | None = None
+    decorrelation: FeatureScaling | None = None
     training_seed: int = 0
     storage: ModelStorage | None = BOOSTED_TREES
 
@@ -117,6 +119,13 @@ class FoldTask:
         return stratified_folds(
             table.event_id, table.mjj, self.nested.edges, self.n_folds, random_state=self.random_state
         )
+
+    def with_features(self, features: Sequence[str]) -> FoldTask:
+        """Return the task with some of its features, each with its own settings of the learner."""
+        learner = self.learner
+        if isinstance(learner, ColumnLearner):
+            learner = learner.on_columns([self.features.index(name) for name in features])
+        return replace(self, features=tuple(features), learner=learner)
 
     def seed(self, *purpose: int) -> np.random.SeedSequence:
         """Seed of this training, window, fold and purpose."""
@@ -156,7 +165,7 @@ class FoldResult:
     model : Model
     template : Template or None
         Template of this fold.
-    scaling : PercentileMap or None
+    scaling : FeatureMap or None
         Scaling of the features, for events to be scored by the model.
     """
 
@@ -165,7 +174,7 @@ class FoldResult:
     scores: NDArray[np.float32] = field(repr=False)
     model: Model
     template: Template | None = field(default=None, repr=False)
-    scaling: PercentileMap | None = None
+    scaling: FeatureMap | None = None
 
 
 @dataclass(frozen=True)
@@ -202,14 +211,14 @@ class CrossFit:
         One per scored fold, in order, each trained without the events of its own fold.
     template : Template or None
         Template of the background, if requested.
-    scalings : tuple of PercentileMap
+    scalings : tuple of FeatureMap
         One per scored fold; empty if the features are not scaled.
     """
 
     scores: Scores
     models: tuple[Model, ...]
     template: Template | None = field(default=None, repr=False)
-    scalings: tuple[PercentileMap, ...] = ()
+    scalings: tuple[FeatureMap, ...] = ()
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -266,7 +275,7 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     training = _without(samples, folds, *task.left_out)
     model = _train(task, training) if task.nested is None else _train_nested(task, task.nested, samples, folds)
     rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
-    scores = model.predict(_take(samples.data, rows).matrix(task.features))
+    scores = score_table(model, _take(samples.data, rows), task.features)
     template = _score_template(task, training, _of_fold(samples, folds, task.fold), model) if task.template else None
     return FoldResult(task.fold, rows, scores, model, template, scaling)
 

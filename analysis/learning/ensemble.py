@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import xgboost as xgb
@@ -112,11 +112,18 @@ class BoostedTrees:
     n_members : int
     bagged_features : int or None
         Number of features per member, drawn separately for each (attribute bagging); None for all.
+    monotone : tuple of int
+        For each column 1 if scores must increase with it, -1 if they must decrease, or 0; empty if all are free.
     """
 
     config: ClassifierConfig
     n_members: int
     bagged_features: int | None = None
+    monotone: tuple[int, ...] = ()
+
+    def on_columns(self, columns: Sequence[int]) -> Self:
+        """Return the learner for training sets that hold only these columns."""
+        return replace(self, monotone=tuple(self.monotone[column] for column in columns) if self.monotone else ())
 
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> FittedEnsemble:
         """Train all members.
@@ -175,6 +182,8 @@ class BoostedTrees:
         parameters = self.config.model_dump(
             exclude={"n_estimators", "early_stopping_rounds", "validation_fraction"}
         ) | {"objective": "binary:logistic", "tree_method": "hist", "nthread": 1, "seed": seed}
+        if any(self.monotone):
+            parameters["monotone_constraints"] = f"({','.join(map(str, self.monotone))})"
         booster = xgb.train(
             parameters,
             train,

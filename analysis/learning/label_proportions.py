@@ -92,4 +92,4 @@ def configured_proportions(learning: LearningConfig, settings: Any, n_members: i
             msg = f"{setting} goes by labels, which the learner label_proportions has not: leave it out."
             raise ConfigError(msg)
     fractions = (settings.fraction_sidebands, settings.fraction_window)
-    return LabelProportions(learning.classifier, n_members, learning.bagged_features, fractions)
+    return LabelProportions(learning.classifier, n_members, learning.bagged_features, learning.directions, fractions)

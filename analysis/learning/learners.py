@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -35,6 +35,9 @@ class LearnerEntry:
     fit : callable
         (TrainingSet, settings, seed: int) -> model of one member, whose `predict` takes (n_rows, n_features) float32
         and returns (n_rows,), larger for class 1. It must accept NaN.
+    monotone : bool
+        Whether `learning.monotone` is obeyed. `fit` then takes it as a keyword `monotone`: for each feature 1
+        (increasing), -1 (decreasing) or 0, empty if all are 0.
     dumps, loads : callable
         Model to bytes and back. Must not unpickle, since results may come from others.
     forget_counts : callable
@@ -52,7 +55,7 @@ class LearnerEntry:
 
     name: str
     settings: type[BaseModel]
-    fit: Callable[[TrainingSet, Any, int], Any]
+    fit: Callable[..., Any]
     dumps: Callable[[Any], bytes]
     loads: Callable[[bytes], Any]
     forget_counts: Callable[[bytes], bytes]
@@ -60,6 +63,7 @@ class LearnerEntry:
     suffix: str = ".json"
     ensemble: Callable[[LearningConfig, Any, int], Learner] | None = None
     restore: Callable[[tuple[bytes, ...]], Model] | None = None
+    monotone: bool = False
 
     def load(self, members: tuple[bytes, ...]) -> Model:
         """Build a model from stored members."""
@@ -95,11 +99,17 @@ class Ensemble:
     entry: LearnerEntry
     settings: BaseModel
     n_members: int
+    monotone: tuple[int, ...] = ()
+
+    def on_columns(self, columns: Sequence[int]) -> Ensemble:
+        """Return the learner for training sets that hold only these columns."""
+        return replace(self, monotone=tuple(self.monotone[column] for column in columns) if self.monotone else ())
 
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> StoredEnsemble:
         """Train all members."""
+        options = {"monotone": self.monotone} if self.entry.monotone else {}
         seeds = (random_state.generate_state(self.n_members) >> 1).tolist()
-        models = (self.entry.fit(training, self.settings, seed) for seed in seeds)
+        models = (self.entry.fit(training, self.settings, seed, **options) for seed in seeds)
         return StoredEnsemble(self.entry, tuple(map(self.entry.dumps, models)))
 
 
@@ -150,12 +160,19 @@ def configured_learner(learning: LearningConfig, n_members: int) -> Learner:
         first = error.errors()[0]
         msg = f"learning.learner_settings.{'.'.join(map(str, first['loc']))}: {first['msg']} (learner {entry.name})"
         raise ConfigError(msg) from error
+    if learning.monotone and not entry.monotone:
+        able = ", ".join(name for name, other in LEARNERS.items() if other.monotone)
+        msg = (
+            f"the learner {entry.name} cannot obey learning.monotone, which names {', '.join(learning.monotone)}: "
+            f"leave it out, or set learning.learner to one that can: {able}."
+        )
+        raise ConfigError(msg)
     if entry.ensemble is not None:
         return entry.ensemble(learning, settings, n_members)
     if learning.tuning.criterion != "none" or learning.bagged_features is not None:
         msg = f"learning.tuning and learning.bagged_features are for boosted_trees, not for the learner {entry.name}."
         raise ConfigError(msg)
-    return Ensemble(entry, settings, n_members)
+    return Ensemble(entry, settings, n_members, learning.directions)
 
 
 class _NoSettings(BaseModel, extra="forbid"):
@@ -167,7 +184,7 @@ def _fit_trees(training: TrainingSet, _: BaseModel, seed: int) -> FittedEnsemble
 
 
 def _trees(learning: LearningConfig, _: BaseModel, n_members: int) -> Learner:
-    trees = BoostedTrees(learning.classifier, n_members, learning.bagged_features)
+    trees = BoostedTrees(learning.classifier, n_members, learning.bagged_features, learning.directions)
     if learning.tuning.criterion == "none":
         return trees
     return TunedTrees(trees, learning.tuning, learning.efficiencies if learning.working_point == "argos" else ())
@@ -184,6 +201,7 @@ BOOSTED_TREES = LearnerEntry(
     ".ubj",
     _trees,
     FittedEnsemble,
+    monotone=True,
 )
 register_learner(BOOSTED_TREES)
 

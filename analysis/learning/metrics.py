@@ -2,7 +2,9 @@
 
 The figure of merit of a search is the significance improvement SIC = ε_S / √ε_B of a cut. Its maximum over cuts is
 dominated by noise if few background events remain, so it is taken above a floor of ε_B at which the relative error of
-ε_B is 20 % (arXiv:2309.13111).
+ε_B is 20 % (arXiv:2309.13111). What this means for a discovery is σ_min, the smallest S/√B before the cut that reaches
+five standard deviations behind the best cut; the regret of a classifier is its σ_min over the smallest one that another
+classifier has for the same signal.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import lambertw
 
 from analysis.errors import TableError
 
-__all__ = ["Band", "RocCurve", "background_floor", "band", "mean_roc", "roc_curve"]
+__all__ = ["Band", "RocCurve", "background_floor", "band", "mean_roc", "regret", "roc_curve", "sigma_min"]
 
 MAX_RELATIVE_ERROR = 0.2
 """Relative error of ε_B above which the maximum of SIC is not quoted (arXiv:2309.13111)."""
@@ -190,6 +193,66 @@ def background_floor(background_weight: NDArray[Any], max_relative_error: float 
         )
         raise TableError(msg)
     return float(1 / (effective * max_relative_error**2))
+
+
+def sigma_min(curve: RocCurve, background: float, floor: float, *, z: float = 5.0) -> float | None:
+    """Return the smallest S/√B before the cut that is discovered behind the best cut.
+
+    By the Asimov significance of a known background, √(2 [(s + b) ln(1 + s/b) − s]) (arXiv:1007.1727).
+
+    Parameters
+    ----------
+    curve : RocCurve
+    background : float
+        Expected events before the cut, B.
+    floor : float
+        Smallest background efficiency; with `background_floor` of events of weight 1, at least 25 events are left.
+    z : float
+        Standard deviations of a discovery.
+
+    Returns
+    -------
+    float or None
+        None if no cut keeps signal, or all are below the floor.
+    """
+    if floor > 1:
+        return None
+    # The signal that is needed is concave in b, so the best cut is at a vertex.
+    efficiency = np.append(curve.background[curve.background > floor], floor)
+    kept = curve.signal_at(efficiency)
+    found = _needed_signal(efficiency[kept > 0] * background, z) / (kept[kept > 0] * background**0.5)
+    return float(found.min()) if len(found) else None
+
+
+def _needed_signal(background: NDArray[np.float64], z: float) -> NDArray[np.float64]:
+    """Signal events with an Asimov significance of z: (1 + x) ln(1 + x) − x = z²/2b for x = s/b."""
+    wanted = z**2 / (2 * background)
+    x = np.expm1(1 + lambertw((wanted - 1) / np.e).real)
+    x = np.maximum(x, np.sqrt(2 * wanted))  # its lower bound, for the many events at which W is inexact
+    for _ in range(3):
+        x -= ((1 + x) * np.log1p(x) - x - wanted) / np.log1p(x)
+    signal: NDArray[np.float64] = x * background
+    return signal
+
+
+def regret(found: ArrayLike) -> NDArray[np.float64]:
+    """Ratio of each σ_min to the smallest one of any classifier for the same signal.
+
+    Parameters
+    ----------
+    found : (n_classifiers, n_signals) float
+        σ_min; infinite where no cut discovers the signal.
+
+    Returns
+    -------
+    (n_classifiers, n_signals) float64
+        At least 1. NaN for a signal that no classifier discovers. The regret of a classifier over all signals, chosen
+        before one knows which there is, is its largest one (L. J. Savage, J. Am. Stat. Assoc. 46 (1951) 55).
+    """
+    values = np.asarray(found, np.float64)
+    best = values.min(axis=0)
+    ratio: NDArray[np.float64] = np.divide(values, best, out=np.full(values.shape, np.nan), where=np.isfinite(best))
+    return ratio
 
 
 @dataclass(frozen=True)

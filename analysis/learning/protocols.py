@@ -14,6 +14,7 @@ from analysis.regions import MassWindow
 
 __all__ = [
     "METHOD_SEED",
+    "ColumnLearner",
     "ContrastMethod",
     "Learner",
     "Method",
@@ -200,4 +201,13 @@ class Learner(Protocol):
 
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> Model:
         """Train on a training set and return the model."""
+        ...
+
+
+@runtime_checkable
+class ColumnLearner(Learner, Protocol):
+    """A learner with settings of single features."""
+
+    def on_columns(self, columns: Sequence[int]) -> Learner:
+        """Return the learner for training sets that hold only these columns, in this order."""
         ...

@@ -8,7 +8,7 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-__all__ = ["PROBABILITIES", "Forest", "Quantiles", "displacement", "fit_quantiles", "ranks"]
+__all__ = ["PROBABILITIES", "Forest", "Quantiles", "displacement", "fit_quantiles", "quantiles_of", "ranks"]
 
 Array = NDArray[np.float64]
 
@@ -107,15 +107,22 @@ def fit_quantiles(
     Quantiles
     """
     known = np.isfinite(x) & (weight > 0)
-    if not known.any():
-        return Quantiles(None, (np.zeros((1, len(PROBABILITIES))),))
+    if not (given.shape[1] and known.any()):
+        return Quantiles(None, (quantiles_of(x, weight)[None],))
     order = np.argsort(x[known], kind="stable")
     given, value, weight = given[known][order], x[known][order].astype(np.float64), weight[known][order]
-    if not given.shape[1]:
-        return Quantiles(None, (_in_leaves(value, weight, np.zeros(len(value), np.int64)),))
     matrix = xgb.QuantileDMatrix(given, ranks(value, weight), weight=weight / weight.mean(), max_bin=_N_BINS, nthread=1)
     grown = xgb.train(forest.parameters(int(random_state.generate_state(1)[0] >> 1)), matrix, 1)
     return Quantiles(grown, tuple(_in_leaves(value, weight, leaf) for leaf in _leaves(grown, given).T))
+
+
+def quantiles_of(x: NDArray[np.floating], weight: Array) -> Array:
+    """(n_probabilities,) float64: quantiles of values, (n_rows,), without NaN and weights of 0; 0 if none are left."""
+    known = np.isfinite(x) & (weight > 0)
+    if not known.any():
+        return np.zeros(len(PROBABILITIES))
+    order = np.argsort(x[known], kind="stable")
+    return _at_probabilities(x[known][order].astype(np.float64), weight[known][order])
 
 
 def displacement(x: Array, own: Array, other: Array, tie: Array) -> Array:
@@ -167,6 +174,11 @@ def _in_leaves(x: Array, weight: Array, leaf: NDArray[np.int64]) -> Array:
     order = np.argsort(leaf, kind="stable")
     starts = np.flatnonzero(np.diff(leaf[order], prepend=-1))
     for rows in np.split(order, starts[1:]):
-        position = np.cumsum(weight[rows])
-        table[leaf[rows[0]]] = np.interp(PROBABILITIES * position[-1], position - weight[rows] / 2, x[rows])
+        table[leaf[rows[0]]] = _at_probabilities(x[rows], weight[rows])
     return table
+
+
+def _at_probabilities(x: Array, weight: Array) -> Array:
+    position = np.cumsum(weight)
+    found: Array = np.interp(PROBABILITIES * position[-1], position - weight / 2, x)
+    return found

@@ -4,7 +4,8 @@ The features of an event are mapped one after the other: feature j to the value 
 given the features before it (the Knothe-Rosenblatt map). For a single feature this is the optimal transport; of several
 it keeps the correlations. An event is then moved along the line to its image, as far as its own mass is from the new
 one. This is exact for features that drift linearly with m_jj, or with a smooth function of m_jj that is the same for
-all of them, whatever their distribution. No tree sees m_jj, so none extrapolates it.
+all of them, whatever their distribution; `analysis.learning.bends` describes others to second order. No tree sees m_jj,
+so none extrapolates it.
 
 CURTAINs (arXiv:2203.09470, arXiv:2305.04646) learns such a map between sidebands with normalising flows. This one by
 trees is our own.
@@ -12,26 +13,19 @@ trees is our own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.learning.quantiles import Forest, Quantiles, displacement, fit_quantiles, ranks
+from analysis.learning.bends import Bends, Drifting, Ways, fit_bends
+from analysis.learning.quantiles import PROBABILITIES, Forest, Quantiles, displacement, fit_quantiles, quantiles_of
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.training_set import Rows
 
 __all__ = ["Sideband", "Transport", "fit_transport"]
 
 Array = NDArray[np.float64]
-
-_LARGEST_BEND = 0.3
-"""Up to here the pace does not change its sign within sidebands that are as wide as 0.6 of their distance."""
-_CLEAR = 3.0
-"""Standard deviations from which on a bend is applied: below, its error would move events more than the bend."""
-_STEPS = 4
-_SMALL = 0.05
 
 
 @dataclass(frozen=True)
@@ -75,14 +69,17 @@ class Transport:
         Mean masses of the sidebands, GeV.
     bounds : (2, n_features) float64
         Smallest and largest value of each feature in the sidebands; nothing is moved beyond.
-    bend : float
-        How much faster features drift towards the upper sideband, see `pace`; 0 for a linear drift.
+    levels : tuple of (n_features, n_probabilities) float64
+        Quantiles of the features at the mean masses of both sidebands; empty without bends.
+    bends : Bends or None
+        How much faster features drift towards the upper sideband; None for straight ways.
     """
 
     quantiles: tuple[tuple[Quantiles, ...], tuple[Quantiles, ...]] = field(repr=False)
     masses: tuple[float, float]
     bounds: Array = field(repr=False)
-    bend: float = 0.0
+    levels: tuple[Array, ...] = field(default=(), repr=False)
+    bends: Bends | None = None
 
     def image(self, X: NDArray[np.float32], side: int, tie: Array) -> NDArray[np.float32]:
         """Map events of a sideband to the other one.
@@ -106,11 +103,6 @@ class Transport:
             image[:, j] += displacement(X[:, j].astype(np.float64), here, there, tie)
         return image
 
-    def pace(self, mass: Array) -> Array:
-        """(n_rows,): way covered from the lower sideband, 0, to the upper one, 1, at masses in GeV."""
-        share: Array = (mass - self.masses[0]) / (self.masses[1] - self.masses[0])
-        return share - self.bend * share * (1 - share)
-
     def move(
         self, X: NDArray[np.float32], image: NDArray[np.float32], side: int, mass: Array, to: Array
     ) -> NDArray[np.float32]:
@@ -129,9 +121,18 @@ class Transport:
         -------
         (n_rows, n_features) float32
         """
-        way = (self.pace(to) - self.pace(mass)) * (1 - 2 * side)
-        moved = X + way[:, None] * (image.astype(np.float64) - X)
-        return np.clip(moved, *self.bounds).astype(np.float32)
+        ways = self.ways(X, image, side, mass)
+        bend = 0.0 if self.bends is None else self.bends.at(_ranks_at(ways, self.levels[side]))
+        return np.clip(ways.at(self._share(to), bend), *self.bounds).astype(np.float32)
+
+    def ways(self, X: NDArray[np.float32], image: NDArray[np.float32], side: int, mass: Array) -> Ways:
+        """Return the ways of events through their images, see `move`."""
+        x = X.astype(np.float64)
+        return Ways(side, x, (image - x) * (1 - 2 * side), self._share(mass))
+
+    def _share(self, mass: Array) -> Array:
+        share: Array = (mass - self.masses[0]) / (self.masses[1] - self.masses[0])
+        return share
 
 
 def fit_transport(lower: Sideband, upper: Sideband, forest: Forest, random_state: np.random.SeedSequence) -> Transport:
@@ -158,43 +159,17 @@ def fit_transport(lower: Sideband, upper: Sideband, forest: Forest, random_state
     X = np.concatenate([side.X for side in both]).astype(np.float64)
     known = np.isfinite(X)
     bounds = np.stack([np.where(known, X, np.inf).min(axis=0), np.where(known, X, -np.inf).max(axis=0)])
-    linear = Transport((quantiles[0], quantiles[1]), (lower.mean_mass, upper.mean_mass), bounds)
-    ways = []
+    straight = Transport((quantiles[0], quantiles[1]), (lower.mean_mass, upper.mean_mass), bounds)
+    levels, drifting = [], []
     for index, side in enumerate(both):
         tie = np.random.default_rng(derive_seed(random_state, len(both), index)).random(len(side.X))
-        ways.append(linear.image(side.X, index, tie).astype(np.float64) - side.X)
-    return replace(linear, bend=_fit_bend(linear, both, ways))
+        ways = straight.ways(side.X, straight.image(side.X, index, tie), index, side.mass)
+        levels.append(np.stack([quantiles_of(x, side.weight) for x in ways.at(index).T]))
+        drifting.append(Drifting(ways, _ranks_at(ways, levels[-1]), side.weight))
+    return replace(straight, levels=tuple(levels), bends=fit_bends(drifting))
 
 
-def _fit_bend(linear: Transport, sides: Sequence[Sideband], ways: Sequence[Array]) -> float:
-    """Find the bend with which events, moved to the mean mass of their own sideband, do not depend on their masses.
-
-    A bend that is too small leaves a drift of one sign in the lower sideband and of the other in the upper one, which
-    ranks show. Features count by how much the bend moves them.
-    """
-    bend, clear = 0.0, False
-    for step in range(_STEPS):
-        now, ahead = (_drifts(replace(linear, bend=b), sides, ways) for b in (bend, bend + _SMALL))
-        slope = (ahead - now).sum(axis=0) / _SMALL
-        power = float(slope @ slope)
-        if power == 0:
-            return 0.0
-        along = now @ slope
-        if step == 0:
-            clear = abs(along.sum()) > _CLEAR * float(np.sqrt((along**2).sum()))
-        bend = float(np.clip(bend - along.sum() / power, -_LARGEST_BEND, _LARGEST_BEND))
-    return bend if clear else 0.0
-
-
-def _drifts(transport: Transport, sides: Sequence[Sideband], ways: Sequence[Array]) -> Array:
-    """(n_events, n_features): contribution to the covariance of rank and mass, negated in the upper sideband."""
-    found = []
-    for index, (side, way) in enumerate(zip(sides, ways, strict=True)):
-        sign, mean = 1 - 2 * index, np.array([side.mean_mass])
-        moved = side.X + sign * (transport.pace(mean) - transport.pace(side.mass))[:, None] * way
-        rank = np.full(moved.shape, 0.5)
-        for j, x in enumerate(moved.T):
-            known = np.isfinite(x)
-            rank[known, j] = ranks(x[known], side.weight[known])
-        found.append((sign * side.weight * (side.mass - mean))[:, None] * (rank - 0.5))
-    return np.concatenate(found)
+def _ranks_at(ways: Ways, levels: Array) -> Array:
+    """(n_rows, n_features): ranks at the mean mass of the sideband, NaN where undefined."""
+    middle = ways.at(ways.side).T
+    return np.stack([np.interp(x, level, PROBABILITIES) for x, level in zip(middle, levels, strict=True)], axis=1)

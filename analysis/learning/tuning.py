@@ -53,6 +53,10 @@ class TunedTrees:
         """Number of members of the ensemble."""
         return self.trees.n_members
 
+    def on_columns(self, columns: Sequence[int]) -> TunedTrees:
+        """Return the learner for training sets that hold only these columns."""
+        return replace(self, trees=self.trees.on_columns(columns))
+
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> FittedEnsemble:
         """Choose the settings, then train on the whole set.
 

@@ -7,11 +7,8 @@ from analysis.config import LearningConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError, ResultsError
 from analysis.learning import Method, ModelStorage, get_learner
-from analysis.methods.anode import ANODE
-from analysis.methods.cathode import CATHODE
-from analysis.methods.contrast import FromContrast, adapted, uses_sidebands
+from analysis.methods.contrast import FromContrast, adapted, removes_drift, uses_sidebands
 from analysis.methods.curtains import Curtains
-from analysis.methods.curtains_flow import CurtainsFlow
 from analysis.methods.cwola import CWoLa
 from analysis.methods.data_vs_simulation import DataVsSimulation
 from analysis.methods.idealised import Idealised
@@ -19,6 +16,7 @@ from analysis.methods.interpolated_sidebands import InterpolatedSidebands
 from analysis.methods.sa_cwola import SACWoLa
 from analysis.methods.salad import SALAD
 from analysis.methods.supervised import Supervised
+from analysis.methods.with_flows import ANODE, CATHODE, RANODE, CurtainsFlow, LaCATHODE
 from analysis.methods.without_labels import LDA, PCA, Autoencoder, NearestNeighbours, Unlabelled
 
 __all__ = [
@@ -27,6 +25,7 @@ __all__ = [
     "LDA",
     "METHODS",
     "PCA",
+    "RANODE",
     "SALAD",
     "Autoencoder",
     "CWoLa",
@@ -36,6 +35,7 @@ __all__ = [
     "FromContrast",
     "Idealised",
     "InterpolatedSidebands",
+    "LaCATHODE",
     "NearestNeighbours",
     "SACWoLa",
     "Supervised",
@@ -44,6 +44,7 @@ __all__ = [
     "find_storage",
     "get_method",
     "register_method",
+    "removes_drift",
     "storage_of",
     "uses_sidebands",
 ]
@@ -70,8 +71,10 @@ for _method in (
     SACWoLa(),
     SALAD(),
     CATHODE(),
+    LaCATHODE(),
     CurtainsFlow(),
     ANODE(),
+    RANODE(),
     DataVsSimulation(),
     Idealised(),
     Supervised(),

@@ -26,6 +26,8 @@ __all__ = [
     "adapted",
     "build_set",
     "find_region",
+    "method_seed",
+    "removes_drift",
     "uses_sidebands",
 ]
 
@@ -136,6 +138,11 @@ def build_set(parts: Sequence[LabelledEvents], features: Sequence[str]) -> Train
     )
 
 
+def method_seed(random_state: np.random.SeedSequence) -> np.random.SeedSequence:
+    """Seed of what a method trains before the learner, of the seed of the learner."""
+    return np.random.SeedSequence(random_state.entropy, spawn_key=(*random_state.spawn_key, METHOD_SEED))
+
+
 class FromContrast(ABC):
     """Base class of methods that define a training set; the learner is trained on its two classes."""
 
@@ -154,8 +161,8 @@ class FromContrast(ABC):
         random_state: np.random.SeedSequence,
     ) -> Model:
         """Train the learner on the contrast; see `Method.fit`."""
-        own = np.random.SeedSequence(random_state.entropy, spawn_key=(*random_state.spawn_key, METHOD_SEED))
-        return learner.fit(self.contrast(samples, window, features, random_state=own), random_state=random_state)
+        training = self.contrast(samples, window, features, random_state=method_seed(random_state))
+        return learner.fit(training, random_state=random_state)
 
 
 @dataclass(frozen=True)
@@ -216,6 +223,17 @@ def uses_sidebands(method: object) -> bool:
         None for an unknown one.
     """
     return bool(getattr(method, "uses_sidebands", True))
+
+
+def removes_drift(method: object) -> bool:
+    """Whether scores of a method tell nothing of m_jj where its features do, since it takes their drift out.
+
+    Parameters
+    ----------
+    method : Method or None
+        None for an unknown one.
+    """
+    return bool(getattr(method, "removes_drift", False))
 
 
 def adapted(method: Any) -> Method:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import poisson
 
+from analysis.errors import WindowError
 from analysis.events.identity import uniform
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
-from analysis.methods.contrast import FromContrast, Region, build_set, find_region
+from analysis.methods.contrast import FromContrast, LabelledEvents, Region, build_set, find_region
 from analysis.regions import MassWindow
 
 __all__ = ["Idealised"]
@@ -18,15 +20,22 @@ __all__ = ["Idealised"]
 
 @dataclass(frozen=True)
 class Idealised(FromContrast):
-    """Idealised ("optimal") CWoLa: window with signal against independent background of the window.
+    """Idealised ("optimal") CWoLa: window with signal against background with the distribution of the window.
 
-    Performance of CWoLa if sidebands and window had the same background (arXiv:2009.02205, arXiv:2109.00546). The
-    background of the pseudodata in the window is split in two by event identity: one half is class 0, and the other is
-    mixed with the signal at twice its weight, so that the signal fraction is the same as in the pseudodata. The
-    published version uses a second background sample as large as the first; with half the events, this one is
-    pessimistic by up to 1/sqrt(2) in signal significance. Uses the truth: for studies only, rejected for real data.
+    Performance of CWoLa if sidebands and window had the same background (arXiv:2009.02205, arXiv:2109.00546). Class 1
+    is the window as it is. Class 0 is its background again, each event with a Poisson number of copies (bootstrap,
+    Efron, Ann. Stat. 7 (1979) 1): window and template differ by the Poisson fluctuations of all the background in the
+    window, as the window and a template of unlimited size do. Copies are drawn anew in every fold. Uses the truth: for
+    studies only, rejected for real data.
+
+    Attributes
+    ----------
+    halves : bool
+        Split the background in two by event identity instead: one half is class 0, and the other is mixed with the
+        signal at twice its weight. The fluctuations are twice as large, as if there were a quarter of the events.
     """
 
+    halves: bool = False
     name: str = "idealised"
     uses_truth: bool = True
     needs_simulation: bool = False
@@ -35,25 +44,38 @@ class Idealised(FromContrast):
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
     ) -> TrainingSet:
-        """Label signal and one half of the background in the window 1, the other half 0; see `ContrastMethod.contrast`.
+        """Label the window 1 and its background, drawn again, 0; see `ContrastMethod.contrast`.
 
         Raises
         ------
         TableError
             If the truth is unknown.
         WindowError
-            If the window has no signal or no background events.
+            If the window has no signal or no background events, or too few to draw from.
         """
         truth = samples.is_signal()
         signal = find_region(samples.data.select(truth), "window", window, "signal")
         background = find_region(samples.data.select(~truth), "window", window, "background")
         seed = int(random_state.generate_state(1)[0])
-        half = uniform(background.rows.event_id, seed, "idealised") < 0.5
-        mixed = Region(background.rows.select(half), f"one half of {background.name}")
-        alone = Region(background.rows.select(~half), f"the other half of {background.name}")
-        parts = [
-            signal.labelled(1, signal.total),
-            mixed.labelled(1, background.total),
-            alone.labelled(0, signal.total + background.total),
-        ]
+        parts = _halves(signal, background, seed) if self.halves else _drawn(signal, background, seed)
         return build_set(parts, features)
+
+
+def _drawn(signal: Region, background: Region, seed: int) -> list[LabelledEvents]:
+    copies = poisson.ppf(uniform(background.rows.event_id, seed, "idealised"), 1.0)
+    if not (copies * background.rows.weight).sum() > 0:
+        msg = f"{len(copies)} events, of {background.name}, are too few to draw a template from. Add events."
+        raise WindowError(msg)
+    template = background.labelled(0, signal.total + background.total, copies)
+    return [signal.labelled(1, signal.total), background.labelled(1, background.total), template]
+
+
+def _halves(signal: Region, background: Region, seed: int) -> list[LabelledEvents]:
+    half = uniform(background.rows.event_id, seed, "idealised") < 0.5
+    mixed = Region(background.rows.select(half), f"one half of {background.name}")
+    alone = Region(background.rows.select(~half), f"the other half of {background.name}")
+    return [
+        signal.labelled(1, signal.total),
+        mixed.labelled(1, background.total),
+        alone.labelled(0, signal.total + background.total),
+    ]

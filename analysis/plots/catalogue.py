@@ -15,6 +15,7 @@ from analysis.plots.classifiers.gains import performance_scan_figures
 from analysis.plots.classifiers.methods import methods_figures
 from analysis.plots.drawing import draw_all, named
 from analysis.plots.events.cutflow import cutflow_figures
+from analysis.plots.events.turn_on import turn_on_figures
 from analysis.plots.figure import ResultFigure
 from analysis.plots.signals.figures import injection_figures
 from analysis.plots.signals.impacts import impact_figures
@@ -53,6 +54,7 @@ def register_figures(name: str, family: FigureFamily) -> None:
 
 for _name, _family in {
     "cutflow": lambda of: () if of.results is None else cutflow_figures(of.results.cutflow, of.results.n_minus_one),
+    "turn_on": lambda of: () if of.turn_on is None else turn_on_figures(of.turn_on),
     "search": search_figures,
     "stitched": lambda of: stitched_figures(of.windows),
     "significance": lambda of: () if of.results is None else significance_figures(of.results),

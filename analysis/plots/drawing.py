@@ -23,7 +23,7 @@ from analysis.errors import ConfigError, writing
 from analysis.plots.figure import Sketch
 from analysis.plots.style import draw_experiment_label, figure_style, readable
 
-__all__ = ["draw_all", "named", "save_figure"]
+__all__ = ["draw_all", "named", "save_figure", "save_sketch"]
 
 S = TypeVar("S", bound=Sketch)
 
@@ -155,6 +155,11 @@ def _save(task: _Task) -> list[Path]:
         _make_readable(figure)
         draw_experiment_label(config, ax=ax)
         return save_figure(figure, task.folder, task.stem, config.formats)
+
+
+def save_sketch(sketch: Sketch, folder: Path, config: PlotConfig) -> list[Path]:
+    """Draw one figure into a folder that exists; other figures there stay. Errors as of `draw_all`."""
+    return _save(_Task(sketch.stem, sketch.draw, folder, config))
 
 
 def _make_readable(figure: Figure) -> None:

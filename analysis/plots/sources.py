@@ -9,6 +9,7 @@ from analysis.diagnostics.gain_values import GainScan
 from analysis.diagnostics.method_values import MethodResult
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.limits.values import LimitsFile
+from analysis.results.turn_on import TurnOnFile
 from analysis.results.values import Results
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalSpectra
@@ -35,6 +36,7 @@ class FigureSources:
     signal_spectra : mapping of dataset to window name to hist.Hist
         Spectra of the signals of the results.
     validation : sequence of WindowVerdict
+    turn_on : TurnOnFile or None
     """
 
     results: Results | None = None
@@ -45,3 +47,4 @@ class FigureSources:
     methods: Sequence[MethodResult] = ()
     signal_spectra: SignalSpectra = field(default_factory=dict)
     validation: Sequence[WindowVerdict] = ()
+    turn_on: TurnOnFile | None = None

@@ -101,15 +101,21 @@ _LIBRARIES = (
 )
 
 
-def software_versions() -> dict[str, str]:
-    """Return the versions of this package, of Python and of the libraries that results depend on."""
+def software_versions(elsewhere: Mapping[str, Sequence[str]] | None = None) -> dict[str, str]:
+    """Return the versions of this package, of Python and of the libraries that results depend on.
+
+    Parameters
+    ----------
+    elsewhere : mapping of str to sequence of str, optional
+        Other versions with which tasks ran on the workers of a cluster, by library.
+    """
     versions = {"cwola-dijet": __version__, "python": python_version()}
     for name in _LIBRARIES:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return versions
+    return versions | {f"{name} of workers": ", ".join(found) for name, found in (elsewhere or {}).items()}
 
 
 def plugin_documents() -> tuple[PluginDocument, ...]:

@@ -24,7 +24,7 @@ from analysis.core.notebook import facts
 from analysis.core.text_files import load_json, open_regular, read_bytes
 from analysis.errors import ResultsError, writing
 from analysis.results.blinding import blind_search
-from analysis.results.documents import software_versions, with_calibrations
+from analysis.results.documents import with_calibrations
 from analysis.results.files import replacing, write_json, write_text
 from analysis.results.manifest import Manifest, unblinding_records
 from analysis.results.process_values import ProcessFile
@@ -234,7 +234,7 @@ class ResultsFolder(SignalFolder):
         before = self._manifest()
         manifest = Manifest(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=software_versions(),
+            versions=results.versions,
             plugins=results.plugins,
             config_digest=results.config_digest,
             random_state=results.random_state,

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from analysis.calibration.values import CalibrationFile
 from analysis.core.documents import to_json
 from analysis.core.text_files import load_json, read_bytes
-from analysis.diagnostics.gain_values import GainScan, PerformanceFile
+from analysis.diagnostics.gain_values import GainScan, PerformanceFile, gain_regrets
 from analysis.diagnostics.method_values import MethodResult, MethodsFile
 from analysis.diagnostics.sections import DiagnosedWindow, DiagnosticsFile
 from analysis.errors import ResultsError, writing
@@ -23,6 +23,7 @@ from analysis.results.documents import marked, schema_error
 from analysis.results.files import write_json, write_text
 from analysis.results.manifest import Manifest
 from analysis.results.process_values import ProcessFile
+from analysis.results.turn_on import TurnOnFile
 from analysis.results.values import Results, WindowDocument
 from analysis.search.cells import BumpHunt3D
 from analysis.validation.drift import WindowDrift
@@ -147,7 +148,7 @@ class RecordFolder(CheckedFolder):
 
     def save_performance(self, key: str, scans: Sequence[GainScan]) -> None:
         """Write `performance.json`: gain of each feature and of the weight of the simulation, with its fingerprint."""
-        write_json(self.path / "performance.json", to_json(PerformanceFile(key, tuple(scans))))
+        write_json(self.path / "performance.json", to_json(PerformanceFile(key, tuple(scans), gain_regrets(scans))))
 
     def load_performance(self, key: str) -> tuple[GainScan, ...]:
         """Read `performance.json`; empty without the file, or if its fingerprint is not `key`.
@@ -168,6 +169,20 @@ class RecordFolder(CheckedFolder):
         """Read `methods.json`; empty without it, if its fingerprint is not `key`, or if it is damaged."""
         stored = self._read_current(MethodsFile, "methods.json", key)
         return () if stored is None else stored.results
+
+    def save_turn_on(self, found: TurnOnFile) -> None:
+        """Write `turnon.json`: the turn-on of the triggers."""
+        write_json(self.path / "turnon.json", to_json(found))
+
+    def load_turn_on(self) -> TurnOnFile | None:
+        """Read `turnon.json`; None if `cwola turnon` has not run.
+
+        Raises
+        ------
+        ResultsError
+            If the file is damaged.
+        """
+        return self._read_optional(TurnOnFile, "turnon.json", "turnon")
 
     def save_bump3d(self, found: BumpHunt3D) -> None:
         """Write `bump3d.json`: all cells of all windows, and the global p-value."""

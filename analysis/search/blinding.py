@@ -33,9 +33,9 @@ def blind_window(result: WindowResult, masks: Sequence[Interval]) -> WindowResul
     Returns
     -------
     WindowResult
-        Result without counts, significances, observed limits, truth, pass weights, scores, scalings and choices; bins
-        in the masks are empty and listed in `hidden`. Observations of workspaces are set to the expected background,
-        and expected limits are recomputed without the counts.
+        Result without counts, significances, observed limits, truth, pass weights, scores and choices, and without
+        scalings that reveal counts; bins in the masks are empty and listed in `hidden`. Observations of workspaces are
+        set to the expected background, and expected limits are recomputed without the counts.
     """
     hidden = tuple(dict.fromkeys((result.window.mask, *masks)))
     if set(hidden) <= set(result.hidden):
@@ -48,7 +48,7 @@ def blind_window(result: WindowResult, masks: Sequence[Interval]) -> WindowResul
         spectrum=spectrum,
         passes=None,
         scores=None,
-        scalings=(),
+        scalings=tuple(scaling for scaling in result.scalings if not scaling.TELLS_COUNTS),
         choices=(),
         truth=None,
         hidden=hidden,

@@ -26,8 +26,8 @@ from analysis.core.text_files import load_json, read_bytes
 from analysis.errors import ConfigError, ResultsError
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
-from analysis.learning import BOOSTED_TREES, Model, ModelStorage, PassWeights
-from analysis.learning.decorrelation import PercentileMap
+from analysis.learning import BOOSTED_TREES, Model, ModelStorage, PassWeights, score_table
+from analysis.learning.decorrelation import MAPS, FeatureMap
 from analysis.methods import find_storage
 from analysis.regions import MassWindow
 from analysis.search.values import WindowResult
@@ -58,7 +58,7 @@ class Classifier:
     features : tuple of str
     models : tuple of Model
         One per scored fold, trained without the events of that fold.
-    scalings : tuple of PercentileMap
+    scalings : tuple of FeatureMap
         One per scored fold; empty if features are not scaled.
     selections : tuple of str
         Names, inclusive first.
@@ -77,7 +77,7 @@ class Classifier:
     window: MassWindow
     features: tuple[str, ...]
     models: tuple[Model, ...]
-    scalings: tuple[PercentileMap, ...]
+    scalings: tuple[FeatureMap, ...]
     selections: tuple[str, ...]
     efficiencies: tuple[float, ...]
     achieved: tuple[float, ...]
@@ -163,7 +163,7 @@ def save_classifier(folder: Path, result: WindowResult) -> None:
         "efficiencies": [selection.efficiency for selection in result.selections],
         "achieved": [selection.efficiency_achieved for selection in result.selections],
         "n_members": [len(members) for members in result.models],
-        "decorrelated": bool(result.scalings),
+        "decorrelated": list(result.scalings[0].features) if result.scalings else [],
         # Infinite values are stored as text: JSON has no number for them.
         "thresholds": _encode(result.thresholds.tolist()),
     }
@@ -172,7 +172,7 @@ def save_classifier(folder: Path, result: WindowResult) -> None:
         arrays = {
             f"{name}_{fold}": getattr(scaling, name)
             for fold, scaling in enumerate(result.scalings)
-            for name in ("edges", "sizes", "values", "ranks")
+            for name in scaling.PARTS
         }
         np.savez_compressed(folder / _SCALING, **arrays)
 
@@ -248,7 +248,7 @@ def score_events(table: EventTable, classifier: Classifier) -> ScoredEvents:
     values = np.zeros((len(table), n_selections))
     for fold, model in enumerate(classifier.models):
         scaled = classifier.scalings[fold].apply(inside) if classifier.scalings else inside
-        members = model.predict(scaled.matrix(classifier.features))
+        members = score_table(model, scaled, classifier.features)
         mean = members.mean(axis=1, dtype=np.float64).astype(np.float32)
         folds[rows, fold] = mean
         cut = mean[:, None] if n_cuts == 1 else members
@@ -367,11 +367,12 @@ def _load_classifier(checked: _Checked, name: str, config: SearchConfig) -> Clas
     )
     models = tuple(storage.load(tuple(map(checked.read, of_fold))) for of_fold in files)
     features = tuple(document["features"])
-    scalings: tuple[PercentileMap, ...] = ()
-    if document["decorrelated"]:
+    scalings: tuple[FeatureMap, ...] = ()
+    if scaled := document["decorrelated"]:
+        kind = MAPS[config.learning.decorrelation]
         with np.load(io.BytesIO(checked.read(f"{folder}/{_SCALING}")), allow_pickle=False) as stored:
             scalings = tuple(
-                PercentileMap(features, *(stored[f"{part}_{fold}"] for part in ("edges", "sizes", "values", "ranks")))
+                kind.from_arrays(scaled, {name: stored[f"{name}_{fold}"] for name in kind.PARTS})
                 for fold in range(len(models))
             )
     return Classifier(

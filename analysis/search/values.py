@@ -14,7 +14,7 @@ from analysis.background import RESTS_ON_SMOOTHNESS, BackgroundFit, GoodnessOfFi
 from analysis.core.notebook import grid, text_of
 from analysis.events.table import EventTable
 from analysis.learning import Choice, Method, Samples
-from analysis.learning.decorrelation import PercentileMap
+from analysis.learning.decorrelation import FeatureMap
 from analysis.regions import MassWindow
 from analysis.search.member_spread import MemberSpread
 from analysis.search.non_closure import NON_CLOSURE, NonClosure, total_error
@@ -264,9 +264,9 @@ class WindowResult:
     thresholds : (n_folds, n_cuts, n_selections, 2) float64, or None
         Thresholds of the selections, see `analysis.learning.PassWeights`; None without models, and for windows read
         from disk.
-    scalings : tuple of PercentileMap
-        Scalings of the features, by fold; empty if features are not scaled, while blinded (they reveal the number of
-        events in the window), and for windows read from disk.
+    scalings : tuple of FeatureMap
+        Scalings of the features, by fold; empty if features are not scaled, while blinded if they reveal the number of
+        events in the window, and for windows read from disk.
     choices : tuple of Choice
         Classifier settings by fold, if they were tuned; empty while blinded.
     learner : str or None
@@ -289,7 +289,7 @@ class WindowResult:
     reason: str | None = None
     scores: NDArray[np.float32] | None = None
     thresholds: NDArray[np.float64] | None = None
-    scalings: tuple[PercentileMap, ...] = ()
+    scalings: tuple[FeatureMap, ...] = ()
     choices: tuple[Choice, ...] = ()
     training_seed: int = 0
     truth: hist.Hist[Any] | None = None

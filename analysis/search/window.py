@@ -41,7 +41,7 @@ from analysis.learning import (
     configured_learner,
     run_fold,
 )
-from analysis.learning.decorrelation import PercentileScaling
+from analysis.learning.decorrelation import configured_scaling
 from analysis.methods import configured_method, storage_of
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.evaluation import evaluate_window
@@ -193,7 +193,7 @@ def fold_tasks(
         Nested(learning.n_candidates, learning.candidate_efficiency, tuple(edges.tolist())) if nested else None,
         sequential=learning.cross_fitting == "sequential",
         template=uses_template(config),
-        decorrelation=PercentileScaling.of_window(window, edges) if learning.decorrelation == "percentile" else None,
+        decorrelation=configured_scaling(learning, window, edges, config.random_state),
         training_seed=training_seed,
         storage=storage_of(method, learning.learner),
     )
@@ -228,8 +228,10 @@ def _evaluate(fit: CrossFit, job: WindowEvaluation, data: SearchData) -> WindowR
     given = (data, job.window, job.edges, passes, models, job.config, job.functions)
     result = evaluate_window(*given, training_seed=seed, limits=job.limits, tests=job.tests)
     result = replace(result, learner=job.task.storage.name if isinstance(job.task.storage, LearnerEntry) else None)
-    if seed or data.blinded:
+    if seed:
         return result
+    if data.blinded:
+        return replace(result, scalings=tuple(scaling for scaling in fit.scalings if not scaling.TELLS_COUNTS))
     return replace(result, scores=fit.scores.mean(), scalings=fit.scalings, choices=fit.choices)
 
 

@@ -62,7 +62,7 @@ def _key(inputs: SearchInputs) -> str:
         events=inputs.identity_with(bool(inputs.background)),
         seed=inputs.config.random_state,
         features=learning.features,
-        decorrelation=learning.decorrelation,
+        decorrelation=(learning.decorrelation, learning.decorrelated_features),
         windows=[window.to_json() for window in inputs.regions.windows],
     )
 

@@ -186,10 +186,11 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
 
     injections, performance = folder.load_injections(), load_performance(folder, config)
     methods = load_methods(folder, config)
-    if not folder.has_results and (injections.search or performance or methods):
+    turn_on = folder.load_turn_on()
+    if not folder.has_results and (injections.search or performance or methods or turn_on):
         if config.statistics.blind:
             injections, performance, methods = blind(injections), (), ()
-        return FigureSources(injections=injections, performance=performance, methods=methods)
+        return FigureSources(injections=injections, performance=performance, methods=methods, turn_on=turn_on)
     results, windows = folder.load_results()
     if (results.limits, results.sensitivity) != (injections.limits, injections.sensitivity):
         injections = LimitsFile()
@@ -208,6 +209,7 @@ def figure_sources(folder: ResultsFolder, config: SearchConfig) -> FigureSources
         methods=methods,
         signal_spectra=folder.load_signal_spectra(),
         validation=folder.load_shown_verdicts(results.windows),
+        turn_on=turn_on,
     )
 
 

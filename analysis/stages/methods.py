@@ -10,8 +10,9 @@ from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.diagnostics.gains import Benchmark
-from analysis.diagnostics.method_values import Closure, MethodResult, MethodsFile
+from analysis.diagnostics.method_values import Closure, MethodResult, MethodsFile, method_regrets
 from analysis.diagnostics.methods import Measured, MethodEvents, MethodTask, closure, compared_selection, measure_method
+from analysis.diagnostics.regret import Regret
 from analysis.errors import ConfigError, CwolaError
 from analysis.learning import Samples
 from analysis.methods import METHODS, get_method
@@ -25,7 +26,7 @@ from analysis.stages.performance import chosen_signals, require_truth, signal_wi
 from analysis.stages.validate import load_verdicts
 from analysis.validation.verdicts import corrections
 
-__all__ = ["CompareSettings", "compare_methods"]
+__all__ = ["CompareSettings", "compare_methods", "compared_regrets"]
 
 _log = logging.getLogger("cwola")
 
@@ -102,8 +103,13 @@ def compare_methods(
             for window in windows
             for name in methods
         )
-        folder.save_methods(MethodsFile(performance_fingerprint(events, config), ordered))
+        folder.save_methods(MethodsFile(performance_fingerprint(events, config), ordered, compared_regrets(ordered)))
     return ordered
+
+
+def compared_regrets(results: Sequence[MethodResult]) -> tuple[Regret, ...]:
+    """Compare the methods that do not use the truth over all signals and windows."""
+    return method_regrets(results, left_out=[name for name, method in METHODS.items() if method.uses_truth])
 
 
 def _reason(inputs: SearchInputs, name: str) -> str | None:

@@ -9,7 +9,13 @@ from typing import TypedDict
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.diagnostics.gain_values import FeatureGain, GainScan, WeightGain
-from analysis.diagnostics.gains import Benchmark, Separation, scan_features, scan_simulation_weight
+from analysis.diagnostics.gains import (
+    Benchmark,
+    Separation,
+    scan_features,
+    scan_simulation_weight,
+    smallest_discovery,
+)
 from analysis.errors import ConfigError
 from analysis.events.table import EventTable
 from analysis.learning import FoldTask, Samples
@@ -151,6 +157,7 @@ class _Measured(TypedDict):
     sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
     window_sideband_auc: tuple[float, ...]
+    sigma_min: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -225,6 +232,7 @@ class _Job:
             "sic": tuple(tuple(one.signal.sic(efficiency) for efficiency in self.efficiencies) for one in separations),
             "auc": tuple(one.signal.auc for one in separations),
             "window_sideband_auc": tuple(one.sculpting.auc for one in separations),
+            "sigma_min": tuple(smallest_discovery(one.signal, self.benchmark, self.window) for one in separations),
         }
 
 

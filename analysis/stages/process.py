@@ -11,6 +11,7 @@ from analysis.config import SearchConfig
 from analysis.core.location import Location, RemotePath
 from analysis.core.plugins import plugin_records
 from analysis.events.dataset import Dataset
+from analysis.events.table import EventTable
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import ProcessedEvents, load_processed
 from analysis.results.selected_events import point_to_events, withdraw_pointer
@@ -27,9 +28,10 @@ def process(
     backend: Backend,
     *,
     parts: Location | None = None,
+    tables: Mapping[str, Mapping[str, Any] | EventTable] | None = None,
     **options: Any,
 ) -> ProcessedEvents:
-    """Select events from ROOT files; parts already on disk are reused.
+    """Select events from ROOT files, or take over tables of selected events; parts already on disk are reused.
 
     Parameters
     ----------
@@ -39,6 +41,9 @@ def process(
     backend : Backend
     parts : Location, optional
         Folder of the selected events; defaults to the results folder.
+    tables : mapping of str to table, optional
+        Tables in memory, by dataset of the format "table": columns (n_events,) by name, masses in GeV, or an
+        `EventTable`. See `analysis.config.table.TableConfig` for the names of the columns.
     **options
         `skip_bad_files` and `timeout` of `processors.runner.run.process_datasets`.
 
@@ -47,11 +52,15 @@ def process(
     ProcessedEvents
     """
     from processors.runner.run import process_datasets
+    from processors.tables.run import FORMAT, process_tables
 
     require_known(config)
     with stage("process"):
         withdraw_pointer(folder)
-        result = process_datasets(datasets, config, parts or folder.parts, backend, **options)
+        if any(dataset.format == FORMAT for dataset in datasets.values()):
+            result = process_tables(datasets, config, parts or folder.parts, tables)
+        else:
+            result = process_datasets(datasets, config, parts or folder.parts, backend, **options)
         document = result.to_json()
         document["parts"] = None if parts is None else str(parts.absolute())
         document["selection"] = config.selection.model_dump(mode="json")

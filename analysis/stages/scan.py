@@ -19,6 +19,7 @@ from analysis.methods import Unlabelled, get_method
 from analysis.regions import known_edge
 from analysis.results.documents import plugin_documents, reported_window, software_versions
 from analysis.results.processed_events import unblinding_setting
+from analysis.results.turn_on import turn_on_notes
 from analysis.results.values import Results
 from analysis.results.wording.significances import calibration_notes, local_z_text, nominal_text
 from analysis.search.coverage import coverage_notes
@@ -128,14 +129,21 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
         results = dict(zip(results, calibrations.applied(results.values()), strict=True))
         joined = tuple(join_seeds(results.values()))
         document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results, calibrations))
-        document = replace(document, notes=(*document.notes, *drift_notes(drifts, config)))
+        notes = (*document.notes, *drift_notes(drifts, config))
+        document = replace(document, notes=notes, versions=software_versions(backend.other_versions))
         further = [key for key, result in results.items() if result.training_seed > 0]
         keys = [key for key in results if key not in further]
         folder.save_results(document, keys, further)
     with stage("signals"):
         signals = evaluate_signals(inputs, backend, {key: results[key] for key in keys})
         injected, notes = _load_limits(inputs, measured)
-        document = replace(document, signals=signals, limits=injected.limits, sensitivity=injected.sensitivity)
+        document = replace(
+            document,
+            versions=software_versions(backend.other_versions),
+            signals=signals,
+            limits=injected.limits,
+            sensitivity=injected.sensitivity,
+        )
         folder.save_results(document, keys, further)
     return ScanSummary(joined, document, tuple(verdicts), notes)
 
@@ -237,13 +245,17 @@ def _assemble(
         blinded=inputs.blinded,
         windows=tuple(replace(reported_window(one), validation=judged.get(one.window.name)) for one in windows),
         global_=total,
-        notes=(*_coverage(inputs), *_method_notes(config)),
+        notes=(*_coverage(inputs), *_turn_on(inputs), *_method_notes(config)),
     )
 
 
 def _method_notes(config: SearchConfig) -> tuple[str, ...]:
     method = get_method(config.learning.method)
     return method.notes(config.learning.features) if isinstance(method, Unlabelled) else ()
+
+
+def _turn_on(inputs: SearchInputs) -> tuple[str, ...]:
+    return turn_on_notes(inputs.folder.load_turn_on(), inputs.config.selection.triggers, inputs.regions)
 
 
 def _coverage(inputs: SearchInputs) -> tuple[str, ...]:

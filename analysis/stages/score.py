@@ -29,13 +29,42 @@ from analysis.search.classifiers import (
 )
 from analysis.stages.files import inspect
 from analysis.stages.process import process
+from processors.tables.reading import is_table
 
-__all__ = ["ScoreSummary", "ScoredSelection", "score_files"]
+__all__ = ["Rate", "ScoreSummary", "ScoredSelection", "score_files"]
 
-_NAME = "scored"
+_NAME, TABLE = "scored", "table"
 
 FIRST_RUN = 100_000
 """Smallest run number regarded as real data; LHC data have larger and simulation smaller run numbers."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Normalisation of the scored files.
+
+    Attributes
+    ----------
+    lumi_ifb, xsec_pb : float or None
+        Luminosity, and cross-section of the sample. With both, events are those expected.
+    n_generated : float or None
+        Sum of generator weights before any cut, for files that do not record it.
+    """
+
+    lumi_ifb: float | None = None
+    xsec_pb: float | None = None
+    n_generated: float | None = None
+
+    def require_complete(self) -> None:
+        """Raise for a cross-section without a luminosity.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.xsec_pb is not None and self.lumi_ifb is None:
+            msg = "--xsec needs --lumi: the number of expected events is cross-section times luminosity."
+            raise ConfigError(msg)
 
 
 @dataclass(frozen=True)
@@ -46,11 +75,13 @@ class ScoredSelection:
     ----------
     window, selection : str
     events : float
-        Sum of weights of the events that pass in the window, with pass weights.
+        Sum of weights of the events that pass in the window, with pass weights; expected events if normalised.
     acceptance : float
         Fraction of the generated events that pass in the window.
     efficiency : float or None
         Fraction of the events in the window that pass; None without events in the window.
+    events_per_fb : float or None
+        Events expected for a cross-section of 1 fb; None without luminosity.
     """
 
     window: str
@@ -58,6 +89,7 @@ class ScoredSelection:
     events: float
     acceptance: float
     efficiency: float | None
+    events_per_fb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,13 +125,14 @@ def score_files(
     window: tuple[float, float] | None = None,
     format_name: str | None = None,
     tree: str | None = None,
+    rate: Rate | None = None,
 ) -> ScoreSummary:
     """Select the events of files as in the search, and score them.
 
     Parameters
     ----------
     files : sequence of str
-        Paths or URLs of simulated files of one sample.
+        Paths or URLs of simulated files of one sample: ROOT files or tables.
     models : pathlib.Path
         Results folder of the search, or a copy of its files for `analysis.search.classifiers`.
     output : pathlib.Path
@@ -109,6 +142,8 @@ def score_files(
         Window to score, GeV; by default all windows.
     format_name, tree : str, optional
         Format and tree of the files; by default detected in the first file.
+    rate : Rate, optional
+        Luminosity, cross-section and number of generated events.
 
     Returns
     -------
@@ -117,26 +152,40 @@ def score_files(
     Raises
     ------
     ConfigError
-        If the window is unknown, the files were used in the training, they hold real data and the search is blinded,
-        or the loaded plugins differ from the plugins of the event selection of the search.
+        If the window is unknown, the number of generated events is needed and not known, the files were used in the
+        training, they hold real data and the search is blinded, or the loaded plugins differ from the plugins of the
+        event selection of the search.
     ResultsError
         If a file of the classifiers is missing or differs from the file that the search wrote.
     """
     require_format(output)
+    rate = rate or Rate()
+    rate.require_complete()
     config, classifiers = load_classifiers(models, window)
     _require_plugins(models)
-    if format_name is None or tree is None:
+    if format_name is None and is_table(files[0]):
+        format_name, tree = TABLE, tree or ""
+    elif format_name is None or tree is None:
         content = inspect(files[0], tree)
         format_name, tree = format_name or content["format"], tree or content["tree"]
     # Workers have another working directory.
     addresses = [parse_address(file) if "://" in file else str(Path(file).absolute()) for file in files]
-    dataset = Dataset(_NAME, "background", format_name, tuple((address, tree) for address in addresses))
+    dataset = Dataset(
+        _NAME,
+        "background",
+        format_name,
+        tuple((address, tree) for address in addresses),
+        xsec_pb=rate.xsec_pb,
+        lumi_ifb=rate.lumi_ifb,
+        n_generated=rate.n_generated,
+    )
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
     with ScratchFolder(".scoring_", output.parent) as scratch:
         folder = ResultsFolder(scratch)
         events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend)
         _require_untrained(events, models)
+        _require_generated(events, rate)
         table = load_processed(folder).read_simulation(folder)
     _require_simulation(table, config)
     scored = [score_events(table, classifier) for classifier in classifiers]
@@ -154,6 +203,7 @@ def _summarise(
     record = events.records[_NAME]
     recorded = record.sum_of_weights is not None
     generated = record.cutflow["all"].weight if record.sum_of_weights is None else record.sum_of_weights
+    scale, lumi_ifb = events.scale(_NAME), events.datasets[_NAME].lumi_ifb
     selections: list[ScoredSelection] = []
     for classifier, one in zip(classifiers, scored, strict=True):
         counts = window_counts(table, classifier.window, one.passes)
@@ -162,8 +212,9 @@ def _summarise(
                 classifier.window.name,
                 name,
                 count,
-                fraction(count, generated),
+                acceptance := fraction(count, generated * scale),
                 fraction(count, float(counts[0])) if counts[0] > 0 else None,
+                None if lumi_ifb is None else acceptance * lumi_ifb,
             )
             for name, count in zip(one.passes.names, counts.tolist(), strict=True)
         ]
@@ -188,6 +239,15 @@ def _require_untrained(events: ProcessedEvents, models: Path) -> None:
                 "lists them."
             )
             raise ConfigError(msg)
+
+
+def _require_generated(events: ProcessedEvents, rate: Rate) -> None:
+    if rate.lumi_ifb is not None and events.records[_NAME].sum_of_weights is None:
+        msg = (
+            "the files do not record how many events were generated, so --lumi cannot be applied. Give --generated "
+            "NUMBER, the sum of generator weights before any cut."
+        )
+        raise ConfigError(msg)
 
 
 def _require_simulation(table: EventTable, config: SearchConfig) -> None:

@@ -18,11 +18,12 @@ from scipy import stats
 
 from analysis.background import BY_TEMPLATE
 from analysis.config import ClassifierConfig, LearningConfig, SearchConfig
+from analysis.errors import TableError
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, TemplateMethod, TrainingSet
-from analysis.learning.decorrelation import PercentileMap
-from analysis.methods import METHODS, uses_sidebands
+from analysis.learning.decorrelation import PercentileMap, QuantileScaling
+from analysis.methods import METHODS, removes_drift, uses_sidebands
 from analysis.regions import Interval, MassWindow
 
 __all__ = [
@@ -139,7 +140,8 @@ def measure_drift(
         Events of the search region; those between the slices are not looked at.
     window : MassWindow
     learning : LearningConfig
-        Features, and their scaling: percentiles are those of each slice.
+        Features, and their scaling: percentiles are those of each slice; quantiles given m_jj are learned from one half
+        of the events beside the mask, and measured with the other.
     sample : str
         "data" or "simulation", for the record.
     hidden : sequence of (low, high)
@@ -152,6 +154,12 @@ def measure_drift(
     """
     below, above = slices(window, hidden)
     found = WindowDrift(window=window.name, sample=sample, below=below, above=above)
+    if learning.decorrelation == "quantiles":
+        scaling = QuantileScaling(window.fit_range, (window.mask, *hidden), seed, learning.decorrelated_features)
+        try:
+            table = scaling.fit(table.select(~_tested(table, seed)), learning.features).apply(table)
+        except TableError as error:
+            return replace(found, reason=str(error))
     events = _Slices.of(table, below, above, seed)
     if events.fewest < LEAST_EVENTS:
         missing = f"fewer than {LEAST_EVENTS} events in {_range(below)} or {_range(above)}, beside the mask."
@@ -159,7 +167,9 @@ def measure_drift(
     scale = (sum(window.upper) - sum(window.lower)) / 2 / events.distance
     X = events.table.matrix(learning.features)
     scaled = learning.decorrelation == "percentile"
-    singles = [_single(name, column, events, scale) for name, column in zip(learning.features, X.T, strict=True)]
+    tested = _tested(events.table, seed) if learning.decorrelation == "quantiles" else np.ones(len(X), np.bool_)
+    columns = zip(learning.features, X.T, strict=True)
+    singles = [_single(name, column, tested, events, scale) for name, column in columns]
     together = _separation("all", _trained(X, events, scaled=scaled, seed=seed), scale)
     return replace(found, features=tuple(one for one in singles if one is not None and not scaled), together=together)
 
@@ -237,8 +247,16 @@ class _Slices:
         return area_under_curve(values[upper], values[lower], self.weight[upper], self.weight[lower])
 
 
-def _single(name: str, column: NDArray[np.float32], events: _Slices, scale: float) -> Separation | None:
-    known = ~np.isnan(column)
+def _tested(table: EventTable, seed: int) -> NDArray[np.bool_]:
+    """(n_events,) bool: events that are measured with what the others have learned."""
+    tested: NDArray[np.bool_] = uniform(table.event_id, seed, "drift halves") < _TESTED
+    return tested
+
+
+def _single(
+    name: str, column: NDArray[np.float32], rows: NDArray[np.bool_], events: _Slices, scale: float
+) -> Separation | None:
+    known = rows & ~np.isnan(column)
     if min((known & events.upper).sum(), (known & ~events.upper).sum()) < LEAST_EVENTS:
         return None
     return _separation(name, events.area(column, known), scale)
@@ -246,7 +264,7 @@ def _single(name: str, column: NDArray[np.float32], events: _Slices, scale: floa
 
 def _trained(X: NDArray[np.float32], events: _Slices, *, scaled: bool, seed: int) -> tuple[float, float]:
     """Area of one half of the events with trees of the other, and its error."""
-    tested = uniform(events.table.event_id, seed, "drift halves") < _TESTED
+    tested = _tested(events.table, seed)
     rest = ~tested
     if scaled:
         side, names = events.upper.astype(np.float64), [str(column) for column in range(X.shape[1])]
@@ -325,7 +343,7 @@ def drift_notes(drifts: Sequence[WindowDrift], config: SearchConfig) -> tuple[st
     untrained = not uses_sidebands(method)
     at_same_mass = untrained and method is not None and (method.needs_simulation or method.uses_truth)
     counted = untrained and config.background.strategy == BY_TEMPLATE
-    if not large or at_same_mass or counted:
+    if not large or at_same_mass or counted or removes_drift(method):
         return ()
     worst, together = max(large.items(), key=lambda pair: pair[1].drift)
     windows = ", ".join(dict.fromkeys(one.window for one in large))
@@ -353,7 +371,7 @@ def drift_notes(drifts: Sequence[WindowDrift], config: SearchConfig) -> tuple[st
 def _remedies(learning: LearningConfig) -> str:
     remedies = [
         "divide features that grow with m_jj by it, as in mj1_over_mjj and mj2_over_mjj",
-        *(['set learning.decorrelation = "percentile"'] if learning.decorrelation == "none" else []),
+        *(['set learning.decorrelation = "quantiles" or "percentile"'] if learning.decorrelation == "none" else []),
         'set learning.method = "curtains" with background.strategy = "template"',
         'set learning.method = "salad", which needs simulation',
     ]

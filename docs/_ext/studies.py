@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from docs._ext.tables import (
     cross_fitting,
+    drifts,
     files,
     fits,
     interruptions,
@@ -26,6 +27,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "exact-null-argos": null.argos_null_table,
     "correlated-null": null.correlated_null_table,
     "retrained-null": retraining.retrained_null_table,
+    "retrained-methods": retraining.retrained_methods_table,
     "retrained-local": retraining.retrained_local_table,
     "retrained-global": retraining.retrained_global_table,
     "retrained-tail": retraining.retrained_tail_table,
@@ -33,6 +35,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "null-features": null.null_features_table,
     "null-million": null.null_million_table,
     "drift-warning": null.drift_warning_table,
+    "feature-drift": drifts.feature_drift_table,
     "drift-toys": null.drift_toys_table,
     "sensitivity": sensitivity.sensitivity_table,
     "hist-gb": sensitivity.hist_gb_table,
@@ -47,6 +50,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "gaussian-example": methods.gaussian_table,
     "label-proportions": methods.proportions_table,
     "flows-closure": methods.flow_closure_table,
+    "flows-independent": methods.flow_independent_table,
     "flows-sensitivity": methods.flow_sensitivity_table,
     "shift-test": methods.shift_table,
     "templates-closure": templates.closure_table,
@@ -76,4 +80,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "trials3d-trees-strength": trials.trees_strength_table,
     "bump3d": trials.bump3d_table,
     "unsupervised": unsupervised.unsupervised_table,
+    "declusterings": unsupervised.declusterings_table,
+    "declusterings-topics": unsupervised.topics_table,
 }

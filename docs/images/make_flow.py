@@ -34,7 +34,7 @@ class Box:
 
 READING = (
     Box(4, 88, 28, "formats/", "ROOT files to jets"),
-    Box(36, 88, 28, "selection/, features", "cuts, variables"),
+    Box(36, 88, 28, "selection/, features/", "cuts, variables"),
     Box(68, 88, 28, "runner/", "coffea, all files"),
 )
 EVENTS = Box(30, 72, 40, "events/", "flat table, one row per event", GREEN)

@@ -22,7 +22,7 @@ from analysis.errors import InputFileError, writing
 from processors.objects import Floats
 from processors.opening import create_root
 
-__all__ = ["convert_lhco"]
+__all__ = ["JETS", "MOMENTUM", "TAUS", "convert_lhco", "cylindrical", "find_frame", "open_store"]
 
 BLOCK = 200_000
 """Rows read at a time."""
@@ -64,8 +64,8 @@ def convert_lhco(path: Path, output: Path, *, label_column: str | None = None) -
     ResultsError
         If the output cannot be written.
     """
-    with _open(path) as store:
-        key = _find_key(store, path)
+    with open_store(path) as store:
+        key = find_frame(store, path)
         count = _count_rows(store, key, path)
         label = _find_columns(store.select(key, start=0, stop=1), path, label_column)
         blocks = (
@@ -77,12 +77,19 @@ def convert_lhco(path: Path, output: Path, *, label_column: str | None = None) -
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def open_store(path: Path) -> Iterator[Any]:
+    """Open an HDF5 file with pandas.
+
+    Raises
+    ------
+    InputFileError
+        If the extra is missing, or the file is no complete HDF5 file.
+    """
     try:
         import pandas as pd  # noqa: PLC0415 - an extra
         import tables  # noqa: PLC0415 - an extra
     except ImportError as error:
-        msg = f"{path}: tables of the LHC Olympics need the extra lhco ({error}): pip install 'cwola-dijet[lhco]'."
+        msg = f"{path}: HDF5 tables need the extra lhco ({error}): pip install 'cwola-dijet[lhco]'."
         raise InputFileError(msg) from error
     if problem := _other_file(path):
         msg = f"{path}: {problem}"
@@ -119,18 +126,35 @@ def _other_file(path: Path) -> str | None:
     return None
 
 
-def _find_key(store: Any, path: Path) -> str:
+def find_frame(store: Any, path: Path, wanted: str = "") -> str:
+    """Return the key of the wanted table of pandas, by default of the only one.
+
+    Raises
+    ------
+    InputFileError
+        If there is none, or several, or it holds Python objects.
+    """
     keys = [str(key).lstrip("/") for key in store]
     frames = [key for key in keys if str(store.get_storer(key).pandas_type).startswith("frame")]
-    if KEY in frames:
-        return KEY
-    if len(frames) == 1:
-        return frames[0]
+    found = [key for key in (wanted or KEY,) if key in frames] or ([] if wanted else frames)
+    if len(found) == 1:
+        return _without_objects(store, found[0], path)
     msg = (
         f"{path}: expected one table of pandas, such as '{KEY}', found {', '.join(frames) or 'none'}. Use the LHC "
         "Olympics file of high-level features."
     )
     raise InputFileError(msg)
+
+
+def _without_objects(store: Any, key: str, path: Path) -> str:
+    """Refuse a table with Python objects, which would be unpickled."""
+    if any(leaf._c_classid == "VLARRAY" for leaf in store.get_node(key)._f_walknodes("Leaf")):
+        msg = (
+            f"{path}: the table '{key}' holds columns of texts or other objects, and reading these could run code of "
+            "the file. Write it again without them, or as parquet."
+        )
+        raise InputFileError(msg)
+    return key
 
 
 def _count_rows(store: Any, key: str, path: Path) -> int:
@@ -166,7 +190,7 @@ def _columns(frame: Any, start: int, path: Path, label: str | None) -> dict[str,
         _require_finite({f"{name}{jet}": columns[name] for name in MOMENTUM}, start, path)
     count = len(frame)
     columns = {
-        "FatJet": _in_order(*(_cylindrical(one) for one in jets)),
+        "FatJet": _in_order(*(cylindrical(one) for one in jets)),
         "run": np.ones(count, np.uint32),
         "luminosityBlock": np.ones(count, np.uint32),
         "event": np.arange(start, start + count, dtype=np.uint64),
@@ -193,7 +217,8 @@ def _require_finite(columns: dict[str, Floats], start: int, path: Path) -> None:
             raise InputFileError(msg)
 
 
-def _cylindrical(jet: dict[str, Floats]) -> dict[str, Floats]:
+def cylindrical(jet: dict[str, Floats]) -> dict[str, Floats]:
+    """Return p_T, η, φ, mass and dimensionless τ_N of jets with p_x, p_y, p_z, mass and τ_N in GeV."""
     pt = np.hypot(jet["px"], jet["py"])
     scale = np.where(pt > 0, pt, np.inf)
     return {

@@ -8,25 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
-import numpy as np
-from coffea.nanoevents import NanoEventsFactory
 from coffea.processor.executor import UprootMissTreeError
-from numpy.typing import NDArray
 from uproot.behaviors.RNTuple import HasFields
 from uproot.behaviors.TBranch import HasBranches
 from uproot.exceptions import KeyInFileError
 
-from analysis.config import SelectionConfig
 from analysis.core.address import full_address, hide_secrets, parse_address
 from analysis.errors import InputFileError
-from processors.features import FEATURES
+from processors.features import tagger_feature
+from processors.files.trial import Task, Trial, try_reading
 from processors.formats import ADAPTERS, Adapter
-from processors.objects import Dijets, Jet
 from processors.opening import open_root
 from processors.runner.isolation import isolated_classes
 from processors.runner.problems import explain, require_regular
@@ -35,9 +31,6 @@ __all__ = ["JetCollectionReport", "Missing", "Report", "inspect_file"]
 
 COUNTED = 100_000
 """Maximum number of events in which jets are counted."""
-
-TRIED = 1000
-"""Maximum number of events that are read as processing would read them."""
 
 TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 """Classes of objects in a file that hold events."""
@@ -92,6 +85,10 @@ class Report:
         Sum of generator weights before any skim, as the file records it.
     triggers, filters : tuple of str
         Branches with trigger decisions and event filters.
+    optional_features : tuple of str
+        Optional features that can be computed, without taggers.
+    taggers : tuple of str
+        Branches of the jets that are taggers, each a feature by its name and `_j1` or `_j2`.
     missing : tuple of Missing
     problem : str or None
         Reason why the file cannot be processed.
@@ -110,6 +107,8 @@ class Report:
     generator_sum: float | None
     triggers: tuple[str, ...]
     filters: tuple[str, ...]
+    optional_features: tuple[str, ...]
+    taggers: tuple[str, ...]
     missing: tuple[Missing, ...]
     problem: str | None
     datasets: dict[str, Any]
@@ -117,15 +116,6 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Task:
-    """File as named by `explain` and in messages, with the dataset name of the entry for `datasets.json`."""
-
-    dataset: str
-    filename: str
-    treename: str
 
 
 def inspect_file(path: str, tree: str | None = None) -> Report:
@@ -149,14 +139,14 @@ def inspect_file(path: str, tree: str | None = None) -> Report:
     """
     defaults = [adapter.layout.tree for adapter in ADAPTERS.values()]
     address = parse_address(path)
-    task = _Task(_dataset_name(address), address, tree or "' or '".join(defaults))
+    task = Task(_dataset_name(address), address, tree or "' or '".join(defaults))
     with _explained(task), isolated_classes(), open_root(address) as file:
         name, events, branches, adapter = _find_format(file, task, tree)
         return _report(file, events, branches, adapter, replace(task, treename=name))
 
 
 @contextmanager
-def _explained(task: _Task) -> Iterator[None]:
+def _explained(task: Task) -> Iterator[None]:
     try:
         require_regular(task)
         yield
@@ -172,7 +162,7 @@ def _dataset_name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem) or "sample"
 
 
-def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[str, Any, dict[str, str], Adapter]:
+def _find_format(file: Any, task: Task, tree: str | None) -> tuple[str, Any, dict[str, str], Adapter]:
     """Return name and tree of the events, its branches (name in messages to name in uproot), and its format."""
     seen = []
     for name in _trees(file, tree):
@@ -204,7 +194,7 @@ def _find_format(file: Any, task: _Task, tree: str | None) -> tuple[str, Any, di
     raise InputFileError(msg)
 
 
-def _require_names(events: Any, name: str, task: _Task) -> None:
+def _require_names(events: Any, name: str, task: Task) -> None:
     if not isinstance(events, HasFields):
         return
     if dotted := [field.name for field in events.fields if "." in field.name]:
@@ -229,7 +219,7 @@ def _trees(file: Any, tree: str | None) -> list[str]:
     return sorted(names, key=lambda name: name not in defaults)
 
 
-def _report(file: Any, events: Any, branches: Mapping[str, str], adapter: Adapter, task: _Task) -> Report:
+def _report(file: Any, events: Any, branches: Mapping[str, str], adapter: Adapter, task: Task) -> Report:
     layout, count = adapter.layout, int(events.num_entries)
     if count == 0:
         msg = f"{task.filename}: the tree '{task.treename}' ({adapter.name}) holds no events. Make the file again."
@@ -245,7 +235,8 @@ def _report(file: Any, events: Any, branches: Mapping[str, str], adapter: Adapte
     }
     event_columns = {name: held(branch) for name, branch in layout.event.items()}
     total = None if adapter.generator_sum is None else adapter.generator_sum(full_address(task.filename))
-    trial = _try(adapter, collection, task, str(file.file.uuid)) if found else _Trial(_no_collection(layout.collection))
+    uuid = str(file.file.uuid)
+    trial = try_reading(adapter, collection, task, uuid) if found else Trial(_no_collection(layout.collection))
     return Report(
         file=task.filename,
         format=adapter.name,
@@ -258,6 +249,8 @@ def _report(file: Any, events: Any, branches: Mapping[str, str], adapter: Adapte
         generator_sum=total,
         triggers=_beginning(branches, layout.triggers),
         filters=_beginning(branches, layout.filters),
+        optional_features=trial.optional,
+        taggers=_taggers(layout.branch(collection, ""), branches),
         missing=(
             *_missing_columns(adapter, collection, columns, trial),
             *_missing_sum(event_columns, total),
@@ -280,75 +273,14 @@ def _beginning(branches: Iterable[str], prefix: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in branches if prefix and name.startswith(prefix)))
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """Outcome of reading the first events: a problem, or the features that lack a column."""
-
-    problem: str | None = None
-    lacking: dict[str, list[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Recorder:
-    """Wraps a source of columns: records missing columns, and returns NaN for them."""
-
-    source: Any
-    missing: set[str]
-
-    def column(self, name: str, index: Any) -> NDArray[Any]:
-        """Return a column as the source does."""
-        try:
-            values: NDArray[Any] = self.source.column(name, index)
-        except InputFileError:
-            self.missing.add(name)
-            values = np.full(len(index), np.nan)
-        return values
-
-    def jagged(self, name: str, index: Any) -> Any:
-        """Return lists as the source does."""
-        try:
-            return self.source.jagged(name, index)
-        except InputFileError:
-            self.missing.add(name)
-            return ak.unflatten(np.empty(0), np.zeros(len(index), np.int64))
-
-
-def _try(adapter: Adapter, collection: str, task: _Task, uuid: str) -> _Trial:
-    """Read the first events as simulation, and compute all features."""
-    meta = {"filename": task.filename, "dataset": task.dataset, "kind": "background", "fileuuid": uuid, "entrystart": 0}
-    with open_root(task.filename) as file:
-        events = NanoEventsFactory.from_root(
-            file=file,
-            treepath=task.treename,
-            schemaclass=adapter.schema,
-            metadata=meta,
-            mode="virtual",
-            entry_stop=TRIED,
-            iteritems_options=adapter.iteritems_options,
-        ).events()
-        try:
-            dijets = adapter.read(events, SelectionConfig(jet_collection=collection))
-        except InputFileError as error:
-            return _Trial(str(error).removeprefix(f"{task.filename} (dataset {task.dataset}): "))
-        return _Trial(lacking=_lacking(dijets))
-
-
-def _lacking(dijets: Dijets) -> dict[str, list[str]]:
-    """Features that cannot be computed, by missing column."""
-    features: dict[str, list[str]] = {}
-    for name, feature in FEATURES.items():
-        missing: set[str] = set()
-        jets = [Jet(_Recorder(jet.source, missing), jet.index) for jet in (dijets.first, dijets.second)]
-        recorded = replace(dijets, first=jets[0], second=jets[1], events=_Recorder(dijets.events, missing))
-        with np.errstate(all="ignore"):
-            feature.evaluate(recorded)
-        for column in missing:
-            features.setdefault(column, []).append(name)
-    return features
+def _taggers(prefix: str, branches: Iterable[str]) -> tuple[str, ...]:
+    """Names of the taggers among the branches of a jet collection, without the collection."""
+    names = (name.removeprefix(prefix) for name in branches if name.startswith(prefix))
+    return tuple(sorted(name for name in names if tagger_feature(f"{name}_j1")))
 
 
 def _missing_columns(
-    adapter: Adapter, collection: str, columns: Mapping[str, str | None], trial: _Trial
+    adapter: Adapter, collection: str, columns: Mapping[str, str | None], trial: Trial
 ) -> Iterator[Missing]:
     layout = adapter.layout
     for name, one in layout.groomed.items():
@@ -369,7 +301,7 @@ def _missing_sum(event_columns: Mapping[str, str | None], total: float | None) -
         yield Missing("sum of generator weights before skims", cost)
 
 
-def _datasets(events: Any, branches: Mapping[str, str], adapter: Adapter, task: _Task) -> dict[str, Any]:
+def _datasets(events: Any, branches: Mapping[str, str], adapter: Adapter, task: Task) -> dict[str, Any]:
     path = task.filename if "://" in task.filename else str(Path(task.filename).absolute())
     metadata = {"kind": _kind(events, branches, adapter), "format": adapter.name}
     return {task.dataset: {"files": {path: task.treename}, "metadata": metadata}}

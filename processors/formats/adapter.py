@@ -35,6 +35,8 @@ class Layout:
         has none.
     groomed : mapping of str to str
         Field of each groomed mass that `SelectionConfig.jet_mass` can choose.
+    optional : mapping of str to str
+        Field of each column that only optional features need.
     event : mapping of str to str
         Branches of "run", "luminosity_block", "event" and "weight", if the format has them.
     triggers, filters : str
@@ -51,6 +53,7 @@ class Layout:
     mark: str
     counter: str = ""
     groomed: Mapping[str, str] = field(default_factory=dict)
+    optional: Mapping[str, str] = field(default_factory=dict)
     triggers: str = ""
     filters: str = ""
 

@@ -15,10 +15,13 @@ from analysis.errors import InputFileError, ProcessingError
 from analysis.events.dataset import OBSERVED
 from processors.objects import Dijets, Floats, Index, Jet, JetSource, Provenance, Tally, as_float64, dijet_kinematics
 
-__all__ = ["EventColumns", "JetCollection", "Provenance", "clean_mass", "event_weights", "make_dijets"]
+__all__ = ["MASSES", "EventColumns", "JetCollection", "Provenance", "clean_mass", "event_weights", "make_dijets"]
 
 _OFFSETS = ".offsets"
 """End of the names of fields that coffea makes itself: running indices, which no file holds."""
+
+MASSES = ("mass", "jet_mass", "groomed_mass", "ungroomed_mass")
+"""Columns of a jet that are masses."""
 
 MISSING_MASS = -1.0
 """Masses at or below this value, GeV, stand for a missing mass."""

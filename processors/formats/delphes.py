@@ -26,6 +26,7 @@ LAYOUT = Layout(
     label="{collection}.{field}",
     jet={"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass", **dict.fromkeys(TAUS, "Tau_5")},
     groomed={"softdrop": "SoftDroppedP4_5", "trimmed": "TrimmedP4_5", "pruned": "PrunedP4_5"},
+    optional={"groomed_mass": "SoftDroppedP4_5", "ungroomed_mass": "Mass"},
     event={"weight": "Event.Weight"},
     mark="Jet.PT",
     counter="{collection}_size",
@@ -47,10 +48,13 @@ class DelphesJets(JetCollection):
 
     def column(self, name: str, index: Index) -> Floats:
         """Return one column of some jets, (n,) float64."""
-        if name == "mass" or (name == "jet_mass" and self.jet_mass == "ungroomed"):
+        if name in ("mass", "ungroomed_mass") or (name == "jet_mass" and self.jet_mass == "ungroomed"):
             return clean_mass(self.take(LAYOUT.jet["mass"], index))
-        if name == "jet_mass":
-            return self._groomed_mass(LAYOUT.groomed[self.jet_mass], index)
+        if name in ("jet_mass", "groomed_mass"):
+            grooming = self.jet_mass if name == "jet_mass" else "softdrop"
+            return self._groomed_mass(LAYOUT.groomed[grooming], index)
+        if name == "n_constituents":
+            return self.take("NCharged", index) + self.take("NNeutrals", index)
         if name in TAUS:
             return as_float64(self.flat(LAYOUT.jet[name])[index, TAUS[name]])
         return self.take(LAYOUT.jet.get(name, name), index)

@@ -14,7 +14,15 @@ from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
 from analysis.events.identity import event_hash, string_hash
 from processors.formats.adapter import Layout, adapter
-from processors.formats.chunk import EventColumns, JetCollection, Provenance, clean_mass, event_weights, make_dijets
+from processors.formats.chunk import (
+    MASSES,
+    EventColumns,
+    JetCollection,
+    Provenance,
+    clean_mass,
+    event_weights,
+    make_dijets,
+)
 from processors.objects import Dijets, Floats, Index, leading_pair
 from processors.opening import open_root
 
@@ -26,6 +34,13 @@ LAYOUT = Layout(
     label="{collection}_{field}",
     jet={name: name for name in ("pt", "eta", "phi", "mass", "tau1", "tau2", "tau3", "tau4")},
     groomed={"softdrop": "msoftdrop"},
+    optional={
+        "groomed_mass": "msoftdrop",
+        "ungroomed_mass": "mass",
+        "n2": "n2b1",
+        "n3": "n3b1",
+        "n_constituents": "nConstituents",
+    },
     event={"run": "run", "luminosity_block": "luminosityBlock", "event": "event", "weight": "genWeight"},
     mark="luminosityBlock",
     counter="n{collection}",
@@ -63,9 +78,9 @@ class NanoAODJets(JetCollection):
 
     def column(self, name: str, index: Index) -> Floats:
         """Return one column of some jets, (n,) float64."""
-        branch = self.jet_mass if name == "jet_mass" else name
+        branch = self.jet_mass if name == "jet_mass" else LAYOUT.optional.get(name, name)
         values = self.take(branch, index)
-        return clean_mass(values) if name in ("mass", "jet_mass") else values
+        return clean_mass(values) if name in MASSES else values
 
     def _mass_branch(self, jet_mass: str) -> str:
         branches = {"ungroomed": "mass", **LAYOUT.groomed}

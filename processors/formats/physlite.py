@@ -25,7 +25,15 @@ from analysis.config import SelectionConfig
 from analysis.errors import InputFileError
 from analysis.events.identity import event_hash, string_hash
 from processors.formats.adapter import Layout, adapter
-from processors.formats.chunk import EventColumns, JetCollection, Provenance, clean_mass, event_weights, make_dijets
+from processors.formats.chunk import (
+    MASSES,
+    EventColumns,
+    JetCollection,
+    Provenance,
+    clean_mass,
+    event_weights,
+    make_dijets,
+)
 from processors.objects import Dijets, Floats, Index, leading_pair
 
 __all__ = ["PlainPHYSLITESchema", "read_physlite"]
@@ -38,6 +46,9 @@ SUFFIX = "AuxDyn"
 NUMBERS = re.compile(r"(std::vector<)*(std::u?int\d+_t|bool|char|float|double)>*")
 """Types of the fields of an RNTuple that hold numbers: one an event, one a jet, or several a jet."""
 
+_ABSENT = {"ungroomed_mass": "the ungroomed mass", "n_constituents": "the number of constituents"}
+"""Columns of other formats; `constituentLinks` are objects, not numbers."""
+
 LAYOUT = Layout(
     tree="CollectionTree",
     collection="AnalysisLargeRJets",
@@ -49,6 +60,7 @@ LAYOUT = Layout(
         "mass": "m",
         **{f"tau{order}": f"Tau{order}_wta" for order in (1, 2, 3, 4)},
     },
+    optional={"groomed_mass": "m", "d2": "D2"},
     event={
         "run": "EventInfoAuxDyn.runNumber",
         "luminosity_block": "EventInfoAuxDyn.lumiBlock",
@@ -112,8 +124,14 @@ class PHYSLITEJets(JetCollection):
 
     def column(self, name: str, index: Index) -> Floats:
         """Return one column of some jets, (n,) float64."""
-        column = "mass" if name == "jet_mass" else name
-        values = self.take(LAYOUT.jet.get(column, column), index)
+        if name in _ABSENT:
+            msg = (
+                f"{self.source.where}: no branch of PHYSLITE holds {_ABSENT[name]} of {self.name}. Leave the feature "
+                "out of learning.features and selection.optional_features."
+            )
+            raise InputFileError(msg)
+        column = "mass" if name in MASSES else name
+        values = self.take({**LAYOUT.jet, **LAYOUT.optional}.get(column, column), index)
         if column == "mass":
             return clean_mass(values * MEV)
         return values * MEV if column == "pt" else values

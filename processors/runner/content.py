@@ -31,11 +31,11 @@ class ContentRunner(Runner):
 
     @staticmethod
     def metadata_fetcher_root(
-        xrootdtimeout: int, align_clusters: bool, uproot_options: dict[str, Any], item: FileMeta
+        _xrootdtimeout: int, align_clusters: bool, uproot_options: dict[str, Any], item: FileMeta
     ) -> Any:
         """Read the UUID, the number of events and the content digest of a file, as coffea does but for the digest."""
         assert not align_clusters
-        with open_root(item.filename, timeout=xrootdtimeout, **uproot_options) as file:
+        with open_root(item.filename, **uproot_options) as file:
             try:
                 tree = file[item.treename]
             except KeyInFileError as error:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
-import fsspec.config
-from aiohttp import ClientTimeout
 from coffea.processor import accumulate, executor
-from coffea.processor.executor import ExecutorBase, WorkItem
+from coffea.processor.executor import ExecutorBase, FileMeta, WorkItem
 
 from analysis.compute import Backend, Serial, TaskFailure, track
-from analysis.core.address import full_address, hide_secrets
+from analysis.core.address import Address, full_address, hide_secrets, replicas_of
 from analysis.errors import InputFileError
+from processors.remote import TIMEOUT
 from processors.runner.isolation import isolated_classes
+from processors.runner.patience import patience
 from processors.runner.problems import FileTask, explain, is_passing, require_regular
-from processors.runner.restoring import Restored
 
 __all__ = ["BackendExecutor", "BadFile", "BadFiles", "run_tasks"]
 
@@ -41,8 +39,8 @@ ATTEMPTS = 3
 PAUSE = 0.5
 """Seconds before a file is read again; twice as long before the last attempt."""
 
-TIMEOUT = 60
-"""Seconds that a server may take to answer."""
+_LAST_READ: dict[str, str] = {}
+"""Replica of a file that this process read last, which is tried first for its next chunk."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class BackendExecutor(ExecutorBase):
     backend : Backend
     bad : BadFiles
         Files that cannot be used, extended during the run; shared with the copies that coffea makes.
-    timeout : int
+    timeout : float
         Seconds that a server may take to answer.
     retries : int
         0, since reading is retried here and not by coffea. Tasks lost with their worker are resubmitted by the backend.
@@ -96,7 +94,7 @@ class BackendExecutor(ExecutorBase):
 
     backend: Backend = field(default_factory=Serial)
     bad: BadFiles = field(default_factory=BadFiles)
-    timeout: int = TIMEOUT
+    timeout: float = TIMEOUT
     retries: int = 0
 
     def __call__(self, items: Iterable[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
@@ -141,7 +139,7 @@ def run_tasks(
     tasks: list[Any],
     description: str,
     *,
-    timeout: int = TIMEOUT,
+    timeout: float = TIMEOUT,
 ) -> Iterator[tuple[int, R | BadFile]]:
     """Map a function over tasks on files, with a progress bar. Failed reads are retried.
 
@@ -153,7 +151,7 @@ def run_tasks(
     tasks : list of FileTask
     description : str
         Shown beside the progress bar.
-    timeout : int
+    timeout : float
         Seconds that a server may take to answer.
 
     Yields
@@ -181,54 +179,54 @@ def _open_fully(function: Callable[[Any], R], item: Any) -> R:
     return function(replace(item, filename=full_address(item.filename)) if isinstance(item, WorkItem) else item)
 
 
-def _guarded(function: Callable[[Any], R], timeout: int, task: FileTask) -> R | BadFile:
+def _guarded(function: Callable[[Any], R], timeout: float, task: FileTask) -> R | BadFile:
+    """Run a task on its file, or on the first of its replicas that can be read."""
+    given = replicas_of(task.filename)
+    last = _LAST_READ.get(task.filename, given[0])
+    replicas = sorted(given, key=lambda address: address != last)
+    reasons: dict[str, str] = {}
+    with patience(replicas, timeout), isolated_classes():
+        for attempt in range(1, ATTEMPTS + 1):
+            for address in [replica for replica in replicas if replica not in reasons]:
+                try:
+                    require_regular(_at(task, address))
+                    result = function(_at(task, _opened_as(task.filename, address)))
+                except Exception as error:  # noqa: BLE001 - any exception is classified and explained
+                    if attempt == ATTEMPTS or not is_passing(error):
+                        reasons[address] = _reason(error, _at(task, address))
+                else:
+                    if len(given) > 1:
+                        _LAST_READ[task.filename] = address
+                    return result
+            if len(reasons) == len(replicas):
+                break
+            time.sleep(PAUSE * attempt)
+    return BadFile(task.dataset, task.filename, _joined(reasons))
+
+
+def _at(task: Any, address: str) -> Any:
+    """Return a task with the file at another address."""
+    if isinstance(task, FileMeta):
+        return FileMeta(task.dataset, address, task.treename, task.metadata, task.preload)
+    return task if task.filename is address else replace(task, filename=address)
+
+
+def _opened_as(shown: str, replica: str) -> str:
+    """Return the address that a file is known by, which opens one of its replicas."""
+    return Address(full_address(replica), shown=str(shown)) if shown != replica else replica
+
+
+def _reason(error: Exception, task: FileTask) -> str:
+    """Return the reason why a file cannot be used; raise any error that is not one of the file."""
     # Explained here, in the worker, since the cause of an exception is lost on the way back.
-    try:
-        with _patience(task.filename, timeout), isolated_classes():
-            require_regular(task)
-            return _attempt(function, task)
-    except Exception as error:  # noqa: BLE001 - any exception is classified and explained
-        explained = explain(error, task)
+    explained = explain(error, task)
     text = hide_secrets(str(explained), task.filename)
     if isinstance(explained, InputFileError):
-        reason = text.removeprefix(f"{task.filename} (dataset {task.dataset}): ")
-        return BadFile(task.dataset, task.filename, reason)
-    raise explained if text == str(explained) else type(explained)(text)
+        return text.removeprefix(f"{task.filename} (dataset {task.dataset}): ")
+    raise (explained if text == str(explained) else type(explained)(text)) from None
 
 
-def _attempt(function: Callable[[Any], R], task: FileTask) -> R:
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return function(task)
-        except Exception as error:
-            if not is_passing(error):
-                raise
-        time.sleep(PAUSE * attempt)
-    return function(task)
-
-
-@contextmanager
-def _patience(address: str, timeout: int) -> Iterator[None]:
-    """Set a timeout for requests to a server if the caller cannot: by default fsspec waits for five minutes."""
-    protocol = address.partition("://")[0] if "://" in address else ""
-    options: dict[str, Any] = {"root": {"timeout": timeout}}.get(protocol, {})
-    if protocol in ("http", "https"):
-        options = {"client_kwargs": {"timeout": ClientTimeout(total=timeout)}}
-    settings = fsspec.config.conf
-    with _SETTINGS.changing():
-        if options:
-            settings[protocol] = {**settings.get(protocol, {}), **options}
-        yield
-
-
-def _save_settings() -> Callable[[], None]:
-    settings, before = fsspec.config.conf, dict(fsspec.config.conf)
-
-    def restore() -> None:
-        settings.clear()
-        settings.update(before)
-
-    return restore
-
-
-_SETTINGS = Restored(_save_settings)
+def _joined(reasons: dict[str, str]) -> str:
+    if len(set(reasons.values())) == 1:
+        return next(iter(reasons.values()))
+    return "no replica can be used. " + " ".join(f"{address}: {reason}" for address, reason in reasons.items())

@@ -41,7 +41,7 @@ class Generated:
 GeneratorSums = Mapping[FileRecord, Generated | None]
 
 
-def read_generator_sums(plans: Sequence[Plan], backend: Backend, bad: BadFiles, *, timeout: int) -> GeneratorSums:
+def read_generator_sums(plans: Sequence[Plan], backend: Backend, bad: BadFiles, *, timeout: float) -> GeneratorSums:
     """Read the sums of generator weights from the files of simulation.
 
     Parameters
@@ -50,7 +50,7 @@ def read_generator_sums(plans: Sequence[Plan], backend: Backend, bad: BadFiles, 
     backend : Backend
     bad : BadFiles
         Files to leave out; files whose sum cannot be read are added.
-    timeout : int
+    timeout : float
         Seconds that a server may take to answer.
 
     Returns

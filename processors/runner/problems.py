@@ -6,7 +6,6 @@ import lzma
 import struct
 import traceback
 import zlib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from uproot.exceptions import KeyInFileError
 
 from analysis.core.text_files import FOLDER, irregular
 from analysis.errors import CwolaError, InputFileError, ProcessingError
+from processors.runner.server_problems import is_network, is_refused, server_problem
 
 __all__ = ["FileTask", "explain", "is_passing", "require_regular"]
 
@@ -23,7 +23,7 @@ LARGE_FILE_VERSION = 1_000_000
 """From this version number on, a ROOT header holds 8-byte positions."""
 
 READING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
-READERS = {"uproot", "fsspec", "aiohttp", "cramjam", "fsspec_xrootd"}
+READERS = {"uproot", "fsspec", "aiohttp", "cramjam", "fsspec_xrootd", "s3fs", "remote.py"}
 """Packages that read files: an error raised inside one of them is attributed to the file."""
 
 MATERIALISATION = ("awkward", "_nplikes", "virtual.py")
@@ -50,12 +50,13 @@ def is_passing(error: BaseException) -> bool:
     """Return whether an error may be temporary, so that reading the file is worth another attempt.
 
     This holds for all read errors: network, disk, data that cannot be decompressed. It does not hold for a missing
-    file, tree or branch, or for an unexpected layout.
+    file, tree or branch, for an unexpected layout, or if a server refuses the file.
     """
     chain = _causes(error)
-    if any(isinstance(cause, (CwolaError, KeyInFileError, PermissionError, ImportError)) for cause in chain):
+    refused = (CwolaError, KeyInFileError, PermissionError, ImportError)
+    if any(isinstance(cause, refused) for cause in chain) or is_refused(chain):
         return False
-    if any(isinstance(cause, FileNotFoundError) for cause in chain) and not _is_network(chain):
+    if any(isinstance(cause, FileNotFoundError) for cause in chain) and not is_network(chain):
         return False
     if any(str(cause).startswith("Failed creating nanoevents") for cause in chain):
         return any(isinstance(cause, READING_ERRORS) for cause in chain)
@@ -66,11 +67,6 @@ def _is_reading(chain: list[BaseException]) -> bool:
     return any(
         isinstance(cause, READING_ERRORS) or READERS & _packages(cause) or _materialises(cause) for cause in chain
     )
-
-
-def _is_network(chain: list[BaseException]) -> bool:
-    names = {base.__name__ for cause in chain for base in type(cause).__mro__}
-    return bool(names & {"ConnectionError", "TimeoutError", "ClientConnectionError"})
 
 
 def _packages(error: BaseException) -> set[str]:
@@ -153,21 +149,8 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _file_problem(chain: list[BaseException], task: FileTask) -> str | None:
     if "://" in task.filename:
-        return _server_problem(chain, task) or _content_problem(chain, task)
+        return server_problem(chain, task.filename) or _content_problem(chain, task)
     return _content_problem(chain, task)
-
-
-def _server_problem(chain: list[BaseException], task: FileTask) -> str | None:
-    protocol = task.filename.partition("://")[0]
-    if protocol == "root" and find_spec("fsspec_xrootd") is None:
-        return "root:// addresses need the extra xrootd: pip install 'cwola-dijet[xrootd]'."
-    if any(isinstance(cause, ImportError) or str(cause).startswith("Protocol not known") for cause in chain):
-        return f"no library that reads {protocol}:// addresses is installed ({chain[-1]})."
-    if any(isinstance(cause, TimeoutError) for cause in chain):
-        return "the server did not answer in time. Try again later, or give it more with --timeout SECONDS."
-    if _is_network(chain):
-        return f"the server cannot be reached ({chain[-1]}). Check the address and the network, or try again later."
-    return None
 
 
 def _content_problem(chain: list[BaseException], task: FileTask) -> str | None:

@@ -6,44 +6,34 @@ the source text of this package, so a part is reused only if processing would re
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import reduce
-from hashlib import sha256
 from operator import add
-from pathlib import Path
 from typing import Any
 
 from coffea.processor.executor import WorkItem
 
-import analysis
 from analysis.compute import Backend
-from analysis.config import SearchConfig, SelectionConfig
-from analysis.core.digests import digest
-from analysis.core.fingerprint import fingerprint
+from analysis.config import SearchConfig
 from analysis.core.location import Location
-from analysis.core.plugins import active_plugins
-from analysis.errors import ConfigError, DatasetError, InputFileError
+from analysis.errors import DatasetError, InputFileError
 from analysis.events.dataset import Dataset
-from analysis.events.identity import event_hash
-from analysis.events.schema import table_schema
 from analysis.events.stitching import require_tiling
 from analysis.events.table import EventTable
 from processors.dijet import DijetProcessor
-from processors.features import FEATURES
-from processors.formats import ADAPTERS, find_adapter
 from processors.objects import Tally
 from processors.opening import OPTIONS
+from processors.preparation import prepare_systematics, processing_digest
+from processors.remote import TIMEOUT
 from processors.runner.consistency import require_one_kind
 from processors.runner.content import ContentRunner
 from processors.runner.damaged import remove_damaged
-from processors.runner.executor import TIMEOUT, BackendExecutor, BadFile, BadFiles
+from processors.runner.executor import BackendExecutor, BadFile, BadFiles
 from processors.runner.normalisation import GeneratorSums, normalise, read_generator_sums, require_enough
 from processors.runner.plan import FileRecord, Plan, make_plans, require_no_shared_files
 from processors.runner.weights import ExtremeWeights, extreme_weights, weights_by_file
-from processors.selection.cuts import CUTS, prepare_selection, require_certified_events
-from processors.systematics import SYSTEMATICS
+from processors.selection.cuts import prepare_selection, require_certified_events
 from processors.variations import Systematics
 
 __all__ = [
@@ -57,9 +47,6 @@ __all__ = [
 
 CHUNKSIZE = 200_000
 """Events per chunk. Larger chunks need more memory, but hardly less time per event."""
-
-_CODE = ("processors.dijet",)
-"""Modules that determine the content of a part."""
 
 MAX_REPEATS = 2
 """Maximum number of times that parts missing after a run are processed again."""
@@ -176,7 +163,7 @@ def process_datasets(
     *,
     chunksize: int = CHUNKSIZE,
     skip_bad_files: bool = False,
-    timeout: int = TIMEOUT,
+    timeout: float = TIMEOUT,
 ) -> ProcessResult:
     """Select the events of datasets and write them as parts; existing parts are kept.
 
@@ -193,7 +180,7 @@ def process_datasets(
         Approximate number of events per chunk. The results do not depend on it.
     skip_bad_files : bool
         Leave out files that cannot be used, and list them in the result, instead of raising an error.
-    timeout : int
+    timeout : float
         Seconds that a server may take to answer.
 
     Returns
@@ -214,30 +201,15 @@ def process_datasets(
         If a function that processes events fails.
     """
     require_tiling(datasets.values())
-    required = _required_features(config)
-    selection = prepare_selection(config.selection)
-    stamp = processing_digest(config.model_copy(update={"selection": selection}))
-    systematics = _prepare_systematics(config, datasets)
+    config = config.model_copy(update={"selection": prepare_selection(config.selection)})
+    stamp, systematics = processing_digest(config), prepare_systematics(config, datasets)
     plans: list[Plan] = []
     bad = BadFiles()
-    for name, example in {dataset.format: dataset for dataset in datasets.values()}.items():
-        adapter = find_adapter(name, example.name)
-        processor = DijetProcessor(
-            adapter,
-            selection,
-            folder.absolute() / stamp,
-            stamp,
-            _settings(config),
-            tuple(FEATURES.values()),
-            tuple(CUTS.values()),
-            required,
-            sqrt_s_gev=config.background.sqrt_s_gev,
-            systematics=systematics,
-        )
+    for name in dict.fromkeys(dataset.format for dataset in datasets.values()):
+        processor = DijetProcessor.from_config(config, folder, format=name, datasets=datasets)
         runner = ContentRunner(
             executor=BackendExecutor(backend=backend, bad=bad, timeout=timeout),
-            schema=adapter.schema,
-            xrootdtimeout=timeout,  # also of http
+            schema=processor.schema,
             skipbadfiles=(_NeverRaised,),  # the executor records bad files; coffea only has to continue without them
             chunksize=chunksize,
             metadata_cache={},  # the default outlives the call, with the old content of changed files
@@ -252,44 +224,6 @@ def process_datasets(
     _require_usable(plans, skip_bad_files=skip_bad_files)
     results = {plan.dataset.name: _summarise(plan, sums) for plan in plans}
     return ProcessResult(stamp, folder.absolute() / stamp, {name: results[name] for name in datasets}, systematics)
-
-
-def processing_digest(config: SearchConfig) -> str:
-    """Digest of everything that determines the parts: selection, cuts, features and their source text."""
-    functions = [
-        *(one.read for one in ADAPTERS.values()),
-        *(one.compute for one in FEATURES.values()),
-        *(one.passes for one in CUTS.values()),
-        event_hash,
-        table_schema,
-    ]
-    return fingerprint(
-        code=_CODE,
-        plugins=[(ADAPTERS, ADAPTERS), (FEATURES, FEATURES), (CUTS, CUTS)],
-        selection=config.selection.identity(),
-        sqrt_s_gev=config.background.sqrt_s_gev,
-        features=[one.spec.to_json() for one in FEATURES.values()],
-        cuts=list(CUTS),
-        version=analysis.__version__,
-        functions=_sources(functions),
-    )
-
-
-def _settings(config: SearchConfig) -> str:
-    """Digest of the configuration of the parts; keys that later versions add do not enter unless they are used."""
-    default = SelectionConfig().identity()
-    selection = {key: value for key, value in config.selection.identity().items() if default.get(key) != value}
-    plugins = sorted(plugin.name for plugin in active_plugins() if plugin.of_events)
-    return digest([selection, config.background.sqrt_s_gev, plugins])
-
-
-def _prepare_systematics(config: SearchConfig, datasets: Mapping[str, Dataset]) -> Systematics:
-    systematics = Systematics.prepare(config.systematics, datasets, config.random_state)
-    functions = [one.vary_jets or one.vary_weights for _, one in systematics.entries if one.effect != "rate"]
-    kinds = [config.kind for config, _ in systematics.entries]
-    return replace(
-        systematics, code=fingerprint(code=_CODE, plugins=[(SYSTEMATICS, kinds)], functions=_sources(functions))
-    )
 
 
 def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: Iterable[str]) -> EventTable:
@@ -321,27 +255,6 @@ def load_table(result: ProcessResult, datasets: Mapping[str, Dataset], names: It
     paths = [path for name in chosen for path in result.datasets[name].parts]
     scales = {name: datasets[name].scale(result.datasets[name].sum_of_weights) for name in chosen}
     return EventTable.from_parts(paths, scales)
-
-
-def _required_features(config: SearchConfig) -> frozenset[str]:
-    if unknown := [name for name in config.learning.features if name not in FEATURES]:
-        msg = f"learning.features: there is no feature '{unknown[0]}'. Features: {', '.join(FEATURES)}."
-        raise ConfigError(msg)
-    return frozenset(config.learning.features)
-
-
-def _sources(functions: Iterable[Any]) -> list[str]:
-    """SHA-256 of the modules that define the functions, including an analyst's own modules."""
-    return sorted({sha256(_source(function)).hexdigest() for function in functions})
-
-
-def _source(function: Any) -> bytes:
-    """Text of the module that defines a function, or the bytecode of a function without a file (in a notebook)."""
-    try:
-        return Path(inspect.getfile(function)).read_bytes()
-    except (OSError, TypeError):
-        code = function.__code__
-        return repr((code.co_code, code.co_consts, code.co_names)).encode()
 
 
 class _NeverRaised(Exception):  # noqa: N818 - no error

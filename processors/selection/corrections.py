@@ -5,24 +5,29 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from difflib import get_close_matches
 from functools import lru_cache
 
 import correctionlib
 import numpy as np
+from correctionlib.highlevel import CompoundCorrection
 from numpy.typing import NDArray
 
 from analysis.config import ConfigFile
 from analysis.core.text_files import LARGE, one_line
 from analysis.errors import ConfigError
-from processors.objects import Floats
+from processors.objects import ALL, Floats
 
 __all__ = ["Correction", "evaluate", "find_correction"]
 
-Correction = correctionlib.Correction
+Correction = correctionlib.Correction | CompoundCorrection
+
+_LISTED = 8
+"""Number of names that a message lists."""
 
 
 def find_correction(file: ConfigFile, name: str | None, keys: tuple[str, str]) -> Correction:
-    """Look up a correction by name.
+    """Look up a correction by name, among the compound ones too.
 
     Parameters
     ----------
@@ -42,14 +47,22 @@ def find_correction(file: ConfigFile, name: str | None, keys: tuple[str, str]) -
         If the file is not a correctionlib JSON file, or has no such correction.
     """
     found = _parse(file.data, str(file.path), keys[0])
-    names = list(found)
-    if name is None and len(names) == 1:
-        return found[names[0]]
-    if name not in names:
+    known: dict[str, Correction] = {**found, **found.compound}
+    if name is None and len(known) == 1:
+        return next(iter(known.values()))
+    if name not in known:
         wanted = "several corrections" if name is None else f"no correction '{name}'"
-        msg = f"{keys[0]}: {file.path} holds {wanted}. Set {keys[1]} to one of {', '.join(names)}."
+        msg = f"{keys[0]}: {file.path} holds {wanted}. Set {keys[1]} to one of {_some_of(list(known), name)}."
         raise ConfigError(msg)
-    return found[name]
+    return known[name]
+
+
+def _some_of(names: list[str], wanted: str | None) -> str:
+    """List all names, or those most like the wanted one if there are many."""
+    if len(names) <= _LISTED:
+        return ", ".join(names)
+    near = get_close_matches(wanted or "", names, n=_LISTED, cutoff=0.0)
+    return f"{', '.join(near)} (the most similar of {len(names)})"
 
 
 def evaluate(correction: Correction, inputs: dict[str, Floats | str]) -> Floats:
@@ -73,13 +86,14 @@ def evaluate(correction: Correction, inputs: dict[str, Floats | str]) -> Floats:
     """
     columns = {name: value for name, value in inputs.items() if not isinstance(value, str)}
     finite: NDArray[np.bool_] = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])
+    chosen = ALL if finite.all() else finite
     arguments = [
-        inputs[one.name] if one.name not in columns else _typed(columns[one.name][finite], one.type)
+        inputs[one.name] if one.name not in columns else _typed(columns[one.name][chosen], one.type)
         for one in correction.inputs
     ]
     values = np.full(len(finite), np.nan)
     try:
-        values[finite] = correction.evaluate(*arguments)
+        values[chosen] = correction.evaluate(*arguments)
     except (IndexError, RuntimeError, ValueError) as error:
         msg = (
             f"the correction '{correction.name}' cannot be evaluated: {one_line(error)}. Check the file and the keys "

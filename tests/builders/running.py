@@ -30,8 +30,8 @@ def dataset(*paths: Path, layout: str = "nanoaod", **options: Any) -> Dataset:
 def run(
     one: Dataset, folder: Path, selection: Mapping[str, Any] | None = None, **options: Any
 ) -> tuple[DatasetResult, EventTable]:
-    """Process one dataset and read its events."""
-    config = SearchConfig(selection=selection or {})
+    """Process one dataset and read its events; `config` replaces the one that `selection` makes."""
+    config = options.pop("config", None) or SearchConfig(selection=selection or {})
     result = process_datasets({one.name: one}, config, folder, options.pop("backend", Serial()), **options)
     return result.datasets[one.name], load_table(result, {one.name: one}, [one.name])
 

@@ -70,11 +70,12 @@ def write_nanoaod(
     extra: Mapping[str, Any] | None = None,
     compressed: bool = True,
 ) -> Path:
-    """Write events in the layout of NanoAOD.
+    """Write events in the layout of NanoAOD; fields of the first jet beyond `JET_FIELDS` are written as well.
 
     `drop` leaves out branches such as "FatJet_tau2" or "run", `extra` adds branches: one value, or several, per event.
     """
-    kept = [name for name in JET_FIELDS if f"{collection}_{name}" not in drop]
+    further = [name for name in next((event[0] for event in events if event), {}) if name not in JET_FIELDS]
+    kept = [name for name in (*JET_FIELDS, *further) if f"{collection}_{name}" not in drop]
     jets = ak.zip({name: _column(events, name) for name in kept})
     count = len(events)
     numbers = {

@@ -29,7 +29,7 @@ from analysis.learning import (
     collect_folds,
     run_fold,
 )
-from analysis.learning.decorrelation import PercentileScaling
+from analysis.learning.decorrelation import PercentileScaling, QuantileScaling
 from analysis.methods import LDA, METHODS, FromContrast, get_method, uses_sidebands
 from analysis.search.values import SearchData
 from tests.builders.spies import Ledger, SpyLearner
@@ -37,7 +37,7 @@ from tests.builders.toy_tables import WINDOW, table_of, toy_table
 
 NAMES = ("x0", "x1")
 
-FLOWS = ("cathode", "curtains_flow", "anode")
+FLOWS = ("cathode", "lacathode", "curtains_flow", "anode", "r_anode")
 """They need an extra, and seconds to compile: tests/analysis/methods/test_flows.py has their part of this contract."""
 
 WITHOUT_FLOWS = {name: method for name, method in METHODS.items() if name not in FLOWS}
@@ -197,10 +197,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "nested": {"nested": Nested(2, 0.1, tuple(np.arange(3000.0, 6501.0, 100.0)))},
     "sequential": {"sequential": True},
     "scaled": {"decorrelation": PercentileScaling.of_window(WINDOW, np.arange(3000.0, 6501.0, 100.0))},
+    "quantiles": {"decorrelation": QuantileScaling.of_window(WINDOW, 3)},
 }
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
-WITHOUT_LABELS = ("plain", "sequential", "scaled")
-unscaled = pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "scaled"])
+WITHOUT_LABELS = ("plain", "sequential", "scaled", "quantiles")
+unscaled = pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in ("scaled", "quantiles")])
 
 
 def task_of(method: Method, variant: str) -> FoldTask:

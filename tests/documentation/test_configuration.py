@@ -19,7 +19,18 @@ ENTRY = {"name": "one", "kind": "rate", "value": 0.1, "bins": {"pt": [0, 1], "ab
 """What keys of `[[systematics]]` that are required are set to."""
 
 VARIANT: dict[str, Any] = {"name": "one", "learning": {"n_folds": 3}}
-LISTED = {"systematics": ENTRY, "variants": VARIANT}
+RUN: dict[str, Any] = {"jec": "TAG_L1L2L3Res_AK8PFPuppi"}
+CALIBRATION: dict[str, Any] = {"file": "jerc.json.gz", "data": [RUN]}
+LISTED = {"systematics": ENTRY, "variants": VARIANT, "data": RUN}
+REQUIRED = {"bins": ENTRY["bins"], "data": RUN, "calibration": CALIBRATION, "systematics": ENTRY}
+"""Values of keys that are required, by the last part of the title of their section."""
+
+
+def example(**entry: Any) -> SearchConfig:
+    """Configuration with every table that is absent by default."""
+    return SearchConfig.model_validate(
+        {"selection": {"calibration": CALIBRATION}, "systematics": [entry], "variants": [VARIANT]}
+    )
 
 
 def printed() -> dict[str, dict[str, Row]]:
@@ -38,11 +49,12 @@ def leaves(document: dict[str, Any], path: str = "") -> set[str]:
     for key, value in document.items():
         below = value[0] if isinstance(value, list | tuple) and value and isinstance(value[0], dict) else value
         own = f"{path}.{key}".removeprefix(".")
-        # The grid of the tuning, settings of learners, inputs of corrections and sections of variants are tables with
-        # free keys: one value.
+        # The grid of the tuning, settings of learners, directions of features, inputs of corrections and sections
+        # of variants are tables with free keys: one value.
         is_section = isinstance(below, dict) and own not in (
             "learning.tuning.grid",
             "learning.learner_settings",
+            "learning.monotone",
             "systematics.inputs",
             "variants.learning",
             "variants.background",
@@ -53,7 +65,7 @@ def leaves(document: dict[str, Any], path: str = "") -> set[str]:
 
 
 def test_every_key_has_one_row_and_nothing_else_has() -> None:
-    complete = SearchConfig.model_validate({"systematics": [ENTRY], "variants": [VARIANT]}).model_dump(mode="json")
+    complete = example(**ENTRY, source="Total").model_dump(mode="json")
     rows = [
         f"{title.strip('[]')}.{key}".removeprefix("The whole file.")
         for title, keys in printed().items()
@@ -71,12 +83,12 @@ def test_the_printed_defaults_are_a_configuration_and_change_nothing() -> None:
             if "variants" in title and key in VARIANT:
                 lines.append(f"{key} = {toml(VARIANT[key])}")
             elif default == "required":
-                lines.append(f"{key} = {ENTRY['bins'][key] if 'bins' in title else repr(ENTRY[key])}")
+                lines.append(f"{key} = {REQUIRED[title.strip('[]').rpartition('.')[2]][key]!r}")
             elif default != "absent":
                 lines.append(f"{key} = {default}")
     found = SearchConfig.model_validate(tomllib.loads("\n".join(lines)))
     entry = {key: value for key, value in ENTRY.items() if key != "value"}
-    assert found == SearchConfig.model_validate({"systematics": [entry], "variants": [VARIANT]})
+    assert found == example(**entry)
 
 
 def accepts(title: str, key: str, value: Any) -> bool:

@@ -449,7 +449,7 @@ def test_an_address_that_does_not_answer(
 
 
 def test_xrootd_without_its_extra(cwola: Cwola, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processors.runner.problems.find_spec", lambda name: None)
+    monkeypatch.setattr("processors.runner.server_problems.find_spec", lambda name: None)
     monkeypatch.setitem(__import__("sys").modules, "fsspec_xrootd", None)
     address = "root://127.0.0.1:1//store/a.root"
     options = listed(tmp_path, address, write_good(tmp_path / "good.root"))

@@ -125,14 +125,16 @@ def csv(*rows: Sequence[object]) -> bytes:
 EDGES = range(3000, 6000, 100)
 WIDE = [(low, low + 100, 1000) for low in EDGES]
 
+MANY_KEYS = {str(number): 1 for number in range(200_000)}
+
 HARD: list[tuple[str, bytes, str]] = [
     ("search.toml", b"a." * 100_000 + b"a = 1", "nested more than 50 levels deep"),
     ("search.toml", b"[" + b"'a' . " * 100_000 + b"a]", "nested more than 50 levels deep"),
     ("search.toml", b"[scan]\nbin_width = 0.0000035", "1e+09 bins of bin_width, more than 7000"),
     ("search.toml", b"[scan]\nstep = 1e-9", "more than 1000 steps from first to last"),
-    ("datasets.json", json.dumps({"a": {"files": dict.fromkeys(map(str, range(200_000)), 1)}}).encode(), "/a/files/9"),
-    ("datasets.json", json.dumps({"a": {"metadata": {str(i): 1 for i in range(200_000)}}}).encode(), "/a/metadata/5"),
-    ("datasets.json", json.dumps({str(i): 1 for i in range(200_000)}).encode(), "/9: Input"),
+    ("datasets.json", json.dumps({"a": dict.fromkeys(map(str, range(200_000)), 1)}).encode(), "/a/files/0: Input"),
+    ("datasets.json", json.dumps({"a": {"files": ["a"], "metadata": MANY_KEYS}}).encode(), "more than 100 keys"),
+    ("datasets.json", json.dumps({str(i): 1 for i in range(200_000)}).encode(), "/9/files: Input"),
     ("spectrum.csv", csv(HEADER, *((i, i + 1, 9) for i in range(1000, 9001))), "8001 bins in 1000-9001 GeV are more"),
     ("spectrum.csv", csv(HEADER, *((*edges, "1e30") for *edges, _ in WIDE)), "found no valid minimum"),
     (

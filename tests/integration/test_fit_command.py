@@ -12,6 +12,7 @@ from typing import Any
 import awkward as ak
 import hist
 import numpy as np
+import pyhf
 import pytest
 import uproot
 
@@ -416,3 +417,32 @@ def test_help_loads_no_heavy_library() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "click" in done.stdout.split()
     assert not {"numpy", "scipy", "pyhf", "hist", "uproot", "rich", "pydantic"} & set(done.stdout.split())
+
+
+def test_an_output_folder_gets_numbers_workspaces_and_figures(cwola: Cwola, spectrum: Path, tmp_path: Path) -> None:
+    """pyhf alone finds the printed limit in the workspace, by its own asymptotic formulae."""
+    output = tmp_path / "fits"
+    options = [spectrum, "--window", "3300:3700", "--window", "3900:4300", "--output", output]
+    printed = cwola("fit", *options, "--json")
+    assert printed.code == 0, printed.err
+    assert json.loads((output / "fit.json").read_text()) == json.loads(printed.out)
+    names = {f"{stem}_{window}" for window in ("3300-3700", "3900-4300") for stem in ("workspace", "fit")}
+    assert {path.stem for path in output.iterdir()} == {"fit", *names}
+    assert (output / "fit_3300-3700.pdf").read_bytes().startswith(b"%PDF")
+    assert (output / "fit_3300-3700.png").read_bytes().startswith(b"\x89PNG")
+    document = json.loads((output / "workspace_3300-3700.json").read_text())
+    (events_per_mu,) = document["channels"][0]["samples"][0]["data"]
+    workspace = pyhf.Workspace(document)
+    model = workspace.model()
+    data = workspace.data(model)
+    limit = json.loads(printed.out)["windows"][0]["limit_events"]
+    bounds = model.config.suggested_bounds()
+    bounds[model.config.poi_index] = (0.0, 10 * limit / events_per_mu)
+    cls = pyhf.infer.hypotest(limit / events_per_mu, data, model, par_bounds=bounds, test_stat="qtilde")
+    assert float(cls) == pytest.approx(0.05, abs=0.002)
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_error(cwola: Cwola, spectrum: Path) -> None:
+    done = cwola("fit", spectrum, "--window", "3300:3700", "--output", spectrum / "below")
+    assert done.code == 1
+    assert "cannot write" in done.err

@@ -17,6 +17,7 @@ from analysis.config import load_config
 from analysis.diagnostics.gains import Benchmark, separations
 from analysis.errors import ConfigError
 from analysis.learning import Samples
+from analysis.learning.metrics import sigma_min
 from analysis.methods import METHODS, FromContrast
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
@@ -89,6 +90,10 @@ def test_numbers_are_those_of_the_library_and_are_drawn(cwola: Cwola, output: Pa
     assert_allclose(together["window_sideband_auc"], [one.sculpting.auc for one in found])
     assert_allclose(together["sic"], [[one.signal.sic(eps) for eps in (0.1, 0.03)] for one in found])
     assert together["auc"][0] != together["auc"][1]
+    background = int((window.in_signal(table.mjj) & ~table.in_datasets(("bump",))).sum())
+    smallest = [sigma_min(one.signal, background, 25 / background) for one in found]
+    assert_allclose(together["sigma_min"], smallest)
+    assert f"{np.mean(smallest):.2f}" in done.out
 
     names = ["mj1_over_mjj", "mj2_over_mjj"]
     assert [(one["use"], one["feature"]) for one in subsets] == [
@@ -110,6 +115,18 @@ def test_numbers_are_those_of_the_library_and_are_drawn(cwola: Cwola, output: Pa
     assert {path.name: path.read_bytes() for path in plots.iterdir()} == drawn
     assert cwola("plot", *settings(output), "--blind").code == 0
     assert not list(plots.iterdir())
+
+
+def test_the_best_classifier_of_the_only_signal_has_a_regret_of_one(cwola: Cwola, output: Path) -> None:
+    if not (output / "performance.json").exists():
+        cwola("performance", *settings(output), "--trainings", 2, "--weights", "0,1")
+    scan, found = read(output), json.loads((output / "performance.json").read_text())["regret"]
+    gains = (*scan["simulation_weight"], *scan["subsets"])
+    means = {one["classifier"]: np.mean(gain["sigma_min"]) for one, gain in zip(found, gains, strict=True)}
+    best = min(means.values())
+    assert {one["classifier"]: one["worst"] for one in found} == pytest.approx(
+        {name: value / best for name, value in means.items()}
+    )
 
 
 def test_one_scan_in_one_window(cwola: Cwola, output: Path, tmp_path: Path) -> None:

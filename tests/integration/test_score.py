@@ -116,6 +116,54 @@ def test_the_pass_weights_and_the_acceptance_are_those_counted_by_hand(
     assert "do not record how many events were generated" in done.out
 
 
+def test_luminosity_and_cross_section_give_the_expected_events(
+    cwola: Cwola, published: Path, own_signal: Path, tmp_path: Path
+) -> None:
+    """1000 sigma L A, with sigma in pb and L in inverse fb; and L A for 1 fb."""
+    output = tmp_path / "scored.parquet"
+    options = ["--models", published, "--window", "3300:3700", "--output", output, "--jobs", 1]
+    done = cwola("score", own_signal, *options, "--lumi", 20, "--xsec", 0.01, "--generated", 800)
+    assert done.code == 0, done.err
+    rows = scored(output)
+    assert {row["weight"] for row in rows} == {1000 * 0.01 * 20 / 800}
+    passed = sum(row[f"pass_{WINDOW}_eff_0.1"] for row in rows if 3300 <= row["mjj"] < 3700)
+    line = next(line for line in done.out.splitlines() if "eff_0.1" in line).split()
+    events, acceptance, _, per_fb = (float(one) for one in line[-4:])
+    assert acceptance == pytest.approx(passed / 800, rel=1e-3)
+    assert events == pytest.approx(1000 * 0.01 * 20 * passed / 800, rel=1e-3)
+    assert per_fb == pytest.approx(20 * passed / 800, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--xsec", 0.01], "--xsec needs --lumi"), (["--lumi", 20], "so --lumi cannot be applied. Give --generated")],
+)
+def test_a_rate_without_what_it_needs_is_refused(
+    cwola: Cwola, published: Path, own_signal: Path, tmp_path: Path, options: list[object], message: str
+) -> None:
+    output = tmp_path / "scored.parquet"
+    done = cwola("score", own_signal, "--models", published, "--output", output, "--jobs", 1, *options)
+    assert done.code == 1
+    assert message in done.err
+    assert not output.exists()
+
+
+def test_a_table_of_the_same_events_gets_the_same_scores(
+    cwola: Cwola, published: Path, own_signal: Path, tmp_path: Path
+) -> None:
+    options = ["--models", published, "--jobs", 1]
+    assert cwola("score", own_signal, *options, "--output", tmp_path / "root.parquet").code == 0
+    table = pq.read_table(tmp_path / "root.parquet")
+    kept = [name for name in table.column_names if not name.startswith(("score_", "pass_", "event_id", "dataset"))]
+    pq.write_table(table.select(kept), tmp_path / "own.parquet")
+    done = cwola("score", tmp_path / "own.parquet", *options, "--output", tmp_path / "table.parquet")
+    assert done.code == 0, done.err
+    found, expected = scored(tmp_path / "table.parquet"), scored(tmp_path / "root.parquet")
+    names = [name for name in expected[0] if name.startswith(("score_", "pass_"))]
+    assert len(names) > 8
+    assert [[row[name] for name in names] for row in found] == [[row[name] for name in names] for row in expected]
+
+
 def test_all_windows_are_scored_by_default_and_events_beyond_the_fit_range_do_not_pass(
     cwola: Cwola, published: Path, own_signal: Path, tmp_path: Path
 ) -> None:

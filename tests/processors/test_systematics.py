@@ -153,6 +153,26 @@ def test_an_energy_scale_multiplies_all_masses_in_every_format(data, tmp_path, n
             np.testing.assert_allclose(table.column(feature), expected, rtol=1e-5, atol=1e-4, err_msg=feature)
 
 
+@pytest.mark.parametrize(
+    ("kind", "moved"),
+    [
+        ("jet-energy-scale", {"groomed_mass_j1": 1.2, "ungroomed_mass_j1": 1.2, "third_jet_pt": 1.2}),
+        ("jet-mass-scale", {"groomed_mass_j1": 1.2, "ungroomed_mass_j1": 1.2}),
+    ],
+)
+def test_optional_masses_and_the_third_jet_follow_their_systematic(tmp_path, kind, moved):
+    event = [toys.jet(900, mass=90), toys.jet(800, phi=3.0, mass=50), toys.jet(300, phi=1.5)]
+    path = toys.write_nanoaod(tmp_path / "toy.root", [event], gen_weight=[1.0])
+    names = ("groomed_mass_j1", "ungroomed_mass_j1", "groomed_fraction_j1", "tau43_j1", "third_jet_pt")
+    entry = {"name": "x", "kind": kind, "value": 0.2}
+    result = run(dataset(path), tmp_path / "out", entry, selection={"mjj_min": 0, "optional_features": names})
+    nominal, table = (EventTable.from_parts(parts) for parts in (result.parts, result.variations["xUp"]))
+    assert len(table) == 1
+    for name in names:
+        expected = nominal.column(name) * moved.get(name, 1.0)
+        np.testing.assert_allclose(table.column(name), expected, rtol=1e-6, err_msg=name)
+
+
 def test_smearing_has_the_width_of_the_entry_and_up_and_down_are_symmetric(tmp_path):
     """m²_12 of two heavy jets back to back moves as the mean of their factors: relative width size / √2."""
     count = 20_000
@@ -396,7 +416,10 @@ def test_size_from_a_correctionlib_file_named_in_the_configuration(odd, tmp_path
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"kind": "jet-flavour"}, "there is no such kind. Kinds: event-weight, generator-weights, jet-energy-resol"),
+        (
+            {"kind": "jet-flavour"},
+            "there is no such kind. Kinds: event-weight, generator-weights, jec-source, ",
+        ),
         ({"kind": "jet-mass-scale"}, "needs the key value, or bins, or file"),
         ({"kind": "generator-weights", "branch": "x"}, "needs the key branch and members and combine"),
         ({"kind": "jet-mass-scale", "value": 0.1, "datasets": ["other"]}, "'other', which is no dataset of kind sig"),

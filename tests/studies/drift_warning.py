@@ -24,7 +24,7 @@ from analysis.config import LearningConfig, SearchConfig, load_config
 from analysis.diagnostics.gains import Benchmark, separations
 from analysis.events.table import EventTable
 from analysis.learning import Samples
-from analysis.methods import get_method
+from analysis.methods import CWoLa, Idealised
 from analysis.regions import RegionScan
 from analysis.search.window import fold_tasks
 from analysis.validation.drift import Separation, WindowDrift, measure_drift
@@ -37,7 +37,7 @@ from tests.studies.shift_test import inject
 NAME = "drift_warning"
 SIGNAL = "wprime_3500_500_100"
 CHOSEN_ON, QUOTED = (("qcd_1", "qcd_2"), ("qcd_3", "qcd_4")), (("qcd_5", "qcd_6"), ("qcd_7", "qcd_8"))
-METHODS = ("cwola", "idealised")
+METHODS = {"cwola": CWoLa(), "idealised": Idealised(halves=True)}
 STRENGTH = 2.0
 EFFICIENCY = 0.01
 MULTIPLES = (0.0, 0.1, 0.2, 0.35, 0.6, 1.0)
@@ -82,7 +82,7 @@ def measure(point: Point) -> Point:
     tables = {name: drifted(table, point["multiple"]) for name, table in tables.items()}
     data, held_out = inject(tables, scan.windows[0], 0, STRENGTH)
     (task, *_) = fold_tasks(scan.windows[0], scan.edges(scan.windows[0]), config, 0)
-    tasks = [replace(task, method=get_method(method)) for method in METHODS]
+    tasks = [replace(task, method=method) for method in METHODS.values()]
     found = separations(tasks, Benchmark(Samples(data, None, (SIGNAL,)), held_out), Serial())
     sic = {name: round(float(one.signal.sic(EFFICIENCY)), 3) for name, one in zip(METHODS, found, strict=True)}
     return _document(measure_drift(data, scan.windows[0], config.learning)) | sic

@@ -25,6 +25,8 @@ MISTOLD, WRONG = 0.7, (0.6, 0.9)
 """True fraction of signal, and the ones that label proportions are told in its place."""
 
 EVENTS, TESTED, N_MEMBERS = 50_000, 100_000, 5
+MORE, MORE_FRACTION = 4 * EVENTS, 0.55
+"""Events of a sample with which 0.55 has the information of `EVENTS` at 0.6, as it scales with (2 f - 1)^2."""
 CENTRE = 0.5
 
 
@@ -37,8 +39,8 @@ def features(is_signal: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[
 def measure(point: Point) -> Point:
     """Train one learner on one draw."""
     rng = np.random.default_rng([point["draw"], round(100 * point["fraction"])])
-    sample = np.repeat([1, 0], EVENTS)
-    is_signal = rng.random(2 * EVENTS) < np.where(sample == 1, point["fraction"], 1 - point["fraction"])
+    sample = np.repeat([1, 0], point.get("events", EVENTS))
+    is_signal = rng.random(len(sample)) < np.where(sample == 1, point["fraction"], 1 - point["fraction"])
     X = features(is_signal, rng)
     label = is_signal.astype(int) if point["learner"] == "supervised" else sample
     training = TrainingSet.build(X, label, np.ones(len(X)), np.arange(len(X), dtype=np.uint64))
@@ -64,16 +66,21 @@ def main(budget: Budget, draws: int) -> None:
         for draw in range(draws)
         for learner, fraction, told in cells
     ]
+    points += [
+        {"learner": learner, "fraction": MORE_FRACTION, "told": MORE_FRACTION, "draw": draw, "events": MORE}
+        for draw in range(draws)
+        for learner in ("CWoLa", "label proportions")
+    ]
     finished = run(NAME, points, measure, budget)
     for learner, fraction, told in cells:
         found = areas(finished, learner, fraction, told)
         click.echo(f"{learner:18} {fraction:5} {told:5}: {np.mean(found):.4f} ± {np.std(found):.4f} ({len(found)})")
 
 
-def areas(points: list[Point], learner: str, fraction: float, told: float) -> list[float]:
+def areas(points: list[Point], learner: str, fraction: float, told: float, events: int = EVENTS) -> list[float]:
     """Areas of all draws of one cell."""
-    wanted = (learner, fraction, told)
-    return [p["auc"] for p in points if (p["learner"], p["fraction"], p["told"]) == wanted]
+    wanted = (learner, fraction, told, events)
+    return [p["auc"] for p in points if (p["learner"], p["fraction"], p["told"], p.get("events", EVENTS)) == wanted]
 
 
 if __name__ == "__main__":

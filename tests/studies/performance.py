@@ -15,12 +15,20 @@ import click
 from analysis.compute import Serial
 from analysis.config import load_config
 from analysis.core.digests import digest
-from analysis.diagnostics.gains import Separation, scan_features, scan_simulation_weight
+from analysis.diagnostics.gains import (
+    Benchmark,
+    Separation,
+    scan_features,
+    scan_simulation_weight,
+    smallest_discovery,
+)
+from analysis.diagnostics.regret import mean_discovery
 from analysis.learning import BoostedTrees, FoldTask
 from analysis.learning.metrics import band
 from analysis.methods import SACWoLa, Supervised
+from analysis.regions import MassWindow
 from tests.studies.runner import Budget, Point, run, study
-from tests.studies.sensitivity import BEST, EPS_B, MAIN, SIGNALS, inject, task_of
+from tests.studies.sensitivity import BEST, EPS_B, MAIN, SIGMA_MIN, SIGNALS, inject, show_regrets, task_of, window_of
 
 NAME = "performance"
 FEATURES, LAMBDA = "features", "lambda"
@@ -30,12 +38,13 @@ WEIGHTS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 KEYS = (*(f"sic_{eps:g}" for eps in EPS_B), "auc", "window_sideband_auc")
 
 
-def summary(separation: Separation) -> Point:
+def summary(separation: Separation, benchmark: Benchmark, window: MassWindow) -> Point:
     """Return the numbers of one classifier, JSON-ready."""
     return {
         **{f"sic_{eps:g}": round(separation.signal.sic(eps), 4) for eps in EPS_B},
         "auc": round(separation.signal.auc, 5),
         "window_sideband_auc": round(separation.sculpting.auc, 5),
+        SIGMA_MIN: smallest_discovery(separation.signal, benchmark, window),
     }
 
 
@@ -48,18 +57,21 @@ def template(point: Point) -> FoldTask:
 
 def measure(point: Point) -> Point:
     """Scan one draw."""
-    benchmark = inject(point["signal"], point["strength"], point["draw"])
+    benchmark, window = inject(point["signal"], point["strength"], point["draw"]), window_of(point["signal"])
     if point["scan"] == LAMBDA:
         found = scan_simulation_weight(template(point), WEIGHTS, benchmark, Serial())
-        return {"curves": {f"{weight:g}": summary(separation) for weight, separation in found.items()}}
+        return {
+            "curves": {f"{weight:g}": summary(separation, benchmark, window) for weight, separation in found.items()}
+        }
     scan = scan_features(template(point), benchmark, Serial())
     named = {"all": scan.together, **scan.alone, **{f"without {name}": one for name, one in scan.without.items()}}
-    return {"curves": {name: summary(separation) for name, separation in named.items()}}
+    return {"curves": {name: summary(separation, benchmark, window) for name, separation in named.items()}}
 
 
 def points(draws: int) -> list[Point]:
     """All points, draw by draw."""
-    settings = load_config(preset=BEST).learning.model_dump(mode="json")
+    learning = load_config(preset=BEST).learning
+    settings = learning.model_dump(mode="json", exclude=learning.unused)
     versions = {FEATURES: digest(settings), LAMBDA: digest([settings, repr(SACWoLa()), list(WEIGHTS)])}
     cells = [
         *((FEATURES, signal, SUPERVISED_STRENGTH) for signal in SIGNALS),
@@ -82,7 +94,17 @@ def report(finished: Sequence[Point]) -> None:
             for key in KEYS:
                 found = band([curves[name][key] for curves in repeats])
                 parts.append(f"{key} {found.median:6.3f} [{found.low:6.3f}, {found.high:6.3f}]")
+            known = [curves[name][SIGMA_MIN] for curves in repeats if SIGMA_MIN in curves[name]]
+            if (smallest := mean_discovery(known)) is not None:
+                parts.append(f"{SIGMA_MIN} {smallest:.3f}")
             click.echo(f"  {name:20} {'  '.join(parts)}")
+    features = [p for p in finished if p["scan"] == FEATURES]
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for point in features:
+        for name, curve in point["curves"].items():
+            if SIGMA_MIN in curve:
+                found.setdefault(point["signal"], {}).setdefault(name, []).append(curve[SIGMA_MIN])
+    show_regrets(found)
 
 
 @study(minutes=20.0)

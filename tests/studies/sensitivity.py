@@ -20,7 +20,7 @@ early on a 50 % split of its own for each of 50 members, probabilities averaged;
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -33,8 +33,10 @@ from numpy.typing import NDArray
 
 from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
+from analysis.config.learning import LATER
 from analysis.core.digests import digest
-from analysis.diagnostics.gains import Benchmark, separations
+from analysis.diagnostics.gains import Benchmark, separations, smallest_discovery
+from analysis.diagnostics.regret import regrets
 from analysis.events.identity import uniform
 from analysis.events.schema import FeatureSpec
 from analysis.events.table import EventTable
@@ -47,6 +49,8 @@ from tests.studies.pythia import selected_events
 from tests.studies.runner import Budget, Point, run, study
 
 NAME = "sensitivity"
+SIGMA_MIN = "sigma_min"
+"""Points that were measured before it was have no such key."""
 
 QCD = ("qcd_a", "qcd_b")
 SIMULATION = "qcd_alt"
@@ -67,7 +71,7 @@ WITH_TAU32 = "best+tau32"
 TAU32 = ("tau32_j1", "tau32_j2")
 """What `best` lacks for jets of three prongs."""
 
-NO_PART = ("n_seeds", "tuning", "working_point")
+NO_PART = ("n_seeds", "tuning", "working_point", *LATER)
 """Settings that no point depends on: they are newer than the first points, and off in `best`."""
 
 OTHER_METHODS = tuple(name for name, method in METHODS.items() if isinstance(method, FromContrast) and name != "cwola")
@@ -94,6 +98,7 @@ class HistGradientBoosting:
     """The ensemble of arXiv:2309.13111, as a learner."""
 
     n_members: int = 50
+    monotone: tuple[int, ...] = ()
 
     def fit(self, training: TrainingSet, *, random_state: np.random.SeedSequence) -> HistGradientBoostingModel:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -111,6 +116,7 @@ class HistGradientBoosting:
                 n_iter_no_change=10,
                 validation_fraction=0.5,
                 random_state=seed,
+                monotonic_cst=self.monotone or None,
             )
             fitted.append(classifier.fit(training.X, training.y, sample_weight=training.sample_weight))
         return HistGradientBoostingModel(tuple(fitted))
@@ -218,6 +224,7 @@ def measure(point: Point) -> Point:
         "max_sic_eps_b": round(where, 6),
         "eps_b_floor": round(floor, 6),
         "auc": round(roc.auc, 5),
+        SIGMA_MIN: smallest_discovery(roc, benchmark, task.window),
         "n_held_out": len(benchmark.held_out),
         "window": list(task.window.signal),
         "cpu_fits": round(sum(seconds), 3),
@@ -297,8 +304,26 @@ def report(finished: Sequence[Point]) -> None:
         for name in (HIST_GB, WITH_TAU32):
             if by_name[BEST] and by_name[name]:
                 click.echo(f"pooled {signal}, {BEST} against {name}: {_ratios(by_name[BEST], by_name[name])}")
+    _report_regret(finished)
     _report_turn_on(finished)
     _report_noise(finished)
+
+
+def _report_regret(finished: Sequence[Point]) -> None:
+    for strength in sorted({p["strength"] for p in finished}):
+        found: dict[str, dict[str, list[float | None]]] = {}
+        for p in finished:
+            if p["strength"] == strength and not p["noise"] and SIGMA_MIN in p and p["classifier"] not in TRUTH:
+                found.setdefault(p["signal"], {}).setdefault(p["classifier"], []).append(p[SIGMA_MIN])
+        show_regrets(found, f"S/sqrt(B) {strength:g}, ")
+
+
+def show_regrets(found: Mapping[str, Mapping[str, Sequence[float | None]]], place: str = "") -> None:
+    """Print the regret of each classifier over all signals."""
+    for one in regrets(found):
+        ratios = (f"{signal} {'none' if ratio is None else f'{ratio:.2f}'}" for signal, ratio in one.by_signal.items())
+        worst = "none" if one.worst is None else f"{one.worst:.2f}"
+        click.echo(f"{place}regret of {one.classifier}: {', '.join(ratios)}, worst {worst}")
 
 
 def _summary(repeats: Sequence[Point]) -> str:

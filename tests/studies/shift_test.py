@@ -47,7 +47,7 @@ STRENGTH = 4.0
 N_FOLDS = 5
 METHODS: dict[str, Method] = {
     "supervised": Supervised(),
-    "idealised": Idealised(),
+    "idealised": Idealised(halves=True),
     "salad": SALAD(),
     **{f"sa_cwola {factor:g}": SACWoLa(simulation_weight=factor) for factor in (0.5, 1.0)},
     "cwola": CWoLa(),

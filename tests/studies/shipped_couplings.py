@@ -18,25 +18,24 @@ from analysis.calibration.coupling import Coupling, FoldSums
 from analysis.calibration.shipped import ShippedCouplings, ShippedEntry, settings_digest
 from analysis.config import load_config
 from analysis.core.documents import to_json
-from analysis.learning import INCLUSIVE
-from analysis.methods import get_method, uses_sidebands
-from tests.studies.retrained_null import NAME, cells, spectrum
+from analysis.learning import INCLUSIVE, Method
+from analysis.methods import configured_method, uses_sidebands
+from tests.studies.retrained_null import NAME, cells, configured, spectrum
 from tests.studies.runner import Point, load
 
 SHIPPED = Path(analysis.__file__).parent / "calibration" / "shipped.json"
 
 
-def correlation(preset: str) -> float:
-    """Squared correlation of an event's contribution to a count with its label, in the window of the study.
+def correlation(preset: str, method: Method) -> float:
+    """Squared correlation of an event's contribution to a count with its label, in the window of a preset.
 
-    Its simulation has as many events as the data. Sidebands have half the weight of the window each.
+    Simulation has as many events as the data. Sidebands have half the weight of the window each.
     """
     window, task, unit = spectrum(preset)
     total = unit.fit.expected(task.edges)[0].sum()
     signal, lower, upper = (
         float(unit.fit.estimate(*ends).value / total) for ends in (window.signal, window.lower, window.upper)
     )
-    method = get_method(load_config(preset=preset).learning.method)
     if method.needs_simulation and not uses_sidebands(method):
         return (1 - signal) / 2
     return 1 / ((1 - signal) * (1 + signal / (4 * lower) + signal / (4 * upper)))
@@ -44,11 +43,12 @@ def correlation(preset: str) -> float:
 
 def measured(batches: Sequence[Point]) -> dict[str, Coupling]:
     """Coupling by selection, from the batches of one cell."""
-    preset = batches[0]["preset"]
+    point = batches[0]
+    unit = correlation(point["preset"], configured_method(configured(point).learning))
     found = {}
-    for name in batches[0]["z"]:
+    for name in point["z"]:
         sums = sum((FoldSums(*batch["folds"][name]) for batch in batches), FoldSums())
-        if name != INCLUSIVE and (coupling := Coupling.of(sums, correlation(preset))) is not None:
+        if name != INCLUSIVE and (coupling := Coupling.of(sums, unit)) is not None:
             found[name] = Coupling(round(coupling.value, 4), round(coupling.error, 4), coupling.searches)
     return found
 

@@ -59,7 +59,7 @@ METHODS: dict[str, ContrastMethod] = {
     "interpolated_sidebands": InterpolatedSidebands(),
     "curtains": Curtains(),
     "curtains, 4 copies": Curtains(copies=4),
-    "idealised": Idealised(),
+    "idealised": Idealised(halves=True),
 }
 HUNDRED_THOUSAND = tuple(f"qcd_{number}" for number in range(1, 9))
 """Samples without signal whose selections are counted."""

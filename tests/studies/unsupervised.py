@@ -28,7 +28,8 @@ from analysis.diagnostics.gains import Benchmark, separations
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, FoldTask, Samples
 from analysis.learning.metrics import RocCurve, roc_curve
-from analysis.methods import get_method
+from analysis.methods import METHODS as REGISTERED
+from analysis.methods import Idealised
 from analysis.regions import MassWindow
 from tests.builders.toy_tables import feature_names, table_of
 from tests.studies import shift_test
@@ -36,6 +37,7 @@ from tests.studies.runner import Budget, Point, data_folder, run, study
 
 NAME = "unsupervised"
 WITHOUT_LABELS = ("autoencoder", "pca", "nearest_neighbours", "lda")
+METHODS = {**REGISTERED, "idealised": Idealised(halves=True)}
 REFERENCES = {"lhco": ("idealised", "supervised"), "pythia": ("cwola", "supervised")}
 FEATURES = {"lhco": ("GeV", "shifted", "over m_jj"), "pythia": ("over m_jj",)}
 PYTHIA_NAMES = ("mj1_over_mjj", "mj2_over_mjj", "tau21_j1", "tau21_j2")
@@ -98,7 +100,7 @@ def _lhco_curve(point: Point) -> RocCurve:
     data = table(given, point["features"], n_signal=N_SIGNAL, first=0)
     names = feature_names(4)
     samples = Samples(data, None, ("signal",))
-    model = get_method(point["method"]).fit(samples, WINDOW, names, learner(), np.random.SeedSequence(point["draw"]))
+    model = METHODS[point["method"]].fit(samples, WINDOW, names, learner(), np.random.SeedSequence(point["draw"]))
     beside, hidden = (
         model.predict(table(rows, point["features"], n_signal=0, first=len(given)).matrix(names)).mean(axis=1)
         for rows in (background[half:], signal[N_SIGNAL:])
@@ -110,8 +112,9 @@ def _pythia_curve(point: Point) -> RocCurve:
     where = shift_test.window(200.0)
     data, held_out = shift_test.inject(shift_test.events(), where, point["draw"], STRENGTH)
     benchmark = Benchmark(Samples(data, None, (shift_test.SIGNAL,)), held_out)
-    method = get_method(point["method"])
-    task = FoldTask(where, 0, shift_test.N_FOLDS, PYTHIA_NAMES, method, learner(), 100 + point["draw"])
+    task = FoldTask(
+        where, 0, shift_test.N_FOLDS, PYTHIA_NAMES, METHODS[point["method"]], learner(), 100 + point["draw"]
+    )
     return separations([task], benchmark, Serial())[0].signal
 
 

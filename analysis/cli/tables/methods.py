@@ -10,10 +10,11 @@ from rich.table import Table
 
 from analysis.cli.tables.plain import plain
 from analysis.diagnostics.method_values import CUTS, MethodResult
+from analysis.diagnostics.regret import Regret, mean_discovery
 from analysis.results.numbers import NOTHING, with_error, z_value
 from analysis.results.words import selection_text
 
-__all__ = ["methods_notes", "methods_tables"]
+__all__ = ["discovery_text", "methods_notes", "methods_tables", "regret_table"]
 
 
 def methods_tables(results: Sequence[MethodResult]) -> Iterator[Table]:
@@ -46,6 +47,37 @@ def methods_notes(results: Sequence[MethodResult]) -> list[str]:
     return [*reasons, meaning]
 
 
+def regret_table(regrets: Sequence[Regret]) -> Table | None:
+    """Tabulate σ_min over the smallest σ_min of each signal; None for one signal or one classifier.
+
+    Parameters
+    ----------
+    regrets : sequence of Regret
+
+    Returns
+    -------
+    rich.table.Table or None
+        One row per classifier.
+    """
+    signals = list(dict.fromkeys(name for one in regrets for name in one.by_signal))
+    if len(regrets) < 2 or len(signals) < 2:
+        return None
+    title = "Regret: S/√B for 5σ over the smallest one in the column"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Classifier")
+    for name in (*map(plain, signals), "worst"):
+        table.add_column(name, justify="right")
+    for one in regrets:
+        ratios = [*(one.by_signal[name] for name in signals), one.worst]
+        table.add_row(one.classifier, *map(discovery_text, ratios))
+    return table
+
+
+def discovery_text(value: float | None) -> str:
+    """Text of a σ_min or of a ratio of two."""
+    return NOTHING if value is None else f"{value:.2f}"
+
+
 def _table(place: str, rows: Sequence[MethodResult]) -> Table:
     first = rows[0]
     trainings = len(first.trainings)
@@ -70,10 +102,10 @@ def _cells(row: MethodResult) -> list[str]:
     if row.closure is not None:
         closure = plain(with_error(100 * row.closure.delta, 100 * row.closure.error))
         closure += " (validation)" if row.closure.source == "validation" else ""
-    reach = _mean(one.reach for one in done)
+    smallest = discovery_text(mean_discovery([one.sigma_min for one in done]))
     significances = [z_value(_mean(values)) for values in ((one.z for one in done), (one.z_calibrated for one in done))]
     spent = f"{mean(one.cpu_seconds for one in done):.3g}"
-    return [*sic, *areas, NOTHING if reach is None else f"{reach:.2f}", *significances, closure, spent]
+    return [*sic, *areas, smallest, *significances, closure, spent]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -61,7 +61,7 @@ _PANELS: tuple[tuple[str, tuple[_Series, ...]], ...] = (
             for index, (cut, marker) in enumerate(zip(CUTS, "os", strict=True))
         ),
     ),
-    ("S/√B for 5σ", (_Series("reach", attrgetter("reach"), PALETTE[0]),)),
+    ("S/√B for 5σ", (_Series("sigma_min", attrgetter("sigma_min"), PALETTE[0]),)),
     (
         "z of hidden signal",
         (
@@ -73,7 +73,7 @@ _PANELS: tuple[tuple[str, tuple[_Series, ...]], ...] = (
 
 
 def draw_methods(results: Sequence[MethodResult], *, axes: Sequence[Axes]) -> MethodArtists:
-    """Draw significance improvement, reach, z and non-closure of the methods, one row each.
+    """Draw significance improvement, σ_min, z and non-closure of the methods, one row each.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def method_rows(results: Sequence[MethodResult]) -> Iterator[Row]:
     for result in results:
         closure = (None, None) if result.closure is None else (result.closure.delta, result.closure.error)
         for training, one in enumerate(result.trainings):
-            shown = (*one.sic, one.auc, one.window_sideband_auc, one.reach, one.z, one.z_calibrated)
+            shown = (*one.sic, one.auc, one.window_sideband_auc, one.sigma_min, one.z, one.z_calibrated)
             yield result.method, training, *shown, *closure, one.cpu_seconds
 
 

@@ -11,6 +11,9 @@ from analysis.results.process_values import ProcessedDataset
 
 __all__ = ["blinding_note", "selection_notes"]
 
+TABLE = "table"
+"""Format of datasets whose events were selected by others."""
+
 LARGE_SHARE, LARGE_RATIO = 0.1, 10.0
 """A weight is extreme if it is at least this part of the sum, and this many times the mean."""
 
@@ -41,7 +44,8 @@ def selection_notes(
                 trigger = key.removeprefix(MISSING_TRIGGER)
                 notes.append(f"{name}: {trigger} is not in the files of {where} and counts as not fired there.")
         notes += _weight_notes(name, record)
-    if data := ", ".join(name for name, kind in kinds.items() if kind == "data"):
+    selected = [name for name, kind in kinds.items() if kind == "data" and records[name].dataset.get("format") != TABLE]
+    if data := ", ".join(selected):
         if selection.get("lumi_mask") is None:
             notes.append(f"{data}: no golden JSON (selection.lumi_mask): all luminosity sections are used.")
         if selection.get("jet_id", "off") == "off":

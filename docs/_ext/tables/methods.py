@@ -13,6 +13,7 @@ from tests.studies.runner import Point, load
 
 SIZES = {50_000_000: "50M", 5_000_000: "5M", 50_000: "50k"}
 METHODS = {"sa_cwola 0.5": LAMBDA["sa_cwola"], "sa_cwola 1": "`sa_cwola`, λ = 1"}
+SEARCHES = {"idealised, whole": "window against another sample of QCD in the window"}
 SHIFTS = {0.0: "no shift", 1.0: "0.1 m_jj", 2.0: "0.2 m_jj"}
 EXPECTATION = {"shift": 1.0, "sideband": 200.0}
 """The set-up of the expected odds."""
@@ -37,6 +38,9 @@ def proportions_table() -> str:
     for fraction in label_proportions.FRACTIONS:
         cells = [_mean_area(learner, fraction, fraction) for learner in ("supervised", "CWoLa", "label proportions")]
         rows.append([_fractions(fraction), _fractions(fraction), *cells])
+    f, events = label_proportions.MORE_FRACTION, label_proportions.MORE
+    more = [_mean_area(learner, f, f, events) for learner in ("CWoLa", "label proportions")]
+    rows.append([f"{_fractions(f)}, {events:,} events", _fractions(f), "", *more])
     for told in label_proportions.WRONG:
         area = _mean_area("label proportions", label_proportions.MISTOLD, told)
         rows.append([_fractions(label_proportions.MISTOLD), _fractions(told), "", "", area])
@@ -47,8 +51,8 @@ def _fractions(fraction: float) -> str:
     return f"{fraction:g}, {1 - fraction:.2g}"
 
 
-def _mean_area(learner: str, fraction: float, told: float) -> str:
-    areas = label_proportions.areas(load(label_proportions.NAME), learner, fraction, told)
+def _mean_area(learner: str, fraction: float, told: float, events: int = label_proportions.EVENTS) -> str:
+    areas = label_proportions.areas(load(label_proportions.NAME), learner, fraction, told, events)
     return f"{np.mean(areas):.3f}" if areas else "–"
 
 
@@ -63,17 +67,27 @@ def flow_closure_table() -> str:
     return table_of(["method", *SHIFTS.values(), "CPU s"], rows)
 
 
+def flow_independent_table() -> str:
+    """AUC of trees that are trained on window and template of one sample and tested on another, by method and shift."""
+    points, rows, shifts = matching(load(flows.NAME), kind="independent"), [], (0.0, 1.0)
+    for method in flows.TEMPLATES[1:]:
+        found = [matching(points, method=method, shift=shift) for shift in shifts]
+        cells = [f"{one[0]['auc']:.3f} ± {one[0]['auc_error']:.3f}" if one else "–" for one in found]
+        rows.append([f"`{method}`", *cells])
+    return table_of(["method", *(SHIFTS[shift] for shift in shifts)], rows)
+
+
 def flow_sensitivity_table() -> str:
     """SIC(0.5), SIC(1e-2) and SIC(2e-3) of every method, with the ratio of the first to `idealised`, by shift."""
     points, rows = matching(load(flows.NAME), kind="sensitivity"), []
     shifts = (0.0, 1.0)
     best = {shift: matching(points, method="idealised", shift=shift) for shift in shifts}
-    for method in flows.SEARCHES:
+    for method in (*flows.SEARCHES, *flows.MORE_SEARCHES):
         cells = []
         for shift in shifts:
             found = matching(points, method=method, shift=shift)
             cells.append(_flow_cell(found[0], best[shift][0]) if found and best[shift] else "–")
-        rows.append([f"`{method}`", *cells])
+        rows.append([SEARCHES.get(method, f"`{method}`"), *cells])
     return table_of(["method", *(SHIFTS[shift] for shift in shifts)], rows)
 
 

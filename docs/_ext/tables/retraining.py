@@ -8,7 +8,7 @@ from scipy import stats
 from docs._ext.page_tables import signed, table_of
 from docs._ext.tables.shared import CUTS
 from tests.studies import retrained_global, retrained_null, retrained_tail
-from tests.studies.runner import load
+from tests.studies.runner import Point, load
 from tests.studies.shipped_couplings import measured
 
 THRESHOLDS = (1.645, 2.326, 3.0, 4.0)
@@ -18,27 +18,49 @@ GLOBAL_LEVELS = (0.5, 0.1, 0.05, 0.01, 1e-3)
 
 def retrained_null_table() -> str:
     """Width of z, coupling and tails, by cell and selection."""
+    finished = [point for point in load(retrained_null.NAME) if "method" not in point["learning"]]
     rows = []
-    for (preset, n_window, varied, seed), batches in retrained_null.cells(load(retrained_null.NAME)).items():
-        couplings = measured(batches)
-        for name, values in retrained_null.joined(batches).items():
-            z = values[np.isfinite(values)]
-            own = (z - z.mean()) / z.std(ddof=1)
-            coupling = couplings.get(name)
-            rows.append(
-                [
-                    f"`{preset}`{f', {varied}' if varied else ''}{f', seed {seed}' if seed else ''}",
-                    f"{n_window:,}",
-                    CUTS.get(name, name),
-                    f"{len(z):,}",
-                    f"{signed(z.mean(), 2)} ± {z.std() / len(z) ** 0.5:.2f}",
-                    f"{z.std(ddof=1):.3f} ± {z.std() / (2 * len(z)) ** 0.5:.3f}",
-                    "–" if coupling is None else f"{signed(coupling.value, 2)} ± {coupling.error:.2f}",
-                    *(f"{_ratio(z, t)}, {_ratio(own, t)}" for t in THRESHOLDS),
-                ]
-            )
-    heads = ["preset", "events in window", "selection", "searches", "mean", "width", "coupling"]
-    return table_of([*heads, *(f"z > {t:g}: plain, own width" for t in THRESHOLDS)], rows)
+    for (preset, n_window, varied, seed), batches in retrained_null.cells(finished).items():
+        name = f"`{preset}`{f', {varied}' if varied else ''}{f', seed {seed}' if seed else ''}"
+        rows += [[name, f"{n_window:,}", *cells] for cells in _by_selection(batches)]
+    return table_of(["preset", "events in window", *_heads()], rows)
+
+
+def retrained_methods_table() -> str:
+    """Width of z, coupling and tails, by method and selection, with the settings of `demo` and one member."""
+    finished = load(retrained_null.NAME)
+    rows = []
+    for method in ("cwola", *retrained_null.METHODS):
+        learning = {"n_members": 1} if method == "cwola" else {"method": method, "n_members": 1}
+        cell = {"preset": "demo", "n_window": 3000, "learning": learning, "seed": 0}
+        if batches := [point for point in finished if all(point[key] == value for key, value in cell.items())]:
+            rows += [[f"`{method}`", *cells] for cells in _by_selection(batches)[1:]]
+    return table_of(["method", *_heads()], rows)
+
+
+def _heads() -> list[str]:
+    plain = (f"z > {t:g}: plain, own width" for t in THRESHOLDS)
+    return ["selection", "searches", "mean", "width", "coupling", *plain]
+
+
+def _by_selection(batches: list[Point]) -> list[list[str]]:
+    """Cells of the selections of a set of searches, `inclusive` first."""
+    couplings, rows = measured(batches), []
+    for name, values in retrained_null.joined(batches).items():
+        z = values[np.isfinite(values)]
+        own = (z - z.mean()) / z.std(ddof=1)
+        coupling = couplings.get(name)
+        rows.append(
+            [
+                CUTS.get(name, name),
+                f"{len(z):,}",
+                f"{signed(z.mean(), 2)} ± {z.std() / len(z) ** 0.5:.2f}",
+                f"{z.std(ddof=1):.3f} ± {z.std() / (2 * len(z)) ** 0.5:.3f}",
+                "–" if coupling is None else f"{signed(coupling.value, 2)} ± {coupling.error:.2f}",
+                *(f"{_ratio(z, t)}, {_ratio(own, t)}" for t in THRESHOLDS),
+            ]
+        )
+    return rows
 
 
 def _ratio(z: np.ndarray, threshold: float) -> str:

@@ -190,6 +190,19 @@ def test_the_page_on_the_selection_has_every_key_and_examples_that_load() -> Non
         SearchConfig.model_validate(tomllib.loads(example))
 
 
+def test_the_example_for_open_data_loads(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "open-data.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "search.toml"
+    path.write_text(example, encoding="utf-8")
+    golden = tmp_path / tomllib.loads(example)["selection"]["lumi_mask"]
+    golden.write_text('{"278820": [[17, 32]]}')
+    config = load_config(path=path)
+    assert config.scan.sets_windows
+    assert config.scan.smooth_edge <= config.scan.fit_range[0]
+    assert "lumi_mask" in config.selection.loaded().files()
+
+
 @pytest.mark.parametrize("n_folds", [3, 5])
 def test_half_against_half_needs_two_folds(n_folds: int) -> None:
     with pytest.raises(ConfigError, match=f"'half' needs n_folds = 2, .*found {n_folds}"):
@@ -242,7 +255,7 @@ def test_statistics_that_are_not_used_leave_the_digest_of_older_results_as_it_wa
         for key in ("cls_level", "calculator", "pseudo_experiments", "unblind", "likelihood")
     }
     before["plots"] = {key: document["plots"][key] for key in ("formats", "experiment_label")}
-    later = ("learner", "learner_settings")
+    later = ("learner", "learner_settings", "monotone", "decorrelated_features")
     before["learning"] = {key: value for key, value in document["learning"].items() if key not in later}
     assert config.digest() == digest(before)
     for used in ({"blind": True}, {"non_closure": "correct"}):

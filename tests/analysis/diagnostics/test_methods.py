@@ -1,4 +1,4 @@
-"""Comparison of methods: the reach of a curve in closed form, and which numbers are compared."""
+"""Comparison of methods: which numbers are compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from analysis.diagnostics.methods import (
     MethodTask,
     closure,
     compared_selection,
-    discovery_reach,
     measure_method,
 )
 from analysis.errors import TableError
@@ -28,22 +27,6 @@ def task_of(method: str = "cwola") -> WindowTask:
     config = toy_config(learning={"method": method})
     scan = RegionScan.from_config(config.scan)
     return window_task(scan.windows[0], scan, config)
-
-
-def test_without_a_cut_that_helps_the_reach_is_that_of_the_whole_window() -> None:
-    # Of many events s / √b is the Asimov significance.
-    assert discovery_reach(DIAGONAL, 1e10, 1e-3) == pytest.approx(5.0, rel=1e-3)
-    # 2 [154.01 ln 1.5401 - 54.01] = 25
-    assert discovery_reach(DIAGONAL, 100.0, 0.5) == pytest.approx(5.401, rel=1e-3)
-
-
-def test_a_cut_that_keeps_the_signal_divides_the_reach_by_its_significance_improvement() -> None:
-    curve = RocCurve(np.array([0.0, 0.01, 0.01, 1.0]), np.array([0.0, 0.0, 0.8, 1.0]))
-    assert discovery_reach(curve, 1e10, 0.01) == pytest.approx(5.0 / (0.8 / 0.01**0.5), rel=1e-3)
-
-
-def test_a_curve_that_no_cut_knows_well_enough_has_no_reach() -> None:
-    assert discovery_reach(DIAGONAL, 10.0, 2.5) is None
 
 
 def counted(n_obs: float, background: float | None, error: float | None) -> WindowResult:

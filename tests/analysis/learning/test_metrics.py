@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm
 
 from analysis.errors import TableError
-from analysis.learning.metrics import background_floor, band, mean_roc, roc_curve
+from analysis.learning.metrics import RocCurve, background_floor, band, mean_roc, regret, roc_curve, sigma_min
 
 
 def brute_force_auc(signal, background, signal_weight, background_weight):
@@ -124,3 +124,53 @@ def test_what_cannot_be_measured_is_refused():
         roc_curve(ones, ones, signal_weight=np.array([1.0, -1.0, 1.0]))
     with pytest.raises(TableError, match=r"weights of the background \(0 events\)"):
         roc_curve(ones, np.array([]))
+
+
+STEP = RocCurve(np.array([0.0, 0.01, 0.01, 1.0]), np.array([0.0, 0.0, 0.8, 1.0]))
+AT_THE_END = RocCurve(np.array([0.0, 1.0, 1.0]), np.array([0.0, 0.0, 1.0]))
+DIAGONAL = RocCurve(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+
+
+def asimov(signal, background):
+    return np.sqrt(2 * ((signal + background) * np.log1p(signal / background) - signal))
+
+
+@pytest.mark.parametrize("background", [0.03, 1.0, 25.0, 1e4, 1e10])
+@pytest.mark.parametrize("z", [0.5, 5.0])
+def test_sigma_min_without_a_cut_has_the_asimov_significance_that_is_wanted(background, z):
+    found = sigma_min(DIAGONAL, background, 1.0, z=z)
+    assert asimov(found * background**0.5, background) == pytest.approx(z, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("curve", "background", "floor", "expected"),
+    [
+        (DIAGONAL, 1e10, 1e-3, 5.0),  # of many events s / √b is the significance, and no cut is better
+        (DIAGONAL, 100.0, 0.5, 5.401),  # 2 [154.01 ln 1.5401 - 54.01] = 25
+        (STEP, 1e10, 0.01, 5.0 / (0.8 / 0.01**0.5)),  # over the significance improvement
+        (STEP, 2500.0, 0.01, 28.888 / 0.8 / 50),  # 25 events are left: 2 [53.888 ln 2.15552 - 28.888] = 25
+        (AT_THE_END, 1e4, 0.01, 5.0415),  # everything must be kept: 2 [10504.15 ln 1.050415 - 504.15] = 25
+        (STEP, 10.0, 2.5, None),
+        (RocCurve(np.array([0.0, 1.0]), np.array([0.0, 0.0])), 100.0, 0.1, None),
+    ],
+)
+def test_sigma_min_is_that_of_the_best_cut_above_the_floor(curve, background, floor, expected):
+    found = sigma_min(curve, background, floor)
+    assert found == (None if expected is None else pytest.approx(expected, rel=1e-4))
+
+
+def test_sigma_min_is_the_smallest_of_all_cuts():
+    rng = np.random.default_rng(3)
+    curve = roc_curve(rng.normal(1.5, 1.0, 300), rng.normal(0.0, 1.0, 2000))
+    floor, background = background_floor(np.ones(2000)), 2000.0
+    found = sigma_min(curve, background, floor)
+    cuts = np.concatenate([np.geomspace(floor, 1, 3000), curve.background[curve.background >= floor]])
+    reached = asimov(found * background**0.5 * curve.signal_at(cuts), cuts * background)
+    assert reached.max() == pytest.approx(5.0, rel=1e-6)
+    assert sigma_min(curve, background, 0.5) > found
+
+
+def test_the_regret_is_that_over_the_best_classifier_of_each_signal():
+    found = [[0.5, 2.0, np.inf], [1.0, 1.0, np.inf], [0.75, np.inf, np.inf]]
+    expected = [[1.0, 2.0, np.nan], [2.0, 1.0, np.nan], [1.5, np.inf, np.nan]]
+    np.testing.assert_array_equal(regret(found), expected)

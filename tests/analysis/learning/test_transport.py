@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -29,6 +31,12 @@ def linear(mass: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
 def quadratic(mass: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:
     x = rng.normal(size=(len(mass), 2)) + 20 * (mass[:, None] / MIDDLE) ** 2
     return x.astype(np.float32)
+
+
+def power(mass: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A number in 0.1-0.9 to a power that grows with m_jj, and one that does not drift."""
+    x = rng.uniform(0.1, 0.9, len(mass)) ** (1 + ((mass - 2500) / 1000) ** 2 / 2)
+    return np.stack([x, rng.normal(size=len(mass))], axis=1).astype(np.float32)
 
 
 def constant(mass: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -67,16 +75,33 @@ def test_features_that_drift_linearly_arrive_with_their_mean_width_and_correlati
 def test_a_drift_in_m_jj_squared_bends_the_way() -> None:
     parts = sidebands(quadratic, 10_000, 2)
     transport = fitted(parts)
+    assert transport.bends is not None
     # (m² - m_1²) / (m_2² - m_1²) is share - share (1 - share) (m_2 - m_1) / (m_2 + m_1), with m_1, m_2 = 3150, 3850.
-    assert transport.bend == pytest.approx(700 / 7000, abs=0.01)
+    assert transport.bends.constant == pytest.approx(700 / 7000, abs=0.01)
     for X in to_the_middle(transport, parts):
         np.testing.assert_allclose(X.mean(axis=0), 20.0, atol=0.06)
+
+
+def test_a_drift_of_width_and_mean_that_is_not_linear_has_bends_of_its_own() -> None:
+    parts = sidebands(power, 20_000, 11)
+    transport = fitted(parts)
+    assert transport.bends is not None
+    assert transport.bends.slope[0] > 0.1
+    np.testing.assert_array_equal(transport.bends.slope[1], 0.0)
+    # Uniform in 0.1-0.9 to the power of 1.5, while straight ways end 0.007 beside it.
+    expected = np.array([0.2, 0.5, 0.8]) ** 1.5
+    moved = np.concatenate([X[:, 0] for X in to_the_middle(transport, parts)])
+    straight = np.concatenate([X[:, 0] for X in to_the_middle(replace(transport, bends=None), parts)])
+    assert abs(np.quantile(moved, [0.125, 0.5, 0.875]) - expected).max() < 0.005
+    assert abs(np.quantile(straight, [0.125, 0.5, 0.875]) - expected).max() > 0.006
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])
 def test_without_a_clear_bend_none_is_applied(seed: int) -> None:
     for features in (constant, linear):
-        assert fitted(sidebands(features, 4000, seed)).bend == 0.0
+        bends = fitted(sidebands(features, 4000, seed)).bends
+        assert bends is not None
+        np.testing.assert_array_equal([bends.constant, bends.slope], 0.0)
 
 
 def test_the_order_of_events_does_not_matter() -> None:

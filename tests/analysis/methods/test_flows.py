@@ -12,12 +12,23 @@ import pytest
 
 from analysis.compute import Backend, Serial
 from analysis.config import ClassifierConfig
-from analysis.errors import ConfigError, WindowError
+from analysis.errors import ConfigError, TableError, WindowError
 from analysis.events.table import EventTable
-from analysis.flows import FlowSettings
-from analysis.learning import BoostedTrees, ContrastMethod, FoldTask, Method, Samples, TrainingSet, run_fold
-from analysis.methods import ANODE, CATHODE, CurtainsFlow
+from analysis.learning import (
+    BoostedTrees,
+    ContrastMethod,
+    FoldTask,
+    Method,
+    ModelAtMass,
+    Samples,
+    TrainingSet,
+    run_fold,
+    score_table,
+)
+from analysis.methods import ANODE, CATHODE, RANODE, CurtainsFlow, LaCATHODE
+from analysis.methods.with_flows.lacathode import LatentModel
 from analysis.search.requirements import require_known
+from tests.builders.flows import LIGHT
 from tests.builders.spies import SpyLearner
 from tests.builders.toy_tables import WINDOW, table_of, toy_config, toy_table
 
@@ -26,20 +37,24 @@ pytestmark = pytest.mark.thorough
 needs_flows = pytest.mark.skipif(find_spec("flowjax") is None, reason="needs the extra `flows`")
 
 NAMES = ("x0", "x1")
-LIGHT = FlowSettings(layers=2, width=8, depth=1, knots=4, epochs=12, n_averaged=2, learning_rate=1e-2)
 CATHODE_LIGHT, CURTAINS_LIGHT = CATHODE(LIGHT, oversampling=2), CurtainsFlow(LIGHT, oversampling=2)
-ANODE_LIGHT = ANODE(LIGHT, n_masses=2)
+ANODE_LIGHT, R_ANODE_LIGHT = ANODE(LIGHT, n_masses=2), RANODE(LIGHT, n_masses=2, n_splits=2)
+LACATHODE_LIGHT = LaCATHODE(LIGHT, oversampling=2)
 TREES = BoostedTrees(ClassifierConfig(n_estimators=4, max_depth=3, min_child_weight=5.0), 2)
 
 with_template = pytest.mark.parametrize("method", [CATHODE_LIGHT, CURTAINS_LIGHT], ids=lambda method: method.name)
 every_method = pytest.mark.parametrize(
-    "method", [CATHODE_LIGHT, CURTAINS_LIGHT, ANODE_LIGHT], ids=lambda method: method.name
+    "method",
+    [CATHODE_LIGHT, CURTAINS_LIGHT, ANODE_LIGHT, R_ANODE_LIGHT, LACATHODE_LIGHT],
+    ids=lambda method: method.name,
 )
 
 
-def drifting(n_background: int = 3000, n_signal: int = 300, *, slope: float = 0.01, **columns: Any) -> EventTable:
+def drifting(
+    n_background: int = 3000, n_signal: int = 300, *, slope: float = 0.01, random_state: int = 1, **columns: Any
+) -> EventTable:
     """Toy whose first feature follows m_jj, by `slope` per GeV."""
-    toy = toy_table(n_background, n_signal, random_state=1)
+    toy = toy_table(n_background, n_signal, random_state=random_state)
     X = toy.matrix(NAMES).astype(float)
     X[:, 0] += slope * (toy.mjj - 3500)
     return table_of(toy.mjj, X, **{"event_id": toy.event_id, "dataset": toy.column("dataset")} | columns)
@@ -58,7 +73,7 @@ def sorted_rows(training: TrainingSet) -> list[np.ndarray]:
     return [part[order] for part in (training.group, training.y, training.sample_weight, training.X)]
 
 
-@pytest.mark.parametrize("method", ["cathode", "curtains_flow", "anode"])
+@pytest.mark.parametrize("method", ["cathode", "curtains_flow", "anode", "r_anode", "lacathode"])
 def test_a_missing_extra_is_one_error_before_any_work(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "flowjax", None)
     with pytest.raises(ConfigError) as caught:
@@ -206,9 +221,10 @@ def test_too_few_events_are_one_error_with_the_remedy(method: Method) -> None:
 
 
 @needs_flows
-def test_anode_orders_signal_above_background_and_travels_to_workers() -> None:
+@pytest.mark.parametrize("method", [ANODE_LIGHT, R_ANODE_LIGHT], ids=lambda method: method.name)
+def test_ratios_order_signal_above_background_and_travel_to_workers(method: Method) -> None:
     data = drifting(10_000, 600)
-    model = ANODE_LIGHT.fit(Samples(data), WINDOW, NAMES, TREES, np.random.SeedSequence(1))
+    model = method.fit(Samples(data), WINDOW, NAMES, TREES, np.random.SeedSequence(1))
     X, signal = data.matrix(NAMES), data.column("dataset") == "signal"
     inside = WINDOW.in_signal(data.mjj)
     scores = model.predict(X)
@@ -217,3 +233,45 @@ def test_anode_orders_signal_above_background_and_travels_to_workers() -> None:
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X[:50]), scores[:50])
     assert model.predict(np.array([[np.nan, 0.0]], np.float32)).tolist() == [[0.0]]
     assert model.predict(np.empty((0, 2), np.float32)).shape == (0, 1)
+
+
+def test_a_score_that_needs_the_mass_is_not_given_without_it() -> None:
+    assert not isinstance(ANODE_LIGHT, ModelAtMass)
+    with pytest.raises(TableError, match="need the m_jj of events"):
+        LatentModel(None, None).predict(np.zeros((1, 2), np.float32))  # type: ignore[arg-type]
+
+
+@needs_flows
+def test_scores_in_the_latent_space_do_not_sculpt_the_spectrum_outside_the_window() -> None:
+    trees = BoostedTrees(ClassifierConfig(n_estimators=20, max_depth=3, min_child_weight=5.0), 2)
+    data, fresh = (drifting(8000, 200, slope=2e-3, random_state=seed) for seed in (1, 2))
+    signal, inside = fresh.column("dataset") == "signal", WINDOW.in_signal(fresh.mjj)
+    efficiencies, errors = {}, []
+    for method in (CATHODE_LIGHT, LACATHODE_LIGHT):
+        model = method.fit(Samples(data), WINDOW, NAMES, trees, np.random.SeedSequence(1))
+        score = score_table(model, fresh, NAMES).mean(axis=1)
+        passes = score > np.quantile(score[inside & ~signal], 0.9)
+        parts = [fresh.mjj < 3300, (fresh.mjj >= 3700) & (fresh.mjj < 4200), fresh.mjj >= 4200]
+        efficiencies[method.name] = [passes[part & ~signal].mean() for part in parts]
+        errors = [0.3 / np.sqrt((part & ~signal).sum()) for part in parts]
+        assert passes[inside & signal].mean() > 0.85
+    below, above, far = efficiencies["cathode"]
+    assert far > above > 1.5 * 0.1 > 0.1 > 1.5 * below
+    # At 10 % the error of an efficiency is 0.3 over the root of the events; the flow and the cut have their own.
+    assert (np.abs(np.array(efficiencies["lacathode"]) - 0.1) < 3 * np.hypot(errors, 0.005)).all()
+
+
+@needs_flows
+def test_events_without_a_feature_have_one_score_in_the_latent_space() -> None:
+    data = drifting()
+    X = data.matrix(NAMES).copy()
+    X[np.arange(len(X)) % 5 == 0, 1] = np.nan
+    table = table_of(data.mjj, X, event_id=data.event_id)
+    model = LACATHODE_LIGHT.fit(Samples(table), WINDOW, NAMES, TREES, np.random.SeedSequence(1))
+    scores = score_table(model, table, NAMES)
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores[::5, 0])) == 1
+    assert len(np.unique(scores[1::5, 0])) > 10
+    np.testing.assert_array_equal(score_table(model.pick(1), table, NAMES), scores[:, 1:])
+    order = np.random.default_rng(3).permutation(len(X))
+    np.testing.assert_allclose(model.predict_at(X[order], data.mjj[order]), scores[order], rtol=1e-6)

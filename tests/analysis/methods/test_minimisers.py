@@ -121,11 +121,71 @@ def test_without_signal_the_template_of_salad_is_the_background_of_data() -> Non
     np.testing.assert_allclose(np.bincount(cells, rows.weight, N_CELLS) / 6.0, DATA["window"], rtol=0.03)
 
 
-def test_idealised_compares_signal_and_background_with_independent_background() -> None:
-    odds = trained_odds(Idealised(), samples(copies=4000))
+@pytest.mark.parametrize("method", [Idealised(), Idealised(halves=True)], ids=["all", "halves"])
+def test_idealised_reaches_the_odds_of_window_and_pure_background(method: Method) -> None:
+    odds = trained_odds(method, samples(copies=4000))
     np.testing.assert_allclose(odds, DATA_WINDOW / DATA["window"], rtol=0.06)
-    training = contrast(Idealised())
+
+
+def test_halves_of_the_background_are_independent() -> None:
+    training = contrast(Idealised(halves=True))
     assert set(training.group[training.y == 0]).isdisjoint(training.group[training.y == 1])
+
+
+def test_idealised_has_all_the_background_in_both_classes() -> None:
+    """The window as it is; of n events n / e have no copy, and those with k copies are n / (e k!) (Poisson)."""
+    given = samples(copies=2000)
+    training = contrast(Idealised(), given)
+    data = given.data
+    inside = WINDOW.in_signal(data.mjj)
+    one, zero = (training.y == label for label in (1, 0))
+    np.testing.assert_array_equal(np.sort(training.group[one]), np.sort(data.event_id[inside]))
+    order, own = np.argsort(training.group[one]), np.argsort(data.event_id[inside])
+    ratio = training.sample_weight[one][order] / data.weight[inside][own]
+    np.testing.assert_allclose(ratio, ratio[0])
+    assert training.sample_weight[zero].sum() == pytest.approx(training.sample_weight[one].sum())
+    background = inside & ~given.is_signal()
+    drawn = dict(zip(training.group[zero].tolist(), training.sample_weight[zero].tolist(), strict=True))
+    assert set(drawn) <= set(data.event_id[background].tolist())
+    relative = np.array([drawn.get(event, 0.0) for event in data.event_id[background].tolist()])
+    relative /= data.weight[background]
+    copies = np.rint(relative / relative[relative > 0].min()).astype(int)
+    np.testing.assert_allclose(relative, copies * relative[relative > 0].min(), rtol=1e-9)
+    n = background.sum()
+    for k in range(4):
+        expected = n / np.e / (1, 1, 2, 6)[k]
+        assert abs((copies == k).sum() - expected) < 4 * np.sqrt(expected)
+
+
+def test_window_and_template_of_idealised_differ_by_the_fluctuations_of_all_events() -> None:
+    """Variance of the weight of n events in a cell of the template: n, in units of one event; 4 n with halves."""
+    given = samples(copies=400)
+    cells = np.arange(N_CELLS)
+    for method, variance in ((Idealised(), 1.0), (Idealised(halves=True), 4.0)):
+        spread = []
+        for seed in range(60):
+            training = method.contrast(given, WINDOW, ("x0",), random_state=np.random.SeedSequence(seed))
+            sums = [
+                np.bincount(training.X[rows, 0].astype(int), training.sample_weight[rows], N_CELLS)
+                for rows in (training.y == 1, training.y == 0)
+            ]
+            spread.append(np.log(sums[0] / sums[1]))
+        # 400 events in each of six cells; normalised to their sum, 5/6 of the variance is left.
+        found = np.var(spread, axis=0).mean() * 400 / (5 / 6)
+        assert found == pytest.approx(variance, rel=0.25), cells
+
+
+def test_one_event_without_a_copy_is_no_template() -> None:
+    given = table([("window", SIGNAL, 1.0, "signal"), ("window", DATA["window"], 1.0, "background")], 5, 1)
+    alone = Samples(given.select(np.arange(len(given)) <= N_CELLS), None, ("signal",))
+    refused = 0
+    for seed in range(20):
+        try:
+            Idealised().contrast(alone, WINDOW, ("x0",), random_state=np.random.SeedSequence(seed))
+        except WindowError as error:
+            assert "1 events, of background in the window of window 3300-3700 GeV, are too few" in str(error)  # noqa: PT017
+            refused += 1
+    assert 1 < refused < 15  # 20 / e are expected
 
 
 def test_at_zero_sa_cwola_is_cwola() -> None:

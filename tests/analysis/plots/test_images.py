@@ -26,13 +26,16 @@ from analysis.diagnostics.method_values import Closure, MethodResult, TrainedMet
 from analysis.events.parts import write_part
 from analysis.histograms.control import ControlSample, fill_control
 from analysis.histograms.control_comparison import compare
+from analysis.histograms.spectrum import Spectrum
 from analysis.limits.values import InjectionLimit, LimitsFile
 from analysis.plots import FigureSources, draw_experiment_label, figure_style
 from analysis.plots.catalogue import result_figures
 from analysis.plots.events.control import control_sketch
 from analysis.plots.figure import Sketch
 from analysis.plots.style import PALETTE
+from analysis.plots.windows.bump import bump_sketch
 from analysis.results.blinding import blind
+from analysis.search.bump import fit_bump, plan_fit
 from analysis.search.values import WindowResult
 from analysis.statistics import GlobalResult
 from tests.builders import classifier_documents as classifier
@@ -44,6 +47,7 @@ from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE
 from tests.builders.limit_documents import RULE, map_of, masses, scan_of, sensitivity_of, signal
 from tests.builders.results import results_of
 from tests.builders.toy_tables import WINDOW, dijet_masses
+from tests.builders.triggered import measured_turn_on
 from tests.builders.windows import EDGES, EFFICIENCIES, failed, make_result, sources_of
 
 TOLERANCE = 0.3
@@ -134,6 +138,16 @@ def test_spectrum_of_an_experiment(counts, style):
 
 
 @image
+def test_fit_of_a_spectrum(counts):
+    """In bins of two widths, with a mask wider than the window."""
+    every = counts["inclusive"].astype(float)
+    merged = np.concatenate([every[:8], every[8:].reshape(-1, 3).sum(axis=1)])
+    spectrum = Spectrum(np.concatenate([EDGES[:8], EDGES[8::3]]), merged)
+    plan = plan_fit(spectrum, (3300.0, 3700.0), mask=(3200.0, 3800.0))
+    return Picture(bump_sketch(fit_bump(spectrum, plan, functions=("dijet3",)), spectrum))
+
+
+@image
 def test_scan(counts):
     return picture("scan", windows(counts))
 
@@ -188,6 +202,11 @@ def test_maps_blinded():
 @image
 def test_sensitivity():
     return picture("sensitivity_s", injections(sensitivity=(sensitivity_of(),)))
+
+
+@image
+def test_turn_on():
+    return picture("turn_on", FigureSources(turn_on=measured_turn_on()))
 
 
 @image
@@ -255,7 +274,7 @@ def test_methods():
                 sic=(6.0 - number + shift, 10.0 - 2 * number + shift),
                 auc=0.9,
                 window_sideband_auc=0.5,
-                reach=0.6 + 0.2 * number + 0.05 * shift,
+                sigma_min=0.6 + 0.2 * number + 0.05 * shift,
                 z=7.0 - number,
                 z_calibrated=6.8 - number if calibrated else None,
                 cpu_seconds=1.0,

@@ -29,6 +29,8 @@ SCAN = RegionScan((WINDOW,), 100.0)
         {"n_members": 2},
         {"n_members": 3, "ensemble": "mean-count"},
         {"n_members": 2, "decorrelation": "percentile"},
+        {"n_members": 2, "decorrelation": "quantiles"},
+        {"decorrelation": "quantiles", "decorrelated_features": ("x1",)},
         {"cross_fitting": "nested", "n_candidates": 2},
         {"cross_fitting": "nested", "n_candidates": 2, "ensemble": "mean-count", "decorrelation": "percentile"},
         {"cross_fitting": "half", "n_folds": 2},

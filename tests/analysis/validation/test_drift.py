@@ -82,13 +82,16 @@ def test_a_linear_drift_is_found_at_its_size_in_its_feature() -> None:
     assert falling.drift == pytest.approx(-0.6, abs=4 * falling.drift_error)
 
 
-@pytest.mark.parametrize("decorrelation", ["none", "percentile"])
-def test_features_without_a_drift_give_one_half_within_errors_of_the_right_size(decorrelation: str) -> None:
+@pytest.mark.parametrize(("decorrelation", "offset"), [("none", 0.0), ("percentile", 0.0), ("quantiles", 1.0)])
+def test_features_without_a_drift_give_one_half_within_errors_of_the_right_size(
+    decorrelation: str, offset: float
+) -> None:
+    """Quantiles of 2000 events have errors of their own, which add about one standard error."""
     settings = learning(decorrelation=decorrelation)
     found = [measure_drift(toy(4000, seed), WINDOW, settings, seed=seed) for seed in range(40)]
     pulls = np.array([(one.together.auc - 0.5) / one.together.auc_error for one in found if one.together])
     assert len(pulls) == 40
-    assert abs(pulls.mean()) < 3 / 40**0.5
+    assert abs(pulls.mean() - offset) < 3 / 40**0.5
     assert 0.7 < pulls.std(ddof=1) < 1.35
     assert [one for one in found if one.is_large] == []
 
@@ -102,13 +105,37 @@ def test_percentiles_take_away_the_drift_of_a_single_feature() -> None:
     assert scaled.features == ()
 
 
-def test_nothing_inside_the_mask_or_hidden_is_looked_at() -> None:
+def test_quantiles_take_away_the_drift_of_the_features_that_are_named() -> None:
+    table = toy(30_000, 4, per_200_gev=1.0)
+    (first,) = learning().features[:1]
+    scaled = measure_drift(table, WINDOW, learning(decorrelation="quantiles"))
+    assert scaled.together is not None
+    assert abs(scaled.together.auc - 0.5) < 4 * scaled.together.auc_error
+    assert all(abs(one.drift) < 4 * one.drift_error for one in scaled.features)
+    assert len(scaled.features) == len(learning().features)
+    some = measure_drift(table, WINDOW, learning(decorrelation="quantiles", decorrelated_features=(first,)))
+    drifts = {one.name: abs(one.drift) / one.drift_error for one in some.features}
+    assert drifts.pop(first) < 4
+    plain = {one.name: abs(one.drift) / one.drift_error for one in measure_drift(table, WINDOW, learning()).features}
+    assert plain.pop(first) > 10
+    assert [name for name, pull in plain.items() if pull > 10] == [name for name, pull in drifts.items() if pull > 7]
+
+
+def test_too_few_events_to_decorrelate_are_a_reason() -> None:
+    found = measure_drift(toy(60, 6), WINDOW, learning(decorrelation="quantiles"))
+    assert found.together is None
+    assert "fewer than 50" in str(found.reason)
+
+
+@pytest.mark.parametrize("decorrelation", ["none", "quantiles"])
+def test_nothing_inside_the_mask_or_hidden_is_looked_at(decorrelation: str) -> None:
+    settings = learning(decorrelation=decorrelation)
     table = toy(30_000, 5, per_200_gev=0.3)
     hidden = ((3200.0, 3800.0), (3700.0, 4300.0))
     for intervals, (low, high) in {(): WINDOW.mask, hidden: (3200.0, 4300.0)}.items():
         inside = (table.mjj >= low) & (table.mjj < high)
         other = table.replaced({"x0": np.where(inside, 50.0, table.column("x0"))})
-        found = [measure_drift(one, WINDOW, learning(), hidden=intervals) for one in (table, other)]
+        found = [measure_drift(one, WINDOW, settings, hidden=intervals) for one in (table, other)]
         assert found[0] == found[1]
         assert found[0].together is not None
 
@@ -194,7 +221,7 @@ def test_the_note_names_windows_features_and_remedies() -> None:
     assert '"percentile"' not in note
 
 
-@pytest.mark.parametrize("method", ["curtains_flow", "anode", "pca"])
+@pytest.mark.parametrize("method", ["curtains_flow", "anode", "r_anode", "pca"])
 def test_scores_that_were_not_trained_in_the_sidebands_sculpt_them(method: str) -> None:
     (note,) = drift_notes([drift_of(2.0, 0.1)], configured(method=method))
     assert f"the scores of {method} sculpt the sidebands, which they were not trained on" in note
@@ -209,8 +236,9 @@ def test_scores_that_were_not_trained_in_the_sidebands_sculpt_them(method: str) 
         (drift_of(2.0, 0.1), "salad"),
         (drift_of(2.0, 0.1), "data_vs_simulation"),
         (drift_of(2.0, 0.1), "supervised"),
+        (drift_of(2.0, 0.1), "lacathode"),
     ],
-    ids=["not established", "small", "reweighted simulation", "simulation", "truth"],
+    ids=["not established", "small", "reweighted simulation", "simulation", "truth", "latent space"],
 )
 def test_no_note_without_need(drift: WindowDrift, method: str) -> None:
     assert drift_notes([drift], configured(method=method)) == ()

@@ -20,9 +20,8 @@ from analysis.config import SearchConfig
 from analysis.errors import ConfigError, DatasetError, InputFileError, TableError
 from analysis.events.dataset import Dataset
 from analysis.events.parts import read_part_info
-from processors import dijet
+from processors import dijet, preparation
 from processors.features import FEATURES, Feature
-from processors.runner import run as run_module
 from processors.runner.run import load_table, process_datasets, processing_digest
 from processors.selection.cuts import CUTS
 from tests.builders import toys
@@ -138,10 +137,10 @@ def test_digest_follows_what_decides_the_parts(monkeypatch):
     before = processing_digest(config)
     assert processing_digest(SearchConfig(random_state=5, learning={"n_folds": 3})) == before
     assert processing_digest(SearchConfig(selection={"pt_min": 201})) != before
-    monkeypatch.setattr(run_module.analysis, "__version__", "9.9")
+    monkeypatch.setattr(preparation.analysis, "__version__", "9.9")
     assert processing_digest(config) != before
     monkeypatch.undo()
-    monkeypatch.setattr(run_module, "_sources", lambda functions: ["other"])
+    monkeypatch.setattr(preparation, "_sources", lambda functions: ["other"])
     assert processing_digest(config) != before
 
 
@@ -154,7 +153,7 @@ def test_code_hash_covers_functions_from_elsewhere(tmp_path):
         spec = importlib.util.spec_from_file_location("plugin", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        return run_module._sources([module.feature])
+        return preparation._sources([module.feature])
 
     first = load("def feature(dijets):\n    return dijets.mjj\n")
     assert load("def feature(dijets):\n    return dijets.mjj\n") == first
@@ -167,7 +166,7 @@ def test_code_hash_of_a_notebook_sees_constants():
     for factor in (2, 3, 3):
         space: dict = {}
         exec(compile(f"def feature(dijets):\n    return {factor} * dijets.mjj\n", "<cell>", "exec"), space)
-        hashes.add(tuple(run_module._sources([space["feature"]])))
+        hashes.add(tuple(preparation._sources([space["feature"]])))
     assert len(hashes) == 2
 
 

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.flows import DEFAULTS, FlowSettings, require_flows
+from analysis.flows import DEFAULTS, FlowSettings
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.methods.contrast import FromContrast
-from analysis.methods.sideband_flow import fit_sideband_flow, template_set
+from analysis.methods.with_flows.base import WithFlows
+from analysis.methods.with_flows.sideband_flow import template_set
 from analysis.regions import MassWindow
 
 __all__ = ["CurtainsFlow"]
 
 
 @dataclass(frozen=True)
-class CurtainsFlow(FromContrast):
+class CurtainsFlow(WithFlows, FromContrast):
     """Transport of sideband events by a conditional flow, after CURTAINs and Flows for Flows (arXiv:2305.04646).
 
     A flow f learns p(x | m_jj) in both sidebands of the training folds by maximum likelihood. An event x of mass m is
@@ -37,13 +38,6 @@ class CurtainsFlow(FromContrast):
     settings: FlowSettings = DEFAULTS
     oversampling: int = 4
     name: str = "curtains_flow"
-    uses_truth: bool = False
-    needs_simulation: bool = False
-    uses_sidebands: bool = False
-
-    def require_installed(self) -> None:
-        """Raise `ConfigError` if the extra `flows` is missing."""
-        require_flows(self.name)
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
@@ -59,9 +53,7 @@ class CurtainsFlow(FromContrast):
         WindowError
             If the window or a sideband has no events, or too few with all features.
         """
-        sidebands = fit_sideband_flow(
-            samples, window, features, self.settings, method=self.name, random_state=random_state
-        )
+        sidebands = self.learn_sidebands(samples, window, features, random_state)
         source, density = sidebands.sample.repeat(self.oversampling), sidebands.density
         rng = np.random.default_rng(derive_seed(random_state, 1))
         mjj = sidebands.masses(rng.random(len(source)))

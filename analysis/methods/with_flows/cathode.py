@@ -8,19 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.events.identity import event_hash, string_hash
-from analysis.flows import DEFAULTS, FlowSettings, require_flows
+from analysis.flows import DEFAULTS, FlowSettings
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import TrainingSet
 from analysis.methods.contrast import FromContrast
-from analysis.methods.sideband_flow import fit_sideband_flow, region_sample, template_set
+from analysis.methods.with_flows.base import WithFlows
+from analysis.methods.with_flows.sideband_flow import region_sample, template_set
 from analysis.regions import MassWindow
 
 __all__ = ["CATHODE"]
 
 
 @dataclass(frozen=True)
-class CATHODE(FromContrast):
+class CATHODE(WithFlows, FromContrast):
     """Classifying anomalies through outer density estimation (Hallin et al., arXiv:2109.00546).
 
     A flow learns p(x | m_jj) in the sidebands of the training folds, and events are drawn from it at masses of the
@@ -38,13 +39,6 @@ class CATHODE(FromContrast):
     settings: FlowSettings = DEFAULTS
     oversampling: int = 4
     name: str = "cathode"
-    uses_truth: bool = False
-    needs_simulation: bool = False
-    uses_sidebands: bool = False
-
-    def require_installed(self) -> None:
-        """Raise `ConfigError` if the extra `flows` is missing."""
-        require_flows(self.name)
 
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence
@@ -60,9 +54,7 @@ class CATHODE(FromContrast):
         WindowError
             If the window or a sideband has no events, or too few with all features.
         """
-        sidebands = fit_sideband_flow(
-            samples, window, features, self.settings, method=self.name, random_state=random_state
-        )
+        sidebands = self.learn_sidebands(samples, window, features, random_state)
         n_drawn = self.oversampling * len(region_sample(samples, "window", window, features)[0])
         rng = np.random.default_rng(derive_seed(random_state, 1))
         mjj = sidebands.masses(rng.random(n_drawn))

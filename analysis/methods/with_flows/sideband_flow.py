@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from analysis.flows import (
     FlowSettings,
     Sample,
     fit_density,
-    require_flows,
 )
 from analysis.learning.mass_spectrum import MassSpectrum, fit_spectrum
 from analysis.learning.reweighting import derive_seed
@@ -24,7 +24,7 @@ from analysis.learning.training_set import TrainingSet, positive_weights
 from analysis.methods.contrast import SIDEBANDS, Place, find_region
 from analysis.regions import MassWindow
 
-__all__ = ["SidebandFlow", "fit_sideband_flow", "template_set"]
+__all__ = ["SidebandFlow", "fit_sideband_flow", "region_sample", "template_set"]
 
 _FEWEST = 50
 """Events with all features that a region must have."""
@@ -64,7 +64,6 @@ def fit_sideband_flow(
     features: Sequence[str],
     settings: FlowSettings,
     *,
-    method: str,
     random_state: np.random.SeedSequence,
 ) -> SidebandFlow:
     """Train a flow on both sidebands, and fit the m_jj spectrum in them.
@@ -76,18 +75,13 @@ def fit_sideband_flow(
     window : MassWindow
     features : sequence of str
     settings : FlowSettings
-    method : str
-        Name of the method, for messages.
     random_state : numpy.random.SeedSequence
 
     Raises
     ------
-    ConfigError
-        If the extra `flows` is missing.
     WindowError
         If a sideband has no events, or too few with all features.
     """
-    require_flows(method)
     sides = [region_sample(samples, side, window, features) for side in SIDEBANDS]
     sample, undefined = (Sample.join([side[index] for side in sides]) for index in (0, 1))
     below = sample.mjj < window.signal[0]
@@ -130,6 +124,7 @@ def template_set(
     features: Sequence[str],
     sidebands: SidebandFlow,
     template: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64]],
+    coordinates: Callable[[Sample], NDArray[np.float64]] = attrgetter("X"),
 ) -> TrainingSet:
     """Label the window 1, and a template of its background 0, both of the same total weight.
 
@@ -143,6 +138,8 @@ def template_set(
     sidebands : SidebandFlow
     template : X (n_rows, n_features), weight (n_rows,), group (n_rows,)
         Rows of the template, of any total weight.
+    coordinates : callable
+        Of a sample, (n_rows, n_features) float64: what the learner is given of its events.
 
     Returns
     -------
@@ -153,7 +150,7 @@ def template_set(
     rest, modelled = sidebands.undefined, sidebands.sample.weight.sum()
     scale = inside.weight.sum() / (modelled + rest.weight.sum())
     return TrainingSet.build(
-        np.concatenate([inside.X, X, rest.X]).astype(np.float32),
+        np.concatenate([coordinates(inside), X, coordinates(rest)]).astype(np.float32),
         np.repeat([1, 0, 0], [len(inside), len(X), len(rest)]),
         np.concatenate([inside.weight, weight * (scale * modelled / weight.sum()), rest.weight * scale]),
         np.concatenate([inside.group, group, rest.group]),

@@ -7,10 +7,10 @@ features may still change with m_jj.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,15 +57,18 @@ class PercentileScaling:
         Edges of the m_jj bins, GeV.
     inner : (low, high)
         Outer ends of the sidebands, GeV. Bins between them are never merged; sparse bins beyond them are.
+    only : tuple of str or None
+        Features that are scaled; None for all.
     """
 
     edges: tuple[float, ...]
     inner: tuple[float, float]
+    only: tuple[str, ...] | None = None
 
     @classmethod
-    def of_window(cls, window: MassWindow, grid: Array) -> Self:
+    def of_window(cls, window: MassWindow, grid: Array, only: tuple[str, ...] | None = None) -> Self:
         """Use the bins of `mass_bins`; `grid` are the edges (n_bins + 1,) of the fit bins, GeV."""
-        return cls(tuple(mass_bins(window, grid).tolist()), (window.lower[0], window.upper[1]))
+        return cls(tuple(mass_bins(window, grid).tolist()), (window.lower[0], window.upper[1]), only)
 
     def fit(self, training: EventTable, features: Sequence[str]) -> PercentileMap:
         """Learn the distribution functions.
@@ -86,7 +89,8 @@ class PercentileScaling:
             If the window or a sideband has no training events, or the sum of weights is not positive.
         """
         edges = self._joined(training.mjj)
-        return PercentileMap.fit(training.mjj, training.matrix(features), training.weight, edges, features)
+        names = tuple(name for name in features if self.only is None or name in self.only)
+        return PercentileMap.fit(training.mjj, training.matrix(names), training.weight, edges, names)
 
     def _joined(self, mjj: Array) -> Array:
         edges = np.array(self.edges)
@@ -124,6 +128,9 @@ class PercentileMap:
     ranks : (n_knots,) float64
         Fraction of the training weight below each value, plus half of the weight at the value.
     """
+
+    PARTS: ClassVar[tuple[str, ...]] = ("edges", "sizes", "values", "ranks")
+    TELLS_COUNTS: ClassVar[bool] = True
 
     features: tuple[str, ...]
     edges: Array = field(repr=False)
@@ -180,6 +187,11 @@ class PercentileMap:
             np.concatenate([values for values, _ in functions]),
             np.concatenate([ranks for _, ranks in functions]),
         )
+
+    @classmethod
+    def from_arrays(cls, features: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Build a map from its stored arrays, by name in `PARTS`."""
+        return cls(tuple(features), *(arrays[name] for name in cls.PARTS))
 
     def transform(self, mjj: Array, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map features to ranks.

@@ -1,14 +1,22 @@
-"""Policies of the features, and the registry."""
+"""Policies of the features of every table, and the registry."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from analysis.config import SearchConfig
 from analysis.errors import ConfigError, InputFileError, TableError
 from analysis.events.schema import FeatureSpec
-from processors import features
-from processors.features import FEATURES, Feature, compute_features, count_oddities, feature, nsubjettiness_ratio
+from processors.features import (
+    Feature,
+    compute_features,
+    count_oddities,
+    feature,
+    nsubjettiness_ratio,
+    requested_features,
+    standard,
+)
 from tests.builders.dijets import make_dijets
 
 NAN = np.nan
@@ -51,20 +59,20 @@ def test_order_of_jets():
 
 def test_difference_is_signed_in_pt_order():
     dijets = make_dijets(first={"jet_mass": 50}, second={"jet_mass": 80})
-    assert features.delta_mj(dijets.ordered("pt")).tolist() == [-30]
-    assert features.delta_mj(dijets.ordered("mass")).tolist() == [30]
+    assert standard.delta_mj(dijets.ordered("pt")).tolist() == [-30]
+    assert standard.delta_mj(dijets.ordered("mass")).tolist() == [30]
 
 
 def test_scaled_mass():
     dijets = make_dijets(first={"jet_mass": 500}, second={"jet_mass": 100}, mjj=2000)
-    assert features.mj1_over_mjj(dijets).tolist() == [0.25]
-    assert features.mj2_over_mjj(dijets).tolist() == [0.05]
+    assert standard.mj1_over_mjj(dijets).tolist() == [0.25]
+    assert standard.mj2_over_mjj(dijets).tolist() == [0.05]
 
 
 def test_missing_branch_leaves_a_feature_undefined_and_says_why():
     message = "a.root: branch FatJet_tau3 is missing"
     taus = {"tau1": 0.5, "tau2": [0.1, 0.2]}
-    columns, unavailable = compute_features(make_dijets(2, taus, taus), FEATURES.values())
+    columns, unavailable = compute_features(make_dijets(2, taus, taus), requested_features(SearchConfig()))
     assert unavailable == {"tau32_j1": message, "tau32_j2": message}
     assert np.isnan(columns["tau32_j1"]).all()
     np.testing.assert_allclose(columns["tau21_j1"], [0.2, 0.4])

@@ -1,0 +1,3 @@
+"""Options that name what a search reads."""
+
+__all__: list[str] = []

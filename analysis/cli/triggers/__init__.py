@@ -1,0 +1,3 @@
+"""Commands about the triggers of a search."""
+
+__all__: list[str] = []

@@ -35,7 +35,7 @@ class Box:
 READING = (
     Box(4, 88, 28, "formats/", "ROOT files to jets"),
     Box(36, 88, 28, "selection/, features/", "cuts, variables"),
-    Box(68, 88, 28, "runner/", "coffea, all files"),
+    Box(68, 88, 28, "runner/, tables/", "all files; ready tables"),
 )
 EVENTS = Box(30, 72, 40, "events/", "flat table, one row per event", GREEN)
 LEARNING = Box(4, 58, 40, "flows/, learning/, methods/", "boosted trees without labels", GREEN)

@@ -133,6 +133,7 @@ def test_options_of_tables_are_checked(
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.thorough
 def test_the_printed_script_makes_a_results_folder_from_arrays(toy: ToySearch, finished: Path, tmp_path: Path) -> None:
     script = printed_files("tables.md")["search_arrays.py"]
     body = [line for line in script.splitlines() if line]

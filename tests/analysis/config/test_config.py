@@ -247,9 +247,8 @@ def test_tuning_that_cannot_work_is_refused(learning: dict[str, Any], text: str)
 def test_statistics_that_are_not_used_leave_the_digest_of_older_results_as_it_was() -> None:
     config = load_config()
     document = config.model_dump(mode="json", context={"portable": True})
-    before = {
-        key: value for key, value in document.items() if key not in ("limits", "plugins", "validation", "variants")
-    }
+    added = ("limits", "plugins", "table", "validation", "variants")
+    before = {key: value for key, value in document.items() if key not in added}
     before["statistics"] = {
         key: document["statistics"][key]
         for key in ("cls_level", "calculator", "pseudo_experiments", "unblind", "likelihood")
@@ -258,6 +257,7 @@ def test_statistics_that_are_not_used_leave_the_digest_of_older_results_as_it_wa
     later = ("learner", "learner_settings", "monotone", "decorrelated_features")
     before["learning"] = {key: value for key, value in document["learning"].items() if key not in later}
     assert config.digest() == digest(before)
+    assert load_config(overrides={"table": {"mjj": "M"}}).digest() != config.digest()
     for used in ({"blind": True}, {"non_closure": "correct"}):
         other = load_config(overrides={"statistics": used})
         assert other.digest() != config.digest()
@@ -279,3 +279,14 @@ def test_blind_wins_whatever_the_kind(kind: Kind, unblind: bool, blind: bool, hi
     events = ProcessedEvents({"one": Dataset("one", kind, "nanoaod", ())}, {}, "", {})
     config = load_config(overrides={"statistics": {"unblind": unblind, "blind": blind}})
     assert is_blinded(events, config) is hidden
+
+
+def test_a_column_of_a_table_has_one_meaning(tmp_path: Path) -> None:
+    path = tmp_path / "search.toml"
+    path.write_text('[table]\nmjj = "m"\nfeatures = ["x", "m"]\n')
+    with pytest.raises(ConfigError, match="the column 'm' is named twice"):
+        load_config(path=path)
+    path.write_text('[table]\nmjj = "m"\n')
+    table = load_config(path=path).table
+    assert table.candidates("mjj") == ("m",)
+    assert table.candidates("luminosity_block") == ("luminosity_block", "luminosityBlock")

@@ -10,7 +10,12 @@ from analysis.config.model import Fraction, Model, NonNegative, Positive
 
 __all__ = ["LATER", "ClassifierConfig", "LearningConfig", "TuningConfig"]
 
-LATER: dict[str, Any] = {"monotone": {}, "decorrelated_features": None}
+LATER: dict[str, Any] = {
+    "monotone": {},
+    "decorrelated_features": None,
+    "feature_groups": [],
+    "combine_groups": "rank",
+}
 """Newer keys of `LearningConfig` and the values that leave them unused: digests of unused keys stay as they were."""
 
 
@@ -116,6 +121,11 @@ class LearningConfig(Model):
     monotone : dict of str to str
         Features in which every score is "increasing" or "decreasing", all others being equal; "free" takes back a
         direction of the preset. Rows without the feature are not bound. Reweighters of a method have no directions.
+    feature_groups : tuple of tuple of str
+        Groups of `features`, each with an ensemble of its own; without any, one ensemble has all features.
+    combine_groups : str
+        Score of an event from those of the groups: "rank" takes the smallest of their p-values for background,
+        "likelihood" averages their odds.
     efficiencies : tuple of float
         Fractions of the reference events that the selections keep.
     working_point : str
@@ -149,6 +159,8 @@ class LearningConfig(Model):
     ensemble: Literal["mean-score", "mean-count"] = "mean-score"
     bagged_features: Annotated[int, Field(gt=0)] | None = None
     monotone: Directions = Field(default={})
+    feature_groups: tuple[tuple[str, ...], ...] = ()
+    combine_groups: Literal["rank", "likelihood"] = "rank"
     efficiencies: tuple[Fraction, ...] = (0.1, 0.05, 0.02, 0.01)
     working_point: Literal["each", "argos"] = "each"
     threshold_reference: Literal["spectrum", "sidebands", "background-template"] = "spectrum"
@@ -166,7 +178,8 @@ class LearningConfig(Model):
     @property
     def unused(self) -> set[str]:
         """Keys of `LATER` that are not used."""
-        return {name for name, value in LATER.items() if getattr(self, name) == value}
+        values = self.model_dump(mode="json", include=set(LATER))
+        return {name for name, value in values.items() if value == LATER[name]}
 
     @property
     def directions(self) -> tuple[int, ...]:
@@ -210,6 +223,37 @@ class LearningConfig(Model):
         if unknown := [name for name in names if name not in self.features]:
             msg = f"decorrelated_features: '{unknown[0]}' is not one of features: {', '.join(self.features)}"
             raise ValueError(msg)
+
+    @model_validator(mode="after")
+    def _grouped(self) -> Self:
+        if not self.feature_groups:
+            return self
+        if len(self.feature_groups) < 2 or not all(self.feature_groups):
+            msg = f"feature_groups must be two lists of features at least, none of them empty: {self.feature_groups}"
+            raise ValueError(msg)
+        used = {name for group in self.feature_groups for name in group}
+        if unknown := sorted(used - set(self.features)):
+            msg = f"feature_groups has '{unknown[0]}', which is none of the features: {', '.join(self.features)}"
+            raise ValueError(msg)
+        if left_out := [name for name in self.features if name not in used]:
+            msg = f"feature_groups leaves out '{left_out[0]}': put it into a group, or take it out of features"
+            raise ValueError(msg)
+        for group in self.feature_groups:
+            if len(set(group)) != len(group):
+                msg = f"feature_groups has a group that lists a feature twice: {', '.join(group)}"
+                raise ValueError(msg)
+            if self.bagged_features is not None and self.bagged_features > len(group):
+                msg = f"bagged_features = {self.bagged_features} is more than a group has: {', '.join(group)}"
+                raise ValueError(msg)
+        if self.tuning.criterion != "none":
+            msg = "tuning chooses the settings of one ensemble, and feature_groups has several: use one of them"
+            raise ValueError(msg)
+        return self
+
+    def of_group(self, group: tuple[str, ...]) -> Self:
+        """Return the settings of the ensemble of one group."""
+        monotone = {name: direction for name, direction in self.monotone.items() if name in group}
+        return self.model_copy(update={"features": group, "feature_groups": (), "monotone": monotone})
 
     @model_validator(mode="after")
     def _tunable(self) -> Self:

@@ -18,6 +18,8 @@ from analysis.learning.learners import (
     configured_learner,
     get_learner,
     register_learner,
+    stored_form,
+    stored_name,
 )
 from analysis.learning.nested import Nested
 from analysis.learning.protocols import (
@@ -83,5 +85,7 @@ __all__ = [
     "selection_name",
     "selection_names",
     "split_half",
+    "stored_form",
+    "stored_name",
     "stratified_folds",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,22 @@ from analysis.config import ClassifierConfig, LearningConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError
 from analysis.learning.ensemble import BoostedTrees, FittedEnsemble, gain_shares, without_counts
+from analysis.learning.groups import FeatureGroup, GroupedLearner, GroupedModel, forget_groups, group_importance
 from analysis.learning.label_proportions import ProportionSettings, configured_proportions
 from analysis.learning.protocols import Learner, Model
 from analysis.learning.training_set import TrainingSet
 from analysis.learning.tuning import TunedTrees
 
-__all__ = ["BOOSTED_TREES", "LEARNERS", "LearnerEntry", "configured_learner", "get_learner", "register_learner"]
+__all__ = [
+    "BOOSTED_TREES",
+    "LEARNERS",
+    "LearnerEntry",
+    "configured_learner",
+    "get_learner",
+    "register_learner",
+    "stored_form",
+    "stored_name",
+]
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ class LearnerEntry:
     monotone : bool
         Whether `learning.monotone` is obeyed. `fit` then takes it as a keyword `monotone`: for each feature 1
         (increasing), -1 (decreasing) or 0, empty if all are 0.
+    probability : bool
+        Whether scores are probabilities of class 1.
     dumps, loads : callable
         Model to bytes and back. Must not unpickle, since results may come from others.
     forget_counts : callable
@@ -64,6 +76,7 @@ class LearnerEntry:
     ensemble: Callable[[LearningConfig, Any, int], Learner] | None = None
     restore: Callable[[tuple[bytes, ...]], Model] | None = None
     monotone: bool = False
+    probability: bool = False
 
     def load(self, members: tuple[bytes, ...]) -> Model:
         """Build a model from stored members."""
@@ -167,12 +180,58 @@ def configured_learner(learning: LearningConfig, n_members: int) -> Learner:
             f"leave it out, or set learning.learner to one that can: {able}."
         )
         raise ConfigError(msg)
+    if learning.feature_groups:
+        return _grouped(learning, entry, n_members)
     if entry.ensemble is not None:
         return entry.ensemble(learning, settings, n_members)
     if learning.tuning.criterion != "none" or learning.bagged_features is not None:
         msg = f"learning.tuning and learning.bagged_features are for boosted_trees, not for the learner {entry.name}."
         raise ConfigError(msg)
     return Ensemble(entry, settings, n_members, learning.directions)
+
+
+def _grouped(learning: LearningConfig, entry: LearnerEntry, n_members: int) -> GroupedLearner:
+    if learning.combine_groups == "likelihood" and not entry.probability:
+        msg = (
+            'learning.combine_groups = "likelihood" needs scores that are probabilities, which the learner '
+            f'{entry.name} does not give: set it to "rank".'
+        )
+        raise ConfigError(msg)
+    groups = []
+    for names in learning.feature_groups:
+        own, columns = learning.of_group(names), tuple(learning.features.index(name) for name in names)
+        groups.append(FeatureGroup(columns, configured_learner(own, n_members), configured_learner(own, 1)))
+    return GroupedLearner(tuple(groups), learning.combine_groups, n_members, entry.load)
+
+
+_OF_GROUPS = "groups of "
+
+
+def stored_name(learning: LearningConfig) -> str:
+    """Name of the stored form of the models: that of the learner, or of its groups."""
+    return f"{_OF_GROUPS if learning.feature_groups else ''}{learning.learner}"
+
+
+def stored_form(name: str) -> LearnerEntry:
+    """Look up a learner by its `stored_name`.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+    """
+    if not name.startswith(_OF_GROUPS):
+        return get_learner(name)
+    entry = get_learner(name.removeprefix(_OF_GROUPS))
+    measure = entry.importance
+    return replace(
+        entry,
+        name=name,
+        suffix=".json",
+        restore=partial(GroupedModel, load=entry.load),
+        forget_counts=partial(forget_groups, forget=entry.forget_counts),
+        importance=None if measure is None else partial(group_importance, importance=measure),
+    )
 
 
 class _NoSettings(BaseModel, extra="forbid"):
@@ -202,6 +261,7 @@ BOOSTED_TREES = LearnerEntry(
     _trees,
     FittedEnsemble,
     monotone=True,
+    probability=True,
 )
 register_learner(BOOSTED_TREES)
 
@@ -218,5 +278,6 @@ register_learner(
         settings=ProportionSettings,
         fit=_fit_proportions,
         ensemble=configured_proportions,
+        probability=False,
     )
 )

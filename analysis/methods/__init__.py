@@ -6,7 +6,7 @@ from typing import Any
 from analysis.config import LearningConfig
 from analysis.core.registry import Registry
 from analysis.errors import ConfigError, ResultsError
-from analysis.learning import Method, ModelStorage, get_learner
+from analysis.learning import Method, ModelStorage, stored_form
 from analysis.methods.contrast import FromContrast, adapted, removes_drift, uses_sidebands
 from analysis.methods.curtains import Curtains
 from analysis.methods.cwola import CWoLa
@@ -116,13 +116,13 @@ def get_method(name: str) -> Method:
 
 
 def storage_of(method: Method, learner: str) -> ModelStorage | None:
-    """Return the stored form of the models of a method: its own, or that of the learner that it trains.
+    """Return the stored form of the models of a method: its own, or that of its learner, given by `stored_name`.
 
     None for a method with models of its own but no stored form for them.
     """
     if isinstance(method, ModelStorage):
         return method
-    return get_learner(learner) if isinstance(method, FromContrast) else None
+    return stored_form(learner) if isinstance(method, FromContrast) else None
 
 
 def find_storage(learner: str | None, method: str) -> ModelStorage:
@@ -131,7 +131,7 @@ def find_storage(learner: str | None, method: str) -> ModelStorage:
     Parameters
     ----------
     learner : str or None
-        Learner that trained them; None if the method did.
+        Name of the stored form of the learner that trained them; None if the method did.
     method : str
 
     Raises
@@ -142,7 +142,7 @@ def find_storage(learner: str | None, method: str) -> ModelStorage:
         If the method has no stored form.
     """
     if learner is not None:
-        return get_learner(learner)
+        return stored_form(learner)
     storage = get_method(method)
     if not isinstance(storage, ModelStorage):
         msg = f"method {method} has no stored form of models, and cannot read these. Load the plugin that wrote them."

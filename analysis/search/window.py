@@ -40,6 +40,7 @@ from analysis.learning import (
     collect_folds,
     configured_learner,
     run_fold,
+    stored_name,
 )
 from analysis.learning.decorrelation import configured_scaling
 from analysis.methods import configured_method, storage_of
@@ -195,7 +196,7 @@ def fold_tasks(
         template=uses_template(config),
         decorrelation=configured_scaling(learning, window, edges, config.random_state),
         training_seed=training_seed,
-        storage=storage_of(method, learning.learner),
+        storage=storage_of(method, stored_name(learning)),
     )
     return task.every_fold
 

@@ -18,6 +18,7 @@ from analysis.events.identity import event_hash
 from analysis.events.table import EventTable
 from analysis.learning import (
     BoostedTrees,
+    FittedEnsemble,
     FoldTask,
     Method,
     Nested,
@@ -30,6 +31,7 @@ from analysis.learning import (
     run_fold,
 )
 from analysis.learning.decorrelation import PercentileScaling, QuantileScaling
+from analysis.learning.groups import Combination, FeatureGroup, GroupedLearner
 from analysis.methods import LDA, METHODS, FromContrast, get_method, uses_sidebands
 from analysis.search.values import SearchData
 from tests.builders.spies import Ledger, SpyLearner
@@ -189,11 +191,24 @@ def test_no_event_is_scored_by_a_model_that_saw_it(method: Method) -> None:
 
 LIGHT = ClassifierConfig(n_estimators=4, max_depth=3, min_child_weight=5.0)
 TUNING = TuningConfig(criterion="argos", grid={"n_estimators": (2, 4), "max_depth": (1, 3)}, n_folds=2, n_members=2)
+
+
+def grouped(trees: BoostedTrees, combine: Combination) -> GroupedLearner:
+    """Trees with the first feature, which tells the row, and with both."""
+    groups = tuple(FeatureGroup(columns, trees, replace(trees, n_members=1)) for columns in ((0,), (0, 1)))
+    return GroupedLearner(groups, combine, trees.n_members, FittedEnsemble)
+
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "early stopping": {"learner": BoostedTrees(LIGHT.model_copy(update={"early_stopping_rounds": 2}), 2)},
     "tuned": {"learner": TunedTrees(BoostedTrees(LIGHT, 2), TUNING, (0.5, 0.1))},
     "bagged": {"learner": BoostedTrees(LIGHT, 2, bagged_features=1)},
+    "groups": {"learner": grouped(BoostedTrees(LIGHT, 2), "rank")},
+    "nested groups": {
+        "learner": grouped(BoostedTrees(LIGHT, 2), "likelihood"),
+        "nested": Nested(2, 0.1, tuple(np.arange(3000.0, 6501.0, 100.0))),
+    },
     "nested": {"nested": Nested(2, 0.1, tuple(np.arange(3000.0, 6501.0, 100.0)))},
     "sequential": {"sequential": True},
     "scaled": {"decorrelation": PercentileScaling.of_window(WINDOW, np.arange(3000.0, 6501.0, 100.0))},

@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from analysis.config import ClassifierConfig
 from analysis.errors import TableError
 from analysis.events.identity import uniform
+from analysis.learning.boosting import xgb
 from analysis.learning.training_set import TrainingSet
 
 __all__ = ["BoostedTrees", "Choice", "FittedEnsemble", "gain_shares", "without_counts"]

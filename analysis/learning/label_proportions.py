@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, model_validator
 
 from analysis.config import LearningConfig
 from analysis.errors import ConfigError
+from analysis.learning.boosting import xgb
 from analysis.learning.ensemble import BoostedTrees
 
 __all__ = ["LabelProportions", "ProportionSettings", "configured_proportions"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
+
+from analysis.learning.boosting import xgb
 
 __all__ = ["PROBABILITIES", "Forest", "Quantiles", "displacement", "fit_quantiles", "quantiles_of", "ranks"]
 

@@ -34,8 +34,8 @@ from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
-from analysis.cli.triggers.turnon import turnon
 from analysis.cli.trust import trust
+from analysis.cli.turnon import turnon
 from analysis.cli.validate import print_drift, print_validation, twosample, validation_options, with_draws
 from analysis.core.address import hide_secrets
 from analysis.errors import CwolaError
@@ -79,8 +79,9 @@ def run(
 ) -> None:
     """Run the whole search: process, validate, scan, plot and report. Finished work on disk is reused."""
     from analysis.compute import open_backend
-    from analysis.stages import diagnose, figures, limit, process, scan, validate, variants
+    from analysis.stages import diagnose, figures, limit, process, scan, variants
     from analysis.stages.inputs import SearchInputs
+    from analysis.stages.validation.validate import validate
 
     config, chosen = with_columns(resolve_config(**settings), tables), _load_datasets(tables, exclude)
     options: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
@@ -89,7 +90,7 @@ def run(
         _print_cutflow(events)
         inputs = SearchInputs(events, config, folder)
         if config.validation.in_run:
-            validate.validate(inputs, backend, sources=config.validation.in_run)
+            validate(inputs, backend, sources=config.validation.in_run)
         summary = scan.scan(inputs, backend)
         diagnose.diagnose(inputs, backend)
         limited = limit.limit(inputs, backend) if limits else None
@@ -150,8 +151,8 @@ def validate(
     """
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_processed
-    from analysis.stages import drift, validate
     from analysis.stages.inputs import SearchInputs
+    from analysis.stages.validation import drift, validate
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = with_draws(resolve_config(**settings, fallback=folder.config), draws)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from analysis.cli.fit import parse_interval
-from analysis.cli.plugins import plugin_option
+from analysis.cli.inputs.plugins import plugin_option
 from analysis.cli.shared import resolve_config
 
 __all__ = ["select"]

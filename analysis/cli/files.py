@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.cli.plugins import loads_plugins
+from analysis.cli.inputs.plugins import loads_plugins
 from analysis.errors import InputFileError
 
 if TYPE_CHECKING:

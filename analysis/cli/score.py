@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.cli.fit import parse_interval
-from analysis.cli.plugins import loads_plugins
+from analysis.cli.inputs.plugins import loads_plugins
 from analysis.cli.where import where_options
 
 if TYPE_CHECKING:

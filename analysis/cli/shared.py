@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
+from analysis.cli.inputs.plugins import plugin_option, with_found_plugins, with_plugins
 from analysis.cli.output.streams import open_log
-from analysis.cli.plugins import plugin_option, with_found_plugins, with_plugins
 from analysis.cli.where import where_options
 from analysis.core.address import hide_secrets
 from analysis.core.lock import descriptor_to_append, locked

@@ -107,7 +107,7 @@ def twosample(
     from analysis.compute import open_backend
     from analysis.results.processed_events import load_processed
     from analysis.stages.inputs import SearchInputs
-    from analysis.stages.two_sample import TwoSampleSettings, compare_templates
+    from analysis.stages.validation.two_sample import TwoSampleSettings, compare_templates
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from analysis.events.identity import uniform
 from analysis.learning.mass_spectrum import MassSpectrum
-from analysis.learning.quantiles import Forest
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import Rows, TrainingSet
-from analysis.learning.transport import Sideband, Transport, fit_transport
+from analysis.learning.transport import Forest, Sideband, Transport, fit_transport
 from analysis.methods.contrast import FromContrast, find_region
 from analysis.methods.sideband_templates import (
     LEAST_EVENTS,

@@ -37,7 +37,7 @@ from analysis.search.non_closure import NonClosure
 from analysis.search.requirements import measured_corrections, require_known, require_samples
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.signals import searched_too, signal_sample
-from analysis.stages.validate import load_verdicts
+from analysis.stages.validation.validate import load_verdicts
 from analysis.validation.verdicts import corrections
 
 __all__ = ["limit", "sensitivity"]

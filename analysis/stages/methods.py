@@ -23,7 +23,7 @@ from analysis.search.window import window_task
 from analysis.stages.calibrate import load_calibrations
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.performance import chosen_signals, require_truth, signal_window
-from analysis.stages.validate import load_verdicts
+from analysis.stages.validation.validate import load_verdicts
 from analysis.validation.verdicts import corrections
 
 __all__ = ["CompareSettings", "compare_methods", "compared_regrets"]

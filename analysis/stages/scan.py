@@ -30,10 +30,10 @@ from analysis.search.scan import n_trials, run_scan, trainings, window_key
 from analysis.search.seeds import join_seeds
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.stages.calibrate import load_calibrations
-from analysis.stages.drift import measure_drifts
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.signals import evaluate_signals
-from analysis.stages.validate import load_verdicts
+from analysis.stages.validation.drift import measure_drifts
+from analysis.stages.validation.validate import load_verdicts
 from analysis.statistics import GlobalResult, retrained_significance
 from analysis.validation.drift import drift_notes
 from analysis.validation.values import WindowVerdict

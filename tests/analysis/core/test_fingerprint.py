@@ -25,7 +25,7 @@ STAGES = [
     "analysis.stages.methods",
     "analysis.stages.performance",
     "analysis.stages.signals",
-    "analysis.stages.two_sample",
+    "analysis.stages.validation.two_sample",
     "analysis.validation.drift",
     "analysis.validation.run",
     "processors.dijet",

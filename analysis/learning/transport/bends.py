@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.learning.quantiles import ranks
+from analysis.learning.transport.quantiles import ranks
 
 __all__ = ["Bends", "Drifting", "Ways", "fit_bends"]
 

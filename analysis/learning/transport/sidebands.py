@@ -4,8 +4,8 @@ The features of an event are mapped one after the other: feature j to the value 
 given the features before it (the Knothe-Rosenblatt map). For a single feature this is the optimal transport; of several
 it keeps the correlations. An event is then moved along the line to its image, as far as its own mass is from the new
 one. This is exact for features that drift linearly with m_jj, or with a smooth function of m_jj that is the same for
-all of them, whatever their distribution; `analysis.learning.bends` describes others to second order. No tree sees m_jj,
-so none extrapolates it.
+all of them, whatever their distribution; `analysis.learning.transport.bends` describes others to second order. No tree
+sees m_jj, so none extrapolates it.
 
 CURTAINs (arXiv:2203.09470, arXiv:2305.04646) learns such a map between sidebands with normalising flows. This one by
 trees is our own.
@@ -18,10 +18,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.learning.bends import Bends, Drifting, Ways, fit_bends
-from analysis.learning.quantiles import PROBABILITIES, Forest, Quantiles, displacement, fit_quantiles, quantiles_of
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.training_set import Rows
+from analysis.learning.transport.bends import Bends, Drifting, Ways, fit_bends
+from analysis.learning.transport.quantiles import (
+    PROBABILITIES,
+    Forest,
+    Quantiles,
+    displacement,
+    fit_quantiles,
+    quantiles_of,
+)
 
 __all__ = ["Sideband", "Transport", "fit_transport"]
 

@@ -17,7 +17,7 @@ from analysis.search.requirements import require_known, require_samples
 from analysis.search.values import SearchData
 from analysis.search.window import WindowTask, window_task
 from analysis.stages.inputs import SearchInputs, stage
-from analysis.stages.validate import read_pools, sample_keys
+from analysis.stages.validation.validate import read_pools, sample_keys
 from analysis.statistics.two_sample import PermutationTest, Trial, Union, classifier_tests, neighbour_test, trial
 from analysis.validation import SOURCES, Draw, NotTestable, Pools, Source, find_sources, plan_draws
 from analysis.validation.templates import DATA, TemplateTest, window_and_template
@@ -157,7 +157,7 @@ def _key(inputs: SearchInputs, row: _Row, settings: TwoSampleSettings) -> str:
             window=row.window.to_json(),
             edges=inputs.regions.edges(row.window).tolist(),
         )
-    return fingerprint(code=["analysis.stages.two_sample"], upstream=[upstream], settings=vars(settings))
+    return fingerprint(code=["analysis.stages.validation.two_sample"], upstream=[upstream], settings=vars(settings))
 
 
 def _compared(

@@ -28,7 +28,7 @@ _log = logging.getLogger("cwola")
 
 
 def validate(inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] | None = None) -> list[WindowVerdict]:
-    """Test all windows on signal-free samples; see `analysis.stages.validate.run_validation`.
+    """Test all windows on signal-free samples; see `analysis.stages.validation.validate.run_validation`.
 
     Raises
     ------

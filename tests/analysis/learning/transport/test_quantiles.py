@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.learning.quantiles import PROBABILITIES, Forest, displacement, fit_quantiles, ranks
+from analysis.learning.transport.quantiles import PROBABILITIES, Forest, displacement, fit_quantiles, ranks
 
 SEED = np.random.SeedSequence(1)
 UNIFORM = PROBABILITIES[None, :]

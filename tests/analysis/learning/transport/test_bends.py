@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.learning.bends import Bends, Drifting, Ways, fit_bends
+from analysis.learning.transport.bends import Bends, Drifting, Ways, fit_bends
 
 WAY = 3.0
 """Way between the sidebands, standard deviations of the feature."""

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.learning.quantiles import Forest
 from analysis.learning.training_set import Rows
 from analysis.learning.transport import Sideband, Transport, fit_transport
+from analysis.learning.transport.quantiles import Forest
 
 SEED = np.random.SeedSequence(1)
 FOREST = Forest(n_trees=8)

@@ -1,3 +1,0 @@
-"""Commands about the triggers of a search."""
-
-__all__: list[str] = []

@@ -293,10 +293,10 @@ def _fail(message: str, code: int) -> None:
 
 
 def _load_datasets(tables: dict[str, Any], exclude: tuple[str, ...]) -> dict[str, Dataset]:
-    from analysis.events.datasets import exclude_datasets, load_datasets
+    from analysis.events.datasets import exclude_datasets
 
-    given, file = table_datasets(tables), tables["datasets"]
-    return exclude_datasets(load_datasets(file.path, file.redirectors) if given is None else given, exclude)
+    given = table_datasets(tables)
+    return tables["datasets"].load(exclude) if given is None else exclude_datasets(given, exclude)
 
 
 def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> None:

@@ -25,6 +25,7 @@ from analysis.errors import ConfigError
 if TYPE_CHECKING:
     from analysis.config import SearchConfig
     from analysis.core.location import Location
+    from analysis.events.dataset import Dataset
     from analysis.results import ResultsFolder
 
 __all__ = ["DatasetsFile", "open_results", "options", "resolve_config"]
@@ -50,6 +51,12 @@ class DatasetsFile:
 
     path: Path
     redirectors: tuple[str, ...]
+
+    def load(self, exclude: tuple[str, ...]) -> dict[str, Dataset]:
+        """Read the datasets but the excluded ones; see `load_datasets` for the errors."""
+        from analysis.events.datasets import exclude_datasets, load_datasets
+
+        return exclude_datasets(load_datasets(self.path, self.redirectors), exclude)
 
 
 def _datasets_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.cli.fit import parse_interval
-from analysis.cli.shared import open_results, options, resolve_config
+from analysis.cli.shared import DatasetsFile, open_results, options, resolve_config
 
 if TYPE_CHECKING:
     from analysis.core.location import Location
@@ -52,7 +52,7 @@ __all__ = ["turnon"]
 )
 @options("datasets", "exclude", "preset", "config", "plugin", "output", "skip", "timeout", "parts", "where")
 def turnon(
-    datasets: Path,
+    datasets: DatasetsFile,
     exclude: tuple[str, ...],
     output: Path,
     where: dict[str, Any],
@@ -66,12 +66,11 @@ def turnon(
     All cuts but the one on m_jj apply. `cwola scan` warns if its fit range begins below the proposal.
     """
     from analysis.compute import open_backend
-    from analysis.events.datasets import exclude_datasets, load_datasets
     from analysis.plots.events.turn_on import save_turn_on
     from analysis.stages.turn_on import TurnOnRequest, measure
 
     request = TurnOnRequest(**{one.name: settings.pop(one.name) for one in fields(TurnOnRequest)})
-    config, chosen = resolve_config(**settings), exclude_datasets(load_datasets(datasets), exclude)
+    config, chosen = resolve_config(**settings), datasets.load(exclude)
     rest: dict[str, Any] = {"skip_bad_files": skip_bad_files, "timeout": timeout, "parts": parts}
     with open_results(output) as folder, open_backend(**where) as backend:
         found = measure(chosen, config, folder, backend, request, **rest)

@@ -19,7 +19,7 @@ class WeightGain:
     sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
     window_sideband_auc: tuple[float, ...]
-    sigma_min: tuple[float | None, ...]
+    sigma_min: tuple[float | None, ...] = ()
 
     @property
     def label(self) -> str:
@@ -36,7 +36,7 @@ class FeatureGain:
     sic: tuple[tuple[float, ...], ...]
     auc: tuple[float, ...]
     window_sideband_auc: tuple[float, ...]
-    sigma_min: tuple[float | None, ...]
+    sigma_min: tuple[float | None, ...] = ()
 
     @property
     def label(self) -> str:
@@ -86,7 +86,7 @@ class PerformanceFile:
 
     key: str
     scans: tuple[GainScan, ...]
-    regret: tuple[Regret, ...]
+    regret: tuple[Regret, ...] = ()
 
 
 def gain_regrets(scans: Sequence[GainScan]) -> tuple[Regret, ...]:

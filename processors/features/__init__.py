@@ -4,7 +4,7 @@ from processors.features import optional, standard
 from processors.features.computing import compute_features, count_oddities
 from processors.features.optional import tagger_feature
 from processors.features.registry import FEATURES, Feature, feature
-from processors.features.requested import requested_features, required_features
+from processors.features.requested import requested_features, required_features, wanted_names
 from processors.features.standard import nsubjettiness_ratio
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "required_features",
     "standard",
     "tagger_feature",
+    "wanted_names",
 ]

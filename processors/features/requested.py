@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError
 from processors.features.optional import TAGGERS, tagger_feature
 from processors.features.registry import FEATURES, Feature
 
-__all__ = ["requested_features", "required_features"]
+__all__ = ["requested_features", "required_features", "wanted_names"]
 
 
 def requested_features(config: SearchConfig) -> tuple[Feature, ...]:
@@ -43,16 +43,22 @@ def required_features(config: SearchConfig) -> frozenset[str]:
     return frozenset({*config.learning.features, *optional})
 
 
-def _named(config: SearchConfig) -> Iterable[tuple[str, Feature]]:
-    yield from _found(config.learning.features, "learning.features")
-    yield from _found(config.selection.optional_features, "selection.optional_features")
-    for variant in config.variants:
-        features = config.variant(variant).learning.features
-        yield from _found(features, f"variants.{variant.name}.learning.features")
+def wanted_names(config: SearchConfig) -> dict[str, str]:
+    """Return all names of features in a configuration and its variants, each with the first key that holds it."""
+    lists = {
+        "learning.features": config.learning.features,
+        "selection.optional_features": config.selection.optional_features,
+        **{f"variants.{one.name}.learning.features": config.variant(one).learning.features for one in config.variants},
+    }
+    places: dict[str, str] = {}
+    for where, names in lists.items():
+        for name in names:
+            places.setdefault(name, where)
+    return places
 
 
-def _found(names: Iterable[str], where: str) -> Iterable[tuple[str, Feature]]:
-    for name in names:
+def _named(config: SearchConfig) -> Iterator[tuple[str, Feature]]:
+    for name, where in wanted_names(config).items():
         one = FEATURES.get(name) or tagger_feature(name)
         if one is None:
             msg = (

@@ -64,7 +64,7 @@ class Source:
             If there is no dijet mass, or the table has no rows.
         """
         if has_jets(columns) and not any(one in columns for one in config.table.candidates("mjj")):
-            columns = jets_to_columns(columns, config.selection, name)
+            columns = jets_to_columns(columns, config, name)
         fixed: dict[str, str] = {}
         for column in _FIXED:
             found = [one for one in config.table.candidates(column) if one in columns]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.config import SelectionConfig
+from analysis.config import SearchConfig
 from analysis.errors import InputFileError
 from analysis.events.schema import FeatureSpec
-from processors.features import FEATURES, compute_features
+from processors.features import FEATURES, compute_features, wanted_names
 from processors.files.convert import JETS, MOMENTUM, TAUS, cylindrical
 from processors.objects import Dijets, Floats, Index, Jet, Provenance, Tally, dijet_kinematics
 from processors.tables.reading import Columns
@@ -29,16 +29,15 @@ def jet_features() -> dict[str, FeatureSpec]:
     return {name: feature.spec for name, feature in FEATURES.items()}
 
 
-def jets_to_columns(columns: Columns, selection: SelectionConfig, source: str) -> Columns:
-    """Compute m_jj, |Δy| and all registered features of a table of jets.
+def jets_to_columns(columns: Columns, config: SearchConfig, source: str) -> Columns:
+    """Compute m_jj, |Δy| and features of a table of jets: the optional ones only if the configuration names them.
 
     Parameters
     ----------
     columns : dict of str to (n_events,) array
         pxj1, pyj1, pzj1, mj1 and optionally tau1j1, tau2j1, tau3j1 in GeV, and the same for j2. The one mass of a jet
         also serves as `jet_mass`.
-    selection : SelectionConfig
-        Its `jet_order` is used.
+    config : SearchConfig
     source : str
 
     Returns
@@ -60,8 +59,10 @@ def jets_to_columns(columns: Columns, selection: SelectionConfig, source: str) -
     first = Jet(source_of_jets, np.where(swap, rows + count, rows))
     second = Jet(source_of_jets, np.where(swap, rows, rows + count))
     mjj, abs_dy = dijet_kinematics(first, second)
+    wanted = wanted_names(config)
+    dijets = _dijets(first, second, mjj, abs_dy, source).ordered(config.selection.jet_order)
     features, unavailable = compute_features(
-        _dijets(first, second, mjj, abs_dy, source).ordered(selection.jet_order), FEATURES.values()
+        dijets, (one for name, one in FEATURES.items() if name in wanted or not one.optional)
     )
     used = {f"{name}{jet}" for jet in JETS for name in (*MOMENTUM, *TAUS)}
     kept = {name: values for name, values in columns.items() if name not in used}

@@ -227,6 +227,7 @@ def scan() -> GainScan:
             "sic": [[value, 2 * value], [value + 1, 2 * value + 1], [value - 1, 2 * value - 1]],
             "auc": [0.7, 0.8, 0.9],
             "window_sideband_auc": [0.49, 0.5, 0.52],
+            "sigma_min": [0.4, None, 0.5],
         }
 
     document = {

@@ -80,8 +80,8 @@ def test_wildcards_are_expanded_in_s3(cwola: Cwola, bucket: Any, toy: ToySearch,
 @pytest.mark.parametrize(
     ("address", "text"),
     [
-        ("s3://bucket/out/qcd_1.root", "there is no such file on the server (404 Not Found)"),
-        ("s3://nosuch/in/qcd_1.root", "there is no such file on the server (404 Not Found)"),
+        ("s3://bucket/out/qcd_1.root", "there is no such file"),
+        ("s3://nosuch/in/qcd_1.root", "there is no such file"),
         ("s3://bucket/out/*.root", "no file matches s3://bucket/out/*.root"),
     ],
 )

@@ -31,6 +31,7 @@ STAGES = [
     "processors.dijet",
     "processors.simulate.blocks",
     "processors.simulate.run",
+    "processors.tables.events",
 ]
 """The modules that the stages name as their code."""
 

@@ -105,7 +105,8 @@ def save_figures(
         The files.
     """
     known = result_figures(sources)
-    return draw_all(known if only else named(known, config.only), folder, config, only=only, backend=backend)
+    chosen = known if only else named(known, config.only)
+    return draw_all(chosen, folder, config, only=only, words=sources.words, backend=backend)
 
 
 def save_injection_figures(
@@ -119,4 +120,5 @@ def save_injection_figures(
         The files.
     """
     keep = [figure.stem for figure in result_figures(sources)]
-    return draw_all(named(FIGURES["injections"](sources), config.only), folder, config, keep=keep, backend=backend)
+    chosen = named(FIGURES["injections"](sources), config.only)
+    return draw_all(chosen, folder, config, keep=keep, words=sources.words, backend=backend)

@@ -22,6 +22,7 @@ from analysis.core.atomic import replacing_file
 from analysis.errors import ConfigError, writing
 from analysis.plots.figure import Sketch
 from analysis.plots.style import draw_experiment_label, figure_style, readable
+from analysis.plots.words import Words, spoken
 
 __all__ = ["draw_all", "named", "save_figure", "save_sketch"]
 
@@ -42,6 +43,7 @@ class _Task:
     draw: Callable[[], tuple[Figure, Axes]]
     folder: Path
     config: PlotConfig
+    words: Words
 
 
 def draw_all(
@@ -51,6 +53,7 @@ def draw_all(
     *,
     only: Sequence[str] = (),
     keep: Iterable[str] = (),
+    words: Words = Words(),  # noqa: B008  # frozen
     backend: Backend | None = None,
 ) -> list[Path]:
     """Draw figures, and remove obsolete figures from the folder.
@@ -66,6 +69,7 @@ def draw_all(
         Draw only these, by stem or kind, with `*` and `?` as in a shell. Other known figures are left unchanged.
     keep : iterable of str
         Stems of further figures to keep.
+    words : Words
     backend : Backend, optional
         Draws the figures; by default they are drawn in this process.
 
@@ -84,7 +88,7 @@ def draw_all(
     known = list(sketches)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    tasks = [_Task(one.stem, one.draw, folder, config) for one in _chosen(known, only)]
+    tasks = [_Task(one.stem, one.draw, folder, config, words) for one in _chosen(known, only)]
     results = (backend or Serial()).map(_save, tasks)
     drawn = dict(track(results, total=len(tasks), description="Drawing"))
     kept = {*keep, *(sketch.stem for sketch in known)}
@@ -150,7 +154,7 @@ def _matches(sketch: Sketch, pattern: str) -> bool:
 
 def _save(task: _Task) -> list[Path]:
     config = task.config
-    with figure_style(config.style):
+    with figure_style(config.style), spoken(task.words):
         figure, ax = task.draw()
         _make_readable(figure)
         draw_experiment_label(config, ax=ax)
@@ -159,7 +163,7 @@ def _save(task: _Task) -> list[Path]:
 
 def save_sketch(sketch: Sketch, folder: Path, config: PlotConfig) -> list[Path]:
     """Draw one figure into a folder that exists; other figures there stay. Errors as of `draw_all`."""
-    return _save(_Task(sketch.stem, sketch.draw, folder, config))
+    return _save(_Task(sketch.stem, sketch.draw, folder, config, Words()))
 
 
 def _make_readable(figure: Figure) -> None:

@@ -9,6 +9,7 @@ from analysis.diagnostics.gain_values import GainScan
 from analysis.diagnostics.method_values import MethodResult
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.limits.values import LimitsFile
+from analysis.plots.words import Words, labels_by_masses
 from analysis.results.turn_on import TurnOnFile
 from analysis.results.values import Results
 from analysis.search.values import WindowResult
@@ -48,3 +49,13 @@ class FigureSources:
     signal_spectra: SignalSpectra = field(default_factory=dict)
     validation: Sequence[WindowVerdict] = ()
     turn_on: TurnOnFile | None = None
+
+    @property
+    def words(self) -> Words:
+        """Words of the figures: simulated events are named as such, and signals by their masses."""
+        if self.results is None:
+            return Words()
+        return Words(
+            any(file.kind == "pseudodata" for file in self.results.inputs),
+            labels_by_masses({signal.dataset: signal.masses for signal in self.results.signals}),
+        )

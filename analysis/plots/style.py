@@ -22,8 +22,10 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
+from analysis.background import BackgroundFit
 from analysis.config import PlotConfig, StyleName
 from analysis.learning import ARGOS, split_half
+from analysis.plots.words import PSEUDODATA, draws_pseudodata, sample_label
 
 __all__ = [
     "BAND_COLORS",
@@ -34,6 +36,7 @@ __all__ = [
     "classifier_labels",
     "draw_experiment_label",
     "figure_style",
+    "fit_label",
     "format_count",
     "format_p_value",
     "format_with_error",
@@ -43,6 +46,7 @@ __all__ = [
     "plain",
     "pull_label",
     "readable",
+    "sample_name",
     "selection_label",
     "selection_styles",
     "series_line",
@@ -137,7 +141,7 @@ def figure_style(name: StyleName = "plain") -> Iterator[None]:
 
 
 def draw_experiment_label(config: PlotConfig, *, ax: Axes) -> Text | None:
-    """Draw the name of an experiment above the axes, if the user gave one.
+    """Draw the name of an experiment above the axes, if the user gave one, and whether its data are simulated.
 
     Parameters
     ----------
@@ -148,9 +152,10 @@ def draw_experiment_label(config: PlotConfig, *, ax: Axes) -> Text | None:
     -------
     matplotlib.text.Text or None
     """
-    if config.experiment_label is None:
+    if config.experiment_label is None and not draws_pseudodata():
         return None
-    label, status = readable(config.experiment_label), readable(config.status or "")
+    words = [config.status if config.experiment_label else None, PSEUDODATA if draws_pseudodata() else None]
+    label, status = readable(config.experiment_label or ""), readable(" ".join(filter(None, words)))
     text: Text = mplhep.label.exp_text(label, status, loc=0, ax=ax)[0]
     return text
 
@@ -175,6 +180,11 @@ def label_logarithmic(axis: Axis) -> None:
     axis.set_minor_locator(LogLocator(subs=tuple(range(2, 10)), numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if 1e-4 < value < 1e6 else f"{value:.0e}"))
     axis.set_minor_formatter(FuncFormatter(write))
+
+
+def sample_name(dataset: str) -> str:
+    """Return the label of a dataset, or its name as `plain` writes it."""
+    return sample_label(dataset) or plain(dataset)
 
 
 def plain(name: str) -> str:
@@ -233,6 +243,12 @@ def selection_styles(names: Iterable[str]) -> dict[str, SelectionStyle]:
         for i, name in enumerate(classified)
     }
     return {"inclusive": SelectionStyle("black", "o")} | styles
+
+
+def fit_label(fit: BackgroundFit) -> str:
+    """Label of the curve of a background fit; the name of its function is in the alternative text."""
+    n = fit.function.n_parameters
+    return f"Background fit, {n} parameter{'s' * (n != 1)}"
 
 
 def pull_label(*, weighted: bool) -> str:

@@ -201,7 +201,7 @@ def _figure(features: Sequence[FeatureShapes], diagnosed: DiagnosedWindow) -> tu
             draw_feature(block[number], selection, ax=ax, scaled=scaled)
             simplify_ticks(ax)
             if number == 0 or line[number - 1].axison is False:
-                ax.set_ylabel("Part per bin")
+                ax.set_ylabel("Fraction of events")
     heading = add_heading(figure, window_title(diagnosed.window.signal, blinded=diagnosed.blinded), panels[0])
     _legend(figure, panels, features)
     return figure, heading

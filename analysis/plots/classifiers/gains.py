@@ -18,7 +18,7 @@ from analysis.core.quoting import quoted
 from analysis.diagnostics.gain_values import FeatureGain, GainScan, WeightGain
 from analysis.plots.classifiers.importance import feature_label
 from analysis.plots.figure import ResultFigure, Row
-from analysis.plots.style import PALETTE, bars_between, plain, selection_styles
+from analysis.plots.style import PALETTE, bars_between, sample_name, selection_styles
 from analysis.results.numbers import interval, number, percent
 
 __all__ = [
@@ -272,7 +272,7 @@ def _features(scan: GainScan) -> tuple[Figure, Axes]:
 
 def _title(scan: GainScan) -> str:
     low, high = scan.window.signal
-    return f"{plain(scan.signal)}, {low:g}–{high:g} GeV"
+    return f"{sample_name(scan.signal)}, {low:g}–{high:g} GeV"
 
 
 def _median(gain: WeightGain | FeatureGain, column: int) -> str:

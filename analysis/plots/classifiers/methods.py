@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from analysis.core.quoting import quoted
 from analysis.diagnostics.method_values import CUTS, MethodResult, TrainedMethod
 from analysis.plots.figure import ResultFigure, Row
-from analysis.plots.style import PALETTE, bars_between, plain
+from analysis.plots.style import PALETTE, bars_between, plain, sample_name
 from analysis.results.numbers import interval, number, percent
 
 __all__ = ["MethodArtists", "draw_methods", "methods_figures"]
@@ -172,7 +172,7 @@ def _methods(results: Sequence[MethodResult]) -> tuple[Figure, Axes]:
     axes = figure.subplots(1, len(_PANELS) + 1, sharey=True, width_ratios=(1.5, 1, 1, 1))
     draw_methods(results, axes=axes)
     low, high = results[0].window.signal
-    axes[-1].set_title(f"{plain(results[0].signal)},\n{low:g}–{high:g} GeV", loc="right", fontsize="small")
+    axes[-1].set_title(f"{sample_name(results[0].signal)},\n{low:g}–{high:g} GeV", loc="right", fontsize="small")
     return figure, axes[0]
 
 

@@ -26,7 +26,7 @@ from analysis.plots.signals.strengths import (
     strength_alt,
     strength_rows,
 )
-from analysis.plots.style import mass_label, plain, selection_label
+from analysis.plots.style import mass_label, sample_name, selection_label
 from analysis.regions import Interval
 from analysis.results.words import selection_text
 
@@ -175,4 +175,4 @@ def _sensitivity(sensitivity: Sensitivity) -> tuple[Figure, Axes]:
 
 
 def _title(dataset: str, window: Interval) -> str:
-    return f"{plain(dataset)}, {window[0]:g}–{window[1]:g} GeV"
+    return f"{sample_name(dataset)}, {window[0]:g}–{window[1]:g} GeV"

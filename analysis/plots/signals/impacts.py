@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.core.quoting import quoted
 from analysis.plots.figure import ResultFigure, Row
-from analysis.plots.style import PALETTE, format_with_error, plain, selection_label
+from analysis.plots.style import PALETTE, format_with_error, plain, sample_name, selection_label
 from analysis.results.numbers import interval, number, with_error
 from analysis.results.words import selection_text
 from analysis.signals.shapes import most_sensitive
@@ -155,7 +155,9 @@ def _impacts(dataset: str, selection: SignalSelection, impacts: SignalImpacts) -
     draw_impacts(impacts, ax=ax, ax_impact=ax_impact)
     shown = _shown(impacts)
     fitted = format_with_error(shown.strength, shown.strength_error)
-    where = "{}, {}, {:g}–{:g} GeV".format(plain(dataset), selection_label(selection.selection), *selection.window)
+    where = "{}, {}, {:g}–{:g} GeV".format(
+        sample_name(dataset), selection_label(selection.selection), *selection.window
+    )
     kind = "expected at the median limit" if impacts.observed is None else "observed"
     ax_impact.set_title(f"{where}\n$\\mathit{{\\mu}}$ = {fitted} ({kind})", loc="right")
     return figure, ax

@@ -21,6 +21,7 @@ from analysis.limits.values import InjectionScan
 from analysis.plots.bad_fits import BAD_FIT_LABEL, draw_bad_fits
 from analysis.plots.signals.limit_values import EitherLimit, LimitSet, sort_limits
 from analysis.plots.style import BAND_COLORS, label_logarithmic, mass_label
+from analysis.plots.words import observed_label
 
 __all__ = ["MassLimitArtists", "PlaneArtists", "Quantity", "draw_limit_plane", "draw_mass_limits"]
 
@@ -88,7 +89,7 @@ def draw_mass_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) -> M
     (expected,) = ax.plot(mass, shown.expected(2), "o--", **look)
     observed = None
     if np.isfinite(seen := shown.observed()).any():
-        (observed,) = ax.plot(mass, seen, "o-", color="black", markersize=7, label="Observed", zorder=4)
+        (observed,) = ax.plot(mass, seen, "o-", color="black", markersize=7, label=observed_label(), zorder=4)
     positions, limited = shown.bad_fits()
     bad_fits = draw_bad_fits(mass[positions], limited, ax=ax)
     references = {

@@ -18,7 +18,8 @@ from analysis.limits.values import InjectionLimit
 from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.figure import SIGMAS, Row
 from analysis.plots.signals.limit_values import EitherLimit, LimitSet, sort_limits
-from analysis.plots.style import BAND_COLORS, label_logarithmic, plain
+from analysis.plots.style import BAND_COLORS, label_logarithmic, sample_name
+from analysis.plots.words import observed_label
 from analysis.results.numbers import number
 
 __all__ = ["SignalLimitArtists", "draw_signal_limits"]
@@ -80,7 +81,7 @@ def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) ->
         rows,
         ax,
         {**style, "marker": "o", "color": "black", "markeredgecolor": "black", "zorder": 4},
-        "Observed",
+        observed_label(),
     )
     positions, limited = shown.bad_fits()
     bad_fits = draw_bad_fits(limited, rows[positions], ax=ax)
@@ -97,7 +98,7 @@ def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) ->
         is not None
     }
     ax.set(xscale="log", xlabel=shown.label, xlim=_range(shown))
-    ax.set_yticks(rows, [plain(signal.dataset) for signal in shown.signals], fontsize=14)
+    ax.set_yticks(rows, [sample_name(signal.dataset) for signal in shown.signals], fontsize=14)
     ax.tick_params(axis="y", which="both", length=0)
     ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     label_logarithmic(ax.xaxis)

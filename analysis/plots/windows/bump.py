@@ -13,7 +13,7 @@ from matplotlib.patches import StepPatch
 
 from analysis.histograms.spectrum import Spectrum
 from analysis.plots.figure import Sketch
-from analysis.plots.style import MASS_LABEL, PALETTE, format_p_value, pull_label
+from analysis.plots.style import MASS_LABEL, PALETTE, fit_label, format_p_value, pull_label
 from analysis.regions import bins_of, edges_of
 from analysis.search.bump import Bump
 
@@ -83,7 +83,7 @@ def draw_bump(bump: Bump, spectrum: Spectrum, *, ax: Axes, ax_pull: Axes) -> Bum
     )
     quality = f"$\\chi^2$/ndof = {bump.fit.deviance:.1f}/{bump.fit.ndof}"
     quality += f", $\\mathit{{p}} = {format_p_value(bump.goodness.p_value)}$"
-    label = f"Fit {bump.fit.function.name}, {quality}"
+    label = f"{fit_label(bump.fit)}, {quality}"
     curve = ax.stairs(expected, edges, baseline=None, color=_FIT, linewidth=2, label=label, zorder=3)
     band = ax.stairs(expected + error, edges, baseline=expected - error, fill=True, color=_FIT, alpha=0.3, zorder=2)
     pulls = ax_pull.stairs((counts - expected) / spread, edges, baseline=0, fill=True, color="0.35", zorder=2)

@@ -22,6 +22,7 @@ from analysis.plots.calibration import CALIBRATED_LABEL, NOMINAL_LABEL, NOMINAL_
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label
 from analysis.plots.windows.scan import scan_alt, scan_rows
+from analysis.plots.words import observed_label
 from analysis.results.numbers import percent, z_value
 from analysis.results.values import Results, SelectionDocument, WindowDocument
 from analysis.results.wording.significances import calibration_caption, local_z_text, nominal_text, z_spread
@@ -123,7 +124,7 @@ def draw_significance(window: WindowDocument, *, ax: Axes) -> SignificanceArtist
     found = sorted((one for one in window.selections if one.local_z is not None), key=lambda one: one.efficiency)
     efficiency = [one.efficiency for one in found]
     calibrated = any(one.nominal_z is not None for one in found)
-    label = "Observed" + f", {CALIBRATED_LABEL.lower()}" * calibrated
+    label = observed_label() + f", {CALIBRATED_LABEL.lower()}" * calibrated
     (points,) = ax.plot(*_lines(found, _significance), "o-", color=_COLOR, label=label, zorder=4)
     _name_halves(found, ax)
     errors, nominal = _draw_errors(found, ax), _draw_nominal([one for one in found if one.nominal_z is not None], ax)

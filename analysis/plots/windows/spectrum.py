@@ -28,6 +28,7 @@ from analysis.plots.figure import Row
 from analysis.plots.style import (
     MASS_LABEL,
     PALETTE,
+    fit_label,
     format_count,
     format_p_value,
     format_with_error,
@@ -35,6 +36,7 @@ from analysis.plots.style import (
     pull_label,
     selection_label,
 )
+from analysis.plots.words import observed_label, sample_label
 from analysis.regions import MassWindow
 from analysis.results.numbers import SPACE, count, interval, number, p_value, with_error
 from analysis.results.wording.significances import UNCALIBRATED, local_z_text, nominal_text
@@ -215,9 +217,7 @@ def _draw_fit(content: _Content, ax: Axes) -> tuple[Line2D, PolyCollection]:
     quality = f"$\\chi^2$/ndof = {fit.deviance:.1f}/{fit.ndof}"
     if (p_value := content.selected.fit_p_value) is not None:
         quality += f", $\\mathit{{p}} = {format_p_value(p_value)}$"
-    (curve,) = ax.plot(
-        centre, expected, color=_FIT_COLOR, linewidth=2, label=f"Fit {fit.function.name}, {quality}", zorder=3
-    )
+    (curve,) = ax.plot(centre, expected, color=_FIT_COLOR, linewidth=2, label=f"{fit_label(fit)}\n{quality}", zorder=3)
     band = ax.fill_between(
         centre,
         expected - error,
@@ -239,7 +239,7 @@ def _draw_data(content: _Content, ax: Axes) -> ErrorbarContainer:
         histtype="errorbar",
         color="black",
         markersize=8,
-        label="Observed",
+        label=observed_label(),
         ax=ax,
         zorder=4,
     )[0].errorbar
@@ -264,13 +264,14 @@ def _draw_hidden(content: _Content, ax: Axes) -> StepPatch | None:
 
 def _draw_signal(one: SignalShape, edges: Array, index: int, ax: Axes) -> StepPatch:
     color, line = _SIGNAL_LINES[index % len(_SIGNAL_LINES)]
+    name = sample_label(one.dataset) or fill(plain(one.dataset), _LABEL_WIDTH)
     return ax.stairs(
         one.counts,
         edges,
         color=color,
         linestyle=line,
         linewidth=2.2,
-        label=fill(plain(one.dataset), _LABEL_WIDTH) + f"\n{one.scale:.2g} × sample ({one.origin})",
+        label=f"{name}\n{one.scale:.2g} × sample ({one.origin})",
         zorder=3.5,
     )
 

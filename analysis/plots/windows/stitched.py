@@ -27,6 +27,7 @@ from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import place_labels, stack_panels
 from analysis.plots.style import MASS_LABEL, PALETTE, pull_label, selection_label
 from analysis.plots.windows.spectrum import spectrum_rows
+from analysis.plots.words import observed_label
 from analysis.results.numbers import interval, z_value
 from analysis.results.wording.significances import UNCALIBRATED, local_z_text
 from analysis.results.words import BAD_FIT_MARK, fit_mark, selection_text
@@ -240,7 +241,9 @@ def _draw_inclusive(result: WindowResult, ax: Axes) -> StepPatch | None:
     if result.spectrum is None:
         return None
     counts = selection_counts(result.spectrum, INCLUSIVE)
-    return ax.stairs(counts, result.edges, color="0.55", linewidth=1.4, label="Observed, inclusive", zorder=1)
+    return ax.stairs(
+        counts, result.edges, color="0.55", linewidth=1.4, label=f"{observed_label()}, inclusive", zorder=1
+    )
 
 
 def _shade(pieces: Sequence[_Piece], *panels: Axes) -> None:
@@ -266,7 +269,7 @@ def _draw_data(piece: _Piece, ax: Axes) -> ErrorbarContainer:
         markersize=6,
         linestyle="none",
         elinewidth=1.4,
-        label="Observed",
+        label=observed_label(),
         zorder=4,
     )
 

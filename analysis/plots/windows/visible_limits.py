@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.figure import SIGMAS, Row
 from analysis.plots.style import BAND_COLORS, MASS_LABEL, selection_label
+from analysis.plots.words import observed_label
 from analysis.results.numbers import number
 from analysis.results.values import WindowDocument
 from analysis.results.words import expectation_text, selection_text
@@ -148,7 +149,13 @@ def _draw_observed(outline: _Outline, ax: Axes) -> Line2D | None:
     if np.isnan(outline.observed).all():
         return None
     (line,) = ax.plot(
-        outline.mass, outline.observed, color="black", marker="o", markevery=outline.centres, label="Observed", zorder=3
+        outline.mass,
+        outline.observed,
+        color="black",
+        marker="o",
+        markevery=outline.centres,
+        label=observed_label(),
+        zorder=3,
     )
     return line
 

@@ -153,7 +153,7 @@ def test_spectrum_tells_fit_quality_counts_and_significance(counts):
     draw_spectrum(result, "eff_0.01", ax=ax, ax_pull=ax_pull)
     selected, text = result.selections[1], text_of(ax)
     fit = selected.fit
-    assert fit.function.name in text
+    assert f"Background fit, {fit.function.n_parameters} parameters" in text
     assert f"{fit.deviance:.1f}/{fit.ndof}" in text
     assert f"{fit.p_value:#.2g}" in text
     assert f"= {selected.n_obs:.0f}$" in text

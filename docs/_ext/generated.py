@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from docs._ext import configuration, notebook, studies
 
 GENERATORS: dict[str, Callable[[], str]] = {
-    "configuration": configuration.reference,
-    "notebook": notebook.notebook,
+    "configuration": cache(configuration.reference),
+    "notebook": cache(notebook.notebook),
     **studies.TABLES,
 }
 MARKER = re.compile(r"^<!-- generated: (\S+) -->$", re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from docs._ext.tables import (
     cross_fitting,
@@ -22,7 +23,7 @@ from docs._ext.tables import (
     validation,
 )
 
-TABLES: dict[str, Callable[[], str]] = {
+_TABLES: dict[str, Callable[[], str]] = {
     "exact-null": null.exact_null_table,
     "exact-null-argos": null.argos_null_table,
     "correlated-null": null.correlated_null_table,
@@ -83,3 +84,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "declusterings": unsupervised.declusterings_table,
     "declusterings-topics": unsupervised.topics_table,
 }
+
+TABLES: dict[str, Callable[[], str]] = {name: cache(table) for name, table in _TABLES.items()}
+"""Each is made once in a process: several pages and tests show it."""

@@ -469,6 +469,7 @@ def test_jets_are_counted_by_their_branches_where_the_counter_is_missing(cwola: 
     assert selected(tmp_path) == N_GOOD
 
 
+@pytest.mark.thorough
 def test_a_window_without_sideband_events_is_named(cwola: Cwola, toy: ToySearch, tmp_path: Path) -> None:
     config = toy.configured("no_sideband", "")
     config.write_text(config.read_text().replace("[scan]", "[scan]\nsideband_width = 1e-6"))

@@ -256,6 +256,7 @@ def after_cutflow(run: Run) -> str:
     return run.printed[run.printed.index("Expected b (blinded)") :].replace(str(run.folder), "")
 
 
+@pytest.mark.thorough
 def test_with_given_classifiers_and_sideband_thresholds_nothing_depends_on_the_window(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -424,6 +425,7 @@ def test_other_commands_of_a_blinded_folder_show_nothing(
     assert observed.sum() > 1000
 
 
+@pytest.mark.thorough
 def test_a_report_shows_no_figure_of_what_was_shown_before(files: Files, shown: Run, tmp_path: Path) -> None:
     output = tmp_path / "again"
     shutil.copytree(shown.folder, output)

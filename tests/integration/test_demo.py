@@ -122,6 +122,7 @@ def test_the_numbers_of_the_demo_are_rounded_and_physical() -> None:
     assert np.concatenate(jets["FatJet_pt"]).min() > 150 * (1 - 2**-10)
 
 
+@pytest.mark.thorough
 def test_the_hidden_signal_can_be_drawn_again(tmp_path: Path) -> None:
     pytest.importorskip("pythia8mc", reason="needs the extra `simulate`")
     pytest.importorskip("fastjet", reason="needs the extra `simulate`")

@@ -123,6 +123,7 @@ def test_limits_on_the_signal_follow_from_the_workspaces_alone(exported: Exporte
         assert mu * notes["strength_per_mu"] == pytest.approx(limit["observed_strength"], rel=2e-4)
 
 
+@pytest.mark.thorough
 def test_background_only_workspaces_open_without_signal_and_hold_the_counts(exported: Exported) -> None:
     for number, window in enumerate(exported.results["windows"]):
         low, high = window["signal"]

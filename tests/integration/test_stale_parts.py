@@ -85,6 +85,7 @@ def stale(cwola: Cwola, output: Path, where: list[object]) -> None:
     assert "left out of results.json" in (output / "cwola.log").read_text()
 
 
+@pytest.mark.thorough
 def test_limits_of_a_plugin_that_changed_are_left_out(
     forgotten_plugins: None, cwola: Cwola, search: ToySearch, tmp_path: Path
 ) -> None:

@@ -110,6 +110,7 @@ def test_an_interrupted_scan_goes_on_where_it_was(
     assert (output / "results.json").read_bytes() == (finished / "results.json").read_bytes()
 
 
+@pytest.mark.thorough
 def test_changed_settings_replace_windows_and_leave_no_old_ones(cwola: Cwola, toy: ToySearch, tmp_path: Path) -> None:
     output = tmp_path / "changed"
     assert cwola("run", *toy.options(output)).code == 0

@@ -237,6 +237,7 @@ def test_ratios_of_real_jets_lie_between_zero_and_one(data, tmp_path, name):
         assert 0.1 < np.median(defined) < 0.95
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("layout", "name", "chunksize"),
     [("nanoaod", "pythia/wprime_3500_500_100", 3000), ("physlite", "physlite/physlite_mc_100", 50)],

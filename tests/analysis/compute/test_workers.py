@@ -46,6 +46,7 @@ def run_until(cluster: Cluster, timeout: float, happens: Callable[[], object]) -
         return results | dict(outcomes)
 
 
+@pytest.mark.thorough
 def test_work_goes_on_with_workers_that_come_later(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     """There is none at the start, and the one that comes is lost with the shared data."""
     start = Timer(1.0, lambda: cluster.start_worker("first"))

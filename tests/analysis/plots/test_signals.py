@@ -349,6 +349,7 @@ STEMS = {
 }
 
 
+@pytest.mark.thorough
 def test_figures_follow_the_masses_and_old_ones_go(tmp_path: Path) -> None:
     old = ["limits_plane_A9_atlas-2025.png", "map_gone_eff_0.1.pdf", "sensitivity_gone.svg"]
     for name in (*old, "cutflow.png"):

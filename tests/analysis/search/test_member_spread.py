@@ -60,6 +60,7 @@ def toys(n_toys: int, selected: float, correlation: float, *, separate: bool = T
     return Toys(*np.transpose(rows))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.95])
 def test_one_fit_of_the_average_has_the_error_of_separate_fits_with_their_covariance(correlation: float) -> None:
     n_toys = 300

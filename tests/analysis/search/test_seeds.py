@@ -104,6 +104,7 @@ def test_the_first_training_is_the_only_one_of_a_search_without_seeds(trained: l
     assert join_seeds([alone])[0].selections == alone.selections
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["two_processes", "two_dask_workers"])
 def test_trainings_are_the_same_elsewhere(
     name: str, trained: list[WindowResult], request: pytest.FixtureRequest

@@ -195,6 +195,7 @@ def test_every_side_of_every_shift_is_positive_and_symmetric() -> None:
     assert np.isfinite(discovery(document).z)
 
 
+@pytest.mark.thorough
 def test_zero_counts_in_uncertain_tails_have_a_limit() -> None:
     # Rates that a fit would pull below zero: pyhf alone gives no number there.
     background = np.array([3.0, 1.0, 0.3, 0.1])

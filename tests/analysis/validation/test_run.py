@@ -286,6 +286,7 @@ def test_unknown_source_names_those_that_there_are() -> None:
         find_sources(["side"])
 
 
+@pytest.mark.thorough
 def test_two_processes_give_the_records_of_one(two_processes: Backend) -> None:
     config = toy_config(validation={"draws": 2}, learning={"n_folds": 2})
     pools = Pools(toy_table(6_000, random_state=41), simulation=(("qcd", toy_table(5_000, random_state=42)),))

@@ -179,6 +179,7 @@ def test_a_scale_factor_with_its_uncertainty_apart_gives_the_same(files, simulat
         np.testing.assert_allclose(one.mjj, two.mjj, rtol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "area"), [("nano_v15_tt.root", None), ("pfnano.root", 0.5)], ids=["NanoAOD v15", "PFNano"]
 )

@@ -147,6 +147,7 @@ def copy_as_data(path: Path, copy: Path) -> Path:
     return copy
 
 
+@pytest.mark.thorough
 def test_files_of_the_selection_with_two_processes(tmp_path, serial, two_processes):
     events = toys.random_events(600, seed=3)
     path = toys.write_nanoaod(tmp_path / "data.root", events, run=5)

@@ -134,7 +134,7 @@ def _masses(masses: MassesSection, diagnosed: DiagnosedWindow) -> tuple[Figure, 
     for (name, title), ax in zip(shown.items(), panels, strict=False):
         mesh = draw_density(masses, name, norm, ax=ax)
         ax.set_title(title, loc="right", fontsize=_TITLE_SIZE)
-    draw_scale(mesh, "Part per cell", ax=grid[0][-1])
+    draw_scale(mesh, "Fraction of events", ax=grid[0][-1])
     if masses.pull is not None:
         draw_scale(draw_pull(masses, ax=panels[number - 1]), _PULL, ax=panels[number - 1], extend="both")
         panels[number - 1].set_title("Window − both sidebands", loc="right", fontsize=_TITLE_SIZE)

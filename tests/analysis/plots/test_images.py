@@ -71,7 +71,9 @@ class Picture:
             figure, ax = self.sketch.draw()
             draw_experiment_label(self.config, ax=ax)
             figure.savefig(drawn, **options)
-        levels = (np.asarray(Image.open(drawn).convert("RGB"), int) + 8) // 17 * 17
+        # Some versions of matplotlib add a pixel for a fraction of one, at the top and at the right.
+        width, height = (int(inches * options["dpi"]) for inches in figure.get_size_inches())
+        levels = (np.asarray(Image.open(drawn).convert("RGB"), int)[-height:, :width] + 8) // 17 * 17
         Image.fromarray(levels.astype(np.uint8)).quantize(256).save(path, "png", optimize=True)
 
 

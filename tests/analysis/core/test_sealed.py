@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from analysis.core.sealed import UNSEALED, is_sound, seal
+from analysis.core.sealed import UNSEALED, is_sound, is_sound_file, seal, seal_file
 
 CONTENT = b"head" + UNSEALED + b"tail"
 
@@ -39,3 +39,26 @@ def test_a_file_without_a_place_for_its_seal_cannot_be_sealed(content):
 
 def test_text_before_the_seal_may_look_like_one():
     assert is_sound(seal(UNSEALED + b"between" + UNSEALED))
+
+
+def test_a_file_is_sealed_in_place_as_its_bytes_are(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    seal_file(path)
+    assert path.read_bytes() == seal(CONTENT)
+    assert is_sound_file(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", CONTENT, seal(CONTENT)[:-1], seal(CONTENT) + b"0"])
+def test_a_file_that_was_changed_is_not_sound(tmp_path, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert not is_sound_file(path)
+
+
+def test_a_file_without_a_place_for_its_seal_stays_as_it_is(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"text")
+    with pytest.raises(ValueError, match="no place"):
+        seal_file(path)
+    assert path.read_bytes() == b"text"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from analysis.config import SearchConfig
 from analysis.core.documents import ABSENT, to_json
-from analysis.errors import ResultsError, writing
+from analysis.errors import writing
+from analysis.export.portable import portable_config
 from analysis.export.target import new_folder, write_json
 from analysis.results import ResultsFolder
 from analysis.results.manifest import Manifest
@@ -78,14 +79,9 @@ def _is_needed(path: str) -> bool:
 
 def _write_config(staged: Path, config: SearchConfig) -> None:
     """Write the configuration without paths, and copy the files that the selection reads."""
-    write_json(staged / "config.json", config.model_dump(mode="json", context={"portable": True}))
-    for key, file in config.selection.files().items():
-        copy = staged / file.path.name
-        if copy.exists() and copy.read_bytes() != file.data:
-            msg = f"selection.{key}: two different files of the export would be named {copy.name}. Rename {file.path}."
-            raise ResultsError(msg)
-        with writing(copy):
-            copy.write_bytes(file.data)
+    for name, content in portable_config(config, systematics=False).items():
+        with writing(staged / name):
+            (staged / name).write_bytes(content)
 
 
 def _exported(manifest: Manifest, needed: Mapping[str, str]) -> _Exported:

@@ -16,8 +16,14 @@ __all__ = ["new_folder", "write_compact", "write_json"]
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, option: str = "--to") -> Iterator[Path]:
     """Yield an empty folder that becomes `target` once complete, and is removed on failure.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+    option : str
+        Option that names the folder, for the message.
 
     Raises
     ------
@@ -25,7 +31,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         If `target` is a file or a folder that is not empty, or cannot be written.
     """
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
-        msg = f"{target} is not empty, and an export never replaces files. Delete it, or name another folder with --to."
+        msg = f"{target} is not empty, and nothing in it is replaced. Delete it, or name another folder with {option}."
         raise ResultsError(msg)
     for remnant in remnants(target):
         shutil.rmtree(remnant, ignore_errors=True)

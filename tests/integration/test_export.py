@@ -336,7 +336,7 @@ def test_mistakes_are_one_clear_line_and_leave_nothing(searched: Path, cwola: Cw
     for kind in EXPORTS:
         outcome = cwola("export", kind, "--output", searched, "--to", full)
         assert (outcome.code, outcome.err.count("\n")) == (1, 1)
-        assert "an export never replaces files" in outcome.err
+        assert "nothing in it is replaced" in outcome.err
     outcome = cwola("export", "pyhf", "--output", searched, "--to", tmp_path / "new", "--hepdata", "1234567")
     assert "expected `ins` and seven digits" in outcome.err
     model = next((shutil.copytree(searched, tmp_path / "changed") / "windows" / WINDOW / "models").iterdir())

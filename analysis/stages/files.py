@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from analysis.compute import Backend
+from analysis.core.address import parse_address
 
-__all__ = ["convert_lhco", "inspect", "simulate"]
+__all__ = ["TABLE", "convert_lhco", "describe_files", "inspect", "simulate"]
+
+TABLE = "table"
+"""Format of tables."""
 
 
 def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str:
@@ -40,6 +44,40 @@ def inspect(path: str, tree: str | None) -> dict[str, Any]:
     from processors.files.inspection import inspect_file
 
     return inspect_file(path, tree).to_json()
+
+
+def describe_files(
+    files: Sequence[str], format_name: str | None, tree: str | None
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the format of the files of one sample, and their addresses with the tree, for a `Dataset`.
+
+    Parameters
+    ----------
+    files : sequence of str
+        Paths or URLs.
+    format_name, tree : str or None
+        By default detected in the first file.
+
+    Returns
+    -------
+    format_name : str
+    files : tuple of (str, str)
+
+    Raises
+    ------
+    InputFileError
+        If the first file cannot be read, or its format is not known.
+    """
+    from processors.tables.reading import is_table
+
+    if format_name is None and is_table(files[0]):
+        format_name, tree = TABLE, tree or ""
+    elif format_name is None or tree is None:
+        content = inspect(files[0], tree)
+        format_name, tree = format_name or content["format"], tree or content["tree"]
+    # Workers have another working directory.
+    addresses = [parse_address(file) if "://" in file else str(Path(file).absolute()) for file in files]
+    return format_name, tuple((address, tree) for address in addresses)
 
 
 def convert_lhco(path: Path, output: Path, label_column: str | None) -> int:

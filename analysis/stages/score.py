@@ -8,7 +8,6 @@ from pathlib import Path
 
 from analysis.compute import Backend
 from analysis.config import SearchConfig
-from analysis.core.address import parse_address
 from analysis.core.fractions import fraction
 from analysis.core.plugins import require_same_plugins
 from analysis.core.scratch import ScratchFolder
@@ -27,13 +26,12 @@ from analysis.search.classifiers import (
     score_events,
     scored_columns,
 )
-from analysis.stages.files import inspect
+from analysis.stages.files import describe_files
 from analysis.stages.process import process
-from processors.tables.reading import is_table
 
 __all__ = ["Rate", "ScoreSummary", "ScoredSelection", "score_files"]
 
-_NAME, TABLE = "scored", "table"
+_NAME = "scored"
 
 FIRST_RUN = 100_000
 """Smallest run number regarded as real data; LHC data have larger and simulation smaller run numbers."""
@@ -163,18 +161,12 @@ def score_files(
     rate.require_complete()
     config, classifiers = load_classifiers(models, window)
     _require_plugins(models)
-    if format_name is None and is_table(files[0]):
-        format_name, tree = TABLE, tree or ""
-    elif format_name is None or tree is None:
-        content = inspect(files[0], tree)
-        format_name, tree = format_name or content["format"], tree or content["tree"]
-    # Workers have another working directory.
-    addresses = [parse_address(file) if "://" in file else str(Path(file).absolute()) for file in files]
+    format_name, addresses = describe_files(files, format_name, tree)
     dataset = Dataset(
         _NAME,
         "background",
         format_name,
-        tuple((address, tree) for address in addresses),
+        addresses,
         xsec_pb=rate.xsec_pb,
         lumi_ifb=rate.lumi_ifb,
         n_generated=rate.n_generated,

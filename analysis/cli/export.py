@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from analysis.cli.shared import open_results, options, resolve_config
+from analysis.cli.sharing.search import search
 
 __all__ = ["export"]
 
@@ -27,10 +28,13 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def export() -> None:
-    """Export a finished search for publication and reuse: HEPData tables, pyhf workspaces, classifiers or trees.
+    """Export a finished search: HEPData tables, pyhf workspaces, classifiers, trees, or all of it as one file.
 
     Each export is made from the results folder and is usable without it.
     """
+
+
+export.add_command(search)
 
 
 @export.command()

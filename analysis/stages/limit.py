@@ -40,7 +40,7 @@ from analysis.stages.signals import searched_too, signal_sample
 from analysis.stages.validation.validate import load_verdicts
 from analysis.validation.verdicts import corrections
 
-__all__ = ["limit", "sensitivity"]
+__all__ = ["limit", "sensitivity", "stored_limits", "with_simulation"]
 
 _log = logging.getLogger("cwola")
 
@@ -124,6 +124,29 @@ def sensitivity(
         )
         job.save(LimitsFile(sensitivity=sensitivities))
     return sensitivities
+
+
+def stored_limits(inputs: SearchInputs) -> LimitsFile | None:
+    """Read the results of injections of this search; None if there are none, or they are of another one.
+
+    Raises
+    ------
+    ConfigError
+        If the background is to be corrected, and its non-closure is not measured.
+    ResultsError
+        If the file is damaged.
+    """
+    stored = inputs.folder.load_injections()
+    return stored if stored.search == inputs.limits_fingerprint(_corrections(inputs)) else None
+
+
+def with_simulation(config: SearchConfig) -> bool:
+    """Whether limits need simulated background."""
+    methods = config.limits.methods or (config.learning.method,)
+    configured = (
+        configured_method(_with_learning(config, name, config.learning.features).learning) for name in methods
+    )
+    return any(method.needs_simulation for method in configured)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,3 @@
+"""Stages that give a search to others as one file, and that take one from others."""
+
+__all__: list[str] = []

@@ -32,6 +32,7 @@ from analysis.cli.plot import plot
 from analysis.cli.report import report
 from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
+from analysis.cli.sharing.reinterpret import reinterpret
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import simulate
 from analysis.cli.trust import trust
@@ -221,6 +222,7 @@ cli.add_command(inspect)
 cli.add_command(limit)
 cli.add_command(performance)
 cli.add_command(plot)
+cli.add_command(reinterpret)
 cli.add_command(report)
 cli.add_command(score)
 cli.add_command(select)

@@ -71,7 +71,7 @@ class Estimates:
         )
 
 
-def further(value: Array, up: Array, log_error: float) -> Array:
+def further(value: Array, up: Array, log_error: Array | float) -> Array:
     """Upward error, events, with a further error of ln b in quadrature; 0 where there is no background."""
     relative = np.divide(up, value, out=np.zeros_like(value), where=value > 0)
     return np.asarray(value * np.expm1(np.hypot(np.log1p(relative), log_error)))

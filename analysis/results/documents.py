@@ -82,6 +82,7 @@ _SAME = (
     "limit",
     "reason",
     "members",
+    "template",
 )
 """Fields common to a selection and its document."""
 

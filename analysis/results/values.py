@@ -12,6 +12,7 @@ from typing import Annotated, Any, final
 from pydantic import Field
 
 from analysis.background import RESTS_ON_SMOOTHNESS, OrderStep, TermTable, is_bad_fit
+from analysis.background.from_template import PassingFraction
 from analysis.core.documents import ABSENT
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity
 from analysis.regions import Interval, MassWindow
@@ -186,6 +187,7 @@ class SelectionDocument:
     limit: LimitResult | None
     reason: str | None = None
     members: MemberSpread | None = field(default=None, metadata=ABSENT)
+    template: PassingFraction | None = field(default=None, metadata=ABSENT)
     seeds: Mapping[str, SeedSpread | None] = field(default_factory=dict, metadata=ABSENT)
 
     @property

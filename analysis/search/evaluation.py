@@ -20,7 +20,7 @@ from analysis.background import (
     require_functions,
     with_function_error,
 )
-from analysis.background.from_template import Background, count_in_template
+from analysis.background.from_template import Background, PassingFraction, count_in_template
 from analysis.config import SearchConfig
 from analysis.core.fractions import fraction
 from analysis.errors import FitError, StatisticsError
@@ -97,6 +97,8 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and three switche
     truth = _truth(data, window, passes)
     first = training_seed == 0
     tested = slice(0 if first else 1, None)
+    if passes.template is not None and INCLUSIVE not in passes.names[tested]:
+        cut = replace(cut, of_all=_fit_of_all(cut))
     found: dict[int, SelectionResult] = {}
     for i in sorted(range(len(passes.names))[tested], key=lambda index: -passes.efficiencies[index]):
         found[i] = _evaluate_selection(cut, i, counts[i], truth[i], with_limit=first and limits)
@@ -179,6 +181,7 @@ def _evaluate_selection(
         "s_over_sqrt_b": s_over_sqrt_b,
         "non_closure": data.corrections.get(window.name, {}).get(name),
         "likelihood": config.statistics.likelihood,
+        "template": _passing_fraction(passes, index),
     }
     try:
         fit, expected = _background(cut, index)
@@ -212,12 +215,11 @@ def _background(cut: _Cut, index: int) -> tuple[BackgroundFit | None, Background
     """Estimate the background of a selection by its fit, or from the template of the method without one."""
     window, spectrum, settings = cut.window, cut.spectrum, cut.config.background
     name, likelihood = cut.passes.names[index], cut.config.statistics.likelihood
-    if cut.passes.template is not None and name != INCLUSIVE:
+    if (passing := _passing_fraction(cut.passes, index)) is not None:
         if cut.of_all is None:
             msg = "the inclusive spectrum has no fit to multiply the fraction of the background template with."
             raise FitError(msg)
-        fraction, error = cut.passes.template[index].tolist()
-        return None, count_in_template(cut.of_all, window.signal, (fraction, error), likelihood)
+        return None, count_in_template(cut.of_all, window.signal, passing, likelihood)
     fit = choose_order(
         selection_counts(spectrum, name),
         np.asarray(spectrum.axes["mjj"].edges, np.float64),
@@ -233,6 +235,25 @@ def _background(cut: _Cut, index: int) -> tuple[BackgroundFit | None, Background
         fit = with_function_error(fit, window.signal, of_all=cut.of_all)
     found = fit.estimate(*window.signal)
     return fit, Background(found.value, found.error(likelihood), found.calibrated, found.weight)
+
+
+def _fit_of_all(cut: _Cut) -> BackgroundFit | None:
+    """Fit the inclusive spectrum for selections that are counted in a template, where it is no result itself."""
+    everything = PassWeights.everything(len(cut.data.table))
+    edges = np.asarray(cut.spectrum.axes["mjj"].edges, np.float64)
+    try:
+        return _background(
+            replace(cut, passes=everything, spectrum=fill_spectrum(cut.data.table, edges, everything)), 0
+        )[0]
+    except FitError:
+        return None
+
+
+def _passing_fraction(passes: PassWeights, index: int) -> PassingFraction | None:
+    """Fraction of the template that a selection is counted in; None for the inclusive one, which has its own fit."""
+    if passes.template is None or passes.names[index] == INCLUSIVE:
+        return None
+    return PassingFraction(*passes.template[index].tolist())
 
 
 def _rest(cut: _Cut, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64] | None] | None:

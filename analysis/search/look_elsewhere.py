@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +16,16 @@ from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import StatisticsError
 from analysis.events.identity import string_hash
+from analysis.learning import INCLUSIVE, split_half
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.pseudo_experiments import Look, NullModel, null_model, run_pseudo_experiments
 from analysis.search.scan import n_trials
-from analysis.search.values import SearchData, WindowResult
+from analysis.search.values import SearchData, SelectionResult, WindowResult
 from analysis.statistics import GlobalResult, bonferroni, global_significance
 
 __all__ = ["global_key", "global_result"]
 
 _log = logging.getLogger("cwola")
-
-INCLUSIVE = "inclusive"
 
 Array = NDArray[np.float64]
 
@@ -75,8 +75,6 @@ def global_result(
     unit_weights = bool((data.table.weight == 1).all())
     if not (tested and unit_weights and config.statistics.pseudo_experiments):
         return bound
-    if config.background.strategy == BY_TEMPLATE:  # no toy of a spectrum tells what a template would count
-        return bound
     try:
         model = _null_model(data, results, scan, config)
         toys = run_pseudo_experiments(
@@ -106,23 +104,33 @@ def global_key(windows: Iterable[str], config: SearchConfig, calibrated: Iterabl
 def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig) -> NullModel:
     """Define one spectrum per window, selection and seed; the inclusive spectrum is common to all windows."""
     columns = [np.ones(len(data.table), bool)]
-    fits = [_inclusive_fit(results)]
+    fits: list[BackgroundFit | None] = [_inclusive_fit(results)]
     looks, background = [], config.background
     functions = require_functions(background.functions, background.strategy)
+    of_all = _inclusive_fits(results)
     for result, index in _looks(results):
-        selection, fit = result.selections[index], result.selections[index].fit
-        if selection.name != INCLUSIVE and result.passes is not None and fit is not None:
+        selection = result.selections[index]
+        if selection.name != INCLUSIVE and result.passes is not None:
             columns.append(result.passes[:, index])
-            fits.append(fit)
+            fits.append(selection.fit)
         spectrum = 0 if selection.name == INCLUSIVE else len(columns) - 1
+        fit = of_all.get(result.window) if selection.fit is None else selection.fit
         error = 0.0 if fit is None else fit.function_error
         # A ratio that is not smooth was given up: the selection was fitted alone.
         alone = background.strategy == TRANSFER_FACTOR and (fit is None or not fit.function.n_ratio)
-        strategy = DEFAULT_STRATEGY if alone else background.strategy
-        looks.append(Look(spectrum, result.window, functions, strategy, background.alpha, error))
+        strategy = DEFAULT_STRATEGY if alone or background.strategy == BY_TEMPLATE else background.strategy
+        look = Look(spectrum, result.window, functions, strategy, background.alpha, error)
+        if selection.template is not None:
+            look = replace(look, fraction=selection.template, template=_template_name(result, selection))
+        looks.append(look)
     grid = scan.edges(results[0].window)
     passes = np.stack(columns, axis=1)
     return null_model(data.table.mjj, passes, fits, looks, grid, config.statistics.likelihood)
+
+
+def _template_name(result: WindowResult, selection: SelectionResult) -> str:
+    """Name a template: one per training, and per half where each half is tested alone."""
+    return f"{result.window.name} {result.training_seed} {split_half(selection.name)[1]}"
 
 
 def _looks(results: Sequence[WindowResult]) -> list[tuple[WindowResult, int]]:
@@ -131,7 +139,9 @@ def _looks(results: Sequence[WindowResult]) -> list[tuple[WindowResult, int]]:
         (result, index)
         for result in results
         for index, selection in enumerate(result.selections)
-        if selection.discovery is not None and selection.fit is not None and result.passes is not None
+        if selection.discovery is not None
+        and result.passes is not None
+        and (selection.fit is not None or selection.template is not None)
     ]
 
 
@@ -157,15 +167,23 @@ def _add_correction_errors(z: Array, errors: Sequence[tuple[str, float]], random
 def _inclusive_fit(results: Sequence[WindowResult]) -> BackgroundFit:
     """Fit of the inclusive spectrum in the window with the largest excess, whose mask excludes that excess."""
     largest: dict[MassWindow, float] = {}
-    fits: dict[MassWindow, BackgroundFit] = {}
+    fits = _inclusive_fits(results)
     for result in results:
         for selection in result.selections:
             if selection.discovery is not None:
                 largest[result.window] = max(selection.discovery.z, largest.get(result.window, -np.inf))
-            if selection.name == INCLUSIVE and selection.fit is not None:
-                fits[result.window] = selection.fit
     tested = [window for window in fits if window in largest]
     if not tested:
         msg = "no window has a fit of the inclusive spectrum."
         raise StatisticsError(msg)
     return fits[max(tested, key=lambda window: largest[window])]
+
+
+def _inclusive_fits(results: Sequence[WindowResult]) -> dict[MassWindow, BackgroundFit]:
+    """Fits of the inclusive spectrum, by window."""
+    return {
+        result.window: selection.fit
+        for result in results
+        for selection in result.selections
+        if selection.name == INCLUSIVE and selection.fit is not None
+    }

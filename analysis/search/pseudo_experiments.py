@@ -8,6 +8,12 @@ smooth: the fitted background of every selection is divided among the classes th
 and counts the spectrum like the search; windows use the same spectrum, so that overlaps and shared sidebands are
 included.
 
+A selection that is counted in a template has no fit. In its window it expects the fraction of all events that passes
+in the template; its background is the fit of all events times a fraction that fluctuates as that of a template with as
+many effective events. Nested cuts on a template fluctuate together. Templates of different windows and trainings are
+independent here. Where they are made of the same events, they are not, and the largest excess of the pseudo-experiments
+is a little too large: the p-value is conservative.
+
 The classifiers are not retrained: for classifiers that were not trained on an event, its selection is a fixed function
 of its features, and the counts are Poisson.
 """
@@ -29,15 +35,24 @@ from analysis.background import (
     choose_order,
     estimate_many,
 )
+from analysis.background.from_template import PassingFraction, draw_fractions, times_fraction
 from analysis.background.functions import look_up
 from analysis.background.order import DEFAULT_STRATEGY
 from analysis.compute import Backend, track
 from analysis.errors import FitError, StatisticsError
 from analysis.events.identity import string_hash
-from analysis.regions import MassWindow, bins_of, edges_of
+from analysis.regions import Interval, MassWindow, bins_of, edges_of
 from analysis.statistics.counting_models import counting_z
 
-__all__ = ["Look", "NullModel", "draw_counts", "null_model", "run_pseudo_experiments", "scan_significances"]
+__all__ = [
+    "Look",
+    "NullModel",
+    "draw_counts",
+    "draw_passing",
+    "null_model",
+    "run_pseudo_experiments",
+    "scan_significances",
+]
 
 Array = NDArray[np.float64]
 
@@ -67,6 +82,11 @@ class Look:
         spectrum at a time, and is about two orders of magnitude slower.
     function_error : float
         Error of ln b from the choice of the function, as measured in the data.
+    fraction : PassingFraction or None
+        Fraction of a background template that passes. The background is then the fit of all events times this fraction,
+        and functions, strategy and error are of that fit.
+    template : str
+        Name of the template of `fraction`; looks with the same name are nested cuts on it.
     """
 
     spectrum: int
@@ -75,6 +95,8 @@ class Look:
     strategy: str = "events"
     alpha: float = 0.05
     function_error: float = 0.0
+    fraction: PassingFraction | None = None
+    template: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +138,7 @@ class NullModel:
 def null_model(
     mjj: Array,
     passes: NDArray[Any],
-    fits: Sequence[BackgroundFit],
+    fits: Sequence[BackgroundFit | None],
     looks: Sequence[Look],
     grid: Array,
     likelihood: str = "profile",
@@ -130,8 +152,9 @@ def null_model(
     passes : (n_events, n_spectra) float64 or bool
         Pass weights in [0, 1] of every tested selection: of all windows, feature sets, methods and seeds, side by side.
         One column must pass every event (the inclusive selection).
-    fits : sequence of BackgroundFit
-        Background of each spectrum. For a spectrum with several windows, any fit that describes it.
+    fits : sequence of BackgroundFit or None
+        Background of each spectrum. For a spectrum with several windows, any fit that describes it. None for one that
+        is counted in templates: in its windows it expects their fractions of all events.
     looks : sequence of Look
     grid : (n_bins + 1,) float64
         Edges of the fit bins, GeV.
@@ -150,8 +173,9 @@ def null_model(
         look.
     """
     inside = (mjj >= grid[0]) & (mjj < grid[-1])
-    everything = np.flatnonzero((passes[inside] == 1).all(axis=0))
-    if not len(everything) or not inside.any() or len(fits) != passes.shape[1]:
+    fitted = [(i, fit) for i, fit in enumerate(fits) if fit is not None]
+    everything = [(i, fit) for i, fit in fitted if (passes[inside, i : i + 1] == 1).all()]
+    if not everything or not inside.any() or len(fits) != passes.shape[1]:
         msg = (
             f"pseudo-experiments need a background fit per spectrum (found {len(fits)} for {passes.shape[1]}), events "
             f"in {grid[0]:g}-{grid[-1]:g} GeV (found {inside.sum()}) and a selection that keeps all of them (found "
@@ -161,12 +185,18 @@ def null_model(
     _require_inside(looks, grid)
     cells = np.unique(np.concatenate([grid, *(look.window.signal for look in looks)]))
     classes, counts = _classes(passes[inside])
-    smooth = fits[everything[0]].expected(cells)[0]
-    margins = np.stack([_expectation(fit, smooth, cells) for fit in fits])
+    inclusive, of_all = everything[0]
+    smooth = of_all.expected(cells)[0]
+    margins = np.full((len(fits), len(smooth)), np.nan)
+    for i, fit in fitted:
+        margins[i] = _expectation(fit, smooth, cells)
     margins[~_constrained(cells, looks, len(fits))] = np.nan
+    for look in looks:
+        if look.fraction is not None:
+            inside_window = _inside(cells, look.window.signal)
+            margins[look.spectrum, inside_window] = look.fraction.value * smooth[inside_window]
     expected = _share(counts[:, None] / counts.sum() * smooth, classes, margins)
-    inclusive = int(everything[0])
-    model = NullModel(grid, cells, expected, classes, tuple(looks), fits[0].sqrt_s_gev, likelihood, inclusive)
+    model = NullModel(grid, cells, expected, classes, tuple(looks), of_all.sqrt_s_gev, likelihood, inclusive)
     _require_unbiased(model)
     return model
 
@@ -195,7 +225,7 @@ def run_pseudo_experiments(
     if n_toys < 1:
         msg = f"the number of pseudo-experiments must be positive, found {n_toys}."
         raise StatisticsError(msg)
-    chosen = model.looks if look_indices is None else tuple(model.looks[i] for i in look_indices)
+    chosen = tuple(range(len(model.looks)) if look_indices is None else look_indices)
     starts = range(0, n_toys, TOYS_PER_TASK)
     tasks = [_Task(range(start, min(start + TOYS_PER_TASK, n_toys)), random_state, chosen) for start in starts]
     results = dict(
@@ -234,7 +264,34 @@ def draw_counts(model: NullModel, random_state: int, toy: int) -> Array:
     return result
 
 
-def scan_significances(counts: Array, model: NullModel, looks: Sequence[Look] | None = None) -> Array:
+def draw_passing(model: NullModel, random_state: int, toys: Sequence[int]) -> tuple[Array, Array]:
+    """Draw the fractions that pass in the templates of pseudo-experiments.
+
+    Returns
+    -------
+    value, error : (n_toys, n_looks) float64
+        1 and 0 for looks without a template.
+    """
+    stream = string_hash("pseudo-experiments, templates")
+    seeds = [np.random.SeedSequence(random_state, spawn_key=(stream, toy)) for toy in toys]
+    normal = np.stack([np.random.default_rng(seed).standard_normal(len(model.looks)) for seed in seeds])
+    value, error = np.ones_like(normal), np.zeros_like(normal)
+    cuts: dict[str, list[tuple[int, PassingFraction]]] = {}
+    for index, look in enumerate(model.looks):
+        if look.fraction is not None:
+            cuts.setdefault(look.template, []).append((index, look.fraction))
+    for nested in cuts.values():
+        columns = [index for index, _ in nested]
+        value[:, columns], error[:, columns] = draw_fractions(normal[:, columns], [fraction for _, fraction in nested])
+    return value, error
+
+
+def scan_significances(
+    counts: Array,
+    model: NullModel,
+    looks: Sequence[int] | None = None,
+    passing: tuple[Array, Array] | None = None,
+) -> Array:
     """Test all looks on many sets of spectra: mask, choose the order, fit, count, and compare.
 
     Parameters
@@ -242,25 +299,39 @@ def scan_significances(counts: Array, model: NullModel, looks: Sequence[Look] | 
     counts : (n_toys, n_spectra, n_cells) float64
     model : NullModel
         Defines grid, cells and looks.
-    looks : sequence of Look, optional
-        Default: the looks of the model.
+    looks : sequence of int, optional
+        Which looks of the model. Default: all.
+    passing : value, error, each (n_toys, n_looks of the model) float64, optional
+        As from `draw_passing`. Default: the fractions of the looks.
 
     Returns
     -------
     (n_toys, n_looks) float64
         Signed z; -inf if the fit is not valid.
     """
+    indices = range(len(model.looks)) if looks is None else looks
+    fraction, fraction_error = _measured(model, len(counts)) if passing is None else passing
     binned = np.add.reduceat(counts, np.searchsorted(model.cells, model.grid[:-1]), axis=2)
     units, units_of_rest = _units(model, model.passes), _units(model, 1.0 - model.passes)
     columns = []
-    for look in model.looks if looks is None else looks:
+    of_all: dict[MassWindow, tuple[Array, Array, NDArray[np.bool_]]] = {}
+    for index in indices:
+        look = model.looks[index]
         low, high = np.searchsorted(model.cells, look.window.signal)
-        unit = units[look.spectrum]
+        if (
+            look.fraction is not None
+        ):  # counted as the search does: in events, whatever the weights with which they pass
+            unit = 1.0
+            if look.window not in of_all:
+                of_all[look.window] = _backgrounds(binned[:, model.inclusive], None, look, model)
+            background, error, valid = of_all[look.window]
+            background, error = times_fraction(background, error, fraction[:, index], fraction_error[:, index])
+        else:
+            unit, rest = units[look.spectrum], None
+            if model.has_rest(look):
+                rest = (binned[:, model.inclusive] - binned[:, look.spectrum]) / units_of_rest[look.spectrum]
+            background, error, valid = _backgrounds(binned[:, look.spectrum] / unit, rest, look, model)
         n = counts[:, look.spectrum, low:high].sum(axis=1) / unit
-        rest = None
-        if model.has_rest(look):
-            rest = (binned[:, model.inclusive] - binned[:, look.spectrum]) / units_of_rest[look.spectrum]
-        background, error, valid = _backgrounds(binned[:, look.spectrum] / unit, rest, look, model)
         z = np.full(len(counts), -np.inf)
         rows = np.flatnonzero(valid & (background > 0) & (error > 0))
         z[rows] = counting_z(n[rows], background[rows], error[rows], model.likelihood)
@@ -272,12 +343,21 @@ def scan_significances(counts: Array, model: NullModel, looks: Sequence[Look] | 
 class _Task:
     toys: range
     random_state: int
-    looks: tuple[Look, ...]
+    looks: tuple[int, ...]
 
 
 def _run_task(task: _Task, model: NullModel) -> Array:
     counts = np.stack([draw_counts(model, task.random_state, toy) for toy in task.toys])
-    return scan_significances(counts, model, task.looks)
+    return scan_significances(counts, model, task.looks, draw_passing(model, task.random_state, task.toys))
+
+
+def _measured(model: NullModel, n_toys: int) -> tuple[Array, Array]:
+    """Repeat the fractions of the looks and their errors, each (n_toys, n_looks); 1 and 0 without a template."""
+    found = [
+        (1.0, 0.0) if look.fraction is None else (look.fraction.value, look.fraction.error) for look in model.looks
+    ]
+    value, error = np.array(found).T
+    return np.tile(value, (n_toys, 1)), np.tile(error, (n_toys, 1))
 
 
 def _backgrounds(
@@ -360,9 +440,14 @@ def _constrained(cells: Array, looks: Sequence[Look], n_spectra: int) -> NDArray
     """(n_spectra, n_cells): cells in which a spectrum is fitted; elsewhere its background is an extrapolation."""
     constrained = np.zeros((n_spectra, len(cells) - 1), bool)
     for look in looks:
-        low, high = look.window.fit_range
-        constrained[look.spectrum] |= (cells[:-1] >= low) & (cells[1:] <= high)
+        constrained[look.spectrum] |= _inside(cells, look.window.fit_range)
     return constrained
+
+
+def _inside(cells: Array, interval: Interval) -> NDArray[np.bool_]:
+    """(n_cells,): cells within an interval."""
+    inside: NDArray[np.bool_] = (cells[:-1] >= interval[0]) & (cells[1:] <= interval[1])
+    return inside
 
 
 def _share(start: Array, passes: Array, margins: Array) -> Array:
@@ -402,7 +487,8 @@ def _require_unbiased(model: NullModel) -> None:
     for look in model.looks:
         bins = bins_of(model.grid, look.window.fit_range)
         edges = edges_of(model.grid, bins)
-        counts, function = binned[look.spectrum, bins], look_up(look.functions[-1:])[0]
+        fitted, share = (look.spectrum, 1.0) if look.fraction is None else (model.inclusive, look.fraction.value)
+        counts, function = binned[fitted, bins], look_up(look.functions[-1:])[0]
         rest = binned_rest[look.spectrum, bins]
         try:
             fit = choose_order(
@@ -419,9 +505,9 @@ def _require_unbiased(model: NullModel) -> None:
         except FitError:
             continue
         low, high = np.searchsorted(model.cells, look.window.signal)
-        truth = float(spectra[look.spectrum, low:high].sum())
+        truth = float(spectra[look.spectrum, low:high].sum() * (1.0 if look.fraction is None else units[look.spectrum]))
         curve, covariance = fit.expected(np.array(look.window.signal))
-        bias = (truth - float(curve[0])) / float(np.sqrt(truth + covariance[0, 0]))
+        bias = (truth - share * float(curve[0])) / float(np.sqrt(truth + share**2 * covariance[0, 0]))
         if abs(bias) > _LARGEST_BIAS:
             msg = (
                 f"the background-only expectation of spectrum {look.spectrum} gives z = {bias:.2g} in window "

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.background import RESTS_ON_SMOOTHNESS, BackgroundFit, GoodnessOfFit, is_bad_fit, outside
+from analysis.background.from_template import PassingFraction
 from analysis.core.notebook import grid, text_of
 from analysis.events.table import EventTable
 from analysis.learning import Choice, Method, Samples
@@ -107,6 +108,8 @@ class SelectionResult:
     calibration : Calibration or None
         Significance calibrated with retraining; None if it was not measured for these settings, for the inclusive
         selection, which needs no training, and while blinded.
+    template : PassingFraction or None
+        Fraction of the background template that passes, if the background was counted in it.
     """
 
     name: str
@@ -131,6 +134,7 @@ class SelectionResult:
     non_closure: NonClosure | None = None
     likelihood: str = "profile"
     calibration: Calibration | None = None
+    template: PassingFraction | None = None
 
     def __repr__(self) -> str:
         return f"SelectionResult({', '.join(f'{name}: {text_of(value)}' for name, value in self.row.items())})"

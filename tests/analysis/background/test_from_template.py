@@ -9,17 +9,14 @@ import numpy as np
 import pytest
 
 from analysis.background import choose_order
-from analysis.background.from_template import count_in_template
-from analysis.compute import Serial
+from analysis.background.from_template import PassingFraction, count_in_template, draw_fractions
 from analysis.core.documents import from_json, to_json
 from analysis.errors import ConfigError, FitError
 from analysis.learning import Scores, Template, choose_working_points
 from analysis.regions import RegionScan
 from analysis.results.documents import window_document, window_from_document
 from analysis.results.values import WindowDocument
-from analysis.search.look_elsewhere import global_result
 from analysis.search.requirements import require_known
-from analysis.search.scan import n_trials
 from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import run_window
 from tests.builders.toy_tables import WINDOW, dijet_masses, toy_config, toy_table
@@ -48,12 +45,12 @@ def test_the_background_is_a_fraction_of_all_events_with_both_errors(
     options: dict[str, Any] = {"functions": ["dijet2", "dijet3"], "alpha": 0.05, "sqrt_s_gev": 13000.0}
     fit = choose_order(counts, edges, mask=WINDOW.mask, **options)
     expected = fit.estimate(*WINDOW.signal)
-    counted = count_in_template(fit, WINDOW.signal, (fraction, error), likelihood)
+    counted = count_in_template(fit, WINDOW.signal, PassingFraction(fraction, error), likelihood)
     assert counted.value == pytest.approx(fraction * expected.value)
     relative = np.log1p(expected.error(likelihood) / expected.value)
     assert np.log1p(counted.error / counted.value) == pytest.approx(np.hypot(relative, error / fraction))
     with pytest.raises(FitError, match="no event of the background template passes"):
-        count_in_template(fit, WINDOW.signal, (0.0, 0.0), likelihood)
+        count_in_template(fit, WINDOW.signal, PassingFraction(0.0, 0.0), likelihood)
 
 
 def test_copies_of_an_event_are_one_in_the_error_of_the_fraction() -> None:
@@ -97,13 +94,42 @@ def test_the_background_is_that_of_all_events_times_the_fraction_of_the_template
 
 def test_a_stored_window_has_the_same_numbers(found: WindowResult) -> None:
     document = from_json(WindowDocument, to_json(window_document(found)))
-    assert window_from_document(document, None, {}, None).selections[1].background == found.selections[1].background
+    stored, shown = window_from_document(document, None, {}, None).selections[1], found.selections[1]
+    assert (stored.background, stored.template) == (shown.background, shown.template)
+    assert shown.template is not None
+    assert shown.template.value == pytest.approx(0.1, rel=0.5)
 
 
-def test_the_global_significance_is_the_bound(found: WindowResult) -> None:
-    bound = global_result(DATA, [found], SCAN, CONFIG, Serial())
-    assert bound.n_trials == n_trials(SCAN, CONFIG)
-    assert bound.method == "bonferroni-upper-bound"
+def test_further_trainings_are_counted_against_the_fit_of_all_events_too() -> None:
+    config = toy_config(**CURTAINS | {"learning": {"method": "curtains", "n_seeds": 2}})
+    again = run_window(DATA, WINDOW, SCAN, config, training_seed=1)
+    assert again.status == "ok"
+    inclusive = run_window(DATA, WINDOW, SCAN, config).selections[0]
+    for one in again.selections:
+        assert one.template is not None
+        assert one.background == pytest.approx((inclusive.background or 0) * one.template.value)
+
+
+def test_fluctuating_fractions_are_binomial_and_correlated_as_nested_cuts() -> None:
+    """Against events of templates drawn one by one."""
+    rng, n_events, f = np.random.default_rng(4), 400, np.array([0.1, 0.02, 0.5])
+    cuts = [PassingFraction(value, np.sqrt(value * (1 - value) / n_events)) for value in f]
+    drawn, error = draw_fractions(rng.normal(size=(20_000, 3)), cuts)
+    uniforms = rng.random((4000, n_events))
+    events = np.stack([(uniforms < value).mean(axis=1) for value in f], axis=1)
+    np.testing.assert_allclose(drawn.mean(axis=0), f, rtol=0.01)
+    np.testing.assert_allclose(drawn.std(axis=0), events.std(axis=0), rtol=0.05)
+    np.testing.assert_allclose(np.corrcoef(drawn.T), np.corrcoef(events.T), atol=0.05)
+    levels = np.arange(16) / n_events
+    below = [(few[:, None] <= levels + 1e-9).mean(axis=0) for few in (drawn[:, 1], events[:, 1])]
+    np.testing.assert_allclose(below[0], below[1], atol=0.03)
+    np.testing.assert_allclose(error, np.sqrt(drawn * (1 - drawn) / n_events))
+
+
+def test_a_fraction_without_an_error_does_not_fluctuate() -> None:
+    drawn, error = draw_fractions(np.ones((5, 2)), [PassingFraction(0.1, 0.0), PassingFraction(1.0, 0.0)])
+    np.testing.assert_array_equal(drawn, np.tile([0.1, 1.0], (5, 1)))
+    assert not error.any()
 
 
 def test_a_method_without_a_template_is_refused_before_any_work() -> None:

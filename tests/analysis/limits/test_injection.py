@@ -196,6 +196,21 @@ def test_limits_and_significance_are_those_of_the_workspace() -> None:
     assert one.expected_z == pytest.approx(expected, abs=5e-3)
 
 
+def test_injections_are_counted_against_the_template_as_a_search_is() -> None:
+    config = toy_config(
+        learning={"method": "curtains"}, background={"strategy": "template"}, statistics={"calculator": "asymptotics"}
+    )
+    shared = shared_of(config)
+    found = inject(replace(task_of(config, 200.0), method="curtains"), shared)
+    whole = inject(replace(task_of(config, 0.0), method="curtains"), shared).selections[0]
+    assert found.reason is None
+    for one in found.selections:
+        assert one.reason is None
+        assert one.signal > 0.1
+        assert one.background == pytest.approx((whole.background or 0.0) * one.efficiency, rel=0.3)
+        assert one.expected is not None
+
+
 def test_expected_limits_do_not_know_the_counts() -> None:
     """The same spectra outside the mask, blinded or not."""
     config = config_of()

@@ -14,7 +14,7 @@ from analysis.learning.reweighting import derive_seed
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import Rows, TrainingSet
 from analysis.learning.transport import Forest, Sideband, Transport, fit_transport
-from analysis.methods.contrast import FromContrast, find_region
+from analysis.methods.contrast import FromContrast
 from analysis.methods.sideband_templates import (
     LEAST_EVENTS,
     SidebandEvents,
@@ -22,6 +22,7 @@ from analysis.methods.sideband_templates import (
     joined_halves,
     sideband_events,
     spectrum_beside,
+    window_rows,
 )
 from analysis.regions import Interval, MassWindow
 
@@ -66,9 +67,9 @@ class Curtains(FromContrast):
         WindowError
             If the window has no events, or a sideband too few.
         """
-        inside = find_region(samples.data, "window", window, "data")
+        inside = window_rows(samples.data, window, features)
         sides = sideband_events(samples.data, window, features, least=self.least_events)
-        return against_template(inside, self._fit(sides, window, random_state).template(sides), features)
+        return against_template(inside, self._fit(sides, window, random_state).template(sides))
 
     def template(
         self,

@@ -14,7 +14,7 @@ from analysis.learning.protocols import Learner
 from analysis.learning.reweighting import DensityRatio, fit_ratio
 from analysis.learning.samples import Samples
 from analysis.learning.training_set import Rows, TrainingSet
-from analysis.methods.contrast import FromContrast, find_region
+from analysis.methods.contrast import FromContrast
 from analysis.methods.sideband_templates import (
     LEAST_EVENTS,
     SidebandEvents,
@@ -22,6 +22,7 @@ from analysis.methods.sideband_templates import (
     joined_halves,
     sideband_events,
     spectrum_beside,
+    window_rows,
 )
 from analysis.regions import MassWindow
 
@@ -69,11 +70,11 @@ class InterpolatedSidebands(FromContrast):
         WindowError
             If the window has no events, or a sideband too few.
         """
-        inside = find_region(samples.data, "window", window, "data")
+        inside = window_rows(samples.data, window, features)
         sides = sideband_events(samples.data, window, features, least=self.least_events)
         ratio = self._fit(sides, random_state)
         template = self._weighted(sides, sides, window, lambda rows: ratio.out_of_fold(rows.X, rows.group))
-        return against_template(inside, template, features)
+        return against_template(inside, template)
 
     def template(
         self,

@@ -1,4 +1,4 @@
-"""Templates of the background in the window that are made of sideband events: what such methods share."""
+"""Templates of the background in the window, most of them made of sideband events: what such methods share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ from analysis.errors import WindowError
 from analysis.events.table import EventTable
 from analysis.learning.mass_spectrum import MassSpectrum, fit_spectrum
 from analysis.learning.training_set import Rows, TrainingSet, positive_weights
-from analysis.methods.contrast import SIDEBANDS, Region, find_region
+from analysis.methods.contrast import SIDEBANDS, find_region
 from analysis.regions import MassWindow
 
-__all__ = ["LEAST_EVENTS", "SidebandEvents", "against_template", "joined_halves", "sideband_events", "spectrum_beside"]
+__all__ = [
+    "LEAST_EVENTS",
+    "SidebandEvents",
+    "against_template",
+    "joined_halves",
+    "sideband_events",
+    "spectrum_beside",
+    "window_rows",
+]
 
 LEAST_EVENTS = 30
 """Events of a sideband below which no template is made of them."""
@@ -101,14 +109,26 @@ def joined_halves(parts: Sequence[Rows]) -> Rows:
     )
 
 
-def against_template(inside: Region, template: Rows, features: Sequence[str]) -> TrainingSet:
+def window_rows(data: EventTable, window: MassWindow, features: Sequence[str]) -> Rows:
+    """Take the events of the window, with non-negative weights.
+
+    Raises
+    ------
+    WindowError
+        If there are none, or their sum of weights is not positive.
+    """
+    region = find_region(data, "window", window, "data")
+    weight = positive_weights(region.rows.weight, region.name)
+    return Rows(region.rows.matrix(features), weight, region.rows.event_id)
+
+
+def against_template(inside: Rows, template: Rows) -> TrainingSet:
     """Label data in the window 1 and a template of the background 0, scaled to the same sum of weights."""
-    data = inside.labelled(1, inside.total)
     return TrainingSet.build(
-        np.concatenate([data.rows.matrix(features), template.X]),
-        np.repeat([1, 0], [len(data.rows), len(template.weight)]),
-        np.concatenate([data.weight, template.weight * (inside.total / template.weight.sum())]),
-        np.concatenate([data.rows.event_id, template.group]),
+        np.concatenate([inside.X, template.X]),
+        np.repeat([1, 0], [len(inside.weight), len(template.weight)]),
+        np.concatenate([inside.weight, template.weight * (inside.weight.sum() / template.weight.sum())]),
+        np.concatenate([inside.group, template.group]),
     )
 
 

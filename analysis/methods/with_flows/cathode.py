@@ -11,10 +11,11 @@ from analysis.events.identity import event_hash, string_hash
 from analysis.flows import DEFAULTS, FlowSettings
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.samples import Samples
-from analysis.learning.training_set import TrainingSet
+from analysis.learning.training_set import Rows, TrainingSet
 from analysis.methods.contrast import FromContrast
+from analysis.methods.sideband_templates import against_template
 from analysis.methods.with_flows.base import WithFlows
-from analysis.methods.with_flows.sideband_flow import region_sample, template_set
+from analysis.methods.with_flows.sideband_flow import sample_in_window
 from analysis.regions import MassWindow
 
 __all__ = ["CATHODE"]
@@ -55,9 +56,10 @@ class CATHODE(WithFlows, FromContrast):
             If the window or a sideband has no events, or too few with all features.
         """
         sidebands = self.learn_sidebands(samples, window, features, random_state)
-        n_drawn = self.oversampling * len(region_sample(samples, "window", window, features)[0])
+        inside = sample_in_window(samples, window, features)
+        n_drawn = self.oversampling * int(np.isfinite(inside.X).all(axis=1).sum())
         rng = np.random.default_rng(derive_seed(random_state, 1))
         mjj = sidebands.masses(rng.random(n_drawn))
         X = sidebands.density.sample(mjj, random_state=rng)
         group = event_hash(string_hash("drawn by cathode"), np.arange(n_drawn))
-        return template_set(samples, window, features, sidebands, (X, np.ones(n_drawn), group))
+        return against_template(inside, sidebands.with_undefined(Rows(X.astype(np.float32), np.ones(n_drawn), group)))

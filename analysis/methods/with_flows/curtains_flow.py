@@ -10,10 +10,11 @@ import numpy as np
 from analysis.flows import DEFAULTS, FlowSettings
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.samples import Samples
-from analysis.learning.training_set import TrainingSet
+from analysis.learning.training_set import Rows, TrainingSet
 from analysis.methods.contrast import FromContrast
+from analysis.methods.sideband_templates import against_template
 from analysis.methods.with_flows.base import WithFlows
-from analysis.methods.with_flows.sideband_flow import template_set
+from analysis.methods.with_flows.sideband_flow import sample_in_window
 from analysis.regions import MassWindow
 
 __all__ = ["CurtainsFlow"]
@@ -58,4 +59,5 @@ class CurtainsFlow(WithFlows, FromContrast):
         rng = np.random.default_rng(derive_seed(random_state, 1))
         mjj = sidebands.masses(rng.random(len(source)))
         X = density.from_latent(density.to_latent(source.X, source.mjj, random_state=rng), mjj)
-        return template_set(samples, window, features, sidebands, (X, source.weight, source.group))
+        template = sidebands.with_undefined(Rows(X.astype(np.float32), source.weight, source.group))
+        return against_template(sample_in_window(samples, window, features), template)

@@ -15,9 +15,11 @@ from analysis.flows import DEFAULTS, ConditionalDensity, FlowSettings, Sample
 from analysis.learning.protocols import Learner, Model
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.samples import Samples
+from analysis.learning.training_set import Rows
 from analysis.methods.contrast import method_seed
+from analysis.methods.sideband_templates import against_template
 from analysis.methods.with_flows.base import WithFlows
-from analysis.methods.with_flows.sideband_flow import region_sample, template_set
+from analysis.methods.with_flows.sideband_flow import region_sample, sample_in_window
 from analysis.regions import MassWindow
 
 __all__ = ["LaCATHODE", "LatentModel"]
@@ -113,8 +115,10 @@ class LaCATHODE(WithFlows):
 
         n_drawn = self.oversampling * len(region_sample(samples, "window", window, features)[0])
         normal = rng.normal(size=(n_drawn, len(features)))
-        drawn = normal, np.ones(n_drawn), event_hash(string_hash("drawn by lacathode"), np.arange(n_drawn))
-        training = template_set(samples, window, features, sidebands, drawn, latent)
+        group = event_hash(string_hash("drawn by lacathode"), np.arange(n_drawn))
+        inside = sample_in_window(samples, window, features, latent)
+        template = sidebands.with_undefined(Rows(normal.astype(np.float32), np.ones(n_drawn), group), latent)
+        training = against_template(inside, template)
         return LatentModel(learner.fit(training, random_state=random_state), density)
 
 

@@ -1,4 +1,4 @@
-"""Density of the features in the sidebands of the training folds, and the rows that every template of flows has."""
+"""Density of the features in the sidebands of the training folds, and events that no density describes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from analysis.flows import (
 from analysis.learning.mass_spectrum import MassSpectrum, fit_spectrum
 from analysis.learning.reweighting import derive_seed
 from analysis.learning.samples import Samples
-from analysis.learning.training_set import TrainingSet, positive_weights
+from analysis.learning.training_set import Rows, positive_weights
 from analysis.methods.contrast import SIDEBANDS, Place, find_region
 from analysis.regions import MassWindow
 
-__all__ = ["SidebandFlow", "fit_sideband_flow", "region_sample", "template_set"]
+__all__ = ["SidebandFlow", "fit_sideband_flow", "region_sample", "sample_in_window"]
+
+_FEATURES: Callable[[Sample], NDArray[np.float64]] = attrgetter("X")
 
 _FEWEST = 50
 """Events with all features that a region must have."""
@@ -52,6 +54,23 @@ class SidebandFlow:
     density: ConditionalDensity
     spectrum: MassSpectrum
     window: tuple[float, float]
+
+    def with_undefined(self, template: Rows, coordinates: Callable[[Sample], NDArray[np.float64]] = _FEATURES) -> Rows:
+        """Add the events with an undefined feature to a template, as they are, with their fraction of the sidebands.
+
+        Parameters
+        ----------
+        template : Rows
+            Of any total weight.
+        coordinates : callable
+            Of a sample, (n_rows, n_features) float64: what the learner is given of its events.
+        """
+        rest, modelled = self.undefined, self.sample.weight.sum()
+        return Rows(
+            np.concatenate([template.X, coordinates(rest).astype(np.float32)]),
+            np.concatenate([template.weight * (modelled / template.weight.sum()), rest.weight]),
+            np.concatenate([template.group, rest.group]),
+        )
 
     def masses(self, levels: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_levels,) float64: masses, GeV, below which these fractions of the window are."""
@@ -118,40 +137,21 @@ def region_sample(samples: Samples, place: Place, window: MassWindow, features: 
     return every.where(defined), every.where(~defined)
 
 
-def template_set(
+def sample_in_window(
     samples: Samples,
     window: MassWindow,
     features: Sequence[str],
-    sidebands: SidebandFlow,
-    template: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64]],
-    coordinates: Callable[[Sample], NDArray[np.float64]] = attrgetter("X"),
-) -> TrainingSet:
-    """Label the window 1, and a template of its background 0, both of the same total weight.
-
-    Sideband events with an undefined feature join the template as they are, with their fraction of the sidebands.
+    coordinates: Callable[[Sample], NDArray[np.float64]] = _FEATURES,
+) -> Rows:
+    """Return the data in the window, those with undefined features too; see `region_sample`.
 
     Parameters
     ----------
     samples : Samples
     window : MassWindow
     features : sequence of str
-    sidebands : SidebandFlow
-    template : X (n_rows, n_features), weight (n_rows,), group (n_rows,)
-        Rows of the template, of any total weight.
     coordinates : callable
         Of a sample, (n_rows, n_features) float64: what the learner is given of its events.
-
-    Returns
-    -------
-    TrainingSet
     """
     inside = Sample.join(region_sample(samples, "window", window, features))
-    X, weight, group = template
-    rest, modelled = sidebands.undefined, sidebands.sample.weight.sum()
-    scale = inside.weight.sum() / (modelled + rest.weight.sum())
-    return TrainingSet.build(
-        np.concatenate([coordinates(inside), X, coordinates(rest)]).astype(np.float32),
-        np.repeat([1, 0, 0], [len(inside), len(X), len(rest)]),
-        np.concatenate([inside.weight, weight * (scale * modelled / weight.sum()), rest.weight * scale]),
-        np.concatenate([inside.group, group, rest.group]),
-    )
+    return Rows(coordinates(inside).astype(np.float32), inside.weight, inside.group)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
@@ -16,6 +18,11 @@ from analysis.results.processed_events import ProcessedEvents, load_processed
 __all__ = ["load_methods", "load_performance", "performance_fingerprint"]
 
 _log = logging.getLogger("cwola")
+
+_COMMANDS = {"performance": "performance", "methods": "compare"}
+"""Commands by the file that they write."""
+
+T = TypeVar("T")
 
 
 def performance_fingerprint(events: ProcessedEvents, config: SearchConfig) -> str:
@@ -39,33 +46,7 @@ def performance_fingerprint(events: ProcessedEvents, config: SearchConfig) -> st
 
 
 def load_performance(folder: ResultsFolder, config: SearchConfig) -> tuple[GainScan, ...]:
-    """Read `performance.json`; empty without the file, or if its fingerprint differs from the current one.
-
-    Parameters
-    ----------
-    folder : ResultsFolder
-    config : SearchConfig
-
-    Raises
-    ------
-    ResultsError
-        If the file, or the record of the selected events, is damaged.
-    """
-    if not folder.has_performance:
-        return ()
-    scans = folder.load_performance(performance_fingerprint(load_processed(folder), config))
-    if not scans:
-        _log.warning(
-            "%s is of other events, settings, plugins or code, and is left out. Measure again: `cwola performance "
-            "--output %s`.",
-            folder.path / "performance.json",
-            folder.path,
-        )
-    return scans
-
-
-def load_methods(folder: ResultsFolder, config: SearchConfig) -> tuple[MethodResult, ...]:
-    """Read `methods.json`; empty without the file, or if its fingerprint differs from the current one.
+    """Read `performance.json`; empty without the file, and with a warning if it is damaged or not current.
 
     Parameters
     ----------
@@ -77,6 +58,27 @@ def load_methods(folder: ResultsFolder, config: SearchConfig) -> tuple[MethodRes
     ResultsError
         If the record of the selected events is damaged.
     """
-    if not (folder.path / "methods.json").exists():
+    return _current(folder, config, "performance", folder.load_performance)
+
+
+def load_methods(folder: ResultsFolder, config: SearchConfig) -> tuple[MethodResult, ...]:
+    """Read `methods.json`, as `load_performance` does."""
+    return _current(folder, config, "methods", folder.load_methods)
+
+
+def _current(
+    folder: ResultsFolder, config: SearchConfig, name: str, load: Callable[[str], tuple[T, ...]]
+) -> tuple[T, ...]:
+    path = folder.path / f"{name}.json"
+    if not path.exists():
         return ()
-    return folder.load_methods(performance_fingerprint(load_processed(folder), config))
+    found = load(performance_fingerprint(load_processed(folder), config))
+    if not found:
+        _log.warning(
+            "%s is damaged, or of other events, settings, plugins or code, and is left out. Measure again: `cwola %s "
+            "--output %s`.",
+            path,
+            _COMMANDS[name],
+            folder.path,
+        )
+    return found

@@ -141,25 +141,14 @@ class RecordFolder(CheckedFolder):
         """
         return self._read_optional(LimitsFile, "limits.json", "limit") or LimitsFile()
 
-    @property
-    def has_performance(self) -> bool:
-        """Whether `performance.json` exists."""
-        return (self.path / "performance.json").exists()
-
     def save_performance(self, key: str, scans: Sequence[GainScan]) -> None:
         """Write `performance.json`: gain of each feature and of the weight of the simulation, with its fingerprint."""
         write_json(self.path / "performance.json", to_json(PerformanceFile(key, tuple(scans), gain_regrets(scans))))
 
     def load_performance(self, key: str) -> tuple[GainScan, ...]:
-        """Read `performance.json`; empty without the file, or if its fingerprint is not `key`.
-
-        Raises
-        ------
-        ResultsError
-            If the file is damaged.
-        """
-        stored = self._read_optional(PerformanceFile, "performance.json", "performance")
-        return stored.scans if stored is not None and stored.key == key else ()
+        """Read `performance.json`; empty without it, if its fingerprint is not `key`, or if it is damaged."""
+        stored = self._read_current(PerformanceFile, "performance.json", key)
+        return () if stored is None else stored.scans
 
     def save_methods(self, found: MethodsFile) -> None:
         """Write `methods.json`: methods compared on the same events, with its fingerprint."""

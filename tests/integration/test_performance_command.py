@@ -21,7 +21,7 @@ from analysis.learning.metrics import sigma_min
 from analysis.methods import METHODS, FromContrast
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
-from analysis.results.performance import load_performance
+from analysis.results.performance import load_methods, load_performance
 from analysis.results.processed_events import load_processed
 from analysis.search.window import fold_tasks
 from tests.builders.toy_search import FEW_FIGURES, Cwola, ToySearch, signal_event
@@ -129,7 +129,7 @@ def test_the_best_classifier_of_the_only_signal_has_a_regret_of_one(cwola: Cwola
     )
 
 
-def test_one_scan_in_one_window(cwola: Cwola, output: Path, tmp_path: Path) -> None:
+def test_one_scan_in_one_window(cwola: Cwola, output: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     copy = tmp_path / "results"
     shutil.copytree(output, copy, ignore=shutil.ignore_patterns("plots", "performance.json"))
     options = ["--config", output.parent / "search.toml", "--output", copy, "--jobs", 1, "--trainings", 1]
@@ -152,6 +152,12 @@ def test_one_scan_in_one_window(cwola: Cwola, output: Path, tmp_path: Path) -> N
         file["content"] = "changed in place"
     (copy / "process.json").write_text(json.dumps(process))
     assert load_performance(folder, config) == ()  # of other events
+    for name, load, command in (("performance", load_performance, "performance"), ("methods", load_methods, "compare")):
+        caplog.clear()
+        (copy / f"{name}.json").write_text('{"key": ')
+        assert load(folder, config) == ()
+        assert f"{name}.json is damaged, or of other events" in caplog.text
+        assert f"`cwola {command} --output {copy}`" in caplog.text
     shutil.rmtree(copy / "plots")
     done = cwola("plot", *options[:-2])
     assert not (copy / "plots" / "lambda_point.png").exists()

@@ -70,6 +70,13 @@ METHODS = (
 """Methods beside `cwola`. With one member and 3,000 events in the window a search takes 0.06, 0.10, 0.19, 0.30, 0.44,
 0.59, 0.61, 0.76 and 1.1 CPU seconds, in this order; 2,000 searches of each take 2.3 CPU hours."""
 
+
+def by_method(searches: int, batch: int) -> list[Point]:
+    """List the batches of all methods with one member, in turns."""
+    each = (points("demo", 3000, searches, batch=batch, method=method, n_members=1) for method in METHODS)
+    return [point for turn in zip(*each, strict=True) for point in turn]
+
+
 POINTS = [
     *points("demo", 3000, 1000, n_members=1),
     *points("demo", 3000, 200, batch=100),
@@ -86,9 +93,9 @@ POINTS = [
     *points("atlas-2025", 3000, 150, batch=50),
     *points("atlas-2020", 3000, 150, batch=50),
     *points("best", 10_000, 200, batch=50),
+    *by_method(2000, batch=100),
     *points("demo", 3000, 200, batch=100, ensemble="mean-count"),
     *points("cwola-hunting-2019", 3000, 60, batch=20),
-    *(batch for method in METHODS for batch in points("demo", 3000, 2000, method=method, n_members=1)),
     *points("demo", 3000, 20_000, seed=1),
     *points("best", 3000, 20_000, seed=1),
     *points("sa-cwola-2021", 3000, 20_000, seed=1),

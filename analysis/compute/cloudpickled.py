@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -10,7 +11,7 @@ from typing import Any
 
 import cloudpickle
 
-__all__ = ["Sent", "by_value"]
+__all__ = ["ByValue", "Sent", "by_value"]
 
 
 class Sent:
@@ -45,3 +46,19 @@ def by_value(module: ModuleType) -> Iterator[None]:
         yield
     finally:
         cloudpickle.unregister_pickle_by_value(module)
+
+
+class ByValue:
+    """A function of `analysis.compute.worker`, pickled by value for a scheduler and workers without this package."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        with by_value(sys.modules[function.__module__]):
+            self._pickled = cloudpickle.dumps(function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function."""
+        return self._function(*arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return cloudpickle.loads, (self._pickled,)

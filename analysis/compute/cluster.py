@@ -11,10 +11,8 @@ from concurrent.futures import wait
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import cloudpickle
-
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, Serial, TaskFailure
-from analysis.compute.cloudpickled import Sent, by_value
+from analysis.compute.cloudpickled import ByValue, Sent, by_value
 from analysis.compute.processes import LocalProcesses, available_cpus
 from analysis.compute.versions import ask_client, require_same_versions, version_advice
 from analysis.compute.workers import ANSWER, POLL, WORKER_TIMEOUT, Workers
@@ -65,11 +63,11 @@ class DaskWorkers:
         self._local: LocalProcesses | None = None
         self._shared: list[tuple[Any, Any]] = []
         self._found: dict[str, set[str]] = defaultdict(set)
-        self._workers.wait()
         here = installed()
         self._here = recorded(here)
-        require_same_versions(compared(here), ask_client(client, ANSWER))
-        _ship(client, compared(here))
+        with self._workers.kept():
+            require_same_versions(compared(here), ask_client(client, ANSWER))
+            _ship(client, compared(here))
 
     @property
     def jobs(self) -> int:
@@ -167,16 +165,16 @@ class DaskWorkers:
     def _submit(self, function: Callable[..., R], tasks: dict[int, T], shared: Any) -> dict[Any, int]:
         from analysis.compute.worker import packed, run_task
 
-        self._workers.wait()
         batch = f"{_name(function)}-{uuid4().hex}"
-        futures = self._client.map(
-            _ByValue(run_task),
-            [self._place(packed((function, task))) for task in tasks.values()],
-            *([] if shared is None else [[self._send(shared)] * len(tasks)]),
-            key=[f"{batch}-{index}" for index in tasks],
-            batch_size=_BATCH,
-            pure=False,
-        )
+        with self._workers.kept():
+            futures = self._client.map(
+                ByValue(run_task),
+                [self._place(packed((function, task))) for task in tasks.values()],
+                *([] if shared is None else [[self._send(shared)] * len(tasks)]),
+                key=[f"{batch}-{index}" for index in tasks],
+                batch_size=_BATCH,
+                pure=False,
+            )
         return dict(zip(futures, tasks, strict=True))
 
     def _place(self, content: bytes) -> Any:
@@ -189,7 +187,7 @@ class DaskWorkers:
             try:
                 sent = self._client.scatter([value], broadcast=broadcast, hash=False, timeout=ANSWER, asynchronous=True)
                 return self._await(sent)[0]
-            except OSError:  # workers died meanwhile
+            except (OSError, KeyError):  # workers died, or were stopped, which the scheduler may notice too late
                 continue
         msg = "data cannot be sent to the dask workers, which die or cannot be reached. Finished work is kept."
         raise ComputeError(msg)
@@ -209,23 +207,6 @@ def _name(function: Any) -> str:
     """Name of a function for the dashboard; for a partial, the name of its function."""
     inner = getattr(function, "func", function)
     return str(getattr(inner, "__name__", type(inner).__name__))
-
-
-class _ByValue:
-    """A function of `analysis.compute.worker`, pickled by value for a scheduler and workers without this package."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        from analysis.compute import worker
-
-        with by_value(worker):
-            self._pickled = cloudpickle.dumps(function)
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._function(*arguments)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return cloudpickle.loads, (self._pickled,)
 
 
 def _ship(client: Any, expected: dict[str, str | None]) -> None:

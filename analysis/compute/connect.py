@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.compute.cluster import DaskWorkers
+from analysis.compute.gateway import gateway_security, is_gateway
 from analysis.compute.versions import ask_address, require_same_versions
 from analysis.errors import ComputeError, ConfigError, CwolaError
 
@@ -113,7 +114,7 @@ def _connect(address: str, tls: str | None) -> Any:
 
     from analysis.compute.worker import compared, installed
 
-    security = _configured_security(address) if tls is None else _security(tls)
+    security = _find_security(address, tls)
     try:
         found = ask_address(address, security, CONNECT_TIMEOUT)
         require_same_versions(compared(installed()), found)
@@ -128,6 +129,15 @@ def _connect(address: str, tls: str | None) -> Any:
             f"DASK_SCHEDULER_ADDRESS){secret}, and that it is running; --executor processes works without one."
         )
         raise ComputeError(msg) from error
+
+
+def _find_security(address: str, tls: str | None) -> Any:
+    if not is_gateway(address):
+        return _configured_security(address) if tls is None else _security(tls)
+    if tls is not None:
+        msg = f"--dask-tls: {address} belongs to dask-gateway, which hands out its certificates: leave it out."
+        raise ConfigError(msg)
+    return gateway_security(address, CONNECT_TIMEOUT)
 
 
 def _configured_security(address: str) -> Any:

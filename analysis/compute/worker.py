@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import io
 import sys
+import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -36,6 +37,7 @@ __all__ = [
     "recorded",
     "run_task",
     "short",
+    "stay",
 ]
 
 Versions = dict[str, "str | None"]
@@ -136,6 +138,13 @@ def run_task(content: bytes, *shared: Any) -> tuple[str | None, dict[str, str], 
 
     function, task = cloudpickle.loads(zlib.decompress(content))
     return None, shipment.recorded, function(task, *(one.value if isinstance(one, Sent) else one for one in shared))
+
+
+def stay(key: str) -> None:
+    """Keep a thread of a worker busy until the task of this key is cancelled, or its client is gone."""
+    tasks = get_worker().state.tasks
+    while (task := tasks.get(key)) is not None and task.state == "executing":
+        time.sleep(0.05)
 
 
 def installed() -> Versions:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
+from analysis.compute.cloudpickled import ByValue
 from analysis.compute.progress import say
 from analysis.errors import ComputeError
 
@@ -103,14 +107,45 @@ class Workers:
             As of `check`.
         """
         self._asked = float("-inf")
-        while not self.check():
-            time.sleep(min(POLL, self._timeout) / 4)
+        if self.check():
+            return
+        with self._demand():
+            while not self.check():
+                time.sleep(min(POLL, self._timeout) / 4)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Wait until there is a worker, and keep one while data are sent, which a cluster does not count as work.
+
+        Raises
+        ------
+        ComputeError
+            As of `check`.
+        """
+        self._require_connection()
+        with self._demand():
+            self.wait()
+            yield
+
+    @contextmanager
+    def _demand(self) -> Iterator[None]:
+        """Keep a task in the cluster: without one, `adapt(minimum=0)` starts no worker, and stops those that idle."""
+        from analysis.compute.worker import stay
+
+        key = f"needs-worker-{uuid4().hex}"
+        future = self._client.submit(ByValue(stay), key, key=key, pure=False)
+        try:
+            yield
+        finally:
+            if self.connected:
+                self._client.cancel([future], force=True)
 
     def _tell_lack(self, seconds: float) -> None:
         if seconds > self._timeout:
             msg = (
-                f"{self._state()} for {self._timeout:g} s. Finished work is kept: start workers (where the cluster "
-                "adapts, ask for at least one), or wait longer with --dask-timeout, and run again."
+                f"{self._state()} for {self._timeout:g} s, with work waiting. Finished work is kept: start workers "
+                "(where the cluster starts them itself, its jobs wait or fail: see its queue and logs), or wait longer "
+                "with --dask-timeout, and run again."
             )
             raise ComputeError(msg)
         if seconds > min(QUIET, self._timeout / 2) and (self._said is None or self._asked > self._said + REPEAT):

@@ -12,9 +12,9 @@ from threading import Timer
 
 import numpy as np
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster
 
-from analysis.compute import open_backend, workers
+from analysis.compute import DaskWorkers, open_backend, workers
 from analysis.errors import ComputeError
 from tests.builders.clusters import Cluster, kill
 
@@ -65,9 +65,13 @@ def test_work_goes_on_with_workers_that_come_later(cluster: Cluster, capsys: pyt
 @pytest.mark.parametrize(
     ("process", "number", "text"),
     [
-        (1, signal.SIGKILL, r"has had no worker for 1 s. Finished work is kept: start workers.*--dask-timeout"),
+        (
+            1,
+            signal.SIGKILL,
+            r"no worker for 1 s, with work waiting. Finished work is kept: start workers.*--dask-timeout",
+        ),
         (0, signal.SIGKILL, r"scheduler is gone. Finished work is kept"),
-        (0, signal.SIGSTOP, r"has not answered for 1 s. Finished work is kept"),
+        (0, signal.SIGSTOP, r"has not answered for 1 s, with work waiting. Finished work is kept"),
     ],
 )
 def test_a_lost_cluster_is_given_up(cluster: Cluster, process: int, number: signal.Signals, text: str) -> None:
@@ -97,3 +101,27 @@ def test_a_scheduler_that_is_lost_after_the_work_leaves_no_traceback(
     err = capfd.readouterr().err
     assert "Traceback" not in err
     assert "distributed" not in err
+
+
+def test_a_cluster_that_adapts_starts_its_workers_for_the_work() -> None:
+    """It has none at the start, and none again between two calls: the second is for tasks with shared data."""
+    adapting = {"minimum": 0, "maximum": 2, "interval": "100ms", "wait_count": 2, "target_duration": "1s"}
+    with (
+        LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        cluster.adapt(**adapting)
+        time.sleep(0.5)
+        assert not client.nthreads()
+        backend = DaskWorkers(client, timeout=60)
+        assert dict(backend.map(abs, [-1, -2])) == {0: 1, 1: 2}
+        limit = time.monotonic() + 60
+        while client.nthreads():
+            assert time.monotonic() < limit, "the cluster should stop idle workers"
+            time.sleep(0.1)
+        shared = {"values": np.ones(10)}
+        assert dict(backend.map(_add, [1.0, 2.0], shared=shared)) == {0: 11.0, 1: 12.0}
+
+
+def _add(task: float, shared: dict[str, np.ndarray]) -> float:
+    return task + float(shared["values"].sum())

@@ -9,9 +9,10 @@ import click
 
 from analysis.cli.fit import parse_interval
 from analysis.cli.inputs.plugins import loads_plugins
-from analysis.cli.where import where_options
+from analysis.cli.shared import options
 
 if TYPE_CHECKING:
+    from analysis.core.location import Location
     from analysis.stages.score import ScoreSummary
 
 __all__ = ["score"]
@@ -45,9 +46,8 @@ _POSITIVE = click.FloatRange(0, min_open=True)
     metavar="NUMBER",
     help="Sum of generator weights before any cut, for files that do not record it.",
 )
-@where_options
 @loads_plugins
-@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+@options("parts", "where")
 def score(
     files: tuple[str, ...],
     models: Path,
@@ -55,6 +55,7 @@ def score(
     format_name: str | None,
     tree: str | None,
     output: Path,
+    parts: Location | None,
     where: dict[str, Any],
     **rate: float | None,
 ) -> None:
@@ -67,9 +68,9 @@ def score(
     from analysis.compute import open_backend
     from analysis.stages.score import Rate, score_files
 
-    options: dict[str, Any] = {"window": window, "format_name": format_name, "tree": tree, "rate": Rate(**rate)}
+    given: dict[str, Any] = {"window": window, "format_name": format_name, "tree": tree, "rate": Rate(**rate)}
     with open_backend(**where) as backend:
-        summary = score_files(files, models, output, backend, **options)
+        summary = score_files(files, models, output, backend, parts=parts, **given)
     _print(summary)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analysis.cli.shared import options
 from analysis.errors import ConfigError
+
+if TYPE_CHECKING:
+    from analysis.core.location import Location
 
 __all__ = ["simulate"]
 
@@ -44,8 +47,15 @@ _SETTINGS = {"events": "n_events", "jets": "n_jets", "lumi": "pseudodata_lumi_if
 @click.option("--mantissa-bits", type=click.IntRange(4, 23), metavar="BITS", help="Mantissa bits kept of each number.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="ROOT file to write.")
-@options("where")
-def simulate(masses: dict[str, float], pseudodata: bool, output: Path, where: dict[str, Any], **options: Any) -> None:
+@options("parts", "where")
+def simulate(
+    masses: dict[str, float],
+    pseudodata: bool,
+    output: Path,
+    parts: Location | None,
+    where: dict[str, Any],
+    **options: Any,
+) -> None:
     """Generate a sample with Pythia, a fast detector and fastjet, in NanoAOD layout (extra `simulate`)."""
     from analysis.compute import open_backend
     from analysis.stages import files
@@ -55,4 +65,4 @@ def simulate(masses: dict[str, float], pseudodata: bool, output: Path, where: di
         raise ConfigError(msg)
     settings = {_SETTINGS.get(name, name): value for name, value in options.items() if value is not None}
     with open_backend(**where) as backend:
-        click.echo(files.simulate(settings | masses, output, backend))
+        click.echo(files.simulate(settings | masses, output, backend, parts=parts))

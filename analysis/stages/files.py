@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.compute import Backend
 from analysis.core.address import parse_address
+from analysis.core.location import Location
 
 __all__ = ["TABLE", "convert_lhco", "describe_files", "inspect", "simulate"]
 
@@ -15,7 +16,7 @@ TABLE = "table"
 """Format of tables."""
 
 
-def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str:
+def simulate(settings: Mapping[str, Any], output: Path, backend: Backend, *, parts: Location | None = None) -> str:
     """Generate a sample; see `processors.simulate.simulate`.
 
     Parameters
@@ -25,6 +26,8 @@ def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str
     output : pathlib.Path
         ROOT file.
     backend : Backend
+    parts : Location, optional
+        Folder of the finished blocks; by default beside the file.
 
     Returns
     -------
@@ -34,7 +37,7 @@ def simulate(settings: Mapping[str, Any], output: Path, backend: Backend) -> str
     from processors.simulate import SimulationSettings, read_provenance
     from processors.simulate import simulate as generate
 
-    path = generate(SimulationSettings(**settings), output, backend)
+    path = generate(SimulationSettings(**settings), output, backend, parts=parts)
     made = read_provenance(path) or {}
     return f"{made['n_events']} events in {path}, cross-section {made['xsec_pb']:.4g} ± {made['xsec_error_pb']:.2g} pb"
 

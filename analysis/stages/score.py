@@ -9,6 +9,7 @@ from pathlib import Path
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.fractions import fraction
+from analysis.core.location import Location
 from analysis.core.plugins import require_same_plugins
 from analysis.core.scratch import ScratchFolder
 from analysis.errors import ConfigError, writing
@@ -17,7 +18,7 @@ from analysis.events.table import EventTable
 from analysis.export.event_list import require_format, write_events
 from analysis.histograms.spectra import window_counts
 from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents, load_processed
+from analysis.results.processed_events import ProcessedEvents
 from analysis.search.classifiers import (
     Classifier,
     ScoredEvents,
@@ -121,9 +122,9 @@ def score_files(
     backend: Backend,
     *,
     window: tuple[float, float] | None = None,
-    format_name: str | None = None,
-    tree: str | None = None,
     rate: Rate | None = None,
+    parts: Location | None = None,
+    **described: str | None,
 ) -> ScoreSummary:
     """Select the events of files as in the search, and score them.
 
@@ -138,10 +139,12 @@ def score_files(
     backend : Backend
     window : (low, high), optional
         Window to score, GeV; by default all windows.
-    format_name, tree : str, optional
-        Format and tree of the files; by default detected in the first file.
     rate : Rate, optional
         Luminosity, cross-section and number of generated events.
+    parts : Location, optional
+        Folder of the selected events, which are kept; by default a folder beside `output` that is removed at the end.
+    **described
+        `format_name` and `tree` of the files; by default detected in the first file.
 
     Returns
     -------
@@ -161,28 +164,32 @@ def score_files(
     rate.require_complete()
     config, classifiers = load_classifiers(models, window)
     _require_plugins(models)
-    format_name, addresses = describe_files(files, format_name, tree)
-    dataset = Dataset(
+    dataset = _describe(files, rate, **described)
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    with ScratchFolder(".scoring_", output.parent) as scratch:
+        folder = ResultsFolder(scratch)
+        events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend, parts=parts)
+        _require_untrained(events, models)
+        _require_generated(events, rate)
+        table = events.read_simulation(folder)
+    _require_simulation(table, config)
+    scored = [score_events(table, classifier) for classifier in classifiers]
+    write_events(scored_columns(table, scored), output)
+    return _summarise(output, table, events, classifiers, scored)
+
+
+def _describe(files: Sequence[str], rate: Rate, *, format_name: str | None = None, tree: str | None = None) -> Dataset:
+    found, addresses = describe_files(files, format_name, tree)
+    return Dataset(
         _NAME,
         "background",
-        format_name,
+        found,
         addresses,
         xsec_pb=rate.xsec_pb,
         lumi_ifb=rate.lumi_ifb,
         n_generated=rate.n_generated,
     )
-    with writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-    with ScratchFolder(".scoring_", output.parent) as scratch:
-        folder = ResultsFolder(scratch)
-        events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend)
-        _require_untrained(events, models)
-        _require_generated(events, rate)
-        table = load_processed(folder).read_simulation(folder)
-    _require_simulation(table, config)
-    scored = [score_events(table, classifier) for classifier in classifiers]
-    write_events(scored_columns(table, scored), output)
-    return _summarise(output, table, events, classifiers, scored)
 
 
 def _summarise(

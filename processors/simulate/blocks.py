@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 from zipfile import BadZipFile
 
 import awkward as ak
 import numpy as np
 
-from analysis.core.atomic import replacing_file
 from analysis.core.fingerprint import fingerprint
+from analysis.core.location import Location, read_file, write_file
 from analysis.core.text_files import open_regular
 from processors.simulate.detector import detect
 from processors.simulate.generator import CrossSection, Generator, versions
@@ -50,13 +52,13 @@ class MakeBlock:
     Attributes
     ----------
     settings : SimulationSettings
-    folder : pathlib.Path
+    folder : Location
     """
 
     settings: SimulationSettings
-    folder: Path
+    folder: Location
 
-    def __call__(self, block: int) -> Path:
+    def __call__(self, block: int) -> Location:
         """Generate a block; its events depend only on the settings and its number."""
         seeds = np.random.SeedSequence(self.settings.seed, spawn_key=(block,))
         pythia_seed = 1 + int(seeds.generate_state(1)[0]) % MAX_PYTHIA_SEED
@@ -76,7 +78,7 @@ class MakeBlock:
             particles, n_jets=settings.n_jets, pt_min=settings.jet_pt_min, declustered=settings.declusterings
         )
 
-    def path(self, block: int) -> Path:
+    def path(self, block: int) -> Location:
         """Path of a block."""
         return self.folder / f"{block:06d}.npz"
 
@@ -92,10 +94,10 @@ class MakeBlock:
         )
 
 
-def read_block(path: Path, stamp: str) -> Block | None:
+def read_block(path: Location, stamp: str) -> Block | None:
     """Read a block; None if it is missing, damaged, or from other settings or code."""
     try:
-        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as stored:
+        with _opened(path) as stream, np.load(stream, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
             if about["stamp"] != stamp:
                 return None
@@ -103,6 +105,10 @@ def read_block(path: Path, stamp: str) -> Block | None:
             return Block(ak.unflatten(columns, stored["n_jets"]), CrossSection(**about["cross_section"]))
     except (OSError, EOFError, ValueError, KeyError, BadZipFile):
         return None
+
+
+def _opened(path: Location) -> IO[bytes]:
+    return open_regular(path) if isinstance(path, Path) else BytesIO(read_file(path))
 
 
 def sample_digest(settings: SimulationSettings) -> str:
@@ -122,8 +128,9 @@ _BESIDE = ("about", "n_jets")
 """What a file of a block holds beside the fields of the jets."""
 
 
-def _write(path: Path, jets: ak.Array, cross_section: CrossSection, stamp: str) -> None:
+def _write(path: Location, jets: ak.Array, cross_section: CrossSection, stamp: str) -> None:
     about = json.dumps({"stamp": stamp, "cross_section": asdict(cross_section)})
     columns = {name: ak.to_numpy(ak.flatten(jets[name])).astype(np.float32) for name in jets.fields}
-    with replacing_file(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, about=np.array(about), n_jets=ak.to_numpy(ak.num(jets)), **columns)
+    content = BytesIO()
+    np.savez(content, about=np.array(about), n_jets=ak.to_numpy(ak.num(jets)), **columns)
+    write_file(path, content.getvalue())

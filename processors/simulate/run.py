@@ -7,6 +7,7 @@ generator weights), and under `cwola_simulation` a JSON string with settings, ve
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 
 from analysis.compute import Backend, track
 from analysis.core.atomic import replacing_file
+from analysis.core.location import Location, RemotePath, remove_file
 from analysis.core.text_files import one_line
-from analysis.errors import ConfigError, InputFileError
+from analysis.errors import ConfigError, InputFileError, ResultsError
 from processors.opening import create_root, open_root
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
 from processors.simulate.generator import CrossSection, require_generators, versions
@@ -36,17 +38,19 @@ PSEUDODATA_KEY = 2**32 - 1
 """Spawn key for the number of pseudodata events; blocks are numbered from 0."""
 
 
-def simulate(settings: SimulationSettings, output: Path, backend: Backend) -> Path:
+def simulate(settings: SimulationSettings, output: Path, backend: Backend, *, parts: Location | None = None) -> Path:
     """Simulate a sample; finished blocks of an interrupted run are reused.
 
     Parameters
     ----------
     settings : SimulationSettings
     output : pathlib.Path
-        ROOT file. Finished blocks are kept beside it in `<output>.blocks/`, which is removed at the end. An existing
-        sample with the same settings is kept; one with other settings is replaced.
+        ROOT file. An existing sample with the same settings is kept; one with other settings is replaced.
     backend : Backend
         Backend for the tasks. The events do not depend on it.
+    parts : Location, optional
+        Folder in which finished blocks are kept, in `<name of output>.blocks/`, which is removed at the end; default:
+        beside the output. All workers must be able to write there.
 
     Returns
     -------
@@ -60,13 +64,12 @@ def simulate(settings: SimulationSettings, output: Path, backend: Backend) -> Pa
         if the luminosity of pseudodata needs more events than `n_events`.
     """
     require_generators()
-    folder = output.with_name(f"{output.name}.blocks").absolute()
+    folder = (output.parent if parts is None else parts).absolute() / f"{output.name}.blocks"
+    make = MakeBlock(settings, folder)
     if not (output.exists() and _provenance_to_replace(output)["digest"] == sample_digest(settings)):
-        folder.mkdir(parents=True, exist_ok=True)
-        make = MakeBlock(settings, folder)
         _make_missing(make, backend)
         _write_sample(make, output)
-    _remove_blocks(folder)
+    _remove_blocks(make)
     return output
 
 
@@ -106,8 +109,14 @@ def _provenance_to_replace(output: Path) -> dict[str, Any]:
     return provenance
 
 
-def _remove_blocks(folder: Path) -> None:
-    """Remove blocks, including incomplete ones; the folder is kept if it holds other files."""
+def _remove_blocks(make: MakeBlock) -> None:
+    """Remove blocks; of this machine also those that are incomplete. The folder is kept if it holds other files."""
+    folder = make.folder
+    if isinstance(folder, RemotePath):
+        for block in range(make.settings.n_blocks):
+            with suppress(FileNotFoundError, ResultsError):
+                remove_file(make.path(block))
+        return
     for path in folder.glob("*.npz"):
         path.unlink()
     if folder.exists() and not any(folder.iterdir()):

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import xgboost as xgb
+from fsspec.implementations.memory import MemoryFileSystem
 
 from analysis.config import load_config
 from analysis.events.identity import uniform
@@ -78,6 +79,27 @@ def test_own_events_get_the_out_of_fold_scores_from_the_model_of_their_fold(fini
         others = found.folds[np.arange(len(table)), (fold + 1) % config.learning.n_folds]
         assert (others != stored)[np.isfinite(stored)].mean() > 0.9
         assert found.passes.values.max() == 1
+
+
+def test_selected_events_in_parts_give_the_same_scores_and_are_not_selected_again(
+    cwola: Cwola,
+    published: Path,
+    own_signal: Path,
+    tmp_path: Path,
+    memory: MemoryFileSystem,
+) -> None:
+    beside, apart, again = (tmp_path / f"{name}.parquet" for name in ("beside", "apart", "again"))
+    command = ["score", own_signal, "--models", published, "--jobs", 1, "--output"]
+    assert cwola(*command, beside).code == 0
+    assert not memory.find("")
+    assert cwola(*command, apart, "--parts", "memory://scored").code == 0
+    (part,) = memory.find("")
+    assert part.endswith(".parquet")
+    made = memory.modified(part)
+    assert cwola(*command, again, "--parts", "memory://scored").code == 0
+    assert memory.modified(part) == made
+    assert pq.read_table(apart).equals(pq.read_table(beside))
+    assert pq.read_table(again).equals(pq.read_table(beside))
 
 
 def test_the_pass_weights_and_the_acceptance_are_those_counted_by_hand(

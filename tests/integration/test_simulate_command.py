@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import uproot
+from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.builders.pages import printed_files
 from tests.builders.toy_search import Cwola
@@ -29,6 +31,27 @@ def test_a_sample_goes_through_the_selection(cwola: Cwola, tmp_path: Path) -> No
     processed = cwola("process", "--datasets", datasets, "--output", tmp_path / "results", "--jobs", 1)
     assert processed.code == 0
     assert "120" in processed.out
+
+
+def test_blocks_are_kept_in_parts_until_the_sample_is_complete(
+    cwola: Cwola, tmp_path: Path, memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first attempt fails when all blocks are there, the second reads them; the events are those made locally."""
+    options = ["--process", "wprime", "--masses", "3500,500,100", "--events", 30, "--seed", 3, "--jobs", 1]
+    sample, local = tmp_path / "sample.root", tmp_path / "local.root"
+    with monkeypatch.context() as broken:
+        broken.setattr("processors.simulate.run.create_root", None)
+        assert cwola("simulate", *options, "--parts", "memory://blocks", "--output", sample).code != 0
+    assert memory.find("") == ["/blocks/sample.root.blocks/000000.npz"]
+    with monkeypatch.context() as without:
+        without.setattr("processors.simulate.blocks.Generator", None)
+        assert cwola("simulate", *options, "--parts", "memory://blocks", "--output", sample).code == 0
+    assert not memory.find("")
+    assert cwola("simulate", *options, "--output", local).code == 0
+    with uproot.open(sample) as one, uproot.open(local) as other:
+        events = one["Events"].arrays()
+        assert len(events) == 30
+        assert ak.array_equal(events, other["Events"].arrays())
 
 
 def test_pseudodata_as_in_the_demo(cwola: Cwola, tmp_path: Path) -> None:

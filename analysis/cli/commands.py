@@ -25,6 +25,7 @@ from analysis.cli.files import convert, datasets, inspect
 from analysis.cli.fit import fit
 from analysis.cli.inputs.tables import table_datasets, table_options, with_columns
 from analysis.cli.limit import inject, limit, print_limits
+from analysis.cli.output.amount import add_output_options
 from analysis.cli.output.encoding import allow_any_encoding
 from analysis.cli.output.streams import keep_going_without_output, output_error
 from analysis.cli.performance import compare, performance
@@ -204,9 +205,12 @@ def demo(folder: Path) -> None:
 @cli.command()
 def presets() -> None:
     """List the available presets, for --preset."""
+    from analysis.cli.output.console import open_console
     from analysis.config import available_presets
 
-    click.echo("\n".join(available_presets()))
+    console = open_console()
+    for name in available_presets():
+        console.print(name, highlight=False)
 
 
 cli.add_command(calibrate)
@@ -230,6 +234,9 @@ cli.add_command(simulate)
 cli.add_command(trust)
 cli.add_command(twosample)
 cli.add_command(turnon)
+
+for _command in cli.commands.values():
+    add_output_options(_command)
 
 
 def main() -> None:

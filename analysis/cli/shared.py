@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis import __version__
+from analysis.cli.inputs.completion import complete_datasets, complete_presets
 from analysis.cli.inputs.plugins import plugin_option, with_found_plugins, with_plugins
+from analysis.cli.output.amount import LOGGERS, WithoutSecrets
 from analysis.cli.output.streams import open_log
 from analysis.cli.where import where_options
-from analysis.core.address import hide_secrets
 from analysis.core.lock import descriptor_to_append, locked
 from analysis.errors import ConfigError
 
@@ -89,10 +90,17 @@ def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
     shared: dict[str, Callable[[Callable[..., None]], Callable[..., None]]] = {
         "datasets": _datasets_options,
         "exclude": click.option(
-            "--exclude", multiple=True, metavar="NAME", help="Exclude a dataset; may be given several times."
+            "--exclude",
+            multiple=True,
+            metavar="NAME",
+            shell_complete=complete_datasets,
+            help="Exclude a dataset; may be given several times.",
         ),
         "preset": click.option(
-            "--preset", metavar="NAME", help="Published or recommended set-up; see `cwola presets`.  [default: demo]"
+            "--preset",
+            metavar="NAME",
+            shell_complete=complete_presets,
+            help="Published or recommended set-up; see `cwola presets`.  [default: demo]",
         ),
         "config": click.option(
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file that overrides the preset."
@@ -130,7 +138,7 @@ def options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             "--parts",
             metavar="URL",
             callback=_location,
-            help="Folder of the selected events, any path or URL supported by fsspec. [default: OUTPUT/parts]",
+            help="Folder of intermediate files, any path or URL of fsspec.  [default: in or beside the output]",
         ),
         "where": where_options,
     }
@@ -195,13 +203,6 @@ def _is_found(config: Path) -> bool:
     return any((folder / "config.json").is_file() and (folder / "process.json").is_file() for folder in above)
 
 
-class _WithoutSecrets(logging.Formatter):
-    """Formatter that removes passwords and tokens of addresses, also from command lines and messages of libraries."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return hide_secrets(super().format(record))
-
-
 @contextmanager
 def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
     """Open a results folder, and write log messages and warnings to its log file."""
@@ -215,8 +216,8 @@ def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
 @contextmanager
 def _logged(folder: ResultsFolder) -> Iterator[None]:
     handler = logging.StreamHandler(open_log(descriptor_to_append(folder.log)))
-    handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = (_log, logging.getLogger("py.warnings"))
+    handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     logging.captureWarnings(True)
     _log.setLevel(logging.INFO)
     for logger in loggers:

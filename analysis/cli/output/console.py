@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from analysis.cli.output.tables_as_json import keep
+
 __all__ = ["Terminal", "open_console"]
 
 _UNLIMITED = 10_000
@@ -27,7 +29,9 @@ class Terminal(Console):
         super().__init__(width=width, markup=False, emoji=False)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print as rich does; see the class."""
+        """Print as rich does; see the class. With --json it is kept for the document."""
+        if keep(objects):
+            return
         before = self.width
         unlimited = self.options.update(max_width=_UNLIMITED)
         needed = (Measurement.get(self, unlimited, one).maximum for one in objects if isinstance(one, Table))

@@ -11,6 +11,7 @@ from analysis.learning.crossfit import (
 )
 from analysis.learning.ensemble import BoostedTrees, Choice, FittedEnsemble
 from analysis.learning.folds import assign_folds, stratified_folds
+from analysis.learning.kept_folds import KeptFolds
 from analysis.learning.learners import (
     BOOSTED_TREES,
     LEARNERS,
@@ -59,6 +60,7 @@ __all__ = [
     "FittedEnsemble",
     "FoldResult",
     "FoldTask",
+    "KeptFolds",
     "Learner",
     "LearnerEntry",
     "Method",

@@ -385,6 +385,11 @@ class ResultsFolder(SignalFolder):
         return self.path / "config.json"
 
     @property
+    def folds(self) -> Path:
+        """Folder of finished folds of windows in work, see `analysis.learning.KeptFolds`."""
+        return self.path / "folds"
+
+    @property
     def _windows(self) -> Path:
         return self.path / "windows"
 
@@ -404,6 +409,7 @@ class ResultsFolder(SignalFolder):
                 stale = True
             if stale:
                 shutil.rmtree(path.parent)
+        shutil.rmtree(self.folds, ignore_errors=True)  # those of a search with other settings
         for folder in (*self._seeds.glob("*"), self._seeds):
             with suppress(OSError):  # not empty
                 folder.rmdir()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from math import ceil
 
 from analysis.background import FUNCTIONS
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
-from analysis.learning import LEARNERS
+from analysis.errors import CwolaError
+from analysis.learning import LEARNERS, FoldResult, FoldTask, KeptFolds
 from analysis.methods import METHODS
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.non_closure import Corrections
@@ -34,6 +35,7 @@ def run_scan(
     inputs: str = "",
     done: Container[str] = (),
     corrections: Corrections | None = None,
+    kept: KeptFolds | None = None,
 ) -> Iterator[tuple[str, WindowResult]]:
     """Search all windows with all training seeds, in parallel over folds and then over trainings of windows.
 
@@ -50,6 +52,8 @@ def run_scan(
         Keys of trainings of windows to skip.
     corrections : mapping of window to selection to (delta, error), optional
         Measured non-closure, see `measured_corrections`.
+    kept : KeptFolds, optional
+        Where finished folds are kept until their window was yielded and the next one is asked for.
 
     Yields
     ------
@@ -83,9 +87,8 @@ def run_scan(
         tasks = [task for of_one in by_training for task in of_one]
         names = list(dict.fromkeys(window.name for window, _ in batch))
         label = f"window {names[0]}" if len(names) == 1 else f"windows {names[0]} to {names[-1]}"
-        trained = backend.map(attempt_fold, tasks, shared=data)
-        results = dict(track(trained, total=len(tasks), description=f"Training {label}"))
-        folds = (results[index] for index in range(len(tasks)))
+        fold_keys = [[f"{keys[one]}-{task.fold}" for task in by_training[i]] for i, one in enumerate(batch)]
+        folds = iter(_train(tasks, list(chain(*fold_keys)), data, backend, kept, label))
         evaluations = [
             WindowEvaluation(window, scan.edges(window), list(islice(folds, len(of_one))), of_one[0], config, functions)
             for (window, _), of_one in zip(batch, by_training, strict=True)
@@ -93,6 +96,30 @@ def run_scan(
         evaluated = backend.map(evaluate_folds, evaluations, shared=data)
         for index, result in track(evaluated, total=len(batch), description=f"Fitting {label}"):
             yield keys[batch[index]], result
+            if kept is not None:
+                kept.forget(fold_keys[index])
+
+
+def _train(
+    tasks: Sequence[FoldTask],
+    keys: Sequence[str],
+    data: SearchData,
+    backend: Backend,
+    kept: KeptFolds | None,
+    label: str,
+) -> list[FoldResult | CwolaError]:
+    """Train the folds that are not kept, and keep each as it finishes; returns all in order."""
+    found: dict[int, FoldResult | CwolaError] = {}
+    for index, key in enumerate(keys):
+        if kept is not None and (stored := kept.load(key)) is not None:
+            found[index] = stored
+    pending = [index for index in range(len(tasks)) if index not in found]
+    trained = backend.map(attempt_fold, [tasks[index] for index in pending], shared=data)
+    for position, result in track(trained, total=len(pending), description=f"Training {label}"):
+        found[pending[position]] = result
+        if kept is not None and isinstance(result, FoldResult):
+            kept.save(keys[pending[position]], result)
+    return [found[index] for index in range(len(tasks))]
 
 
 def trainings(scan: RegionScan, config: SearchConfig) -> list[tuple[MassWindow, int]]:

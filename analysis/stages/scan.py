@@ -14,6 +14,7 @@ from analysis.calibration.apply import LEAST_SCANS, Calibrations
 from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.notebook import grid
+from analysis.learning import KeptFolds
 from analysis.limits.values import LimitsFile
 from analysis.methods import Unlabelled, get_method
 from analysis.regions import known_edge
@@ -191,7 +192,8 @@ def _run_windows(
     ]
     done = inputs.folder.load_windows(keys)
     if len(done) < len(keys):
-        options: dict[str, Any] = {"inputs": events, "done": done, "corrections": corrections}
+        kept = None if inputs.blinded else KeptFolds(inputs.folder.folds)  # their scores tell the counts in windows
+        options: dict[str, Any] = {"inputs": events, "done": done, "corrections": corrections, "kept": kept}
         for key, result in run_scan(inputs.data, regions, config, backend, **options):
             inputs.folder.save_window(key, result, inputs=inputs.searched)
             done[key] = result

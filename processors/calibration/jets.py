@@ -106,7 +106,8 @@ def _calibrated(chunk: Chunk, selection: SelectionConfig) -> CalibratedJets:
     smearing = None
     if config.jer_resolution is not None and not chunk.is_data:
         smearing = make_smearing(chunk, pt, chunk.column("mass") * factor, directions)
-        factor, pt = factor * smearing.factor(), pt * smearing.factor()
+        smeared = smearing.factor()
+        factor, pt = factor * smeared, pt * smeared
     groomed = selection.jet_mass != "ungroomed"
     softdrop = make_softdrop_mass(chunk, selection, directions) if groomed else None
     return CalibratedJets(chunk.dijets.first.source, pt, factor, smearing, softdrop, groomed)

@@ -42,12 +42,12 @@ def gateway_security(address: str, timeout: float) -> Any:
         If the server does not answer, refuses, or has no such running cluster.
     """
     proxy, name = _parse(address)
+    server = _configured_server(address)
     try:
         import dask_gateway
     except ModuleNotFoundError as error:
         msg = f"{address} needs dask-gateway ({error}): pip install dask-gateway, in the version of your facility."
         raise ConfigError(msg) from error
-    server = _configured_server(address)
 
     async def ask() -> Any:
         async with dask_gateway.Gateway(proxy_address=proxy, asynchronous=True) as gateway:

@@ -35,7 +35,7 @@ from analysis.cli.score import score
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.sharing.reinterpret import reinterpret
 from analysis.cli.signals import impacts
-from analysis.cli.simulate import simulate
+from analysis.cli.simulate import grid, simulate
 from analysis.cli.trust import trust
 from analysis.cli.turnon import turnon
 from analysis.cli.validate import print_drift, print_validation, twosample, validation_options, with_draws
@@ -221,6 +221,7 @@ cli.add_command(datasets)
 cli.add_command(export)
 cli.add_command(fit)
 cli.add_command(impacts)
+cli.add_command(grid)
 cli.add_command(inject)
 cli.add_command(inspect)
 cli.add_command(limit)

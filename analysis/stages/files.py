@@ -9,11 +9,45 @@ from typing import Any
 from analysis.compute import Backend
 from analysis.core.address import parse_address
 from analysis.core.location import Location
+from analysis.core.text_files import SMALL, load_toml, one_line, read_text
+from analysis.errors import ConfigError
 
-__all__ = ["TABLE", "convert_lhco", "describe_files", "inspect", "simulate"]
+__all__ = ["TABLE", "convert_lhco", "describe_files", "inspect", "simulate", "simulation_files"]
 
 TABLE = "table"
 """Format of tables."""
+
+
+def simulation_files(cmnd: Path | None, detector: Path | None) -> dict[str, Any]:
+    """Read the settings of a simulation that are files of their own.
+
+    Parameters
+    ----------
+    cmnd : pathlib.Path or None
+        Pythia command file.
+    detector : pathlib.Path or None
+        TOML file with fields of `processors.simulate.DetectorSettings`.
+
+    Returns
+    -------
+    dict
+        Fields of `processors.simulate.SimulationSettings`.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read.
+    """
+    found: dict[str, Any] = {}
+    for name, path in (("cmnd", cmnd), ("detector", detector)):
+        if path is not None:
+            try:
+                text = read_text(path, SMALL)
+                found[name] = load_toml(text) if name == "detector" else text
+            except (OSError, ValueError) as error:
+                msg = f"--{name}: cannot read {path}: {one_line(error)}."
+                raise ConfigError(msg) from error
+    return found
 
 
 def simulate(settings: Mapping[str, Any], output: Path, backend: Backend, *, parts: Location | None = None) -> str:

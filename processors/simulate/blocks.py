@@ -66,14 +66,14 @@ class MakeBlock:
         with silent_stdout():
             generator = Generator(self.settings, pythia_seed)
             batches = generator.batches(self.settings.events_of(block))
-            jets = ak.concatenate([self._measure(batch, rng) for batch in batches])
+            jets = ak.concatenate([self._measure(batch, generator.invisible(batch), rng) for batch in batches])
         path = self.path(block)
         _write(path, jets, generator.cross_section(), self.stamp(block))
         return path
 
-    def _measure(self, batch: ak.Array, rng: np.random.Generator) -> ak.Array:
+    def _measure(self, batch: ak.Array, invisible: tuple[int, ...], rng: np.random.Generator) -> ak.Array:
         settings = self.settings
-        particles = detect(batch, rng)
+        particles = detect(batch, rng, settings.detector, invisible)
         return find_jets(
             particles, n_jets=settings.n_jets, pt_min=settings.jet_pt_min, declustered=settings.declusterings
         )

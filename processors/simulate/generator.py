@@ -1,8 +1,4 @@
-"""Collisions from Pythia 8.3 (Bierlich et al., SciPost Phys. Codebases 8 (2022), arXiv:2203.11601).
-
-Multiple interactions and pile-up are off. W' → B C uses Pythia's W' → W Z with the masses of W
-and Z set to the masses of B and C; no other W or Z occurs in these events.
-"""
+"""Collisions from Pythia 8.3 (Bierlich et al., SciPost Phys. Codebases 8 (2022), arXiv:2203.11601)."""
 
 from __future__ import annotations
 
@@ -13,33 +9,19 @@ from importlib.metadata import version
 from typing import Any
 
 import awkward as ak
+import numpy as np
 
 from analysis.errors import ComputeError, ConfigError
+from processors.simulate.command_file import require_no_text
+from processors.simulate.processes import commands
 from processors.simulate.settings import SimulationSettings
 
-__all__ = ["CrossSection", "Generator", "commands", "require_generators", "versions"]
+__all__ = ["CrossSection", "Generator", "require_generators", "require_settings", "versions"]
 
 BATCH = 100
 """Number of events held in memory with all their particles, about 20 MB."""
 
 MAX_EMPTY_BATCHES = 10
-
-WIDTH = 0.01
-"""Width over mass of W' and Z', below the experimental resolution of m_jj. B and C keep the widths of W and Z, which
-Pythia scales to their masses (2.6 % and 2.7 %)."""
-
-TUNES = {
-    "default": (),
-    "alternative": (
-        "TimeShower:alphaSvalue = 0.120",
-        "SpaceShower:alphaSvalue = 0.125",
-        "TimeShower:pTmin = 1.0",
-        "StringZ:aLund = 0.4",
-        "StringZ:bLund = 0.65",
-        "PDF:pSet = 17",
-    ),
-    "vincia": ("PartonShowers:model = 2",),
-}
 
 
 @dataclass(frozen=True)
@@ -72,65 +54,33 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("pythia8mc", "fastjet")}
 
 
-def commands(settings: SimulationSettings, seed: int) -> list[str]:
-    """Pythia's settings for a sample.
+def require_settings(settings: SimulationSettings) -> None:
+    """Check the command file of a sample before anything is generated.
 
-    Parameters
-    ----------
-    settings : SimulationSettings
-    seed : int
-        From 1 to 900 000 000.
+    Raises
+    ------
+    ConfigError
+        If it has a setting that names a file, or one that Pythia does not know.
     """
-    return [
-        "Print:quiet = on",
-        "Random:setSeed = on",
-        f"Random:seed = {seed}",
-        f"Beams:eCM = {settings.sqrt_s_gev}",
-        "PartonLevel:MPI = off",
-        *TUNES[settings.tune],
-        *{"qcd": _qcd, "wprime": _wprime, "zprime_tt": _zprime_tt}[settings.process](settings),
-    ]
+    if settings.cmnd is not None:
+        import pythia8mc  # noqa: PLC0415
+
+        _configure(pythia8mc.Pythia("", False), settings, 1)
 
 
-def _qcd(settings: SimulationSettings) -> list[str]:
-    lines = ["HardQCD:all = on", f"PhaseSpace:pTHatMin = {settings.pt_hat_min}"]
-    return lines if settings.m_hat_min is None else [*lines, f"PhaseSpace:mHatMin = {settings.m_hat_min}"]
+def _configure(pythia: Any, settings: SimulationSettings, seed: int) -> None:
+    lines = commands(settings, seed)
+    if settings.cmnd is not None:
+        require_no_text(lines, pythia.settings)
+    refused = [line for line in lines if not pythia.readString(line, False)]
+    if refused:
+        raise _refusal(settings, f"refused '{refused[0]}'")
 
 
-def _wprime(settings: SimulationSettings) -> list[str]:
-    light_pairs = [f"24:onIfMatch = {up} {down}" for up in (2, 4) for down in (1, 3, 5)]
-    return [
-        "NewGaugeBoson:ffbar2Wprime = on",
-        "Wprime:coup2WZ = 1.",
-        *_narrow(34, settings.mass_a),
-        f"24:m0 = {settings.mass_b}",
-        f"23:m0 = {settings.mass_c}",
-        "24:mMax = 0.",  # no upper bound; the default is for the real masses
-        "23:mMax = 0.",
-        "34:onMode = off",
-        "34:onIfMatch = 24 23",
-        "24:onMode = off",
-        *light_pairs,
-        "23:onMode = off",
-        "23:onIfAny = 1 2 3 4 5",
-    ]
-
-
-def _zprime_tt(settings: SimulationSettings) -> list[str]:
-    return [
-        "NewGaugeBoson:ffbar2gmZZprime = on",
-        "Zprime:gmZmode = 3",  # only the Z', without γ* and Z
-        *_narrow(32, settings.mass_a),
-        "32:onMode = off",
-        "32:onIfAny = 6",
-        "24:onMode = off",
-        "24:onIfAny = 1 2 3 4 5",
-    ]
-
-
-def _narrow(particle: int, mass: float | None) -> list[str]:
-    width = WIDTH * (mass or 0.0)
-    return [f"{particle}:m0 = {mass}", f"{particle}:doForceWidth = on", f"{particle}:mWidth = {width}"]
+def _refusal(settings: SimulationSettings, what: str) -> ConfigError:
+    given = settings.model_dump_json(exclude_defaults=True)
+    msg = f"Pythia {versions()['pythia8mc']} {what}. Settings: {given}. Check masses and thresholds."
+    return ConfigError(msg)
 
 
 class Generator:
@@ -152,12 +102,9 @@ class Generator:
         import pythia8mc  # noqa: PLC0415
 
         self._pythia: Any = pythia8mc.Pythia("", False)
-        refused = [line for line in commands(settings, seed) if not self._pythia.readString(line)]
-        if refused or not self._pythia.init():
-            what = f"refused '{refused[0]}'" if refused else "could not initialise"
-            given = settings.model_dump_json(exclude_defaults=True)
-            msg = f"Pythia {versions()['pythia8mc']} {what}. Settings: {given}. Check masses and thresholds."
-            raise ConfigError(msg)
+        _configure(self._pythia, settings, seed)
+        if not self._pythia.init():
+            raise _refusal(settings, "could not initialise")
 
     def batches(self, n_events: int) -> Iterator[ak.Array]:
         """Yield records of all particles, `n_events` events in total; events that Pythia rejects are replaced.
@@ -182,6 +129,11 @@ class Generator:
             missing -= len(events)
             if len(events):
                 yield events.prt
+
+    def invisible(self, events: ak.Array) -> tuple[int, ...]:
+        """Return identifiers of final particles that no detector sees: neutrinos, and neutral ones of new physics."""
+        final = np.unique(np.abs(ak.to_numpy(ak.flatten(events.id[events.status > 0]))))
+        return tuple(int(kind) for kind in final if not self._pythia.particleData.isVisible(int(kind)))
 
     def cross_section(self) -> CrossSection:
         """Cross-section of the events generated so far."""

@@ -23,7 +23,7 @@ from analysis.core.text_files import one_line
 from analysis.errors import ConfigError, InputFileError, ResultsError
 from processors.opening import create_root, open_root
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
-from processors.simulate.generator import CrossSection, require_generators, versions
+from processors.simulate.generator import CrossSection, require_generators, require_settings, versions
 from processors.simulate.settings import SimulationSettings
 
 __all__ = ["PROVENANCE", "read_provenance", "simulate"]
@@ -60,10 +60,12 @@ def simulate(settings: SimulationSettings, output: Path, backend: Backend, *, pa
     Raises
     ------
     ConfigError
-        If Pythia or fastjet is missing or rejects the settings, if `output` is a file that was not simulated here, or
-        if the luminosity of pseudodata needs more events than `n_events`.
+        If Pythia or fastjet is missing or rejects the settings, if a command file has settings that are not taken, if
+        `output` is a file that was not simulated here, or if the luminosity of pseudodata needs more events than
+        `n_events`.
     """
     require_generators()
+    require_settings(settings)
     folder = (output.parent if parts is None else parts).absolute() / f"{output.name}.blocks"
     make = MakeBlock(settings, folder)
     if not (output.exists() and _provenance_to_replace(output)["digest"] == sample_digest(settings)):

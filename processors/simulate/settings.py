@@ -8,11 +8,51 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from analysis.errors import ConfigError
+from processors.simulate.command_file import parse_commands
 
-__all__ = ["Process", "SimulationSettings", "Tune"]
+__all__ = ["DetectorSettings", "Process", "SimulationSettings", "Tune"]
 
-Process = Literal["qcd", "wprime", "zprime_tt"]
+Process = Literal["qcd", "wprime", "wprime_narrow", "a0", "zprime_tt", "pythia"]
 Tune = Literal["default", "alternative", "vincia"]
+
+
+_MASSES = ("mass_a", "mass_b", "mass_c")
+_TAKEN: dict[str, tuple[str, ...]] = {
+    "qcd": (),
+    "wprime": _MASSES,
+    "wprime_narrow": _MASSES,
+    "a0": _MASSES,
+    "zprime_tt": _MASSES[:1],
+}
+_TOP_PAIR = 2 * 175.0
+
+
+class DetectorSettings(BaseModel):
+    """Acceptance and relative energy resolutions of the fast detector; energies in GeV.
+
+    Attributes
+    ----------
+    eta_max : float
+        Acceptance in |η|.
+    pt_min : float
+        Lowest transverse momentum of a particle, GeV.
+    charged : float
+        Resolution of charged particles.
+    photon_stochastic, photon_constant : float
+        a and b of a / √E ⊕ b, for photons.
+    hadron_stochastic, hadron_constant : float
+        The same for neutral hadrons.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    eta_max: float = Field(default=2.8, gt=0, le=10)
+    pt_min: float = Field(default=0.3, ge=0)
+    charged: float = Field(default=0.01, ge=0, lt=1)
+    photon_stochastic: float = Field(default=0.10, ge=0)
+    photon_constant: float = Field(default=0.0, ge=0, lt=1)
+    hadron_stochastic: float = Field(default=0.80, ge=0)
+    hadron_constant: float = Field(default=0.05, ge=0, lt=1)
 
 
 class SimulationSettings(BaseModel):
@@ -21,7 +61,9 @@ class SimulationSettings(BaseModel):
     Attributes
     ----------
     process : str
-        "qcd" (all hard QCD 2 → 2), "wprime" (W' → B C, each to two light quarks) or "zprime_tt" (Z' → t t̄, hadronic).
+        "qcd" (all hard QCD 2 → 2), "wprime" (W' → B C, each to two light quarks), "wprime_narrow" (the same with narrow
+        B and C), "a0" (A0 → B C with a scalar B, each to two light quarks), "zprime_tt" (Z' → t t̄, hadronic), "pythia"
+        (settings of the user, `cmnd`).
     n_events : int
     seed : int
         The events depend on the seed and the other settings, not on the number of jobs.
@@ -33,7 +75,10 @@ class SimulationSettings(BaseModel):
     m_hat_min : float or None
         Lowest invariant mass of the hard process, GeV; QCD only.
     mass_a, mass_b, mass_c : float or None
-        Masses in GeV of W', B and C, or of Z' (`mass_a`).
+        Masses in GeV of W' or A0, B and C, or of Z' (`mass_a`); labels only for "pythia".
+    cmnd : str or None
+        Pythia command file, its text: the process of "pythia".
+    detector : DetectorSettings
     tune : str
         "default" (Monash 2013), "alternative" (another shower, string and PDF) or "vincia" (antenna shower).
     n_jets : int
@@ -64,6 +109,8 @@ class SimulationSettings(BaseModel):
     mass_a: float | None = Field(default=None, gt=0)
     mass_b: float | None = Field(default=None, gt=0)
     mass_c: float | None = Field(default=None, gt=0)
+    cmnd: str | None = None
+    detector: DetectorSettings = DetectorSettings()
     tune: Tune = "default"
     n_jets: int = Field(default=3, ge=2)
     jet_pt_min: float = Field(default=150.0, gt=0)
@@ -79,17 +126,24 @@ class SimulationSettings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
-            msg = f"simulation settings{', ' if place else ''}{place}: {first['msg']} (found {first['input']!r})."
+            reason = first["msg"].removeprefix("Value error, ").removesuffix(".")
+            found = f", {place}: {reason} (found {first['input']!r})" if place else f": {reason}"
+            msg = f"simulation settings{found}."
             raise ConfigError(msg) from None
 
     @model_validator(mode="after")
-    def _masses_fit(self) -> SimulationSettings:
-        needed = {"qcd": (), "wprime": ("mass_a", "mass_b", "mass_c"), "zprime_tt": ("mass_a",)}[self.process]
-        given = [name for name in ("mass_a", "mass_b", "mass_c") if getattr(self, name) is not None]
-        if sorted(needed) != given:
-            msg = f"process '{self.process}' takes masses {list(needed)}, found {given}"
+    def _process_is_complete(self) -> SimulationSettings:
+        if (self.cmnd is not None) != (self.process == "pythia"):
+            msg = "process 'pythia' and a Pythia command file (cmnd) go together"
             raise ValueError(msg)
-        lightest = {"qcd": 0.0, "wprime": (self.mass_b or 0) + (self.mass_c or 0), "zprime_tt": 2 * 175.0}[self.process]
+        if self.cmnd is not None:
+            parse_commands(self.cmnd)
+        given = tuple(name for name in _MASSES if getattr(self, name) is not None)
+        taken = _TAKEN.get(self.process, given)
+        if taken != given:
+            msg = f"process '{self.process}' takes masses {list(taken)}, found {list(given)}"
+            raise ValueError(msg)
+        lightest = _TOP_PAIR if self.process == "zprime_tt" else (self.mass_b or 0.0) + (self.mass_c or 0.0)
         if self.mass_a is not None and not lightest < self.mass_a < self.sqrt_s_gev:
             msg = f"mass_a must lie between its decay products ({lightest:g} GeV) and sqrt_s_gev, found {self.mass_a:g}"
             raise ValueError(msg)

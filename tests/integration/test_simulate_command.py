@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import awkward as ak
@@ -82,6 +83,41 @@ def test_what_does_not_fit_is_refused(cwola: Cwola, tmp_path: Path, options: lis
     assert outcome.err.startswith("error: ")
     assert text in outcome.err
     assert not output.exists()
+
+
+def test_a_command_file_and_a_detector_make_a_sample(cwola: Cwola, tmp_path: Path) -> None:
+    command_file, detector, sample = (tmp_path / name for name in ("four.cmnd", "detector.toml", "four.root"))
+    command_file.write_text(printed_files("simulate.md")["four-prong.cmnd"])
+    detector.write_text("charged = 0.02\neta_max = 2.5\n")
+    options = ["--cmnd", command_file, "--detector", detector, "--events", 40, "--jobs", 1]
+    outcome = cwola("simulate", *options, "--output", sample)
+    assert outcome.code == 0, outcome.err
+    with uproot.open(sample) as file:
+        events, made = file["Events"].arrays(["FatJet_eta", "FatJet_mass"]), json.loads(str(file["cwola_simulation"]))
+    assert made["settings"]["cmnd"] == command_file.read_text()
+    assert made["settings"]["detector"]["eta_max"] == 2.5
+    assert 80 < np.median(events["FatJet_mass"][:, 0].to_numpy()) < 500  # of H(400) or Z, and not of quarks
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ([], "name a process, or give"),
+        (["--process", "qcd", "--cmnd", "some.cmnd"], "and not both"),
+        (["--cmnd", "missing.cmnd"], "cannot read"),
+        (["--process", "qcd", "--detector", "some.toml"], "detector.smear"),
+    ],
+)
+def test_files_of_settings_that_do_not_fit_are_refused(
+    cwola: Cwola, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[object], text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("some.cmnd").write_text("Top:all = on\n")
+    Path("some.toml").write_text("smear = 0.1\n")
+    outcome = cwola("simulate", *options, "--jobs", 1, "--output", tmp_path / "sample.root")
+    assert outcome.code != 0
+    assert text in outcome.err
+    assert not (tmp_path / "sample.root").exists()
 
 
 def test_declusterings_become_counts_of_words(cwola: Cwola, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from scipy.stats import ks_2samp
 from analysis.compute import Serial
 from analysis.demo import DEMO
 from analysis.errors import ConfigError
-from processors.simulate import SimulationSettings, read_provenance, simulate
+from processors.simulate import DetectorSettings, SimulationSettings, read_provenance, simulate
 from processors.simulate import run as run_module
+from tests.builders.pages import printed_files
 from tests.builders.running import dataset, run
 
 pytestmark = pytest.mark.thorough
@@ -128,6 +129,172 @@ def test_generated_masses_are_the_ones_asked_for():
         assert np.median(found) == pytest.approx(mass, rel=0.02)
     quarks = particles[abs(particles.status) == 23]
     assert set(np.abs(ak.to_numpy(ak.flatten(quarks.id)))) <= {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("process", "particles"), [("wprime_narrow", (34, 24, 23)), ("a0", (36, 25, 23)), ("wprime", (34, 24, 23))]
+)
+@pytest.mark.parametrize("masses", [(3500, 400, 200), (5000, 800, 100), (3000, 1000, 1000)])
+def test_masses_of_resonances_and_prongs_are_the_ones_asked_for(process, particles, masses):
+    """The masses that Pythia writes, and those of the sum of the two quarks of each prong."""
+    given = dict(zip(("mass_a", "mass_b", "mass_c"), masses, strict=True))
+    events = generated(SimulationSettings(process=process, n_events=1, seed=1, **given), 300)
+    quarks = events[abs(events.status) == 23]
+    assert set(np.unique(np.abs(ak.to_numpy(ak.flatten(quarks.id))))) == {1, 2, 3, 4, 5}
+    for particle, mass in zip(particles, masses, strict=True):
+        assert np.median(masses_of(events, particle)) == pytest.approx(mass, rel=0.01)
+    for prong, mass in zip(particles[1:], masses[1:], strict=True):
+        assert np.median(daughters_of(events, prong)) == pytest.approx(mass, rel=0.01)
+
+
+@pytest.mark.parametrize("process", ["wprime_narrow", "a0"])
+def test_narrow_signals_stay_within_twenty_widths(process):
+    settings = SimulationSettings(process=process, n_events=1, seed=1, mass_a=4000, mass_b=200, mass_c=200)
+    events = generated(settings, 300)
+    for particle, mass in ((34 if process == "wprime_narrow" else 36, 4000), (23, 200)):
+        found = masses_of(events, particle) / mass
+        assert 0.8 <= found.min() <= found.max() <= 1.2
+        assert np.ptp(np.quantile(found, (0.25, 0.75))) == pytest.approx(0.01, abs=0.005)  # of a width of 1 %
+
+
+def generated(settings: SimulationSettings, n_events: int) -> ak.Array:
+    """All particles of some events."""
+    from processors.simulate.generator import Generator
+    from processors.simulate.jets import silent_stdout
+
+    with silent_stdout():
+        return ak.concatenate(list(Generator(settings, 1).batches(n_events)))
+
+
+def masses_of(events: ak.Array, particle: int) -> np.ndarray:
+    """Masses of a resonance of the hard process, in Pythia's record."""
+    return ak.to_numpy(ak.flatten(events.m[(abs(events.status) == 22) & (abs(events.id) == particle)]))
+
+
+def daughters_of(events: ak.Array, particle: int) -> np.ndarray:
+    """Invariant masses of the two particles of the hard process that a resonance decays to."""
+    found = []
+    for event in events:
+        kind, status = np.abs(ak.to_numpy(event.id)), np.abs(ak.to_numpy(event.status))
+        mother = ak.to_numpy(event.mother1)
+        pair = np.flatnonzero((status == 23) & (kind[mother] == particle))
+        assert len(pair) == 2
+        px, py, pz, e = (float(ak.sum(event.p[name][pair])) for name in ("px", "py", "pz", "e"))
+        found.append(np.sqrt(e**2 - px**2 - py**2 - pz**2))
+    return np.array(found)
+
+
+EXAMPLES = {
+    "three-prong.cmnd": {32: 3500.0, 6: 400.0},
+    "four-prong.cmnd": {36: 3500.0, 25: 400.0},
+    "semi-visible.cmnd": {4900023: 3500.0},
+}
+"""Resonances of the command files on the page, and their masses in GeV."""
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_command_files_of_the_page_make_what_they_say(name):
+    settings = SimulationSettings(process="pythia", n_events=1, seed=1, cmnd=printed_files("simulate.md")[name])
+    events = generated(settings, 200)
+    for particle, mass in EXAMPLES[name].items():
+        found = masses_of(events, particle)
+        assert len(found) >= 200
+        assert np.median(found) == pytest.approx(mass, rel=0.01)
+
+
+def test_invisible_particles_are_not_seen(tmp_path, serial):
+    """The sum of all that is seen of a semi-visible signal lacks the energy of its dark particles and neutrinos."""
+    from processors.simulate.detector import detect
+    from processors.simulate.generator import Generator
+    from processors.simulate.jets import silent_stdout
+
+    text = printed_files("simulate.md")["semi-visible.cmnd"]
+    exact = DetectorSettings(
+        charged=0, photon_stochastic=0, hadron_stochastic=0, hadron_constant=0, eta_max=10, pt_min=0
+    )
+    with silent_stdout():
+        generator = Generator(SimulationSettings(process="pythia", n_events=1, seed=1, cmnd=text), 2)
+        (events,) = generator.batches(50)
+    final = events[events.status > 0]
+    hidden = np.isin(np.abs(ak.to_numpy(ak.flatten(final.id))), [12, 14, 16, 51])
+    assert {51} < set(generator.invisible(events)) <= {12, 14, 16, 51}
+    momenta = ak.to_numpy(ak.flatten(final.p.px))
+    seen = detect(events, np.random.default_rng(1), exact, generator.invisible(events))
+    assert float(ak.sum(seen.px)) == pytest.approx(momenta[~hidden].sum(), rel=1e-3)
+    assert np.abs(momenta[hidden]).sum() > 0.1 * np.abs(momenta).sum()
+
+
+def test_a_command_file_makes_a_sample(tmp_path, serial):
+    """Pythia's own top pairs through our file: the numbers of the built-in process with the same settings and seed."""
+    from processors.simulate.processes import commands
+
+    built_in = SimulationSettings(process="zprime_tt", mass_a=3600, n_events=20, seed=3)
+    shared = {"Print", "Random", "Beams", "PartonLevel"}
+    lines = [line for line in commands(built_in, 1) if line.split(":", maxsplit=1)[0] not in shared]
+    own = SimulationSettings(process="pythia", cmnd="\n".join(["! Z' -> t t", *lines]), n_events=20, seed=3)
+    one, other = (
+        jets(simulate(settings, tmp_path / name, serial)) for settings, name in ((built_in, "a.root"), (own, "b.root"))
+    )
+    assert one.to_list() == other.to_list()
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("include = /etc/passwd", "expected `Group:name"),
+        ("Init:plugins = {x}", "loads libraries"),
+        ("Init:plugins = {libx.so::Main}", "without paths"),
+        ("Beams:eCM = 14000.", "sqrt_s_gev"),
+        ("Random:seed = 4", "the seed is --seed"),
+        ("partonlevel:mpi = on", "multiple interactions"),
+        ("Main:subrun = 1", "subruns"),
+        ("SLHA:file = spectrum", "other files"),
+        ("/* comment", "one line each"),
+        ("Top:all = ../x", "without paths"),
+        ("! nothing", "has no setting"),
+    ],
+)
+def test_command_files_that_reach_beyond_the_process_are_refused(line, text, tmp_path, serial):
+    with pytest.raises(ConfigError, match=text):
+        SimulationSettings(process="pythia", cmnd=line, n_events=1, seed=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("PDF:pSet = LHAPDF6_x", "takes for the name of a file"),
+        ("HIPDF:pSet = x", "takes for the name of a file"),
+        ("Vincia:MEplugin = x", "takes for the name of a file"),
+        ("UncertaintyBands:List = {a 1}", "takes for the name of a file"),
+        ("Top:unheard = on", "refused 'Top:unheard = on'"),
+    ],
+)
+def test_text_and_unknown_settings_are_refused_before_anything_is_made(line, text, tmp_path, serial, capfd):
+    settings = SimulationSettings(process="pythia", cmnd=f"Top:all = on\n{line}", n_events=1, seed=1)
+    with pytest.raises(ConfigError, match=text):
+        simulate(settings, tmp_path / "sample.root", serial)
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().out == ""
+
+
+def test_numbers_of_parton_densities_may_be_given(tmp_path, serial):
+    settings = SimulationSettings(process="pythia", cmnd="Top:all = on\nPDF:pSet = 14", n_events=2, seed=1)
+    assert len(jets(simulate(settings, tmp_path / "sample.root", serial))) == 2
+
+
+def test_no_setting_of_text_passes(tmp_path):
+    """All that Pythia holds as text, except numbers of parton densities, is refused by the one or the other check."""
+    import pythia8mc
+
+    from processors.simulate.command_file import parse_commands, require_no_text
+
+    settings = pythia8mc.Pythia("", False).settings
+    texts = [*dict(settings.getWordMap("")), *dict(settings.getWVecMap(""))]
+    assert len(texts) > 40
+    for name in texts:
+        with pytest.raises(ConfigError):
+            require_no_text(parse_commands(f"{name} = value"), settings)
 
 
 def test_the_alternative_tune_differs(qcd, folder, two_processes, tmp_path):
@@ -260,6 +427,9 @@ def test_pseudodata_of_another_cross_section_are_as_many(small, tmp_path, serial
         ({"tune": "monash"}, "tune"),
         ({"colour": 1}, "colour"),
         ({"pseudodata_xsec_pb": 0.1}, "needs pseudodata_lumi_ifb"),
+        ({"process": "pythia"}, "go together"),
+        ({"cmnd": "Top:all = on"}, "go together"),
+        ({"detector": {"charged": -0.1}}, r"detector\.charged"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(change, text):
@@ -285,6 +455,21 @@ def test_resolutions_follow_the_table():
 
     found = energy_resolution(np.array([211, -11, 22, 130, 2112], np.int32), np.full(5, 100.0))
     np.testing.assert_allclose(found, [0.01, 0.01, 0.01, np.hypot(0.08, 0.05), np.hypot(0.08, 0.05)])
+
+
+def test_the_detector_is_configured():
+    from processors.simulate.detector import energy_resolution
+
+    worse = DetectorSettings(charged=0.02, photon_stochastic=0.2, photon_constant=0.03, hadron_stochastic=1.0)
+    found = energy_resolution(np.array([211, 22, 130], np.int32), np.full(3, 100.0), worse)
+    np.testing.assert_allclose(found, [0.02, np.hypot(0.02, 0.03), np.hypot(0.10, 0.05)])
+
+
+def test_a_coarser_detector_measures_worse(small, tmp_path, serial):
+    worse = simulate(SimulationSettings(**SMALL, detector={"charged": 0.3}), tmp_path / "worse.root", serial)
+    one, other = jets(small), jets(worse)
+    ratio = ak.to_numpy(other.FatJet_pt[:, 0] / one.FatJet_pt[:, 0])
+    assert 0.01 < np.std(ratio) < 0.3
 
 
 def test_provenance_is_json_in_the_file(small):

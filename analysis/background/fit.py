@@ -179,6 +179,33 @@ class BackgroundFit:
         expected, jacobian = integrals(self.design(edges[:-1], edges[1:]), self.coefficients[None])
         return expected[0], jacobian[0] @ self.covariance @ jacobian[0].T
 
+    def expected_both(self, edges: Array) -> tuple[Array, Array]:
+        """Integrate the curves of the events that pass and, for a fit of both, of those that fail the selection.
+
+        Parameters
+        ----------
+        edges : (n_bins + 1,) float64
+            GeV.
+
+        Returns
+        -------
+        expected : (n_bins,) or (2 n_bins,) float64
+            Events that pass, then events that fail.
+        covariance : (n_bins, n_bins) or (2 n_bins, 2 n_bins) float64
+            Their joint covariance.
+        """
+        if not self.function.n_ratio:
+            return self.expected(edges)
+        low, high = np.tile(edges[:-1], 2), np.tile(edges[1:], 2)
+        failing = np.repeat([False, True], len(edges) - 1)
+        expected, jacobian = integrals(self.design(low, high, failing), self.coefficients[None])
+        return expected[0], jacobian[0] @ self.covariance @ jacobian[0].T
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether coefficients have a prior, as those of a Gaussian process."""
+        return any(self.function.precision)
+
     def expected_rest(self, edges: Array) -> Array:
         """(n_bins,) float64: expected events that fail the selection, for a fit of both."""
         every = np.ones(len(edges) - 1, bool)

@@ -335,7 +335,7 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     from analysis.cli.output.console import open_console
     from analysis.cli.tables.plain import plain
     from analysis.cli.tables.search import headline, scan_table, variants_table
-    from analysis.cli.tables.signals import signal_notes, signal_table
+    from analysis.cli.tables.signals import shape_table, signal_notes, signal_table
     from analysis.cli.tables.validation import verdict_lines
     from analysis.errors import WindowError
     from analysis.results.compared.searches import comparison_sentences
@@ -353,6 +353,8 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     if signals := summary.document.signals:
         bad = bad_looks(summary.document.windows)
         console.print(signal_table(signals, bad))
+        if (by_shape := shape_table(signals)) is not None:
+            console.print(by_shape)
         for note in signal_notes(signals, bad):
             console.print(note)
     for note in (*summary.document.notes, *summary.notes):

@@ -29,7 +29,7 @@ def impacts(signal: str | None, selection: str | None, output: Path) -> None:
     above or below its fitted value.
     """
     from analysis.cli.output.console import open_console
-    from analysis.cli.tables.signals import impact_tables, signal_notes, signal_table
+    from analysis.cli.tables.signals import impact_tables, shape_table, signal_notes, signal_table
     from analysis.results import ResultsFolder
     from analysis.results.words import bad_looks
 
@@ -45,6 +45,8 @@ def impacts(signal: str | None, selection: str | None, output: Path) -> None:
         raise ConfigError(msg)
     console = open_console()
     console.print(signal_table(chosen, bad))
+    if (by_shape := shape_table(chosen)) is not None:
+        console.print(by_shape)
     for result in chosen:
         for table in impact_tables(result, selection):
             console.print(table)

@@ -31,7 +31,7 @@ _MOST_BINS, _MOST_WINDOWS = 7000, 1000
 
 _LATER: dict[str, dict[str, Any]] = {
     "learning": {"learner": "boosted_trees", "learner_settings": {}, **LATER},
-    "statistics": {"blind": False, "non_closure": "none"},
+    "statistics": {"blind": False, "non_closure": "none", "model": "counting"},
     "plots": {"style": "plain", "status": None, "only": []},
 }
 
@@ -179,6 +179,9 @@ class StatisticsConfig(Model):
     non_closure : str
         "correct" shifts the background of every selection by the bias of the estimate measured on signal-free samples,
         and adds the error of the bias as a nuisance parameter. "none" uses the fit without correction.
+    model : str
+        "counting" tests the events in the window. "shape" also tests the templates of the signal samples in all bins of
+        the fit, its sidebands included; windows and their p-values stay the same.
     """
 
     cls_level: Fraction = 0.05
@@ -188,6 +191,7 @@ class StatisticsConfig(Model):
     blind: bool = False
     likelihood: Literal["profile", "gaussian"] = "profile"
     non_closure: Literal["none", "correct"] = "none"
+    model: Literal["counting", "shape"] = "counting"
 
 
 StyleName = Literal["plain", "cms", "atlas"]
@@ -303,6 +307,8 @@ class SearchConfig(Model):
         if not self.plugins:
             del document["plugins"]
         del document["variants"]  # searches of their own
+        if sections:
+            document["statistics"]["model"] = "counting"  # only signals depend on it, whose results name it
         for section, later in _LATER.items():
             for key, unused in later.items():
                 if document[section][key] == unused:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from analysis.export.target import new_folder, write_json
 from analysis.results import ResultsFolder
 from analysis.results.values import Results
 from analysis.search.values import SelectionResult, WindowResult
+from analysis.signals.points import SHAPE
 from analysis.signals.values import SignalResult, SignalYield
 from analysis.statistics import PatchedSignal, background_only, patch_set
 
@@ -31,6 +32,9 @@ class _Point:
     signal: SignalResult
     selected: SignalYield
     strength_per_mu: float
+    name: str
+    """Name of its workspace."""
+    by_shape: bool = False
 
 
 def export_workspaces(folder: ResultsFolder, target: Path, *, hepdata: str = PLACEHOLDER) -> int:
@@ -75,23 +79,67 @@ def export_workspaces(folder: ResultsFolder, target: Path, *, hepdata: str = PLA
         raise ResultsError(msg)
     with new_folder(target) as staged:
         for window, selection, workspace in cells:
-            place = staged / f"{window.window.name}_{selection.name}"
+            place = staged / _folder(window, selection)
             background = background_only(workspace)
             write_json(place / "BkgOnly.json", background)
-            points = list(_points(results.signals, window, selection))
-            if points:
-                patches = _patch_set(folder, background, points, window, selection, hepdata)
+            counted, by_shape = _points(results.signals, window, selection)
+            notes = _relations(window, selection, [(one, other) for one, other, _ in cells])
+            if counted:
+                patches = _patch_set(folder, background, counted, window, selection, hepdata, notes)
                 write_json(place / "patchset.json", patches)
+            if by_shape:
+                first = by_shape[0]
+                background = background_only(folder.load_signal_workspace(first.signal.dataset, first.name))
+                background["measurements"][0]["name"] = "search"
+                shaped = staged / f"{_folder(window, selection)}_{SHAPE}"
+                write_json(shaped / "BkgOnly.json", background)
+                patches = _patch_set(folder, background, by_shape, window, selection, hepdata, notes)
+                write_json(shaped / "patchset.json", patches)
         (staged / "README.md").write_text(_readme(results), encoding="utf-8")
     return len(cells)
 
 
-def _points(signals: Sequence[SignalResult], window: WindowResult, selection: SelectionResult) -> Iterator[_Point]:
+def _points(
+    signals: Sequence[SignalResult], window: WindowResult, selection: SelectionResult
+) -> tuple[list[_Point], list[_Point]]:
+    """Signal samples with a workspace of the counts, and those with one of the shape model."""
+    counted, by_shape = [], []
+    name = _folder(window, selection)
     for signal in signals:
-        for selected in signal.yields:
-            here = selected.window == window.window.signal and selected.selection == selection.name
-            if here and selected.strength_per_mu is not None:
-                yield _Point(signal, selected, selected.strength_per_mu)
+        for one in signal.yields:
+            if one.window != window.window.signal or one.selection != selection.name:
+                continue
+            if one.strength_per_mu is not None:
+                counted.append(_Point(signal, one, one.strength_per_mu, name))
+            if one.shape_strength_per_mu is not None:
+                by_shape.append(_Point(signal, one, one.shape_strength_per_mu, f"{name}_{SHAPE}", by_shape=True))
+    return counted, by_shape
+
+
+def _folder(window: WindowResult, selection: SelectionResult) -> str:
+    return f"{window.window.name}_{selection.name}"
+
+
+def _relations(
+    window: WindowResult, selection: SelectionResult, cells: Sequence[tuple[WindowResult, SelectionResult]]
+) -> dict[str, Any]:
+    """Say which workspaces share events with one of them, and must not be combined with it."""
+    low, high = window.window.signal
+    shared: dict[str, list[str]] = {"shares_events_with": [], "shares_sidebands_with": []}
+    for other, its_selection in cells:
+        if (other.window, its_selection.name) == (window.window, selection.name):
+            continue
+        overlaps = other.window.signal[0] < high and low < other.window.signal[1]
+        shared["shares_events_with" if overlaps else "shares_sidebands_with"].append(_folder(other, its_selection))
+    return {
+        "window_gev": list(window.window.signal),
+        "selection": selection.name,
+        **shared,
+        "combination": (
+            "must not be combined with `shares_events_with`, whose counts hold the same events; the backgrounds of "
+            "`shares_sidebands_with` are correlated, since their fits and classifiers use the same sidebands"
+        ),
+    }
 
 
 def _patch_set(
@@ -101,18 +149,19 @@ def _patch_set(
     window: WindowResult,
     selection: SelectionResult,
     hepdata: str,
+    notes: Mapping[str, Any],
 ) -> dict[str, Any]:
     labels, values = _grid(points)
     names = _names([point.signal.dataset for point in points])
     signals = []
     for point, name, place in zip(points, names, values, strict=True):
-        workspace = folder.load_signal_workspace(point.signal.dataset, f"{window.window.name}_{selection.name}")
+        workspace = folder.load_signal_workspace(point.signal.dataset, point.name)
         signals.append(PatchedSignal(name, place, workspace, _notes(point, workspace, selection.weight)))
     description = (
         f"Signal samples in the selection {selection.name} of the window {window.window.name} GeV, at the efficiency "
         "of the classifiers of the search. Masses in GeV."
     )
-    return patch_set(background, signals, labels=labels, description=description, hepdata=hepdata)
+    return patch_set(background, signals, labels=labels, description=description, hepdata=hepdata, notes=notes)
 
 
 def _grid(points: Sequence[_Point]) -> tuple[list[str], list[tuple[float | str, ...]]]:
@@ -141,9 +190,10 @@ def _notes(point: _Point, workspace: Mapping[str, Any], weight: float) -> dict[s
     """Return the normalisation at mu = 1 as metadata of a patch."""
     selected, signal = point.selected, point.signal
     (sample,) = [sample for sample in workspace["channels"][0]["samples"] if sample["name"] == "signal"]
+    net = float(sum(sample["data"])) * weight
     notes = {
         "dataset": signal.dataset,
-        "events_per_mu": float(sum(sample["data"])) * weight,
+        "events_per_mu": point.strength_per_mu * selected.events if point.by_shape else net,
         "strength_per_mu": point.strength_per_mu,
     }
     if selected.acceptance_efficiency and signal.lumi_ifb:
@@ -165,6 +215,10 @@ Each folder LOW-HIGH_SELECTION belongs to one selection in one window of m_jj (G
 - `BkgOnly.json`: pyhf workspace with the background alone
 - `patchset.json`: pyhf patch set; each patch adds one signal sample, with its uncertainties
 
+LOW-HIGH_SELECTION_shape, if the search had `statistics.model = "shape"`, holds the same with all bins of the fit,
+sidebands included, and templates of the signals. Then `events_per_mu` counts all signal events in the window, and every
+folder shares events with every other.
+
 ```python
 import json
 import pyhf
@@ -181,5 +235,7 @@ Limits on mu are of order 1; pyhf cannot test mu = 0, so bracket them as above. 
 is: `events_per_mu` in signal events in the window, net of what the fit to the sidebands absorbs; `strength_per_mu` in
 units of the sample's normalisation; `fb_per_mu`, where luminosity and number of generated events are known, as a
 cross-section.
+The metadata of a patch set name the workspaces that share events with it, which must not be combined, and those that
+share only sidebands, whose backgrounds are correlated.
 The limits are at the efficiency of these classifiers: none of what they would learn from a stronger signal is in them.
 {observed}"""

@@ -21,26 +21,38 @@ from analysis.histograms.spectra import NOMINAL, selection_counts
 from analysis.regions import MassWindow
 from analysis.search.classifiers import Classifier
 from analysis.search.values import SelectionResult, WindowResult
+from analysis.signals.shape_models import SignalShapeModel, signal_shape_model
 from analysis.signals.template import net_yield
-from analysis.signals.values import Modifier, SignalImpacts, SignalLimit, SignalResult, SignalSelection, SignalYield
+from analysis.signals.values import (
+    Modifier,
+    ShapeResult,
+    SignalImpacts,
+    SignalLimit,
+    SignalResult,
+    SignalSelection,
+    SignalYield,
+)
 from analysis.signals.window import approximate_limit
 from analysis.signals.yields import SignalSample, SignalYields, signal_modifiers, signal_yields
 from analysis.statistics import (
-    Impacts,
     LimitResult,
     SignalSystematic,
     counting_workspace,
+    discovery,
     discovery_events,
     expected_discovery,
     impacts,
     upper_limit,
 )
 
-__all__ = ["RULE", "PointResult", "PointTask", "absorbed_fraction", "evaluate_point"]
+__all__ = ["RULE", "SHAPE", "PointResult", "PointTask", "absorbed_fraction", "evaluate_point"]
 
 Array = NDArray[np.float64]
 
 RULE = "fixed-efficiency"
+
+SHAPE = "shape"
+"""The `statistics.model` with templates, and the end of the names of its workspaces."""
 
 _TOYS = 1000
 _NEEDED_Z = 3.0
@@ -73,7 +85,8 @@ class PointResult:
     ----------
     result : SignalResult
     workspaces : dict of str to dict
-        pyhf workspaces by the name "<window>_<selection>", for every selection of every window with signal events.
+        pyhf workspaces by the name "<window>_<selection>", for every selection of every window with signal events; of
+        the shape model by "<window>_<selection>_shape".
     spectra : dict of str to hist.Hist
         Nominal events by window name, in the normalisation of the sample; axes `mjj` on the fit grid, `selection`,
         `variation`.
@@ -94,8 +107,9 @@ def evaluate_point(task: PointTask) -> PointResult:
     PointResult
     """
     sample = task.sample
+    with_shapes = task.config.statistics.model == SHAPE
     yields = [
-        signal_yields(sample, classifier, window.edges)
+        signal_yields(sample, classifier, window.edges, shapes=with_shapes)
         for classifier, window in zip(task.classifiers, task.windows, strict=True)
     ]
     counts = [
@@ -115,7 +129,9 @@ def evaluate_point(task: PointTask) -> PointResult:
         yields=tuple(SignalYield(**count.fields()) for count in counts),
         reason=None,
     )
-    workspaces = {f"{count.window.name}_{count.selection.name}": count.workspace() for count in ranked}
+    workspaces = {count.name: count.workspace() for count in ranked}
+    if with_shapes:
+        workspaces |= {f"{count.name}_{SHAPE}": count.shape.workspace for count in ranked if count.has_shape}
     return PointResult(result, workspaces, {entry.window.name: entry.spectrum for entry in yields})
 
 
@@ -137,6 +153,31 @@ class _Count:
     modifiers: tuple[SignalSystematic, ...]
     absorbed: float | None
     reason: str | None
+    shape_model: SignalShapeModel | StatisticsError | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the workspace."""
+        return f"{self.window.name}_{self.selection.name}"
+
+    @property
+    def has_shape(self) -> bool:
+        """Whether there is a shape model."""
+        return isinstance(self.shape_model, SignalShapeModel)
+
+    @property
+    def shape(self) -> SignalShapeModel:
+        """The shape model.
+
+        Raises
+        ------
+        StatisticsError
+            If it could not be made.
+        """
+        if isinstance(self.shape_model, StatisticsError):
+            raise self.shape_model
+        assert self.shape_model is not None
+        return self.shape_model
 
     @property
     def net(self) -> float:
@@ -185,6 +226,7 @@ class _Count:
             "acceptance_efficiency": self.efficiency,
             "absorbed_fraction": self.absorbed,
             "strength_per_mu": None if self.rank() is None else self.strength_per_mu(self.workspace()),
+            "shape_strength_per_mu": self.shape.strength_per_mu if self.has_shape else None,
             "modifiers": tuple(_factors(modifier) for modifier in self.modifiers),
             "reason": self.reason,
         }
@@ -211,19 +253,26 @@ def _count(sample: SignalSample, yields: SignalYields, window: WindowResult, sqr
             reason = reason or str(error)
         if absorbed is not None and absorbed >= 1:
             reason = reason or "the sideband fit takes all of the signal for background: the mask lies beside its peak."
-        counts.append(
-            _Count(
-                sample,
-                window.window,
-                selection,
-                events,
-                float(np.sqrt(yields.squares[index])),
-                tuple(modifiers),
-                absorbed,
-                reason,
-            )
+        count = _Count(
+            sample,
+            window.window,
+            selection,
+            events,
+            float(np.sqrt(yields.squares[index])),
+            tuple(modifiers),
+            absorbed,
+            reason,
         )
+        model = _shape_model(count, window, yields) if yields.spectra and count.rank() is not None else None
+        counts.append(replace(count, shape_model=model))
     return counts
+
+
+def _shape_model(count: _Count, window: WindowResult, yields: SignalYields) -> SignalShapeModel | StatisticsError:
+    try:
+        return signal_shape_model(count.sample.name, count.selection, window, yields, count.sample.systematics)
+    except StatisticsError as error:
+        return error
 
 
 def _limit(one: _Count, task: PointTask) -> SignalSelection:
@@ -240,13 +289,45 @@ def _limit(one: _Count, task: PointTask) -> SignalSelection:
         ).scaled(weight)
         median = limit.expected_events[2] / (_signal_events(workspace) * weight)
         expected_z, events_3sigma = _sensitivity(one, workspace)
-        expected = _impacts(impacts(workspace, strength=median), per_mu)
-        observed = None if one.selection.n_obs is None else _impacts(impacts(workspace), per_mu)
+        expected = impacts(workspace, strength=median).scaled(per_mu)
+        observed = None if one.selection.n_obs is None else impacts(workspace).scaled(per_mu)
     except StatisticsError as error:
         return SignalSelection(**{**fields, "reason": str(error)}, limit=None, impacts=None)
     ranked = SignalImpacts(expected, observed)
-    further = {"expected_z": expected_z, "events_3sigma": events_3sigma}
-    return SignalSelection(**{**fields, **further}, limit=_signal_limit(one, limit), impacts=ranked)
+    further: dict[str, Any] = {"expected_z": expected_z, "events_3sigma": events_3sigma}
+    if one.shape_model is not None:
+        further["shape"] = _shape_result(one, task)
+    return SignalSelection(**{**fields, **further}, limit=_signal_limit(one, limit, one.net), impacts=ranked)
+
+
+def _shape_result(one: _Count, task: PointTask) -> ShapeResult:
+    """Test the shape of a signal: limits, significance and impacts."""
+    settings, hidden = task.config.statistics, one.selection.n_obs is None
+    try:
+        model, workspace = one.shape, one.shape.workspace
+        limit = upper_limit(
+            workspace,
+            level=settings.cls_level,
+            blinded=hidden,
+            calculator=settings.calculator,
+            n_toys=_TOYS,
+            random_state=task.config.random_state,
+        )
+        per_event = model.strength_per_mu / _signal_events(workspace)
+        expected = impacts(workspace, strength=limit.expected_events[2] / _signal_events(workspace))
+        observed = None if hidden else impacts(workspace).scaled(model.strength_per_mu)
+        found = None if hidden else discovery(workspace, n_toys=_TOYS, random_state=task.config.random_state)
+    except StatisticsError as error:
+        return ShapeResult(reason=str(error))
+    return ShapeResult(
+        limit=_signal_limit(one, limit.scaled(per_event * one.events), one.events),
+        z=None if found is None else found.z,
+        p0=None if found is None else found.p0,
+        p0_toys=None if found is None else found.p0_toys,
+        strength_per_mu=model.strength_per_mu,
+        n_bins=len(workspace["observations"][0]["data"]),
+        impacts=SignalImpacts(expected.scaled(model.strength_per_mu), observed),
+    )
 
 
 def _sensitivity(one: _Count, workspace: dict[str, Any]) -> tuple[float | None, float]:
@@ -261,12 +342,12 @@ def _signal_events(workspace: Mapping[str, Any]) -> float:
     return float(sum(signal["data"]))
 
 
-def _signal_limit(one: _Count, limit: LimitResult) -> SignalLimit:
-    """Limits in events, in units of the sample's normalisation and, if possible, in fb."""
+def _signal_limit(one: _Count, limit: LimitResult, events: float) -> SignalLimit:
+    """Limits in events, of which the sample has `events`; in units of its normalisation and, if possible, in fb."""
     generated, lumi = one.sample.generated, one.sample.lumi_ifb
-    factors = {"strength": 1.0 / one.net}
+    factors = {"strength": 1.0 / events}
     if generated and lumi:
-        factors["fb"] = generated / (one.net * lumi)
+        factors["fb"] = generated / (events * lumi)
     further: dict[str, Any] = {}
     for unit, factor in factors.items():
         observed = limit.observed_events
@@ -301,11 +382,3 @@ def absorbed_fraction(
     except (FitError, WindowError):
         return None
     return result.absorbed_fraction
-
-
-def _impacts(found: Impacts, per_mu: float) -> Impacts:
-    return Impacts(
-        found.strength * per_mu,
-        found.strength_error * per_mu,
-        tuple(replace(impact, up=impact.up * per_mu, down=impact.down * per_mu) for impact in found.parameters),
-    )

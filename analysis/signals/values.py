@@ -10,7 +10,15 @@ from analysis.core.documents import ABSENT
 from analysis.regions import Interval
 from analysis.statistics import POST_FIT, Impacts
 
-__all__ = ["Modifier", "SignalImpacts", "SignalLimit", "SignalResult", "SignalSelection", "SignalYield"]
+__all__ = [
+    "Modifier",
+    "ShapeResult",
+    "SignalImpacts",
+    "SignalLimit",
+    "SignalResult",
+    "SignalSelection",
+    "SignalYield",
+]
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class SignalYield:
         Fraction of the events absorbed by the sideband fit; None if unknown.
     strength_per_mu : float or None
         Signal strength at mu = 1 of the workspace; None without a workspace.
+    shape_strength_per_mu : float or None
+        The same of the workspace of the shape model.
     modifiers : tuple of Modifier
     reason : str or None
         Reason for a missing limit.
@@ -50,6 +60,7 @@ class SignalYield:
     acceptance_efficiency: float | None
     absorbed_fraction: float | None = None
     strength_per_mu: float | None = None
+    shape_strength_per_mu: float | None = field(default=None, metadata=ABSENT)
     modifiers: tuple[Modifier, ...]
     reason: str | None
 
@@ -94,6 +105,37 @@ class SignalImpacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShapeResult:
+    """Tests of a signal by its shape in all bins of the fit, `statistics.model = "shape"`.
+
+    Attributes
+    ----------
+    limit : SignalLimit or None
+        `observed_events` and `expected_events` are signal events in the window.
+    z, p0 : float or None
+        Local significance of the template, signed, and its asymptotic p-value; None while blinded.
+    p0_toys : float or None
+        Fraction of background-only toys with at least this z, where asymptotics are not trusted.
+    strength_per_mu : float or None
+        Signal strength at mu = 1 of the workspace.
+    n_bins : int
+        Bins of the workspace; those of the events that fail the selection, if the fit holds them, included.
+    impacts : SignalImpacts or None
+    reason : str or None
+        Reason for missing values.
+    """
+
+    limit: SignalLimit | None = None
+    z: float | None = None
+    p0: float | None = None
+    p0_toys: float | None = None
+    strength_per_mu: float | None = None
+    n_bins: int = 0
+    impacts: SignalImpacts | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignalSelection(SignalYield):
     """Yield of a selection in the window with the best expected limit, with limit and impacts.
 
@@ -105,12 +147,15 @@ class SignalSelection(SignalYield):
         Median discovery significance at the normalisation of the sample, pre-fit; None without a normalisation.
     events_3sigma : float or None
         Events in the window, net of the absorbed fraction, for an expected significance of 3.
+    shape : ShapeResult or None
+        The signal tested by its shape, beside the count; None for `statistics.model = "counting"`.
     """
 
     limit: SignalLimit | None
     impacts: SignalImpacts | None
     expected_z: float | None = None
     events_3sigma: float | None = None
+    shape: ShapeResult | None = field(default=None, metadata=ABSENT)
 
 
 @final

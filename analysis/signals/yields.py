@@ -7,7 +7,7 @@ cut. The ratios of varied to nominal yields become modifiers of the signal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import hist
@@ -23,7 +23,7 @@ from analysis.regions import MassWindow
 from analysis.search.classifiers import Classifier, score_events
 from analysis.statistics import SignalSystematic, combined_modifier, signal_statistics, yield_modifier
 
-__all__ = ["SignalSample", "SignalYields", "signal_modifiers", "signal_yields", "weight_columns"]
+__all__ = ["SignalSample", "SignalYields", "signal_modifiers", "signal_yields", "varied_sides", "weight_columns"]
 
 Array = NDArray[np.float64]
 
@@ -72,6 +72,8 @@ class SignalYields:
         Sums of weights; "nominal", jet variations such as "jmsUp", and columns of varied weights.
     spectrum : hist.Hist
         Nominal events on the fit grid of the window; axes `mjj`, `selection`, `variation`.
+    spectra : dict of str to (n_selections, n_bins) float64
+        Sums of weights on the fit grid by the names of `events`; empty unless asked for.
     """
 
     window: MassWindow
@@ -79,6 +81,7 @@ class SignalYields:
     squares: Array
     events: dict[str, Array]
     spectrum: hist.Hist[Any]
+    spectra: dict[str, Array] = field(default_factory=dict)
 
     @property
     def inclusive(self) -> Array:
@@ -86,7 +89,7 @@ class SignalYields:
         return selection_counts(self.spectrum, INCLUSIVE)
 
 
-def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) -> SignalYields:
+def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array, *, shapes: bool = False) -> SignalYields:
     """Score nominal and varied events with the nominal classifiers of a window, and count passing events.
 
     Parameters
@@ -95,6 +98,8 @@ def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) ->
     classifier : Classifier
     edges : (n_bins + 1,) float64
         Fit grid, GeV.
+    shapes : bool
+        Whether to histogram the varied events too.
 
     Returns
     -------
@@ -112,7 +117,20 @@ def signal_yields(sample: SignalSample, classifier: Classifier, edges: Array) ->
         events[column] = nominal.column(column)[inside[NOMINAL]] @ chosen[NOMINAL]
     squares = weights[NOMINAL] ** 2 @ chosen[NOMINAL] ** 2
     spectrum = fill_spectrum(nominal, edges, replace(passes, values=values[NOMINAL]))
-    return SignalYields(window, passes.names, squares, events, spectrum)
+    found = SignalYields(window, passes.names, squares, events, spectrum)
+    return replace(found, spectra=_spectra(sample, values, edges)) if shapes else found
+
+
+def _spectra(sample: SignalSample, passes: Mapping[str, Array], edges: Array) -> dict[str, Array]:
+    """Histogram m_jj of all variations in all selections, (n_selections, n_bins) each."""
+    columns = {name: (table.mjj, table.weight, passes[name]) for name, table in sample.tables.items()}
+    nominal = sample.tables[NOMINAL]
+    for column in weight_columns(sample.systematics):
+        columns[column] = nominal.mjj, nominal.column(column), passes[NOMINAL]
+    return {
+        name: np.stack([np.histogram(mjj, edges, weights=weight * one)[0] for one in chosen.T])
+        for name, (mjj, weight, chosen) in columns.items()
+    }
 
 
 def _joined(tables: Mapping[str, EventTable]) -> EventTable:
@@ -125,6 +143,13 @@ def _joined(tables: Mapping[str, EventTable]) -> EventTable:
 def weight_columns(systematics: Sequence[Mapping[str, Any]]) -> list[str]:
     """Names of the columns with varied weights."""
     return [name for systematic in systematics if systematic["effect"] == "weights" for name in _columns(systematic)]
+
+
+def varied_sides(systematic: Mapping[str, Any]) -> list[str]:
+    """Names in `SignalYields.spectra` of a systematic that varies events up and down; empty for other effects."""
+    if systematic["effect"] == "jets":
+        return [f"{systematic['name']}{side}" for side in systematic["sides"]]
+    return _columns(systematic) if systematic["effect"] == "weights" and not systematic["members"] else []
 
 
 def _columns(systematic: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from analysis.compute import Backend, track
 from analysis.core.fingerprint import fingerprint
@@ -123,10 +124,12 @@ def _failed(dataset: Dataset, reason: str) -> SignalResult:
 def _key(inputs: SearchInputs, windows: list[str]) -> str:
     """Return the fingerprint of the results of all signal samples."""
     config = inputs.config
+    model: dict[str, Any] = {} if config.statistics.model == "counting" else {"model": config.statistics.model}
     return fingerprint(
         code=["analysis.signals.points", "analysis.stages.signals"],
         events=[inputs.events.digest, *([name, *inputs.sample(name)] for name in inputs.signals)],
         config=(config, "learning", "background", "statistics"),
         seed=config.random_state,
         upstream=windows,
+        **model,
     )

@@ -2,7 +2,7 @@
 
 from analysis.statistics.counting_models import LIKELIHOODS, counting_z, log_error
 from analysis.statistics.expected import discovery_events, expected_discovery
-from analysis.statistics.impacts import Impact, Impacts, impacts
+from analysis.statistics.impacts import STATISTICAL, GroupImpact, Impact, Impacts, group_of, impacts
 from analysis.statistics.inference import (
     POST_FIT,
     PRE_FIT,
@@ -23,9 +23,11 @@ __all__ = [
     "LIKELIHOODS",
     "POST_FIT",
     "PRE_FIT",
+    "STATISTICAL",
     "Counting",
     "DiscoveryResult",
     "GlobalResult",
+    "GroupImpact",
     "Impact",
     "Impacts",
     "LimitResult",
@@ -43,6 +45,7 @@ __all__ = [
     "discovery_events",
     "expected_discovery",
     "global_significance",
+    "group_of",
     "impacts",
     "log_error",
     "patch_set",

@@ -71,6 +71,7 @@ def patch_set(
     labels: Sequence[str],
     description: str,
     hepdata: str,
+    notes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the patch set of a background-only workspace, and check that it reproduces the signal workspaces.
 
@@ -84,6 +85,8 @@ def patch_set(
     description : str
     hepdata : str
         Record in which the set is published, such as "ins1234567"; required by pyhf.
+    notes : mapping, optional
+        Further metadata of the set, JSON-ready.
 
     Returns
     -------
@@ -97,6 +100,7 @@ def patch_set(
     """
     document: dict[str, Any] = {
         "metadata": {
+            **(notes or {}),
             "references": {"hepdata": hepdata},
             "description": description,
             "digests": {"sha256": pyhf.utils.digest(background, algorithm="sha256")},

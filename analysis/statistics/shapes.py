@@ -30,6 +30,8 @@ Array = NDArray[np.float64]
 _MODE = "background_fit"
 _LEAST_EXPECTED = 1e-3  # events; emptier bins are merged with a neighbour
 _KEEP_POSITIVE = 0.999
+_CENTRE = 6.0  # of the parameter of a wide mode, five widths above the end of pyhf's polynomial
+_LARGEST_LOG = 600.0  # of a factor that a float64 holds
 _MAX_LOG = 3.0  # of a shift of one standard deviation, in bins that are nearly empty
 
 
@@ -55,6 +57,9 @@ class Shape:
     likelihood : str
         As in `analysis.statistics.Counting`. "profile": the logarithm of the background is linear in its parameters, as
         in its fit; "gaussian": the background itself is.
+    freedom : float
+        Width of the constraint of the modes of `covariance`, in their standard deviations. 1 if the fit used other bins
+        than these; large if these bins are also those of the fit, which would else be counted twice.
     """
 
     observed: Array | None
@@ -65,10 +70,14 @@ class Shape:
     spurious_signal: float = 0.0
     signal_systematics: Sequence[SignalSystematic] = ()
     likelihood: str = "profile"
+    freedom: float = 1.0
 
     def __post_init__(self) -> None:
         n_bins = len(self.background)
         require_likelihood(self.likelihood)
+        if not self.freedom >= 1.0 or (self.freedom > 1.0 and self.likelihood != "profile"):
+            msg = f"the freedom of a background is 1, or more for the likelihood 'profile', found {self.freedom:g}."
+            raise StatisticsError(msg)
         rows = {"observed": self.observed, "signal": self.signal, **self.background_variations}
         for name, row in rows.items():
             if row is not None and (np.shape(row) != (n_bins,) or not np.isfinite(row).all()):
@@ -159,7 +168,7 @@ def _write(shape: Shape, shifts: Mapping[str, Array], scale: float, channel: str
     if shape.spurious_signal > 0:
         bounded[SPURIOUS] = shape.spurious_signal * shape.signal / shape.signal.sum()
     if shape.likelihood == "profile":
-        samples += _exponential(shape.background, bounded)
+        samples += _exponential(shape.background, bounded, shape.freedom)
     else:
         samples.append(shifted_sample("background", shape.background, shifts))
         if SPURIOUS in bounded:
@@ -169,7 +178,7 @@ def _write(shape: Shape, shifts: Mapping[str, Array], scale: float, channel: str
     reach = 10.0 * (abs(observed.sum() - shape.background.sum()) + 10.0 * np.sqrt(shape.background.sum()) + 10.0)
     parameters: list[dict[str, Any]] = [
         {"name": POI, "inits": [0.0], "bounds": [[0.0, max(100.0, float(reach / template.sum()))]]},
-        *({"name": name, "bounds": _bounds(shape, shift)} for name, shift in bounded.items()),
+        *({"name": name, **_constraint(shape, name, shift)} for name, shift in bounded.items()),
         *systematic_parameters(shape.signal_systematics),
     ]
     return {
@@ -180,23 +189,37 @@ def _write(shape: Shape, shifts: Mapping[str, Array], scale: float, channel: str
     }
 
 
-def _exponential(background: Array, shifts: Mapping[str, Array]) -> list[dict[str, Any]]:
-    """Write one sample per bin, exponential in each parameter."""
+def _exponential(background: Array, shifts: Mapping[str, Array], freedom: float) -> list[dict[str, Any]]:
+    """Write one sample per bin, exponential in each parameter.
+
+    pyhf has no wider constraints, and between -1 and 1 its `normsys` is a polynomial, which differs from the
+    exponential if the factor is large. A wide mode is therefore centred at `_CENTRE`, where it is exponential.
+    """
     logs = {name: np.clip(shift / background, -_MAX_LOG, _MAX_LOG) for name, shift in shifts.items()}
+    nominal = background
+    if freedom > 1.0:
+        modes = [name for name in logs if name.startswith(_MODE)]
+        largest = float(np.sum([np.abs(logs[name]) for name in modes], axis=0).max()) if modes else 0.0
+        widened = max(1.0, min(freedom, _LARGEST_LOG / (_CENTRE * max(largest, 1e-9))))
+        logs |= {name: widened * logs[name] for name in modes}
+        nominal = background * np.exp(-_CENTRE * np.sum([logs[name] for name in modes], axis=0))
     return [
         scaled_sample(
             f"background_{index}",
-            np.where(np.arange(len(background)) == index, background, 0.0),
+            np.where(np.arange(len(background)) == index, nominal, 0.0),
             {name: float(np.exp(log[index])) for name, log in logs.items()},
         )
         for index in range(len(background))
     ]
 
 
-def _bounds(shape: Shape, shift: Array) -> list[list[float]]:
-    if shape.likelihood == "profile":
-        return [[-PULL_RANGE, PULL_RANGE]]
-    return pull_bounds(shape.background, shift)
+def _constraint(shape: Shape, name: str, shift: Array) -> dict[str, Any]:
+    """Bounds of a parameter, and the centre of a wide one."""
+    if shape.likelihood != "profile":
+        return {"bounds": pull_bounds(shape.background, shift)}
+    if shape.freedom == 1.0 or not name.startswith(_MODE):
+        return {"bounds": [[-PULL_RANGE, PULL_RANGE]]}
+    return {"bounds": [[1.0, 2.0 * _CENTRE - 1.0]], "inits": [_CENTRE], "auxdata": [_CENTRE]}
 
 
 def _modes(shape: Shape, total: Array) -> tuple[Array, Array]:
@@ -254,4 +277,5 @@ def _merge(shape: Shape, starts: NDArray[np.intp]) -> Shape:
         spurious_signal=shape.spurious_signal,
         signal_systematics=systematics,
         likelihood=shape.likelihood,
+        freedom=shape.freedom,
     )

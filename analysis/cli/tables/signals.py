@@ -14,7 +14,7 @@ from analysis.results.words import BAD_FIT_MARK, BAD_FIT_NOTE, expectation_text
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import Impact, Impacts
 
-__all__ = ["impact_tables", "signal_notes", "signal_table"]
+__all__ = ["impact_tables", "shape_table", "signal_notes", "signal_table"]
 
 
 def signal_table(signals: Sequence[SignalResult], bad: Collection[tuple[Interval, str]] = ()) -> Table:
@@ -53,6 +53,40 @@ def signal_table(signals: Sequence[SignalResult], bad: Collection[tuple[Interval
     return table
 
 
+def shape_table(signals: Sequence[SignalResult]) -> Table | None:
+    """Tabulate the limits by shape beside those of the counts; None without a shape model.
+
+    Parameters
+    ----------
+    signals : sequence of SignalResult
+
+    Returns
+    -------
+    rich.table.Table or None
+        Expected and observed limits on the signal strength by both, significance of the template, bins of the model.
+    """
+    rows = [
+        (signal.dataset, one, one.shape) for signal in signals for one in signal.selections if one.shape is not None
+    ]
+    if not rows:
+        return None
+    title = "Signal samples: by shape in all bins of the fit, beside the counts; μ in units of the sample"
+    table = Table("Signal", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
+    for heading in ("Expected μ", "by count", "Observed μ", "by count", "Shape z", "Bins"):
+        table.add_column(heading, justify="right")
+    for dataset, selection, shape in rows:
+        expected = [_median(limit) for limit in (shape.limit, selection.limit)]
+        observed = [None if limit is None else limit.observed_strength for limit in (shape.limit, selection.limit)]
+        numbers = (expected[0], expected[1], observed[0], observed[1], shape.z)
+        cells = [*map(plain_number, numbers), str(shape.n_bins)]
+        table.add_row(dataset, plain(interval(selection.window)), selection.selection, *cells)
+    return table
+
+
+def _median(limit: SignalLimit | None) -> float | None:
+    return None if limit is None or limit.expected_strength is None else limit.expected_strength[2]
+
+
 def _cells(selection: SignalSelection) -> list[str]:
     limit = selection.limit
     expected = None if limit is None or limit.expected_strength is None else limit.expected_strength[2]
@@ -75,6 +109,12 @@ def signal_notes(signals: Sequence[SignalResult], bad: Collection[tuple[Interval
         f"{signal.dataset} has no xsec_pb and lumi_ifb: μ is in units of its sum of weights."
         for signal in signals
         if not signal.normalised and signal.selections
+    ]
+    notes += [
+        f"{signal.dataset}, {one.selection}: no test by shape: {one.shape.reason}"
+        for signal in signals
+        for one in signal.selections
+        if one.shape is not None and one.shape.reason is not None
     ]
     if any((one.window, one.selection) in bad for signal in signals for one in signal.selections):
         notes.append(plain(BAD_FIT_NOTE))
@@ -100,6 +140,10 @@ def impact_tables(signal: SignalResult, selection: str | None = None) -> list[Ta
         _impact_table(signal.dataset, one, one.impacts)
         for one in signal.selections
         if one.impacts is not None and selection in (None, one.selection)
+    ] + [
+        _impact_table(f"{signal.dataset}, by shape", one, one.shape.impacts)
+        for one in signal.selections
+        if one.shape is not None and one.shape.impacts is not None and selection in (None, one.selection)
     ]
 
 
@@ -121,6 +165,10 @@ def _impact_table(dataset: str, selection: SignalSelection, impacts: SignalImpac
         if (fitted := seen.get(impact.name)) is not None:
             cells += [f"{fitted.pull:+.2f}", *_shifts(fitted)]
         table.add_row(impact.name, *cells)
+    if expected.groups:
+        parts = ", ".join(f"{one.name} {one.error:.3g}" for one in expected.groups)
+        table.caption = f"Expected uncertainty of μ: {parts}"
+        table.caption_justify = "left"
     return table
 
 

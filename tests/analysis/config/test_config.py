@@ -258,6 +258,9 @@ def test_statistics_that_are_not_used_leave_the_digest_of_older_results_as_it_wa
     before["learning"] = {key: value for key, value in document["learning"].items() if key not in later}
     assert config.digest() == digest(before)
     assert load_config(overrides={"table": {"mjj": "M"}}).digest() != config.digest()
+    shape = load_config(overrides={"statistics": {"model": "shape"}})
+    assert shape.digest() != config.digest()
+    assert shape.digest("statistics") == config.digest("statistics")  # of windows; signals name it themselves
     for used in ({"blind": True}, {"non_closure": "correct"}):
         other = load_config(overrides={"statistics": used})
         assert other.digest() != config.digest()

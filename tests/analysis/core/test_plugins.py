@@ -221,7 +221,7 @@ def test_a_configuration_without_plugins_has_the_digest_of_before_there_were_any
     assert document.pop("plugins") == []
     assert document.pop("variants") == []
     older = {name: section for name, section in document.items() if name not in ("limits", "table", "validation")}
-    older["statistics"] = {k: v for k, v in older["statistics"].items() if k not in ("blind", "non_closure")}
+    older["statistics"] = {k: v for k, v in older["statistics"].items() if k not in ("blind", "non_closure", "model")}
     older["plots"] = {k: v for k, v in older["plots"].items() if k in ("formats", "experiment_label")}
     later = ("learner", "learner_settings", "monotone", "decorrelated_features", "feature_groups", "combine_groups")
     older["learning"] = {k: v for k, v in older["learning"].items() if k not in later}

@@ -19,7 +19,7 @@ FORBIDDEN = {
 
 ALLOWED = {
     ("analysis/compute/cloudpickled.py", "pickle.loads"): "arrives from the scheduler, as a part of a pickle",
-    ("analysis/compute/cluster.py", "cloudpickle.loads"): "the same",
+    ("analysis/compute/cloudpickled.py", "cloudpickle.loads"): "the same",
     ("analysis/compute/worker.py", "cloudpickle.loads"): "the task",
     ("analysis/compute/processes.py", "pickle.loads"): "arrives with the task; the file holds arrays only",
 }

@@ -1,9 +1,9 @@
 """Synthetic events of the background model, which stand for events that may not be given away. The recipe is our own.
 
-Masses are drawn from the smooth fit outside the masks, as many as it expects. Each mass gets the features of an event
-of nearby mass outside the masks (`analysis.validation.resampling.choose_parents`), moved to the new mass along the
-drift of the features (`analysis.learning.transport`). Where nothing is masked, the spectrum of all events is fitted,
-and features come from events on either side.
+Masses are drawn from the smooth fit outside the masks, as many as it expects. Outside the masks each gets the features
+of another event of nearby mass; inside, those of any event of the strips beside the masks, so that events are used
+several times (`analysis.validation.resampling.choose_parents`). Features are moved to the new mass along their drift
+(`analysis.learning.transport`). Where nothing is masked, the spectrum of all events is fitted.
 
 How good they are is measured beside the masks with events that they are not made of: a classifier tells events of one
 half from synthetic events made of the other, given features and m_jj (`analysis.statistics.two_sample`).
@@ -80,8 +80,7 @@ class _Model:
     def events(self, masses: Array, purpose: str) -> EventTable:
         """Give features to masses, (n_events,) in GeV."""
         rng = self.rng(purpose)
-        rows = choose_parents(self.parents.mjj, masses, self.window, self.reach, rng)
-        assert rows is not None
+        rows = self._rows(masses, rng)
         moved = np.empty((len(masses), len(self.order)), np.float32)
         tie = rng.random(len(masses))
         for side in (0, 1):
@@ -91,6 +90,24 @@ class _Model:
             image = self.transport.image(X, side, tie[chosen])
             moved[chosen] = self.transport.move(X, image, side, self.parents.mjj[own], masses[chosen])
         return self._table(masses, rows, moved)
+
+    def _rows(self, masses: Array, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Choose the event that gives its features, outside the masks each event once as far as they suffice.
+
+        Copies fall into or out of a selection together, so that its spectrum would fluctuate more than that of events.
+        """
+        low, high = self.window.mask
+        rows = np.empty(len(masses), np.int64)
+        for side, chosen in enumerate((masses < low, masses >= high)):
+            rows[chosen] = _in_order(
+                self.parents.mjj, np.flatnonzero(self.side == side), masses[chosen], self.reach, rng
+            )
+        inside = (masses >= low) & (masses < high)
+        if inside.any():
+            found = choose_parents(self.parents.mjj, masses[inside], self.window, self.reach, rng)
+            assert found is not None
+            rows[inside] = found
+        return rows
 
     def _table(self, masses: Array, rows: NDArray[np.int64], moved: NDArray[np.float32]) -> EventTable:
         """Build the table; copies of an event share an identity, and with it the fold, that is not the event's own."""
@@ -109,6 +126,18 @@ class _Model:
         }
         columns |= dict(zip(self.order, moved.T, strict=True))
         return EventTable.from_columns(columns, self.parents.features)
+
+
+def _in_order(
+    mjj: Array, parents: NDArray[np.intp], masses: Array, reach: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Give masses, smeared by a triangle of relative half-width `reach`, to events in the same order."""
+    copies, rest = divmod(len(masses), len(parents))
+    used = np.concatenate([np.tile(parents, copies), rng.choice(parents, rest, replace=False)])
+    smeared = masses * (1 + reach * (rng.random(len(masses)) + rng.random(len(masses)) - 1))
+    rows = np.empty(len(masses), np.int64)
+    rows[np.argsort(smeared, kind="stable")] = used[np.argsort(mjj[used], kind="stable")]
+    return rows
 
 
 def make_synthetic(table: EventTable, config: SearchConfig, masks: Sequence[Interval]) -> SyntheticTable:

@@ -107,6 +107,12 @@ def test_events_have_new_identities_and_copies_one_fold(table: EventTable, confi
     assert (folds[order][1:][same] == folds[order][:-1][same]).all()
 
 
+def test_where_nothing_is_masked_hardly_an_event_is_used_twice(table: EventTable, config: SearchConfig) -> None:
+    """So the counts of a selection fluctuate as those of events do."""
+    made = make_synthetic(table, config, []).table
+    assert len(np.unique(made.event_id)) > 0.98 * len(made)
+
+
 def test_closure_tells_synthetic_events_only_if_they_differ(table: EventTable, config: SearchConfig) -> None:
     union = closure_union(table, config, [MASK], NAMES, most=6000)
     assert min(union.sizes) > 2000

@@ -13,6 +13,7 @@ from typing import Any
 
 from analysis.config import SearchConfig
 from analysis.errors import ConfigError, ResultsError
+from analysis.export.covariance import stored_covariance_table
 from analysis.export.search_tables import cutflow_table, spectrum_tables, window_tables
 from analysis.export.signal_tables import (
     efficiency_table,
@@ -78,7 +79,8 @@ def export_hepdata(
     _require_library()
     results, windows = folder.load_results()
     tables = collect_tables(results, windows, folder.load_injections(), level=config.statistics.cls_level)
-    tables.extend(further)
+    covariance = stored_covariance_table(folder, windows)
+    tables.extend([*([covariance] if covariance else []), *further])
     common = [("SQRT(S)", config.background.sqrt_s_gev, "GeV"), *_luminosity(results)]
     text = _comment(results) if abstract is None else abstract
     with new_folder(target) as staged:
@@ -111,7 +113,7 @@ def collect_tables(
         *limit_tables(results.limits, level),
         fixed_limit_table(results.signals),
         efficiency_table(results.signals),
-        *strength_tables(injections),
+        *strength_tables(injections, results.limits),
         *map_tables(injections),
         cutflow_table(results.cutflow),
         *spectrum_tables(windows),

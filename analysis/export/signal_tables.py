@@ -190,12 +190,26 @@ def _statistical(selected: SignalYield | None) -> float | None:
     return selected.acceptance_efficiency * selected.events_error / selected.events
 
 
-def strength_tables(injections: Sequence[InjectionScan]) -> list[DataTable]:
-    """Tabulate efficiencies as a function of the injected strength, one table per signal."""
-    return [_strength_table(scan) for scan in injections if scan.candidates]
+def strength_tables(
+    injections: Sequence[InjectionScan], limits: Sequence[InjectionLimit | FailedLimit] = ()
+) -> list[DataTable]:
+    """Tabulate efficiencies as a function of the injected strength and cross-section, one table per signal.
+
+    Parameters
+    ----------
+    injections : sequence of InjectionScan
+    limits : sequence of InjectionLimit or FailedLimit
+        Those of the same signals, which know their cross-section for one selected event.
+    """
+    in_fb = {
+        limit.dataset: limit.fb_per_selected
+        for limit in limits
+        if isinstance(limit, InjectionLimit) and limit.fb_per_selected is not None
+    }
+    return [_strength_table(scan, in_fb.get(scan.dataset)) for scan in injections if scan.candidates]
 
 
-def _strength_table(scan: InjectionScan) -> DataTable:
+def _strength_table(scan: InjectionScan, fb_per_selected: float | None) -> DataTable:
     strengths = sorted({strength for candidate in scan.candidates for strength in candidate.strengths})
     columns = []
     for candidate in scan.candidates:
@@ -215,8 +229,10 @@ def _strength_table(scan: InjectionScan) -> DataTable:
         "training: median over random choices of the injected events, and their standard deviation. The inclusive "
         "selection does not depend on what is injected."
     )
-    axis = Axis("Injected signal events", tuple(strengths), EVENTS)
-    return DataTable(f"Efficiency and strength {scan.dataset}", text, (axis,), defined(columns), ("EFF",))
+    axes = [Axis("Injected signal events", tuple(strengths), EVENTS)]
+    if fb_per_selected is not None:
+        axes.append(Axis("Cross-section", tuple(strength * fb_per_selected for strength in strengths), FB))
+    return DataTable(f"Efficiency and strength {scan.dataset}", text, tuple(axes), defined(columns), ("EFF",))
 
 
 def _over_samplings(values: Sequence[float | None]) -> tuple[float | None, float | None]:

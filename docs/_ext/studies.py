@@ -69,6 +69,8 @@ _TABLES: dict[str, Callable[[], str]] = {
     "limit-rules": limits.limit_rules_table,
     "limit-signals": limits.limit_signals_table,
     "limit-full": limits.limit_full_table,
+    "published-signals": limits.published_signals_table,
+    "published-signals-count": limits.published_signals_count,
     "linear-drift": null.linear_drift_table,
     "validation-shift": validation.validation_shift_table,
     "validation-null": validation.validation_null_table,

@@ -155,7 +155,7 @@ def test_the_submission_passes_the_validator_of_hepdata(exported: Exported) -> N
         assert validator.validate(archive=str(archive)), validator.get_messages()
     first, *tables = yaml.safe_load_all((archive.parent / "submission" / "submission.yaml").read_text())
     assert exported.results["config_digest"] in first["comment"]
-    assert len({table["data_file"] for table in tables}) == len(tables) == 19
+    assert len({table["data_file"] for table in tables}) == len(tables) == 20
     for table in tables:
         keywords = {item["name"]: item["values"] for item in table["keywords"]}
         assert keywords["cmenergies"] == [13000.0]
@@ -345,3 +345,17 @@ def test_mistakes_are_one_clear_line_and_leave_nothing(searched: Path, cwola: Cw
     assert f"{model} is not the file that the search wrote" in outcome.err
     assert {path.name for path in tmp_path.iterdir()} == {"full", "changed"}
     assert [path.name for path in full.iterdir()] == ["mine.txt"]
+
+
+def test_counts_covary_with_themselves_as_poisson_counts_do(exported: Exported) -> None:
+    """Unweighted data: the variance of a count is the count, and a tighter cut shares all of its events."""
+    content = exported.table("covariance_of_the_counts")
+    axes = [
+        [item.get("value", f"{item.get('low', 0):g}-{item.get('high', 0):g}") for item in one["values"]]
+        for one in content["independent_variables"]
+    ]
+    found = dict(zip(zip(*axes, strict=True), values(content["dependent_variables"][0]), strict=True))
+    tight = exported.selection(0, SELECTION)["n_obs"]
+    assert found[WINDOW, SELECTION, WINDOW, SELECTION] == tight
+    assert found[WINDOW, "inclusive", WINDOW, SELECTION] == tight
+    assert (WINDOW, SELECTION, "3900-4300", SELECTION) not in found

@@ -14,13 +14,16 @@ import yaml
 from analysis.background import GoodnessOfFit
 from analysis.core.documents import from_json
 from analysis.errors import ResultsError
+from analysis.export.covariance import covariance_table
 from analysis.export.hepdata import _unique_names, _validate, _write
 from analysis.export.search_tables import _global_text, spectrum_tables, window_tables
-from analysis.export.signal_tables import efficiency_table, limit_tables, map_tables
+from analysis.export.signal_tables import efficiency_table, limit_tables, map_tables, strength_tables
 from analysis.export.tables import Axis, Column, DataTable, band_errors, mass_axes, rows_table
 from analysis.export.target import new_folder
 from analysis.limits.values import FailedLimit, InjectionLimit, InjectionScan
+from analysis.regions import MassWindow
 from analysis.results.blinding import blind_windows
+from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.values import SignalResult
 from analysis.statistics import GlobalResult
 from tests.builders.calibrations import calibrated
@@ -251,3 +254,53 @@ def test_tables_of_a_blinded_search_have_no_observation() -> None:
         "Events in windows": tables["Events in windows"] - {"Observed"},
         "Limits on visible events": tables["Limits on visible events"] - {"Observed limit"},
     }
+
+
+def test_counts_covary_by_the_events_that_they_share() -> None:
+    """Event by event: every pair of looks, with weights and fractions of members."""
+    rng = np.random.default_rng(4)
+    mjj, weight = rng.uniform(3000, 5000, 200), rng.choice([1.0, 0.5], 200)
+    windows, looks = [], {}
+    for low in (3300.0, 3500.0, 4300.0):
+        passes = np.stack([np.ones(200), rng.choice([0.0, 0.5, 1.0], 200)], axis=1)
+        window = MassWindow(
+            (low, low + 400), (low - 200, low), (low + 400, low + 600), (low, low + 400), (3000.0, 6000.0)
+        )
+        found = tuple(SelectionResult(name, "cwola", (), 1.0, 1.0, 1.0) for name in ("inclusive", "eff_0.1"))
+        windows.append(WindowResult(window, np.array([3000.0, 6000.0]), found, passes=passes))
+        for index, one in enumerate(found):
+            looks[window.signal, one.name] = [
+                w * p if low <= m < low + 400 else 0.0 for m, w, p in zip(mjj, weight, passes[:, index], strict=True)
+            ]
+    table = covariance_table([*windows, replace(windows[0], passes=None)], mjj, weight)
+    assert table is not None
+    first, second = (list(zip(table.axes[k].values, table.axes[k + 1].values, strict=True)) for k in (0, 2))
+    covariance, correlation = (column.values for column in table.columns)
+    for one, other, value, rho in zip(first, second, covariance, correlation, strict=True):
+        shared = sum(a * b for a, b in zip(looks[one], looks[other], strict=True))
+        norm = sum(a * a for a in looks[one]) * sum(b * b for b in looks[other])
+        assert value == pytest.approx(shared)
+        assert rho == pytest.approx(shared / math.sqrt(norm))
+    assert len(first) == 10 + 3  # the first two windows overlap, the third shares no event with them
+    assert covariance_table([replace(windows[0], passes=None)], mjj, weight) is None
+
+
+def test_efficiencies_are_given_against_the_cross_section_too() -> None:
+    candidate = {
+        "method": "cwola",
+        "features": ["x"],
+        "selection": "eff_0.1",
+        "strengths": [0.0, 20.0],
+        "efficiency": [[0.1], [0.3]],
+        "expected": [[50.0], [20.0]],
+    }
+    place = {"signal": [3300, 3700], "lower": [3100, 3300], "upper": [3700, 3900], "mask": [3300, 3700]}
+    scan = from_json(InjectionScan, {"dataset": "one", **place, "fit_range": [3000, 6000], "candidates": [candidate]})
+    known = replace(limit("one", {"A": 3500.0}), fb_per_selected=0.05)
+    (table,) = strength_tables([scan], [known])
+    assert [(axis.name, axis.values, axis.units) for axis in table.axes] == [
+        ("Injected signal events", (0.0, 20.0), "events"),
+        ("Cross-section", (0.0, 1.0), "fb"),
+    ]
+    (unknown,) = strength_tables([scan], [limit("one", {"A": 3500.0})])
+    assert [axis.name for axis in unknown.axes] == ["Injected signal events"]

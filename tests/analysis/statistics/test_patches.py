@@ -96,7 +96,7 @@ def point(name: str, *, lumi_ifb: float | None = None, per_mu: float = 1.0, **ma
         modifiers=(),
         reason=None,
     )
-    return _Point(signal, selected, per_mu)
+    return _Point(signal, selected, per_mu, "3300-3700_eff_0.1")
 
 
 def test_points_are_labelled_by_the_masses_that_all_have_and_by_names_where_two_are_alike() -> None:

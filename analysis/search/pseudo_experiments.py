@@ -318,10 +318,8 @@ def scan_significances(
     for index in indices:
         look = model.looks[index]
         low, high = np.searchsorted(model.cells, look.window.signal)
-        if (
-            look.fraction is not None
-        ):  # counted as the search does: in events, whatever the weights with which they pass
-            unit = 1.0
+        if look.fraction is not None:
+            unit = 1.0  # counted as the search does: in events, whatever the weights with which they pass
             if look.window not in of_all:
                 of_all[look.window] = _backgrounds(binned[:, model.inclusive], None, look, model)
             background, error, valid = of_all[look.window]

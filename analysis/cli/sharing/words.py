@@ -44,7 +44,10 @@ def _limit_lines(found: SyntheticEvents) -> list[str]:
     signals = len({one.signal for one in found.limits})
     lines = [f"Expected limits with synthetic events, relative to those of the search, on {signals} signals:"]
     for rule in dict.fromkeys(one.rule for one in found.limits):
-        values = [one.relative for one in found.limits if one.rule == rule]
-        largest = max(values, key=abs)
-        lines.append(f"  {rule}: {median(values):+.1%} (median), {largest:+.1%} (largest)")
+        of_rule = [one.relative for one in found.limits if one.rule == rule]
+        values = [value for value in of_rule if value is not None]
+        missing = len(of_rule) - len(values)
+        parts = [f"{median(values):+.1%} (median), {max(values, key=abs):+.1%} (largest)"] if values else []
+        parts += [f"no limit on {missing} signals"] if missing else []
+        lines.append(f"  {rule}: {'; '.join(parts)}")
     return lines

@@ -33,18 +33,19 @@ class LimitDifference:
     ----------
     signal, rule : str
     selected, synthetic : float
-        Expected limit with the selected and with the synthetic events, in selected signal events.
+        Expected limit with the selected and with the synthetic events, in selected signal events; the latter is None
+        if there is no limit with synthetic events.
     """
 
     signal: str
     rule: str
     selected: float
-    synthetic: float
+    synthetic: float | None
 
     @property
-    def relative(self) -> float:
+    def relative(self) -> float | None:
         """Difference of the limit with synthetic events, relative to the other."""
-        return self.synthetic / self.selected - 1
+        return None if self.synthetic is None else self.synthetic / self.selected - 1
 
 
 @dataclass(frozen=True, kw_only=True)

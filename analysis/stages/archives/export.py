@@ -249,9 +249,8 @@ def _limit_differences(
     inputs = SearchInputs(load_processed(staged), config, staged)
     after = _expected(limit(inputs, backend, signals=list(dict.fromkeys(signal for signal, _ in before))))
     return tuple(
-        LimitDifference(signal=signal, rule=rule, selected=value, synthetic=after[signal, rule])
+        LimitDifference(signal=signal, rule=rule, selected=value, synthetic=after.get((signal, rule)))
         for (signal, rule), value in before.items()
-        if (signal, rule) in after
     )
 
 

@@ -55,6 +55,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "flows-sensitivity": methods.flow_sensitivity_table,
     "shift-test": methods.shift_table,
     "templates-closure": templates.closure_table,
+    "templates-independent": templates.independent_table,
     "templates-sensitivity": templates.sensitivity_table,
     "templates-counts": templates.counts_table,
     "shift-strength": methods.shift_strength_table,

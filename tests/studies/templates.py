@@ -2,7 +2,11 @@
 
 Pythia QCD with soft-drop masses in GeV: of 200k events about 16k are in 3.3 to 3.7 TeV, 25k and 5k in sidebands of 300
 GeV. Closure: the AUC of trees, in five folds by source event, that separate the window from its template on QCD alone.
-0.5 is perfect, and its statistical error about 0.003. Each sample has its own events.
+0.5 is perfect, and its statistical error about 0.003. Each sample has its own events. Methods with flows, and `salad`
+by its weights, repeat the fluctuations of their sidebands in every fold: trees are trained on one sample, and tested on
+another with a template of its own, and the other way round. `salad` takes one half of another tune with each sample.
+`lacathode` tells the window from normal numbers in the variables of a flow; a second sample is mapped by the flow of
+the first.
 
 Sensitivity: a W' of 3.5 TeV to 500 and 100 GeV is hidden in window and sidebands of the first sample, as in
 `tests.studies.shift_test`, and every method trained with the trees of the preset `best`, five members.
@@ -31,7 +35,8 @@ from analysis.diagnostics.gains import Benchmark, separations
 from analysis.events.table import EventTable
 from analysis.learning import BoostedTrees, ContrastMethod, FoldTask, Samples, TrainingSet, assign_folds
 from analysis.learning.metrics import roc_curve
-from analysis.methods import Curtains, CWoLa, Idealised, InterpolatedSidebands
+from analysis.methods import CATHODE, SALAD, Curtains, CurtainsFlow, CWoLa, Idealised, InterpolatedSidebands, LaCATHODE
+from analysis.methods.with_flows.lacathode import LatentModel
 from analysis.regions import RegionScan
 from analysis.search.evaluation import evaluate_window
 from analysis.search.values import SearchData
@@ -60,12 +65,18 @@ METHODS: dict[str, ContrastMethod] = {
     "curtains": Curtains(),
     "curtains, 4 copies": Curtains(copies=4),
     "idealised": Idealised(halves=True),
+    "salad": SALAD(),
+    "curtains_flow": CurtainsFlow(),
+    "cathode": CATHODE(),
 }
 HUNDRED_THOUSAND = tuple(f"qcd_{number}" for number in range(1, 9))
 """Samples without signal whose selections are counted."""
 COUNTING = [(s, r) for s in ("transfer-factor", "template") for r in ("spectrum", "background-template")]
 """Strategies of the background, and references of the thresholds."""
 TEMPLATES = ("cwola", "interpolated_sidebands", "curtains")
+WITH_FLOWS = ("curtains_flow", "cathode", "lacathode")
+PAIR = ("ab", "12")
+"""Samples of which one trains trees and the other tests them."""
 SEARCHED = ("cwola", "curtains", "idealised")
 STRENGTHS = (1.0, 2.2)
 WITH_SIGNAL = "ab"
@@ -96,7 +107,8 @@ DRIFTS: dict[str, Callable[[Columns, NDArray[np.float64]], Columns]] = {
 def events() -> dict[str, EventTable]:
     """Selected events with soft-drop masses in window and sidebands, by sample."""
     where = window_with(WIDTH)
-    return selected_events({**QCD, "signal": (SIGNAL,)}, where.lower[0], where.upper[1], overrides=GROOMED)
+    samples = {**QCD, "signal": (SIGNAL,), "simulation": ("qcd_alt",)}
+    return selected_events(samples, where.lower[0], where.upper[1], overrides=GROOMED)
 
 
 @cache
@@ -121,7 +133,8 @@ def drifted(sample: str, drift: str) -> EventTable:
 
 def measure(point: Point) -> Point:
     """Measure what the point asks for."""
-    return {"closure": closure, "sensitivity": sensitivity, "counts": counts}[point["kind"]](point)
+    kinds = {"closure": closure, "independent": independent, "sensitivity": sensitivity, "counts": counts}
+    return kinds[point["kind"]](point)
 
 
 def closure(point: Point) -> Point:
@@ -132,6 +145,42 @@ def closure(point: Point) -> Point:
     return {"auc": round(auc_of_labels(training), 4)}
 
 
+def independent(point: Point) -> Point:
+    """AUC of window against template on events that trained neither trees nor flow, without signal; mean of two."""
+    tables, simulation = [drifted(name, point["drift"]) for name in PAIR], drifted("simulation", point["drift"])
+    if point["method"] == "lacathode":
+        areas = [_latent_area(*pair) for pair in (tables, tables[::-1])]
+    else:
+        method, seed = METHODS[point["method"]], np.random.SeedSequence(1)
+        half = np.arange(len(simulation)) % len(tables)
+        samples = [Samples(one, simulation.select(half == number)) for number, one in enumerate(tables)]
+        sets = [method.contrast(one, window_with(WIDTH), FEATURES, random_state=seed) for one in samples]
+        areas = []
+        for training, test in (sets, sets[::-1]):
+            score = CLOSING.fit(training, random_state=seed).predict(test.X).mean(axis=1)
+            areas.append(area(score, test))
+    n_window = np.mean([window_with(WIDTH).in_signal(one.mjj).sum() for one in tables])
+    n_template = np.mean([len(one) for one in tables]) - n_window
+    if point["method"] == "salad":
+        n_template = window_with(WIDTH).in_signal(simulation.mjj).sum() / len(tables)
+    error = ((1 / n_window + 1 / n_template) / (12 * len(tables))) ** 0.5
+    return {"auc": round(float(np.mean(areas)), 4), "auc_error": round(float(error), 4)}
+
+
+def _latent_area(first: EventTable, second: EventTable) -> float:
+    """Tell the window of a second sample from normal numbers, with the flow and the trees of a first one."""
+    where, rng = window_with(WIDTH), np.random.default_rng(1)
+    model = LaCATHODE().fit(Samples(first), where, FEATURES, CLOSING, np.random.SeedSequence(1))
+    assert isinstance(model, LatentModel)
+    inside = second.select(where.in_signal(second.mjj))
+    X = inside.matrix(FEATURES).astype(np.float64)
+    defined = np.isfinite(X).all(axis=1)
+    latent = model.density.to_latent(X[defined], inside.mjj[defined], random_state=rng)
+    normal = rng.normal(size=(4 * len(latent), len(FEATURES)))
+    one, other = (model.classifier.predict(rows.astype(np.float32)).mean(axis=1) for rows in (latent, normal))
+    return roc_curve(one, other).auc
+
+
 def auc_of_labels(training: TrainingSet) -> float:
     """AUC of the two classes of a training set, in folds by event."""
     fold, scores = assign_folds(training.group, N_FOLDS, random_state=1), np.zeros(len(training.y))
@@ -139,6 +188,11 @@ def auc_of_labels(training: TrainingSet) -> float:
         inside = fold == left_out
         model = CLOSING.fit(training.rows(~inside), random_state=np.random.SeedSequence(left_out))
         scores[inside] = model.predict(training.X[inside]).mean(axis=1)
+    return area(scores, training)
+
+
+def area(scores: NDArray[Any], training: TrainingSet) -> float:
+    """AUC of scores of the rows of a training set."""
     parts = [(scores[training.y == k], training.sample_weight[training.y == k]) for k in (1, 0)]
     (data, weight), (template, template_weight) = parts
     return roc_curve(data, template, signal_weight=weight, background_weight=template_weight).auc
@@ -210,7 +264,13 @@ def points(draws: int) -> list[Point]:
         for data in HUNDRED_THOUSAND
     ]
     rounds = zip_longest(closures, signals, spectra[::2], spectra[1::2], fillvalue=[])
-    return [point for parts in rounds for part in parts for point in part]
+    others = [
+        {"kind": "independent", "method": method, "drift": drift}
+        for drift in ("tau21", "quadratic", "none")
+        for method in WITH_FLOWS
+    ]
+    others += [{"kind": "independent", "method": "salad", "drift": drift} for drift in DRIFTS]
+    return [point for parts in rounds for part in parts for point in part] + others
 
 
 def of_kind(finished: list[Point], kind: str, **values: Any) -> list[Point]:
@@ -233,6 +293,8 @@ def main(budget: Budget, draws: int) -> None:
                 if found := of_kind(finished, "sensitivity", method=method, drift=drift, strength=strength):
                     sic, half = (np.median([p[key] for p in found]) for key in ("sic", "sic_half"))
                     click.echo(f"S/sqrt(B) {strength:g} {method:20} {drift:10} SIC {sic:.2f}, {half:.2f}, {len(found)}")
+    for point in of_kind(finished, "independent"):
+        click.echo("independent {method:15} {drift:10} AUC {auc} +- {auc_error}".format(**point))
     for drift in DRIFTS:
         found = of_kind(finished, "counts", drift=drift)
         for name in (f"{', '.join(counting)}, {cut}" for counting in COUNTING for cut in ("eff_0.1", "eff_0.01")):

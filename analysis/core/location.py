@@ -11,7 +11,7 @@ from typing import Any
 import fsspec
 
 from analysis.core.address import full_address, hide_secrets, parse_address
-from analysis.core.atomic import unfinished
+from analysis.core.atomic import replacing_file
 from analysis.errors import ConfigError, writing
 
 __all__ = ["Location", "RemotePath", "parse_location", "read_file", "reading", "remove_file", "write_file"]
@@ -165,12 +165,8 @@ def write_file(location: Location, content: bytes) -> None:
 
 def _write_local(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = unfinished(path)
-    try:
+    with replacing_file(path) as temporary:
         temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_remote(location: RemotePath, content: bytes) -> None:

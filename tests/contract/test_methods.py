@@ -287,6 +287,7 @@ def test_no_boosted_tree_scores_an_event_that_it_saw(
         assert not scored & seen
 
 
+@pytest.mark.thorough
 @every_method
 def test_models_do_not_depend_on_where_they_are_trained(
     method: Method, two_processes: Backend, two_dask_workers: Backend

@@ -144,9 +144,9 @@ def test_delphes_collection_by_name(data, tmp_path, collection):
         ("nano_v12_tt", OPEN),
         ("nano_v12_tt", {**OPEN, "jet_mass": "softdrop", "jet_mass_min": 5}),
         ("nano_v15_tt", OPEN),
-        ("nano_v15_tt", {**OPEN, "jet_mass": "softdrop"}),
+        pytest.param("nano_v15_tt", {**OPEN, "jet_mass": "softdrop"}, marks=pytest.mark.thorough),
         ("pfnano", OPEN),
-        ("pfnano", {**OPEN, "jet_mass": "softdrop", "jet_order": "pt"}),
+        pytest.param("pfnano", {**OPEN, "jet_mass": "softdrop", "jet_order": "pt"}, marks=pytest.mark.thorough),
     ],
 )
 def test_cms_simulation(data, tmp_path, name, selection):
@@ -177,7 +177,10 @@ def test_file_without_a_selected_event_gives_an_empty_table(data, tmp_path):
 
 
 @pytest.mark.parametrize("order", ["mass", "pt"])
-@pytest.mark.parametrize("cuts", [{}, {"pt_min": 100, "leading_pt_min": 150, "jet_mass_min": 20}])
+@pytest.mark.parametrize(
+    "cuts",
+    [{}, pytest.param({"pt_min": 100, "leading_pt_min": 150, "jet_mass_min": 20}, marks=pytest.mark.thorough)],
+)
 def test_atlas_simulation(data, tmp_path, order, cuts):
     path = data("physlite/physlite_mc_100.root")
     selection = {**OPEN, **cuts, "jet_order": order}

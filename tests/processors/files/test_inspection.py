@@ -30,6 +30,7 @@ REAL = {
 READERS = {"nanoaod": plain.nanoaod_events, "delphes": plain.delphes_events, "physlite": plain.physlite_events}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", REAL)
 def test_real_files(data, name):
     """Format, tree, events and jets, counted independently; every branch that is named is there."""

@@ -13,6 +13,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from analysis.compute import Backend, DaskWorkers, Serial, open_backend
 from analysis.core.plugins import unload_plugins
 
+# Workers of pytest-xdist and commands that tests start inherit it. One thread of BLAS each: more wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def _data_folder() -> Path:
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -198,6 +198,7 @@ def test_a_bad_file_is_named_and_can_be_left_out(cwola: Cwola, tmp_path: Path, s
     assert_left_out(cwola, tmp_path, listed(tmp_path, bad, good), bad, texts)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "texts"), EDGES)
 def test_a_bad_file_from_elsewhere(
     cwola: Cwola, data: Callable[[str], Path], tmp_path: Path, name: str, texts: list[str]

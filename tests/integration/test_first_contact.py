@@ -52,6 +52,7 @@ def test_a_byte_order_mark_changes_nothing(cwola: Cwola, tmp_path: Path, mark: s
     assert cwola("fit", tmp_path / "spectrum.csv", "--window", "3400:3600", "--function", "dijet2").code == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 @pytest.mark.parametrize("command", [["fit", "spectrum.csv", "--window", "3400:3600"], ["performance", "--help"]])
 def test_any_encoding_of_the_output_will_do(tmp_path: Path, encoding: str, command: list[str]) -> None:

@@ -340,6 +340,7 @@ def toy_content(path: Path) -> Path:
     return write_nanoaod(path, random_events(300, seed=4, max_jets=5), extra=extra)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CONTENT)
 def test_the_printed_cuts_and_features_read_other_collections(
     forgotten_plugins: None, request: pytest.FixtureRequest, tmp_path: Path, name: str

@@ -62,6 +62,7 @@ def test_work_goes_on_with_workers_that_come_later(cluster: Cluster, capsys: pyt
     assert said[0].startswith(f"the dask scheduler {cluster.address} has had no worker for")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("process", "number", "text"),
     [

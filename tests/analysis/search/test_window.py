@@ -390,6 +390,7 @@ def test_windows_of_one_batch_are_not_mixed_up() -> None:
         assert_same(result, run_window(data, result.window, scan, config))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["two_processes", "two_dask_workers"])
 def test_other_processes_give_what_one_gives(name: str, found: WindowResult, request: pytest.FixtureRequest) -> None:
     ((_, result),) = run_scan(SIGNAL_TOY, SCAN, CONFIG, request.getfixturevalue(name))

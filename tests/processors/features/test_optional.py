@@ -107,6 +107,7 @@ CASES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("layout", "name", "features", "taggers"), CASES)
 def test_features_are_those_of_plain_python(data, layout, name, features, taggers):
     path = data(name)

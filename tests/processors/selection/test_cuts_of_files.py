@@ -71,6 +71,7 @@ FILES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "collection", "jet_id", "triggers", "filters"), FILES)
 def test_triggers_filters_and_jet_id(data, tmp_path, serial, name, collection, jet_id, triggers, filters):
     """The flag of the jet ID where there is one, else the criteria; every step of the cutflow and of N-1."""

@@ -10,17 +10,11 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from analysis.compute import Backend, DaskWorkers, Serial, available_cpus, open_backend
+from analysis.compute import Backend, DaskWorkers, Serial, open_backend
 from analysis.core.plugins import unload_plugins
 
 # Workers of pytest-xdist and commands that tests start inherit it. One thread of BLAS each: more wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores: a fifth of the time a worker waits for commands and servers that its tests start."""
-    return available_cpus() + 1
 
 
 def _data_folder() -> Path:

@@ -82,7 +82,7 @@ def test_workers_select_the_same_events(sample: tuple[str, Path], tmp_path: Path
         from distributed import Client, LocalCluster
 
         with (
-            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
             Client(cluster) as client,
         ):
             output = run_alone(processor, DaskExecutor(client=client, status=False, retries=0), path, layout)

@@ -144,7 +144,7 @@ def test_versions_come_over_a_bare_connection_before_a_client_is_made(monkeypatc
         def __init__(self, *arguments: Any, **options: Any) -> None:
             pytest.fail("a client was made")
 
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
     with LocalCluster(**options, host="127.0.0.1", protocol="tcp://") as cluster:
         found = versions.ask_address(cluster.scheduler_address, distributed.Security(), 10)
         assert len(found) == 2

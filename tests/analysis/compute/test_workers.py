@@ -108,7 +108,7 @@ def test_a_cluster_that_adapts_starts_its_workers_for_the_work() -> None:
     """It has none at the start, and none again between two calls: the second is for tasks with shared data."""
     adapting = {"minimum": 0, "maximum": 2, "interval": "100ms", "wait_count": 2, "target_duration": "1s"}
     with (
-        LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         cluster.adapt(**adapting)

@@ -9,6 +9,7 @@ import click
 
 from analysis.cli.fit import parse_interval
 from analysis.cli.inputs.plugins import loads_plugins
+from analysis.cli.inputs.sample import POSITIVE, format_option, generated_option, tree_option
 from analysis.cli.shared import options
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from analysis.stages.score import ScoreSummary
 
 __all__ = ["score"]
-
-_POSITIVE = click.FloatRange(0, min_open=True)
 
 
 @click.command()
@@ -30,22 +29,14 @@ _POSITIVE = click.FloatRange(0, min_open=True)
     help="Results folder, or a copy of its models.",
 )
 @click.option("--window", metavar="LO:HI", callback=parse_interval, help="One window, GeV.  [default: all]")
-@click.option("--format", "format_name", metavar="NAME", help="Format of the files.  [default: detected]")
-@click.option("--tree", metavar="NAME", help="Tree of the events.  [default: tree of the format]")
+@format_option
+@tree_option
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help=".parquet, .csv or .txt to write."
 )
-@click.option("--lumi", "lumi_ifb", type=_POSITIVE, metavar="IFB", help="Luminosity, fb⁻¹: adds the events per fb.")
-@click.option(
-    "--xsec", "xsec_pb", type=_POSITIVE, metavar="PB", help="Cross-section, pb: with --lumi, expected events."
-)
-@click.option(
-    "--generated",
-    "n_generated",
-    type=_POSITIVE,
-    metavar="NUMBER",
-    help="Sum of generator weights before any cut, for files that do not record it.",
-)
+@click.option("--lumi", "lumi_ifb", type=POSITIVE, metavar="IFB", help="Luminosity, fb⁻¹: adds the events per fb.")
+@click.option("--xsec", "xsec_pb", type=POSITIVE, metavar="PB", help="Cross-section, pb: with --lumi, expected events.")
+@generated_option
 @loads_plugins
 @options("parts", "where")
 def score(
@@ -62,8 +53,8 @@ def score(
     """Score simulated events with the classifiers of a finished search.
 
     FILE... belong to one sample, such as your own signal. Events are selected as in the search; those of tables are
-    taken as they are. Each event gets the
-    mean score and, for each selection, the mean over the folds of the fold's own cut.
+    taken as they are. Each event gets the mean score and, for each selection, the mean over the folds of the fold's own
+    cut.
     """
     from analysis.compute import open_backend
     from analysis.stages.score import Rate, score_files

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.cli.inputs.sample import POSITIVE, format_option, generated_option, tree_option
 from analysis.cli.shared import open_results, options, resolve_config
 
 if TYPE_CHECKING:
     from analysis.stages.archives.reinterpret import Reinterpretation
 
 __all__ = ["reinterpret"]
-
-_POSITIVE = click.FloatRange(0, min_open=True)
 
 
 @click.command()
@@ -35,19 +34,13 @@ _POSITIVE = click.FloatRange(0, min_open=True)
     help="Results folder, new or empty.",
 )
 @click.option("--name", metavar="NAME", help="Name of the signal.  [default: that of the first file]")
-@click.option("--format", "format_name", metavar="NAME", help="Format of the files.  [default: detected]")
-@click.option("--tree", metavar="NAME", help="Tree of the events.  [default: tree of the format]")
-@click.option("--xsec", "xsec_pb", type=_POSITIVE, metavar="PB", help="Cross-section of the signal, pb.")
+@format_option
+@tree_option
+@click.option("--xsec", "xsec_pb", type=POSITIVE, metavar="PB", help="Cross-section of the signal, pb.")
 @click.option(
-    "--lumi", "lumi_ifb", type=_POSITIVE, metavar="IFB", help="Luminosity, fb⁻¹.  [default: that of the search]"
+    "--lumi", "lumi_ifb", type=POSITIVE, metavar="IFB", help="Luminosity, fb⁻¹.  [default: that of the search]"
 )
-@click.option(
-    "--generated",
-    "n_generated",
-    type=_POSITIVE,
-    metavar="NUMBER",
-    help="Sum of generator weights before any cut, for files that do not record it.",
-)
+@generated_option
 @options("plugin", "where")
 def reinterpret(
     archive: Path,

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.builders.clusters import kill
+from tests.builders.ports import free_ports
 from tests.builders.toy_search import Cwola, ToySearch
 
 pytestmark = pytest.mark.servers
@@ -44,12 +45,6 @@ xrd.port {port}
 all.adminpath {folder}
 all.pidpath {folder}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager
@@ -84,7 +79,7 @@ def require(name: str) -> str:
 
 @pytest.fixture
 def nginx(toy: ToySearch, tmp_path: Path) -> Iterator[str]:
-    program, port = require("nginx"), free_port()
+    program, port = require("nginx"), free_ports(1)[0]
     folder = tmp_path / "nginx"
     folder.mkdir()
     owner = toy.folder.owner()
@@ -96,7 +91,7 @@ def nginx(toy: ToySearch, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def xrootd(toy: ToySearch, tmp_path: Path) -> Iterator[str]:
     pytest.importorskip("fsspec_xrootd", reason="needs the extra `xrootd`: .ci/servers installs it")
-    program, port = require("xrootd"), free_port()
+    program, port = require("xrootd"), free_ports(1)[0]
     folder = tmp_path / "xrootd"
     folder.mkdir()
     (folder / "xrootd.cfg").write_text(XROOTD.format(folder=folder, files=toy.folder, port=port))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import dask
 import pytest
 
 from tests.builders.clusters import kill, make_environment
+from tests.builders.ports import free_ports
 from tests.builders.toy_search import Cwola, ToySearch
 
 pytestmark = pytest.mark.servers
@@ -34,17 +34,6 @@ c.Proxy.address = "127.0.0.1:{web}"
 c.ClusterConfig.scheduler_cmd = ["{python}", "-m", "distributed.cli.dask_scheduler"]
 c.ClusterConfig.worker_cmd = ["{python}", "-m", "distributed.cli.dask_worker"]
 """
-
-
-def free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def answers(address: str) -> bool:

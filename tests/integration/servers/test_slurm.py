@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders.clusters import kill, make_environment
+from tests.builders.ports import free_ports
 from tests.builders.toy_search import Cwola, ToySearch
 
 pytestmark = pytest.mark.servers
@@ -67,17 +68,6 @@ def find(name: str) -> str:
     if found is None:
         pytest.skip(f"needs {name}: .ci/servers installs it where apt-get can")
     return found
-
-
-def free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ from processors.selection.cuts import (
     prepare_selection,
 )
 from processors.selection.sanity import count_implausible
+from processors.tally import add_up
 from processors.variations import Systematics
 from processors.weighting import Weights
 
@@ -195,16 +196,15 @@ class DijetProcessor(ProcessorABC):
         ResultsError
             If a part cannot be read.
         """
-        total: dict[str, Tally] = {}
+        counts = []
         for name in sorted(output[dataset]["parts"]):
             path = events_folder(self.folder, dataset) / name
             info = read_part_info(path)
             if info is None:
                 msg = f"{path} is missing. Process the events again."
                 raise ResultsError(msg)
-            for cut, counts in info["cutflow"].items():
-                total[cut] = total[cut] + Tally(**counts) if cut in total else Tally(**counts)
-        return total
+            counts.append(info["cutflow"])
+        return add_up(counts)
 
     def process(self, events: Any) -> dict[str, dict[str, set[str]]]:
         """Process one chunk.

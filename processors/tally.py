@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "Tally", "as_float64"]
+__all__ = ["Floats", "Tally", "add_up", "as_float64"]
 
 Floats = NDArray[np.float64]
 
@@ -61,6 +62,25 @@ class Tally:
     def to_json(self) -> dict[str, Any]:
         """Return the tally as JSON-ready values."""
         return {"events": self.events, "weight": self.weight, "residual": self.residual}
+
+
+def add_up(counts: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, Tally]:
+    """Add the tallies of the same name.
+
+    Parameters
+    ----------
+    counts : iterable of mapping
+        As from `Tally.to_json`, by name, such as those of the parts of a dataset.
+
+    Returns
+    -------
+    dict of str to Tally
+    """
+    total: dict[str, Tally] = {}
+    for one in counts:
+        for name, tally in one.items():
+            total[name] = total[name] + Tally(**tally) if name in total else Tally(**tally)
+    return total
 
 
 def _exact_sum(numbers: list[float]) -> tuple[float, float]:

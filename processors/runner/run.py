@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import reduce
-from operator import add
 from typing import Any
 
 from coffea.processor.executor import WorkItem
@@ -34,6 +32,7 @@ from processors.runner.normalisation import GeneratorSums, normalise, read_gener
 from processors.runner.plan import FileRecord, Plan, make_plans, require_no_shared_files
 from processors.runner.weights import ExtremeWeights, extreme_weights, weights_by_file
 from processors.selection.cuts import prepare_selection, require_certified_events
+from processors.tally import add_up
 from processors.variations import Systematics
 
 __all__ = [
@@ -310,7 +309,7 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
     parts = [(item.filename, info) for item in plan.items if (info := plan.info(item)) is not None]
     infos = [info for _, info in parts]
     _require_one_weight(plan, infos)
-    cutflow, n_minus_one = _add_up(infos, "cutflow"), _add_up(infos, "n_minus_one")
+    cutflow, n_minus_one = (add_up(info[key] for info in infos) for key in ("cutflow", "n_minus_one"))
     require_certified_events(plan.dataset.name, plan.processor.selection, cutflow)
     names = sorted({name for info in infos for name in info["sanity"]})
     files = weights_by_file(plan, sums, parts)
@@ -334,7 +333,7 @@ def _summarise(plan: Plan, sums: GeneratorSums) -> DatasetResult:
         variations={
             name: tuple(plan.varied_path(item, name) for item in plan.items) for name in plan.systematics.tables
         },
-        varied_sums=_relative_sums(_add_up(infos, "varied_sums"), cutflow["all"], plan.dataset.name),
+        varied_sums=_relative_sums(add_up(info["varied_sums"] for info in infos), cutflow["all"], plan.dataset.name),
         weight_parts=tuple(plan.weights_path(item) for item in plan.items) if infos[0]["varied_weights"] else (),
     )
 
@@ -347,10 +346,6 @@ def _relative_sums(sums: Mapping[str, Tally], nominal: Tally, dataset: str) -> d
         )
         raise InputFileError(msg)
     return {name: one.weight / nominal.weight for name, one in sums.items()}
-
-
-def _add_up(infos: Sequence[Mapping[str, Any]], key: str) -> dict[str, Tally]:
-    return {name: reduce(add, (Tally(**info[key][name]) for info in infos)) for name in infos[0][key]}
 
 
 def _require_one_weight(plan: Plan, infos: Sequence[Mapping[str, Any]]) -> None:

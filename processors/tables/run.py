@@ -30,6 +30,7 @@ from processors.tables.events import (
     require_distinct,
 )
 from processors.tables.reading import read_columns, to_columns
+from processors.tally import add_up
 from processors.variations import Systematics
 from processors.weighting import Weights
 
@@ -171,7 +172,7 @@ def _write(
         n_entries=sum(file.n_entries for file in files),
         sum_of_weights=dataset.n_generated,
         normalisation="none" if dataset.n_generated is None else "n_generated",
-        cutflow=_total([info["tallies"] for _, info in infos]),
+        cutflow=add_up(info["tallies"] for _, info in infos),
         n_minus_one={},
         sanity={},
         files=tuple(files),
@@ -191,7 +192,3 @@ def _info(source: Source, table: EventTable, config: SearchConfig) -> dict[str, 
         "tallies": {name: Tally.of(values).to_json() for name, values in rows.items()},
         "weights": {} if observed else {name: Weights.of(values).to_json() for name, values in rows.items()},
     }
-
-
-def _total(counts: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Tally]:
-    return {name: sum((Tally(**one[name]) for one in counts), Tally()) for name in counts[0]}

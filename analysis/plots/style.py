@@ -38,6 +38,7 @@ __all__ = [
     "figure_style",
     "fit_label",
     "format_count",
+    "format_fit_quality",
     "format_p_value",
     "format_with_error",
     "italic",
@@ -291,6 +292,12 @@ def format_p_value(p_value: float) -> str:
         return f"{p_value:#.2g}"
     mantissa, exponent = f"{max(p_value, 1e-300):.1e}".split("e")
     return rf"{mantissa}\times 10^{{{int(exponent)}}}"
+
+
+def format_fit_quality(chi2: float, ndof: int, p_value: float | None) -> str:
+    """Format the result of a χ² test for mathtext, without a p-value that is unknown."""
+    text = rf"$\chi^2$/ndof = {chi2:.1f}/{ndof}"
+    return text if p_value is None else rf"{text}, $\mathit{{p}} = {format_p_value(p_value)}$"
 
 
 def format_with_error(value: float, error: float) -> str:

@@ -19,7 +19,7 @@ from analysis.events.schema import FeatureSpec
 from analysis.histograms.control import axis_label
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import add_heading, add_panels, simplify_ticks, window_title
-from analysis.plots.style import PALETTE, format_p_value, italic, selection_label
+from analysis.plots.style import PALETTE, format_fit_quality, italic, selection_label
 from analysis.results.numbers import interval, p_value
 
 __all__ = ["FeatureArtists", "draw_feature", "feature_figures", "usable_selection"]
@@ -118,7 +118,7 @@ def draw_feature(
     ax.set_xlim(0.0, 1.0) if scaled else ax.set_xlim(*_occupied(edges[::joined], list(shapes.values())))
     ax.set_ylim(0.0, _HEADROOM * ax.dataLim.y1 if ax.dataLim.y1 > 0 else 1.0)
     if (test := content.difference) is not None:
-        quality = rf"$\chi^2$/ndof = {test.chi2:.1f}/{test.ndof}, $\mathit{{p}} = {format_p_value(test.p_value)}$"
+        quality = format_fit_quality(test.chi2, test.ndof, test.p_value)
         ax.set_title(quality, loc="right", fontsize=_TEST_SIZE)
     return FeatureArtists(patches, cut)
 

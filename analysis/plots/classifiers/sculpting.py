@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.diagnostics.sections import DiagnosedWindow, SculptingSection, SelectionSculpting
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import window_title
-from analysis.plots.style import MASS_LABEL, bars_between, format_p_value, selection_label, selection_styles
+from analysis.plots.style import MASS_LABEL, bars_between, format_fit_quality, selection_label, selection_styles
 from analysis.plots.windows.spectrum import draw_regions
 from analysis.regions import Interval, MassWindow
 from analysis.results.numbers import interval, p_value
@@ -130,8 +130,7 @@ def _label(selection: SelectionSculpting) -> str:
     name = selection_label(selection.name).capitalize()
     if selection.p_value is None:
         return f"{name}: too few events for a test"
-    p_text = format_p_value(selection.p_value)
-    return rf"{name}: $\chi^2$/ndof = {selection.chi2:.1f}/{selection.ndof}, $\mathit{{p}} = {p_text}$"
+    return f"{name}: {format_fit_quality(selection.chi2, selection.ndof, selection.p_value)}"
 
 
 def _figure(sculpting: SculptingSection, diagnosed: DiagnosedWindow) -> tuple[Figure, Axes]:

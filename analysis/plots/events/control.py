@@ -25,7 +25,7 @@ from analysis.histograms.control import MJJ, axis_label
 from analysis.histograms.control_comparison import Component, ControlComparison
 from analysis.plots.drawing import draw_all
 from analysis.plots.figure import Sketch
-from analysis.plots.style import PALETTE, format_p_value, format_with_error, italic, plain
+from analysis.plots.style import PALETTE, format_fit_quality, format_with_error, italic, plain
 
 __all__ = ["ControlArtists", "control_sketch", "draw_control", "save_control_figures"]
 
@@ -211,9 +211,7 @@ def _summary(content: ControlComparison) -> str:
     lines = ["Blinded"] if content.blinded else []
     if content.test is not None:
         test = content.test
-        lines.append(
-            rf"Shape: $\chi^2$/ndof = {test.chi2:.1f}/{test.ndof}, $\mathit{{p}} = {format_p_value(test.p_value)}$"
-        )
+        lines.append(f"Shape: {format_fit_quality(test.chi2, test.ndof, test.p_value)}")
     if content.ratio is not None:
         lines.append(f"{content.data.label} / simulation = {format_with_error(*content.ratio)}")
     lines.extend(note[0].upper() + note[1:] for note in content.notes)

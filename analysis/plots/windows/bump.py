@@ -13,13 +13,14 @@ from matplotlib.patches import StepPatch
 
 from analysis.histograms.spectrum import Spectrum
 from analysis.plots.figure import Sketch
-from analysis.plots.style import MASS_LABEL, PALETTE, fit_label, format_p_value, pull_label
+from analysis.plots.style import MASS_LABEL, PALETTE, fit_label, format_fit_quality, pull_label
+from analysis.plots.windows.spectrum import shade_window
 from analysis.regions import bins_of, edges_of
 from analysis.search.bump import Bump
 
 __all__ = ["BumpArtists", "bump_sketch", "draw_bump"]
 
-_FIT, _WINDOW = PALETTE[2], PALETTE[1]
+_FIT = PALETTE[2]
 _SMALLEST_REACH = 3.0
 
 
@@ -75,14 +76,11 @@ def draw_bump(bump: Bump, spectrum: Spectrum, *, ax: Axes, ax_pull: Axes) -> Bum
     expected, covariance = bump.fit.expected(edges)
     error, spread = np.sqrt(np.diag(covariance)), np.sqrt(bump.weight * expected)
     for axes in (ax, ax_pull):
-        axes.axvspan(*bump.plan.signal, color=_WINDOW, alpha=0.22, linewidth=0, zorder=0)
-        for side in ((bump.plan.mask[0], bump.plan.signal[0]), (bump.plan.signal[1], bump.plan.mask[1])):
-            axes.axvspan(*side, facecolor="none", edgecolor="0.65", hatch="////", linewidth=0, zorder=0)
+        shade_window(bump.plan.signal, bump.plan.mask, axes)
     data = ax.errorbar(
         (edges[:-1] + edges[1:]) / 2, counts, np.sqrt(variances), fmt="o", color="black", label="Observed", zorder=4
     )
-    quality = f"$\\chi^2$/ndof = {bump.fit.deviance:.1f}/{bump.fit.ndof}"
-    quality += f", $\\mathit{{p}} = {format_p_value(bump.goodness.p_value)}$"
+    quality = format_fit_quality(bump.fit.deviance, bump.fit.ndof, bump.goodness.p_value)
     label = f"{fit_label(bump.fit)}, {quality}"
     curve = ax.stairs(expected, edges, baseline=None, color=_FIT, linewidth=2, label=label, zorder=3)
     band = ax.stairs(expected + error, edges, baseline=expected - error, fill=True, color=_FIT, alpha=0.3, zorder=2)

@@ -30,21 +30,21 @@ from analysis.plots.style import (
     PALETTE,
     fit_label,
     format_count,
-    format_p_value,
+    format_fit_quality,
     format_with_error,
     plain,
     pull_label,
     selection_label,
 )
 from analysis.plots.words import observed_label, sample_label
-from analysis.regions import MassWindow
+from analysis.regions import Interval, MassWindow
 from analysis.results.numbers import SPACE, count, interval, number, p_value, with_error
 from analysis.results.wording.significances import UNCALIBRATED, local_z_text, nominal_text
 from analysis.results.words import selection_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import SignalShape, true_counts
 
-__all__ = ["SpectrumArtists", "draw_regions", "draw_spectrum"]
+__all__ = ["SpectrumArtists", "draw_regions", "draw_spectrum", "shade_window"]
 
 Array = NDArray[np.float64]
 
@@ -193,19 +193,25 @@ def draw_regions(window: MassWindow, ax: Axes, *below: Axes) -> list[Artist]:
         Artists of window, mask and sidebands, with labels for a legend.
     """
     for axes in (*below, ax):
-        signal = axes.axvspan(*window.signal, color=_WINDOW_COLOR, alpha=0.22, linewidth=0, zorder=0)
-        margins = [
-            axes.axvspan(*side, facecolor="none", edgecolor="0.65", hatch="////", linewidth=0, zorder=0)
-            for side in ((window.mask[0], window.signal[0]), (window.signal[1], window.mask[1]))
-        ]
+        signal, margin = shade_window(window.signal, window.mask, axes)
     sidebands = [
         ax.axvspan(*side, ymax=0.018, color=_SIDEBAND_COLOR, alpha=0.8, linewidth=0, zorder=1)
         for side in (window.lower, window.upper)
     ]
     signal.set_label(f"Signal window {_range(window.signal)}")
-    margins[0].set_label(f"Left out of the fit: {_range(window.mask)}")
+    margin.set_label(f"Left out of the fit: {_range(window.mask)}")
     sidebands[0].set_label("Training sidebands")
-    return [signal, margins[0], sidebands[0]]
+    return [signal, margin, sidebands[0]]
+
+
+def shade_window(signal: Interval, mask: Interval, ax: Axes) -> tuple[Artist, Artist]:
+    """Shade a window, and hatch the rest of its mask, GeV; return one artist of each."""
+    shaded = ax.axvspan(*signal, color=_WINDOW_COLOR, alpha=0.22, linewidth=0, zorder=0)
+    margins = [
+        ax.axvspan(*side, facecolor="none", edgecolor="0.65", hatch="////", linewidth=0, zorder=0)
+        for side in ((mask[0], signal[0]), (signal[1], mask[1]))
+    ]
+    return shaded, margins[0]
 
 
 def _draw_fit(content: _Content, ax: Axes) -> tuple[Line2D, PolyCollection]:
@@ -214,9 +220,7 @@ def _draw_fit(content: _Content, ax: Axes) -> tuple[Line2D, PolyCollection]:
     fraction, covariance = fit.expected(fine)
     expected, error = _CURVE_POINTS_PER_BIN * fraction, _CURVE_POINTS_PER_BIN * np.sqrt(np.diag(covariance))
     centre = (fine[1:] + fine[:-1]) / 2
-    quality = f"$\\chi^2$/ndof = {fit.deviance:.1f}/{fit.ndof}"
-    if (p_value := content.selected.fit_p_value) is not None:
-        quality += f", $\\mathit{{p}} = {format_p_value(p_value)}$"
+    quality = format_fit_quality(fit.deviance, fit.ndof, content.selected.fit_p_value)
     (curve,) = ax.plot(centre, expected, color=_FIT_COLOR, linewidth=2, label=f"{fit_label(fit)}\n{quality}", zorder=3)
     band = ax.fill_between(
         centre,

@@ -105,6 +105,7 @@ def test_das_without_files_is_refused(tmp_path: Path) -> None:
         ("list.json", json.dumps({"x": NAMES})),
         ("pocket.json", json.dumps({"x": pocket_coffea(NAMES, simulated=False)})),
     ],
+    ids=["files", "lfns", "coffea", "plain", "list", "pocket"],
 )
 def test_every_kind_of_list_becomes_the_same_entry(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)

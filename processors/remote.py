@@ -9,10 +9,11 @@ from contextvars import ContextVar
 from queue import Queue
 from typing import Any
 
+import fsspec
 from fsspec.implementations.http import HTTPFileSystem
 from uproot.source.chunk import Chunk
 from uproot.source.coalesce import coalesce_requests
-from uproot.source.fsspec import FSSpecSource
+from uproot.source.fsspec import FSSpecLoopExecutor, FSSpecSource
 from uproot.source.futures import TrivialFuture
 
 __all__ = ["TIMEOUT", "NoRangesError", "RemoteSource", "seconds_to_answer"]
@@ -42,6 +43,17 @@ class RemoteSource(FSSpecSource):
         self._seconds = seconds_to_answer.get()
         self._length: int | None = None
         super().__init__(address, **options)
+
+    def _open(self) -> None:
+        """Open without a request: some versions of uproot ask for the length of the file here, and hide the status."""
+        if "_file_path_orig" in vars(self):
+            opened = fsspec.open(self._file_path_orig, **self._fsspec_options)
+            if opened.fs.async_impl:
+                self._executor = FSSpecLoopExecutor()
+                self._open_file, self._fs, self._file_path, self._fo = opened, opened.fs, opened.path, None
+                self._async_impl, self._closed = True, False
+                return
+        super()._open()
 
     def chunk(self, start: int, stop: int) -> Chunk:
         """Read the bytes from `start` to `stop`.

@@ -44,6 +44,12 @@ _SMALLEST = 1e-305
 
 _SMALLEST_RANGE_Z = 3.5
 _GLOBAL_COLOR = "0.25"
+_GLOBAL_Z = 3
+"""Global significance that is marked by a line, standard deviations."""
+
+_ROOM, _PALE = 0.55, 0.4
+"""Fraction of a window, or of the distance to the next, that points take up; opacity of the bars of windows."""
+
 _LEVEL_DISTANCE = 0.04
 """Smallest distance of two labelled levels, as a fraction of the axes height."""
 
@@ -65,8 +71,8 @@ class ScanArtists:
         Nominal p-values beside calibrated ones, by selection.
     levels : tuple of matplotlib.lines.Line2D
         Lines at whole standard deviations.
-    global_levels : tuple of matplotlib.lines.Line2D
-        Lines at the local p-values of whole global standard deviations.
+    global_level : matplotlib.lines.Line2D or None
+        Line at the local p-value of three global standard deviations.
     missing : tuple of matplotlib.lines.Line2D
         One cross per window or selection without a p-value.
     bad_fits : matplotlib.lines.Line2D or None
@@ -79,7 +85,7 @@ class ScanArtists:
     points: dict[str, ErrorbarContainer]
     nominal: dict[str, Line2D]
     levels: tuple[Line2D, ...]
-    global_levels: tuple[Line2D, ...]
+    global_level: Line2D | None
     missing: tuple[Line2D, ...]
     bad_fits: Line2D | None
     text: Text | None
@@ -89,12 +95,14 @@ class ScanArtists:
 def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: GlobalResult | None = None) -> ScanArtists:
     """Draw the local p-value of every window and selection, calibrated with retraining if possible.
 
+    Horizontal bars are the windows; the points of different selections lie side by side about the centre of a window.
+
     Parameters
     ----------
     results : sequence of WindowResult
     ax : matplotlib.axes.Axes
     global_result : GlobalResult, optional
-        Written above the axes. Its number of looks n gives the lines of global significance,
+        Written above the axes. Its number of looks n gives the line of three global standard deviations,
         p_local = 1 - (1 - p_global)^(1/n) as for independent looks (Šidák, J. Am. Stat. Assoc. 62 (1967) 626); if
         looks share events, the global significance is at least as large.
 
@@ -105,28 +113,40 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     names = tuple(dict.fromkeys(selection.name for result in results for selection in result.selections))
     found = {name: _found(results, name) for name in names}
     styles = selection_styles(names)
-    points = {name: _draw_points(found[name], name, styles[name], ax) for name in names}
-    nominal = {name: line for name in names if (line := _draw_nominal(found[name], styles[name], ax)) is not None}
+    shifts = _side_by_side(results, names)
+    points = {name: _draw_points(found[name], name, styles[name], shifts[name], ax) for name in names}
+    drawn = {name: _draw_nominal(found[name], styles[name], shifts[name], ax) for name in names}
+    nominal = {name: line for name, line in drawn.items() if line is not None}
     tested = [one for pairs in found.values() for _, one in pairs]
     shown = [one.local_p0 for one in tested] + [one.nominal.p0 for one in tested if one.nominal is not None]
     missing = _draw_missing(results, styles, ax)
-    bad_fits = _draw_bad_fits(results, ax)
+    bad_fits = _draw_bad_fits(results, shifts, ax)
+    looks = 0 if global_result is None or global_result.p0 is None else global_result.n_trials or 0
+    global_p0 = _local_p0(_GLOBAL_Z, looks)
     others = [*([nominal_handle()] if nominal else []), *([bad_fits] if bad_fits else []), *missing[:1]]
-    lines = ceil((len(points) + len(others) + (global_result is not None)) / _COLUMNS)
-    _set_range(results, [p0 for p0 in shown if p0 is not None], lines, ax)
+    lines = ceil((len(points) + len(others) + (global_p0 is not None)) / _COLUMNS)
+    _set_range(results, [p0 for p0 in (*shown, global_p0) if p0 is not None], lines, ax)
     levels = _draw_levels(ax)
-    global_levels = _draw_global_levels(global_result, ax)
+    global_level = None if global_p0 is None else _draw_global_level(global_p0, looks, ax)
     text = None
     if global_result is not None and global_result.p0 is not None:
         text = ax.set_title(_global_text(global_result, results), loc="right")
-    handles = [*points.values(), *global_levels[:1], *others]
+    handles = [*points.values(), *([global_level] if global_level else []), *others]
     legend = ax.legend(handles=handles, loc="upper left", ncols=_COLUMNS, columnspacing=1.2)
-    return ScanArtists(points, nominal, levels, global_levels, missing, bad_fits, text, legend)
+    return ScanArtists(points, nominal, levels, global_level, missing, bad_fits, text, legend)
 
 
-def _draw_bad_fits(results: Sequence[WindowResult], ax: Axes) -> Line2D | None:
+def _side_by_side(results: Sequence[WindowResult], names: Sequence[str]) -> dict[str, float]:
+    """Return the distance of the points of each selection from the centre of their window, in GeV."""
+    centres = np.unique([sum(result.window.signal) / 2 for result in results])
+    widths = [result.window.signal[1] - result.window.signal[0] for result in results]
+    room = _ROOM * min([*widths, *np.diff(centres)])
+    return {name: room * ((i + 0.5) / len(names) - 0.5) for i, name in enumerate(names)}
+
+
+def _draw_bad_fits(results: Sequence[WindowResult], shifts: dict[str, float], ax: Axes) -> Line2D | None:
     found = [
-        (sum(result.window.signal) / 2, max(selection.local_p0, _SMALLEST))
+        (sum(result.window.signal) / 2 + shifts[selection.name], max(selection.local_p0, _SMALLEST))
         for result in results
         for selection in result.selections
         if selection.local_p0 is not None and selection.has_bad_fit
@@ -144,16 +164,18 @@ def _found(results: Sequence[WindowResult], name: str) -> list[tuple[MassWindow,
 
 
 def _draw_points(
-    found: Sequence[tuple[MassWindow, SelectionResult]], name: str, style: SelectionStyle, ax: Axes
+    found: Sequence[tuple[MassWindow, SelectionResult]], name: str, style: SelectionStyle, shift: float, ax: Axes
 ) -> ErrorbarContainer:
     signal = np.array([window.signal for window, _ in found]).reshape(-1, 2)
     z = np.array([one.local_z for _, one in found], np.float64)
     error = np.array([one.local_z_error or 0.0 for _, one in found])
     p0, low, high = (np.maximum(stats.norm.sf(one), _SMALLEST) for one in (z, z + error, z - error))
-    return ax.errorbar(
-        signal.mean(axis=1),
+    low_edge, high_edge = signal.T
+    x = signal.mean(axis=1) + shift
+    container: ErrorbarContainer = ax.errorbar(
+        x,
         p0,
-        xerr=(signal[:, 1] - signal[:, 0]) / 2,
+        xerr=bars_between(low_edge, x, high_edge),
         yerr=bars_between(low, p0, high) if error.any() else None,
         color=style.color,
         marker=style.marker,
@@ -162,13 +184,17 @@ def _draw_points(
         elinewidth=1.4,
         label=selection_label(name),
     )
+    container.lines[2][0].set_alpha(_PALE)
+    return container
 
 
 def _draw_nominal(
-    found: Sequence[tuple[MassWindow, SelectionResult]], style: SelectionStyle, ax: Axes
+    found: Sequence[tuple[MassWindow, SelectionResult]], style: SelectionStyle, shift: float, ax: Axes
 ) -> Line2D | None:
     shown = [
-        (sum(window.signal) / 2, max(one.nominal.p0, _SMALLEST)) for window, one in found if one.nominal is not None
+        (sum(window.signal) / 2 + shift, max(one.nominal.p0, _SMALLEST))
+        for window, one in found
+        if one.nominal is not None
     ]
     if not shown:
         return None
@@ -217,23 +243,14 @@ def _draw_levels(ax: Axes) -> tuple[Line2D, ...]:
     return tuple(lines)
 
 
-def _draw_global_levels(result: GlobalResult | None, ax: Axes) -> tuple[Line2D, ...]:
-    """Draw lines at 1, 2, 3 ... global standard deviations, labelled inside the axes if far enough apart."""
-    if result is None or result.p0 is None or not result.n_trials:
-        return ()
-    bottom, top = np.log10(ax.get_ylim())
-    lines, last = [], np.inf
-    for z in range(1, 40):
-        local = -np.expm1(np.log1p(-stats.norm.sf(z)) / result.n_trials)
-        position = np.log10(local) if local > 0 else -np.inf
-        if position < bottom or last - position < _LEVEL_DISTANCE * (top - bottom):
-            break
-        last = position
-        style: dict[str, Any] = {"color": _GLOBAL_COLOR, "linestyle": (0, (6, 4)), "linewidth": 1.2, "zorder": 0}
-        lines.append(ax.axhline(local, label=f"Global significance ({result.n_trials} looks)", **style))
-        place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "bottom"}
-        ax.text(0.99, local, f"{z}$\\sigma$", color=_GLOBAL_COLOR, fontsize="x-small", **place)
-    return tuple(lines)
+def _local_p0(global_z: float, looks: int) -> float | None:
+    return float(-np.expm1(np.log1p(-stats.norm.sf(global_z)) / looks)) if looks else None
+
+
+def _draw_global_level(p0: float, looks: int, ax: Axes) -> Line2D:
+    label = f"{_GLOBAL_Z}$\\sigma$ global ({looks} look{'s' * (looks != 1)})"
+    style: dict[str, Any] = {"color": _GLOBAL_COLOR, "linestyle": (0, (6, 4)), "linewidth": 1.2, "zorder": 0}
+    return ax.axhline(p0, label=label, **style)
 
 
 def _draw_missing(results: Sequence[WindowResult], styles: dict[str, SelectionStyle], ax: Axes) -> tuple[Line2D, ...]:

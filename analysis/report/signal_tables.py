@@ -11,6 +11,7 @@ from analysis.regions import Interval
 from analysis.report.numbers import Cell, Table
 from analysis.results.numbers import NOTHING, SPACE, interval, number, percent, with_error
 from analysis.results.values import Results
+from analysis.results.wording.significances import expected_z_remark
 from analysis.results.words import BAD_FIT_MARK, BAD_FIT_NOTE, expectation_text, fit_mark, selection_text
 from analysis.signals.values import SignalImpacts, SignalResult, SignalSelection
 from analysis.statistics import PRE_FIT, Impact
@@ -93,7 +94,8 @@ def fixed_table(signals: Sequence[SignalResult], bad: Collection[tuple[Interval,
         rows = [(*row, *cells) for row, cells in zip(rows, observed, strict=True)]
     kind = expectation_text(limits)
     caption = "CLs upper limits at the efficiency of these classifiers; μ in units of the sample"
-    caption += f"; expected limits are {kind}, expected z is pre-fit" if kind else ""
+    remark = expected_z_remark(selection for _, selection in selected)
+    caption += f"; expected limits are {kind}, {remark}" if kind else ""
     return Table(caption, columns, tuple(rows), tuple(notes), frozenset({1, 2}))
 
 
@@ -105,7 +107,7 @@ def _fixed_row(signal: SignalResult, selection: SignalSelection, is_bad: bool) -
         Cell(selection_text(selection.selection) + BAD_FIT_MARK * is_bad),
         Cell(with_error(selection.events, selection.events_error), selection.events),
         Cell(percent(selection.acceptance_efficiency), selection.acceptance_efficiency),
-        _value(selection.expected_z),
+        _value(selection.local_expected_z),
         _band(None if limit is None else limit.expected_strength),
         _band(None if limit is None else limit.expected_fb),
     )

@@ -98,6 +98,10 @@ class Calibration:
         """Calibrate another significance of the same selection, such as that of another training."""
         return replace(self, z=z) if self.null is None else self.null.calibration(z, self.source)
 
+    def nominal(self, z: float) -> float:
+        """Return the significance before its calibration."""
+        return z if self.null is None else self.null.mean + z * self.null.width
+
     @property
     def p0(self) -> float:
         """Calibrated local p-value."""

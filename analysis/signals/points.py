@@ -288,13 +288,12 @@ def _limit(one: _Count, task: PointTask) -> SignalSelection:
             random_state=task.config.random_state,
         ).scaled(weight)
         median = limit.expected_events[2] / (_signal_events(workspace) * weight)
-        expected_z, events_3sigma = _sensitivity(one, workspace)
+        further = _sensitivity(one, workspace)
         expected = impacts(workspace, strength=median).scaled(per_mu)
         observed = None if one.selection.n_obs is None else impacts(workspace).scaled(per_mu)
     except StatisticsError as error:
         return SignalSelection(**{**fields, "reason": str(error)}, limit=None, impacts=None)
     ranked = SignalImpacts(expected, observed)
-    further: dict[str, Any] = {"expected_z": expected_z, "events_3sigma": events_3sigma}
     if one.shape_model is not None:
         further["shape"] = _shape_result(one, task)
     return SignalSelection(**{**fields, **further}, limit=_signal_limit(one, limit, one.net), impacts=ranked)
@@ -330,11 +329,18 @@ def _shape_result(one: _Count, task: PointTask) -> ShapeResult:
     )
 
 
-def _sensitivity(one: _Count, workspace: dict[str, Any]) -> tuple[float | None, float]:
+def _sensitivity(one: _Count, workspace: dict[str, Any]) -> dict[str, Any]:
     """Return the expected z of the net signal, and the net signal for a z of 3; observed counts are not used."""
-    z = expected_discovery(workspace, one.net / one.selection.weight) if one.sample.normalised else None
-    needed = discovery_events(workspace, _NEEDED_Z) * one.selection.weight
-    return z, needed
+    weight, calibration = one.selection.weight, one.selection.calibration
+    z = expected_discovery(workspace, one.net / weight) if one.sample.normalised else None
+    found = {"expected_z": z, "events_3sigma": discovery_events(workspace, _NEEDED_Z) * weight}
+    if calibration is None:
+        return found
+    found["events_3sigma_calibrated"] = discovery_events(workspace, calibration.nominal(_NEEDED_Z)) * weight
+    if z is not None:
+        expected = calibration.again(z)
+        found |= {"expected_z_calibrated": expected.z, "expected_z_calibrated_error": expected.z_error}
+    return found
 
 
 def _signal_events(workspace: Mapping[str, Any]) -> float:

@@ -147,6 +147,10 @@ class SignalSelection(SignalYield):
         Median discovery significance at the normalisation of the sample, pre-fit; None without a normalisation.
     events_3sigma : float or None
         Events in the window, net of the absorbed fraction, for an expected significance of 3.
+    expected_z_calibrated, expected_z_calibrated_error : float or None
+        `expected_z` calibrated with retraining, and its statistical error; None where the selection has no calibration.
+    events_3sigma_calibrated : float or None
+        As `events_3sigma`, for a calibrated significance of 3.
     shape : ShapeResult or None
         The signal tested by its shape, beside the count; None for `statistics.model = "counting"`.
     """
@@ -155,7 +159,20 @@ class SignalSelection(SignalYield):
     impacts: SignalImpacts | None
     expected_z: float | None = None
     events_3sigma: float | None = None
+    expected_z_calibrated: float | None = field(default=None, metadata=ABSENT)
+    expected_z_calibrated_error: float | None = field(default=None, metadata=ABSENT)
+    events_3sigma_calibrated: float | None = field(default=None, metadata=ABSENT)
     shape: ShapeResult | None = field(default=None, metadata=ABSENT)
+
+    @property
+    def local_expected_z(self) -> float | None:
+        """`expected_z`, calibrated if possible."""
+        return self.expected_z if self.expected_z_calibrated is None else self.expected_z_calibrated
+
+    @property
+    def local_events_3sigma(self) -> float | None:
+        """`events_3sigma`, calibrated if possible."""
+        return self.events_3sigma if self.events_3sigma_calibrated is None else self.events_3sigma_calibrated
 
 
 @final

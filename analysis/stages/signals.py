@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from analysis.compute import Backend, track
@@ -40,7 +41,7 @@ def evaluate_signals(
     tuple of SignalResult
     """
     folder, signals = inputs.folder, inputs.signals
-    key = _key(inputs, list(windows))
+    key = _key(inputs, windows)
     stored = folder.load_signals(key)
     if stored is not None:
         return stored
@@ -121,8 +122,14 @@ def _failed(dataset: Dataset, reason: str) -> SignalResult:
     )
 
 
-def _key(inputs: SearchInputs, windows: list[str]) -> str:
-    """Return the fingerprint of the results of all signal samples."""
+def _key(inputs: SearchInputs, windows: Mapping[str, WindowResult]) -> str:
+    """Return the fingerprint of the results of all signal samples; `cwola calibrate` changes expected significances."""
+    nulls = {
+        f"{key} {selection.name}": asdict(selection.calibration.null)
+        for key, window in windows.items()
+        for selection in window.selections
+        if selection.calibration is not None and selection.calibration.null is not None
+    }
     config = inputs.config
     model: dict[str, Any] = {} if config.statistics.model == "counting" else {"model": config.statistics.model}
     return fingerprint(
@@ -130,6 +137,7 @@ def _key(inputs: SearchInputs, windows: list[str]) -> str:
         events=[inputs.events.digest, *([name, *inputs.sample(name)] for name in inputs.signals)],
         config=(config, "learning", "background", "statistics"),
         seed=config.random_state,
-        upstream=windows,
+        upstream=list(windows),
+        nulls=nulls,
         **model,
     )

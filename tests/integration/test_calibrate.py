@@ -168,3 +168,24 @@ def test_what_cannot_be_calibrated_is_one_error(
     assert outcome.code == 1
     assert message in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_expected_significances_of_signals_follow_a_new_calibration(
+    cwola: Cwola, limits: ToySearch, search: ToySearch, tmp_path: Path
+) -> None:
+    output = tmp_path / "results"
+    arguments = ("--output", output, "--config", search.config, "--jobs", 1)
+    assert cwola("process", "--datasets", limits.datasets, *arguments).code == 0
+
+    def scanned() -> dict[str, Any]:
+        done = cwola("scan", *arguments)
+        assert done.code == 0, done.err
+        (signal,) = json.loads((output / "results.json").read_text())["signals"]
+        return next(one for one in signal["selections"] if one["selection"] == "eff_0.2")
+
+    assert "expected_z_calibrated" not in scanned()
+    assert cwola("calibrate", *arguments, "--searches", 25, "--window", "3300-3700").code == 0
+    found, width = scanned(), selections(output)["3300-3700", "eff_0.2"]["null_distribution"]["width"]
+    assert found["window"] == [3300, 3700]
+    assert width != 1
+    assert found["expected_z_calibrated"] == pytest.approx(found["expected_z"] / width)

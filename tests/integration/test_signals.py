@@ -18,7 +18,7 @@ import xgboost as xgb
 from analysis import cli
 from analysis.cli.tables.signals import signal_table
 from analysis.config import load_config
-from analysis.core.documents import from_json
+from analysis.core.documents import from_json, to_json
 from analysis.events.identity import uniform
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import selection_counts
@@ -26,6 +26,8 @@ from analysis.results import ResultsFolder
 from analysis.results.documents import check_results
 from analysis.search.classifiers import load_classifiers
 from analysis.search.non_closure import NonClosure
+from analysis.search.null_distribution import NullDistribution
+from analysis.search.values import SelectionResult
 from analysis.signals.points import PointTask, evaluate_point
 from analysis.signals.values import SignalResult
 from analysis.signals.yields import SignalSample
@@ -324,6 +326,32 @@ def test_the_correction_of_the_background_is_in_the_workspaces_of_signals(finish
     net = selected.events * (1 - selected.absorbed_fraction)
     total = quadrature(one.background, "profile", one.background_error, 0.3 * one.background)
     assert selected.expected_z == pytest.approx(signed_z(one.background + net, one.background, total), abs=1e-4)
+
+
+def test_expected_significances_are_calibrated_like_those_of_the_window(finished: Path):
+    config, classifiers = load_classifiers(finished)
+    _, windows = ResultsFolder(finished).load_results()
+    hidden = json.loads((finished / "process.json").read_text())
+    table = EventTable.from_parts((finished / "parts" / hidden["digest"] / "point").glob("*.parquet"))
+    sample = SignalSample("point", (), {"nominal": table.in_region("search")}, None, None, None, True, ())
+    null = NullDistribution(400, 0.1, 1.25, 0.05, 0.04)
+
+    def calibrated(one: SelectionResult) -> SelectionResult:
+        return (
+            one if one.name == "inclusive" else replace(one, calibration=null.calibration(one.discovery.z, "searches"))
+        )
+
+    windows = [replace(w, selections=tuple(map(calibrated, w.selections))) for w in windows]
+    result = evaluate_point(PointTask(sample, tuple(classifiers), tuple(windows), config)).result
+    inclusive, one = result.selections[0], next(item for item in result.selections if item.selection == SELECTION)
+    assert (inclusive.expected_z_calibrated, inclusive.local_expected_z) == (None, inclusive.expected_z)
+    assert one.local_expected_z == pytest.approx((one.expected_z - 0.1) / 1.25)
+    assert one.expected_z_calibrated_error == pytest.approx(np.hypot(0.05, one.local_expected_z * 0.04) / 1.25)
+    b, sigma = next((s.background, s.total_error) for s in windows[0].selections if s.name == SELECTION)
+    assert signed_z(b + one.events_3sigma, b, sigma) == pytest.approx(3, abs=1e-3)
+    assert (signed_z(b + one.local_events_3sigma, b, sigma) - 0.1) / 1.25 == pytest.approx(3, abs=1e-3)
+    assert "calibrated like z of its window" in str(signal_table([result]).title)
+    assert not any("calibrated" in key for key in to_json(inclusive))
 
 
 def test_the_spectrum_of_a_sample_adds_up_to_its_yield(finished: Path, point: dict[str, Any]):

@@ -10,6 +10,7 @@ from rich.table import Table
 from analysis.cli.tables.plain import plain, plain_number
 from analysis.regions import Interval
 from analysis.results.numbers import interval, with_error
+from analysis.results.wording.significances import expected_z_remark
 from analysis.results.words import BAD_FIT_MARK, BAD_FIT_NOTE, expectation_text
 from analysis.signals.values import SignalImpacts, SignalLimit, SignalResult, SignalSelection
 from analysis.statistics import Impact, Impacts
@@ -32,12 +33,12 @@ def signal_table(signals: Sequence[SignalResult], bad: Collection[tuple[Interval
         Events and acceptance times efficiency in the window; expected and observed limit on the signal strength in
         units of the sample's normalisation, and the observed limit in fb, or the expected limit while blinded. If
         available, the expected significance, and the events in the window for a significance of 3, net of the fraction
-        absorbed by the fit.
+        absorbed by the fit; both calibrated with retraining if possible.
     """
     title = "Signal samples: limits at the efficiency of these classifiers, μ in units of the sample"
     rows = [(signal.dataset, selection) for signal in signals for selection in signal.selections]
     if kind := expectation_text(selection.limit for _, selection in rows):
-        title = f"{title}; expected μ is {kind}, expected z pre-fit"
+        title = f"{title}; expected μ is {kind}, {expected_z_remark(selection for _, selection in rows)}"
     table = Table("Signal", "Window [GeV]", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     with_z = any(selection.expected_z is not None for _, selection in rows)
     with_events = any(selection.events_3sigma is not None for _, selection in rows)
@@ -47,8 +48,8 @@ def signal_table(signals: Sequence[SignalResult], bad: Collection[tuple[Interval
     for dataset, selection in rows:
         mark = BAD_FIT_MARK if (selection.window, selection.selection) in bad else ""
         cells = _cells(selection)
-        cells += [plain_number(selection.expected_z)] * with_z
-        cells += [plain_number(selection.events_3sigma)] * with_events
+        cells += [plain_number(selection.local_expected_z)] * with_z
+        cells += [plain_number(selection.local_events_3sigma)] * with_events
         table.add_row(dataset, plain(interval(selection.window)), selection.selection + mark, *cells)
     return table
 

@@ -15,12 +15,14 @@ from analysis.search.null_distribution import CALIBRATION_SOURCES
 from analysis.search.retraining import needs_calibration
 from analysis.search.seeds import SeedSpread
 from analysis.search.values import SelectionResult, WindowResult
+from analysis.signals.values import SignalSelection
 from analysis.statistics import GlobalResult
 
 __all__ = [
     "UNCALIBRATED",
     "calibration_caption",
     "calibration_notes",
+    "expected_z_remark",
     "local_z_text",
     "nominal_text",
     "retraining_remark",
@@ -61,6 +63,12 @@ def local_z_text(selection: Selection) -> str:
 def nominal_text(selection: Selection) -> str:
     """Return "nominal 4.5" for the significance before its calibration; empty without one, and if it is exact."""
     return "" if selection.nominal_z is None else f"nominal{SPACE}{z_value(selection.nominal_z)}"
+
+
+def expected_z_remark(selections: Iterable[SignalSelection]) -> str:
+    """Say how the expected significances of signals are calibrated."""
+    calibrated = any(one.expected_z_calibrated is not None for one in selections)
+    return f"expected z is pre-fit{', calibrated like z of its window' * calibrated}"
 
 
 def z_spread(selection: SelectionDocument) -> SeedSpread | None:

@@ -32,7 +32,15 @@ _MOST_BINS, _MOST_WINDOWS = 7000, 1000
 _LATER: dict[str, dict[str, Any]] = {
     "learning": {"learner": "boosted_trees", "learner_settings": {}, **LATER},
     "statistics": {"blind": False, "non_closure": "none", "model": "counting"},
-    "plots": {"style": "plain", "status": None, "only": []},
+    "plots": {
+        "style": "plain",
+        "status": None,
+        "only": [],
+        "sqrt_s_tev": None,
+        "lumi_ifb": None,
+        "labels": {},
+        "ranges": [],
+    },
 }
 
 
@@ -198,6 +206,31 @@ StyleName = Literal["plain", "cms", "atlas"]
 """Style of all figures."""
 
 
+class RangeConfig(Model):
+    """Range of the main axes of figures.
+
+    Attributes
+    ----------
+    figure : str
+        Name or kind of the figures, as in `only`.
+    x, y : (low, high), optional
+        In the units of the axes; by default as drawn.
+    """
+
+    figure: str
+    x: tuple[float, float] | None = None
+    y: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name in ("x", "y"):
+            found = getattr(self, name)
+            if found is not None and not found[0] < found[1]:
+                msg = f"{name}: {list(found)} is no range: the first value must be below the second"
+                raise ValueError(msg)
+        return self
+
+
 class PlotConfig(Model):
     """Style and choice of figures.
 
@@ -214,6 +247,14 @@ class PlotConfig(Model):
         Text such as "CMS" or "ATLAS" on the figures; none by default, since a label claims an experiment.
     status : str, optional
         Text after the label, such as "Preliminary".
+    sqrt_s_tev : float, optional
+        Energy of the collisions that is written above the figures, TeV.
+    lumi_ifb : float, optional
+        Integrated luminosity that is written above the figures, fb⁻¹.
+    labels : dict of str to str
+        Labels of datasets in legends; formulae between dollar signs.
+    ranges : tuple of RangeConfig
+        Ranges of figures; later ones win.
     """
 
     formats: tuple[Literal["pdf", "png", "svg"], ...] = ("pdf", "png")
@@ -221,6 +262,10 @@ class PlotConfig(Model):
     style: StyleName = "plain"
     experiment_label: str | None = None
     status: str | None = None
+    sqrt_s_tev: Positive | None = None
+    lumi_ifb: Positive | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    ranges: tuple[RangeConfig, ...] = ()
 
 
 class SearchConfig(Model):

@@ -23,7 +23,7 @@ from analysis.config import PlotConfig
 from analysis.core.atomic import replacing_file
 from analysis.errors import ConfigError, writing
 from analysis.plots.figure import Sketch
-from analysis.plots.style import draw_experiment_label, figure_style, readable
+from analysis.plots.style import draw_collisions, draw_experiment_label, figure_style, readable
 from analysis.plots.words import Words, spoken
 
 __all__ = ["draw_all", "named", "save_figure", "save_sketch"]
@@ -162,7 +162,7 @@ def save_figure(figure: Figure, folder: Path, stem: str, formats: Sequence[str])
 
 def _chosen(known: Sequence[Sketch], only: Sequence[str]) -> list[Sketch]:
     for pattern in only:
-        if not any(_matches(sketch, pattern) for sketch in known):
+        if not any(_matches(sketch.stem, pattern) for sketch in known):
             kinds = ", ".join(dict.fromkeys(sketch.stem.split("_")[0] for sketch in known)) or "none"
             msg = f"--only {pattern}: there is no such figure of these results. Kinds of figures: {kinds}."
             raise ConfigError(msg)
@@ -171,19 +171,33 @@ def _chosen(known: Sequence[Sketch], only: Sequence[str]) -> list[Sketch]:
 
 def named(sketches: Iterable[S], patterns: Sequence[str]) -> list[S]:
     """Choose by stem or kind, with `*` and `?` as in a shell; all without a pattern."""
-    return [sketch for sketch in sketches if not patterns or any(_matches(sketch, pattern) for pattern in patterns)]
+    return [
+        sketch for sketch in sketches if not patterns or any(_matches(sketch.stem, pattern) for pattern in patterns)
+    ]
 
 
-def _matches(sketch: Sketch, pattern: str) -> bool:
-    return fnmatchcase(sketch.stem, pattern) or fnmatchcase(sketch.stem, f"{pattern}_*")
+def _matches(stem: str, pattern: str) -> bool:
+    return fnmatchcase(stem, pattern) or fnmatchcase(stem, f"{pattern}_*")
+
+
+def _set_ranges(stem: str, config: PlotConfig, ax: Axes) -> None:
+    """Set the ranges of the configuration; a logarithmic axis shows no values below zero, and keeps its own."""
+    for one in config.ranges:
+        if not _matches(stem, one.figure):
+            continue
+        for found, scale, change in ((one.x, ax.get_xscale(), ax.set_xlim), (one.y, ax.get_yscale(), ax.set_ylim)):
+            if found is not None and (found[0] > 0 or scale != "log"):
+                change(*found)
 
 
 def _save(task: _Task) -> list[Path]:
     config = task.config
-    with figure_style(config.style), spoken(task.words):
+    with figure_style(config.style), spoken(task.words.renamed(config.labels)):
         figure, ax = task.draw()
+        _set_ranges(task.stem, config, ax)
         _make_readable(figure)
         draw_experiment_label(config, ax=ax)
+        draw_collisions(config, ax=ax)
         return save_figure(figure, task.folder, task.stem, config.formats)
 
 

@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from math import floor, log10
+from operator import itemgetter
 from textwrap import fill
 from typing import Any
 
 import matplotlib.style
 import mplhep
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cbook import is_math_text
+from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
@@ -34,6 +37,7 @@ __all__ = [
     "SelectionStyle",
     "bars_between",
     "classifier_labels",
+    "draw_collisions",
     "draw_experiment_label",
     "figure_style",
     "fit_label",
@@ -61,6 +65,9 @@ BAND_COLORS = ("#607641", "#f5bb54")
 """Green and yellow for one and two standard deviations, distinguishable for all kinds of colour vision."""
 
 MASS_LABEL = r"$\mathit{m}_{\mathit{jj}}$ [GeV]"
+
+_LINE = 1.5
+"""Height of a line of a title, in units of its font size."""
 
 _LABEL_WIDTH = 30
 """Maximum line length of a label, characters."""
@@ -159,6 +166,69 @@ def draw_experiment_label(config: PlotConfig, *, ax: Axes) -> Text | None:
     label, status = readable(config.experiment_label or ""), readable(" ".join(filter(None, words)))
     text: Text = mplhep.label.exp_text(label, status, loc=0, ax=ax)[0]
     return text
+
+
+def draw_collisions(config: PlotConfig, *, ax: Axes) -> Text | None:
+    """Write luminosity and energy at the right above a row of axes, over a title that is there, if the user gave them.
+
+    "138 fb⁻¹ (13 TeV)", or "√s = 13 TeV, 139 fb⁻¹" in the style of ATLAS.
+
+    Parameters
+    ----------
+    config : PlotConfig
+    ax : matplotlib.axes.Axes
+        The first of the row.
+
+    Returns
+    -------
+    matplotlib.text.Text or None
+    """
+    lumi = None if config.lumi_ifb is None else f"{config.lumi_ifb:g} fb$^{{-1}}$"
+    energy = None if config.sqrt_s_tev is None else f"{config.sqrt_s_tev:g} TeV"
+    if config.style == "atlas":
+        words = [None if energy is None else rf"$\sqrt{{\mathit{{s}}}}$ = {energy}", lumi]
+        text = ", ".join(filter(None, words))
+    else:
+        text = f"{lumi} ({energy})" if lumi and energy else lumi or energy or ""
+    if not text:
+        return None
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    last = _last_of_row(ax, figure)
+    title = last.get_title(loc="right")
+    if title and figure.get_layout_engine() is None:
+        _add_line_above(figure)
+    return last.set_title(f"{text}\n{title}" if title else text, loc="right")
+
+
+def _add_line_above(figure: Figure) -> None:
+    """Make a figure higher by a line of a title, and leave everything in it where it was."""
+    before, inverse = figure.get_figheight(), figure.transFigure.inverted()
+    anchors = [(legend, legend.get_bbox_to_anchor().transformed(inverse)) for legend in figure.legends]
+    figure.set_figheight(before + _LINE * rcParams["axes.titlesize"] / 72)
+    factor = before / figure.get_figheight()
+    for ax in figure.axes:
+        box = ax.get_position(original=True)
+        ax.set_position((box.x0, box.y0 * factor, box.width, box.height * factor))
+    for text in figure.texts:
+        text.set_y(text.get_position()[1] * factor)
+    for legend, anchor in anchors:
+        legend.set_bbox_to_anchor((anchor.x0, anchor.y0 * factor), transform=figure.transFigure)
+
+
+def _last_of_row(ax: Axes, figure: Figure) -> Axes:
+    """Return the axes at the right end of the row of panels that begins with these."""
+    spec = ax.get_subplotspec()
+    if spec is None:
+        return ax
+    row = [
+        (other.colspan.stop, one)
+        for one in figure.axes
+        if (other := one.get_subplotspec()) is not None
+        and other.get_gridspec() is spec.get_gridspec()
+        and other.rowspan.start == spec.rowspan.start
+    ]
+    return max(row, key=itemgetter(0))[1]
 
 
 def mass_label(particle: str, *, unit: bool = True) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["PSEUDODATA", "Words", "draws_pseudodata", "labels_by_masses", "observed_label", "sample_label", "spoken"]
 
@@ -28,6 +28,10 @@ class Words:
 
     pseudodata: bool = False
     samples: Mapping[str, str] = field(default_factory=dict)
+
+    def renamed(self, labels: Mapping[str, str]) -> Words:
+        """Return the words with other labels of some datasets."""
+        return replace(self, samples={**self.samples, **labels})
 
 
 _CURRENT: ContextVar[Words] = ContextVar("words", default=Words())  # noqa: B039  # frozen, and never changed

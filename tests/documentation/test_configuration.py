@@ -19,17 +19,29 @@ ENTRY = {"name": "one", "kind": "rate", "value": 0.1, "bins": {"pt": [0, 1], "ab
 """What keys of `[[systematics]]` that are required are set to."""
 
 VARIANT: dict[str, Any] = {"name": "one", "learning": {"n_folds": 3}}
+RANGE: dict[str, Any] = {"figure": "scan", "x": [1, 2]}
 RUN: dict[str, Any] = {"jec": "TAG_L1L2L3Res_AK8PFPuppi"}
 CALIBRATION: dict[str, Any] = {"file": "jerc.json.gz", "data": [RUN]}
-LISTED = {"systematics": ENTRY, "variants": VARIANT, "data": RUN}
-REQUIRED = {"bins": ENTRY["bins"], "data": RUN, "calibration": CALIBRATION, "systematics": ENTRY}
+LISTED = {"systematics": ENTRY, "variants": VARIANT, "data": RUN, "ranges": RANGE}
+REQUIRED = {
+    "bins": ENTRY["bins"],
+    "data": RUN,
+    "calibration": CALIBRATION,
+    "systematics": ENTRY,
+    "ranges": {"figure": "scan"},
+}
 """Values of keys that are required, by the last part of the title of their section."""
 
 
 def example(**entry: Any) -> SearchConfig:
     """Configuration with every table that is absent by default."""
     return SearchConfig.model_validate(
-        {"selection": {"calibration": CALIBRATION}, "systematics": [entry], "variants": [VARIANT]}
+        {
+            "selection": {"calibration": CALIBRATION},
+            "plots": {"ranges": [{"figure": "scan"}]},
+            "systematics": [entry],
+            "variants": [VARIANT],
+        }
     )
 
 
@@ -49,12 +61,13 @@ def leaves(document: dict[str, Any], path: str = "") -> set[str]:
     for key, value in document.items():
         below = value[0] if isinstance(value, list | tuple) and value and isinstance(value[0], dict) else value
         own = f"{path}.{key}".removeprefix(".")
-        # The grid of the tuning, settings of learners, directions of features, inputs of corrections and sections
+        # The grid of the tuning, settings of learners, directions of features, labels, inputs of corrections and sections
         # of variants are tables with free keys: one value.
         is_section = isinstance(below, dict) and own not in (
             "learning.tuning.grid",
             "learning.learner_settings",
             "learning.monotone",
+            "plots.labels",
             "systematics.inputs",
             "variants.learning",
             "variants.background",

@@ -32,7 +32,7 @@ from analysis.plots import FigureSources, draw_experiment_label, figure_style
 from analysis.plots.catalogue import result_figures
 from analysis.plots.events.control import control_sketch
 from analysis.plots.figure import Sketch
-from analysis.plots.style import PALETTE
+from analysis.plots.style import PALETTE, draw_collisions
 from analysis.plots.windows.bump import bump_sketch
 from analysis.results.blinding import blind
 from analysis.search.bump import fit_bump, plan_fit
@@ -70,6 +70,7 @@ class Picture:
         with figure_style(self.config.style):
             figure, ax = self.sketch.draw()
             draw_experiment_label(self.config, ax=ax)
+            draw_collisions(self.config, ax=ax)
             figure.savefig(drawn, **options)
         # Some versions of matplotlib add a pixel for a fraction of one, at the top and at the right.
         width, height = (int(inches * options["dpi"]) for inches in figure.get_size_inches())
@@ -135,7 +136,8 @@ def test_spectrum_weighted(counts):
 @image
 @pytest.mark.parametrize("style", ["cms", "atlas"])
 def test_spectrum_of_an_experiment(counts, style):
-    config = PlotConfig(style=style, experiment_label=style.upper(), status="Preliminary")
+    names = {"experiment_label": style.upper(), "status": "Preliminary"}
+    config = PlotConfig(style=style, sqrt_s_tev=13, lumi_ifb=138.5, **names)
     return picture("spectrum_3300-3700_inclusive", windows(counts), config)
 
 

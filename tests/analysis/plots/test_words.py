@@ -68,3 +68,8 @@ def test_signals_are_named_by_their_masses_if_these_tell_them_apart() -> None:
         "two": "{A} (4000.5) → {B} (500) {C} (100)",
     }
     assert labels_by_masses({"one": abc, "narrow": dict(abc)}) == {}
+
+
+def test_labels_of_the_configuration_win(tmp_path: Path) -> None:
+    ax = drawn(tmp_path, Words(False, {"one_two$": "A B"}), labels={"one_two$": "C"})
+    assert ax.get_xlabel() == "C"

@@ -61,8 +61,8 @@ def leaves(document: dict[str, Any], path: str = "") -> set[str]:
     for key, value in document.items():
         below = value[0] if isinstance(value, list | tuple) and value and isinstance(value[0], dict) else value
         own = f"{path}.{key}".removeprefix(".")
-        # The grid of the tuning, settings of learners, directions of features, labels, inputs of corrections and sections
-        # of variants are tables with free keys: one value.
+        # The grid of the tuning, settings of learners, directions of features, labels, inputs of corrections and
+        # sections of variants are tables with free keys: one value.
         is_section = isinstance(below, dict) and own not in (
             "learning.tuning.grid",
             "learning.learner_settings",

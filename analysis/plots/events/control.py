@@ -25,7 +25,7 @@ from analysis.histograms.control import MJJ, axis_label
 from analysis.histograms.control_comparison import Component, ControlComparison
 from analysis.plots.drawing import draw_all
 from analysis.plots.figure import Sketch
-from analysis.plots.style import PALETTE, format_fit_quality, format_with_error, italic, plain
+from analysis.plots.style import PALETTE, format_fit_quality, format_with_error, italic, sample_name
 
 __all__ = ["ControlArtists", "control_sketch", "draw_control", "save_control_figures"]
 
@@ -168,7 +168,7 @@ def _without_hidden(content: ControlComparison) -> hist.Hist[Any]:
 
 
 def _plain(component: Component) -> str:
-    return plain(component.label)
+    return sample_name(component.label)
 
 
 def _set_ranges(content: ControlComparison, data: hist.Hist[Any], ax: Axes, *, headroom: float) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plots.figure import ResultFigure, Row
-from analysis.plots.style import PALETTE
+from analysis.plots.style import PALETTE, sample_name
 from analysis.results.documents import cut_order
 from analysis.results.numbers import count, percent
 from analysis.results.values import Cut
@@ -66,7 +66,7 @@ def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
         smallest = min([smallest, *parts.values()])
         positions = [rows[cut] for cut in parts]
         color = PALETTE[i % len(PALETTE)]
-        lines[name] = ax.plot(list(parts.values()), positions, marker="o", color=color, label=name)[0]
+        lines[name] = ax.plot(list(parts.values()), positions, marker="o", color=color, label=sample_name(name))[0]
     if smallest < _LOGARITHMIC_BELOW:
         ax.set_xscale("log")
     else:
@@ -101,7 +101,7 @@ def draw_n_minus_one(
         rejected = {cut: 1 - passed / others.weight for cut, others in cuts.items() if others.weight > 0}
         positions = [rows[cut] + height * (i + 0.5) - _BARS / 2 for cut in rejected]
         color = PALETTE[i % len(PALETTE)]
-        bars[name] = ax.barh(positions, list(rejected.values()), height, color=color, label=name)
+        bars[name] = ax.barh(positions, list(rejected.values()), height, color=color, label=sample_name(name))
     largest = max((float(bar.get_width()) for one in bars.values() for bar in one), default=0.0)
     ax.set_xlim(0, min(1.0, 1.2 * largest) or 1.0)
     ax.set_xlabel("Rejected of what passes all other cuts")

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from analysis.config import PlotConfig
 from analysis.plots import FigureSources, draw_cutflow, draw_n_minus_one, figure_style, save_figures
+from analysis.plots.style import plain
+from analysis.plots.words import Words, spoken
 from tests.builders.cutflows import CUTFLOW, N_MINUS_ONE, cuts
 from tests.builders.results import results_of
 
@@ -54,3 +56,10 @@ def test_bars_of_the_datasets_do_not_overlap() -> None:
         bars = draw_n_minus_one(CUTFLOW, N_MINUS_ONE, ax=Figure().subplots())
     spans = sorted((bar.get_y(), bar.get_y() + bar.get_height()) for one in bars.values() for bar in one)
     assert all(high <= low + 1e-9 for (_, high), (low, _) in pairwise(spans))
+
+
+def test_datasets_have_their_labels_and_no_name_is_a_formula() -> None:
+    cutflow = {name: cuts(all=10.0, some=5.0) for name in ("one", "two_$x$")}
+    with spoken(Words(samples={"one": r"$\mathit{W}'$ (4 TeV)"})):
+        lines = draw_cutflow(cutflow, ax=Figure().subplots())
+    assert [line.get_label() for line in lines.values()] == [r"$\mathit{W}'$ (4 TeV)", plain("two_$x$")]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from analysis.background import FUNCTIONS
@@ -20,7 +21,7 @@ from analysis.learning import LEARNERS
 from analysis.methods import METHODS, get_method
 from analysis.regions import RegionScan
 from analysis.results import ResultsFolder
-from analysis.results.processed_events import ProcessedEvents, is_blinded
+from analysis.results.processed_events import ProcessedEvents, is_blinded, load_processed
 from analysis.search.non_closure import NonClosure
 from analysis.search.values import SearchData
 
@@ -39,11 +40,45 @@ class SearchInputs:
     config : SearchConfig
     folder : ResultsFolder
         Folder of the events and of the results.
+
+    Examples
+    --------
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> list(inputs.observed), len(inputs.data.table)
+    (['qcd', 'hidden_signal'], 70916)
+    >>> inputs.regions.windows[0].name
+    '3300-3700'
     """
 
     events: ProcessedEvents
     config: SearchConfig
     folder: ResultsFolder
+
+    @classmethod
+    def load(cls, folder: ResultsFolder | Path | str, config: SearchConfig | None = None) -> SearchInputs:
+        """Read the inputs of a search from a results folder.
+
+        Parameters
+        ----------
+        folder : ResultsFolder, pathlib.Path or str
+            Folder of a finished `cwola process` or `cwola run`.
+        config : SearchConfig, optional
+            By default the configuration of the folder.
+
+        Returns
+        -------
+        SearchInputs
+
+        Raises
+        ------
+        ConfigError
+            If the configuration of the folder cannot be read.
+        ResultsError
+            If the folder does not exist or has no selected events.
+        """
+        opened = folder if isinstance(folder, ResultsFolder) else ResultsFolder(Path(folder))
+        return cls(load_processed(opened), opened.load_config() if config is None else config, opened)
 
     @cached_property
     def observed(self) -> dict[str, Dataset]:

@@ -121,6 +121,16 @@ class MassWindow:
         Interval excluded from the background fit, GeV; on the fit grid.
     fit_range : (low, high)
         Range of the background fit, GeV; on the fit grid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.regions import MassWindow
+    >>> window = MassWindow((3300, 3700), (3100, 3300), (3700, 3900), (3200, 3800), (3000, 6500))
+    >>> window.name
+    '3300-3700'
+    >>> window.in_signal(np.array([3299.9, 3300.0, 3699.9, 3700.0])).tolist()
+    [False, True, True, False]
     """
 
     signal: Interval
@@ -172,6 +182,18 @@ class RegionScan:
     windows : tuple of MassWindow
     bin_width : float
         Width of the fit bins, GeV.
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.regions import RegionScan
+    >>> scan = RegionScan.from_config(load_config(preset="demo").scan)
+    >>> [window.name for window in scan.windows]
+    ['3300-3700', '3500-3900', '3700-4100', '3900-4300', '4100-4500']
+    >>> scan.windows[0].mask
+    (3200.0, 3800.0)
+    >>> len(scan.edges(scan.windows[0])) - 1  # bins of 100 GeV from 3.0 to 6.5 TeV
+    35
     """
 
     windows: tuple[MassWindow, ...]

@@ -80,6 +80,17 @@ class DijetProcessor(ProcessorABC):
         Collision energy, GeV: no jet has more than half of it.
     systematics : Systematics
         Applied to simulation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.config import load_config
+    >>> from processors.dijet import DijetProcessor
+    >>> processor = DijetProcessor.from_config(load_config(preset="demo"), "parts", format="nanoaod")
+    >>> [cut.name for cut in processor.cuts if cut.name.startswith("jet_")]
+    ['jet_id', 'jet_pt', 'jet_mass']
+    >>> processor.selection.abs_dy_search
+    1.2
     """
 
     adapter: Adapter

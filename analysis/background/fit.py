@@ -117,6 +117,19 @@ class BackgroundFit:
     hidden_shift : float or None
         Shift of n - b in the window, in standard deviations, by a distortion of the spectrum that its sidebands cannot
         exclude. None if it was not measured.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.background import FUNCTIONS, fit_background
+    >>> edges = np.arange(3000.0, 6501.0, 100.0)
+    >>> x = (edges[1:] + edges[:-1]) / 2 / 13000
+    >>> counts = np.round(40 * (1 - x) ** 9 / x**5)
+    >>> fit = fit_background(counts, edges, FUNCTIONS["dijet3"], mask=(3200, 3800), sqrt_s_gev=13000)
+    >>> fit.ndof  # 29 bins outside the mask, three parameters
+    26
+    >>> {name: round(value, 1) for name, value in fit.parameters.items()}
+    {'ln_p0': -0.8, 'p1': 9.1, 'p2': 5.0}
     """
 
     function: MassFunction
@@ -305,6 +318,18 @@ def fit_background(
     ------
     FitError
         If a bin cannot be fitted, too few bins are filled, or no valid minimum is found.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.background import FUNCTIONS, fit_background
+    >>> edges = np.arange(3000.0, 6501.0, 100.0)
+    >>> x = (edges[1:] + edges[:-1]) / 2 / 13000
+    >>> counts = np.round(40 * (1 - x) ** 9 / x**5)
+    >>> fit = fit_background(counts, edges, FUNCTIONS["dijet3"], mask=(3200, 3800), sqrt_s_gev=13000)
+    >>> background, error = fit.integral(3300, 3700)
+    >>> int(counts[3:7].sum()), round(background), round(error)
+    (6976, 6979, 87)
     """
     return fit_sidebands(sidebands(counts, edges, mask=mask, variances=variances), function, sqrt_s_gev)
 

@@ -99,6 +99,20 @@ def function_bias(
         If a function is unknown.
     FitError
         If the fit was read back without its data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.background import FUNCTIONS, fit_background, function_bias
+    >>> edges = np.arange(3000.0, 6501.0, 100.0)
+    >>> x = (edges[1:] + edges[:-1]) / 2 / 13000
+    >>> counts = np.round(40 * (1 - x) ** 9 / x**5)
+    >>> for name in ("dijet3", "exp2"):
+    ...     fit = fit_background(counts, edges, FUNCTIONS[name], mask=(3200, 3800), sqrt_s_gev=13000)
+    ...     found = function_bias(fit, (3300, 3700), alternatives=["ua2", "exp4"])
+    ...     print(name, round(found.value), {name: round(shift) for name, shift in found.shifts.items()})
+    dijet3 0 {}
+    exp2 82 {'ua2': -334, 'exp4': -314}
     """
     data = _data(fit)
     own = _Designs(fit.design(data.low, data.high), fit.design(*_edges(window)))
@@ -154,6 +168,17 @@ def hidden_shifts(fit: BackgroundFit, window: Interval, *, sizes: Mapping[str, f
     ------
     FitError
         If the fit was read back without its data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.background import FUNCTIONS, fit_background, hidden_shifts
+    >>> edges = np.arange(3000.0, 6501.0, 100.0)
+    >>> x = (edges[1:] + edges[:-1]) / 2 / 13000
+    >>> counts = np.round(40 * (1 - x) ** 9 / x**5)
+    >>> fit = fit_background(counts, edges, FUNCTIONS["dijet4"], mask=(3200, 3800), sqrt_s_gev=13000)
+    >>> {name: round(shift, 2) for name, shift in hidden_shifts(fit, (3300, 3700)).items()}
+    {'bend': 0.46, 'wave': 0.33}
     """
     relative, _ = _relative_shifts(fit, window, sizes)
     b, error = _count(fit, window)

@@ -54,6 +54,14 @@ class MassFunction:
         Empty if all are free.
     centre : tuple of float
         Values of ln p0, p1, p2, ... where all coefficients are zero. Empty if these are zero as well.
+
+    Examples
+    --------
+    >>> from analysis.background import FUNCTIONS
+    >>> FUNCTIONS["dijet3"].formula, FUNCTIONS["dijet3"].n_parameters
+    ('p0 (1-x)^p1 / x^p2', 3)
+    >>> FUNCTIONS["dijet4"].extends(FUNCTIONS["dijet3"])
+    True
     """
 
     name: str
@@ -101,6 +109,12 @@ class AdaptedFunction(MassFunction):
         Number of free parameters.
     adapt : callable
         Maps bins and the collision energy (GeV) to the log-linear function of the same name. Raises FitError.
+
+    Examples
+    --------
+    >>> from analysis.background import FUNCTIONS, AdaptedFunction
+    >>> isinstance(FUNCTIONS["power-laws"], AdaptedFunction), FUNCTIONS["power-laws"].n_free
+    (True, 6)
     """
 
     n_free: int
@@ -238,6 +252,15 @@ def register_function(function: MassFunction) -> None:
     ------
     ConfigError
         If the name is taken.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.background import FUNCTIONS, MassFunction, register_function
+    >>> register_function(MassFunction("power-law", (lambda x: -np.log(x),), "p0 / x^p1"))
+    >>> FUNCTIONS["power-law"].n_parameters
+    2
+    >>> FUNCTIONS.remove("power-law")
     """
     FUNCTIONS.add(function.name, function, origin=function.formula)
 

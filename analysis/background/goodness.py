@@ -82,6 +82,19 @@ def goodness_of_fit(
     ------
     FitError
         If the fit has no data, or most toys have no valid fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.background import FUNCTIONS, fit_background, goodness_of_fit
+    >>> edges = np.arange(3000.0, 6501.0, 100.0)
+    >>> x = (edges[1:] + edges[:-1]) / 2 / 13000
+    >>> counts = np.round(40 * (1 - x) ** 9 / x**5)
+    >>> for name in ("dijet3", "exp1"):
+    ...     fit = fit_background(counts, edges, FUNCTIONS[name], mask=(3200, 3800), sqrt_s_gev=13000)
+    ...     print(name, goodness_of_fit(fit).p_value > 0.01)
+    dijet3 True
+    exp1 False
     """
     if fit.data is None:
         msg = f"this fit of {fit.function.name} was read back without its data; fit again to test its goodness."

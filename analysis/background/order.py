@@ -120,6 +120,22 @@ def choose_order(  # noqa: PLR0913 - a spectrum, the events beside it, and how t
         If the strategy or a function is unknown, or a function is not the next in its family.
     FitError
         If a bin cannot be fitted, no function has a valid fit, or none is accepted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.background import choose_order
+    >>> edges = np.arange(3000.0, 6501.0, 100.0)
+    >>> x = (edges[1:] + edges[:-1]) / 2 / 13000
+    >>> functions = ["dijet3", "dijet4", "dijet5"]
+    >>> options = {"functions": functions, "mask": (3200, 3800), "alpha": 0.05, "sqrt_s_gev": 13000}
+    >>> for scale in (0.5, 1, 4):
+    ...     counts = np.round(scale * (1 - x) ** 9 / x**5)
+    ...     beside = counts[(edges[:-1] < 3200) | (edges[:-1] >= 3800)].sum()
+    ...     print(int(beside), choose_order(counts, edges, **options).function.name)
+    157 dijet3
+    319 dijet4
+    1274 dijet5
     """
     family = require_functions(functions, strategy)
     data = sidebands(counts, edges, mask=mask, variances=variances)

@@ -76,6 +76,22 @@ def spurious_signal(
     ------
     FitError
         If the window is not on bin edges, or more than one in ten spectra cannot be fitted.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> import numpy as np
+    >>> from analysis.background import FUNCTIONS, fit_background, spurious_signal
+    >>> edges = np.arange(3000.0, 6501.0, 100.0)
+    >>> x = (edges[1:] + edges[:-1]) / 2 / 13000
+    >>> spectra = np.round([40 * (1 - x) ** 9 / x**5])
+    >>> for name in ("dijet3", "exp2"):
+    ...     options = {"function": FUNCTIONS[name], "mask": (3200, 3800), "sqrt_s_gev": 13000}
+    ...     fit = partial(fit_background, edges=edges, **options)
+    ...     found = spurious_signal(spectra, edges, window=(3300, 3700), fit=fit)
+    ...     print(name, round(found.value), round(found.error))
+    dijet3 -3 120
+    exp2 -322 106
     """
     inside = (edges[:-1] >= window[0]) & (edges[1:] <= window[1])
     if not inside.any() or not all(np.isclose(edges, edge, rtol=1e-9).any() for edge in window):

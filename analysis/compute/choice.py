@@ -61,6 +61,13 @@ def open_backend(
         If the choices contradict each other or are invalid.
     ComputeError
         If a cluster, or several processes on this machine, cannot be used.
+
+    Examples
+    --------
+    >>> from analysis.compute import open_backend
+    >>> with open_backend(1) as backend:
+    ...     dict(backend.map(abs, [-2, 1]))
+    {0: 2, 1: 1}
     """
     chosen = choose_executor(jobs, executor, dask_address, cluster, dask_tls)
     if chosen == "dask":

@@ -27,7 +27,14 @@ _EXPLAINED = 10
 
 
 def available_presets() -> list[str]:
-    """Names of the presets that are included in the package."""
+    """Names of the presets that are included in the package.
+
+    Examples
+    --------
+    >>> from analysis.config import available_presets
+    >>> available_presets()
+    ['atlas-2020', 'atlas-2025', 'best', 'cwola-hunting-2019', 'demo', 'sa-cwola-2021']
+    """
     return sorted(
         entry.name.removesuffix(".toml")
         for entry in resources.files("analysis").joinpath("presets").iterdir()
@@ -58,6 +65,13 @@ def load_config(
     ------
     ConfigError
         If the file cannot be read, or a preset or key is unknown, or a value is not allowed.
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> config = load_config(preset="atlas-2020", overrides={"learning": {"n_candidates": 2}})
+    >>> config.learning.method, config.learning.features, config.learning.n_candidates
+    ('cwola', ('mj1', 'mj2'), 2)
     """
     user = _read_file(path) if path is not None else {}
     named = user.pop("preset", None)

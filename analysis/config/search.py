@@ -286,6 +286,15 @@ class SearchConfig(Model):
         Uncertainties of simulation; none by default.
     variants : tuple of Variant
         Further searches of the same events and windows; none by default.
+
+    Examples
+    --------
+    >>> from analysis.config import SearchConfig
+    >>> config = SearchConfig(learning={"efficiencies": [0.02]}, selection={"jet_mass": "softdrop"})
+    >>> config.selection.jet_mass, config.selection.abs_dy_search
+    ('softdrop', 1.2)
+    >>> config.learning.efficiencies, config.learning.n_folds
+    ((0.02,), 5)
     """
 
     random_state: Annotated[int, Field(ge=0, lt=2**63)] = 0

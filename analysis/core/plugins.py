@@ -129,6 +129,20 @@ def load_plugins(names: Iterable[str] = ()) -> tuple[Plugin, ...]:
     ------
     ConfigError
         If a plugin does not exist, fails during import, uses an existing name, or adds nothing.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.plugins import load_plugins, unload_plugins
+    >>> with Path("forward.py").open("w") as file:
+    ...     print("from processors.selection import cut", file=file)
+    ...     print("@cut('forward', 'forward')", file=file)
+    ...     print("def forward(dijets, selection):", file=file)
+    ...     print("    return dijets.abs_dy > 0.5", file=file)
+    >>> plugin = load_plugins(["forward.py"])[-1]
+    >>> plugin.name, dict(plugin.adds)
+    ('forward.py', {'cut': ('forward',)})
+    >>> unload_plugins([plugin])
     """
     for point in entry_points(group=GROUP):
         try:
@@ -142,7 +156,15 @@ def load_plugins(names: Iterable[str] = ()) -> tuple[Plugin, ...]:
 
 
 def unload_plugins(plugins: Sequence[Plugin] | None = None) -> None:
-    """Unload plugins, by default all, with their members: for tests and notebooks."""
+    """Unload plugins, by default all, with their members: for tests and notebooks.
+
+    Examples
+    --------
+    >>> from analysis.plugins import load_plugins, unload_plugins
+    >>> unload_plugins()
+    >>> load_plugins()  # plugins of installed packages alone
+    ()
+    """
     if plugins is None:
         _RECORDED.clear()
     for plugin in active_plugins() if plugins is None else plugins:

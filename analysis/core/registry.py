@@ -31,6 +31,14 @@ class Registry(dict[str, T]):
     ----------
     givers : dict of str to str
         Module whose execution added each name.
+
+    Examples
+    --------
+    >>> from analysis.background import FUNCTIONS
+    >>> FUNCTIONS["dijet3"].formula
+    'p0 (1-x)^p1 / x^p2'
+    >>> FUNCTIONS.givers["dijet3"]
+    'analysis.background.functions'
     """
 
     def __init__(self, kind: str, *, of_events: bool = False) -> None:

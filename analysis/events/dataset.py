@@ -31,6 +31,13 @@ class Slice:
         Name of the event branch in the file, such as "LHE_HT" or "Generator_binvar".
     range : (low, high)
         Half-open [low, high) in the unit of the branch; None for no limit.
+
+    Examples
+    --------
+    >>> from analysis.events.dataset import Slice
+    >>> low = Slice("LHE_HT", (None, 1000.0))
+    >>> low.low, low.high
+    (-inf, 1000.0)
     """
 
     variable: str
@@ -86,6 +93,14 @@ class Dataset:
         Name of the group of samples that together form one spectrum.
     own : mapping of str to object
         Metadata that this package does not use, JSON-ready.
+
+    Examples
+    --------
+    >>> from analysis.events.dataset import Dataset
+    >>> files = (("wprime.root", "Events"),)
+    >>> signal = Dataset("wprime", "signal", "nanoaod", files, xsec_pb=0.008, lumi_ifb=139.0)
+    >>> round(signal.scale(sum_of_weights=10_000.0), 4)  # 1000 * 0.008 * 139 / 10,000
+    0.1112
     """
 
     name: str

@@ -89,6 +89,19 @@ def load_datasets(path: Path, redirectors: Sequence[str] = ()) -> dict[str, Data
     DatasetError
         If the file is unreadable or malformed (the message names the JSON pointer), or a path matches nothing, or
         the slices of a stitched group do not fit together.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.events.datasets import load_datasets
+    >>> datasets = load_datasets(Path("datasets.json"))
+    >>> for name, dataset in datasets.items():
+    ...     print(name, dataset.kind, dict(dataset.masses))
+    qcd pseudodata {}
+    hidden_signal pseudodata {'A': 3500.0, 'B': 500.0, 'C': 100.0}
+    qcd_alternative background {}
+    wprime_3500_500_100 signal {'A': 3500.0, 'B': 500.0, 'C': 100.0}
+    wprime_4000_400_200 signal {'A': 4000.0, 'B': 400.0, 'C': 200.0}
     """
     try:
         document = read_fileset(path)
@@ -201,6 +214,14 @@ def exclude_datasets(datasets: dict[str, Dataset], names: Iterable[str]) -> dict
     ------
     DatasetError
         If a name is unknown, or the remaining datasets of a stitched group leave a gap.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.events.datasets import exclude_datasets, load_datasets
+    >>> datasets = load_datasets(Path("datasets.json"))
+    >>> list(exclude_datasets(datasets, ["hidden_signal", "qcd_alternative"]))
+    ['qcd', 'wprime_3500_500_100', 'wprime_4000_400_200']
     """
     dropped = set(names)
     if unknown := dropped - set(datasets):

@@ -34,6 +34,15 @@ class EventTable:
         The columns of `analysis.events.schema.FIXED_COLUMNS`, then one float32 column per feature.
     features : tuple of FeatureSpec
         Specifications of the feature columns.
+
+    Examples
+    --------
+    >>> from analysis.results import load_events
+    >>> table = load_events("results", ["hidden_signal"])
+    >>> table.matrix(["mj1", "tau21_j1"]).shape
+    (253, 2)
+    >>> len(table.select(table.column("mj1") > 400))
+    213
     """
 
     table: pa.Table

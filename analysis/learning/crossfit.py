@@ -266,6 +266,20 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
         If a template is requested from a method without one.
     WindowError
         If no events remain for the training or for a template.
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.learning import Samples, run_fold
+    >>> from analysis.search.window import fold_tasks
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> window = inputs.regions.windows[0]
+    >>> config = load_config(overrides={"learning": {"n_members": 3, "classifier": {"n_estimators": 5}}})
+    >>> tasks = fold_tasks(window, inputs.regions.edges(window), config, training_seed=0)
+    >>> result = run_fold(tasks[1], Samples(inputs.data.table))
+    >>> result.fold, result.scores.shape[1]
+    (1, 3)
     """
     folds = samples.map(task.folds)
     scaling = None
@@ -352,6 +366,20 @@ def collect_folds(results: Iterable[FoldResult], table: EventTable, task: FoldTa
     Returns
     -------
     CrossFit
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.learning import Samples, collect_folds, run_fold
+    >>> from analysis.search.window import fold_tasks
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> table, window = inputs.data.table, inputs.regions.windows[0]
+    >>> config = load_config(overrides={"learning": {"n_folds": 2, "n_members": 1, "classifier": {"n_estimators": 5}}})
+    >>> tasks = fold_tasks(window, inputs.regions.edges(window), config, training_seed=0)
+    >>> fit = collect_folds([run_fold(task, Samples(table)) for task in tasks], table, tasks[0])
+    >>> len(fit.models), fit.scores.values.shape == (len(table), 1)
+    (2, True)
     """
     ordered = sorted(results, key=lambda result: result.fold)
     values = np.full((len(table), ordered[0].scores.shape[1]), np.nan, np.float32)

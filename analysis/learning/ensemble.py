@@ -114,6 +114,20 @@ class BoostedTrees:
         Number of features per member, drawn separately for each (attribute bagging); None for all.
     monotone : tuple of int
         For each column 1 if scores must increase with it, -1 if they must decrease, or 0; empty if all are free.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.config import load_config
+    >>> from analysis.learning import BoostedTrees, TrainingSet
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (500, 1)), rng.normal(3, 1, (500, 1))]).astype(np.float32)
+    >>> training = TrainingSet.build(X, np.repeat([0, 1], 500), np.ones(1000), np.arange(1000, dtype=np.uint64))
+    >>> learner = BoostedTrees(load_config().learning.classifier, n_members=2)
+    >>> model = learner.fit(training, random_state=np.random.SeedSequence(0))
+    >>> scores = model.predict(np.array([[0.0], [3.0]], np.float32))
+    >>> scores.shape, bool(scores[0].max() < 0.5 < scores[1].min())
+    ((2, 2), True)
     """
 
     config: ClassifierConfig

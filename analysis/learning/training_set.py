@@ -101,6 +101,17 @@ class TrainingSet:
         Positive, with mean 1, so that `min_child_weight` means the same for every sample size.
     group : (n_rows,) uint64
         Event identity of each row; rows of one event are never split between training and validation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.learning import TrainingSet
+    >>> X = np.array([[0.1], [0.9], [0.4]], np.float32)
+    >>> training = TrainingSet.build(X, np.array([0, 1, 1]), np.array([2.0, 1.0, 0.0]), np.arange(3, dtype=np.uint64))
+    >>> len(training.X)  # the row of weight zero is dropped
+    2
+    >>> training.sample_weight.round(3).tolist()
+    [1.333, 0.667]
     """
 
     X: NDArray[np.float32]

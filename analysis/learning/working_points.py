@@ -90,6 +90,13 @@ class PassWeights:
     template : (n_selections, 2) float64, or None
         Fraction of the background template of the method that passes each selection, and its statistical error; None
         without a template.
+
+    Examples
+    --------
+    >>> from analysis.learning import PassWeights
+    >>> passes = PassWeights.everything(3)
+    >>> passes.names, passes.values[:, 0].tolist()
+    (('inclusive',), [1.0, 1.0, 1.0])
     """
 
     efficiencies: tuple[float, ...]
@@ -154,6 +161,18 @@ def choose_working_points(  # noqa: PLR0913 - events, cuts, and two switches
     -------
     PassWeights
         Selections, the inclusive one first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.learning import choose_working_points
+    >>> from analysis.learning.crossfit import Scores
+    >>> values = np.linspace(0, 1, 1000, dtype=np.float32)[:, None]
+    >>> scores = Scores(values, fold=(np.arange(1000) % 2).astype(np.int8), method="cwola")
+    >>> events = {"event_id": np.arange(1000, dtype=np.uint64), "weight": np.ones(1000)}
+    >>> passes = choose_working_points(scores, np.ones(1000, bool), [0.1, 0.01], **events, random_state=0)
+    >>> dict(zip(passes.names, passes.values.sum(axis=0).tolist(), strict=True))
+    {'inclusive': 1000.0, 'eff_0.1': 100.0, 'eff_0.01': 10.0}
     """
     data = _Cuttable(_cut_values(scores, ensemble), scores.fold, uniform(event_id, random_state, "tie-break"), weight)
     if isinstance(reference, Template):

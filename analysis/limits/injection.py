@@ -75,6 +75,22 @@ def inject(task: Injection, shared: InjectionData) -> InjectionResult:
     -------
     InjectionResult
         With a reason instead of selections if no events are left to train on or to count.
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.limits import Injection, InjectionData, inject
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> from analysis.stages.signals import signal_sample
+    >>> inputs = SearchInputs.load("results")
+    >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1], "classifier": {"n_estimators": 5}}
+    >>> config = load_config(overrides={"learning": quick, "scan": {"last": 3700}})
+    >>> name, window = "wprime_3500_500_100", inputs.regions.windows[0]
+    >>> shared = InjectionData(inputs.data, {name: signal_sample(inputs, name)}, config)
+    >>> result = inject(Injection(name, window, 100.0, 0, "cwola", config.learning.features), shared)
+    >>> found = result.selections[0]
+    >>> found.name, bool(found.signal > found.efficiency)  # the classifier has learned the signal
+    ('eff_0.1', True)
     """
     sample, config = shared.samples[task.signal], shared.configured(task)
     pool = sample.tables[NOMINAL]

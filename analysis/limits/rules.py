@@ -228,6 +228,14 @@ class LimitRule:
         Whether it is drawn in the figures of the other rules, for comparison, without figures of its own.
     headline : int
         Priority: the rule with the largest number heads the report.
+
+    Examples
+    --------
+    >>> from analysis.limits.rules import RULES
+    >>> list(RULES)
+    ['inclusive', 'fixed-efficiency', 'atlas-2020', 'atlas-2025']
+    >>> RULES["atlas-2020"].selections, RULES["fixed-efficiency"].reference
+    ('all', True)
     """
 
     name: str
@@ -253,6 +261,15 @@ def register_limit_rule(rule: LimitRule) -> None:
     ------
     ConfigError
         If the name is taken.
+
+    Examples
+    --------
+    >>> from analysis.limits import LimitRule, register_limit_rule
+    >>> from analysis.limits.rules import RULES, atlas_2020
+    >>> register_limit_rule(LimitRule("own", "own", "own rule", "As ATLAS' first search.", "o", "black", atlas_2020))
+    >>> RULES["own"].selections
+    'all'
+    >>> RULES.remove("own")
     """
     RULES.add(rule.name, rule, origin=rule.reading.__qualname__)
 

@@ -60,6 +60,14 @@ def register_method(method: Any) -> None:
     ------
     ConfigError
         If the name is taken.
+
+    Examples
+    --------
+    >>> from analysis.methods import METHODS, SACWoLa, register_method
+    >>> register_method(SACWoLa(simulation_weight=0.3, name="gentle_sa_cwola"))
+    >>> METHODS["gentle_sa_cwola"].simulation_weight
+    0.3
+    >>> METHODS.remove("gentle_sa_cwola")
     """
     METHODS.add(method.name, adapted(method), origin=type(method).__qualname__)
 
@@ -93,6 +101,13 @@ def configured_method(config: LearningConfig) -> Method:
     ------
     ConfigError
         If the name is unknown.
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.methods import configured_method
+    >>> configured_method(load_config(preset="sa-cwola-2021").learning).simulation_weight
+    0.5
     """
     method = get_method(config.method)
     return replace(method, simulation_weight=config.simulation_weight) if isinstance(method, SACWoLa) else method
@@ -105,6 +120,14 @@ def get_method(name: str) -> Method:
     ------
     ConfigError
         If the name is unknown.
+
+    Examples
+    --------
+    >>> from analysis.methods import get_method
+    >>> get_method("salad").needs_simulation
+    True
+    >>> get_method("cwola").needs_simulation
+    False
     """
     if name not in METHODS:
         msg = (

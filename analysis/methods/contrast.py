@@ -45,6 +45,17 @@ class Region:
     rows : EventTable
     name : str
         Sample, region and window, for messages.
+
+    Examples
+    --------
+    >>> from analysis.methods.contrast import Region
+    >>> from analysis.results import load_events
+    >>> region = Region(load_events("results", ["hidden_signal"]), "signal")
+    >>> region.total
+    253.0
+    >>> labelled = region.labelled(1, total=2.0)
+    >>> labelled.label, round(float(labelled.weight.sum()), 6)
+    (1, 2.0)
     """
 
     rows: EventTable
@@ -114,6 +125,15 @@ def find_region(table: EventTable, place: Place, window: MassWindow, sample: str
     ------
     WindowError
         If the region has no events, or their sum of weights is not positive.
+
+    Examples
+    --------
+    >>> from analysis.methods.contrast import find_region
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> region = find_region(inputs.data.table, "window", inputs.regions.windows[0], "data")
+    >>> len(region.rows), region.total
+    (8279, 8279.0)
     """
     low, high = dict(zip(("window", *SIDEBANDS), (window.signal, window.lower, window.upper), strict=True))[place]
     rows = table.select((table.mjj >= low) & (table.mjj < high))
@@ -129,7 +149,22 @@ def find_region(table: EventTable, place: Place, window: MassWindow, sample: str
 
 
 def build_set(parts: Sequence[LabelledEvents], features: Sequence[str]) -> TrainingSet:
-    """Build a training set from parts."""
+    """Build a training set from parts.
+
+    Examples
+    --------
+    >>> from analysis.methods.contrast import build_set, find_region
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> table, window = inputs.data.table, inputs.regions.windows[0]
+    >>> inside = find_region(table, "window", window, "data").labelled(1, total=1.0)
+    >>> below = find_region(table, "lower sideband", window, "data").labelled(0, total=1.0)
+    >>> training = build_set([inside, below], ["mj1_over_mjj", "mj2_over_mjj"])
+    >>> training.X.shape == (len(inside.rows) + len(below.rows), 2)
+    True
+    >>> round(float(training.sample_weight[training.y == 1].sum() / training.sample_weight.sum()), 6)
+    0.5
+    """
     return TrainingSet.build(
         np.concatenate([part.rows.matrix(features) for part in parts]),
         np.repeat([part.label for part in parts], [len(part.rows) for part in parts]),

@@ -47,6 +47,20 @@ class Curtains(FromContrast):
         Number of times that each event is moved, to masses in as many equal parts of the spectrum in the window.
     least_events : int
         Smallest number of events of a sideband.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.learning import Samples
+    >>> from analysis.methods import Curtains
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> samples, window, seed = Samples(inputs.data.table), inputs.regions.windows[0], np.random.SeedSequence(0)
+    >>> training = Curtains().contrast(samples, window, ["mj1_over_mjj"], random_state=seed)
+    >>> mjj = samples.data.mjj
+    >>> sidebands = window.in_lower(mjj) | window.in_upper(mjj)
+    >>> int((training.y == 0).sum()) == int(sidebands.sum())  # each sideband event is moved once
+    True
     """
 
     forest: Forest = _FOREST

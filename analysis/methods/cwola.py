@@ -23,6 +23,21 @@ class CWoLa(FromContrast):
     The lower and the upper sideband each have half the weight of the window, so that the mean of a feature that drifts
     linearly with m_jj is the same in window and sidebands (Collins, Howe, Nachman, arXiv:1902.02634; ATLAS,
     arXiv:2005.02983). Its distribution differs: a drift that is not small against its width sculpts the spectrum.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.learning import Samples
+    >>> from analysis.methods import CWoLa
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> samples, window, seed = Samples(inputs.data.table), inputs.regions.windows[0], np.random.SeedSequence(0)
+    >>> training = CWoLa().contrast(samples, window, ["mj1_over_mjj"], random_state=seed)
+    >>> int((training.y == 1).sum())
+    8279
+    >>> signal_region, sidebands = (training.sample_weight[training.y == label].sum() for label in (1, 0))
+    >>> round(float(signal_region / sidebands), 6)
+    1.0
     """
 
     name: str = "cwola"

@@ -26,6 +26,13 @@ class SACWoLa(FromContrast):
     simulation_weight : float
         λ: ratio of the total weights of simulation and data; 0 is CWoLa. The paper finds 0.3 to 0.6 stable. At 1, the
         classifier learns nothing from pure background; above 1, it avoids the window.
+
+    Examples
+    --------
+    >>> from analysis.methods import SACWoLa
+    >>> method = SACWoLa(simulation_weight=0.3)
+    >>> method.name, method.needs_simulation, method.uses_sidebands
+    ('sa_cwola', True, True)
     """
 
     simulation_weight: float = 0.5

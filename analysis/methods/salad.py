@@ -41,6 +41,13 @@ class SALAD(FromContrast):
     reweighter : Learner
     n_inner_folds : int
         Number of folds of the training events in which the reweighter is trained; the mean log weight is applied.
+
+    Examples
+    --------
+    >>> from analysis.methods import SALAD
+    >>> method = SALAD()
+    >>> method.needs_simulation, method.uses_sidebands, method.reweighter.config.max_depth
+    (True, False, 3)
     """
 
     reweighter: Learner = _REWEIGHTER

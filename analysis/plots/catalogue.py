@@ -48,6 +48,15 @@ def register_figures(name: str, family: FigureFamily) -> None:
     ------
     ConfigError
         If the name is taken.
+
+    Examples
+    --------
+    >>> from analysis.plots import register_figures
+    >>> from analysis.plots.catalogue import FIGURES
+    >>> register_figures("own", lambda sources: [])
+    >>> list(FIGURES)[-1]
+    'own'
+    >>> FIGURES.remove("own")
     """
     FIGURES.add(name, family, origin=getattr(family, "__qualname__", ""))
 
@@ -103,6 +112,19 @@ def save_figures(
     -------
     list of pathlib.Path
         The files.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.config import load_config
+    >>> from analysis.plots import save_figures
+    >>> from analysis.plots.sources import FigureSources
+    >>> from analysis.results import ResultsFolder
+    >>> document, windows = ResultsFolder(Path("results")).load_results()
+    >>> config = load_config(overrides={"plots": {"formats": ["png"]}}).plots
+    >>> paths = save_figures(FigureSources(results=document, windows=windows), Path("figures"), config, only=["scan"])
+    >>> [path.name for path in paths]
+    ['scan.png']
     """
     known = result_figures(sources)
     chosen = known if only else named(known, config.only)

@@ -142,6 +142,17 @@ def figure_style(name: StyleName = "plain") -> Iterator[None]:
     ----------
     name : str
         `PlotConfig.style`.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.plots import figure_style
+    >>> before = plt.rcParams["font.size"]
+    >>> with figure_style():
+    ...     plt.rcParams["font.size"] == before
+    False
+    >>> plt.rcParams["font.size"] == before
+    True
     """
     # Without what matplotlib read from a matplotlibrc, also of the current folder: it may call LaTeX on any text.
     with matplotlib.style.context([*_STYLES[name], _OVERRIDES], after_reset=True):

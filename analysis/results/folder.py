@@ -61,6 +61,17 @@ class ResultsFolder(SignalFolder):
     ------
     ResultsError
         If the folder cannot be created or written, or does not exist and `create` is False.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.results import ResultsFolder
+    >>> document, windows = ResultsFolder(Path("results")).load_results()
+    >>> windows[0].window.name
+    '3300-3700'
+    >>> selection = windows[0].selections[0]
+    >>> int(selection.n_obs), round(selection.background), round(selection.background_error)
+    (8279, 8188, 214)
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:

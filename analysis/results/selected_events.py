@@ -46,6 +46,13 @@ def load_events(results: ResultsFolder | Path | str, datasets: Iterable[str] | N
         If the folder has no selected events, or a file is missing or damaged.
     TableError
         If `datasets` is empty, or an event of a dataset occurs twice.
+
+    Examples
+    --------
+    >>> from analysis.results import load_events
+    >>> events = load_events("results", ["hidden_signal"])
+    >>> len(events), int((events.column("rapidity_region") == "search").sum())
+    (253, 207)
     """
     folder = results if isinstance(results, ResultsFolder) else ResultsFolder(Path(results))
     events = load_processed(folder)

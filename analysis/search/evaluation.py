@@ -88,6 +88,21 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and three switche
     Returns
     -------
     WindowResult
+
+    Examples
+    --------
+    >>> from analysis.learning import PassWeights
+    >>> from analysis.search.evaluation import evaluate_window
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> window, table = inputs.regions.windows[0], inputs.data.table
+    >>> passes = PassWeights.everything(len(table))  # no classifier: the inclusive search
+    >>> result = evaluate_window(inputs.data, window, inputs.regions.edges(window), passes, (), inputs.config)
+    >>> selection = result.selections[0]
+    >>> int(selection.n_obs), round(selection.background), round(selection.background_error)
+    (8279, 8188, 214)
+    >>> round(selection.discovery.z, 1)
+    0.4
     """
     spectrum = fill_spectrum(data.table, edges, passes)
     family = functions or require_functions(config.background.functions, config.background.strategy)

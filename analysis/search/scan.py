@@ -67,6 +67,21 @@ def run_scan(
     ------
     ConfigError
         If a name is unknown, or a requirement of the configuration is missing.
+
+    Examples
+    --------
+    >>> from analysis.compute import open_backend
+    >>> from analysis.config import load_config
+    >>> from analysis.regions import RegionScan
+    >>> from analysis.search import run_scan
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1], "classifier": {"n_estimators": 5}}
+    >>> config = load_config(overrides={"learning": quick, "scan": {"last": 3700}})
+    >>> data = SearchInputs.load("results").data
+    >>> with open_backend(1) as backend:
+    ...     for _, result in run_scan(data, RegionScan.from_config(config.scan), config, backend):
+    ...         print(result.window.name, [selection.name for selection in result.selections])
+    3300-3700 ['inclusive', 'eff_0.1']
     """
     require_known(config)
     data = replace(data, corrections=measured_corrections(corrections, scan, config))
@@ -160,5 +175,18 @@ def window_key(
 
 
 def n_trials(scan: RegionScan, config: SearchConfig) -> int:
-    """Count the p-values of a scan: in every window one inclusive, and one per selection and training seed."""
+    """Count the p-values of a scan: in every window one inclusive, and one per selection and training seed.
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.regions import RegionScan
+    >>> from analysis.search import n_trials
+    >>> config = load_config(preset="demo")
+    >>> scan = RegionScan.from_config(config.scan)
+    >>> len(scan.windows), config.learning.efficiencies
+    (5, (0.1, 0.05, 0.02, 0.01))
+    >>> n_trials(scan, config)
+    25
+    """
     return len(scan.windows) * ((config.learning.n_selections - 1) * config.learning.n_seeds + 1)

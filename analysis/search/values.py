@@ -110,6 +110,15 @@ class SelectionResult:
         selection, which needs no training, and while blinded.
     template : PassingFraction or None
         Fraction of the background template that passes, if the background was counted in it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.results import ResultsFolder
+    >>> _, windows = ResultsFolder(Path("results")).load_results()
+    >>> selection = windows[0].selections[0]
+    >>> selection.name, int(selection.n_obs), round(selection.discovery.z, 1)
+    ('inclusive', 8279, 0.4)
     """
 
     name: str
@@ -282,6 +291,16 @@ class WindowResult:
         and while blinded, because it is a component of the data.
     hidden : tuple of (low, high)
         Masks of all windows, GeV, whose bins are empty in the spectrum because the search was blinded.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.results import ResultsFolder
+    >>> _, windows = ResultsFolder(Path("results")).load_results()
+    >>> windows[0].selections[0].name
+    'inclusive'
+    >>> int(windows[0].spectrum[:, "inclusive", "nominal"].sum().value)  # events in the fit range
+    26559
     """
 
     window: MassWindow

@@ -91,6 +91,21 @@ def run_window(
     Returns
     -------
     WindowResult
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.search import run_window
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1], "classifier": {"n_estimators": 5}}
+    >>> config = load_config(overrides={"learning": quick})
+    >>> result = run_window(inputs.data, inputs.regions.windows[0], inputs.regions, config)
+    >>> inclusive, cut = result.selections
+    >>> int(inclusive.n_obs), round(inclusive.background), round(inclusive.background_error)
+    (8279, 8188, 214)
+    >>> cut.name, round(cut.efficiency_achieved, 3)
+    ('eff_0.1', 0.1)
     """
     require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
     data = replace(data, corrections=measured_corrections(corrections, scan, config))
@@ -152,6 +167,23 @@ def train_folds(tasks: Sequence[FoldTask], data: SearchData) -> CrossFit:
     ------
     TableError, WindowError
         If no events remain for the training.
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.search.window import fold_tasks, train_folds
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> table, window = inputs.data.table, inputs.regions.windows[0]
+    >>> quick = {"n_folds": 2, "n_members": 1, "classifier": {"n_estimators": 5}}
+    >>> config = load_config(overrides={"learning": quick})
+    >>> fit = train_folds(fold_tasks(window, inputs.regions.edges(window), config, training_seed=0), inputs.data)
+    >>> len(fit.models)
+    2
+    >>> hidden, inside = table.in_datasets(["hidden_signal"]), window.in_signal(table.mjj)
+    >>> score = fit.scores.mean()
+    >>> bool(score[inside & hidden].mean() > score[inside & ~hidden].mean())
+    True
     """
     return collect_folds([run_fold(task, data.samples(task.method)) for task in tasks], data.table, tasks[0])
 
@@ -178,7 +210,21 @@ def configured_functions(config: SearchConfig) -> tuple[MassFunction, ...]:
 def fold_tasks(
     window: MassWindow, edges: NDArray[np.float64], config: SearchConfig, training_seed: int
 ) -> list[FoldTask]:
-    """List the training tasks of a window, one per scored fold, in order."""
+    """List the training tasks of a window, one per scored fold, in order.
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.regions import RegionScan
+    >>> from analysis.search.window import fold_tasks
+    >>> config = load_config(preset="demo")
+    >>> scan = RegionScan.from_config(config.scan)
+    >>> tasks = fold_tasks(scan.windows[0], scan.edges(scan.windows[0]), config, training_seed=0)
+    >>> [task.fold for task in tasks]
+    [0, 1, 2, 3, 4]
+    >>> tasks[0].method.name
+    'cwola'
+    """
     learning = config.learning
     nested = learning.cross_fitting == "nested"
     n_models = learning.n_candidates if nested else learning.n_members
@@ -246,7 +292,22 @@ def _stored(model: Model, storage: ModelStorage | None, *, blinded: bool) -> tup
 
 
 def working_points(fit: CrossFit, window: MassWindow, table: EventTable, config: SearchConfig) -> PassWeights:
-    """Cut the scores of the events in a table as configured."""
+    """Cut the scores of the events in a table as configured.
+
+    Examples
+    --------
+    >>> from analysis.config import load_config
+    >>> from analysis.search.window import fold_tasks, train_folds, working_points
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> inputs = SearchInputs.load("results")
+    >>> window = inputs.regions.windows[0]
+    >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1], "classifier": {"n_estimators": 5}}
+    >>> config = load_config(overrides={"learning": quick})
+    >>> fit = train_folds(fold_tasks(window, inputs.regions.edges(window), config, training_seed=0), inputs.data)
+    >>> passes = working_points(fit, window, inputs.data.table, config)
+    >>> passes.names, [round(efficiency, 3) for efficiency in passes.achieved]
+    (('inclusive', 'eff_0.1'), [1.0, 0.1])
+    """
     reference: NDArray[np.bool_] | Template = window.in_fit_range(table.mjj)
     if config.learning.threshold_reference == "sidebands":
         reference = window.in_lower(table.mjj) | window.in_upper(table.mjj)

@@ -37,6 +37,16 @@ def diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
     -------
     list of DiagnosedWindow
         One per searched window.
+
+    Examples
+    --------
+    >>> from analysis.compute import open_backend
+    >>> from analysis.stages.diagnose import diagnose
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> with open_backend(1) as backend:
+    ...     windows = diagnose(SearchInputs.load("results"), backend)
+    >>> windows[0].performance.n_signal  # hidden events in 3.3-3.7 TeV
+    164
     """
     folder = inputs.folder
     manifest = folder.load_manifest()

@@ -60,6 +60,18 @@ def plot(
     ------
     ConfigError
         If a requested figure does not exist.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.compute import open_backend
+    >>> from analysis.results import ResultsFolder
+    >>> from analysis.stages.figures import plot
+    >>> folder = ResultsFolder(Path("results"))
+    >>> with open_backend(1) as backend:
+    ...     paths = plot(folder, folder.load_config(), backend, only=["scan"])
+    >>> "scan.png" in [path.name for path in paths]
+    True
     """
     from analysis.plots import save_figures
 
@@ -132,6 +144,15 @@ def report(folder: ResultsFolder, path: Path | None = None) -> Path:
     -------
     pathlib.Path
         Path of the report.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.results import ResultsFolder
+    >>> from analysis.stages.figures import report
+    >>> path = report(ResultsFolder(Path("results")))
+    >>> path.name
+    'report.html'
     """
     from analysis.report import write_report
 

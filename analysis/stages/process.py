@@ -50,6 +50,22 @@ def process(
     Returns
     -------
     ProcessedEvents
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from analysis.compute import open_backend
+    >>> from analysis.config import load_config
+    >>> from analysis.events.datasets import load_datasets
+    >>> from analysis.results import ResultsFolder
+    >>> from analysis.stages.process import process
+    >>> datasets = load_datasets(Path("datasets.json"))
+    >>> config, folder = load_config(path=Path("search.toml")), ResultsFolder(Path("selected"), create=True)
+    >>> with open_backend(1) as backend:
+    ...     events = process({"hidden_signal": datasets["hidden_signal"]}, config, folder, backend)
+    >>> cutflow = events.cutflow["hidden_signal"]
+    >>> cutflow["all"].events, cutflow["abs_dy"].events, cutflow["search"].events
+    (291, 253, 207)
     """
     from processors.runner.run import process_datasets
     from processors.tables.run import FORMAT, process_tables

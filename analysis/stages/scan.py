@@ -106,6 +106,17 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
         If no dataset is to be searched.
     WindowError
         If the spectrum is not smooth in a window.
+
+    Examples
+    --------
+    >>> from analysis.compute import open_backend
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> from analysis.stages.scan import scan
+    >>> with open_backend(1) as backend:
+    ...     summary = scan(SearchInputs.load("results"), backend)  # finished windows are read
+    >>> selection = summary.document.windows[0].selections[0]
+    >>> selection.name, int(selection.n_obs), round(selection.z, 1)
+    ('inclusive', 8279, 0.4)
     """
     events, config, folder, regions = inputs.events, inputs.config, inputs.folder, inputs.regions
     events.require_selection(config, folder)

@@ -38,6 +38,17 @@ def expected_discovery(workspace: dict[str, Any], events: float) -> float:
     ------
     StatisticsError
         If the workspace cannot be used, the number of events is not finite and positive, or a fit fails.
+
+    Examples
+    --------
+    >>> from math import log, sqrt
+    >>> from analysis.statistics import Counting, counting_workspace, expected_discovery
+    >>> counting = Counting(None, 100.0, 0.01, likelihood="gaussian")  # a background that is nearly known
+    >>> workspace = counting_workspace(counting, channel="3300-3700", measurement="search")
+    >>> round(expected_discovery(workspace, 20.0), 2)
+    1.94
+    >>> round(sqrt(2 * (120 * log(120 / 100) - 20)), 2)  # arXiv:1007.1727, Eq. 97
+    1.94
     """
     if not (np.isfinite(events) and events > 0):
         msg = f"an expected significance needs a positive number of signal events, found {events:g}."

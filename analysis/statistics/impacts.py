@@ -139,6 +139,16 @@ def impacts(workspace: dict[str, Any], *, strength: float | None = None) -> Impa
     ------
     StatisticsError
         If the workspace cannot be used or a fit fails.
+
+    Examples
+    --------
+    >>> from analysis.statistics import Counting, counting_workspace, impacts
+    >>> workspace = counting_workspace(Counting(120.0, 100.0, 5.0), channel="3300-3700", measurement="search")
+    >>> found = impacts(workspace)
+    >>> [parameter.name for parameter in found.parameters]
+    ['background_fit']
+    >>> [(group.name, round(group.error / found.strength_error, 2)) for group in found.groups]
+    [('statistical', 0.91), ('background fit', 0.41)]
     """
     likelihood = Likelihood(workspace)
     data = likelihood.data

@@ -147,6 +147,14 @@ def discovery(
     ------
     StatisticsError
         If the workspace cannot be used or a fit fails.
+
+    Examples
+    --------
+    >>> from analysis.statistics import Counting, counting_workspace, discovery
+    >>> counting = Counting(120.0, 100.0, 5.0, likelihood="gaussian")
+    >>> found = discovery(counting_workspace(counting, channel="3300-3700", measurement="search"))
+    >>> round(found.z, 2), round(found.p0, 3)
+    (1.73, 0.042)
     """
     likelihood = Likelihood(workspace)
     z = float(signed_roots(likelihood, likelihood.data[None])[0])
@@ -203,6 +211,17 @@ def upper_limit(
     ------
     StatisticsError
         If an option is unknown, the workspace cannot be used, the limit cannot be bracketed or a fit fails.
+
+    Examples
+    --------
+    >>> from analysis.statistics import Counting, counting_workspace, upper_limit
+    >>> counting = Counting(100.0, 100.0, 5.0, likelihood="gaussian")
+    >>> workspace = counting_workspace(counting, channel="3300-3700", measurement="search")
+    >>> limit = upper_limit(workspace)
+    >>> round(limit.observed_events, 1)
+    23.0
+    >>> [round(events, 1) for events in limit.expected_events]
+    [12.1, 16.3, 23.0, 32.6, 44.7]
     """
     _require_options(level, calculator, construction)
     likelihood = Likelihood(workspace)

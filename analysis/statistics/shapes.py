@@ -140,6 +140,20 @@ def shape_workspace(shape: Shape, *, channel: str, measurement: str, prune: floa
     Returns
     -------
     ShapeWorkspace
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis.statistics import discovery, shape_workspace
+    >>> from analysis.statistics.shapes import Shape
+    >>> background = np.array([400.0, 200.0, 100.0])
+    >>> covariance = np.outer(background, background) * 0.01**2  # one percent, correlated
+    >>> shape = Shape(np.array([400.0, 240.0, 100.0]), background, covariance, signal=np.array([0.0, 1.0, 0.0]))
+    >>> found = shape_workspace(shape, channel="3000-3300", measurement="search")
+    >>> [parameter["name"] for parameter in found.workspace["measurements"][0]["config"]["parameters"]]
+    ['mu', 'background_fit_0']
+    >>> round(discovery(found.workspace).z, 1)
+    2.7
     """
     groups = _groups(shape.background)
     merged = _merge(shape, groups)

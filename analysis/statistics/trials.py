@@ -46,6 +46,13 @@ class GlobalResult:
         Factor by which the local p-value of the largest excess is too small, at least: the lower end of `interval` over
         the bound of `bonferroni`, which holds for correct local p-values whatever their correlation. None if that bound
         is respected.
+
+    Examples
+    --------
+    >>> from analysis.statistics.trials import bonferroni
+    >>> found = bonferroni([1e-5, 0.3], n_trials=25)
+    >>> round(found.p0, 6), found.method
+    (0.00025, 'bonferroni-upper-bound')
     """
 
     z: float | None

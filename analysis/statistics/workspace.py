@@ -117,6 +117,15 @@ def counting_workspace(
     -------
     dict
         Workspace that follows the HistFactory schema 1.0.0.
+
+    Examples
+    --------
+    >>> from analysis.statistics import Counting, counting_workspace
+    >>> workspace = counting_workspace(Counting(120.0, 100.0, 5.0), channel="3300-3700", measurement="search")
+    >>> workspace["observations"]
+    [{'name': '3300-3700', 'data': [120.0]}]
+    >>> [sample["name"] for sample in workspace["channels"][0]["samples"]]
+    ['signal', 'background']
     """
     b, s = np.array([counting.background]), np.array([signal_events_per_mu(counting)])
     errors = {NUISANCE: counting.background_error, **(background_variations or {})}

@@ -49,7 +49,8 @@ def described(model: type[BaseModel]) -> dict[str, str]:
     ValueError
         If a key of the model is not described, or something that is no key is.
     """
-    lines = inspect.getdoc(model).partition("Attributes\n----------\n")[2].splitlines()
+    attributes = (inspect.getdoc(model) or "").partition("Attributes\n----------\n")[2]
+    lines = attributes.partition("\n\nExamples\n")[0].splitlines()
     found: dict[str, str] = {}
     for line in lines:
         if line and not line.startswith(" "):

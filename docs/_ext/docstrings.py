@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+EXAMPLES = "Examples"
+"""Section of doctests, which are reStructuredText already."""
+
 _CODE = re.compile(r"(`+[^`]*`+)")
 
 
@@ -19,13 +22,15 @@ def as_restructured_text(lines: Sequence[str]) -> list[str]:
 
 
 def _converted(lines: Sequence[str]) -> Iterator[str]:
-    in_section = False
+    in_section, in_examples = False, False
     for line, below in zip(lines, [*lines[1:], ""], strict=False):
         if line and set(below) == {"-"} and len(below) >= len(line):
-            in_section = True
+            in_section, in_examples = True, line == EXAMPLES
             yield from ("", f".. rubric:: {line}", "")
         elif line and set(line) == {"-"}:
             continue
+        elif in_examples:
+            yield line
         elif in_section and line and not line.startswith(" "):
             name, colon, kind = line.partition(" : ")
             yield from ("", f"- **{_escaped(name)}**{f': {_escaped(kind)}' if colon else ''}", "")

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import re
 
 import pytest
 
-from tests.builders.pages import DOCS
+from tests.builders.pages import promised_names
 
-PROMISED = [
-    (module, name)
-    for module, names in re.findall(
-        r"^\.\. automodule:: (\S+)\n   :members: (.+)$", (DOCS / "api.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    for name in names.split(", ")
-]
+PROMISED = promised_names()
 
 
 @pytest.mark.parametrize(("module", "name"), PROMISED)

@@ -20,6 +20,11 @@ Raises
 ------
 ConfigError
     If `a` | b.
+
+Examples
+--------
+>>> a * b  # *not* markup
+6
 """.splitlines()
 
 
@@ -36,4 +41,7 @@ def test_sections_become_lists_and_nothing_else_is_markup() -> None:
         ".. rubric:: Raises",
         "- **ConfigError**",
         r"  If `a` \| b.",
+        ".. rubric:: Examples",
+        ">>> a * b  # *not* markup",
+        "6",
     ]

@@ -88,6 +88,29 @@ def draw_roc(curves: Curves, *, ax: Axes) -> PerformanceArtists:
     Returns
     -------
     PerformanceArtists
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.diagnostics.sections import PerformanceSection
+    >>> from analysis.plots import draw_roc, figure_style
+    >>> section = PerformanceSection(
+    ...     n_signal=100,
+    ...     n_background=10_000,
+    ...     background_efficiency=(0.01, 0.1),
+    ...     signal_efficiency=(0.3, 0.6),
+    ...     low=(0.26, 0.55),
+    ...     high=(0.34, 0.65),
+    ...     auc=(0.80, 0.85, 0.90),
+    ...     floor=0.0025,
+    ...     max_sic=(3.0, 0.01),
+    ...     selections=(),
+    ... )
+    >>> with figure_style():
+    ...     figure, ax = plt.subplots()
+    ...     artists = draw_roc([("example", section)], ax=ax)
+    >>> [[round(float(value), 2) for value in point] for point in artists.lines[0].get_xydata()]
+    [[0.3, 100.0], [0.6, 10.0]]
     """
     lines, faint, bands = [], [], []
     for index, (label, section) in enumerate(curves):
@@ -121,6 +144,29 @@ def draw_sic(curves: Curves, *, ax: Axes) -> PerformanceArtists:
     Returns
     -------
     PerformanceArtists
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.diagnostics.sections import PerformanceSection
+    >>> from analysis.plots import draw_sic, figure_style
+    >>> section = PerformanceSection(
+    ...     n_signal=100,
+    ...     n_background=10_000,
+    ...     background_efficiency=(0.01, 0.1),
+    ...     signal_efficiency=(0.3, 0.6),
+    ...     low=(0.26, 0.55),
+    ...     high=(0.34, 0.65),
+    ...     auc=(0.80, 0.85, 0.90),
+    ...     floor=0.0025,
+    ...     max_sic=(3.0, 0.01),
+    ...     selections=(),
+    ... )
+    >>> with figure_style():
+    ...     figure, ax = plt.subplots()
+    ...     artists = draw_sic([("example", section)], ax=ax)
+    >>> [[round(float(value), 2) for value in point] for point in artists.lines[0].get_xydata()]
+    [[0.01, 3.0], [0.1, 1.9]]
     """
     lines, faint, bands, tops = [], [], [], [1.0]
     for index, (label, section) in enumerate(curves):

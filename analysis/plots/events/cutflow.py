@@ -57,6 +57,19 @@ def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
     -------
     dict of str to matplotlib.lines.Line2D
         By dataset. Non-positive sums of weights have no point.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.plots import draw_cutflow, figure_style
+    >>> from analysis.results import ResultsFolder
+    >>> document, _ = ResultsFolder(Path("results")).load_results()
+    >>> with figure_style():
+    ...     figure, ax = plt.subplots()
+    ...     lines = draw_cutflow(document.cutflow, ax=ax)
+    >>> round(float(lines["qcd"].get_xdata()[-1]), 2)  # fraction of QCD events that is searched
+    0.71
     """
     rows = _rows(cutflow)
     lines, smallest = {}, 1.0

@@ -90,6 +90,20 @@ def draw_impacts(impacts: SignalImpacts, *, ax: Axes, ax_impact: Axes) -> Impact
     Returns
     -------
     ImpactArtists
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.plots import draw_impacts, figure_style
+    >>> from analysis.signals.values import SignalImpacts
+    >>> from analysis.statistics import Counting, counting_workspace, impacts
+    >>> workspace = counting_workspace(Counting(120.0, 100.0, 5.0), channel="3300-3700", measurement="search")
+    >>> both = SignalImpacts(expected=impacts(workspace, strength=1.0), observed=impacts(workspace))
+    >>> with figure_style():
+    ...     figure, (ax, ax_impact) = plt.subplots(1, 2, sharey=True)
+    ...     artists = draw_impacts(both, ax=ax, ax_impact=ax_impact)
+    >>> artists.names
+    ('background_fit',)
     """
     observed = impacts.observed is not None
     parameters = sorted(_shown(impacts).parameters, key=lambda impact: impact.size, reverse=True)[:_MOST]

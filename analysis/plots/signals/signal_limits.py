@@ -68,6 +68,35 @@ def draw_signal_limits(limits: Sequence[EitherLimit], rule: str, *, ax: Axes) ->
     Returns
     -------
     SignalLimitArtists
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.limits.values import InjectionLimit
+    >>> from analysis.plots import draw_signal_limits, figure_style
+    >>> limit = InjectionLimit(
+    ...     dataset="wprime",
+    ...     masses={"A": 3500.0, "B": 500.0, "C": 100.0},
+    ...     rule="atlas-2025",
+    ...     window=(3400.0, 3600.0),
+    ...     mask=(3300.0, 3700.0),
+    ...     method="cwola",
+    ...     features=("mj1_over_mjj",),
+    ...     selection="eff_0.01",
+    ...     strength=80.0,
+    ...     level=0.05,
+    ...     observed_selected=75.0,
+    ...     expected_selected=(50.0, 62.0, 80.0, 110.0, 150.0),
+    ...     spread_selected=5.0,
+    ...     fb_per_selected=None,
+    ...     observed_fb=None,
+    ...     expected_fb=None,
+    ... )
+    >>> with figure_style():
+    ...     figure, ax = plt.subplots()
+    ...     artists = draw_signal_limits([limit], "atlas-2025", ax=ax)
+    >>> ax.get_xlabel()
+    '95% CL CLs upper limit [selected signal events]'
     """
     shown = sort_limits(limits, rule)
     rows = np.arange(len(shown.signals), dtype=np.float64)

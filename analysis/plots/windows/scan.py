@@ -109,6 +109,19 @@ def draw_scan(results: Sequence[WindowResult], *, ax: Axes, global_result: Globa
     Returns
     -------
     ScanArtists
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.plots import draw_scan, figure_style
+    >>> from analysis.results import ResultsFolder
+    >>> _, windows = ResultsFolder(Path("results")).load_results()
+    >>> with figure_style():
+    ...     figure, ax = plt.subplots()
+    ...     artists = draw_scan(windows, ax=ax)
+    >>> list(artists.points)[0]
+    'inclusive'
     """
     names = tuple(dict.fromkeys(selection.name for result in results for selection in result.selections))
     found = {name: _found(results, name) for name in names}

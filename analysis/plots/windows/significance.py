@@ -120,6 +120,20 @@ def draw_significance(window: WindowDocument, *, ax: Axes) -> SignificanceArtist
     Returns
     -------
     SignificanceArtists
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.plots import draw_significance, figure_style
+    >>> from analysis.results import ResultsFolder
+    >>> document, _ = ResultsFolder(Path("results")).load_results()
+    >>> with figure_style():
+    ...     figure, ax = plt.subplots()
+    ...     artists = draw_significance(document.windows[0], ax=ax)
+    >>> efficiency, z = artists.points.get_xydata()[-1]
+    >>> float(efficiency), round(float(z), 1)
+    (1.0, 0.4)
     """
     found = sorted((one for one in window.selections if one.local_z is not None), key=lambda one: one.efficiency)
     efficiency = [one.efficiency for one in found]

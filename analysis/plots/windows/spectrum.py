@@ -146,6 +146,19 @@ def draw_spectrum(
     ------
     WindowError
         If the selection is absent from the window, or has no fit.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.plots import draw_spectrum, figure_style
+    >>> from analysis.results import ResultsFolder
+    >>> _, windows = ResultsFolder(Path("results")).load_results()
+    >>> with figure_style():
+    ...     figure, (ax, ax_pull) = plt.subplots(2, sharex=True)
+    ...     artists = draw_spectrum(windows[0], "inclusive", ax=ax, ax_pull=ax_pull)
+    >>> ax.get_ylabel()
+    'Events / 100 GeV'
     """
     content = _content(result, selection)
     regions = draw_regions(content.window, ax, ax_pull)

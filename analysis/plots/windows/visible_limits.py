@@ -84,6 +84,19 @@ def draw_limits(results: Sequence[WindowResult], selection: str, *, ax: Axes) ->
     Returns
     -------
     LimitArtists
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import matplotlib.pyplot as plt
+    >>> from analysis.plots import draw_limits, figure_style
+    >>> from analysis.results import ResultsFolder
+    >>> _, windows = ResultsFolder(Path("results")).load_results()
+    >>> with figure_style():
+    ...     figure, ax = plt.subplots()
+    ...     artists = draw_limits(windows, "inclusive", ax=ax)
+    >>> ax.get_ylabel()
+    '95% CL CLs upper limit [visible events]'
     """
     outline = _outline(results, selection)
     bands = [

@@ -34,6 +34,18 @@ def validate(inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] |
     ------
     ConfigError
         If the events were selected with another selection.
+
+    Examples
+    --------
+    >>> from analysis.compute import open_backend
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> from analysis.stages.validation.validate import validate
+    >>> with open_backend(1) as backend:
+    ...     verdicts = validate(SearchInputs.load("results"), backend, sources=["rapidity"])
+    >>> verdicts[0].verdict
+    'not testable'
+    >>> verdicts[0].reason
+    'rapidity: the spectrum up to |Δy| = 2 is smooth only from 3703 GeV, and the lower sideband starts at 3100 GeV.'
     """
     inputs.events.require_selection(inputs.config, inputs.folder)
     require_known(inputs.config)

@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from docs._ext import configuration, notebook, studies
+from docs._ext import configuration, cuts, notebook, studies
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "configuration": cache(configuration.reference),
+    "cuts": cache(cuts.table),
     "notebook": cache(notebook.notebook),
     **studies.TABLES,
 }

@@ -14,6 +14,7 @@ from analysis.errors import ConfigError, WindowError
 from analysis.events.dataset import Dataset, Kind
 from analysis.regions import RegionScan
 from analysis.results.processed_events import ProcessedEvents, is_blinded
+from docs._ext.generated import filled
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_a_file_that_is_not_there_is_named_with_its_key(tmp_path: Path) -> None:
 
 
 def test_the_page_on_the_selection_has_every_key_and_examples_that_load() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "selection.md").read_text(encoding="utf-8")
+    page = filled((Path(__file__).parents[3] / "docs" / "selection.md").read_text(encoding="utf-8"))
     assert [key for key in SelectionConfig.model_fields if f"`{key}`" not in page] == []
     examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     assert len(examples) >= 2

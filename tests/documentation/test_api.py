@@ -6,6 +6,7 @@ import importlib
 
 import pytest
 
+from analysis import api
 from tests.builders.pages import promised_names
 
 PROMISED = promised_names()
@@ -22,3 +23,9 @@ def test_only_what_an_expert_needs_is_promised() -> None:
     names = [name for _, name in PROMISED]
     assert 60 <= len(names) <= 100
     assert len(set(names)) == len(names)
+
+
+def test_one_module_has_all_promised_names() -> None:
+    """So that a notebook needs one import; they are the same objects."""
+    assert sorted(api.__all__) == sorted(name for _, name in PROMISED)
+    assert all(getattr(api, name) is getattr(importlib.import_module(module), name) for module, name in PROMISED)

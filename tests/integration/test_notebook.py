@@ -82,7 +82,7 @@ def test_nothing_is_complained_of(executed):
 def test_every_drawing_is_shown_once(executed):
     for cell in executed.cells:
         images = [one.data["image/png"] for one in cell.outputs if "image/png" in one.get("data", {})]
-        assert len(images) == ("with axes(" in cell.source)
+        assert len(images) == ("plt.subplots(" in cell.source)
         assert all(len(base64.b64decode(one)) > 10_000 for one in images)
 
 
@@ -107,3 +107,11 @@ def test_the_hidden_signal_is_found_where_it_is(executed):
     assert z["eff_0.01"] == pytest.approx(8.1, abs=1.5)
     others = json.loads((executed.folder / "results" / "results.json").read_text())["windows"][1:]
     assert all(abs(one["z"]) < 3 for window in others for one in window["selections"])
+
+
+def test_few_imports_are_enough(stored):
+    """The Python interface in one, figures by matplotlib, and what makes or shows single files."""
+    code = [cell.source for cell in stored.cells if cell.cell_type == "code"]
+    found = [line for source in code for line in source.splitlines() if line.startswith(("import ", "from "))]
+    assert found == [line for line in code[0].splitlines() if line]
+    assert len(found) == 4

@@ -103,12 +103,11 @@ def run(
         variants.compare_variants(inputs, searched, backend)
         figures.plot(folder, config, backend)
         page = figures.report(folder)
-    click.echo(f"Report: {page}")
     if events.skipped_files:
         click.echo(f"{len(events.skipped_files)} files were skipped: listed above and in results.json.")
-    _print_scan(summary, folder, config)
     if limited is not None:
         print_limits(limited)
+    _print_scan(summary, folder, config, page)
 
 
 @cli.command()
@@ -331,7 +330,7 @@ def _print_skipped(events: ProcessedEvents) -> None:
         click.echo(f"skipped {file.file} (dataset {file.dataset}, {entries}): {file.reason}")
 
 
-def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig) -> None:
+def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig, page: Path | None = None) -> None:
     from analysis.cli.output.console import open_console
     from analysis.cli.tables.plain import plain
     from analysis.cli.tables.search import headline, scan_table, variants_table
@@ -363,9 +362,21 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
         console.print(variants_table(found))
         for sentence in comparison_sentences([one.looks for one in found if one.looks is not None]):
             console.print(plain(sentence), highlight=False)
-    console.print(f"Results, workspaces and plots: {folder.path}")
+    _print_closing(folder, page)
     failed = [result for result in summary.results if result.status == "failed"]
     if failed:
         msg = f"{len(failed)} of {len(summary.results)} windows failed; the others are complete. {failed[0].reason}"
         raise WindowError(msg)
     folder.require_schema()
+
+
+def _print_closing(folder: ResultsFolder, page: Path | None) -> None:
+    """Print three lines to repeat to others, and where the results are."""
+    from analysis.cli.output.console import open_console
+    from analysis.cli.tables.plain import plain
+    from analysis.results.verdict import closing_lines
+
+    console = open_console()
+    for line in closing_lines(folder.read_results()):  # with the limits that were added after the scan
+        console.print(plain(line), highlight=False)
+    console.print(f"Results, workspaces and plots: {folder.path}{f'; report: {page}' if page else ''}")

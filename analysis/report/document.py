@@ -24,12 +24,12 @@ from analysis.results.numbers import interval, percent
 from analysis.results.performance import load_performance
 from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
-from analysis.results.verdict import DECIDED, search_verdict
+from analysis.results.verdict import DECIDED, search_verdict, validation_texts
 from analysis.results.wording.notes import blinding_note, selection_notes
 from analysis.results.words import bad_looks, window_text
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalSpectra
-from analysis.validation.values import WindowVerdict, verdict_text
+from analysis.validation.values import WindowVerdict
 
 if TYPE_CHECKING:
     from analysis.plots.figure import Place, ResultFigure
@@ -165,7 +165,7 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
         "verdict": search_verdict(results),
         "limit_sentences": signal_tables.headline_limits(results),
         "failures": _failures(results.windows),
-        "validity": _validity(results.windows),
+        "validity": validation_texts(results.windows),
         "notes": _notes(sources),
         "overview": tables.overview_table(results),
         "variants": tables.variants_table(sources.variants) if sources.variants else None,
@@ -194,20 +194,6 @@ def _failures(windows: Sequence[WindowDocument]) -> list[str]:
 def _reasons(window: WindowDocument) -> list[str]:
     reasons = [window.reason, *(selection.reason for selection in window.selections)]
     return list(dict.fromkeys(reason for reason in reasons if reason)) or [window.status]
-
-
-def _validity(windows: Sequence[WindowDocument]) -> list[str]:
-    """Count the validation verdicts; empty without verdicts."""
-    validations = [window.validation for window in windows if window.validation is not None]
-    lines = []
-    for verdict in ("valid", "not valid", "not testable"):
-        judged = [validation for validation in validations if validation.verdict == verdict]
-        flagged = sum(bool(validation.flags) for validation in judged)
-        if judged:
-            flags = f" ({flagged} with flags)" if flagged else ""
-            words = verdict_text(verdict, [validation.detectable for validation in judged])
-            lines.append(f"{len(judged)} of {len(windows)} windows {words}{flags}")
-    return lines
 
 
 def _notes(sources: ReportSources) -> list[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scipy import stats
 
-from analysis.results.numbers import count, p_value, with_error, z_value
+from analysis.limits import INCLUSIVE_RULE, NAIVE
+from analysis.limits.values import InjectionLimit
+from analysis.results.blinding import blind
+from analysis.results.numbers import SPACE, count, interval, number, p_value, percent, with_error, z_value
 from analysis.results.values import Results, WindowDocument
 from analysis.results.wording.significances import retraining_remark
 from analysis.results.words import (
     Excess,
+    bad_looks,
     fit_quality,
     fit_text,
     global_caveat,
@@ -21,8 +25,18 @@ from analysis.results.words import (
     window_text,
 )
 from analysis.statistics import GlobalResult
+from analysis.validation.values import NOT_TESTABLE, NOT_VALID, VALID, verdict_text
 
-__all__ = ["DECIDED", "SIGNIFICANT", "Verdict", "global_text", "is_bound", "search_verdict"]
+__all__ = [
+    "DECIDED",
+    "SIGNIFICANT",
+    "Verdict",
+    "closing_lines",
+    "global_text",
+    "is_bound",
+    "search_verdict",
+    "validation_texts",
+]
 
 SIGNIFICANT = 3.0
 """Global significance from which an excess is called significant; tables highlight local ones from this value."""
@@ -169,3 +183,158 @@ def global_text(results: Results) -> str:
 def is_bound(total: GlobalResult) -> bool:
     """Return whether a global p-value is an upper bound."""
     return "upper-bound" in total.method
+
+
+def closing_lines(results: Results) -> tuple[str, str, str]:
+    """Summarise a search in three lines to repeat to others: the search, its result, and what it can be trusted with.
+
+    Parameters
+    ----------
+    results : Results
+
+    Returns
+    -------
+    searched : str
+        Events, windows and working points.
+    found : str
+        Headline of `search_verdict`, and the number of failed windows.
+    checked : str
+        Validation of the windows, and excluded signal samples or the best limit.
+    """
+    results = blind(results) if results.blinded else results
+    verdict = search_verdict(results)
+    found = [verdict.headline, *([] if verdict.failed is None else [f"{verdict.failed}."])]
+    validated = validation_texts(results.windows)
+    validation = f"Validation: {'; '.join(validated)}." if validated else "No window was validated."
+    return _searched(results), " ".join(found), f"{validation} {_limits_text(results)}"
+
+
+def validation_texts(windows: Sequence[WindowDocument]) -> list[str]:
+    """Count the validation verdicts of the windows, in words; empty without verdicts."""
+    validations = [window.validation for window in windows if window.validation is not None]
+    texts = []
+    for verdict in (VALID, NOT_VALID, NOT_TESTABLE):
+        judged = [validation for validation in validations if validation.verdict == verdict]
+        flagged = sum(bool(validation.flags) for validation in judged)
+        if judged:
+            flags = f" ({flagged} with flags)" if flagged else ""
+            words = verdict_text(verdict, [validation.detectable for validation in judged])
+            texts.append(f"{len(judged)} of {len(windows)} windows {words}{flags}")
+    return texts
+
+
+def _searched(results: Results) -> str:
+    kinds: dict[str, list[str]] = {}
+    for file in results.inputs:
+        if file.kind in _OBSERVED and file.dataset not in kinds.setdefault(file.kind, []):
+            kinds[file.kind].append(file.dataset)
+    names = [name for of_kind in kinds.values() for name in of_kind if name in results.cutflow]
+    events = sum(list(results.cutflow[name].values())[-1].events for name in names if results.cutflow[name])
+    samples = " and ".join(f"{_OBSERVED[kind]} ({_some(names)})" for kind, names in kinds.items())
+    n_windows, n_points = len(results.windows), results.trials.get("selections", 1) - 1
+    ends = [end for window in results.windows for end in window.signal]
+    where = f"{n_windows} window{'s' * (n_windows != 1)} of m_jj"
+    if ends:
+        where += f" in {interval((min(ends), max(ends)))}{SPACE}GeV"
+    points = f"at {n_points} working point{'s' * (n_points != 1)} and inclusively" if n_points > 0 else "inclusively"
+    if results.blinded:  # with the shown events beside the windows, their number would give the count inside
+        return f"Searched {samples or 'the events'}, blinded: {where}, {points}."
+    return f"Searched {events} events{f' of {samples}' * bool(samples)}: {where}, {points}."
+
+
+_OBSERVED = {"data": "data", "pseudodata": "simulated pseudodata"}
+"""Wording for the kinds of datasets that are searched."""
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """Limit on a signal sample; `strength` is the observed one, or else the expected one, in units of the sample."""
+
+    dataset: str
+    observed: float | None
+    expected: float | None
+    unit: str
+    strength: float | None
+    level: float
+    has_bad_fit: bool
+
+    def __str__(self) -> str:
+        name = "σ" if self.unit == "fb" else "N"
+        ends = ((self.observed, "observed"), (self.expected, "expected"))
+        values = [f"{number(value)}{SPACE}{self.unit} {kind}" for value, kind in ends if value is not None]
+        bad = ", from a bad background fit" if self.has_bad_fit else ""
+        return f"{self.dataset} ({name} < {', '.join(values)}{bad})"
+
+
+def _limits_text(results: Results) -> str:
+    """Return a sentence on the excluded signal samples, or else on the best limit."""
+    limits = list(_retrained_limits(results)) or list(_sample_limits(results))
+    if not limits:
+        without = "No signal sample has a limit" if results.signals or results.limits else "There is no signal sample"
+        return f"{without}; limits on visible events are in results.json."
+    level = f"{percent(1 - limits[0].level)} CL"
+    excluded = [one for one in limits if one.strength is not None and one.strength < 1]
+    if results.blinded:
+        best = min(limits, key=_closeness)
+        return f"Expected limit at {level}: {best}; {len(excluded)} of {len(limits)} would be excluded."
+    if excluded:
+        return f"Excluded at {level}: {_some(list(map(str, excluded)), '; ')}."
+    tested = f"({len(limits)} tested)"
+    return f"No signal sample is excluded at {level} {tested}; best limit: {min(limits, key=_closeness)}."
+
+
+_MOST = 3
+"""Largest number of samples that are named."""
+
+
+def _some(names: Sequence[str], separator: str = ", ") -> str:
+    """Join the first names, and count the others."""
+    rest = len(names) - _MOST
+    return separator.join(names[:_MOST]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _closeness(limit: _Limit) -> tuple[bool, float]:
+    """Sort limits by the signal strength, those without one last."""
+    values = (limit.strength, limit.observed, limit.expected)
+    return limit.strength is None, next((value for value in values if value is not None), 0.0)
+
+
+def _retrained_limits(results: Results) -> Iterator[_Limit]:
+    """Yield the limits of `cwola limit`, of each signal the one with the smallest expected limit."""
+    by_signal: dict[str, list[InjectionLimit]] = {}
+    for one in results.limits:
+        if isinstance(one, InjectionLimit) and one.rule not in (NAIVE, INCLUSIVE_RULE):
+            by_signal.setdefault(one.dataset, []).append(one)
+    for dataset, limits in by_signal.items():
+        best = min(limits, key=lambda one: _or_infinity(one.expected_selected[2]))
+        numbers: tuple[float | None, float | None] = best.observed_selected, best.expected_selected[2]
+        unit, strength = "selected events", None
+        if best.expected_fb is not None:
+            unit, numbers = "fb", (best.observed_fb, best.expected_fb[2])
+            shown = numbers[1] if results.blinded else numbers[0]
+            strength = None if shown is None or best.xsec_pb is None else shown / (1000 * best.xsec_pb)
+        if any(value is not None for value in numbers):
+            yield _Limit(dataset, *numbers, unit, strength, best.level, best.has_bad_fit)
+
+
+def _sample_limits(results: Results) -> Iterator[_Limit]:
+    """Yield the limits with the classifiers of the search, of each signal the one with the smallest expected limit."""
+    bad = bad_looks(results.windows)
+    for signal in results.signals:
+        limits = [(one.limit, one) for one in signal.selections if one.limit is not None]
+        known = [(limit.expected_strength[2], limit, one) for limit, one in limits if limit.expected_strength]
+        if not known:
+            continue
+        expected, limit, one = min(known, key=lambda item: item[0])
+        numbers: tuple[float | None, float] = limit.observed_events, limit.expected_events[2]
+        unit, strength = "events in the window", None
+        if limit.expected_fb is not None:
+            unit, numbers = "fb", (limit.observed_fb, limit.expected_fb[2])
+        if signal.normalised:
+            strength = expected if results.blinded else limit.observed_strength
+        has_bad_fit = (one.window, one.selection) in bad
+        yield _Limit(signal.dataset, *numbers, unit, strength, limit.level, has_bad_fit)
+
+
+def _or_infinity(value: float | None) -> float:
+    return float("inf") if value is None else value

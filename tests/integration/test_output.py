@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from analysis.cli.tables.plain import plain
+from analysis.results import ResultsFolder
+from analysis.results.verdict import closing_lines
 from tests.builders.commands import start
+from tests.builders.toy_search import Cwola, ToySearch
 
 FULL = Path("/dev/full")
 
@@ -44,3 +50,24 @@ def test_output_that_cannot_be_written_is_one_line(output: str, reason: str, tmp
 def test_errors_that_cannot_be_written_leave_the_exit_code(tmp_path: Path) -> None:
     with FULL.open("w") as full:
         assert start("nocommand", stdout=subprocess.DEVNULL, stderr=full).wait(60) == 2
+
+
+def test_a_search_ends_with_its_three_lines_and_the_place_of_its_results(
+    cwola: Cwola, toy: ToySearch, finished: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(finished, results)
+    done = cwola("run", *toy.options(results))
+    *_, searched, found, checked, where = done.out.splitlines()
+    assert (done.code, [searched, found, checked]) == (
+        0,
+        [plain(line) for line in closing_lines(ResultsFolder(results).read_results())],
+    )
+    assert searched.startswith("Searched ")
+    assert "largest local z = " in found
+    assert where == f"Results, workspaces and plots: {results}; report: {results / 'report.html'}"
+    again = cwola("scan", "--output", results, "--blind")
+    *_, searched_blinded, found, _, where = again.out.splitlines()
+    assert searched_blinded == re.sub(r"\d+ events of (.*): 2", r"\1, blinded: 2", searched)
+    assert found.startswith("Blinded: ")
+    assert where == f"Results, workspaces and plots: {results}"

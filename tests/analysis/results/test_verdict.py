@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from analysis.core.documents import from_json
 from analysis.results.blinding import blind
 from analysis.results.numbers import SPACE
 from analysis.results.values import Results, SelectionDocument
-from analysis.results.verdict import search_verdict
+from analysis.results.verdict import closing_lines, search_verdict
 from analysis.results.words import largest_excess
 from analysis.search.non_closure import NonClosure
 from analysis.search.values import SelectionResult
+from tests.builders.limit_documents import signal
 from tests.builders.results import results_of
 
 PSEUDO = {
@@ -243,3 +245,133 @@ def test_a_training_is_judged_by_its_own_fit() -> None:
     )
     assert good is not None
     assert (good.seed, good.z) == (0, 1.0)
+
+
+VALID = {
+    "verdict": "valid",
+    "reason": "no shift is established",
+    "flags": ["a flag"],
+    "decided": "before-scan",
+    "combined": [],
+    "sources": {},
+}
+
+
+def file_of(dataset: str, kind: str, number: int = 1) -> dict[str, Any]:
+    return {"dataset": dataset, "kind": kind, "file": f"{dataset}_{number}.root", "tree": "t", "uuid": "", "entries": 9}
+
+
+def sample(name: str, observed: float | None, expected: float, *, fb: bool = True, **more: Any) -> dict[str, Any]:
+    """Result of a signal sample; its limits in fb are eight times those on the strength."""
+    strengths = [0.5 * expected, 0.7 * expected, expected, 1.4 * expected, 2.0 * expected]
+    limit = {
+        "rule": "fixed-efficiency",
+        "calculator": "asymptotics",
+        "observed_events": observed and 100 * observed,
+        "expected_events": [100 * one for one in strengths],
+        "observed_strength": observed,
+        "expected_strength": strengths,
+        **({"observed_fb": observed and 8 * observed, "expected_fb": [8 * one for one in strengths]} if fb else {}),
+    }
+    tested = {"window": [3300.0, 3700.0], "selection": "eff_0.1", "events": 1.0, "events_error": 0.1}
+    rest = {"acceptance_efficiency": None, "modifiers": [], "reason": None, "impacts": None}
+    selections = [{**tested, **rest, "limit": limit}]
+    document = {"dataset": name, "masses": {}, "rule": "fixed-efficiency", "normalised": fb, "xsec_pb": 0.008}
+    return {**document, "lumi_ifb": 1.0, "selections": selections, "yields": [], "reason": None, **more}
+
+
+def whole_search(**more: Any) -> Results:
+    inputs = [file_of("jets", "data"), file_of("jets", "data", 2), file_of("mc", "background"), file_of("s", "signal")]
+    cutflow = {
+        name: {"all": {"events": 90, "weight": 90.0}, "search": {"events": events, "weight": 1.0}}
+        for name, events in {"jets": 71, "mc": 1000, "s": 500}.items()
+    }
+    windows = [window(3300, selection("eff_0.1", 2.1), validation=VALID), window(3900, selection("eff_0.1", 0.3))]
+    trials = {"windows": 2, "selections": 3, "seeds": 1, "total": 6}
+    total = {"z": 0.8, "p0": 0.21, **PSEUDO}
+    document = {"inputs": inputs, "cutflow": cutflow, "windows": windows, "trials": trials, "global_": total}
+    return results_of(**{**document, **more})
+
+
+def closing(results: Results) -> list[str]:
+    return [line.replace(SPACE, " ") for line in closing_lines(results)]
+
+
+def test_the_closing_lines_say_what_was_searched_found_and_checked() -> None:
+    searched, found, checked = closing(whole_search())
+    assert searched == (
+        "Searched 71 events of data (jets): 2 windows of m_jj in 3300–4300 GeV, at 2 working points and inclusively."
+    )
+    assert found == headline(whole_search())
+    assert checked == (
+        "Validation: 1 of 2 windows valid, sensitive to no shift (1 with flags). There is no signal sample; limits on "
+        "visible events are in results.json."
+    )
+
+
+def test_the_closing_lines_name_few_of_many_datasets() -> None:
+    names = [f"jets_{letter}" for letter in "abcde"]
+    cutflow = {name: {"search": {"events": 10, "weight": 10.0}} for name in names}
+    searched, _, _ = closing(whole_search(inputs=[file_of(name, "data") for name in names], cutflow=cutflow))
+    assert searched.startswith("Searched 50 events of data (jets_a, jets_b, jets_c and 2 more): ")
+
+
+def test_the_closing_lines_without_validation_and_with_failed_windows() -> None:
+    failed = window(3700, reason="no events", status="failed")
+    _, found, checked = closing(whole_search(windows=[window(3300, selection("eff_0.1", 2.1)), failed]))
+    assert found.endswith(". 1 of 2 windows failed or are incomplete.")
+    assert checked.startswith("No window was validated. ")
+    _, found, _ = closing(whole_search(windows=[failed], global_={"z": None, "p0": None, "method": "none"}))
+    assert found == "No window has a result. 1 of 1 windows failed or are incomplete."
+
+
+@pytest.mark.parametrize(
+    ("signals", "text"),
+    [
+        (
+            [sample("a", 1.4, 0.3), sample("b", 1.2, 1.3)],
+            "No signal sample is excluded at 95 % CL (2 tested); best limit: b (σ < 9.60 fb observed, 10.4 fb",
+        ),
+        (
+            [sample("a", 0.5, 0.4), sample("b", 1.2, 0.9)],
+            "Excluded at 95 % CL: a (σ < 4.00 fb observed, 3.20 fb expected).",
+        ),
+        (
+            [sample(name, 0.5, 0.4) for name in "abcde"],
+            (
+                "Excluded at 95 % CL: a (σ < 4.00 fb observed, 3.20 fb expected); b (σ < 4.00 fb observed, 3.20 fb "
+                "expected); c (σ < 4.00 fb observed, 3.20 fb expected) and 2 more."
+            ),
+        ),
+        (
+            [sample("raw", 0.2, 0.3, fb=False)],
+            (
+                "No signal sample is excluded at 95 % CL (1 tested); best limit: raw (N < 20.0 events in the window "
+                "observed, 30.0 events in the window expected)."
+            ),
+        ),
+        ([sample("a", 0.5, 0.4, selections=[], reason="it failed")], "No signal sample has a limit; limits on"),
+    ],
+)
+def test_the_closing_lines_name_excluded_signals_or_the_best_limit(signals: list[dict[str, Any]], text: str) -> None:
+    assert f" {text}" in closing(whole_search(signals=signals))[2]
+
+
+def test_the_closing_lines_prefer_the_limits_of_retrained_classifiers() -> None:
+    (first, *others) = signal("s", 100.0, observed=0.9)
+    limits = [replace(one, xsec_pb=0.02) for one in (first, *others)]
+    results = whole_search(signals=[sample("s", 0.5, 0.4)], limits=limits)
+    # 0.25 fb per event: 25 fb expected and 22.5 fb observed by atlas-2025, for 20 fb; the naive limit is left out.
+    assert closing(results)[2].endswith(
+        "No signal sample is excluded at 95 % CL (1 tested); best limit: s (σ < 22.5 fb observed, 25.0 fb expected)."
+    )
+
+
+def test_the_closing_lines_of_a_blinded_search_hold_nothing_observed() -> None:
+    limits = [replace(one, xsec_pb=0.02) for one in signal("s", 60.0, observed=7.7)]
+    searched, found, checked = closing(replace(whole_search(limits=limits), blinded=True))
+    assert searched == (
+        "Searched data (jets), blinded: 2 windows of m_jj in 3300–4300 GeV, at 2 working points and inclusively."
+    )
+    assert found == "Blinded: no count, significance or observed limit inside the windows is shown."
+    assert checked.endswith("Expected limit at 95 % CL: s (σ < 15.0 fb expected); 1 of 1 would be excluded.")

@@ -7,42 +7,55 @@ import sys
 from typing import Any
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 
+from analysis.cli.output.fitting import broken_at_words, fitted, natural_width
 from analysis.cli.output.tables_as_json import keep
 
 __all__ = ["Terminal", "open_console"]
 
-_UNLIMITED = 10_000
-"""Columns."""
+_WITHOUT_TERMINAL = 120
+"""Columns; wide enough for most tables."""
 
 
 class Terminal(Console):
     """Console that prints all text as it is, and neither folds nor cuts a number or a name.
 
-    Tables take the width that they need, also beyond the terminal; words of text stay whole. Brackets, as of units, and
-    colons are no markup, since names come from users and files.
+    Tables that are too wide are printed in blocks of columns; without `fits` they take the width that they need. Words
+    of text stay whole. Brackets, as of units, and colons are no markup, since names come from users and files.
+
+    Parameters
+    ----------
+    width : int, optional
+        Columns; by default those of the terminal.
+    fits : bool
+        Whether the reader sees no more than the width.
     """
 
-    def __init__(self, width: int | None = None) -> None:
+    def __init__(self, width: int | None = None, *, fits: bool = True) -> None:
         super().__init__(width=width, markup=False, emoji=False)
+        self._fits = fits
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as rich does; see the class. With --json it is kept for the document."""
         if keep(objects):
             return
         before = self.width
-        unlimited = self.options.update(max_width=_UNLIMITED)
-        needed = (Measurement.get(self, unlimited, one).maximum for one in objects if isinstance(one, Table))
-        self.width = max([before, *needed])
+        shown = [one for given in objects for one in (self._fitted(given) if self._fits else [given])]
+        self.width = max([before, *(natural_width(self, one) for one in shown if isinstance(one, Table))])
         try:
-            super().print(*objects, **{"overflow": "ignore", "crop": False, **options})
+            super().print(*shown, **{"overflow": "ignore", "crop": False, **options})
         finally:
             self.width = before
+
+    def _fitted(self, given: Any) -> list[Any]:
+        if isinstance(given, Table):
+            return [*fitted(self, given, self.width)]
+        # Only for the eye: a program that sets COLUMNS reads whole lines.
+        return [broken_at_words(given, self.width)] if isinstance(given, str) and self.is_terminal else [given]
 
 
 def open_console() -> Terminal:
     """Open standard output with the width of the terminal, or wide enough for most tables without a terminal."""
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Terminal(None if known else 120)
+    return Terminal(None if known else _WITHOUT_TERMINAL, fits=known)

@@ -21,7 +21,7 @@ def test_nothing_in_a_table_is_folded_cut_or_taken_for_markup(width: int, capsys
     table.add_row(name, "5.27885e-10")
     Terminal(width).print(table)
     text = capsys.readouterr().out
-    for part in (name, "5.27885e-10", "Signal [fb]", "Limits [events]"):
+    for part in (name, "5.27885e-10", "Signal", "[fb]", "Limits", "[events]"):
         assert part in text
 
 
@@ -31,8 +31,15 @@ def test_tables_of_results_are_whole(width: int, capsys: pytest.CaptureFixture[s
     terminal.print(limit_table([LIMIT]))
     terminal.print(cutflow_table({"a_[long]_name_of_a_dataset": cuts(all=123456.7, search=1.5)}))
     text = capsys.readouterr().out
-    for part in ("Expected [fb]", "Observed [fb]", "Window [GeV]", "3300-3700", "2.88", "a_[long]_name_of_a_dataset"):
+    for part in ("Expected", "Observed", "[fb]", "Window", "3300-3700", "2.88", "a_[long]_name_of_a_dataset"):
         assert part in text
+
+
+def test_a_table_without_a_terminal_takes_the_width_that_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal(40, fits=False).print(limit_table([LIMIT]))
+    text = capsys.readouterr().out
+    assert "Expected [fb]   Observed [fb]" in text
+    assert text.count("3300-3700") == 1
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -40,3 +47,15 @@ def test_words_of_a_text_stay_whole(width: int, capsys: pytest.CaptureFixture[st
     words = ["Results:", "/data/[my]/very_long_folder_name/results", "z", "=", "8.0728949", "[statistics]", ":+1:"]
     Terminal(width).print(" ".join(words))
     assert capsys.readouterr().out.split() == words
+
+
+def test_text_is_broken_at_words_for_the_eye_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "There 146 events are observed in /a/folder/with_a_name_that_is_longer"
+    Terminal(20).print(words)
+    assert capsys.readouterr().out == f"{words}\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
+    Terminal(20).print(words, highlight=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["There 146 events are", "observed in", "/a/folder/with_a_name_that_is_longer"]

@@ -28,6 +28,7 @@ from analysis.cli.limit import inject, limit, print_limits
 from analysis.cli.output.amount import add_output_options
 from analysis.cli.output.encoding import allow_any_encoding
 from analysis.cli.output.streams import keep_going_without_output, output_error
+from analysis.cli.overview.status import status
 from analysis.cli.performance import compare, performance
 from analysis.cli.plot import plot
 from analysis.cli.report import report
@@ -231,6 +232,7 @@ cli.add_command(report)
 cli.add_command(score)
 cli.add_command(select)
 cli.add_command(simulate)
+cli.add_command(status)
 cli.add_command(trust)
 cli.add_command(twosample)
 cli.add_command(turnon)

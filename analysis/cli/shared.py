@@ -171,7 +171,7 @@ def resolve_config(
     from analysis.results import ResultsFolder
 
     if preset is None and config is None and fallback is not None and fallback.exists():
-        ResultsFolder(fallback.parent).require_config()
+        ResultsFolder(fallback.parent, read_only=True).require_config()
         config = fallback
     overrides: dict[str, Any] = {} if seed is None else {"random_state": seed}
     if seeds is not None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from analysis.core.text_files import one_line
 from analysis.errors import ResultsError, writing
 
-__all__ = ["descriptor_to_append", "locked"]
+__all__ = ["descriptor_to_append", "holder", "locked"]
 
 _NAME = ".lock"
+_LONGEST = 1000
 
 
 def descriptor_to_append(path: Path) -> int:
@@ -52,6 +55,30 @@ def locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def holder(folder: Path) -> str | None:
+    """Return the command and the process that hold the lock of a results folder; None if none does.
+
+    Nothing is written. The lock is taken for an instant only if a command has left its name, as a killed one does.
+    """
+    try:
+        opened = os.open(folder / _NAME, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with os.fdopen(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            return None
+        name = one_line(file.read(_LONGEST).decode(errors="replace"))
+        if not name:
+            return None
+        try:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return name
+        except OSError:  # a file system without locks
+            return f"{name} (or it was killed: this file system has no locks)"
+        return None
 
 
 def _acquire(file: TextIO, folder: Path) -> None:

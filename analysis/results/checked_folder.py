@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -18,6 +19,13 @@ __all__ = ["CheckedFolder"]
 class _Keyed(Protocol):
     @property
     def key(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Fingerprint of a file, whatever else it holds."""
+
+    key: str
 
 
 T = TypeVar("T")
@@ -73,6 +81,24 @@ class CheckedFolder:
             msg = f"{path} is not there: the stage `{stage}` has not run. Run `cwola {stage} --output {self.path}`."
             raise ResultsError(msg)
         return value
+
+    def stored_key(self, name: str, stage: str) -> str | None:
+        """Read the fingerprint in a file of the folder, without the rest; None without the file.
+
+        Parameters
+        ----------
+        name : str
+            Name of the file.
+        stage : str
+            Command that writes the file, for the message.
+
+        Raises
+        ------
+        ResultsError
+            If the file is unreadable or damaged.
+        """
+        stored = self._read_optional(_Stored, name, stage)
+        return None if stored is None else stored.key
 
     def _read_current(self, kind: type[K], name: str, key: str) -> K | None:
         """Read a file with this fingerprint; None if it is missing, of another one, or damaged: it is made again."""

@@ -35,7 +35,7 @@ from analysis.search.seeds import join_seeds
 from analysis.search.values import WindowResult
 from analysis.statistics import GlobalResult
 
-__all__ = ["ResultsFolder"]
+__all__ = ["ResultsFolder", "StoredTraining"]
 
 _SECTIONS = {"scan", "learning", "background", "statistics", "selection", "random_state"}
 """Sections that a stored configuration must hold; defaults would silently replace missing ones."""
@@ -48,6 +48,17 @@ class _Blinded:
     blinded: bool = False
 
 
+@dataclass(frozen=True)
+class StoredTraining:
+    """What identifies one training of a window, in its file."""
+
+    key: str
+    status: str
+    inputs: str = ""
+    reason: str | None = None
+    training_seed: int | None = None
+
+
 class ResultsFolder(SignalFolder):
     """A results folder on disk.
 
@@ -56,6 +67,8 @@ class ResultsFolder(SignalFolder):
     path : pathlib.Path
     create : bool
         Create the folder if it does not exist.
+    read_only : bool
+        Accept a folder that cannot be written; nothing may be saved in it.
 
     Raises
     ------
@@ -74,11 +87,13 @@ class ResultsFolder(SignalFolder):
     (8279, 8188, 214)
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
         super().__init__(path)
         if not create and not path.is_dir():
             msg = f"there is no results folder {path}. Run `cwola run --output {path}` first, or name another --output."
             raise ResultsError(msg)
+        if read_only:
+            return
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -213,6 +228,22 @@ class ResultsFolder(SignalFolder):
         """Whether a window, such as "3300-3700", was searched before, regardless of the settings."""
         return (self._windows / name / "window.json").exists()
 
+    def stored_trainings(self) -> dict[tuple[str, int], StoredTraining]:
+        """Read the records of all trainings of all windows, whatever their settings, by window and training seed.
+
+        Raises
+        ------
+        ResultsError
+            If a file is damaged.
+        """
+        found = {}
+        for path in self._window_files():
+            name = path.relative_to(self.path)
+            stored = self._read_optional(StoredTraining, name.as_posix(), "scan")
+            if stored is not None:  # else another command is replacing it
+                found[path.parent.name, stored.training_seed or 0] = stored
+        return found
+
     def save_control(self, document: Mapping[str, Any]) -> Path:
         """Write the histograms of the control figures as UHI JSON."""
         path = self.plots / "control" / "histograms.json"
@@ -329,10 +360,15 @@ class ResultsFolder(SignalFolder):
             If no figures were drawn, or they show other results.
         """
         manifest = self.load_manifest()
-        if manifest.drawn != self._drawn(manifest):
+        if not self.has_current_figures():
             state = "have not been drawn" if manifest.drawn is None else "are of other results"
             msg = f"the figures in {self.plots} {state}. Run `cwola plot --output {self.path}`."
             raise ResultsError(msg)
+
+    def has_current_figures(self) -> bool:
+        """Return whether the figures in `plots` show the results on disk; see `require_figures` for the errors."""
+        manifest = self.load_manifest()
+        return manifest.drawn == self._drawn(manifest)
 
     def _drawn(self, manifest: Manifest) -> str:
         """Return the digest of all results that the figures of a search show."""

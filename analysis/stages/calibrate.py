@@ -7,17 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from typing import Any
 
 from analysis.background import FUNCTIONS
 from analysis.calibration.apply import EXACT, Calibrations
 from analysis.calibration.coupling import Coupling, labels_of, template_masses
 from analysis.calibration.nulls import NullEvents, null_events
 from analysis.calibration.searches import NullTask, run_null_searches
-from analysis.calibration.shipped import shipped_couplings
+from analysis.calibration.shipped import settings_digest, shipped_couplings
 from analysis.calibration.summary import summarise
 from analysis.calibration.values import CalibrationFile, NullBatch
 from analysis.compute import Backend
 from analysis.config import SearchConfig
+from analysis.core.documents import to_json
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError
 from analysis.learning import LEARNERS
@@ -28,7 +30,7 @@ from analysis.search.window import window_task
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.validation.samples import Setting
 
-__all__ = ["calibrate", "load_calibrations"]
+__all__ = ["calibrate", "calibration_identity", "calibration_key", "load_calibrations"]
 
 _log = logging.getLogger("cwola")
 
@@ -102,7 +104,7 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
     config, couplings = inputs.config, shipped_couplings()
     if inputs.blinded or get_method(config.learning.method).uses_truth:
         return Calibrations()
-    stored = inputs.folder.load_calibration(_key(inputs))
+    stored = inputs.folder.load_calibration(calibration_key(inputs))
     if stored is None and inputs.folder.has_calibration:
         _log.warning(
             "calibration.json is of other events, settings or code than this search, or damaged, and is not used. Make "
@@ -117,6 +119,19 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
         labels={window.name: labels_of(window, mjj, template) for window in inputs.regions.windows},
         largest=() if stored is None else stored.largest,
         exact=config.learning.cross_fitting in EXACT,
+    )
+
+
+def calibration_identity(inputs: SearchInputs) -> Any:
+    """Return what `load_calibrations` depends on, beside events, windows and code, without reading events."""
+    stored = inputs.folder.load_calibration(calibration_key(inputs))
+    settings = settings_digest(inputs.config)
+    return to_json(
+        {
+            "searched": {} if stored is None else _couplings(stored),
+            "shipped": [entry for entry in shipped_couplings().entries if entry.settings == settings],
+            "blinded": inputs.blinded,
+        }
     )
 
 
@@ -139,7 +154,7 @@ def _further(inputs: SearchInputs, chosen: Sequence[MassWindow], searches: int) 
 
 def _save(inputs: SearchInputs, batches: list[NullBatch]) -> CalibrationFile:
     """Write `calibration.json`, with the windows that an earlier run calibrated."""
-    key = _key(inputs)
+    key = calibration_key(inputs)
     found = summarise(key, batches, [window.name for window in inputs.regions.windows])
     before = inputs.folder.load_calibration(key)
     if before is not None:
@@ -163,8 +178,8 @@ def _null_events(inputs: SearchInputs, windows: Sequence[MassWindow]) -> NullEve
     return null_events(data.table, setting, data.simulation, masks=[window.mask for window in windows])
 
 
-def _key(inputs: SearchInputs) -> str:
-    """Fingerprint of everything that a search without signal depends on, but window and number."""
+def calibration_key(inputs: SearchInputs) -> str:
+    """Return the fingerprint of everything that a search without signal depends on, but window and number."""
     config, events = _single(inputs.config), inputs.events
     records = [[name, events.scale(name), events.content(name)] for name in inputs.background]
     return fingerprint(
@@ -185,4 +200,4 @@ def _key(inputs: SearchInputs) -> str:
 
 def _record_key(inputs: SearchInputs, window: MassWindow, chosen: Iterable[MassWindow], first: int) -> str:
     masked = [one.to_json() for one in chosen]
-    return fingerprint(code=(), upstream=[_key(inputs)], window=window.to_json(), masked=masked, first=first)
+    return fingerprint(code=(), upstream=[calibration_key(inputs)], window=window.to_json(), masked=masked, first=first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -16,7 +17,7 @@ from analysis.search.classifiers import Classifier, load_classifiers
 from analysis.search.values import SearchData, WindowResult
 from analysis.stages.inputs import SearchInputs, stage
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "diagnosis_key"]
 
 _log = logging.getLogger("cwola")
 
@@ -51,12 +52,7 @@ def diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
     folder = inputs.folder
     manifest = folder.load_manifest()
     window_keys = manifest.window_keys or ()
-    key = fingerprint(
-        code=["analysis.diagnostics.engine"],
-        events=inputs.searched,
-        seed=inputs.config.random_state,
-        upstream=[*window_keys, *(manifest.seed_keys or ())],
-    )
+    key = diagnosis_key(inputs, [*window_keys, *(manifest.seed_keys or ())])
     stored = folder.load_diagnostics(key)
     if stored is not None:
         return stored
@@ -70,6 +66,16 @@ def diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
             return before or []
         folder.save_diagnostics(key, window_keys, diagnosed)
     return diagnosed
+
+
+def diagnosis_key(inputs: SearchInputs, trainings: Sequence[str]) -> str:
+    """Return the fingerprint of the diagnostics of trainings of these keys: first of each window, then further ones."""
+    return fingerprint(
+        code=["analysis.diagnostics.engine"],
+        events=inputs.searched,
+        seed=inputs.config.random_state,
+        upstream=list(trainings),
+    )
 
 
 def _diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:

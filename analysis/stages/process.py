@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
 
-from analysis.compute import Backend
+from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.core.location import Location, RemotePath
 from analysis.core.plugins import plugin_records
+from analysis.core.text_files import open_regular
+from analysis.errors import ConfigError
 from analysis.events.dataset import Dataset
 from analysis.events.table import EventTable
 from analysis.results import ResultsFolder
@@ -18,7 +22,7 @@ from analysis.results.selected_events import point_to_events, withdraw_pointer
 from analysis.search.requirements import require_known
 from analysis.stages.inputs import stage
 
-__all__ = ["process"]
+__all__ = ["changed_files", "process", "selection_problem"]
 
 
 def process(
@@ -90,3 +94,84 @@ def process(
         point_to_events(folder, events)
     # With the secrets of an address, which are stored nowhere.
     return replace(events, location=parts.root) if isinstance(parts, RemotePath) else events
+
+
+def selection_problem(events: ProcessedEvents, config: SearchConfig, folder: ResultsFolder) -> str | None:
+    """Return why `process` would select the events of a results folder again; None if it would not.
+
+    Input files are not looked at, see `changed_files`.
+
+    Parameters
+    ----------
+    events : ProcessedEvents
+    config : SearchConfig
+    folder : ResultsFolder
+
+    Raises
+    ------
+    ConfigError
+        If the configuration names a feature that does not exist.
+    """
+    from processors.preparation import processing_digest
+
+    try:
+        events.require_selection(config, folder)
+    except ConfigError as error:
+        return str(error)
+    if not _of_tables(events) and events.digest != processing_digest(config):
+        return "the events were selected with other features, other plugins or another version of cwola."
+    paths = [path for name in events.datasets for path in events.part_paths(name, folder)]
+    missing = [path for path in paths if isinstance(path, Path) and not path.is_file()]
+    if missing:
+        return f"{len(missing)} of {len(paths)} files of selected events are missing, such as {missing[0]}."
+    return None
+
+
+def changed_files(events: ProcessedEvents) -> list[str]:
+    """Return the local input files that are not those that were read; missing ones are left out.
+
+    Remote files and tables are not looked at.
+    """
+    from processors.runner.content import content_digest
+
+    if _of_tables(events):
+        return []
+    local = [
+        (Path(file.filename), file.content)
+        for record in events.records.values()
+        for file in record.files
+        if file.content is not None and "://" not in file.filename
+    ]
+    changed = []
+    for path, content in track(iter(local), total=len(local), description="Comparing input files"):
+        try:
+            with open_regular(path) as stream:
+                if content_digest(_LocalFile(stream)) != content:
+                    changed.append(str(path))
+        except OSError:
+            continue
+    return changed
+
+
+def _of_tables(events: ProcessedEvents) -> bool:
+    from processors.tables.run import FORMAT
+
+    return any(dataset.format == FORMAT for dataset in events.datasets.values())
+
+
+class _LocalFile:
+    """The part of the interface of a file opened with uproot that the digest of its content needs."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.num_bytes = os.fstat(stream.fileno()).st_size
+
+    def chunk(self, start: int, stop: int) -> _Chunk:
+        """Read a range of bytes."""
+        self._stream.seek(start)
+        return _Chunk(self._stream.read(stop - start))
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    raw_data: bytes

@@ -17,7 +17,7 @@ from analysis.core.notebook import grid
 from analysis.learning import KeptFolds
 from analysis.limits.values import LimitsFile
 from analysis.methods import Unlabelled, get_method
-from analysis.regions import known_edge
+from analysis.regions import MassWindow, known_edge
 from analysis.results.documents import plugin_documents, reported_window, software_versions
 from analysis.results.processed_events import unblinding_setting
 from analysis.results.turn_on import turn_on_notes
@@ -40,7 +40,7 @@ from analysis.validation.drift import drift_notes
 from analysis.validation.values import WindowVerdict
 from analysis.validation.verdicts import corrections as measured_non_closure
 
-__all__ = ["ScanSummary", "scan"]
+__all__ = ["ScanSummary", "scan", "training_keys"]
 
 
 _log = logging.getLogger("cwola")
@@ -193,14 +193,29 @@ def _load_limits(
     return current, tuple(notes)
 
 
+def training_keys(
+    inputs: SearchInputs, corrections: Mapping[str, Mapping[str, NonClosure]]
+) -> dict[tuple[MassWindow, int], str]:
+    """Return the key of each training of each window, by window and training seed.
+
+    Parameters
+    ----------
+    inputs : SearchInputs
+    corrections : mapping of window to selection to NonClosure
+        Corrections of the background; empty without correction.
+    """
+    events, regions, config = inputs.identity, inputs.regions, inputs.config
+    return {
+        (window, seed): window_key(window, regions, config, events, training_seed=seed, corrections=corrections)
+        for window, seed in trainings(regions, config)
+    }
+
+
 def _run_windows(
     inputs: SearchInputs, backend: Backend, corrections: Mapping[str, Mapping[str, NonClosure]]
 ) -> dict[str, WindowResult]:
     events, regions, config = inputs.identity, inputs.regions, inputs.config
-    keys = [
-        window_key(window, regions, config, events, training_seed=seed, corrections=corrections)
-        for window, seed in trainings(regions, config)
-    ]
+    keys = list(training_keys(inputs, corrections).values())
     done = inputs.folder.load_windows(keys)
     if len(done) < len(keys):
         kept = None if inputs.blinded else KeptFolds(inputs.folder.folds)  # their scores tell the counts in windows

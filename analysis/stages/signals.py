@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.compute import Backend, track
@@ -18,9 +17,10 @@ from analysis.search.values import WindowResult
 from analysis.signals.points import RULE, PointResult, PointTask, evaluate_point
 from analysis.signals.values import SignalResult
 from analysis.signals.yields import SignalSample, weight_columns
+from analysis.stages.calibrate import calibration_identity
 from analysis.stages.inputs import SearchInputs
 
-__all__ = ["evaluate_signals", "searched_too", "signal_sample"]
+__all__ = ["evaluate_signals", "searched_too", "signal_sample", "signals_key"]
 
 
 def evaluate_signals(
@@ -41,7 +41,7 @@ def evaluate_signals(
     tuple of SignalResult
     """
     folder, signals = inputs.folder, inputs.signals
-    key = _key(inputs, windows)
+    key = signals_key(inputs, list(windows))
     stored = folder.load_signals(key)
     if stored is not None:
         return stored
@@ -122,14 +122,8 @@ def _failed(dataset: Dataset, reason: str) -> SignalResult:
     )
 
 
-def _key(inputs: SearchInputs, windows: Mapping[str, WindowResult]) -> str:
-    """Return the fingerprint of the results of all signal samples; `cwola calibrate` changes expected significances."""
-    nulls = {
-        f"{key} {selection.name}": asdict(selection.calibration.null)
-        for key, window in windows.items()
-        for selection in window.selections
-        if selection.calibration is not None and selection.calibration.null is not None
-    }
+def signals_key(inputs: SearchInputs, windows: Sequence[str]) -> str:
+    """Return the fingerprint of the results of all signal samples, with the classifiers of windows of these keys."""
     config = inputs.config
     model: dict[str, Any] = {} if config.statistics.model == "counting" else {"model": config.statistics.model}
     return fingerprint(
@@ -138,6 +132,6 @@ def _key(inputs: SearchInputs, windows: Mapping[str, WindowResult]) -> str:
         config=(config, "learning", "background", "statistics"),
         seed=config.random_state,
         upstream=list(windows),
-        nulls=nulls,
+        calibration=calibration_identity(inputs),
         **model,
     )

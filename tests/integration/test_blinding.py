@@ -408,6 +408,9 @@ def test_other_commands_of_a_blinded_folder_show_nothing(
 ) -> None:
     output = tmp_path / "others"
     shutil.copytree(trained[1].folder, output)
+    states = [cwola("status", run.folder, "--json") for run in trained]
+    assert [one.code for one in states] == [0, 0]
+    assert len({json.dumps(json.loads(one.out)["tables"][0]["data"]) for one in states}) == 1
     listed = cwola("select", output, "--window", "3300:3700", "--selection", "eff_0.1")
     assert listed.code == 1
     assert "blind = false" in listed.err

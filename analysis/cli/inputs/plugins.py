@@ -140,7 +140,7 @@ def _stand_in(folder: Path) -> None:
     from analysis.results import ResultsFolder
 
     try:
-        stand_in(ResultsFolder(folder).stored_plugins())
+        stand_in(ResultsFolder(folder, read_only=True).stored_plugins())
     except ResultsError:  # a damaged record: the command itself says so if it needs it
         return
 

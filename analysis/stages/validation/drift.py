@@ -18,7 +18,7 @@ from analysis.regions import Interval, MassWindow
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.validation.drift import DATA, SIMULATION, WindowDrift, drift_notes, measure_drift
 
-__all__ = ["measure_drifts"]
+__all__ = ["drift_key", "measure_drifts"]
 
 _log = logging.getLogger("cwola")
 
@@ -42,7 +42,7 @@ def measure_drifts(inputs: SearchInputs, backend: Backend) -> tuple[WindowDrift,
     TableError
         If the events lack a feature.
     """
-    key = _key(inputs)
+    key = drift_key(inputs)
     found = inputs.folder.load_drift(key)
     if found is None:
         with stage("drift"):
@@ -55,7 +55,8 @@ def measure_drifts(inputs: SearchInputs, backend: Backend) -> tuple[WindowDrift,
     return found
 
 
-def _key(inputs: SearchInputs) -> str:
+def drift_key(inputs: SearchInputs) -> str:
+    """Return the fingerprint of the drifts of all windows."""
     learning = inputs.config.learning
     return fingerprint(
         code=["analysis.validation.drift"],

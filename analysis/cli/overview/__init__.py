@@ -1,0 +1,3 @@
+"""What to do next, and what was done: help by groups of commands, and `cwola status`."""
+
+__all__: list[str] = []

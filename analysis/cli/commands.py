@@ -28,6 +28,7 @@ from analysis.cli.limit import inject, limit, print_limits
 from analysis.cli.output.amount import add_output_options
 from analysis.cli.output.encoding import allow_any_encoding
 from analysis.cli.output.streams import keep_going_without_output, output_error
+from analysis.cli.overview.groups import GroupedCommands
 from analysis.cli.overview.status import status
 from analysis.cli.performance import compare, performance
 from analysis.cli.plot import plot
@@ -56,7 +57,7 @@ __all__ = ["cli", "main"]
 _log = logging.getLogger("cwola")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=GroupedCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cwola")
 def cli() -> None:
     """Search for dijet resonances without a signal model: ROOT files in, limits and plots out."""

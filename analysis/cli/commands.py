@@ -328,9 +328,12 @@ def _print_cutflow(events: ProcessedEvents, *, n_minus_one: bool = False) -> Non
 
 def _print_skipped(events: ProcessedEvents) -> None:
     """Print the skipped files, one per line."""
+    from analysis.compute import paused
+
     for file in events.skipped_files:
         entries = "number of events unknown" if file.entries is None else f"{file.entries} events"
-        click.echo(f"skipped {file.file} (dataset {file.dataset}, {entries}): {file.reason}")
+        with paused():
+            click.echo(f"skipped {file.file} (dataset {file.dataset}, {entries}): {file.reason}")
 
 
 def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfig, page: Path | None = None) -> None:

@@ -40,10 +40,12 @@ def select(
 
     RESULTS is a results folder of `cwola run`. Events of blinded results cannot be listed.
     """
+    from analysis.compute import busy
     from analysis.results import ResultsFolder
     from analysis.stages.events import select_events
 
     folder = ResultsFolder(results)
     resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
-    selected = select_events(folder, window, selection, output, order=order)
+    with busy("Selecting events"):
+        selected = select_events(folder, window, selection, output, order=order)
     click.echo(f"{selected.count} events in {selected.path}")

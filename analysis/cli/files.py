@@ -35,9 +35,11 @@ def inspect(file: str, tree: str | None, as_json: bool) -> None:
 
     FILE is a path or a URL. The exit code is 1 if the file cannot be processed.
     """
+    from analysis.compute import busy
     from analysis.stages import files
 
-    report = files.inspect(file, tree)
+    with busy(f"Reading {file}"):
+        report = files.inspect(file, tree)
     if as_json:
         click.echo(json.dumps(report, indent=1, allow_nan=False))
     else:
@@ -66,9 +68,11 @@ def lhco(file: Path, output: Path, label_column: str | None) -> None:
     FILE is the pandas HDF5 file with pxj1, pyj1, pzj1, mj1, tau1j1 ... The label is written to the event branch
     truth_label, which searches do not read.
     """
+    from analysis.compute import busy
     from analysis.stages import files
 
-    count = files.convert_lhco(file, output, label_column)
+    with busy(f"Converting {file}"):
+        count = files.convert_lhco(file, output, label_column)
     click.echo(f"{count} events in {output}")
 
 

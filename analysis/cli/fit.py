@@ -190,13 +190,14 @@ def _plans(spectrum: Spectrum, options: dict[str, Any]) -> list[FitPlan]:
 
 def _fit_all(spectrum: Spectrum, plans: Sequence[FitPlan], options: dict[str, Any]) -> list[Bump | str]:
     """Return the result of each window, or the reason of its failure."""
+    from analysis.compute import track
     from analysis.config import BackgroundConfig, StatisticsConfig
     from analysis.search.bump import fit_bump
 
     background = BackgroundConfig()
     functions = background.functions if options["function"] == _AUTO else (options["function"],)
     results: list[Bump | str] = []
-    for plan in plans:
+    for plan in track(iter(plans), total=len(plans), description="Fitting"):
         try:
             result = fit_bump(
                 spectrum,

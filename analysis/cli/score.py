@@ -56,11 +56,11 @@ def score(
     taken as they are. Each event gets the mean score and, for each selection, the mean over the folds of the fold's own
     cut.
     """
-    from analysis.compute import open_backend
+    from analysis.compute import busy, open_backend
     from analysis.stages.score import Rate, score_files
 
     given: dict[str, Any] = {"window": window, "format_name": format_name, "tree": tree, "rate": Rate(**rate)}
-    with open_backend(**where) as backend:
+    with open_backend(**where) as backend, busy("Scoring events"):
         summary = score_files(files, models, output, backend, parts=parts, **given)
     _print(summary)
 

@@ -206,11 +206,17 @@ def _is_found(config: Path) -> bool:
 @contextmanager
 def open_results(path: Path, *, create: bool = True) -> Iterator[ResultsFolder]:
     """Open a results folder, and write log messages and warnings to its log file."""
+    from analysis.compute import busy
     from analysis.results import ResultsFolder
 
     folder = ResultsFolder(path, create=create)
-    with locked(folder.path), _logged(folder):
+    with locked(folder.path), _logged(folder), busy(_command()):
         yield folder
+
+
+def _command() -> str:
+    context = click.get_current_context(silent=True)
+    return f"cwola {'' if context is None else context.info_name or ''}".strip()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from analysis.compute.backend import Backend, Serial, TaskFailure
 from analysis.compute.choice import EXECUTORS, open_backend
 from analysis.compute.cluster import DaskWorkers
 from analysis.compute.processes import LocalProcesses, available_cpus
-from analysis.compute.progress import track
+from analysis.compute.progress import busy, paused, track
 
 __all__ = [
     "EXECUTORS",
@@ -19,6 +19,8 @@ __all__ = [
     "Serial",
     "TaskFailure",
     "available_cpus",
+    "busy",
     "open_backend",
+    "paused",
     "track",
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.background import FUNCTIONS
+from analysis.compute import busy
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.events.dataset import Dataset
@@ -191,8 +192,9 @@ class SearchInputs:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Log the beginning and the end of a stage."""
+    """Log the beginning and the end of a stage, and show on a terminal that it goes on."""
     _log.info("%s: started", name)
     start = time.monotonic()
-    yield
+    with busy(f"Stage {name}"):
+        yield
     _log.info("%s: finished in %.1f s", name, time.monotonic() - start)

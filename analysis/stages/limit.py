@@ -188,7 +188,8 @@ class _Job:
         refused = dict(self.refused)
         names = [name for name in self.shared.samples if name not in refused]
         points: dict[str, LimitPoint] = {}
-        for index, point in self.backend.map(_prepare, names, shared=self.shared):
+        prepared = self.backend.map(_prepare, names, shared=self.shared)
+        for index, point in track(prepared, total=len(names), description="Choosing windows and strengths"):
             if isinstance(point, LimitPoint):
                 points[names[index]] = point
                 _log.info("signal %s: window %s, strengths %s", point.signal, point.window.name, point.strengths)
@@ -275,7 +276,8 @@ def _prepare(name: str, shared: InjectionData) -> LimitPoint | CwolaError:
 
 
 def _finish(job: _Job, tasks: Sequence[FinalTask]) -> list[InjectedSelection]:
-    by_index = dict(job.backend.map(partial(with_uncertainties, settings=job.shared.config.statistics), tasks))
+    finished = job.backend.map(partial(with_uncertainties, settings=job.shared.config.statistics), tasks)
+    by_index = dict(track(finished, total=len(tasks), description="Setting limits"))
     return [by_index[index] for index in range(len(tasks))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from analysis.compute import Backend
+from analysis.compute import Backend, track
 from analysis.core.location import Location, remove_file
 from analysis.events.parts import is_damaged
 from processors.runner.plan import Plan
@@ -29,7 +29,8 @@ def remove_damaged(plans: Sequence[Plan], backend: Backend) -> None:
         If a damaged part cannot be removed.
     """
     chunks = [plan.paths(item) for plan in plans for item in plan.items]
-    found = sorted((path for _, paths in backend.map(_damaged, chunks) for path in paths), key=str)
+    checked = track(backend.map(_damaged, chunks), total=len(chunks), description="Checking selected events")
+    found = sorted((path for _, paths in checked for path in paths), key=str)
     for path in found:
         _log.warning("%s is damaged and made again: its bytes differ from those that were written", path)
         remove_file(path)

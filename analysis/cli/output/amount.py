@@ -31,6 +31,15 @@ class WithoutSecrets(logging.Formatter):
         return hide_secrets(super().format(record))
 
 
+class _AboveBars(logging.Handler):
+    """Handler that writes to standard error as it is at the moment: a progress bar takes its place meanwhile."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        sys.stderr.write(f"{self.format(record)}\n")
+        sys.stderr.flush()
+
+
 def add_output_options(command: click.Command) -> None:
     """Add the options to a command, but for --json if it has one of its own."""
     options = [
@@ -81,7 +90,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _logged_on_stderr() -> Iterator[None]:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _AboveBars()
     handler.setFormatter(WithoutSecrets("%(asctime)s %(message)s", "%H:%M:%S"))
     loggers = [logging.getLogger(name) for name in LOGGERS]
     before = loggers[0].level

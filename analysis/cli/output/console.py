@@ -11,6 +11,7 @@ from rich.table import Table
 
 from analysis.cli.output.fitting import broken_at_words, fitted, natural_width
 from analysis.cli.output.tables_as_json import keep
+from analysis.compute.progress import paused
 
 __all__ = ["Terminal", "open_console"]
 
@@ -44,7 +45,8 @@ class Terminal(Console):
         shown = [one for given in objects for one in (self._fitted(given) if self._fits else [given])]
         self.width = max([before, *(natural_width(self, one) for one in shown if isinstance(one, Table))])
         try:
-            super().print(*shown, **{"overflow": "ignore", "crop": False, **options})
+            with paused():
+                super().print(*shown, **{"overflow": "ignore", "crop": False, **options})
         finally:
             self.width = before
 

@@ -23,13 +23,15 @@ def status(results: Path, exclude: tuple[str, ...], **settings: Any) -> None:
     """
     from analysis.cli.output.console import open_console
     from analysis.cli.tables.status import status_notes, status_table
+    from analysis.compute import busy
     from analysis.results import ResultsFolder
     from analysis.stages.status import folder_status
 
     folder = ResultsFolder(results, read_only=True)
     known = settings["preset"] is not None or settings["config"] is not None or folder.config.exists()
     config = resolve_config(**settings, fallback=folder.config, needs_plugins=False) if known else None
-    found = folder_status(folder, config, exclude=exclude)
+    with busy("Comparing"):
+        found = folder_status(folder, config, exclude=exclude)
     console = open_console()
     console.print(status_table(found, results))
     for note in status_notes(found):

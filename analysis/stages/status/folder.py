@@ -207,7 +207,8 @@ class _State:
             windows.append(self._window(window.name, wanted, found))
         whole = _whole("scan", windows)
         if whole.state == FINISHED and self._shown != self._keys_as_stored:
-            whole = replace(whole, state=INCOMPLETE, note="results.json is of other windows")
+            what = "of other windows" if self._shown else "not written yet"
+            whole = replace(whole, state=INCOMPLETE, note=f"results.json is {what}")
         yield whole
         yield from windows
 

@@ -16,7 +16,7 @@ _END = 200_000
 
 _LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* INFO cwola: (.*)$")
 _COMMAND = re.compile(r"cwola \S+: (.*)")
-_STAGE = re.compile(r"([a-z0-9]+): (started|finished in .*)")
+_STAGE = re.compile(r"([a-z0-9 -]+): (started|finished in .*)")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from analysis.compute import Backend
+from analysis.compute import Backend, track
 from analysis.config import LearningConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import CwolaError
@@ -102,7 +102,8 @@ def _measure(inputs: SearchInputs, tables: Mapping[str, EventTable], backend: Ba
         for window in inputs.regions.windows
         for sample in tables
     ]
-    done = dict(backend.map(_run, tasks, shared=tables))
+    measured = backend.map(_run, tasks, shared=tables)
+    done = dict(track(measured, total=len(tasks), description="Measuring drifts"))
     return tuple(done[index] for index in range(len(tasks)))
 
 

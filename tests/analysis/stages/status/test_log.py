@@ -20,7 +20,7 @@ TEXT = "`cwola run --output results`, 2026-11-30 12:17:58"
         ([], ()),
         ([STARTED.format("process")], ("process",)),
         ([STARTED.format("process"), DONE.format("process")], ()),
-        ([STARTED.format("process"), DONE.format("process"), STARTED.format("bump3d")], ("bump3d",)),
+        ([STARTED.format("process"), DONE.format("process"), STARTED.format("plot --control")], ("plot --control",)),
         (["a line of a library: started", "2026-11-30 12:18:00,000 WARNING cwola: scan: started"], ()),
     ],
 )

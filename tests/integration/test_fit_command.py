@@ -173,7 +173,7 @@ def test_names_with_brackets_are_printed_as_they_are(cwola: Cwola, tmp_path: Pat
             file[name] = (toy_counts(), EDGES)
     for name in ("[red]mjj [GeV]", "[bold]"):
         outcome = cwola("fit", f"{tmp_path}/[bold]s[bold].root:{name}", "--window", "3300:3700")
-        assert f"[bold]s[bold].root:{name}: windows in GeV" in outcome.out
+        assert f"[bold]s[bold].root:{name}: windows in GeV" in " ".join(outcome.out.split())
     outcome = cwola("fit", f"{tmp_path}/[bold]s[bold].root:[/]", "--window", "3300:3700")
     assert "has no object '[/]'. The TH1 in the file: [red]mjj [GeV], [bold]." in outcome.err
 

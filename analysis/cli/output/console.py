@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from analysis.cli.output.fitting import broken_at_words, fitted, natural_width
+from analysis.cli.output.fitting import broken_text, fitted, natural_width
 from analysis.cli.output.tables_as_json import keep
 from analysis.compute.progress import paused
 
@@ -42,7 +43,8 @@ class Terminal(Console):
         if keep(objects):
             return
         before = self.width
-        shown = [one for given in objects for one in (self._fitted(given) if self._fits else [given])]
+        fits = self._fits and not options.get("soft_wrap")
+        shown = [one for given in objects for one in (self._fitted(given) if fits else [given])]
         self.width = max([before, *(natural_width(self, one) for one in shown if isinstance(one, Table))])
         try:
             with paused():
@@ -54,7 +56,7 @@ class Terminal(Console):
         if isinstance(given, Table):
             return [*fitted(self, given, self.width)]
         # Only for the eye: a program that sets COLUMNS reads whole lines.
-        return [broken_at_words(given, self.width)] if isinstance(given, str) and self.is_terminal else [given]
+        return [broken_text(given, self.width)] if isinstance(given, str | Text) and self.is_terminal else [given]
 
 
 def open_console() -> Terminal:

@@ -13,7 +13,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text, TextType
 
-__all__ = ["UNLIMITED", "broken_at_words", "fitted", "natural_width"]
+__all__ = ["UNLIMITED", "broken_at_words", "broken_text", "fitted", "natural_width"]
 
 UNLIMITED = 10_000
 """Columns."""
@@ -54,7 +54,7 @@ def fitted(console: Console, given: Table, width: int) -> list[Table]:
     for block in blocks[:-1]:
         block.caption = None
     for block in blocks[1:]:
-        block.title = None if table.title is None else _broken_text(f"{given.title} (continued)", width)
+        block.title = None if table.title is None else broken_text(f"{given.title} (continued)", width)
     return blocks
 
 
@@ -80,11 +80,12 @@ def _with_broken_texts(table: Table, width: int) -> Table:
     table = copy(table)
     if table.min_width is not None:
         table.min_width = min(table.min_width, width)
-    table.title, table.caption = _broken_text(table.title, width), _broken_text(table.caption, width)
+    table.title, table.caption = broken_text(table.title, width), broken_text(table.caption, width)
     return table
 
 
-def _broken_text(text: TextType | None, width: int) -> TextType | None:
+def broken_text(text: TextType | None, width: int) -> TextType | None:
+    """Break a text at words, with its styles; see `broken_at_words`."""
     if not isinstance(text, Text):
         return None if text is None else broken_at_words(text, width)
     broken = text.copy()

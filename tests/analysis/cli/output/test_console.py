@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from rich.table import Table
+from rich.text import Text
 
 from analysis.cli.output.console import Terminal
 from analysis.cli.tables.limits import limit_table
@@ -31,6 +32,7 @@ def test_tables_of_results_are_whole(width: int, capsys: pytest.CaptureFixture[s
     terminal.print(limit_table([LIMIT]))
     terminal.print(cutflow_table({"a_[long]_name_of_a_dataset": cuts(all=123456.7, search=1.5)}))
     text = capsys.readouterr().out
+    assert width < 80 or max(map(len, text.splitlines())) <= width
     for part in ("Expected", "Observed", "[fb]", "Window", "3300-3700", "2.88", "a_[long]_name_of_a_dataset"):
         assert part in text
 
@@ -58,4 +60,8 @@ def test_text_is_broken_at_words_for_the_eye_alone(
     monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
     Terminal(20).print(words, highlight=False)
     lines = capsys.readouterr().out.splitlines()
+    Terminal(20).print(Text(words))
+    assert capsys.readouterr().out.splitlines() == lines
+    Terminal(20).print(Text(words), soft_wrap=True)  # such as JSON
+    assert capsys.readouterr().out.splitlines() == [words]
     assert lines == ["There 146 events are", "observed in", "/a/folder/with_a_name_that_is_longer"]

@@ -66,6 +66,7 @@ _SETTINGS = {"events": "n_events", "jets": "n_jets", "lumi": "pseudodata_lumi_if
 @click.option("--xsec", type=float, metavar="PB", help="Cross-section of the pseudodata, pb.  [default: Pythia's]")
 @click.option("--jets", type=click.IntRange(2), default=3, show_default=True, help="Maximum number of jets per event.")
 @click.option("--declusterings", is_flag=True, help="Write the Cambridge/Aachen declusterings of each jet.")
+@click.option("--constituents", is_flag=True, help="Write the constituents of each jet, as PFCands of PFNano.")
 @click.option("--mantissa-bits", type=click.IntRange(4, 23), metavar="BITS", help="Mantissa bits kept of each number.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="ROOT file to write.")

@@ -17,7 +17,7 @@ from analysis.core.location import Location, read_file, write_file
 from analysis.core.text_files import open_regular
 from processors.simulate.detector import detect
 from processors.simulate.generator import CrossSection, Generator, versions
-from processors.simulate.jets import find_jets, silent_stdout
+from processors.simulate.jets import CONSTITUENTS, find_jets, silent_stdout
 from processors.simulate.settings import SimulationSettings
 
 __all__ = ["Block", "MakeBlock", "combine", "read_block", "sample_digest"]
@@ -75,7 +75,11 @@ class MakeBlock:
         settings = self.settings
         particles = detect(batch, rng, settings.detector, invisible)
         return find_jets(
-            particles, n_jets=settings.n_jets, pt_min=settings.jet_pt_min, declustered=settings.declusterings
+            particles,
+            n_jets=settings.n_jets,
+            pt_min=settings.jet_pt_min,
+            declustered=settings.declusterings,
+            constituents=settings.constituents,
         )
 
     def path(self, block: int) -> Location:
@@ -101,8 +105,13 @@ def read_block(path: Location, stamp: str) -> Block | None:
             about = json.loads(str(stored["about"]))
             if about["stamp"] != stamp:
                 return None
-            columns = ak.zip({name: stored[name] for name in stored.files if name not in _BESIDE})
-            return Block(ak.unflatten(columns, stored["n_jets"]), CrossSection(**about["cross_section"]))
+            inside = [name for name in stored.files if name.startswith(_INSIDE)]
+            columns = {name: stored[name] for name in stored.files if name not in (*_BESIDE, *inside)}
+            if inside:
+                parts = ak.zip({name.removeprefix(_INSIDE): stored[name] for name in inside})
+                columns[CONSTITUENTS] = ak.unflatten(parts, stored[_N_INSIDE])
+            jets = ak.unflatten(ak.zip(columns, depth_limit=1), stored["n_jets"])
+            return Block(jets, CrossSection(**about["cross_section"]))
     except (OSError, EOFError, ValueError, KeyError, BadZipFile):
         return None
 
@@ -124,13 +133,23 @@ def combine(parts: list[tuple[CrossSection, int]]) -> CrossSection:
     return CrossSection(value, error)
 
 
-_BESIDE = ("about", "n_jets")
+_INSIDE, _N_INSIDE = "constituent_", "n_constituents"
+"""Prefix of the fields of the constituents of all jets in a file of a block, and their number by jet."""
+
+_BESIDE = ("about", "n_jets", _N_INSIDE)
 """What a file of a block holds beside the fields of the jets."""
 
 
 def _write(path: Location, jets: ak.Array, cross_section: CrossSection, stamp: str) -> None:
     about = json.dumps({"stamp": stamp, "cross_section": asdict(cross_section)})
-    columns = {name: ak.to_numpy(ak.flatten(jets[name])).astype(np.float32) for name in jets.fields}
+    columns = {
+        name: ak.to_numpy(ak.flatten(jets[name])).astype(np.float32) for name in jets.fields if name != CONSTITUENTS
+    }
+    if CONSTITUENTS in jets.fields:
+        inside = ak.flatten(jets[CONSTITUENTS])
+        columns[_N_INSIDE] = ak.to_numpy(ak.num(inside))
+        parts = {name: ak.to_numpy(ak.flatten(inside[name])) for name in inside.fields}
+        columns |= {f"{_INSIDE}{name}": values.astype(np.float32) for name, values in parts.items()}
     content = BytesIO()
     np.savez(content, about=np.array(about), n_jets=ak.to_numpy(ak.num(jets)), **columns)
     write_file(path, content.getvalue())

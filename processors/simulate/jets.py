@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "CONSTITUENTS",
     "DECLUSTERING_FIELDS",
     "JET_FIELDS",
     "JET_RADIUS",
@@ -36,6 +37,9 @@ WHOLE_JET = 10.0
 TAUS = (1, 2, 3, 4)
 
 JET_FIELDS = ("pt", "eta", "phi", "mass", "msoftdrop", *(f"tau{n}" for n in TAUS))
+
+CONSTITUENTS = "constituents"
+"""Field of the jets that holds the list of their constituents."""
 
 N_DECLUSTERINGS = 12
 """Declusterings kept of a jet, those of the widest angles."""
@@ -60,7 +64,9 @@ def silent_stdout() -> Iterator[None]:
         os.close(kept)
 
 
-def find_jets(particles: ak.Array, *, n_jets: int, pt_min: float, declustered: bool = False) -> ak.Array:
+def find_jets(
+    particles: ak.Array, *, n_jets: int, pt_min: float, declustered: bool = False, constituents: bool = False
+) -> ak.Array:
     """Cluster jets and measure them.
 
     Parameters
@@ -73,24 +79,30 @@ def find_jets(particles: ak.Array, *, n_jets: int, pt_min: float, declustered: b
         Lowest jet pT, GeV.
     declustered : bool
         Whether to add the declusterings.
+    constituents : bool
+        Whether to add the constituents.
 
     Returns
     -------
     (n_events,) array of lists of records
         Fields `JET_FIELDS` and, if requested, `DECLUSTERING_FIELDS`, float64; pt, mass, msoftdrop and kT in GeV.
-        Ordered in pT.
+        If requested, `CONSTITUENTS`: lists of records pt, eta, phi, mass, float64. Ordered in pT.
     """
     import fastjet  # noqa: PLC0415
 
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, JET_RADIUS)
-    constituents = fastjet.ClusterSequence(particles, definition).constituents(min_pt=pt_min)
-    total = {name: ak.sum(constituents[name], axis=-1) for name in ("px", "py", "pz", "E")}
+    found = fastjet.ClusterSequence(particles, definition).constituents(min_pt=pt_min)
+    total = {name: ak.sum(found[name], axis=-1) for name in ("px", "py", "pz", "E")}
     order = ak.argsort(np.hypot(total["px"], total["py"]), axis=1, ascending=False)[:, :n_jets]
     counts = ak.num(order, axis=1)
     flat = {name: ak.to_numpy(ak.flatten(value[order])) for name, value in total.items()}
-    inside = ak.flatten(constituents[order], axis=1)
-    columns = {**_kinematics(**flat), **substructure(inside), **(declusterings(inside) if declustered else {})}
-    return ak.unflatten(ak.zip(columns), counts)
+    inside = ak.flatten(found[order], axis=1)
+    columns: dict[str, Any] = {**_kinematics(**flat), **substructure(inside)}
+    columns |= declusterings(inside) if declustered else {}
+    if constituents:
+        parts = {name: ak.to_numpy(ak.flatten(inside[name])) for name in total}
+        columns[CONSTITUENTS] = ak.unflatten(ak.zip(_kinematics(**parts)), ak.num(inside))
+    return ak.unflatten(ak.zip(columns, depth_limit=1), counts)
 
 
 def substructure(jets: ak.Array) -> dict[str, NDArray[np.float64]]:

@@ -1,7 +1,8 @@
 """Simulate a sample: blocks in parallel, kept as they finish, then merged into one file in NanoAOD layout.
 
 The file has the trees `Events` (`FatJet_*`, `run`, `luminosityBlock`, `event`, `genWeight`) and `Runs` (sums of
-generator weights), and under `cwola_simulation` a JSON string with settings, versions and cross-section.
+generator weights), and under `cwola_simulation` a JSON string with settings, versions and cross-section. Constituents
+are `PFCands_*`, with `FatJetPFCands_jetIdx` and `FatJetPFCands_pFCandsIdx`, as in PFNano.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from analysis.errors import ConfigError, InputFileError, ResultsError
 from processors.opening import create_root, open_root
 from processors.simulate.blocks import Block, MakeBlock, combine, read_block, sample_digest
 from processors.simulate.generator import CrossSection, require_generators, require_settings, versions
+from processors.simulate.jets import CONSTITUENTS
 from processors.simulate.settings import SimulationSettings
 
 __all__ = ["PROVENANCE", "read_provenance", "simulate"]
@@ -180,13 +182,29 @@ def _number_of_events(settings: SimulationSettings, cross_section: CrossSection)
 
 def _events(settings: SimulationSettings, jets: ak.Array) -> dict[str, Any]:
     number = np.arange(len(jets), dtype=np.uint64)
-    rounded = {name: _rounded(jets[name], settings.mantissa_bits) for name in jets.fields}
+    bits = settings.mantissa_bits
+    rounded = {name: _rounded(jets[name], bits) for name in jets.fields if name != CONSTITUENTS}
+    inside = _constituents(jets[CONSTITUENTS], bits) if CONSTITUENTS in jets.fields else {}
     return {
         "FatJet": ak.zip(rounded),
+        **inside,
         "run": np.full(len(jets), settings.run_number, np.uint32),
         "luminosityBlock": (1 + number // np.uint64(settings.block_events)).astype(np.uint32),
         "event": 1 + number,
         "genWeight": np.ones(len(jets), np.float32),
+    }
+
+
+def _constituents(found: ak.Array, bits: int | None) -> dict[str, ak.Array]:
+    """Return the constituents of the jets of each event one after another, with the positions of their jets."""
+    jet, _ = ak.broadcast_arrays(ak.local_index(found, axis=1), found["pt"])
+    joined = {name: ak.flatten(found[name], axis=2) for name in found.fields}
+    position = ak.values_astype(ak.local_index(joined["pt"]), np.int32)
+    return {
+        "PFCands": ak.zip({name: _rounded(values, bits) for name, values in joined.items()}),
+        "FatJetPFCands": ak.zip(
+            {"jetIdx": ak.values_astype(ak.flatten(jet, axis=2), np.int32), "pFCandsIdx": position}
+        ),
     }
 
 

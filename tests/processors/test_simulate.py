@@ -12,6 +12,7 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
+import vector.backends.awkward
 from scipy.stats import ks_2samp
 
 from analysis.compute import Serial
@@ -508,3 +509,37 @@ def test_declusterings_are_written_on_request_and_change_nothing_else(small, fol
     assert ak.min(kt[angle > 0]) >= 1.0
     assert ak.mean(other.FatJet_lundDelta2 <= angle) > 0.95  # the sum of two branches may lie elsewhere
     assert ak.mean(kt[:, :2]) > 5.0
+
+
+@pytest.mark.parametrize("bits", [None, 12])
+def test_constituents_add_up_to_their_jets_and_change_nothing_else(small, folder, bits):
+    settings = SimulationSettings(**(SMALL | {"mantissa_bits": bits}), constituents=True)
+    path = simulate(settings, folder / f"constituents_{bits}.root", Serial())
+    plain = simulate(SimulationSettings(**(SMALL | {"mantissa_bits": bits})), folder / f"plain_{bits}.root", Serial())
+    with uproot.open(path) as file:
+        names = file["Events"].keys(filter_name=["FatJet_*", "*PFCands_*"])
+        found = file["Events"].arrays(names)
+    one = jets(plain)
+    assert {name for name in names if name not in one.fields} == {
+        *(f"PFCands_{name}" for name in ("pt", "eta", "phi", "mass")),
+        "FatJetPFCands_jetIdx",
+        "FatJetPFCands_pFCandsIdx",
+    }
+    assert all(ak.all(one[name] == found[name]) for name in one.fields if name.startswith("FatJet_"))
+    assert ak.all(found.FatJetPFCands_pFCandsIdx == ak.local_index(found.PFCands_pt))
+    parts = ak.zip(
+        {name: ak.values_astype(found[f"PFCands_{name}"], np.float64) for name in ("pt", "eta", "phi", "mass")},
+        with_name="Momentum4D",
+        behavior=vector.backends.awkward.behavior,
+    )
+    tolerance = 2e-3 if bits else 2e-6
+    for number in range(3):
+        rows = ak.num(found.FatJet_pt) > number
+        inside = parts[found.FatJetPFCands_jetIdx == number][rows]
+        total = ak.sum(inside, axis=1)
+        assert ak.min(ak.num(inside)) > 1
+        for name in ("pt", "eta", "phi"):
+            np.testing.assert_allclose(
+                getattr(total, name), found[f"FatJet_{name}"][rows][:, number], atol=tolerance, rtol=tolerance
+            )
+        np.testing.assert_allclose(total.mass, found.FatJet_mass[rows][:, number], rtol=50 * tolerance, atol=0.05)

@@ -118,6 +118,7 @@ def test_a_foreseen_name_is_recognised(source: str) -> None:
     assert list(foreseen(source))
 
 
+@pytest.mark.thorough
 def test_no_temporary_name_is_foreseen() -> None:
     files = [path for package in ("analysis", "processors") for path in sorted((ROOT / package).rglob("*.py"))]
     found = {path.relative_to(ROOT).as_posix(): list(foreseen(path.read_text(encoding="utf-8"))) for path in files}

@@ -470,6 +470,7 @@ def test_thresholds_of_the_whole_spectrum_tell_of_the_window(trained: tuple[Run,
     assert guess - 0.1 * mask > 5 * np.sqrt(0.1 * mask)  # it shows a signal
 
 
+@pytest.mark.thorough
 def test_no_spectrum_shows_a_bin_inside_the_mask_of_any_window(files: Files, tmp_path: Path) -> None:
     """The sidebands of a window hold the events of its neighbours: their masks are hidden in its spectrum as well."""
     text = CONFIG.format(reference="sidebands").replace("[[3300, 3700]]", "[[3500, 3700], [3900, 4100], [4500, 4700]]")

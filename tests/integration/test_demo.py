@@ -39,6 +39,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_one_command_finds_the_hidden_signal_and_nothing_without_it(cwola: Cwola, copy: Path) -> None:
     config = copy / "few.toml"  # tests/packaging runs the demo with its figures and signal-free samples
     few = '[validation]\nin_run = []\n\n[plots]\nformats = ["png"]\nonly = ["scan"]\n'

@@ -60,6 +60,7 @@ def imported() -> dict[str, set[str]]:
     return {stage: set(names) for stage, *names in map(str.split, done.stdout.splitlines())}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("module", STAGES)
 def test_no_module_that_a_stage_imports_is_left_out(module: str, imported: dict[str, set[str]]) -> None:
     assert module in imported[module]

@@ -115,6 +115,12 @@ def test_the_verdict_and_the_overview_tell_the_largest_excess(report: Report) ->
     assert sorted(shown) == sorted(one for one, _, _ in looks)  # type: ignore[type-var]
 
 
+def test_it_begins_with_what_was_searched(report: Report) -> None:
+    first = next(by_id(report.page, "verdict").find_all("p")).text
+    events = list(report.results["cutflow"]["qcd"].values())[-1]["events"]
+    assert first.startswith(f"Searched {events} events of simulated pseudodata (qcd): 2 windows of m_jj in ")
+
+
 def test_limits_and_impacts_are_those_of_the_results(report: Report) -> None:
     results = report.results
     by_rule = "CLs upper limits, expected ones pre-fit; classifiers are trained again for injected signal"

@@ -57,13 +57,12 @@ def bump3d(
     cells of all windows.
     """
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages.bump3d import bump3d as search
     from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
-        config, events = resolve_config(**settings, fallback=folder.config), load_processed(folder).without(exclude)
-        found = search(SearchInputs(events, config, folder), features, backend)
+        config = resolve_config(**settings, fallback=folder.config)
+        found = search(SearchInputs.load(folder, config, exclude=exclude), features, backend)
     _print(found, output)
 
 

@@ -42,13 +42,12 @@ def calibrate(
     docs/calibration.md.
     """
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages import calibrate
     from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        inputs = SearchInputs(load_processed(folder).without(exclude), config, folder)
+        inputs = SearchInputs.load(folder, config, exclude=exclude)
         found = calibrate.calibrate(inputs, backend, searches=searches, windows=windows or None)
     _print(found)
 

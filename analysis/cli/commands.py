@@ -153,13 +153,12 @@ def validate(
     docs/validation.md.
     """
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages.inputs import SearchInputs
     from analysis.stages.validation import drift, validate
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = with_draws(resolve_config(**settings, fallback=folder.config), draws)
-        inputs = SearchInputs(load_processed(folder).without(exclude), config, folder)
+        inputs = SearchInputs.load(folder, config, exclude=exclude)
         verdicts = validate.validate(inputs, backend, sources=sources or None)
         drifts = drift.measure_drifts(inputs, backend)
     print_validation(verdicts)
@@ -174,7 +173,6 @@ def scan(
 ) -> None:
     """Train, cut, fit and compute limits in all windows, for events selected by `cwola process` or given as tables."""
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages import diagnose, process, scan, variants
     from analysis.stages.inputs import SearchInputs
 
@@ -183,8 +181,7 @@ def scan(
         config = with_columns(resolve_config(**settings, fallback=folder.config), tables)
         if chosen is not None:
             _print_cutflow(process.process(chosen, config, folder, backend))
-        events = load_processed(folder).without(exclude)
-        inputs = SearchInputs(events, config, folder)
+        inputs = SearchInputs.load(folder, config, exclude=exclude)
         summary = scan.scan(inputs, backend)
         diagnose.diagnose(inputs, backend)
         variants.scan_variants(inputs, backend)

@@ -31,14 +31,13 @@ def limit(signals: tuple[str, ...], output: Path, where: dict[str, Any], **setti
     disk, and writes limits.json, figures and, after a scan, results.json.
     """
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages import limit
     from analysis.stages.figures import plot_injections
     from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        limits = limit.limit(SearchInputs(load_processed(folder), config, folder), backend, signals=signals)
+        limits = limit.limit(SearchInputs.load(folder, config), backend, signals=signals)
         figures = plot_injections(folder, config, backend)
     print_limits(limits)
     click.echo(f"{len(figures)} figures in {folder.plots}")
@@ -69,16 +68,13 @@ def inject(signals: tuple[str, ...], output: Path, where: dict[str, Any], **sett
     from analysis.cli.output.console import open_console
     from analysis.cli.tables.limits import limit_notes, sensitivity_table
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages import limit
     from analysis.stages.figures import plot_injections
     from analysis.stages.inputs import SearchInputs
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        sensitivities = limit.sensitivity(
-            SearchInputs(load_processed(folder), config, folder), backend, signals=signals
-        )
+        sensitivities = limit.sensitivity(SearchInputs.load(folder, config), backend, signals=signals)
         figures = plot_injections(folder, config, backend)
     console = open_console()
     console.print(sensitivity_table(sensitivities))

@@ -71,7 +71,6 @@ def performance(
     from analysis.cli.tables.methods import regret_table
     from analysis.compute import open_backend
     from analysis.diagnostics.gain_values import gain_regrets
-    from analysis.results.processed_events import load_processed
     from analysis.stages.figures import plot
     from analysis.stages.inputs import SearchInputs
     from analysis.stages.performance import PerformanceSettings, figure_kinds, measure_performance
@@ -80,7 +79,7 @@ def performance(
     wanted = PerformanceSettings(**{name: value for name, value in chosen.items() if value})
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        inputs = SearchInputs(load_processed(folder), config, folder)
+        inputs = SearchInputs.load(folder, config)
         gains = measure_performance(inputs, backend, wanted, signals=signals)
         figures = plot(folder, config, backend, only=figure_kinds(gains))
     for scan in gains:
@@ -158,7 +157,6 @@ def compare(
     from analysis.cli.output.console import open_console
     from analysis.cli.tables.methods import methods_notes, methods_tables, regret_table
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages.figures import plot
     from analysis.stages.inputs import SearchInputs
     from analysis.stages.methods import CompareSettings, compare_methods, compared_regrets
@@ -168,7 +166,7 @@ def compare(
         raise click.UsageError(msg)
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        inputs = SearchInputs(load_processed(folder), config, folder)
+        inputs = SearchInputs.load(folder, config)
         wanted = CompareSettings(methods, trainings, window, every_window)
         results = compare_methods(inputs, backend, wanted, signals=signals)
         trained = any(result.trainings for result in results)

@@ -52,7 +52,6 @@ def plot(
     Several searches of the same windows are compared in common figures, with ratios to the first one.
     """
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages.events import plot_control
     from analysis.stages.figures import plot as draw
     from analysis.stages.inputs import SearchInputs
@@ -66,7 +65,7 @@ def plot(
     with open_results(results[0] if results else output, create=False) as folder, open_backend(**where) as backend:
         config = _config(settings, style, folder)
         if control:
-            inputs = SearchInputs(load_processed(folder), config, folder)
+            inputs = SearchInputs.load(folder, config)
             figures, place = plot_control(inputs, backend, only=only), folder.plots / "control"
         else:
             figures, place = draw(folder, config, backend, only=only, to=to), to or folder.plots

@@ -105,13 +105,12 @@ def twosample(
     from analysis.cli.output.console import open_console
     from analysis.cli.tables.two_sample import two_sample_notes, two_sample_table
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages.inputs import SearchInputs
     from analysis.stages.validation.two_sample import TwoSampleSettings, compare_templates
 
     with open_results(output, create=False) as folder, open_backend(**where) as backend:
         config = resolve_config(**settings, fallback=folder.config)
-        inputs = SearchInputs(load_processed(folder).without(exclude), config, folder)
+        inputs = SearchInputs.load(folder, config, exclude=exclude)
         wanted = TwoSampleSettings(permutations, trainings, events)
         tests = compare_templates(inputs, backend, wanted, sources=sources or None, windows=windows or None)
     console = open_console()

@@ -24,7 +24,7 @@ from analysis.results.numbers import interval, percent
 from analysis.results.performance import load_performance
 from analysis.results.process_values import ProcessFile
 from analysis.results.values import Results, WindowDocument
-from analysis.results.verdict import DECIDED, closing_lines, search_verdict, validation_texts
+from analysis.results.verdict import DECIDED, search_verdict, searched_text, validation_texts
 from analysis.results.wording.notes import blinding_note, selection_notes
 from analysis.results.words import bad_looks, window_text
 from analysis.search.values import WindowResult
@@ -162,7 +162,7 @@ def report_context(sources: ReportSources) -> dict[str, Any]:
         "random_state": results.random_state,
         "confidence": percent(1.0 - sources.config.statistics.cls_level),
         "blinded": results.blinded,
-        "searched": closing_lines(results)[0],
+        "searched": searched_text(results),
         "verdict": search_verdict(results),
         "limit_sentences": signal_tables.headline_limits(results),
         "failures": _failures(results.windows),

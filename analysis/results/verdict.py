@@ -35,6 +35,7 @@ __all__ = [
     "global_text",
     "is_bound",
     "search_verdict",
+    "searched_text",
     "validation_texts",
 ]
 
@@ -206,7 +207,7 @@ def closing_lines(results: Results) -> tuple[str, str, str]:
     found = [verdict.headline, *([] if verdict.failed is None else [f"{verdict.failed}."])]
     validated = validation_texts(results.windows)
     validation = f"Validation: {'; '.join(validated)}." if validated else "No window was validated."
-    return _searched(results), " ".join(found), f"{validation} {_limits_text(results)}"
+    return searched_text(results), " ".join(found), f"{validation} {_limits_text(results)}"
 
 
 def validation_texts(windows: Sequence[WindowDocument]) -> list[str]:
@@ -223,7 +224,8 @@ def validation_texts(windows: Sequence[WindowDocument]) -> list[str]:
     return texts
 
 
-def _searched(results: Results) -> str:
+def searched_text(results: Results) -> str:
+    """Return a sentence on the searched events, windows and working points, without a count if they are blinded."""
     kinds: dict[str, list[str]] = {}
     for file in results.inputs:
         if file.kind in _OBSERVED and file.dataset not in kinds.setdefault(file.kind, []):

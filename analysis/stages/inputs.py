@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +57,9 @@ class SearchInputs:
     folder: ResultsFolder
 
     @classmethod
-    def load(cls, folder: ResultsFolder | Path | str, config: SearchConfig | None = None) -> SearchInputs:
+    def load(
+        cls, folder: ResultsFolder | Path | str, config: SearchConfig | None = None, *, exclude: Iterable[str] = ()
+    ) -> SearchInputs:
         """Read the inputs of a search from a results folder.
 
         Parameters
@@ -66,6 +68,8 @@ class SearchInputs:
             Folder of a finished `cwola process` or `cwola run`.
         config : SearchConfig, optional
             By default the configuration of the folder.
+        exclude : iterable of str
+            Datasets to leave out.
 
         Returns
         -------
@@ -79,7 +83,8 @@ class SearchInputs:
             If the folder does not exist or has no selected events.
         """
         opened = folder if isinstance(folder, ResultsFolder) else ResultsFolder(Path(folder))
-        return cls(load_processed(opened), opened.load_config() if config is None else config, opened)
+        events = load_processed(opened).without(exclude)
+        return cls(events, opened.load_config() if config is None else config, opened)
 
     @cached_property
     def observed(self) -> dict[str, Dataset]:

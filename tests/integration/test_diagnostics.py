@@ -32,7 +32,7 @@ def copied(finished: Path, tmp_path: Path) -> ResultsFolder:
 
 def run(folder: ResultsFolder, backend: Backend) -> list[dict[str, Any]]:
     """The windows as the documents that `diagnostics.json` holds."""
-    found = diagnose(SearchInputs(load_processed(folder), load_config(path=folder.config), folder), backend)
+    found = diagnose(SearchInputs.load(folder, load_config(path=folder.config)), backend)
     return [to_json(window) for window in found]
 
 

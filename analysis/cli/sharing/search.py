@@ -46,14 +46,13 @@ def search(
     """
     from analysis.cli.sharing.words import synthetic_lines
     from analysis.compute import open_backend
-    from analysis.results.processed_events import load_processed
     from analysis.stages.archives.export import export_search
     from analysis.stages.inputs import SearchInputs
 
     texts = {name: _read(f"--{name}", path) for name, path in (("licence", licence), ("citation", citation)) if path}
     with open_results(folder, create=False) as results, open_backend(**where) as backend:
         config = resolve_config(preset=None, config=None, plugins=plugins, fallback=results.config)
-        inputs = SearchInputs(load_processed(results), config, results)
+        inputs = SearchInputs.load(results, config)
         made = export_search(inputs, backend, target, synthetic=synthetic, texts=texts)
     if made.document.synthetic is not None:
         click.echo("\n".join(synthetic_lines(made.document.synthetic)))

@@ -31,7 +31,6 @@ from analysis.limits.values import FailedLimit, InjectionLimit, LimitsFile
 from analysis.results import ResultsFolder
 from analysis.results.blinding import blind
 from analysis.results.files import write_json
-from analysis.results.processed_events import load_processed
 from analysis.results.values import PluginDocument
 from analysis.stages.archives.synthetic import synthetic_record, write_synthetic
 from analysis.stages.inputs import SearchInputs, stage
@@ -246,7 +245,7 @@ def _limit_differences(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else read_file(content))
     _select_as(staged, config)
-    inputs = SearchInputs(load_processed(staged), config, staged)
+    inputs = SearchInputs.load(staged, config)
     after = _expected(limit(inputs, backend, signals=list(dict.fromkeys(signal for signal, _ in before))))
     return tuple(
         LimitDifference(signal=signal, rule=rule, selected=value, synthetic=after.get((signal, rule)))

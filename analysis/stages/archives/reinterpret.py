@@ -175,7 +175,7 @@ def reinterpret(
     _require_inside(events, config, folder)
     dataset = signal.dataset(document)
     notes = _add_signal(dataset, events, document, config, folder, backend)
-    inputs = SearchInputs(load_processed(folder), config, folder)
+    inputs = SearchInputs.load(folder, config)
     limits = limit(inputs, backend, signals=[dataset.name])
     if document.synthetic is not None:
         # No count of synthetic events is an observation.

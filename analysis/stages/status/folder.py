@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from analysis.config import SearchConfig
@@ -15,7 +15,7 @@ from analysis.results import ResultsFolder
 from analysis.results.folder import StoredTraining
 from analysis.results.manifest import Manifest
 from analysis.results.performance import performance_fingerprint
-from analysis.results.processed_events import load_processed
+from analysis.results.processed_events import ProcessedEvents, load_processed
 from analysis.search.non_closure import NonClosure
 from analysis.search.requirements import measured_corrections
 from analysis.stages.calibrate import calibration_key
@@ -101,7 +101,7 @@ def _stages(
     if config is None or not (folder.path / "process.json").exists():
         return [StageStatus(stage, "", NOT_STARTED) for stage in _OF_A_RUN], []
     events = load_processed(folder)
-    state = _State(SearchInputs(events.without(exclude), config, folder))
+    state = _State(events, SearchInputs(events.without(exclude), config, folder))
     try:
         problem = selection_problem(events, config, folder)
         searched = list(state.stages())
@@ -127,12 +127,11 @@ def _outdated(found: StageStatus) -> StageStatus:
 
 @dataclass
 class _State:
-    """State of all stages after `process`."""
+    """State of all stages after `process`; `events` are those of all datasets."""
 
+    events: ProcessedEvents
     inputs: SearchInputs
-
-    def __post_init__(self) -> None:
-        self.notes: list[str] = []
+    notes: list[str] = field(default_factory=list)
 
     def stages(self) -> Iterator[StageStatus]:
         """Yield the stages in the order of `cwola run`, and then the others of which there are results."""
@@ -146,7 +145,7 @@ class _State:
         yield self._plot()
         yield self._report()
         yield from self._limit()
-        performance = performance_fingerprint(load_processed(folder), inputs.config)
+        performance = performance_fingerprint(self.events, inputs.config)
         further = {
             "calibrate": ("calibration.json", calibration_key(inputs)),
             "performance": ("performance.json", performance),

@@ -4,8 +4,8 @@ Folds that train one another widen z without signal. `searches` measures that wi
 turns measurements for the presets (`shipped`) into the width for any window and fit, and `apply` corrects results.
 """
 
-from analysis.calibration.apply import Calibrations
-from analysis.calibration.coupling import Coupling, labels_of
+from analysis.calibration.apply import Calibrations, WindowCouplings
+from analysis.calibration.coupling import Coupling, Labels, coupled_variance, labels_of, template_masses
 from analysis.calibration.nulls import NullEvents, null_events
 from analysis.calibration.searches import NullTask, run_null_searches
 from analysis.calibration.shipped import shipped_couplings
@@ -16,12 +16,16 @@ __all__ = [
     "CalibrationFile",
     "Calibrations",
     "Coupling",
+    "Labels",
     "NullBatch",
     "NullEvents",
     "NullTask",
+    "WindowCouplings",
+    "coupled_variance",
     "labels_of",
     "null_events",
     "run_null_searches",
     "shipped_couplings",
     "summarise",
+    "template_masses",
 ]

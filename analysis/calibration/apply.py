@@ -5,18 +5,61 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from analysis.calibration.coupling import Coupling, Labels
+from analysis.calibration.coupling import Coupling, Labels, coupled_variance
 from analysis.learning import INCLUSIVE
-from analysis.search.null_distribution import Calibration, CalibrationSource
+from analysis.search.null_distribution import Calibration
 from analysis.search.values import SelectionResult, WindowResult
 
-__all__ = ["EXACT", "LEAST_SCANS", "Calibrations"]
+__all__ = ["EXACT", "LEAST_SCANS", "Calibrations", "WindowCouplings"]
 
 EXACT = ("half", "sequential")
 """Values of `learning.cross_fitting` for which every test is independent of its training."""
 
 LEAST_SCANS = 100
 """Smallest number of retrained scans for a global p-value."""
+
+
+@dataclass(frozen=True)
+class WindowCouplings:
+    """Couplings of the folds in one window.
+
+    Attributes
+    ----------
+    searched, shipped : mapping of str to Coupling
+        From searches of the own events without signal, and measured for these settings, by selection.
+    exact : bool
+        Whether every test is independent of its training.
+    """
+
+    searched: Mapping[str, Coupling] = field(default_factory=dict)
+    shipped: Mapping[str, Coupling] = field(default_factory=dict)
+    exact: bool = False
+
+    def calibration(self, name: str, z: float, variance: float | None) -> Calibration | None:
+        """Calibrate a significance.
+
+        Parameters
+        ----------
+        name : str
+            Of the selection.
+        z : float
+        variance : float or None
+            Result of `coupled_variance`.
+
+        Returns
+        -------
+        Calibration or None
+            None for all events, and without a coupling.
+        """
+        if name == INCLUSIVE:
+            return None
+        if self.exact:
+            return Calibration("exact", z)
+        if variance is None:
+            return None
+        if name in self.searched:
+            return self.searched[name].null(variance).calibration(z, "searches")
+        return self.shipped[name].null(variance).calibration(z, "shipped") if name in self.shipped else None
 
 
 @dataclass(frozen=True)
@@ -43,6 +86,10 @@ class Calibrations:
     largest: tuple[float, ...] = ()
     exact: bool = False
 
+    def couplings(self, window: str) -> WindowCouplings:
+        """Return the couplings in a window."""
+        return WindowCouplings(self.searched.get(window, {}), self.shipped.get(window, {}), self.exact)
+
     def applied(self, results: Iterable[WindowResult]) -> tuple[WindowResult, ...]:
         """Return the windows with calibrated significances, where there is a calibration."""
         return tuple(
@@ -55,17 +102,9 @@ class Calibrations:
         return replace(selection, calibration=self._of(result, selection), seeds=seeds)
 
     def _of(self, result: WindowResult, selection: SelectionResult) -> Calibration | None:
-        if selection.discovery is None or selection.name == INCLUSIVE:
+        if selection.discovery is None:
             return None
-        if self.exact:
-            return Calibration("exact", selection.discovery.z)
         name = result.window.name
-        labels = self.labels.get(name)
-        sources: dict[CalibrationSource, Mapping[str, Mapping[str, Coupling]]]
-        sources = {"searches": self.searched, "shipped": self.shipped}
-        for source, couplings in sources.items():
-            coupling = couplings.get(name, {}).get(selection.name)
-            if labels is not None and coupling is not None:
-                null = coupling.null(selection, labels, result.window, result.edges)
-                return None if null is None else null.calibration(selection.discovery.z, source)
-        return None
+        labels, couplings = self.labels.get(name), self.couplings(name)
+        variance = None if labels is None else coupled_variance(selection, labels, result.window, result.edges)
+        return couplings.calibration(selection.name, selection.discovery.z, variance)

@@ -32,7 +32,7 @@ from analysis.regions import Interval, MassWindow
 from analysis.search.null_distribution import NullDistribution
 from analysis.search.values import SelectionResult
 
-__all__ = ["Coupling", "FoldSums", "Labels", "labels_of", "template_masses"]
+__all__ = ["Coupling", "FoldSums", "Labels", "coupled_variance", "labels_of", "template_masses"]
 
 Array = NDArray[np.float64]
 
@@ -151,6 +151,31 @@ def contributions(labels: Labels, fit: BackgroundFit, window: MassWindow, edges:
     return result
 
 
+def coupled_variance(selection: SelectionResult, labels: Labels, window: MassWindow, edges: Array) -> float | None:
+    """Return by how much a coupling of one widens the variance of z without signal; None without a fit.
+
+    Parameters
+    ----------
+    selection : SelectionResult
+    labels : Labels
+    window : MassWindow
+    edges : (n_bins + 1,) float64
+        Fit bins, GeV.
+
+    Returns
+    -------
+    float or None
+        N E[r g]^2 / Var(g), see the module, in units of the variance of the count for a fixed classifier.
+    """
+    if selection.fit is None or selection.background is None:
+        return None
+    counting, weight = selection.counting.effective(selection.weight), selection.weight
+    # Without signal as many events are selected as the fit expects.
+    selected = float(selection.fit.expected(edges)[0].sum()) / weight
+    shared = selected * labels.shared_variance(contributions(labels, selection.fit, window, edges, weight))
+    return shared / (counting.background + ((selection.total_error or 0.0) / weight) ** 2)
+
+
 @dataclass(frozen=True)
 class FoldSums:
     """Sums over searches without signal of the excesses x_f of the folds of a selection, in standard deviations.
@@ -220,17 +245,8 @@ class Coupling:
         value = unit * (sums.products / sums.pairs) / (sums.squares / sums.folds)
         return cls(value, unit / sums.pairs**0.5, round(sums.folds / n_folds))
 
-    def null(
-        self, selection: SelectionResult, labels: Labels, window: MassWindow, edges: Array
-    ) -> NullDistribution | None:
-        """Return the distribution of z without signal; None without a fit."""
-        if selection.fit is None or selection.background is None:
-            return None
-        counting, weight = selection.counting.effective(selection.weight), selection.weight
-        # Without signal as many events are selected as the fit expects.
-        selected = float(selection.fit.expected(edges)[0].sum()) / weight
-        shared = selected * labels.shared_variance(contributions(labels, selection.fit, window, edges, weight))
-        per_coupling = shared / (counting.background + ((selection.total_error or 0.0) / weight) ** 2)
+    def null(self, variance: float) -> NullDistribution:
+        """Return the distribution of z without signal of a selection with this `coupled_variance`."""
         # A coupling is not negative: a value below zero is a fluctuation of its measurement.
-        width = float(np.sqrt(1.0 + max(self.value, 0.0) * per_coupling))
-        return NullDistribution(self.searches, 0.0, width, 0.0, per_coupling * self.error / (2.0 * width))
+        width = float(np.sqrt(1.0 + max(self.value, 0.0) * variance))
+        return NullDistribution(self.searches, 0.0, width, 0.0, variance * self.error / (2.0 * width))

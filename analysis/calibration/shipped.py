@@ -100,6 +100,12 @@ def shipped_couplings() -> ShippedCouplings:
 
 
 def settings_digest(config: SearchConfig) -> str:
-    """Digest of the settings that the coupling depends on: the training, and the number of features."""
-    learning = config.learning.model_dump(mode="json", exclude={"features", "n_seeds"} | config.learning.unused)
+    """Digest of the settings that the coupling depends on: the training, and the number of features.
+
+    A cut is coupled alike whichever other cuts there are, unless these choose the training.
+    """
+    unused = {"features", "n_seeds"} | config.learning.unused
+    if config.learning.working_point == "each" and config.learning.tuning.criterion != "argos":
+        unused.add("efficiencies")
+    learning = config.learning.model_dump(mode="json", exclude=unused)
     return digest({"learning": learning, "features": len(config.learning.features)})

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.calibration import Labels, coupled_variance, labels_of, template_masses
 from analysis.config import SearchConfig
 from analysis.core.fractions import fraction
 from analysis.errors import StatisticsError, TableError, WindowError
 from analysis.events.table import EventTable
 from analysis.histograms.spectra import NOMINAL, window_counts
-from analysis.learning import CrossFit, PassWeights
+from analysis.learning import INCLUSIVE, CrossFit, Method, PassWeights
 from analysis.limits.efficiency_maps import efficiency_map
 from analysis.limits.injection_values import (
     EfficiencyMap,
@@ -24,7 +25,7 @@ from analysis.limits.injection_values import (
     StoredSystematic,
 )
 from analysis.limits.signal_events import add_signal, held_out, sample_signal
-from analysis.regions import RegionScan
+from analysis.regions import MassWindow, RegionScan
 from analysis.search.classifiers import Classifier, score_events
 from analysis.search.evaluation import evaluate_window
 from analysis.search.values import SearchData, SelectionResult, WindowResult
@@ -115,6 +116,11 @@ class _Trained:
     edges: Array
     fit: CrossFit
     passes: PassWeights
+    method: Method
+
+    def labels(self, window: MassWindow) -> Labels:
+        """Return the weights of the labels of the events to count."""
+        return labels_of(window, self.data.table.mjj, template_masses(self.method, self.data.simulation))
 
     def classifier(self, task: Injection, config: SearchConfig) -> Classifier:
         """Return the classifiers, to apply to events outside the training."""
@@ -142,7 +148,8 @@ def _train(task: Injection, joined: SearchData, n_data: int, config: SearchConfi
         fit = fit.first(n_data)
         kept = EventTable(joined.table.table.slice(0, n_data), joined.table.features)
         data = replace(joined, table=kept)
-    return _Trained(data, edges, fit, working_points(fit, task.window, data.table, config))
+    passes = working_points(fit, task.window, data.table, config)
+    return _Trained(data, edges, fit, passes, jobs[0].method)
 
 
 def _selective(passes: PassWeights) -> PassWeights:
@@ -175,11 +182,16 @@ class _Counted:
         # Expected limits must not depend on the counts, not even through fitted nuisance parameters.
         blind = replace(data, blinded=True)
         result = evaluate_window(blind, task.window, edges, self.passes, (), self.config)
+        labels = self.trained.labels(task.window)
         counts = window_counts(data.table, task.window, self.passes).tolist()
         observed = [None] * len(counts) if data.blinded else counts
-        return tuple(self._selection(one, n, result) for one, n in zip(result.selections, observed, strict=True))
+        return tuple(
+            self._selection(one, n, result, labels) for one, n in zip(result.selections, observed, strict=True)
+        )
 
-    def _selection(self, one: SelectionResult, n_obs: float | None, result: WindowResult) -> InjectedSelection:
+    def _selection(
+        self, one: SelectionResult, n_obs: float | None, result: WindowResult, labels: Labels
+    ) -> InjectedSelection:
         index, total = self.yields.selections.index(one.name), float(self.rest.tables[NOMINAL].weight.sum())
         events, sqrt_s_gev = float(self.yields.events[NOMINAL][index]), self.config.background.sqrt_s_gev
         found = InjectedSelection(
@@ -192,6 +204,9 @@ class _Counted:
             signal=fraction(float(events), float(total)),
             signal_error=float(np.sqrt(self.yields.squares[index])) / total,
             absorbed=absorbed_fraction(one, self.yields, result, sqrt_s_gev),
+            coupled_variance=(
+                None if one.name == INCLUSIVE else coupled_variance(one, labels, result.window, result.edges)
+            ),
             fit_p_value=one.fit_p_value,
             reason=one.reason,
         )

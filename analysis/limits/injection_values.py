@@ -80,11 +80,13 @@ class InjectedSelection:
         Fraction of the selected signal events that this selection keeps in the window, and its statistical error,
         measured with events that were not injected.
     z : float or None
-        Significance of the counts; None while blinded.
+        Significance of the counts, not calibrated; None while blinded.
     absorbed : float or None
         Fraction of the kept signal events that the sideband fit absorbs; None if it cannot be computed.
+    coupled_variance : float or None
+        See `analysis.calibration.coupled_variance`; None for all events, and without a fit.
     expected_z : float or None
-        Asimov significance of a signal of the injected strength.
+        Asimov significance of a signal of the injected strength, not calibrated.
     observed : float or None
         Limit in units of `Injection.strength`, without signal uncertainties; None while blinded.
     expected : tuple of float
@@ -107,6 +109,7 @@ class InjectedSelection:
     signal_error: float
     z: float | None = None
     absorbed: float | None = None
+    coupled_variance: float | None = None
     expected_z: float | None = None
     observed: float | None = None
     expected: tuple[float, ...] = ()

@@ -9,8 +9,10 @@ from typing import final
 from analysis.background import is_bad_fit
 from analysis.core.documents import ABSENT
 from analysis.regions import Interval, MassWindow
+from analysis.search.null_distribution import CalibrationSource
 
 __all__ = [
+    "CalibratedCurve",
     "Expected",
     "FailedLimit",
     "FailedSensitivity",
@@ -169,8 +171,30 @@ class InjectionScan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CalibratedCurve:
+    """Significances of a `SensitivityCurve` calibrated with retraining.
+
+    Attributes
+    ----------
+    source : str
+        Key of `analysis.search.null_distribution.CALIBRATION_SOURCES`.
+    z_with_signal, z_without_signal, z_added, expected_z
+        As in `SensitivityCurve`.
+    z_with_signal_error : tuple of float or None
+        Statistical errors from the finite number of searches without signal; all samplings share them.
+    """
+
+    source: CalibrationSource
+    z_with_signal: tuple[float | None, ...]
+    z_with_signal_error: tuple[float | None, ...]
+    z_without_signal: tuple[float | None, ...]
+    z_added: tuple[float, float, float] | None
+    expected_z: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SensitivityCurve:
-    """Significance of one selection with and without hidden signal, by sampling.
+    """Nominal significance of one selection with and without hidden signal, by sampling.
 
     Attributes
     ----------
@@ -183,6 +207,8 @@ class SensitivityCurve:
     z_added : (3,) tuple of float, or None
         Quantiles 0.16, 0.5 and 0.84 of the difference.
     expected_z : tuple of float or None
+    calibrated : CalibratedCurve or None
+        None without a calibration, which all events do not need.
     """
 
     method: str
@@ -194,6 +220,12 @@ class SensitivityCurve:
     z_without_signal: tuple[float | None, ...]
     z_added: tuple[float, float, float] | None
     expected_z: tuple[float | None, ...] = ()
+    calibrated: CalibratedCurve | None = field(default=None, metadata=ABSENT)
+
+    @property
+    def shown(self) -> SensitivityCurve | CalibratedCurve:
+        """Significances to show: calibrated ones if there are any."""
+        return self.calibrated or self
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from analysis.regions import Interval
 from analysis.report.numbers import Cell, Table
 from analysis.results.numbers import NOTHING, SPACE, interval, number, percent, with_error
 from analysis.results.values import Results
-from analysis.results.wording.significances import expected_z_remark
+from analysis.results.wording.significances import expected_z_remark, hidden_z_notes
 from analysis.results.words import BAD_FIT_MARK, BAD_FIT_NOTE, expectation_text, fit_mark, selection_text
 from analysis.signals.values import SignalImpacts, SignalResult, SignalSelection
 from analysis.statistics import PRE_FIT, Impact
@@ -190,7 +190,10 @@ def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table
     """Tabulate significances of hidden signals, as medians over the random choices of hidden events."""
     signals = [signal for signal in found if isinstance(signal, Sensitivity)]
     rows = [_sensitivity_row(signal, curve) for signal in signals for curve in signal.curves]
-    notes = tuple(f"{signal.dataset}: {signal.reason}" for signal in found if isinstance(signal, FailedSensitivity))
+    notes = (
+        *hidden_z_notes(signals),
+        *(f"{signal.dataset}: {signal.reason}" for signal in found if isinstance(signal, FailedSensitivity)),
+    )
     if not rows and not notes:
         return None
     columns = ("Signal", "Hidden events", "Selection", "z without signal", "z with signal", "Difference")
@@ -199,7 +202,8 @@ def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table
 
 
 def _sensitivity_row(signal: Sensitivity, curve: SensitivityCurve) -> tuple[Cell, ...]:
-    added = curve.z_added
+    shown = curve.shown
+    added = shown.z_added
     difference = (
         Cell(NOTHING)
         if added is None
@@ -209,8 +213,8 @@ def _sensitivity_row(signal: Sensitivity, curve: SensitivityCurve) -> tuple[Cell
         Cell(signal.dataset),
         _value(signal.strength),
         Cell(selection_text(curve.selection)),
-        _value(_median(curve.z_without_signal)),
-        _value(_median(curve.z_with_signal)),
+        _value(_median(shown.z_without_signal)),
+        _value(_median(shown.z_with_signal)),
         difference,
     )
 

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from analysis.background import FUNCTIONS
-from analysis.calibration.apply import EXACT, Calibrations
+from analysis.calibration.apply import EXACT, Calibrations, WindowCouplings
 from analysis.calibration.coupling import Coupling, labels_of, template_masses
 from analysis.calibration.nulls import NullEvents, null_events
 from analysis.calibration.searches import NullTask, run_null_searches
@@ -30,7 +30,7 @@ from analysis.search.window import window_task
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.validation.samples import Setting
 
-__all__ = ["calibrate", "calibration_identity", "calibration_key", "load_calibrations"]
+__all__ = ["calibrate", "calibration_identity", "calibration_key", "load_calibrations", "load_couplings"]
 
 _log = logging.getLogger("cwola")
 
@@ -104,13 +104,7 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
     config, couplings = inputs.config, shipped_couplings()
     if inputs.blinded or get_method(config.learning.method).uses_truth:
         return Calibrations()
-    stored = inputs.folder.load_calibration(calibration_key(inputs))
-    if stored is None and inputs.folder.has_calibration:
-        _log.warning(
-            "calibration.json is of other events, settings or code than this search, or damaged, and is not used. Make "
-            "it again: `cwola calibrate --output %s`.",
-            inputs.folder.path,
-        )
+    stored = _stored(inputs)
     template = template_masses(get_method(config.learning.method), inputs.data.simulation)
     mjj = inputs.data.table.mjj
     return Calibrations(
@@ -120,6 +114,43 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
         largest=() if stored is None else stored.largest,
         exact=config.learning.cross_fitting in EXACT,
     )
+
+
+def load_couplings(
+    inputs: SearchInputs, window: MassWindow, settings: Iterable[tuple[str, tuple[str, ...]]]
+) -> dict[tuple[str, tuple[str, ...]], WindowCouplings]:
+    """Return the couplings of folds in any window, by method and features; empty ones as in `load_calibrations`.
+
+    Those that were measured with the search's own events hold for its windows, method and features.
+    """
+    config, shipped = inputs.config, shipped_couplings()
+    own = (config.learning.method, config.learning.features)
+    stored = _stored(inputs) if window in inputs.regions.windows and not inputs.blinded else None
+    searched = {} if stored is None else _couplings(stored).get(window.name, {})
+    n_window, found = int(window.in_signal(inputs.data.table.mjj).sum()), {}
+    for method, features in settings:
+        if inputs.blinded or get_method(method).uses_truth:
+            found[method, features] = WindowCouplings()
+            continue
+        learning = config.learning.model_copy(update={"method": method, "features": features})
+        found[method, features] = WindowCouplings(
+            searched if (method, features) == own else {},
+            shipped.at(config.model_copy(update={"learning": learning}), n_window),
+            config.learning.cross_fitting in EXACT,
+        )
+    return found
+
+
+def _stored(inputs: SearchInputs) -> CalibrationFile | None:
+    """Read the searches without signal; None, with a warning if there are others, without those of this search."""
+    stored = inputs.folder.load_calibration(calibration_key(inputs))
+    if stored is None and inputs.folder.has_calibration:
+        _log.warning(
+            "calibration.json is of other events, settings or code than this search, or damaged, and is not used. Make "
+            "it again: `cwola calibrate --output %s`.",
+            inputs.folder.path,
+        )
+    return stored
 
 
 def calibration_identity(inputs: SearchInputs) -> Any:

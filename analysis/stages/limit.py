@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 
 from analysis.background import FUNCTIONS
 from analysis.compute import Backend, track
@@ -35,6 +36,7 @@ from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimi
 from analysis.methods import METHODS, configured_method
 from analysis.search.non_closure import NonClosure
 from analysis.search.requirements import measured_corrections, require_known, require_samples
+from analysis.stages.calibrate import load_couplings
 from analysis.stages.inputs import SearchInputs, stage
 from analysis.stages.signals import searched_too, signal_sample
 from analysis.stages.validation.validate import load_verdicts
@@ -120,7 +122,7 @@ def sensitivity(
         injected = job.run(tasks)
         sensitivities: tuple[Sensitivity | FailedSensitivity, ...] = (
             *(FailedSensitivity(name, (), reason) for name, reason in failed.items()),
-            *(search_sensitivity(point, _of(point, injected), job.shared.samples[point.signal]) for point in points),
+            *(job.sensitivity(point, _of(point, injected)) for point in points),
         )
         job.save(LimitsFile(sensitivity=sensitivities))
     return sensitivities
@@ -199,16 +201,24 @@ class _Job:
 
     def tasks(self, point: LimitPoint, strengths: Iterable[float], *, counted: bool = False) -> list[Injection]:
         """List the injections of a signal."""
-        config = self.shared.config
-        methods = config.limits.methods or (config.learning.method,)
-        sets = config.limits.feature_sets or (config.learning.features,)
         return [
             Injection(point.signal, point.window, strength, sampling, method, features, counted)
-            for sampling in range(config.limits.samplings)
-            for method in methods
-            for features in sets
+            for sampling in range(self.shared.config.limits.samplings)
+            for method, features in self.classifiers
             for strength in strengths
         ]
+
+    @property
+    def classifiers(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Methods and features of all injections."""
+        config = self.shared.config
+        methods = config.limits.methods or (config.learning.method,)
+        return list(product(methods, config.limits.feature_sets or (config.learning.features,)))
+
+    def sensitivity(self, point: LimitPoint, results: Sequence[InjectionResult]) -> Sensitivity:
+        """Tabulate the significances of a hidden signal, calibrated where possible."""
+        couplings = load_couplings(self.inputs, point.window, self.classifiers)
+        return search_sensitivity(point, results, self.shared.samples[point.signal], couplings)
 
     def run(self, tasks: Sequence[Injection]) -> list[InjectionResult]:
         """Run the injections that are not on disk, and return the results of all in order."""

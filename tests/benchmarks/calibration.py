@@ -12,7 +12,7 @@ from typing import Any
 import click
 from scipy import stats
 
-from analysis.calibration.coupling import labels_of
+from analysis.calibration.coupling import coupled_variance, labels_of
 from analysis.calibration.nulls import NullEvents
 from analysis.calibration.searches import NullTask, run_null_searches
 from analysis.calibration.summary import summarise
@@ -45,9 +45,10 @@ def main(searches: int, where: dict[str, Any]) -> None:
     click.echo(f"{searches} searches with {jobs} workers: {seconds:.0f} s, {seconds * jobs / searches:.2f} s each")
     for selection in result.selections[1:]:
         coupling = measured[selection.name].coupling
-        null = None if coupling is None else coupling.null(selection, labels, window, result.edges)
-        if null is None:
+        variance = coupled_variance(selection, labels, window, result.edges)
+        if coupling is None or variance is None:
             continue
+        null = coupling.null(variance)
         found = null.calibration(Z * null.width, "searches")
         relative = found.p0_error / float(stats.norm.sf(Z))
         needed = searches * (relative / 0.2) ** 2

@@ -66,7 +66,11 @@ def selections(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def records(folder: Path) -> dict[str, tuple[bytes, int]]:
-    files = sorted((folder / "calibration").iterdir())
+    return records_of(folder, "calibration")
+
+
+def records_of(folder: Path, kind: str) -> dict[str, tuple[bytes, int]]:
+    files = sorted((folder / kind).iterdir())
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
@@ -189,3 +193,40 @@ def test_expected_significances_of_signals_follow_a_new_calibration(
     assert found["window"] == [3300, 3700]
     assert width != 1
     assert found["expected_z_calibrated"] == pytest.approx(found["expected_z"] / width)
+
+
+def test_hidden_signals_are_calibrated_like_the_scan(
+    cwola: Cwola, limits: ToySearch, search: ToySearch, tmp_path: Path
+) -> None:
+    output, config = tmp_path / "results", tmp_path / "hidden.toml"
+    settings = 'window = "scan"\ndisplay_efficiencies = [0.2, 0.1]\nstrengths = [0.5]\nsamplings = 1\n'
+    config.write_text(f"{CONFIG}\n[limits]\n{settings}")
+    arguments = ("--output", output, "--config", config, "--jobs", 1)
+    assert cwola("process", "--datasets", limits.datasets, *arguments).code == 0
+
+    def hidden() -> tuple[list[dict[str, Any]], str]:
+        done = cwola("inject", *arguments)
+        assert done.code == 0, done.err
+        (found,) = json.loads((output / "limits.json").read_text())["sensitivity"]
+        assert found["window"] == [3300, 3700]
+        return found["curves"], done.out
+
+    before, text = hidden()
+    assert all("calibrated" not in curve for curve in before)
+    assert "z of hidden signals is not calibrated with retraining" in " ".join(text.split())
+    trained = records_of(output, "injections")
+    assert cwola("calibrate", *arguments, "--searches", 25, "--window", "3300-3700").code == 0
+    (inclusive, cut, other), text = hidden()
+    assert records_of(output, "injections") == trained
+    assert cwola("scan", *arguments).code == 0
+    check_results(json.loads((output / "results.json").read_text()))
+    scanned = selections(output)["3300-3700", "eff_0.2"]
+    assert scanned["null_distribution"]["width"] != 1
+    assert cut["selection"] == "eff_0.2"
+    # without hidden signal, and with the seed of the scan, it is the scan
+    assert cut["z_without_signal"] == [pytest.approx(scanned["z"])]
+    assert cut["calibrated"]["z_without_signal"] == [pytest.approx(scanned["z_calibrated"])]
+    assert cut["calibrated"]["source"] == "searches"
+    assert "calibrated" not in inclusive
+    assert "calibrated" not in other
+    assert "at an efficiency of 10 % is not calibrated" in " ".join(text.split())

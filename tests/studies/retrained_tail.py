@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from analysis.calibration.coupling import Coupling, labels_of, template_masses
+from analysis.calibration.coupling import Coupling, coupled_variance, labels_of, template_masses
 from analysis.calibration.nulls import NullEvents
 from analysis.events.table import EventTable
 from analysis.search.values import SearchData
@@ -111,7 +111,9 @@ class Chain:
         selection = next((one for one in result.selections if one.name == self.selection), None)
         null = None
         if selection is not None:
-            null = self.coupling.null(selection, labels_of(window, data.table.mjj, simulated), window, edges)
+            labels = labels_of(window, data.table.mjj, simulated)
+            variance = coupled_variance(selection, labels, window, edges)
+            null = None if variance is None else self.coupling.null(variance)
         if selection is None or null is None:
             return State(data, -np.inf)
         return State(data, selection.counting.effective(selection.weight).z / null.width)

@@ -12,6 +12,7 @@ from analysis.cli.tables.plain import plain, plain_number
 from analysis.limits import rule_text
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity
 from analysis.results.numbers import interval
+from analysis.results.wording.significances import hidden_z_notes
 from analysis.results.words import BAD_FIT_NOTE, fit_mark
 
 __all__ = ["limit_notes", "limit_table", "sensitivity_table"]
@@ -54,8 +55,8 @@ def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table
     Returns
     -------
     rich.table.Table
-        Medians over the random choices of events: significance without and with signal, and the difference with its
-        16-84 % band.
+        Medians over the random choices of events: significance without and with signal, calibrated where possible, and
+        the difference with its 16-84 % band.
     """
     table = Table("Signal", "Events", "Selection", box=box.SIMPLE_HEAD, pad_edge=False, title="Hidden signals")
     for heading in ("z without", "z with", "Difference", "16 to 84 %"):
@@ -63,22 +64,24 @@ def sensitivity_table(found: Sequence[Sensitivity | FailedSensitivity]) -> Table
     for signal in found:
         if isinstance(signal, Sensitivity):
             for curve in signal.curves:
-                low, added, high = (plain_number(value, 2) for value in curve.z_added or (None, None, None))
+                shown = curve.shown
+                low, added, high = (plain_number(value, 2) for value in shown.z_added or (None, None, None))
                 table.add_row(
                     signal.dataset,
                     plain_number(signal.strength),
                     curve.selection,
-                    _median(curve.z_without_signal),
-                    _median(curve.z_with_signal),
+                    _median(shown.z_without_signal),
+                    _median(shown.z_with_signal),
                     added,
-                    low if curve.z_added is None else f"{low} to {high}",
+                    low if shown.z_added is None else f"{low} to {high}",
                 )
     return table
 
 
 def limit_notes(found: Sequence[InjectionLimit | FailedLimit | Sensitivity | FailedSensitivity]) -> list[str]:
-    """List the signals without a result, with the reasons, and explain the mark of a bad fit."""
+    """List the signals without a result, with the reasons, and explain calibrations and the mark of a bad fit."""
     notes = [f"{one.dataset}: {one.reason}" for one in found if isinstance(one, FailedLimit | FailedSensitivity)]
+    notes += map(plain, hidden_z_notes(one for one in found if isinstance(one, Sensitivity)))
     if any(isinstance(one, InjectionLimit) and one.has_bad_fit for one in found):
         notes.append(plain(BAD_FIT_NOTE))
     return list(dict.fromkeys(notes))

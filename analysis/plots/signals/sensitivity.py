@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.learning import INCLUSIVE, split_half
 from analysis.limits.values import Sensitivity, SensitivityCurve
+from analysis.plots.calibration import CALIBRATED_LABEL, NOMINAL_LABEL
 from analysis.plots.figure import Row
 from analysis.plots.style import PALETTE, classifier_labels, label_logarithmic
 from analysis.results.numbers import number
@@ -40,6 +41,8 @@ class SensitivityArtists:
         16 to 84 % band of the difference.
     inclusive : tuple of matplotlib.lines.Line2D
         Levels of the inclusive search: significance with signal, and the difference.
+    nominal : matplotlib.lines.Line2D or None
+        Significances with signal that have no calibration, if others have one.
     """
 
     with_signal: dict[Group, Line2D]
@@ -47,6 +50,7 @@ class SensitivityArtists:
     added: dict[Group, Line2D]
     bands: dict[Group, PolyCollection]
     inclusive: tuple[Line2D, ...]
+    nominal: Line2D | None = None
 
 
 def draw_sensitivity(sensitivity: Sensitivity, *, ax: Axes, ax_added: Axes) -> SensitivityArtists:
@@ -86,7 +90,8 @@ def draw_sensitivity(sensitivity: Sensitivity, *, ax: Axes, ax_added: Axes) -> S
         axes.axhline(0, color="0.6", linewidth=1, zorder=0)
         axes.set_xscale("log")
         label_logarithmic(axes.xaxis)
-    ax.set_ylabel(r"Significance $\mathit{z}$")
+    calibrated = any(curve.calibrated is not None for _, curve in curves)
+    ax.set_ylabel(r"Significance $\mathit{z}$" + f"\n{CALIBRATED_LABEL.lower()}" * calibrated)
     ax_added.set(xlabel=r"Selection efficiency $\mathit{\epsilon}$", ylabel=r"$\mathit{z}$ added by signal")
     artists = SensitivityArtists(
         {group: found[0] for group, found in drawn.items()},
@@ -94,6 +99,7 @@ def draw_sensitivity(sensitivity: Sensitivity, *, ax: Axes, ax_added: Axes) -> S
         {group: found[2] for group, found in drawn.items()},
         {group: found[3] for group, found in drawn.items()},
         _draw_inclusive(sensitivity.curves, ax, ax_added),
+        _draw_nominal([pair for pair in curves if pair[1].calibrated is None], ax) if calibrated else None,
     )
     ax.legend(handles=_handles(artists), loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return artists
@@ -103,15 +109,16 @@ def _draw_group(
     pairs: Sequence[tuple[float, SensitivityCurve]], label: str, color: str, ax: Axes, ax_added: Axes
 ) -> tuple[Line2D, Line2D, Line2D, PolyCollection]:
     efficiencies, curves = [efficiency for efficiency, _ in pairs], [curve for _, curve in pairs]
-    medians = np.array([(_median(curve.z_with_signal), _median(curve.z_without_signal)) for curve in curves])
+    shown = [curve.shown for curve in curves]
+    medians = np.array([(_median(one.z_with_signal), _median(one.z_without_signal)) for one in shown])
     (with_signal,) = ax.plot(efficiencies, medians[:, 0], "o-", color=color, label=label)
     (without,) = ax.plot(efficiencies, medians[:, 1], "o--", color=color, mfc="white")
-    for efficiency, curve in pairs:
-        for values, line in ((curve.z_with_signal, "-"), (curve.z_without_signal, (0, (1, 1)))):
+    for efficiency, one in zip(efficiencies, shown, strict=True):
+        for values, line in ((one.z_with_signal, "-"), (one.z_without_signal, (0, (1, 1)))):
             known = [z for z in values if z is not None]
             if len(known) > 1:
                 ax.vlines(efficiency, min(known), max(known), color=color, linestyle=line, linewidth=1.4, zorder=1.5)
-    added = np.array([curve.z_added or (np.nan,) * 3 for curve in curves], np.float64).reshape(-1, 3).T
+    added = np.array([one.z_added or (np.nan,) * 3 for one in shown], np.float64).reshape(-1, 3).T
     (median,) = ax_added.plot(efficiencies, added[1], "o-", color=color)
     band = ax_added.fill_between(efficiencies, added[0], added[2], color=color, alpha=0.3, linewidth=0)
     return with_signal, without, median, band
@@ -127,6 +134,15 @@ def _draw_inclusive(curves: Sequence[SensitivityCurve], ax: Axes, ax_added: Axes
     return tuple(lines)
 
 
+def _draw_nominal(pairs: Sequence[tuple[float, SensitivityCurve]], ax: Axes) -> Line2D | None:
+    if not pairs:
+        return None
+    z = [_median(curve.z_with_signal) for _, curve in pairs]
+    style: dict[str, Any] = {"color": "0.3", "marker": "s", "markersize": 11, "fillstyle": "none", "linestyle": "none"}
+    (line,) = ax.plot([efficiency for efficiency, _ in pairs], z, label=NOMINAL_LABEL, zorder=4, **style)
+    return line
+
+
 def _handles(artists: SensitivityArtists) -> list[Artist]:
     gray: dict[str, Any] = {"color": "0.3", "marker": "o"}
     band = list(artists.bands.values())[:1]
@@ -139,6 +155,7 @@ def _handles(artists: SensitivityArtists) -> list[Artist]:
         Line2D([], [], color="0.3", marker="|", linestyle="none", markersize=16, label="Bars: all samplings"),
         *band,
         *artists.inclusive[:1],
+        *filter(None, [artists.nominal]),
     ]
 
 
@@ -154,7 +171,7 @@ def _group(curve: SensitivityCurve) -> Group:
 
 def sensitivity_alt(sensitivity: Sensitivity) -> str:
     """Describe the significance of hidden signal."""
-    added = [(curve.z_added, curve.selection) for curve in sensitivity.curves if curve.z_added is not None]
+    added = [(z, curve.selection) for curve in sensitivity.curves if (z := curve.shown.z_added) is not None]
     text = (
         f"Significance of {number(sensitivity.strength)} hidden events of {sensitivity.dataset} in {len(added)} "
         "selections"
@@ -168,9 +185,12 @@ def sensitivity_alt(sensitivity: Sensitivity) -> str:
 
 def sensitivity_rows(sensitivity: Sensitivity) -> Iterator[Row]:
     """Rows of the significance of hidden signal, one per selection and random choice of events."""
-    yield "method", "features", "selection", "choice", "efficiency", "z without signal", "z with signal"
+    nominal = ("z without signal", "z with signal")
+    calibrated = tuple(f"{name}, calibrated" for name in nominal)
+    yield "method", "features", "selection", "choice", "efficiency", *nominal, *calibrated
     for curve in sensitivity.curves:
-        pairs = zip(curve.z_without_signal, curve.z_with_signal, strict=False)
-        for choice, (without, with_signal) in enumerate(pairs):
-            features = " ".join(curve.features)
-            yield curve.method, features, curve.selection, choice, curve.efficiency, without, with_signal
+        kinds = (curve,) if curve.calibrated is None else (curve, curve.calibrated)
+        columns = [of for one in kinds for of in (one.z_without_signal, one.z_with_signal)]
+        for choice, values in enumerate(zip(*columns, strict=False)):
+            padded = values + (None,) * (4 - len(values))
+            yield curve.method, " ".join(curve.features), curve.selection, choice, curve.efficiency, *padded

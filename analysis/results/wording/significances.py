@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from analysis.learning import INCLUSIVE
+from analysis.limits.values import Sensitivity
 from analysis.regions import Interval
 from analysis.results.documents import calibration_of
-from analysis.results.numbers import SPACE, interval, z_value
+from analysis.results.numbers import SPACE, interval, percent, z_value
 from analysis.results.values import SelectionDocument, WindowDocument
 from analysis.search.null_distribution import CALIBRATION_SOURCES
 from analysis.search.retraining import needs_calibration
@@ -23,6 +25,7 @@ __all__ = [
     "calibration_caption",
     "calibration_notes",
     "expected_z_remark",
+    "hidden_z_notes",
     "local_z_text",
     "nominal_text",
     "retraining_remark",
@@ -69,6 +72,19 @@ def expected_z_remark(selections: Iterable[SignalSelection]) -> str:
     """Say how the expected significances of signals are calibrated."""
     calibrated = any(one.expected_z_calibrated is not None for one in selections)
     return f"expected z is pre-fit{', calibrated like z of its window' * calibrated}"
+
+
+def hidden_z_notes(found: Iterable[Sensitivity]) -> list[str]:
+    """Say how the significances of hidden signals are calibrated, and which are nominal."""
+    curves = [curve for one in found for curve in one.curves if curve.selection != INCLUSIVE]
+    sources = dict.fromkeys(curve.calibrated.source for curve in curves if curve.calibrated is not None)
+    notes = [f"z of hidden signals {_SOURCES[source]}." for source in sources]
+    nominal = [one for one in curves if one.calibrated is None and needs_calibration(one.selection, one.method)]
+    lacking = sorted({one.efficiency for one in nominal if one.efficiency is not None}, reverse=True)
+    if lacking:
+        where = f" at an efficiency of {', '.join(map(percent, lacking))}" if sources else ""
+        notes.append(f"z of hidden signals{where} is {UNCALIBRATED}: {_TOO_FREQUENT}.")
+    return notes
 
 
 def z_spread(selection: SelectionDocument) -> SeedSpread | None:

@@ -61,10 +61,20 @@ def test_other_settings_have_no_shipped_coupling(learning: dict[str, object]) ->
     assert table.at(settings(**learning), 3000) == {}
 
 
-@pytest.mark.parametrize("learning", [{}, {"features": ["mj1", "mj2", "tau21_j1", "tau21_j2"]}, {"n_seeds": 3}])
-def test_as_many_other_features_and_further_trainings_keep_it(learning: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "learning",
+    [{}, {"features": ["mj1", "mj2", "tau21_j1", "tau21_j2"]}, {"n_seeds": 3}, {"efficiencies": [0.1, 0.003]}],
+)
+def test_as_many_other_features_further_trainings_and_other_cuts_keep_it(learning: dict[str, object]) -> None:
     table = ShippedCouplings((entry(3000, 0.4, settings()),))
     assert "eff_0.1" in table.at(settings(**learning), 3000)
+
+
+def test_cuts_that_choose_the_training_are_part_of_the_settings() -> None:
+    tuning = {"criterion": "argos", "grid": {"max_depth": [2, 3]}}
+    table = ShippedCouplings((entry(3000, 0.4, settings(tuning=tuning)),))
+    assert "eff_0.1" in table.at(settings(tuning=tuning), 3000)
+    assert table.at(settings(tuning=tuning, efficiencies=[0.1, 0.003]), 3000) == {}
 
 
 def test_the_table_of_the_package_is_for_the_presets_as_they_are() -> None:

@@ -18,7 +18,7 @@ from analysis.compute import Serial
 from analysis.config import PlotConfig, SearchConfig
 from analysis.core.documents import to_json
 from analysis.limits import RULES
-from analysis.limits.values import FailedSensitivity, InjectionLimit, LimitsFile, PlaneCounts
+from analysis.limits.values import CalibratedCurve, FailedSensitivity, InjectionLimit, LimitsFile, PlaneCounts
 from analysis.plots import (
     FigureSources,
     draw_efficiency_map,
@@ -324,6 +324,30 @@ def test_sensitivities_with_and_without_signal_and_their_difference() -> None:
     assert drawn.with_signal[cwola].get_color() != drawn.with_signal[salad].get_color()
     assert legend_of(ax)[:2] == ["cwola", "salad"]
     assert "Inclusive, with signal" in legend_of(ax)
+
+
+def test_calibrated_significances_are_drawn_and_nominal_ones_among_them_marked() -> None:
+    plain = sensitivity_of()
+    inclusive, first, second, _ = plain.curves
+    calibrated = CalibratedCurve(
+        source="shipped",
+        z_with_signal=(7.0,),
+        z_with_signal_error=(0.1,),
+        z_without_signal=(1.0,),
+        z_added=(5.0, 5.5, 6.0),
+        expected_z=(),
+    )
+    ax, ax_added = axes(2)
+    curves = (inclusive, replace(first, calibrated=calibrated), second)
+    drawn = draw_sensitivity(replace(plain, curves=curves), ax=ax, ax_added=ax_added)
+    (line,) = drawn.with_signal.values()
+    np.testing.assert_allclose(y_of(line), [13, 7])
+    np.testing.assert_allclose(y_of(next(iter(drawn.added.values()))), [np.nan, 5.5])
+    assert drawn.nominal is not None
+    np.testing.assert_allclose(np.column_stack(drawn.nominal.get_data()), [[0.01, 13]])
+    assert "calibrated with retraining" in ax.get_ylabel()
+    assert legend_of(ax)[-1] == "Nominal"
+    assert draw_sensitivity(plain, ax=axes(2)[0], ax_added=axes(2)[1]).nominal is None
 
 
 def document() -> LimitsFile:

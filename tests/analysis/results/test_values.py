@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analysis.limits.values import InjectionLimit, Sensitivity, SensitivityCurve
+from analysis.limits.values import CalibratedCurve, InjectionLimit, Sensitivity, SensitivityCurve
 from analysis.results.values import (
     Cut,
     FitDocument,
@@ -38,6 +38,9 @@ def one_of(described: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
+CURVE = DEFINED["sensitivity"]["properties"]["curves"]["items"]
+
+
 @pytest.mark.parametrize(
     ("kind", "described"),
     [
@@ -59,7 +62,8 @@ def one_of(described: Mapping[str, Any]) -> Mapping[str, Any]:
         (Impacts, DEFINED["impacts"]),
         (InjectionLimit, DEFINED["injection_limit"]),
         (Sensitivity, DEFINED["sensitivity"]),
-        (SensitivityCurve, DEFINED["sensitivity"]["properties"]["curves"]["items"]),
+        (SensitivityCurve, CURVE),
+        (CalibratedCurve, CURVE["properties"]["calibrated"]),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )

@@ -12,6 +12,7 @@ from analysis.cli.tables.limits import limit_notes, limit_table, sensitivity_tab
 from analysis.cli.tables.plain import plain
 from analysis.cli.tables.signals import impact_tables, signal_notes, signal_table
 from analysis.limits.values import (
+    CalibratedCurve,
     FailedLimit,
     FailedSensitivity,
     LimitsFile,
@@ -97,7 +98,26 @@ def test_hidden_signals() -> None:
     rows = cells(sensitivity_table([found, failed]))
     assert ["point", "27.3", "a", "0.500", "3.50", "3.0", "1.0 to 3.5"] in rows
     assert ["point", "27.3", "b", "-", "-", "-", "-"] in rows
-    assert limit_notes([found, failed]) == ["other: too few events"]
+    reason, note = limit_notes([found, failed])
+    assert reason == "other: too few events"
+    assert note.startswith("z of hidden signals is not calibrated with retraining:")
+
+
+def test_calibrated_significances_of_hidden_signals_come_first() -> None:
+    common = {"method": "cwola", "features": ("x",), "z_without_signal": (0.5,), "z_added": (1.0, 3.0, 3.5)}
+    numbers = {"z_with_signal": (2.5,), "z_with_signal_error": (0.1,), "z_without_signal": (0.25,), "expected_z": ()}
+    calibrated = CalibratedCurve(source="shipped", z_added=(0.5, 2.5, 3.0), **numbers)
+    curves = (
+        SensitivityCurve(**common, selection="eff_0.1", efficiency=0.1, z_with_signal=(3.0,), calibrated=calibrated),
+        SensitivityCurve(**common, selection="eff_0.5", efficiency=0.5, z_with_signal=(2.0,)),
+    )
+    found = Sensitivity(dataset="point", masses={}, window=WINDOW, strength=20.0, curves=curves)
+    rows = cells(sensitivity_table([found]))
+    assert ["point", "20.0", "eff_0.1", "0.250", "2.50", "2.5", "0.50 to 3.0"] in rows
+    assert ["point", "20.0", "eff_0.5", "0.500", "2.00", "3.0", "1.0 to 3.5"] in rows
+    calibration, rest = limit_notes([found])
+    assert "the coupling of folds that was measured for these settings" in calibration
+    assert rest.startswith("z of hidden signals at an efficiency of 50 % is not calibrated with retraining")
 
 
 def test_signal_samples_and_their_impacts() -> None:

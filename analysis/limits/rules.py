@@ -7,7 +7,7 @@ strength of a limit are always chosen by the expected limits, never by the obser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.core.registry import Registry
 from analysis.errors import StatisticsError
+from analysis.limits.values import FailedLimit, InjectionLimit
 
 __all__ = [
     "INCLUSIVE_RULE",
@@ -28,6 +29,7 @@ __all__ = [
     "apply_rule",
     "atlas_2020",
     "atlas_2025",
+    "chosen_limits",
     "limit_rules",
     "register_limit_rule",
     "rule_text",
@@ -227,7 +229,7 @@ class LimitRule:
     reference : bool
         Whether it is drawn in the figures of the other rules, for comparison, without figures of its own.
     headline : int
-        Priority: the rule with the largest number heads the report.
+        Priority: of each signal, the limit by the rule with the largest number is named first.
 
     Examples
     --------
@@ -277,6 +279,22 @@ def register_limit_rule(rule: LimitRule) -> None:
 def limit_rules() -> list[LimitRule]:
     """Return the rules with figures of their own, without those drawn for comparison."""
     return [rule for rule in RULES.values() if not rule.reference]
+
+
+def chosen_limits(limits: Iterable[InjectionLimit | FailedLimit]) -> dict[str, InjectionLimit]:
+    """Return the limit to name for each signal: by the rule of the largest `headline` that has one.
+
+    The choice does not depend on the limits, so that it cannot follow a fluctuation. Reference rules are left out, and
+    those of plugins that are not loaded come last.
+    """
+    priority = {rule.name: rule.headline for rule in RULES.values() if not rule.reference}
+    found = [
+        one for one in limits if isinstance(one, InjectionLimit) and (one.rule in priority or one.rule not in RULES)
+    ]
+    chosen: dict[str, InjectionLimit] = {}
+    for limit in sorted(found, key=lambda one: -priority.get(one.rule, 0)):
+        chosen.setdefault(limit.dataset, limit)
+    return {name: chosen[name] for name in dict.fromkeys(one.dataset for one in found)}
 
 
 def rule_text(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from statistics import median
 
-from analysis.limits import limit_rules, rule_text
+from analysis.limits import chosen_limits, rule_text
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity, SensitivityCurve
 from analysis.regions import Interval
 from analysis.report.numbers import Cell, Table
@@ -115,11 +115,7 @@ def _fixed_row(signal: SignalResult, selection: SignalSelection, is_bad: bool) -
 
 def headline_limits(results: Results) -> list[str]:
     """Summarise the limits on each signal sample in a sentence; limits with retrained classifiers take precedence."""
-    by_signal: dict[str, InjectionLimit] = {}
-    preferred = [rule.name for rule in sorted(limit_rules(), key=lambda rule: -rule.headline)]
-    usable = [limit for limit in results.limits if isinstance(limit, InjectionLimit) and limit.rule in preferred]
-    for limit in sorted(usable, key=lambda limit: preferred.index(limit.rule)):
-        by_signal.setdefault(limit.dataset, limit)
+    by_signal = chosen_limits(results.limits)
     sentences = [_limit_sentence(limit) for limit in by_signal.values()]
     others = [signal for signal in results.signals if signal.dataset not in by_signal]
     return sentences + [text for signal in others if (text := _fixed_sentence(signal))]

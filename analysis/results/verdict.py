@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from analysis.limits import INCLUSIVE_RULE, NAIVE
-from analysis.limits.values import InjectionLimit
+from analysis.limits import chosen_limits
 from analysis.results.blinding import blind
 from analysis.results.numbers import SPACE, count, interval, number, p_value, percent, with_error, z_value
 from analysis.results.values import Results, WindowDocument
@@ -302,13 +301,8 @@ def _closeness(limit: _Limit) -> tuple[bool, float]:
 
 
 def _retrained_limits(results: Results) -> Iterator[_Limit]:
-    """Yield the limits of `cwola limit`, of each signal the one with the smallest expected limit."""
-    by_signal: dict[str, list[InjectionLimit]] = {}
-    for one in results.limits:
-        if isinstance(one, InjectionLimit) and one.rule not in (NAIVE, INCLUSIVE_RULE):
-            by_signal.setdefault(one.dataset, []).append(one)
-    for dataset, limits in by_signal.items():
-        best = min(limits, key=lambda one: _or_infinity(one.expected_selected[2]))
+    """Yield the limits of `cwola limit`, one for each signal."""
+    for dataset, best in chosen_limits(results.limits).items():
         numbers: tuple[float | None, float | None] = best.observed_selected, best.expected_selected[2]
         unit, strength = "selected events", None
         if best.expected_fb is not None:
@@ -336,7 +330,3 @@ def _sample_limits(results: Results) -> Iterator[_Limit]:
             strength = expected if results.blinded else limit.observed_strength
         has_bad_fit = (one.window, one.selection) in bad
         yield _Limit(signal.dataset, *numbers, unit, strength, limit.level, has_bad_fit)
-
-
-def _or_infinity(value: float | None) -> float:
-    return float("inf") if value is None else value

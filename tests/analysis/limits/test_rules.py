@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from analysis.errors import StatisticsError
-from analysis.limits import StrengthLimits, StrengthScan, apply_rule, atlas_2020, atlas_2025
+from analysis.limits import StrengthLimits, StrengthScan, apply_rule, atlas_2020, atlas_2025, chosen_limits
+from analysis.limits.values import FailedLimit, InjectionLimit
+from tests.builders.limit_documents import LIMIT
 
 BAND = np.array([0.5, 0.7, 1.0, 1.4, 1.9])
 
@@ -153,3 +157,16 @@ def test_no_limit_at_all_is_an_error_that_names_the_scans(rule: str) -> None:
 def test_strengths_must_rise() -> None:
     with pytest.raises(StatisticsError, match="rise"):
         scan({10.0: [1.0], 5.0: [1.0]})
+
+
+def test_one_limit_is_named_whatever_its_value_and_references_are_not() -> None:
+    def limit(rule: str, expected: float, dataset: str = "point") -> InjectionLimit:
+        return replace(LIMIT, dataset=dataset, rule=rule, expected_selected=(expected,) * 5)
+
+    stronger, published = limit("atlas-2020", 10.0), limit("atlas-2025", 20.0)
+    references = [limit("inclusive", 1.0), limit("fixed-efficiency", 1.0), limit("inclusive", 1.0, "lost")]
+    assert chosen_limits([*references, stronger, published]) == {"point": published}
+    other, plugin = limit("atlas-2020", 30.0, "other"), limit("of-a-plugin", 5.0, "other")
+    failed = FailedLimit(dataset="failed", masses={}, rule="atlas-2025", reason="nothing passes")
+    assert chosen_limits([plugin, stronger, other, failed]) == {"other": other, "point": stronger}
+    assert chosen_limits([plugin]) == {"other": plugin}

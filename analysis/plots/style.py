@@ -270,9 +270,12 @@ def sample_name(dataset: str) -> str:
 
 
 def plain(name: str) -> str:
-    """Escape a name so that mathtext leaves it unchanged; of a long one, only both ends are shown."""
+    """Escape a name so that mathtext leaves it unchanged; of a long one, only both ends are shown.
+
+    A leading underscore would hide it from legends, so that a space comes before it.
+    """
     shown = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 :]}"
-    return shown.replace("$", r"\$")
+    return " " * shown.startswith("_") + shown.replace("$", r"\$")
 
 
 def italic(label: str) -> str:

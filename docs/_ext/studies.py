@@ -32,6 +32,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "retrained-local": retraining.retrained_local_table,
     "retrained-global": retraining.retrained_global_table,
     "retrained-tail": retraining.retrained_tail_table,
+    "retrained-shape": retraining.retrained_shape_table,
     "null-windows": null.null_windows_table,
     "null-features": null.null_features_table,
     "null-million": null.null_million_table,

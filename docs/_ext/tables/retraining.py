@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 from scipy import stats
 
 from docs._ext.page_tables import signed, table_of
 from docs._ext.tables.shared import CUTS
-from tests.studies import retrained_global, retrained_null, retrained_tail
+from tests.studies import retrained_global, retrained_null, retrained_tail, tail_moments
 from tests.studies.runner import Point, load
 from tests.studies.shipped_couplings import measured
 
@@ -104,3 +107,19 @@ def retrained_tail_table() -> str:
             [f"`{preset}`{f', {varied}' if varied else ''}", CUTS.get(selection, selection), str(len(runs)), *cells]
         )
     return table_of(["settings", "selection", "runs", *(f"p = {p:.3g}" for p in retrained_tail.LEVELS)], rows)
+
+
+def retrained_shape_table() -> str:
+    """Skewness and kurtosis of z, and the tails that follow from them."""
+    scans = tail_moments.of_scans(load(retrained_global.NAME), seed=1)
+    shapes = [("whole scans of `demo`, n_members 1", CUTS.get(name, name), one) for name, one in scans.items()]
+    presets = dict(tail_moments.of_presets(load(retrained_null.NAME)))
+    shapes += [(f"`{name}`", "all trained", one) for name, one in presets.items()]
+    shapes.append(("all presets as shipped", "all trained", reduce(add, presets.values())))
+    rows = []
+    for name, selection, shape in shapes:
+        found = (shape.skewness, shape.excess_kurtosis, shape.tail(3.0), shape.tail(4.0))
+        cells = [f"{signed(value, 2)} ± {error:.2f}" for value, error in found]
+        rows.append([name, selection, f"{len(shape):,}", *cells])
+    heads = ["settings", "selection", "searches", "skewness", "excess kurtosis", "p beyond 3σ", "p beyond 4σ"]
+    return table_of(heads, rows)

@@ -66,6 +66,23 @@ def limit(
     Returns
     -------
     tuple of InjectionLimit or FailedLimit
+
+    Examples
+    --------
+    >>> from analysis.compute import open_backend
+    >>> from analysis.config import load_config
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> from analysis.stages.limit import limit
+    >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1, 0.01], "classifier": {"n_estimators": 10}}
+    >>> once = {"samplings": 1, "strengths": [1.0]}
+    >>> config = load_config(overrides={"learning": quick, "scan": {"last": 3700}, "limits": once})
+    >>> with open_backend(1) as backend:
+    ...     found = limit(SearchInputs.load("results", config), backend, signals=["wprime_3500_500_100"])
+    >>> expected = {one.rule: one.expected_selected[2] for one in found}
+    >>> list(expected)
+    ['inclusive', 'fixed-efficiency', 'atlas-2020', 'atlas-2025']
+    >>> expected["atlas-2025"] < 0.5 * expected["inclusive"]  # what the classifier gains
+    True
     """
     job = _Job.of(inputs, backend, signals)
     config = inputs.config
@@ -105,6 +122,23 @@ def sensitivity(
     ------
     ConfigError
         If the search is blinded, since the results would reveal the counts inside the window.
+
+    Examples
+    --------
+    >>> from analysis.compute import open_backend
+    >>> from analysis.config import load_config
+    >>> from analysis.stages.inputs import SearchInputs
+    >>> from analysis.stages.limit import sensitivity
+    >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1, 0.01], "classifier": {"n_estimators": 10}}
+    >>> once = {"samplings": 1, "display_efficiencies": [0.01]}
+    >>> config = load_config(overrides={"learning": quick, "scan": {"last": 3700}, "limits": once})
+    >>> with open_backend(1) as backend:
+    ...     (found,) = sensitivity(SearchInputs.load("results", config), backend, signals=["wprime_3500_500_100"])
+    >>> inclusive, cut = found.curves
+    >>> round(inclusive.expected_z[0])  # the signal is hidden at three standard deviations
+    3
+    >>> cut.z_with_signal[0] > cut.z_without_signal[0] + 2
+    True
     """
     job = _Job.of(inputs, backend, signals)
     if job.shared.search.blinded:

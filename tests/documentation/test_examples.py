@@ -30,9 +30,6 @@ from analysis.stages.scan import scan
 from tests.builders.pages import promised_names
 
 WITHOUT_EXAMPLE = {
-    # They train anew for every injection, for seconds.
-    "limit",
-    "sensitivity",
     # Protocols.
     "Backend",
     "Learner",

@@ -144,6 +144,26 @@ def test_what_is_hidden_at_three_sigma_is_seen_with_more(again: Path, cwola: Cwo
         assert curve["z_added"][1] == pytest.approx(np.median(added))
 
 
+def test_the_status_tells_limits_and_hidden_signals_apart(
+    again: Path, limits: ToySearch, cwola: Cwola, tmp_path: Path
+) -> None:
+    def states(*arguments: object) -> dict[str, str]:
+        outcome = cwola("status", again, "--json", *arguments)
+        assert outcome.code == 0, outcome.err
+        (table,) = json.loads(outcome.out)["tables"]
+        return {stage: state for stage, window, state, _ in table["data"] if window == "all"}
+
+    assert states()["limit"] == "finished"
+    assert "inject" not in states()
+    assert cwola("inject", "--output", again, "--jobs", 1).code == 0
+    found = states()
+    assert (found["limit"], found["inject"]) == ("finished", "finished")
+    config = tmp_path / "other.toml"
+    config.write_text(limits.config.read_text().replace("n_folds = 3", "n_folds = 2"))
+    other = states("--config", config)
+    assert (other["limit"], other["inject"]) == ("stale", "stale")
+
+
 def test_a_scan_shows_them_and_keeps_the_schema(again: Path, cwola: Cwola) -> None:
     assert cwola("scan", "--output", again, "--jobs", 1).code == 0
     document = json.loads((again / "results.json").read_text())

@@ -144,7 +144,7 @@ class _State:
         yield self._keyed("diagnose", "diagnostics.json", diagnosis_key(inputs, self._keys_as_stored))
         yield self._plot()
         yield self._report()
-        yield from self._limit()
+        yield from self._injections()
         performance = performance_fingerprint(self.events, inputs.config)
         further = {
             "calibrate": ("calibration.json", calibration_key(inputs)),
@@ -269,19 +269,19 @@ class _State:
             return StageStatus(stage, "", FINISHED)
         return StageStatus(stage, "", STALE, "of stale results")
 
-    def _limit(self) -> Iterator[StageStatus]:
-        inputs, folder = self.inputs, self.inputs.folder
-        stored = folder.load_injections()
-        if not stored.limits:
-            return
-        if stored.search != inputs.limits_fingerprint(self._corrections):
-            yield StageStatus("limit", "", STALE, _OTHER)
-            return
+    def _injections(self) -> Iterator[StageStatus]:
+        inputs, stored = self.inputs, self.inputs.folder.load_injections()
         samples, made = inputs.samples_fingerprints(), stored.samples or {}
-        limited = {one.dataset for one in stored.limits}
-        current = sum(name in limited and made.get(name) == sample for name, sample in samples.items())
-        state = FINISHED if current == len(samples) else INCOMPLETE
-        yield StageStatus("limit", "", state, f"{current} of {len(samples)} signals")
+        for stage, found in {"limit": stored.limits, "inject": stored.sensitivity}.items():
+            if not found:
+                continue
+            if stored.search != inputs.limits_fingerprint(self._corrections):
+                yield StageStatus(stage, "", STALE, _OTHER)
+                continue
+            names = {one.dataset for one in found}
+            current = sum(name in names and made.get(name) == sample for name, sample in samples.items())
+            state = FINISHED if current == len(samples) else INCOMPLETE
+            yield StageStatus(stage, "", state, f"{current} of {len(samples)} signals")
 
 
 _COMMANDS = ("validate", "calibrate", "performance", "compare")

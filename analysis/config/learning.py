@@ -43,15 +43,15 @@ class ClassifierConfig(Model):
         Fraction of the training events, by event identity, that are used only for early stopping.
     """
 
-    n_estimators: Annotated[int, Field(gt=0)] = 60
+    n_estimators: Annotated[int, Field(gt=0, le=100_000)] = 60
     learning_rate: Positive = 0.1
     max_depth: Annotated[int, Field(gt=0, le=16)] = 4
     min_child_weight: NonNegative = 50.0
     subsample: Annotated[float, Field(gt=0, le=1)] = 0.5
     colsample_bynode: Annotated[float, Field(gt=0, le=1)] = 1.0
     reg_lambda: NonNegative = 1.0
-    max_bin: Annotated[int, Field(ge=2)] = 256
-    early_stopping_rounds: Annotated[int, Field(gt=0)] | None = None
+    max_bin: Annotated[int, Field(ge=2, le=65_536)] = 256
+    early_stopping_rounds: Annotated[int, Field(gt=0, le=100_000)] | None = None
     validation_fraction: Fraction = 0.25
 
 
@@ -76,7 +76,7 @@ class TuningConfig(Model):
     criterion: Literal["none", "argos", "log-loss"] = "none"
     grid: dict[str, tuple[float, ...]] = Field(default={"n_estimators": (10, 15, 20, 30, 45, 60)})
     n_folds: Annotated[int, Field(ge=2, le=127)] = 4
-    n_members: Annotated[int, Field(gt=0)] = 3
+    n_members: Annotated[int, Field(gt=0, le=10_000)] = 3
     floor: Fraction = 0.01
 
 
@@ -152,9 +152,9 @@ class LearningConfig(Model):
     features: tuple[str, ...] = ("mj1_over_mjj", "mj2_over_mjj", "tau21_j1", "tau21_j2")
     n_folds: Annotated[int, Field(ge=2, le=127)] = 5
     cross_fitting: Literal["kfold", "nested", "half", "sequential"] = "kfold"
-    n_members: Annotated[int, Field(gt=0)] = 10
+    n_members: Annotated[int, Field(gt=0, le=10_000)] = 10
     n_seeds: Annotated[int, Field(gt=0, le=1000)] = 1
-    n_candidates: Annotated[int, Field(gt=0)] = 20
+    n_candidates: Annotated[int, Field(gt=0, le=10_000)] = 20
     candidate_efficiency: Fraction = 0.005
     ensemble: Literal["mean-score", "mean-count"] = "mean-score"
     bagged_features: Annotated[int, Field(gt=0)] | None = None

@@ -37,8 +37,8 @@ class LimitsConfig(Model):
 
     window: Literal["template", "scan"] = "template"
     strengths: tuple[Positive, ...] = (0.03, 0.06, 0.125, 0.25, 0.5, 1.0)
-    samplings: Annotated[int, Field(gt=0)] = 5
-    refinements: Annotated[int, Field(ge=0)] = 0
+    samplings: Annotated[int, Field(gt=0, le=10_000)] = 5
+    refinements: Annotated[int, Field(ge=0, le=100)] = 0
     methods: tuple[str, ...] = ()
     feature_sets: tuple[tuple[str, ...], ...] = ()
     display_significance: Positive = 3.0

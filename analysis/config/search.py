@@ -194,7 +194,7 @@ class StatisticsConfig(Model):
 
     cls_level: Fraction = 0.05
     calculator: Literal["auto", "asymptotics", "toys"] = "auto"
-    pseudo_experiments: Annotated[int, Field(ge=0)] = 1000
+    pseudo_experiments: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
     unblind: bool = False
     blind: bool = False
     likelihood: Literal["profile", "gaussian"] = "profile"

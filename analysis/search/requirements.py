@@ -27,13 +27,20 @@ def uses_template(config: SearchConfig) -> bool:
 
 
 def require_known(config: SearchConfig) -> None:
-    """Raise for unknown names of methods and functions, and missing libraries, before any work is done.
+    """Raise for unknown names of methods and functions, missing libraries and impossible masses, before any work is done.
 
     Raises
     ------
     ConfigError
-        Names the unknown entry and the available ones, or the extra to install.
+        Names the unknown entry and the available ones, the extra to install, or the settings that exclude each other.
     """
+    (low, high), sqrt_s_gev = config.scan.fit_range, config.background.sqrt_s_gev
+    if high >= sqrt_s_gev:
+        msg = (
+            f"scan.fit_range = [{low:g}, {high:g}] GeV does not end below the collision energy: give the right "
+            f"background.sqrt_s_gev, now {sqrt_s_gev:g}, or narrow scan.fit_range."
+        )
+        raise ConfigError(msg)
     method = get_method(config.learning.method)
     if isinstance(method, OptionalMethod):
         method.require_installed()

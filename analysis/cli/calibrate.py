@@ -17,7 +17,11 @@ __all__ = ["calibrate"]
 
 @click.command()
 @click.option(
-    "--searches", type=click.IntRange(20), default=200, show_default=True, help="Number of searches without signal."
+    "--searches",
+    type=click.IntRange(20, 1_000_000),
+    default=200,
+    show_default=True,
+    help="Number of searches without signal.",
 )
 @click.option(
     "--window",

@@ -48,7 +48,9 @@ def _parse_weights(_: click.Context, parameter: click.Parameter, value: str | No
     callback=_parse_weights,
     help="Weights of the simulation; 0 is CWoLa.  [default: 0,0.1,0.25,0.5,0.75,1,1.5,2]",
 )
-@click.option("--trainings", type=click.IntRange(1), default=3, show_default=True, help="Trainings of each classifier.")
+@click.option(
+    "--trainings", type=click.IntRange(1, 1000), default=3, show_default=True, help="Trainings of each classifier."
+)
 @options("preset", "config", "plugin", "output", "where")
 def performance(
     signals: tuple[str, ...],
@@ -136,7 +138,9 @@ def _parse_names(_: click.Context, __: click.Parameter, value: str | None) -> tu
     help="Window of the scan, GeV.  [default: window with the most signal]",
 )
 @click.option("--every-window", is_flag=True, help="Compare in every window that holds signal.")
-@click.option("--trainings", type=click.IntRange(1), default=1, show_default=True, help="Trainings of each method.")
+@click.option(
+    "--trainings", type=click.IntRange(1, 1000), default=1, show_default=True, help="Trainings of each method."
+)
 @options("preset", "config", "plugin", "seed", "output", "where")
 def compare(
     methods: tuple[str, ...],

@@ -59,7 +59,7 @@ _SETTINGS = {"events": "n_events", "jets": "n_jets", "lumi": "pseudodata_lumi_if
 @click.option("--pt-hat-min", type=float, help="Minimum p̂_T of QCD, GeV.  [default: 1200]")
 @click.option("--m-hat-min", type=float, help="Minimum m̂ of QCD, GeV.")
 @click.option("--tune", type=click.Choice(["default", "alternative", "vincia"]), default="default", show_default=True)
-@click.option("--events", type=click.IntRange(1), default=2000, show_default=True, help="Events to generate.")
+@click.option("--events", type=click.IntRange(1, 10**9), default=2000, show_default=True, help="Events to generate.")
 @click.option("--run-number", type=click.IntRange(0), default=1, show_default=True, help="Unique for each sample.")
 @click.option("--pseudodata", is_flag=True, help="Keep a Poisson number of events, for the luminosity of --lumi.")
 @click.option("--lumi", type=float, metavar="IFB", help="Luminosity of the pseudodata, fb⁻¹.")
@@ -105,7 +105,7 @@ def simulate(
     help="Masses in GeV; several of one particle with slashes, 4000/4600,200/400,80, for all combinations; repeatable.",
 )
 @click.option("--lumi", type=float, required=True, metavar="IFB", help="Luminosity of the searched events, fb⁻¹.")
-@click.option("--events", type=click.IntRange(1), default=2000, show_default=True, help="Events of each signal.")
+@click.option("--events", type=click.IntRange(1, 10**9), default=2000, show_default=True, help="Events of each signal.")
 @click.option("--tune", type=click.Choice(["default", "alternative", "vincia"]), default="default", show_default=True)
 @click.option(
     "--detector", type=click.Path(path_type=Path), metavar="FILE", help="TOML file with resolutions of the detector."

@@ -70,14 +70,14 @@ def print_drift(drifts: Sequence[WindowDrift], config: SearchConfig) -> None:
 )
 @click.option(
     "--permutations",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     default=500,
     show_default=True,
     help="Permutations for the divergence by nearest neighbours.",
 )
 @click.option(
     "--trainings",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 100_000),
     default=50,
     show_default=True,
     help="Permutations for classifiers, each trained anew; 0 leaves them out.",

@@ -27,7 +27,7 @@ def uses_template(config: SearchConfig) -> bool:
 
 
 def require_known(config: SearchConfig) -> None:
-    """Raise for unknown names of methods and functions, missing libraries and impossible masses, before any work is done.
+    """Raise for unknown methods and functions, missing libraries and impossible masses, before any work is done.
 
     Raises
     ------

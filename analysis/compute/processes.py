@@ -10,7 +10,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Future, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -73,6 +73,7 @@ class LocalProcesses:
         self._folder = ScratchFolder("cwola-")
         self._shared: list[tuple[Any, _Shared]] = []
         self._executor: Any = None
+        self._abandoned: list[Future[Any]] = []
 
     @property
     def here(self) -> Backend:
@@ -86,6 +87,8 @@ class LocalProcesses:
 
     def map(self, function: Callable[..., R], tasks: Sequence[T], *, shared: Any = None) -> Iterator[tuple[int, R]]:
         """Yield (index, result) as tasks finish; see `Backend.map`."""
+        for future in self._abandoned:
+            future.cancel()
         sent = self._write_shared(shared) if shared is not None else None
         waiting = set(range(len(tasks)))
         for _ in range(MAX_RESUBMISSIONS + 1):
@@ -105,8 +108,8 @@ class LocalProcesses:
             except BrokenExecutor:
                 continue
             finally:
-                for future in futures:
-                    future.cancel()
+                # Not cancelled yet: loky fails on cancelled futures, with a traceback, if it is shut down next.
+                self._abandoned = [future for future in futures if not future.done()]
             return
         msg = (
             f"{len(waiting)} tasks were lost {MAX_RESUBMISSIONS + 1} times because their worker process died (often: "

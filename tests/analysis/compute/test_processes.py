@@ -52,3 +52,35 @@ def test_busy_workers_end_soon_after_their_command(tmp_path: Path, number: signa
     for worker in left:
         os.kill(worker, signal.SIGKILL)
     assert left == []
+
+
+ABANDONED = """
+from contextlib import closing
+from analysis.compute.processes import LocalProcesses
+
+def work(task):
+    import time
+    time.sleep(task)
+    return task
+
+work.__module__ = "__main__"
+with closing(LocalProcesses(2)) as backend:
+    for index, result in backend.map(work, [0.0] + [0.1] * 200):
+        break
+    print(sorted(backend.map(work, [0.01, 0.02])))
+    try:
+        for index, result in backend.map(work, [0.0] + [60.0] * 20):  # more than are sent to workers at a time
+            raise OSError("full")
+    except OSError:
+        print("stopped")
+"""
+
+
+def test_tasks_that_are_given_up_end_without_a_word() -> None:
+    """Loky fails in a thread of its own, with a traceback, if it is shut down with cancelled tasks in its queue."""
+    command = [sys.executable, "-c", ABANDONED]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True, timeout=50
+    )
+    assert done.stdout.splitlines() == ["[(0, 0.01), (1, 0.02)]", "stopped"]
+    assert done.stderr == ""

@@ -11,7 +11,6 @@ from typing import Any
 import uproot
 from uproot.source.chunk import Source
 from uproot.source.file import MultithreadedFileSource
-from uproot.source.fsspec import FSSpecSource
 
 from analysis.core.address import full_address
 from processors.remote import RemoteSource
@@ -27,7 +26,7 @@ class _AnyPath(Source):
         if "://" in address:
             return RemoteSource(address, **options)
         path = os.path.abspath(address)  # noqa: PTH100 - keeps symbolic links
-        return (MultithreadedFileSource if "::" in path else FSSpecSource)(path, **options)
+        return MultithreadedFileSource(path, **options)
 
 
 OPTIONS: dict[str, Any] = {"handler": _AnyPath, "object_cache": None, "array_cache": None}

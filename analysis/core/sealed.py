@@ -37,7 +37,8 @@ def seal(content: bytes) -> bytes:
     if content[start : start + _DIGITS] != _ZEROS:
         msg = "the content has no place for its digest"
         raise ValueError(msg)
-    return content[:start] + _digest(content, start) + content[start + _DIGITS :]
+    with memoryview(content) as view:
+        return b"".join((view[:start], _digest(content, start), view[start + _DIGITS :]))
 
 
 def is_sound(content: bytes) -> bool:

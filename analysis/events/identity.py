@@ -15,16 +15,21 @@ from numpy.typing import NDArray
 __all__ = ["event_hash", "string_hash", "uniform"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
+_ROUNDS = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     with np.errstate(over="ignore"):
-        z = state + _GOLDEN
-        z = (z ^ (z >> np.uint64(30))) * _MIX_1
-        z = (z ^ (z >> np.uint64(27))) * _MIX_2
-    return z ^ (z >> np.uint64(31))
+        z = np.atleast_1d(state + _GOLDEN)
+        shifted = np.empty_like(z)
+        for bits, factor in _ROUNDS:
+            z ^= np.right_shift(z, bits, out=shifted)
+            z *= factor
+        z ^= np.right_shift(z, np.uint64(31), out=shifted)
+    return z.reshape(np.shape(state))
 
 
 def string_hash(text: str) -> int:
@@ -45,8 +50,8 @@ def event_hash(*keys: NDArray[Any] | int) -> NDArray[np.uint64]:
     (n_events,) uint64
         Depends on the order of the keys.
     """
-    columns = np.broadcast_arrays(*(np.asarray(key).astype(np.uint64) for key in keys))
-    state = np.zeros(columns[0].shape, np.uint64)
+    columns = [np.asarray(key).astype(np.uint64, copy=False) for key in keys]
+    state = np.zeros(np.broadcast_shapes(*(column.shape for column in columns)), np.uint64)
     for column in columns:
         state = _mix(state ^ _mix(column))
     return state

@@ -177,11 +177,10 @@ def _write(
     path: Location, table: pa.Table, features: Sequence[FeatureSpec], info: Mapping[str, Any], **options: Any
 ) -> None:
     document = {"features": [spec.to_json() for spec in features], "info": dict(info)}
-    plain = [field.with_type(pa.string()) if field.name in _LABELS else field for field in table.schema]
-    stored, content = table.cast(pa.schema(plain)), io.BytesIO()
-    # Without the schema of Arrow, whose copy of the metadata could not be sealed.
-    with pq.ParquetWriter(content, stored.schema, store_schema=False, write_page_checksum=True, **options) as writer:
-        writer.write_table(stored)
+    content = io.BytesIO()
+    # Without the schema of Arrow, whose copy of the metadata could not be sealed, and which would keep dictionaries.
+    with pq.ParquetWriter(content, table.schema, store_schema=False, write_page_checksum=True, **options) as writer:
+        writer.write_table(table)
         writer.add_key_value_metadata({METADATA_KEY: json.dumps(document).encode(), _SEAL_KEY: UNSEALED})
     write_file(path, seal(content.getvalue()))
 

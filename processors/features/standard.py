@@ -16,10 +16,12 @@ __all__ = ["nsubjettiness_ratio", "raw_ratio"]
 
 def raw_ratio(jet: Jet, order: int) -> Floats:
     """τ_N / τ_{N-1}, (n_events,) float64, without the clipping of `nsubjettiness_ratio`."""
-    upper, lower = jet.tau(order), jet.tau(order - 1)
-    defined = (upper >= 0) & (lower > 0) & np.isfinite(upper) & np.isfinite(lower)
-    ratio: Floats = np.divide(upper, lower, out=np.full(len(upper), np.nan), where=defined)
-    return ratio
+    name = f".tau{order}{order - 1}"
+    if name not in jet.known:
+        upper, lower = jet.tau(order), jet.tau(order - 1)
+        defined = (upper >= 0) & (lower > 0) & (upper < np.inf) & (lower < np.inf)
+        jet.known[name] = np.divide(upper, lower, out=np.full(len(upper), np.nan), where=defined)
+    return jet.known[name]
 
 
 def nsubjettiness_ratio(jet: Jet, order: int) -> Floats:

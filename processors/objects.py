@@ -280,17 +280,19 @@ class Dijets:
             f"Take dijets.jagged('{name}') and make one number of each list, such as its sum, length or third value."
         )
 
-    def jet_identity(self) -> NDArray[np.uint64]:
-        """(n_jets,) uint64: for all jets of the chunk, identity of the event, shifted by the place of the jet in it.
+    def jet_identity(self, jets: Index = ALL) -> NDArray[np.uint64]:
+        """(n_jets,) uint64: for jets of the chunk, identity of the event, shifted by the place of the jet in it.
 
         Only meaningful for jets of events with at least two jets.
         """
         counts = self.jet_counts
         of_event = np.zeros(len(counts), np.uint64)
         of_event[self.entry] = self.event_id
-        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        event = np.repeat(np.arange(len(counts)), counts)[jets]
+        place = np.arange(counts.sum())[jets] - (np.cumsum(counts) - counts)[event]
         with np.errstate(over="ignore"):
-            return np.repeat(of_event, counts) + place.astype(np.uint64)
+            identity: NDArray[np.uint64] = of_event[event] + place.astype(np.uint64)
+        return identity
 
     def take(self, index: Index) -> Dijets:
         """Return the events that a mask or an index selects."""

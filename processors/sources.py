@@ -84,6 +84,9 @@ class EventSource(Protocol):
             If the events hold different numbers of values.
         """
 
+    def holds(self, name: str) -> bool:
+        """Whether the file holds a branch, without the search for similar names of an error."""
+
     def jagged(self, name: str, index: Index) -> Any:
         """Return a branch with several values per event, for some events, as an awkward array of n lists.
 

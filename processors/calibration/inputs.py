@@ -182,10 +182,7 @@ class Chunk:
     def _rho(self) -> Floats:
         if self.config.rho is not None:
             return self._branch(self.config.rho, "rho")
-        try:
-            return as_float64(self.dijets.events.column(RHO[0], ALL))
-        except InputFileError:
-            return self._branch(RHO[1], "rho")
+        return self._branch(RHO[0] if self.dijets.events.holds(RHO[0]) else RHO[1], "rho")
 
     def _branch(self, name: str, key: str) -> Floats:
         with branches_for(self.dijets, key):

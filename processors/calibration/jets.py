@@ -105,7 +105,7 @@ def _calibrated(chunk: Chunk, selection: SelectionConfig) -> CalibratedJets:
     directions = Directions(chunk.column("eta"), chunk.column("phi"), pt, event)
     smearing = None
     if config.jer_resolution is not None and not chunk.is_data:
-        smearing = make_smearing(chunk, pt, chunk.column("mass") * factor, directions)
+        smearing = make_smearing(chunk, factor, directions)
         smeared = smearing.factor()
         factor, pt = factor * smeared, pt * smeared
     groomed = selection.jet_mass != "ungroomed"

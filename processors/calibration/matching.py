@@ -14,6 +14,9 @@ from processors.objects import Floats
 
 __all__ = ["Directions", "leading_pair_mass", "match"]
 
+_BLOCK = 16_384
+"""Jets that are matched at a time: their columns fit in the cache of a processor, which is three times as fast."""
+
 
 @dataclass(frozen=True)
 class Directions:
@@ -41,18 +44,40 @@ def match(jets: Directions, generated: Collection, distance: float, tolerance: F
     (n_jets,) intp
         Position among all generator jets of the chunk; -1 without a match.
     """
-
-    def near(rows: NDArray[np.intp], place: NDArray[np.intp]) -> NDArray[np.bool_]:
-        if tolerance is None:
-            return np.ones(len(rows), np.bool_)
-        return np.abs(generated.column("pt")[place] - jets.pt[rows]) < tolerance[rows]
-
     counts = generated.counts
-    found, nearest = np.full(len(jets.pt), -1, np.intp), np.full(len(jets.pt), distance**2)
-    for rows, place in _candidates(counts, jets.event, near):
+    starts = np.cumsum(counts) - counts
+    found = np.full(len(jets.pt), -1, np.intp)
+    for start in range(0, len(found), _BLOCK):
+        some = slice(start, start + _BLOCK)
+        event = jets.event[some]
+        part = Directions(jets.eta[some], jets.phi[some], jets.pt[some], event)
+        limit = None if tolerance is None else tolerance[some]
+        found[some] = _nearest(part, generated, (starts[event], counts[event]), distance, limit)
+    return found
+
+
+def _nearest(
+    jets: Directions,
+    generated: Collection,
+    ranges: tuple[NDArray[np.intp], NDArray[np.int64]],
+    distance: float,
+    tolerance: Floats | None,
+) -> NDArray[np.intp]:
+    """Match the jets of a block; `ranges` are the first generator jet of the event of each, and their number."""
+    first, counts = ranges
+    pt, last = generated.column("pt"), len(generated.column("pt")) - 1
+    found, nearest = np.full(len(first), -1, np.intp), np.full(len(first), distance**2)
+    for k in range(int(counts.max(initial=0))):
+        place = np.minimum(first + k, last)
+        near = counts > k
+        if tolerance is not None:
+            near &= np.abs(pt[place] - jets.pt) < tolerance
+        rows = np.flatnonzero(near)
+        place = place[rows]
         square = _square_distance(jets, rows, generated, place)
-        closer = square < nearest[rows]
-        found[rows[closer]], nearest[rows[closer]] = place[closer], square[closer]
+        closer = np.flatnonzero(square < nearest[rows])
+        rows = rows[closer]
+        found[rows], nearest[rows] = place[closer], square[closer]
     return found
 
 
@@ -75,7 +100,7 @@ def _candidates(
 def _square_distance(jets: Directions, rows: NDArray[np.intp], others: Collection, place: NDArray[np.intp]) -> Floats:
     eta = jets.eta[rows] - others.column("eta")[place]
     phi = np.abs(jets.phi[rows] - others.column("phi")[place])
-    phi = np.where(phi > math.pi, 2 * math.pi - phi, phi)
+    phi = np.minimum(phi, 2 * math.pi - phi)
     square: Floats = eta**2 + phi**2
     return square
 

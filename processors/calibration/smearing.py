@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from processors.calibration.inputs import Chunk, Collection, correct, find_named
 from processors.calibration.matching import Directions, match
@@ -31,10 +32,11 @@ SIDES = {"nom": 0, "up": 1, "down": -1}
 
 def hybrid_factor(value: Floats, generated: Floats, scale: Floats, resolution: Floats, normal: Floats) -> Floats:
     """Factor on a quantity, all (n,) float64; `generated` is NaN without a match, and `normal` is only read there."""
+    lone = np.flatnonzero(np.isnan(generated))
     with np.errstate(divide="ignore", invalid="ignore"):
-        matched = 1.0 + (scale - 1.0) * (value - generated) / value
-        stochastic = 1.0 + resolution * normal * np.sqrt(np.maximum(scale**2 - 1.0, 0.0))
-    factor: Floats = np.where(np.isnan(generated), stochastic, matched)
+        factor: Floats = 1.0 + (scale - 1.0) * (value - generated) / value
+        width, excess = (np.broadcast_to(one, factor.shape)[lone] for one in (resolution, scale))
+        factor[lone] = 1.0 + width * normal[lone] * np.sqrt(np.maximum(excess**2 - 1.0, 0.0))
     return factor
 
 
@@ -44,8 +46,10 @@ class Smearing:
 
     Attributes
     ----------
-    pt, energy, generated_pt : (n_jets,) float64
+    pt, generated_pt : (n_jets,) float64
         Before smearing, GeV; `generated_pt` is NaN without a match.
+    energy : callable
+        Positions of jets (n,) -> (n,) float64: energy before smearing, GeV.
     resolution, normal : (n_jets,) float64
         Relative p_T resolution, and standard normal numbers.
     scale_factor : callable
@@ -53,7 +57,7 @@ class Smearing:
     """
 
     pt: Floats
-    energy: Floats
+    energy: Callable[[NDArray[np.intp]], Floats]
     generated_pt: Floats
     resolution: Floats
     normal: Floats
@@ -65,25 +69,29 @@ class Smearing:
         if side not in self._known:
             factor = hybrid_factor(self.pt, self.generated_pt, self.scale_factor(side), self.resolution, self.normal)
             with np.errstate(divide="ignore", invalid="ignore"):
-                self._known[side] = np.maximum(factor, SMALLEST_ENERGY / self.energy)
+                # No energy is below p_T, so that all others are larger; NaN is among them.
+                small = np.flatnonzero(~(factor * np.abs(self.pt) > 2 * SMALLEST_ENERGY))
+                factor[small] = np.maximum(factor[small], SMALLEST_ENERGY / self.energy(small))
+            self._known[side] = factor
         return self._known[side]
 
 
-def make_smearing(chunk: Chunk, pt: Floats, mass: Floats, directions: Directions) -> Smearing:
+def make_smearing(chunk: Chunk, scale: Floats, directions: Directions) -> Smearing:
     """Match all jets of a chunk to generator jets, and look up resolutions.
 
     Parameters
     ----------
     chunk : Chunk
-    pt, mass : (n_jets,) float64
-        With the energy correction, GeV.
+    scale : (n_jets,) float64
+        Factor of the energy correction.
     directions : Directions
+        With corrected p_T.
 
     Returns
     -------
     Smearing
     """
-    config = chunk.config
+    config, pt = chunk.config, directions.pt
 
     def column(name: str) -> Floats:
         return pt if name == "pt" else chunk.column(name)
@@ -94,8 +102,13 @@ def make_smearing(chunk: Chunk, pt: Floats, mass: Floats, directions: Directions
     found = place >= 0
     generated_pt, normal = np.full(len(pt), np.nan), np.zeros(len(pt))
     generated_pt[found] = generated.column("pt")[place[found]]
-    normal[~found] = standard_normal(chunk.dijets.jet_identity()[~found], ".jer", config.seed)
-    energy = np.hypot(pt * np.cosh(chunk.column("eta")), mass)
+    lone = np.flatnonzero(~found)
+    normal[lone] = standard_normal(chunk.dijets.jet_identity(lone), ".jer", config.seed)
+
+    def energy(rows: NDArray[np.intp]) -> Floats:
+        mass = chunk.dijets.first.source.column("mass", rows) * scale[rows]
+        return np.hypot(pt[rows] * np.cosh(chunk.column("eta")[rows]), mass)
+
     scale_factor = _scale_factors(chunk, column)
     return Smearing(pt, energy, generated_pt, resolution, normal, scale_factor)
 

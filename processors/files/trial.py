@@ -57,6 +57,11 @@ class _Recorder:
             values = np.full(len(index), np.nan)
         return values
 
+    def holds(self, name: str) -> bool:
+        """Whether the source holds a branch."""
+        found: bool = self.source.holds(name)
+        return found
+
     def jagged(self, name: str, index: Any) -> Any:
         """Return lists as the source does."""
         try:

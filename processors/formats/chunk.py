@@ -65,13 +65,16 @@ class JetCollection:
     def take(self, field: str, index: Index) -> Floats:
         """Values of a branch for some jets, (n,) float64."""
         known = self._flat.get(field)
-        if (self.records(field) if known is None else known).ndim != 1:
+        values = self.records(field) if known is None else known
+        if values.ndim != 1:
             msg = (
                 f"{self.source.where}: branch {self.branch(field)} holds several values for each jet, where one number "
                 f"is needed. Take dijets.jagged('{self.branch(field)}') and make one number of them."
             )
             raise ProcessingError(msg)
-        return as_float64(self.flat(field)[index])
+        if known is None:
+            self._flat[field] = ak.to_numpy(values)
+        return as_float64(self._flat[field][index])
 
     def counts(self, field: str) -> NDArray[np.int64]:
         """Count the jets of each event, (n_events,), from one branch."""
@@ -138,6 +141,10 @@ class EventColumns:
         values: NDArray[Any] = ak.to_numpy(self._find(name))
         return values[index]
 
+    def holds(self, name: str) -> bool:
+        """Whether the file holds a branch; see `processors.objects.EventSource`."""
+        return self._lookup(name) is not None
+
     def jagged(self, name: str, index: Index) -> Any:
         """Return the lists of some events; see `processors.objects.EventSource`."""
         values = self._find(name)
@@ -149,15 +156,21 @@ class EventColumns:
             raise ProcessingError(msg)
         return values[index]
 
-    def _find(self, name: str) -> Any:
+    def _lookup(self, name: str) -> Any | None:
         if (counts := self._count(name)) is not None:
             return counts
         if name in self.events.fields and not _is_internal(name):
-            return self._values(self.events[name], name)
+            return self.events[name]
         group, _, rest = name.partition(self.separator)
         rest = rest.replace("[", "_").replace("]", "")
         if group in self.events.fields and rest in self.events[group].fields:
             return self.events[group][rest]
+        return None
+
+    def _find(self, name: str) -> Any:
+        if (values := self._lookup(name)) is not None:
+            return self._values(values, name) if name in self.events.fields else values
+        group, _, _ = name.partition(self.separator)
         known = (
             [f"{group}{self.separator}{one}" for one in self.events[group].fields]
             if group in self.events.fields
@@ -263,6 +276,8 @@ def make_dijets(
     numbers: Mapping[str, NDArray[np.uint64]],
     weighting: tuple[Floats, float | None, bool],
     jet_counts: NDArray[np.int64],
+    *,
+    calibrated: bool = True,
 ) -> Dijets:
     """Build `Dijets` from the results of an adapter.
 
@@ -278,6 +293,8 @@ def make_dijets(
         Result of `event_weights`.
     jet_counts : (n_read,) int64
         Number of jets of each event of the chunk.
+    calibrated : bool
+        Whether the jets are final; m_jj and |Δy| of jets that `processors.calibration` is to choose again are NaN.
 
     Returns
     -------
@@ -285,7 +302,7 @@ def make_dijets(
     """
     entry, first, second = pair
     one, two = Jet(jets, first), Jet(jets, second)
-    mjj, abs_dy = dijet_kinematics(one, two)
+    mjj, abs_dy = dijet_kinematics(one, two) if calibrated else np.full((2, len(entry)), np.nan)
     weights, common, weighted = weighting
     return Dijets(
         one,

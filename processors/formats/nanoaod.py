@@ -152,7 +152,9 @@ def read_nanoaod(events: Any, selection: SelectionConfig) -> Dijets:
     raw = ak.to_numpy(events[weight]) if weight in events.fields else None
     numbers = _numbers(events, jets.source, pair[0])
     weighting = event_weights(jets.source, raw, len(events))
-    return make_dijets(pair, jets, EventColumns(events, "_", LAYOUT.counter), numbers, weighting, counts)
+    columns = EventColumns(events, "_", LAYOUT.counter)
+    calibrated = selection.calibration is None
+    return make_dijets(pair, jets, columns, numbers, weighting, counts, calibrated=calibrated)
 
 
 def _numbers(events: Any, source: Provenance, entry: NDArray[np.intp]) -> dict[str, NDArray[np.uint64]]:
@@ -163,7 +165,9 @@ def _numbers(events: Any, source: Provenance, entry: NDArray[np.intp]) -> dict[s
             "folds, resumption and the search for duplicates need them. Make the file again with these branches."
         )
         raise InputFileError(msg)
-    numbers = {name: ak.to_numpy(events[branch])[entry].astype(np.uint64) for name, branch in branches.items()}
+    numbers = {
+        name: ak.to_numpy(events[branch])[entry].astype(np.uint64, copy=False) for name, branch in branches.items()
+    }
     # Event numbers repeat from one simulated sample to the next.
     extra = () if source.kind == "data" else (string_hash(source.dataset),)
     return {**numbers, "event_id": event_hash(*numbers.values(), *extra)}

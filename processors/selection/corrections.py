@@ -7,6 +7,7 @@ import io
 import zlib
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Any
 
 import correctionlib
 import numpy as np
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from analysis.config import ConfigFile
 from analysis.core.text_files import LARGE, one_line
 from analysis.errors import ConfigError
-from processors.objects import ALL, Floats
+from processors.objects import Floats
+from processors.selection.compound import Levels, compound_corrections
 
 __all__ = ["Correction", "evaluate", "find_correction"]
 
-Correction = correctionlib.Correction | CompoundCorrection
+Correction = correctionlib.Correction | CompoundCorrection | Levels
 
 _LISTED = 8
 """Number of names that a message lists."""
@@ -46,8 +48,7 @@ def find_correction(file: ConfigFile, name: str | None, keys: tuple[str, str]) -
     ConfigError
         If the file is not a correctionlib JSON file, or has no such correction.
     """
-    found = _parse(file.data, str(file.path), keys[0])
-    known: dict[str, Correction] = {**found, **found.compound}
+    known = _parse(file.data, str(file.path), keys[0])
     if name is None and len(known) == 1:
         return next(iter(known.values()))
     if name not in known:
@@ -86,21 +87,25 @@ def evaluate(correction: Correction, inputs: dict[str, Floats | str]) -> Floats:
     """
     columns = {name: value for name, value in inputs.items() if not isinstance(value, str)}
     finite: NDArray[np.bool_] = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])
-    chosen = ALL if finite.all() else finite
+    if not finite.all():
+        values = np.full(len(finite), np.nan)
+        some = {name: value if isinstance(value, str) else value[finite] for name, value in inputs.items()}
+        values[finite] = evaluate(correction, some)
+        return values
     arguments = [
-        inputs[one.name] if one.name not in columns else _typed(columns[one.name][chosen], one.type)
+        inputs[one.name] if one.name not in columns else _typed(columns[one.name], one.type)
         for one in correction.inputs
     ]
-    values = np.full(len(finite), np.nan)
     try:
-        values[chosen] = correction.evaluate(*arguments)
+        found: Any = correction.evaluate(*arguments)
     except (IndexError, RuntimeError, ValueError) as error:
         msg = (
             f"the correction '{correction.name}' cannot be evaluated: {one_line(error)}. Check the file and the keys "
             "of the configuration that belong to it."
         )
         raise ConfigError(msg) from error
-    return values
+    result: Floats = found
+    return result
 
 
 def _typed(column: Floats, kind: str) -> NDArray[np.float64] | NDArray[np.int64]:
@@ -117,10 +122,11 @@ def _unpacked(content: bytes) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _parse(content: bytes, path: str, key: str) -> correctionlib.CorrectionSet:
+def _parse(content: bytes, path: str, key: str) -> dict[str, Correction]:
     try:
-        text = _unpacked(content) if content[:2] == b"\x1f\x8b" else content
-        return correctionlib.CorrectionSet.from_string(text.decode())
+        text = (_unpacked(content) if content[:2] == b"\x1f\x8b" else content).decode()
+        found = correctionlib.CorrectionSet.from_string(text)
+        return {**found, **compound_corrections(found, text)}
     except (OSError, EOFError, zlib.error, RuntimeError, ValueError) as error:
         msg = f"{key}: {path} is not a correctionlib JSON file: {one_line(error)}."
         raise ConfigError(msg) from error

@@ -116,6 +116,9 @@ class _NoBranches:
         msg = f"{self.source}: the table has no branch {name}."
         raise InputFileError(msg)
 
+    def holds(self, _name: str) -> bool:
+        return False
+
     def jagged(self, name: str, index: Index) -> Any:
         return self.column(name, index)
 

@@ -98,11 +98,11 @@ def _calibrated(tree: Any, found: correctionlib.CorrectionSet, window: dict[str,
     gen_counts = ak.to_numpy(ak.num(generated["pt"]))
     generated = {name: ak.to_numpy(ak.flatten(one)).astype(np.float64) for name, one in generated.items()}
     rho = np.repeat(ak.to_numpy(read("fixedGridRhoFastjetAll")).astype(np.float64), counts)
-    raw = 1 - flat["rawFactor"]
-    scale = raw * found.compound[CALIBRATION["jec"]].evaluate(flat["area"], flat["eta"], flat["pt"] * raw, rho)
+    raw, eta = 1 - flat["rawFactor"], np.clip(flat["eta"], -5.19, 5.19)
+    scale = raw * found.compound[CALIBRATION["jec"]].evaluate(flat["area"], eta, flat["pt"] * raw, rho)
     pt = flat["pt"] * scale
-    width = found[CALIBRATION["jer_resolution"]].evaluate(flat["eta"], pt, rho)
-    factor = found[CALIBRATION["jer_scale_factor"]].evaluate(flat["eta"], "nom")
+    width = found[CALIBRATION["jer_resolution"]].evaluate(eta, pt, rho)
+    factor = found[CALIBRATION["jer_scale_factor"]].evaluate(eta, "nom")
     partner = _match(flat | {"pt": pt}, counts, generated, gen_counts, 3 * width * pt)
     normal = np.random.default_rng(0).normal(size=int(np.isnan(partner).sum()))
     smear = 1 + (factor - 1) * (pt - partner) / pt

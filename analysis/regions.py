@@ -27,6 +27,7 @@ __all__ = [
     "in_any",
     "known_edge",
     "smooth_edge",
+    "span_of",
     "window_name",
 ]
 
@@ -171,6 +172,11 @@ class MassWindow:
     def from_json(cls, document: Mapping[str, Any]) -> MassWindow:
         """Build a window from `to_json`; other keys are ignored."""
         return cls(**{key: (float(document[key][0]), float(document[key][1])) for key in _INTERVALS})
+
+
+def span_of(windows: Sequence[MassWindow]) -> Interval:
+    """Smallest interval that holds the fit ranges of some windows, GeV."""
+    return min(window.fit_range[0] for window in windows), max(window.fit_range[1] for window in windows)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def fold_excesses(result: WindowResult, data: SearchData, task: WindowTask, prob
     ----------
     result : WindowResult
     data : SearchData
-        Searched pseudo-data.
+        Searched pseudo-data in the fit range, in the order of the pass weights.
     task : WindowTask
     probability : float
         Known probability that an event lies in the signal region, whatever its features.
@@ -113,7 +113,7 @@ def search_nulls(task: NullTask, events: NullEvents) -> NullBatch:
         result = search_window(task.task, data, tests=False)
         z.append(significances(result))
         correlations.append(labels_of(window, data.table.mjj, simulated).count_correlation(window))
-        for name, excess in fold_excesses(result, data, task.task, probability).items():
+        for name, excess in fold_excesses(result, data.within(window), task.task, probability).items():
             folds[name] = folds.get(name, FoldSums()) + FoldSums.of(excess)
     names = dict.fromkeys(name for found in z for name in found)
     by_name = {name: tuple(found.get(name) for found in z) for name in names}

@@ -83,8 +83,8 @@ def diagnose_windows(
     data : SearchData
     results : sequence of WindowResult
         Failed windows are left out.
-    scores : mapping of str to (n_events,) float32
-        Out-of-fold scores by window name; not used while blinded.
+    scores : mapping of str to (n_in_fit_range,) float32
+        Out-of-fold scores of the events in the fit range, by window name; not used while blinded.
     classifiers : mapping of str to Classifier
         By window name.
     backend : Backend
@@ -118,7 +118,7 @@ def diagnose_window(window: ScoredWindow) -> DiagnosedWindow:
 
 
 def _run(task: _Task, shared: _Shared) -> DiagnosedWindow:
-    data = shared.data
+    data = shared.data.within(task.result.window)
     parts = task.result, data.table, task.scores, task.classifier, data.signal_datasets
     return diagnose_window(ScoredWindow(*parts, random_state=shared.random_state, hidden=shared.hidden))
 

@@ -24,9 +24,9 @@ class ScoredWindow:
     result : WindowResult
         With its pass weights, which are absent while blinded.
     table : EventTable
-        Events of the search region, in the order of the pass weights; while blinded without events inside any mask.
+        Events in the fit range, in the order of the pass weights; while blinded without events inside any mask.
     scores : (n_events,) float32, or None
-        Out-of-fold scores, averaged over members; NaN outside the fit range. None while blinded.
+        Out-of-fold scores, averaged over members; NaN in a fold that only trains. None while blinded.
     classifier : Classifier or None
         None if the window failed.
     signal_datasets : tuple of str or None

@@ -229,6 +229,12 @@ class EventTable:
         """Return the events for which `mask`, (n_events,) bool, is true."""
         return type(self)(self.table.filter(pa.array(mask)), self.features)
 
+    def within(self, masses: tuple[float, float]) -> Self:
+        """Return the events with m_jj in [low, high), GeV, in the same order."""
+        mjj = self.mjj
+        inside = (mjj >= masses[0]) & (mjj < masses[1])
+        return self if inside.all() else self.select(inside)
+
     def in_region(self, region: str) -> Self:
         """Return the events of one rapidity region, "search" or "validation"."""
         return type(self)(self.table.filter(pc.equal(self.table["rapidity_region"], region)), self.features)

@@ -43,10 +43,11 @@ def stored_covariance_table(folder: ResultsFolder, windows: Sequence[WindowResul
     except CwolaError as error:
         _log.warning("no covariance of the counts: %s", error)
         return None
-    if any(window.passes is not None and len(window.passes) != len(events) for window in windows):
+    mjj = events.mjj
+    if any(one.passes is not None and len(one.passes) != one.window.in_fit_range(mjj).sum() for one in windows):
         _log.warning("no covariance of the counts: the selected events are others than those of the search.")
         return None
-    return covariance_table(windows, events.mjj, events.weight)
+    return covariance_table(windows, mjj, events.weight)
 
 
 def covariance_table(windows: Sequence[WindowResult], mjj: Array, weight: Array) -> DataTable | None:
@@ -56,7 +57,7 @@ def covariance_table(windows: Sequence[WindowResult], mjj: Array, weight: Array)
     ----------
     windows : sequence of WindowResult
     mjj, weight : (n_events,) float64
-        Masses in GeV and weights of the searched events, in the order of `WindowResult.passes`.
+        Masses in GeV and weights of all searched events.
 
     Returns
     -------
@@ -68,11 +69,14 @@ def covariance_table(windows: Sequence[WindowResult], mjj: Array, weight: Array)
     for window in windows:
         if window.passes is None:
             continue
-        inside = weight * window.window.in_signal(mjj)
+        inside = window.window.in_signal(mjj)
+        rows = np.flatnonzero(inside)
+        passing = window.passes[inside[window.window.in_fit_range(mjj)]]
         for index, selection in enumerate(window.selections):
             if selection.n_obs is not None:
                 cells.append((window.window.signal, selection.name))
-                counted.append(inside * window.passes[:, index])
+                counted.append(np.zeros(len(mjj)))
+                counted[-1][rows] = weight[rows] * passing[:, index]
     if not cells:
         return None
     covariance = np.stack(counted) @ np.stack(counted).T

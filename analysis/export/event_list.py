@@ -40,13 +40,13 @@ def pick_events(
     Parameters
     ----------
     table : EventTable
-        Searched events, in the order of the pass weights.
+        Searched events.
     result : WindowResult
         Window with pass weights.
     selection : str
         Name of a selection of the window.
-    scores : (n_events,) float32
-        Out-of-fold scores, averaged over the ensemble members.
+    scores : (n_in_fit_range,) float32
+        Out-of-fold scores of the events in the fit range, averaged over the ensemble members.
     order : str
         "score": descending; "identity": by run, luminosity block and event.
 
@@ -63,11 +63,12 @@ def pick_events(
         the selection.
     """
     names = [candidate.name for candidate in result.selections]
+    table = table.within(result.window.fit_range)
     if result.passes is None or len(result.passes) != len(table) or len(scores) != len(table):
         sizes = "none" if result.passes is None else f"{len(result.passes)} and {len(scores)}"
         msg = (
-            f"window {result.window.name} GeV: expected pass weights and scores of {len(table)} events, found {sizes}"
-            f"{f' ({result.reason})' if result.reason else ''}. Run `cwola scan` again."
+            f"window {result.window.name} GeV: expected pass weights and scores of {len(table)} events in the fit "
+            f"range, found {sizes}{f' ({result.reason})' if result.reason else ''}. Run `cwola scan` again."
         )
         raise ResultsError(msg)
     index = names.index(selection)

@@ -96,8 +96,9 @@ def inject(task: Injection, shared: InjectionData) -> InjectionResult:
     sample, config = shared.samples[task.signal], shared.configured(task)
     pool = sample.tables[NOMINAL]
     chosen = sample_signal(pool, task.strength, task.sampling, purpose=task.signal, random_state=config.random_state)
+    search = shared.search.within(task.window)
     try:
-        trained = _train(task, add_signal(shared.search, chosen, task.signal), len(shared.search.table), config)
+        trained = _train(task, add_signal(search, chosen, task.signal), len(search.table), config)
     except (TableError, WindowError) as error:
         return InjectionResult(task, len(chosen), (), reason=str(error))
     rest, classifier = held_out(sample, chosen), trained.classifier(task, config)

@@ -70,7 +70,7 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and three switche
     edges : (n_bins + 1,) float64
         Fit bins, GeV.
     passes : PassWeights
-        Pass weights of all searched events.
+        Pass weights of the events in `data`.
     models : tuple of tuple of bytes
         Models of the classifiers, stored in the result.
     config : SearchConfig
@@ -128,7 +128,7 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and three switche
         selections,
         spectrum,
         models if first else (),
-        _compact(passes.values[:, tested]),
+        _compact(passes.values[window.in_fit_range(data.table.mjj), tested]),
         thresholds=passes.thresholds if first else None,
         training_seed=training_seed,
         truth=_true_spectrum(data, edges, passes) if first else None,

@@ -17,7 +17,7 @@ from analysis.core.fingerprint import fingerprint
 from analysis.errors import StatisticsError
 from analysis.events.identity import string_hash
 from analysis.learning import INCLUSIVE, split_half
-from analysis.regions import MassWindow, RegionScan
+from analysis.regions import MassWindow, RegionScan, span_of
 from analysis.search.pseudo_experiments import Look, NullModel, null_model, run_pseudo_experiments
 from analysis.search.scan import n_trials
 from analysis.search.values import SearchData, SelectionResult, WindowResult
@@ -55,7 +55,7 @@ def global_result(
     Parameters
     ----------
     data : SearchData
-        Events of the results, in the same order.
+        Events of the results, at least those in the fit ranges.
     results : sequence of WindowResult
         All trainings of all windows; further trainings are further looks, which share most of their events with the
         first.
@@ -72,11 +72,13 @@ def global_result(
     tested = [z for z in found if z is not None]
     trials = n_trials(scan, config)
     bound = bonferroni(stats.norm.sf(tested).tolist(), trials)
-    unit_weights = bool((data.table.weight == 1).all())
-    if not (tested and unit_weights and config.statistics.pseudo_experiments):
+    if not (tested and config.statistics.pseudo_experiments):
+        return bound
+    table = data.table.within(span_of([result.window for result in results]))
+    if not (table.weight == 1).all():
         return bound
     try:
-        model = _null_model(data, results, scan, config)
+        model = _null_model(table.mjj, results, scan, config)
         toys = run_pseudo_experiments(
             model, config.statistics.pseudo_experiments, backend, random_state=config.random_state
         )
@@ -101,9 +103,9 @@ def global_key(windows: Iterable[str], config: SearchConfig, calibrated: Iterabl
     )
 
 
-def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig) -> NullModel:
+def _null_model(mjj: Array, results: Sequence[WindowResult], scan: RegionScan, config: SearchConfig) -> NullModel:
     """Define one spectrum per window, selection and seed; the inclusive spectrum is common to all windows."""
-    columns = [np.ones(len(data.table), bool)]
+    columns = [np.ones(len(mjj), bool)]
     fits: list[BackgroundFit | None] = [_inclusive_fit(results)]
     looks, background = [], config.background
     functions = require_functions(background.functions, background.strategy)
@@ -111,7 +113,8 @@ def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionS
     for result, index in _looks(results):
         selection = result.selections[index]
         if selection.name != INCLUSIVE and result.passes is not None:
-            columns.append(result.passes[:, index])
+            columns.append(np.zeros(len(mjj), result.passes.dtype))
+            columns[-1][result.window.in_fit_range(mjj)] = result.passes[:, index]
             fits.append(selection.fit)
         spectrum = 0 if selection.name == INCLUSIVE else len(columns) - 1
         fit = of_all.get(result.window) if selection.fit is None else selection.fit
@@ -125,7 +128,7 @@ def _null_model(data: SearchData, results: Sequence[WindowResult], scan: RegionS
         looks.append(look)
     grid = scan.edges(results[0].window)
     passes = np.stack(columns, axis=1)
-    return null_model(data.table.mjj, passes, fits, looks, grid, config.statistics.likelihood)
+    return null_model(mjj, passes, fits, looks, grid, config.statistics.likelihood)
 
 
 def _template_name(result: WindowResult, selection: SelectionResult) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import hist
 import numpy as np
@@ -53,6 +53,11 @@ class SearchData:
     simulation: EventTable | None = None
     corrections: Mapping[str, Mapping[str, NonClosure]] = field(default_factory=dict)
     hidden: tuple[tuple[float, float], ...] = ()
+
+    def within(self, window: MassWindow) -> Self:
+        """Return the events in the fit range of a window, which are all that a window needs, in the same order."""
+        simulation = None if self.simulation is None else self.simulation.within(window.fit_range)
+        return replace(self, table=self.table.within(window.fit_range), simulation=simulation)
 
     def samples(self, method: Method) -> Samples:
         """Return the samples for a method: simulation and truth only if it declares that it uses them."""
@@ -268,12 +273,13 @@ class WindowResult:
     models : tuple of tuple of bytes
         xgboost UBJ documents, by fold and member; empty for further trainings.
     passes : (n_events, n_selections) bool or float64, or None
-        Pass weights of all searched events; None if the window failed, and while blinded.
+        Pass weights of the searched events in the fit range, in the order of `EventTable.within`; None if the window
+        failed, and while blinded.
     reason : str or None
         Reason of the failure, or None.
     scores : (n_events,) float32, or None
-        Member mean of the out-of-fold scores, NaN outside the fit range; None without `passes`, and for windows read
-        from disk.
+        Member mean of the out-of-fold scores of the same events, NaN in a fold that only trains; None without
+        `passes`, and for windows read from disk.
     thresholds : (n_folds, n_cuts, n_selections, 2) float64, or None
         Thresholds of the selections, see `analysis.learning.PassWeights`; None without models, and for windows read
         from disk.

@@ -143,6 +143,7 @@ def window_task(window: MassWindow, scan: RegionScan, config: SearchConfig, *, t
 def search_window(task: WindowTask, data: SearchData, *, limits: bool = True, tests: bool = True) -> WindowResult:
     """Search one window in the current process, with or without limits and tests, see `evaluate_window`."""
     job = WindowEvaluation(task.window, task.edges, (), task.folds[0], task.config, task.functions, limits, tests)
+    data = data.within(task.window)
     try:
         fit = train_folds(task.folds, data)
     except (TableError, WindowError) as error:
@@ -248,9 +249,12 @@ def fold_tasks(
 
 
 def attempt_fold(task: FoldTask, data: SearchData) -> FoldResult | CwolaError:
-    """Train and score one fold; an error that affects only this window is returned, not raised."""
+    """Train and score one fold of a window; an error that affects only this window is returned, not raised.
+
+    The rows of the result are positions among the events in the fit range, as of `EventTable.within`.
+    """
     try:
-        return run_fold(task, data.samples(task.method))
+        return run_fold(task, data.within(task.window).samples(task.method))
     except (TableError, WindowError) as error:
         return error
 
@@ -261,6 +265,7 @@ def evaluate_folds(job: WindowEvaluation, data: SearchData) -> WindowResult:
     if failures:
         return _failed(job, failures[0])
     folds = [fold for fold in job.folds if isinstance(fold, FoldResult)]
+    data = data.within(job.window)
     return _evaluate(collect_folds(folds, data.table, job.task), job, data)
 
 

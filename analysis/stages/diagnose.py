@@ -94,11 +94,13 @@ def _diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
 
 
 def _require_same_events(data: SearchData, results: list[WindowResult]) -> None:
+    mjj = data.table.mjj
     for result in results:
-        if result.passes is not None and len(result.passes) != len(data.table):
+        found = int(result.window.in_fit_range(mjj).sum())
+        if result.passes is not None and len(result.passes) != found:
             msg = (
-                f"window {result.window.name} GeV was searched with {len(result.passes)} events, and "
-                f"{len(data.table)} are on disk."
+                f"window {result.window.name} GeV was searched with {len(result.passes)} events in its fit range, and "
+                f"{found} are on disk. Run `cwola scan` again."
             )
             raise ResultsError(msg)
 

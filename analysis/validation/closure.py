@@ -41,7 +41,7 @@ def closure_document(
     result : WindowResult
         Result of the search of the sample.
     table : EventTable
-        Events of the sample.
+        Events of the sample in the fit range, in the order of the pass weights.
     searched : Setting
         Setting of the search itself.
     search_fit : BackgroundFit or None

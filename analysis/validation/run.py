@@ -171,7 +171,9 @@ def _run(draw: Draw, pools: Pools) -> dict[str, Any]:
     result = search_window(draw.task, sample.data, limits=False)
     if result.reason is not None:
         return record | {"status": "failed", "reason": result.reason}
-    selections = closure_document(result, table, draw.searched, _search_fit(pools, draw.searched))
+    selections = closure_document(
+        result, table.within(result.window.fit_range), draw.searched, _search_fit(pools, draw.searched)
+    )
     return record | {"status": "tested", "selections": selections}
 
 

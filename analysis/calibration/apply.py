@@ -35,6 +35,10 @@ class WindowCouplings:
     shipped: Mapping[str, Coupling] = field(default_factory=dict)
     exact: bool = False
 
+    def needs_variance(self, name: str) -> bool:
+        """Whether a selection has a coupling, so that its calibration depends on its `coupled_variance`."""
+        return not self.exact and name != INCLUSIVE and (name in self.searched or name in self.shipped)
+
     def calibration(self, name: str, z: float, variance: float | None) -> Calibration | None:
         """Calibrate a significance.
 
@@ -105,6 +109,8 @@ class Calibrations:
         if selection.discovery is None:
             return None
         name = result.window.name
-        labels, couplings = self.labels.get(name), self.couplings(name)
-        variance = None if labels is None else coupled_variance(selection, labels, result.window, result.edges)
+        couplings, variance = self.couplings(name), None
+        if couplings.needs_variance(selection.name) and name in self.labels:
+            labels = self.labels[name]  # may read events
+            variance = coupled_variance(selection, labels, result.window, result.edges)
         return couplings.calibration(selection.name, selection.discovery.z, variance)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from analysis.core.location import Location
 from analysis.core.notebook import facts
-from analysis.errors import ResultsError, TableError
+from analysis.errors import TableError
 from analysis.events.identity import event_hash
-from analysis.events.parts import Part
+from analysis.events.reading import CHECKED, read_parts, refuse_not_finite, sorted_events, with_weights
 from analysis.events.schema import FIXED_COLUMNS, WEIGHT_PREFIX, FeatureSpec, table_schema
 
 __all__ = ["EventTable", "labels"]
@@ -31,7 +31,8 @@ class EventTable:
     Attributes
     ----------
     table : pyarrow.Table
-        The columns of `analysis.events.schema.FIXED_COLUMNS`, then one float32 column per feature.
+        The columns of `analysis.events.schema.FIXED_COLUMNS`, then one float32 column per feature; in a search only
+        those that it needs.
     features : tuple of FeatureSpec
         Specifications of the feature columns.
 
@@ -88,7 +89,7 @@ class EventTable:
             raise TableError(msg)
         arrays = [_to_arrow(columns[field.name], field.type) for field in schema]
         result = cls(pa.Table.from_arrays(arrays, schema=schema), tuple(features))
-        result._require_finite()
+        result.require_finite()
         return result
 
     @classmethod
@@ -131,13 +132,21 @@ class EventTable:
         if not parts:
             msg = "there are no parts to read: no event was selected, or the stage `process` has not run."
             raise TableError(msg)
-        tables, features = _read(parts)
+        tables, features = read_parts(parts)
         if weights:
-            tables = [_with_weights(*both, weights) for both in zip(tables, beside, strict=True)]
-        result = cls(_sorted(pa.concat_tables(tables).unify_dictionaries().combine_chunks()), features)
-        result._require_finite()
-        result._require_unique()
-        return result._scaled(scales or {})
+            tables = [with_weights(*both, weights) for both in zip(tables, beside, strict=True)]
+        result = cls.assembled(tables, features)
+        result.require_unique()
+        return result.scaled(scales or {})
+
+    @classmethod
+    def assembled(cls, tables: list[pa.Table], features: Sequence[FeatureSpec]) -> Self:
+        """Join the events of parts in their order, and drop these from the list, which holds the same memory."""
+        joined = pa.concat_tables(tables).unify_dictionaries()
+        tables.clear()
+        result = cls(sorted_events(joined).combine_chunks(), tuple(features))
+        result.require_finite()
+        return result
 
     @classmethod
     def joined(cls, tables: Sequence[Self]) -> Self:
@@ -257,11 +266,14 @@ class EventTable:
         """Return the table with weight columns multiplied by factors."""
         return self.replaced({name: self.column(name) * factor for name, factor in factors.items()})
 
-    def _scaled(self, scales: Mapping[str, float]) -> Self:
+    def scaled(self, scales: Mapping[str, float]) -> Self:
+        """Return the table with the weights of each dataset, varied ones too, multiplied by its factor."""
         if all(scale == 1.0 for scale in scales.values()):
             return self
-        labels = self.column("dataset")
-        factor = np.select([labels == name for name in scales], list(scales.values()), 1.0)
+        dataset = self.table["dataset"].unify_dictionaries().combine_chunks()
+        factor = np.array([scales.get(name, 1.0) for name in dataset.dictionary.to_pylist()])[
+            dataset.indices.to_numpy()
+        ]
         scaled = [
             name
             for name in self.table.column_names
@@ -269,13 +281,23 @@ class EventTable:
         ]
         return self.replaced({name: self.column(name) * factor for name in scaled})
 
-    def _require_finite(self) -> None:
-        for name in ("mjj", "weight"):
-            if bad := int((~np.isfinite(self.column(name))).sum()):
-                msg = f"column '{name}' holds {bad} values that are not finite; such events must be cut before."
-                raise TableError(msg)
+    def require_finite(self) -> None:
+        """Raise if a mass or weight is not finite.
 
-    def _require_unique(self) -> None:
+        Raises
+        ------
+        TableError
+        """
+        refuse_not_finite({name: int((~np.isfinite(self.column(name))).sum()) for name in CHECKED})
+
+    def require_unique(self) -> None:
+        """Raise if an event occurs twice, in a table sorted by identity and kinematics.
+
+        Raises
+        ------
+        TableError
+            Names some of the events and their datasets.
+        """
         copies = self._copies()
         if len(copies) == 0:
             return
@@ -312,39 +334,6 @@ class EventTable:
 def _equal_next(column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
     equal: NDArray[np.bool_] = column[rows] == column[rows + 1]
     return equal
-
-
-def _sorted(table: pa.Table) -> pa.Table:
-    """Sort by identity, and by kinematics for repeated identities in simulation."""
-    by_identity = table.sort_by("event_id")
-    identity = by_identity["event_id"].to_numpy()
-    if not np.any(identity[1:] == identity[:-1]):
-        return by_identity
-    return table.sort_by([(name, "ascending") for name in ("event_id", "mjj", "abs_dy")])
-
-
-def _read(paths: Sequence[Location]) -> tuple[list[pa.Table], tuple[FeatureSpec, ...]]:
-    """Read parts one by one, and return their common features."""
-    tables, features = [], None
-    for path in paths:
-        part = Part.open(path)
-        features = part.features if features is None else features
-        if part.features != features:
-            msg = f"{path} has other features than {paths[0]}; delete the folder of parts and process again."
-            raise TableError(msg)
-        tables.append(part.read(table_schema(features).names))
-    return tables, features or ()
-
-
-def _with_weights(table: pa.Table, path: Location, names: Sequence[str]) -> pa.Table:
-    """Put varied weights before the features."""
-    weights = Part.open(path).read(["event_id", *names])
-    if not weights["event_id"].equals(table["event_id"]):
-        msg = f"{path} holds the weights of other events. Remove it, and run `cwola process` again."
-        raise ResultsError(msg)
-    for position, name in enumerate(names, len(FIXED_COLUMNS)):
-        table = table.add_column(position, name, weights[name])
-    return table
 
 
 def labels(codes: NDArray[np.integer[Any]], names: Sequence[str]) -> pa.DictionaryArray:

@@ -16,6 +16,7 @@ from analysis.events.dataset import Dataset
 from analysis.events.datasets import background_datasets, exclude_datasets, observed_datasets
 from analysis.events.parts import events_folder, variation_folder, weights_folder
 from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
+from analysis.events.stored import StoredEvents
 from analysis.events.table import EventTable
 from analysis.results.folder import ResultsFolder
 from analysis.results.process_values import ProcessedDataset
@@ -128,6 +129,12 @@ class ProcessedEvents:
         observed = observed_datasets(self.datasets)
         identities = [[name, dataset.is_signal, self.content(name)] for name, dataset in observed.items()]
         return digest([self.digest, blinded, *identities])
+
+    def stored(self, names: Iterable[str], folder: ResultsFolder) -> StoredEvents:
+        """Return the events of some datasets in the search region, to be read by mass range and columns."""
+        chosen = list(names)
+        paths = tuple(path for name in chosen for path in self.part_paths(name, folder))
+        return StoredEvents(paths, {name: self.scale(name) for name in chosen}, SEARCH_REGION)
 
     def read_searched(self, folder: ResultsFolder) -> EventTable:
         """Read the events that are searched, in the order of all arrays of a scan."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,14 @@ _MIN_COVERED = 0.4
 
 
 def coverage_notes(
-    mjj: NDArray[np.float64], scan: RegionScan, edge: float | None, *, hidden: Sequence[Interval] = ()
+    masses: Iterable[NDArray[np.float64]], scan: RegionScan, edge: float | None, *, hidden: Sequence[Interval] = ()
 ) -> tuple[str, ...]:
     """Return notes if the spectrum may not be smooth, or most of it is not searched.
 
     Parameters
     ----------
-    mjj : (n_events,) float64
-        Masses of the searched events, GeV.
+    masses : iterable of (n,) float64
+        Masses of the searched events, GeV, in blocks.
     scan : RegionScan
     edge : float or None
         Lowest mass at which the spectrum is known to be smooth, GeV; None if unknown. The most frequent mass takes its
@@ -39,12 +39,15 @@ def coverage_notes(
     tuple of str
         Plain text; empty without anything to tell.
     """
-    seen = np.sort(mjj[~in_any(mjj, hidden)])
-    if not seen.size:
+    counts, last = np.zeros(0, np.int64), np.zeros(0)
+    for mjj in masses:
+        seen = mjj[~in_any(mjj, hidden)]
+        more = np.bincount((seen / scan.bin_width).astype(np.int64), minlength=len(counts))
+        more[: len(counts)] += counts
+        counts, last = more, np.sort(np.concatenate([last, seen]))[-_LAST_EVENTS:]
+    if not last.size:
         return ()
-    counts = np.bincount((seen / scan.bin_width).astype(np.int64))
-    peak = float((np.argmax(counts) + 0.5) * scan.bin_width)
-    top = float(seen[-min(_LAST_EVENTS, seen.size)])
+    peak, top = float((np.argmax(counts) + 0.5) * scan.bin_width), float(last[0])
     notes = [] if edge is not None else [_unknown_edge(scan, peak)]
     start, origin = (peak, "the maximum of the spectrum") if edge is None else (edge, "the start of the smooth part")
     gaps = _gaps(scan, start, top)
@@ -53,7 +56,7 @@ def coverage_notes(
         left_out = " and ".join(f"{low:.0f}-{high:.0f}" for low, high in gaps)
         notes.append(
             f"Most of the smooth spectrum is not searched: the windows cover {covered:.0%} of the range from "
-            f"{start:.0f} GeV, {origin}, to {top:.0f} GeV, above which there are {min(_LAST_EVENTS, seen.size)} "
+            f"{start:.0f} GeV, {origin}, to {top:.0f} GeV, above which there are {len(last)} "
             f"events, in the logarithm of the mass, and leave out {left_out} GeV. Set scan.first, last, width, step "
             "and fit_range, or scan.windows."
         )

@@ -74,7 +74,7 @@ def global_result(
     bound = bonferroni(stats.norm.sf(tested).tolist(), trials)
     if not (tested and config.statistics.pseudo_experiments):
         return bound
-    table = data.table.within(span_of([result.window for result in results]))
+    table = data.table.within(span_of([result.window for result in results]))  # the rows of all pass weights
     if not (table.weight == 1).all():
         return bound
     try:

@@ -18,6 +18,7 @@ from analysis.core.fingerprint import fingerprint
 from analysis.events.dataset import Dataset
 from analysis.events.datasets import background_datasets, observed_datasets
 from analysis.events.stitching import generator_threshold
+from analysis.events.stored import StoredEvents
 from analysis.learning import LEARNERS
 from analysis.methods import METHODS, get_method
 from analysis.regions import RegionScan
@@ -132,6 +133,16 @@ class SearchInputs:
     def data(self) -> SearchData:
         """Searched events, and simulated background if the method needs it; read at first use."""
         return self.read(simulation=self.needs_simulation)
+
+    @cached_property
+    def stored(self) -> StoredEvents:
+        """Searched events on disk."""
+        return self.events.stored(self.observed, self.folder)
+
+    @cached_property
+    def stored_background(self) -> StoredEvents:
+        """Simulated background on disk."""
+        return self.events.stored(self.background, self.folder)
 
     def read(self, *, simulation: bool) -> SearchData:
         """Read the searched events, with or without simulated background."""

@@ -32,6 +32,7 @@ from analysis.search.seeds import join_seeds
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.stages.calibrate import load_calibrations
 from analysis.stages.inputs import SearchInputs, stage
+from analysis.stages.searched import StoredSearch
 from analysis.stages.signals import evaluate_signals
 from analysis.stages.validation.drift import measure_drifts
 from analysis.stages.validation.validate import load_verdicts
@@ -136,11 +137,13 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
                 setting=unblinding_setting(events),
             )
         folder.save_config(config)
-        results = _run_windows(inputs, backend, measured)
-        calibrations = load_calibrations(inputs)
+        stored = StoredSearch.of(inputs, simulation=inputs.needs_simulation)
+        results = _run_windows(inputs, stored, backend, measured)
+        calibrations = load_calibrations(inputs, stored)
         results = dict(zip(results, calibrations.applied(results.values()), strict=True))
         joined = tuple(join_seeds(results.values()))
-        document = _assemble(inputs, joined, verdicts, _global_result(inputs, backend, results, calibrations))
+        total = _global_result(inputs, stored, backend, results, calibrations)
+        document = _assemble(inputs, joined, verdicts, total, _coverage(inputs))
         notes = (*document.notes, *drift_notes(drifts, config))
         document = replace(document, notes=notes, versions=software_versions(backend.other_versions))
         further = [key for key, result in results.items() if result.training_seed > 0]
@@ -212,24 +215,31 @@ def training_keys(
 
 
 def _run_windows(
-    inputs: SearchInputs, backend: Backend, corrections: Mapping[str, Mapping[str, NonClosure]]
+    inputs: SearchInputs,
+    events: StoredSearch,
+    backend: Backend,
+    corrections: Mapping[str, Mapping[str, NonClosure]],
 ) -> dict[str, WindowResult]:
-    events, regions, config = inputs.identity, inputs.regions, inputs.config
+    regions, config = inputs.regions, inputs.config
     keys = list(training_keys(inputs, corrections).values())
     done = inputs.folder.load_windows(keys)
     if len(done) < len(keys):
         kept = None if inputs.blinded else KeptFolds(inputs.folder.folds)  # their scores tell the counts in windows
-        options: dict[str, Any] = {"inputs": events, "done": done, "corrections": corrections, "kept": kept}
-        for key, result in run_scan(inputs.data, regions, config, backend, **options):
+        options: dict[str, Any] = {"inputs": inputs.identity, "done": done, "corrections": corrections, "kept": kept}
+        for key, result in run_scan(events, regions, config, backend, **options):
             inputs.folder.save_window(key, result, inputs=inputs.searched)
-            done[key] = result
+            done[key] = replace(result, scores=None)
             seed = f", training seed {result.training_seed}" if result.training_seed else ""
             _log.info("window %s%s: %s", result.window.name, seed, result.reason or result.status)
     return {key: done[key] for key in keys}
 
 
 def _global_result(
-    inputs: SearchInputs, backend: Backend, results: Mapping[str, WindowResult], calibrations: Calibrations
+    inputs: SearchInputs,
+    events: StoredSearch,
+    backend: Backend,
+    results: Mapping[str, WindowResult],
+    calibrations: Calibrations,
 ) -> GlobalResult:
     selections = [selection for result in results.values() for selection in result.selections]
     if len(calibrations.largest) >= LEAST_SCANS and (
@@ -241,7 +251,8 @@ def _global_result(
     key = global_key(results, inputs.config, calibrated)
     total = inputs.folder.load_global(key)
     if total is None:
-        total = global_result(inputs.data, list(results.values()), inputs.regions, inputs.config, backend)
+        masses = events.covering(inputs.regions.windows, only_masses=True)
+        total = global_result(masses, list(results.values()), inputs.regions, inputs.config, backend)
         inputs.folder.save_global(key, total)
     return total
 
@@ -251,6 +262,7 @@ def _assemble(
     windows: Sequence[WindowResult],
     verdicts: Sequence[WindowVerdict],
     total: GlobalResult,
+    coverage: Sequence[str],
 ) -> Results:
     """Assemble the content of `results.json`."""
     events, config = inputs.events, inputs.config
@@ -273,7 +285,7 @@ def _assemble(
         blinded=inputs.blinded,
         windows=tuple(replace(reported_window(one), validation=judged.get(one.window.name)) for one in windows),
         global_=total,
-        notes=(*_coverage(inputs), *_turn_on(inputs), *_method_notes(config)),
+        notes=(*coverage, *_turn_on(inputs), *_method_notes(config)),
     )
 
 
@@ -288,4 +300,4 @@ def _turn_on(inputs: SearchInputs) -> tuple[str, ...]:
 
 def _coverage(inputs: SearchInputs) -> tuple[str, ...]:
     edge = known_edge(inputs.threshold, inputs.config.scan.smooth_edge)
-    return coverage_notes(inputs.data.table.mjj, inputs.regions, edge, hidden=inputs.hidden)
+    return coverage_notes(inputs.stored.masses(), inputs.regions, edge, hidden=inputs.hidden)

@@ -17,7 +17,8 @@ WIDE = {"windows": tuple((low, low + 400.0) for low in np.arange(1700.0, 6500.0,
 
 
 def notes(mjj: np.ndarray, edge: float | None, scan: dict[str, Any] | None = None, **options: Any) -> tuple[str, ...]:
-    return coverage_notes(mjj, RegionScan.from_config(ScanConfig(**(scan or {}))), edge, **options)
+    blocks = np.array_split(mjj, 7)
+    return coverage_notes(blocks, RegionScan.from_config(ScanConfig(**(scan or {}))), edge, **options)
 
 
 @pytest.mark.parametrize(

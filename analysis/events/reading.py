@@ -1,0 +1,110 @@
+"""Parts read one by one: of each only the wanted events and columns stay in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analysis.core.location import Location
+from analysis.errors import ResultsError, TableError
+from analysis.events.parts import Part
+from analysis.events.schema import FIXED_COLUMNS, FeatureSpec, table_schema
+
+__all__ = [
+    "CHECKED",
+    "filtered",
+    "parts_of",
+    "read_parts",
+    "refuse_not_finite",
+    "repeated",
+    "sorted_events",
+    "with_weights",
+]
+
+CHECKED = ("mjj", "weight")
+"""Columns whose values must be finite."""
+
+_ORDER = ("event_id", "mjj", "abs_dy")
+"""Columns that define the order of events: by identity, and by kinematics for repeated identities in simulation."""
+
+
+def parts_of(paths: Sequence[Location]) -> Iterator[Part]:
+    """Open parts one by one.
+
+    Raises
+    ------
+    TableError
+        If their features differ.
+    """
+    features: tuple[FeatureSpec, ...] | None = None
+    for path in paths:
+        part = Part.open(path)
+        features = part.features if features is None else features
+        if part.features != features:
+            msg = f"{path} has other features than {paths[0]}; delete the folder of parts and process again."
+            raise TableError(msg)
+        yield part
+
+
+def read_parts(paths: Sequence[Location]) -> tuple[list[pa.Table], tuple[FeatureSpec, ...]]:
+    """Read parts with all columns; returns them with their common features."""
+    features: tuple[FeatureSpec, ...] = ()
+    tables = []
+    for part in parts_of(paths):
+        features = part.features
+        tables.append(part.read(table_schema(features).names))
+    return tables, features
+
+
+def filtered(part: Part, names: Sequence[str], *, region: str, masses: tuple[float, float] | None) -> pa.Table:
+    """Read some columns of the events of a rapidity region, with m_jj in [low, high), GeV."""
+    read = dict.fromkeys([*names, "rapidity_region", *(() if masses is None else ("mjj",))])
+    table = part.read(list(read))
+    keep = pc.equal(table["rapidity_region"], region)
+    if masses is not None:
+        low, high = masses
+        keep = pc.and_(keep, pc.and_(pc.greater_equal(table["mjj"], low), pc.less(table["mjj"], high)))
+    return table.filter(keep).select(list(names))
+
+
+def refuse_not_finite(counts: Mapping[str, int]) -> None:
+    """Raise if a column, by name, holds values that are not finite.
+
+    Raises
+    ------
+    TableError
+    """
+    for name, bad in counts.items():
+        if bad:
+            msg = f"column '{name}' holds {bad} values that are not finite; such events must be cut before."
+            raise TableError(msg)
+
+
+def repeated(event_id: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Identities that occur more than once; sorts the array in place."""
+    event_id.sort()
+    return np.unique(event_id[1:][event_id[1:] == event_id[:-1]])
+
+
+def sorted_events(table: pa.Table) -> pa.Table:
+    """Sort by identity, and by kinematics for repeated identities in simulation."""
+    by_identity = table.sort_by("event_id")
+    identity = by_identity["event_id"].to_numpy()
+    if not np.any(identity[1:] == identity[:-1]):
+        return by_identity
+    return table.sort_by([(name, "ascending") for name in _ORDER if name in table.column_names])
+
+
+def with_weights(table: pa.Table, path: Location, names: Sequence[str]) -> pa.Table:
+    """Put varied weights before the features."""
+    weights = Part.open(path).read(["event_id", *names])
+    if not weights["event_id"].equals(table["event_id"]):
+        msg = f"{path} holds the weights of other events. Remove it, and run `cwola process` again."
+        raise ResultsError(msg)
+    for position, name in enumerate(names, len(FIXED_COLUMNS)):
+        table = table.add_column(position, name, weights[name])
+    return table

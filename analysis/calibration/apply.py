@@ -111,6 +111,6 @@ class Calibrations:
         name = result.window.name
         couplings, variance = self.couplings(name), None
         if couplings.needs_variance(selection.name) and name in self.labels:
-            labels = self.labels[name]  # may read events
+            labels = self.labels[name]
             variance = coupled_variance(selection, labels, result.window, result.edges)
         return couplings.calibration(selection.name, selection.discovery.z, variance)

@@ -14,7 +14,6 @@ from concurrent.futures import BrokenExecutor, Future, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
@@ -36,9 +35,6 @@ _ALIGNMENT = 64
 
 _IDLE = 24 * 3600
 """Seconds after which idle workers stop: so long that none stops while tasks are submitted."""
-
-_KEPT = 2
-"""Number of shared values kept for the workers; each new one replaces the oldest."""
 
 _WATCH = 1.0
 """Seconds between looks of a worker at its parent."""
@@ -76,7 +72,6 @@ class LocalProcesses:
         self.jobs = jobs
         self._folder = ScratchFolder("cwola-")
         self._shared: list[tuple[Any, _Shared]] = []
-        self._numbers = count()
         self._executor: Any = None
         self._abandoned: list[Future[Any]] = []
 
@@ -139,9 +134,7 @@ class LocalProcesses:
         for written, sent in self._shared:
             if written is shared:
                 return sent
-        while len(self._shared) >= _KEPT:
-            self._shared.pop(0)[1].path.unlink()  # workers that still read it keep their map
-        path = self._folder.path / f"shared-{next(self._numbers)}"
+        path = self._folder.path / f"shared-{len(self._shared)}"
         sent = _write_buffers(shared, path)
         self._shared.append((shared, sent))
         return sent

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.core.location import Location
@@ -16,7 +15,6 @@ from analysis.events.schema import FIXED_COLUMNS, FeatureSpec, table_schema
 
 __all__ = [
     "CHECKED",
-    "filtered",
     "parts_of",
     "read_parts",
     "refuse_not_finite",
@@ -58,17 +56,6 @@ def read_parts(paths: Sequence[Location]) -> tuple[list[pa.Table], tuple[Feature
         features = part.features
         tables.append(part.read(table_schema(features).names))
     return tables, features
-
-
-def filtered(part: Part, names: Sequence[str], *, region: str, masses: tuple[float, float] | None) -> pa.Table:
-    """Read some columns of the events of a rapidity region, with m_jj in [low, high), GeV."""
-    read = dict.fromkeys([*names, "rapidity_region", *(() if masses is None else ("mjj",))])
-    table = part.read(list(read))
-    keep = pc.equal(table["rapidity_region"], region)
-    if masses is not None:
-        low, high = masses
-        keep = pc.and_(keep, pc.and_(pc.greater_equal(table["mjj"], low), pc.less(table["mjj"], high)))
-    return table.filter(keep).select(list(names))
 
 
 def refuse_not_finite(counts: Mapping[str, int]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analysis.core.location import Location
 from analysis.errors import TableError
 from analysis.events.parts import Part
-from analysis.events.reading import CHECKED, filtered, parts_of, refuse_not_finite, repeated
+from analysis.events.reading import CHECKED, parts_of, refuse_not_finite, repeated
 from analysis.events.schema import FIXED_COLUMNS, FeatureSpec, table_schema
 from analysis.events.table import EventTable
 
@@ -22,6 +22,9 @@ __all__ = ["StoredEvents"]
 
 _NEEDED = ("event_id", "dataset", "mjj", "weight")
 """Fixed columns that training, counting and fitting need."""
+
+_EXAMINED = ("event_id", "rapidity_region", *CHECKED)
+"""Columns that are read of every event."""
 
 
 @dataclass(frozen=True)
@@ -60,43 +63,10 @@ class StoredEvents:
             raise TableError(msg)
         return Part.open(self.paths[0]).features
 
-    @cached_property
-    def n_events(self) -> int:
-        """Number of events in the region, after a check of all events, as of `EventTable.from_parts`.
-
-        All identities are in memory for it, 8 bytes per event.
-
-        Raises
-        ------
-        TableError
-            If the features of parts differ, a mass or weight is not finite, or an event occurs twice.
-        ResultsError
-            If a part is missing or damaged.
-        """
-        identities, count, bad = [], 0, dict.fromkeys(CHECKED, 0)
-        features = self.features  # raises without parts
-        for part in parts_of(self.paths):
-            table = part.read(["event_id", "rapidity_region", *bad])
-            for name in bad:
-                bad[name] += int((~np.isfinite(table[name].to_numpy())).sum())
-            identities.append(table["event_id"].to_numpy())
-            count += int(pc.sum(pc.equal(table["rapidity_region"], self.region)).as_py() or 0)
-        refuse_not_finite(bad)
-        copies = repeated(_joined(identities))
-        if len(copies):
-            chosen = pa.array(copies)
-            names = table_schema(features).names
-            tables = [
-                table.filter(pc.is_in(table["event_id"], chosen))
-                for table in (part.read(names) for part in parts_of(self.paths))
-            ]
-            EventTable.assembled(tables, features).require_unique()
-        return count
-
     def read(self, masses: tuple[float, float] | None = None, features: Sequence[str] | None = None) -> EventTable:
-        """Read the events in a mass range, in the order of `EventTable.from_parts`.
+        """Read the events in a mass range, in the order of `EventTable.from_parts`, and check all events as it does.
 
-        Copies of an event are not looked for: `n_events` does so.
+        The identities of all events are in memory for a while, 8 bytes per event, since copies may have other masses.
 
         Parameters
         ----------
@@ -112,20 +82,33 @@ class StoredEvents:
         Raises
         ------
         TableError
-            If there are no parts, their features differ, or a feature is not in them.
+            If there are no parts, their features differ, a feature is not in them, a mass or weight is not finite, or
+            an event occurs twice.
         ResultsError
             If a part is missing or damaged.
         """
         specs = self.features
-        fixed: Sequence[str] = tuple(FIXED_COLUMNS)
+        fixed: tuple[str, ...] = tuple(FIXED_COLUMNS)
         if features is not None:
             self.require_features(features)
             specs, fixed = tuple(spec for spec in specs if spec.name in features), _NEEDED
-        table = self._read(fixed, specs, masses)
-        identity = table.event_id
-        if features is not None and np.any(identity[1:] == identity[:-1]):  # ordered by their kinematics
-            table = self._read((*fixed, "abs_dy"), specs, masses)
-        return table.scaled(self.scales)
+        names = [*fixed, *(spec.name for spec in specs)]
+        tables, identities, bad = [], [], dict.fromkeys(CHECKED, 0)
+        for part in parts_of(self.paths):
+            table = part.read(list(dict.fromkeys([*names, *_EXAMINED])))
+            for name in bad:
+                bad[name] += int((~np.isfinite(table[name].to_numpy())).sum())
+            identities.append(table["event_id"].to_numpy())
+            tables.append(self._chosen(table, masses).select(names))
+        refuse_not_finite(bad)
+        copies = repeated(_joined(identities))
+        if len(copies):
+            self._require_unique(copies)
+            if features is not None:  # the order of equal identities is one of kinematics
+                tables = [
+                    self._chosen(part.read([*names, "abs_dy", "rapidity_region"]), masses) for part in self._parts
+                ]
+        return EventTable.assembled(tables, specs).scaled(self.scales)
 
     def require_features(self, names: Sequence[str]) -> None:
         """Raise if a name is not a feature, as `EventTable.require_features`."""
@@ -133,15 +116,27 @@ class StoredEvents:
 
     def masses(self) -> Iterator[NDArray[np.float64]]:
         """Yield m_jj of all events, (n,) float64, GeV, part by part."""
-        for part in parts_of(self.paths):
-            yield filtered(part, ["mjj"], region=self.region, masses=None)["mjj"].to_numpy()
+        for part in self._parts:
+            yield self._chosen(part.read(["mjj", "rapidity_region"]), None)["mjj"].to_numpy()
 
-    def _read(
-        self, fixed: Sequence[str], specs: tuple[FeatureSpec, ...], masses: tuple[float, float] | None
-    ) -> EventTable:
-        names = [*fixed, *(spec.name for spec in specs)]
-        tables = [filtered(part, names, region=self.region, masses=masses) for part in parts_of(self.paths)]
-        return EventTable.assembled(tables, specs)
+    @property
+    def _parts(self) -> Iterator[Part]:
+        return parts_of(self.paths)
+
+    def _chosen(self, table: pa.Table, masses: tuple[float, float] | None) -> pa.Table:
+        keep = pc.equal(table["rapidity_region"], self.region)
+        if masses is not None:
+            inside = pc.and_(pc.greater_equal(table["mjj"], masses[0]), pc.less(table["mjj"], masses[1]))
+            keep = pc.and_(keep, inside)
+        return table.filter(keep)
+
+    def _require_unique(self, repeated_ids: NDArray[np.uint64]) -> None:
+        """Raise if events of these identities, which occur more than once, are the same."""
+        chosen, names = pa.array(repeated_ids), table_schema(self.features).names
+        tables = [
+            table.filter(pc.is_in(table["event_id"], chosen)) for table in (one.read(names) for one in self._parts)
+        ]
+        EventTable.assembled(tables, self.features).require_unique()
 
 
 def _joined(arrays: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:

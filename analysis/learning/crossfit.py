@@ -86,6 +86,8 @@ class FoldTask:
         Number of the training: different trainings share the folds, and differ in everything that is trained.
     storage : ModelStorage or None
         Stored form of the models; None if they are not kept.
+    averaged : bool
+        Whether only the mean of the members is kept of the scores, which takes less memory.
     """
 
     window: MassWindow
@@ -101,6 +103,7 @@ class FoldTask:
     decorrelation: FeatureScaling | None = None
     training_seed: int = 0
     storage: ModelStorage | None = BOOSTED_TREES
+    averaged: bool = False
 
     @property
     def every_fold(self) -> list[FoldTask]:
@@ -162,6 +165,7 @@ class FoldResult:
     rows : (n_scored,) int64
         Positions of the scored events in the table.
     scores : (n_scored, n_members) float32
+        A single column if the task averages them.
     model : Model
     template : Template or None
         Template of this fold.
@@ -196,8 +200,7 @@ class Scores:
 
     def mean(self) -> NDArray[np.float32]:
         """(n_events,) float32: score averaged over the members."""
-        mean: NDArray[np.float32] = self.values.mean(axis=1, dtype=np.float64).astype(np.float32)
-        return mean
+        return _mean(self.values)
 
 
 @dataclass(frozen=True)
@@ -278,7 +281,7 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     >>> config = load_config(overrides={"learning": {"n_members": 3, "classifier": {"n_estimators": 5}}})
     >>> tasks = fold_tasks(window, inputs.regions.edges(window), config, training_seed=0)
     >>> result = run_fold(tasks[1], Samples(inputs.data.table))
-    >>> result.fold, result.scores.shape[1]
+    >>> result.fold, len(result.model.members)
     (1, 3)
     """
     folds = samples.map(task.folds)
@@ -290,8 +293,15 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     model = _train(task, training) if task.nested is None else _train_nested(task, task.nested, samples, folds)
     rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
     scores = score_table(model, _take(samples.data, rows), task.features)
+    if task.averaged:
+        scores = _mean(scores)[:, None]
     template = _score_template(task, training, _of_fold(samples, folds, task.fold), model) if task.template else None
     return FoldResult(task.fold, rows, scores, model, template, scaling)
+
+
+def _mean(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean: NDArray[np.float32] = scores.mean(axis=1, dtype=np.float64).astype(np.float32)
+    return mean
 
 
 def _train(task: FoldTask, training: Samples) -> Model:

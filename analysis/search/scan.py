@@ -17,7 +17,7 @@ from analysis.methods import METHODS
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.non_closure import Corrections
 from analysis.search.requirements import measured_corrections, require_known, require_samples
-from analysis.search.values import SearchData, SearchEvents, WindowResult
+from analysis.search.values import SearchData, WindowResult
 from analysis.search.window import WindowEvaluation, attempt_fold, configured_functions, evaluate_folds, fold_tasks
 
 __all__ = ["n_trials", "run_scan", "trainings", "window_key"]
@@ -27,7 +27,7 @@ _TASKS_PER_JOB = 4
 
 
 def run_scan(
-    data: SearchEvents,
+    data: SearchData,
     scan: RegionScan,
     config: SearchConfig,
     backend: Backend,
@@ -41,8 +41,7 @@ def run_scan(
 
     Parameters
     ----------
-    data : SearchData or other SearchEvents
-        In memory, or on disk: each batch of windows then reads what it needs.
+    data : SearchData
     scan : RegionScan
     config : SearchConfig
     backend : Backend
@@ -85,45 +84,35 @@ def run_scan(
     3300-3700 ['inclusive', 'eff_0.1']
     """
     require_known(config)
-    measured = measured_corrections(corrections, scan, config)
+    data = replace(data, corrections=measured_corrections(corrections, scan, config))
+    require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
+    data.table.require_features(config.learning.features)
+    if data.simulation is not None:
+        data.simulation.require_features(config.learning.features)
     functions = configured_functions(config)
     keys = {
-        (window, seed): window_key(window, scan, config, inputs, training_seed=seed, corrections=measured)
+        (window, seed): window_key(window, scan, config, inputs, training_seed=seed, corrections=data.corrections)
         for window, seed in trainings(scan, config)
     }
     todo = [training for training, key in keys.items() if key not in done]
-    latest: SearchData | None = None
-    shared: SearchData | None = None
     size = ceil(_TASKS_PER_JOB * backend.jobs / config.learning.n_folds)
     for start in range(0, len(todo), size):
         batch = todo[start : start + size]
-        events = _checked(data.covering([window for window, _ in batch]), config)
-        if shared is None or events is not latest:  # the same object again is sent to workers once
-            latest, shared = events, replace(events, corrections=measured)
         by_training = [fold_tasks(window, scan.edges(window), config, seed) for window, seed in batch]
         tasks = [task for of_one in by_training for task in of_one]
         names = list(dict.fromkeys(window.name for window, _ in batch))
         label = f"window {names[0]}" if len(names) == 1 else f"windows {names[0]} to {names[-1]}"
         fold_keys = [[f"{keys[one]}-{task.fold}" for task in by_training[i]] for i, one in enumerate(batch)]
-        folds = iter(_train(tasks, list(chain(*fold_keys)), shared, backend, kept, label))
+        folds = iter(_train(tasks, list(chain(*fold_keys)), data, backend, kept, label))
         evaluations = [
             WindowEvaluation(window, scan.edges(window), list(islice(folds, len(of_one))), of_one[0], config, functions)
             for (window, _), of_one in zip(batch, by_training, strict=True)
         ]
-        evaluated = backend.map(evaluate_folds, evaluations, shared=shared)
+        evaluated = backend.map(evaluate_folds, evaluations, shared=data)
         for index, result in track(evaluated, total=len(batch), description=f"Fitting {label}"):
             yield keys[batch[index]], result
             if kept is not None:
                 kept.forget(fold_keys[index])
-
-
-def _checked(data: SearchData, config: SearchConfig) -> SearchData:
-    """Raise if samples or features are missing; returns the data."""
-    require_samples(config, truth=data.signal_datasets is not None, simulation=data.simulation is not None)
-    for table in (data.table, data.simulation):
-        if table is not None:
-            table.require_features(config.learning.features)
-    return data
 
 
 def _train(

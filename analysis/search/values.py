@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import hist
 import numpy as np
@@ -23,15 +23,7 @@ from analysis.search.null_distribution import Calibration
 from analysis.search.retraining import needs_calibration
 from analysis.statistics import Counting, DiscoveryResult, LimitResult, counting_workspace
 
-__all__ = ["SearchData", "SearchEvents", "SelectionResult", "WindowResult"]
-
-
-class SearchEvents(Protocol):
-    """Events of a search, in memory or on disk."""
-
-    def covering(self, windows: Sequence[MassWindow]) -> SearchData:
-        """Return at least the events and columns that a search of some windows needs."""
-        ...
+__all__ = ["SearchData", "SelectionResult", "WindowResult"]
 
 
 @dataclass(frozen=True)
@@ -61,10 +53,6 @@ class SearchData:
     simulation: EventTable | None = None
     corrections: Mapping[str, Mapping[str, NonClosure]] = field(default_factory=dict)
     hidden: tuple[tuple[float, float], ...] = ()
-
-    def covering(self, windows: Sequence[MassWindow]) -> Self:  # noqa: ARG002 - as of `SearchEvents`
-        """Return the data themselves: all events are in memory."""
-        return self
 
     def within(self, window: MassWindow) -> Self:
         """Return the events in the fit range of a window, which are all that a window needs, in the same order."""

@@ -244,6 +244,7 @@ def fold_tasks(
         decorrelation=configured_scaling(learning, window, edges, config.random_state),
         training_seed=training_seed,
         storage=storage_of(method, stored_name(learning)),
+        averaged=learning.ensemble == "mean-score",
     )
     return task.every_fold
 

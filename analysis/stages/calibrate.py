@@ -28,7 +28,6 @@ from analysis.regions import MassWindow
 from analysis.search.requirements import require_known, require_samples
 from analysis.search.window import window_task
 from analysis.stages.inputs import SearchInputs, stage
-from analysis.stages.searched import StoredSearch
 from analysis.validation.samples import Setting
 
 __all__ = ["calibrate", "calibration_identity", "calibration_key", "load_calibrations", "load_couplings"]
@@ -97,25 +96,19 @@ def calibrate(
         return _save(inputs, [*done.values(), *_further(inputs, chosen, searches)])
 
 
-def load_calibrations(inputs: SearchInputs, events: StoredSearch | None = None) -> Calibrations:
+def load_calibrations(inputs: SearchInputs) -> Calibrations:
     """Return the calibrations of a search: measured with its own events, or else from the coupling of folds.
 
     Blinded searches have nothing to calibrate, and methods that train on the truth no coupling.
-
-    Parameters
-    ----------
-    inputs : SearchInputs
-    events : StoredSearch, optional
-        Events of the search, to be read once for several purposes.
     """
     config, couplings = inputs.config, shipped_couplings()
     if inputs.blinded or get_method(config.learning.method).uses_truth:
         return Calibrations()
-    stored, counts = _stored(inputs), _window_counts(inputs, inputs.regions.windows)
+    stored, mjj = _stored(inputs), inputs.fitted.table.mjj
     return Calibrations(
         searched={} if stored is None else _couplings(stored),
-        shipped={window.name: couplings.at(config, count) for window, count in counts.items()},
-        labels=_Labels(inputs, events or StoredSearch.of(inputs, simulation=inputs.needs_simulation)),
+        shipped={window.name: couplings.at(config, window.in_signal(mjj).sum()) for window in inputs.regions.windows},
+        labels=_Labels(inputs),
         largest=() if stored is None else stored.largest,
         exact=config.learning.cross_fitting in EXACT,
     )
@@ -132,7 +125,7 @@ def load_couplings(
     own = (config.learning.method, config.learning.features)
     stored = _stored(inputs) if window in inputs.regions.windows and not inputs.blinded else None
     searched = {} if stored is None else _couplings(stored).get(window.name, {})
-    n_window, found = _window_counts(inputs, [window])[window], {}
+    n_window, found = int(window.in_signal(inputs.fitted.table.mjj).sum()), {}
     for method, features in settings:
         if inputs.blinded or get_method(method).uses_truth:
             found[method, features] = WindowCouplings()
@@ -158,28 +151,18 @@ def _stored(inputs: SearchInputs) -> CalibrationFile | None:
     return stored
 
 
-def _window_counts(inputs: SearchInputs, windows: Sequence[MassWindow]) -> dict[MassWindow, int]:
-    counts = dict.fromkeys(windows, 0)
-    for mjj in inputs.stored.masses():
-        for window in windows:
-            counts[window] += int(window.in_signal(mjj).sum())
-    return counts
-
-
 class _Labels(Mapping[str, Labels]):
-    """Labels of the windows by name, each made of its events when it is asked for."""
+    """Labels of the windows by name, made when they are asked for: they are as large as the events of the window."""
 
-    def __init__(self, inputs: SearchInputs, events: StoredSearch) -> None:
+    def __init__(self, inputs: SearchInputs) -> None:
         self._windows = {window.name: window for window in inputs.regions.windows}
-        self._method, self._events = get_method(inputs.config.learning.method), events
+        self._mjj = inputs.fitted.table.mjj
+        self._template = template_masses(get_method(inputs.config.learning.method), inputs.fitted.simulation)
         self._latest: tuple[str, Labels] | None = None
 
     def __getitem__(self, name: str) -> Labels:
         if self._latest is None or self._latest[0] != name:
-            window = self._windows[name]
-            data = self._events.covering([window], only_masses=True)
-            template = template_masses(self._method, data.simulation)
-            self._latest = name, labels_of(window, data.table.mjj, template)
+            self._latest = name, labels_of(self._windows[name], self._mjj, self._template)
         return self._latest[1]
 
     def __iter__(self) -> Iterator[str]:

@@ -130,6 +130,42 @@ class SearchInputs:
         return get_method(self.config.learning.method).needs_simulation
 
     @cached_property
+    def fitted(self) -> SearchData:
+        """Searched events in the fit range, with the columns that a search needs, and simulated background if needed.
+
+        Read at first use: of a large sample only these fit into memory. All columns are read for methods of plugins,
+        which may use them.
+        """
+        learning = self.config.learning
+        built_in = METHODS.givers.get(learning.method, "").startswith("analysis.")
+        return self.read_fitted(learning.features if built_in else None, simulation=self.needs_simulation)
+
+    def read_fitted(self, features: Iterable[str] | None, *, simulation: bool) -> SearchData:
+        """Read the events in the fit range, with or without simulated background.
+
+        Parameters
+        ----------
+        features : iterable of str or None
+            Features to read, with identity, dataset, m_jj and weight; None for all columns.
+        simulation : bool
+
+        Returns
+        -------
+        SearchData
+
+        Raises
+        ------
+        TableError
+            If the events lack a feature, or an event occurs twice.
+        ResultsError
+            If a file is missing or damaged.
+        """
+        fit_range, names = self.config.scan.fit_range, None if features is None else tuple(features)
+        background = self.stored_background.read(fit_range, names) if simulation else None
+        events = self.stored.read(fit_range, names)
+        return SearchData(events, self.blinded, self.truth, background, hidden=self.hidden)
+
+    @cached_property
     def data(self) -> SearchData:
         """Searched events, and simulated background if the method needs it; read at first use."""
         return self.read(simulation=self.needs_simulation)

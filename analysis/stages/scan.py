@@ -32,7 +32,6 @@ from analysis.search.seeds import join_seeds
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.stages.calibrate import load_calibrations
 from analysis.stages.inputs import SearchInputs, stage
-from analysis.stages.searched import StoredSearch
 from analysis.stages.signals import evaluate_signals
 from analysis.stages.validation.drift import measure_drifts
 from analysis.stages.validation.validate import load_verdicts
@@ -137,12 +136,11 @@ def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | N
                 setting=unblinding_setting(events),
             )
         folder.save_config(config)
-        stored = StoredSearch.of(inputs, simulation=inputs.needs_simulation)
-        results = _run_windows(inputs, stored, backend, measured)
-        calibrations = load_calibrations(inputs, stored)
+        results = _run_windows(inputs, backend, measured)
+        calibrations = load_calibrations(inputs)
         results = dict(zip(results, calibrations.applied(results.values()), strict=True))
         joined = tuple(join_seeds(results.values()))
-        total = _global_result(inputs, stored, backend, results, calibrations)
+        total = _global_result(inputs, backend, results, calibrations)
         document = _assemble(inputs, joined, verdicts, total, _coverage(inputs))
         notes = (*document.notes, *drift_notes(drifts, config))
         document = replace(document, notes=notes, versions=software_versions(backend.other_versions))
@@ -215,10 +213,7 @@ def training_keys(
 
 
 def _run_windows(
-    inputs: SearchInputs,
-    events: StoredSearch,
-    backend: Backend,
-    corrections: Mapping[str, Mapping[str, NonClosure]],
+    inputs: SearchInputs, backend: Backend, corrections: Mapping[str, Mapping[str, NonClosure]]
 ) -> dict[str, WindowResult]:
     regions, config = inputs.regions, inputs.config
     keys = list(training_keys(inputs, corrections).values())
@@ -226,7 +221,7 @@ def _run_windows(
     if len(done) < len(keys):
         kept = None if inputs.blinded else KeptFolds(inputs.folder.folds)  # their scores tell the counts in windows
         options: dict[str, Any] = {"inputs": inputs.identity, "done": done, "corrections": corrections, "kept": kept}
-        for key, result in run_scan(events, regions, config, backend, **options):
+        for key, result in run_scan(inputs.fitted, regions, config, backend, **options):
             inputs.folder.save_window(key, result, inputs=inputs.searched)
             done[key] = replace(result, scores=None)
             seed = f", training seed {result.training_seed}" if result.training_seed else ""
@@ -235,11 +230,7 @@ def _run_windows(
 
 
 def _global_result(
-    inputs: SearchInputs,
-    events: StoredSearch,
-    backend: Backend,
-    results: Mapping[str, WindowResult],
-    calibrations: Calibrations,
+    inputs: SearchInputs, backend: Backend, results: Mapping[str, WindowResult], calibrations: Calibrations
 ) -> GlobalResult:
     selections = [selection for result in results.values() for selection in result.selections]
     if len(calibrations.largest) >= LEAST_SCANS and (
@@ -251,8 +242,7 @@ def _global_result(
     key = global_key(results, inputs.config, calibrated)
     total = inputs.folder.load_global(key)
     if total is None:
-        masses = events.covering(inputs.regions.windows, only_masses=True)
-        total = global_result(masses, list(results.values()), inputs.regions, inputs.config, backend)
+        total = global_result(inputs.fitted, list(results.values()), inputs.regions, inputs.config, backend)
         inputs.folder.save_global(key, total)
     return total
 

@@ -16,7 +16,6 @@ from analysis.errors import CwolaError
 from analysis.events.table import EventTable
 from analysis.regions import Interval, MassWindow
 from analysis.stages.inputs import SearchInputs, stage
-from analysis.stages.searched import StoredSearch
 from analysis.validation.drift import DATA, SIMULATION, WindowDrift, drift_notes, measure_drift
 
 __all__ = ["drift_key", "measure_drifts"]
@@ -47,9 +46,9 @@ def measure_drifts(inputs: SearchInputs, backend: Backend) -> tuple[WindowDrift,
     found = inputs.folder.load_drift(key)
     if found is None:
         with stage("drift"):
-            events = _events(inputs)
-            found = _measure(inputs, events, backend)
-        if events.background is not None or not inputs.background:
+            tables = _tables(inputs)
+            found = _measure(inputs, tables, backend)
+        if SIMULATION in tables or not inputs.background:
             inputs.folder.save_drift(key, found)
     for note in drift_notes(found, inputs.config):
         _log.warning("%s", note)
@@ -80,34 +79,33 @@ class _Task:
     seed: int
 
 
-def _events(inputs: SearchInputs) -> StoredSearch:
-    """Return data, and simulation where it can be read: no result depends on it here."""
+def _tables(inputs: SearchInputs) -> dict[str, EventTable]:
+    """Read data, and simulation where it can be read: no result depends on it here."""
+    features, fit_range = inputs.config.learning.features, inputs.config.scan.fit_range
+    tables = {DATA: inputs.fitted.table}
+    tables[DATA].require_features(features)
     if inputs.background:
         try:
-            inputs.stored_background.require_features(inputs.config.learning.features)
-            return StoredSearch.of(inputs, simulation=inputs.stored_background.n_events >= 0)
+            simulation = inputs.fitted.simulation or inputs.stored_background.read(fit_range, features)
         except (CwolaError, OSError, pa.ArrowException) as error:
             _log.warning("drift: measured in data alone, without simulation: %s", error)
-    return StoredSearch.of(inputs, simulation=False)
+        else:
+            tables[SIMULATION] = simulation
+    return tables
 
 
-def _measure(inputs: SearchInputs, events: StoredSearch, backend: Backend) -> tuple[WindowDrift, ...]:
+def _measure(inputs: SearchInputs, tables: Mapping[str, EventTable], backend: Backend) -> tuple[WindowDrift, ...]:
     task = partial(_Task, learning=inputs.config.learning, seed=inputs.config.random_state)
-    found: list[WindowDrift] = []
-    for windows in events.batches:
-        data = events.covering(windows)
-        tables = {DATA: data.table} if data.simulation is None else {DATA: data.table, SIMULATION: data.simulation}
-        tasks = [
-            task(window, sample, hidden=inputs.hidden if sample == DATA else ())
-            for window in windows
-            for sample in tables
-        ]
-        measured = backend.map(_run, tasks, shared=tables)
-        done = dict(track(measured, total=len(tasks), description="Measuring drifts"))
-        found += [done[index] for index in range(len(tasks))]
-    return tuple(found)
+    tasks = [
+        task(window, sample, hidden=inputs.hidden if sample == DATA else ())
+        for window in inputs.regions.windows
+        for sample in tables
+    ]
+    measured = backend.map(_run, tasks, shared=tables)
+    done = dict(track(measured, total=len(tasks), description="Measuring drifts"))
+    return tuple(done[index] for index in range(len(tasks)))
 
 
 def _run(task: _Task, tables: Mapping[str, EventTable]) -> WindowDrift:
-    table, sample = tables[task.sample].within(task.window.fit_range), task.sample
+    table, sample = tables[task.sample], task.sample
     return measure_drift(table, task.window, task.learning, sample=sample, hidden=task.hidden, seed=task.seed)

@@ -30,6 +30,10 @@ _ORDER = ("event_id", "mjj", "abs_dy")
 """Columns that define the order of events: by identity, and by kinematics for repeated identities in simulation."""
 
 
+_PARTS = 4
+"""Bits of an identity that divide all values into parts of which one is in memory twice."""
+
+
 def parts_of(paths: Sequence[Location]) -> Iterator[Part]:
     """Open parts one by one.
 
@@ -71,10 +75,14 @@ def refuse_not_finite(counts: Mapping[str, int]) -> None:
             raise TableError(msg)
 
 
-def repeated(event_id: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Identities that occur more than once; sorts the array in place."""
-    event_id.sort()
-    return np.unique(event_id[1:][event_id[1:] == event_id[:-1]])
+def repeated(event_id: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Identities that occur more than once in some arrays, found in one part of all values after the other."""
+    found = []
+    for part in range(2**_PARTS):
+        some = np.concatenate([ids[ids >> np.uint64(64 - _PARTS) == part] for ids in event_id])
+        some.sort()
+        found.append(np.unique(some[1:][some[1:] == some[:-1]]))
+    return np.concatenate(found)
 
 
 def sorted_events(table: pa.Table) -> pa.Table:

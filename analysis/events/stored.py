@@ -98,17 +98,20 @@ class StoredEvents:
             table = part.read(list(dict.fromkeys([*names, *_EXAMINED])))
             for name in bad:
                 bad[name] += int((~np.isfinite(table[name].to_numpy())).sum())
-            identities.append(table["event_id"].to_numpy())
+            identities.append(table["event_id"].to_numpy().copy())  # apart from the other columns
             tables.append(self._chosen(table, masses).select(names))
         refuse_not_finite(bad)
-        copies = repeated(_joined(identities))
+        copies = repeated(identities)
+        identities.clear()
         if len(copies):
             self._require_unique(copies)
             if features is not None:  # the order of equal identities is one of kinematics
                 tables = [
                     self._chosen(part.read([*names, "abs_dy", "rapidity_region"]), masses) for part in self._parts
                 ]
-        return EventTable.assembled(tables, specs).scaled(self.scales)
+        result = EventTable.assembled(tables, specs).scaled(self.scales)
+        pa.default_memory_pool().release_unused()
+        return result
 
     def require_features(self, names: Sequence[str]) -> None:
         """Raise if a name is not a feature, as `EventTable.require_features`."""
@@ -137,14 +140,3 @@ class StoredEvents:
             table.filter(pc.is_in(table["event_id"], chosen)) for table in (one.read(names) for one in self._parts)
         ]
         EventTable.assembled(tables, self.features).require_unique()
-
-
-def _joined(arrays: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """Join arrays, freeing each as soon as it is copied."""
-    result = np.empty(sum(map(len, arrays)), np.uint64)
-    end = len(result)
-    while arrays:
-        last = arrays.pop()
-        result[end - len(last) : end] = last
-        end -= len(last)
-    return result

@@ -128,7 +128,7 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and three switche
         selections,
         spectrum,
         models if first else (),
-        _compact(passes.values[window.in_fit_range(data.table.mjj), tested]),
+        _compact(passes.values[:, tested])[window.in_fit_range(data.table.mjj)],
         thresholds=passes.thresholds if first else None,
         training_seed=training_seed,
         truth=_true_spectrum(data, edges, passes) if first else None,
@@ -338,7 +338,7 @@ def _truth(data: SearchData, window: MassWindow, passes: PassWeights) -> list[fl
     if data.signal_datasets is None or data.blinded:
         return [None] * len(passes.names)
     inside = window.in_signal(data.table.mjj)
-    weights = (data.table.weight[:, None] * passes.values)[inside]
+    weights = data.table.weight[inside, None] * passes.values[inside]
     is_signal = data.table.in_datasets(data.signal_datasets)[inside]
     signal, background = weights[is_signal].sum(axis=0), weights[~is_signal].sum(axis=0)
     return [float(s / np.sqrt(b)) if b > 0 else None for s, b in zip(signal, background, strict=True)]

@@ -78,7 +78,7 @@ def add_signal(data: SearchData, signal: EventTable, name: str) -> SearchData:
     ----------
     data : SearchData
     signal : EventTable
-        With the same features as the data.
+        With the features of the data.
     name : str
         Dataset name of the signal events.
 
@@ -92,13 +92,13 @@ def add_signal(data: SearchData, signal: EventTable, name: str) -> SearchData:
         If the features differ, or an event is already among the data.
     """
     table = data.table
-    if signal.features != table.features:
+    if not set(table.features) <= set(signal.features):
         msg = f"signal {name} has other features than the data: run `cwola process` again for both."
         raise TableError(msg)
     if shared := int(np.isin(signal.event_id, table.event_id).sum()):
         msg = f"{shared} events of signal {name} are among the searched ones: give the sample another run number."
         raise TableError(msg)
-    names = [*FIXED_COLUMNS, *table.feature_names]
+    names = [one for one in table.table.column_names if one in FIXED_COLUMNS or one in table.feature_names]
     plain = signal.replaced(
         {"weight": np.ones(len(signal)), "dataset": labels(np.zeros(len(signal), np.int32), [name])}
     )

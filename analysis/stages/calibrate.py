@@ -115,17 +115,17 @@ def load_calibrations(inputs: SearchInputs) -> Calibrations:
 
 
 def load_couplings(
-    inputs: SearchInputs, window: MassWindow, settings: Iterable[tuple[str, tuple[str, ...]]]
+    inputs: SearchInputs, window: MassWindow, n_window: int, settings: Iterable[tuple[str, tuple[str, ...]]]
 ) -> dict[tuple[str, tuple[str, ...]], WindowCouplings]:
-    """Return the couplings of folds in any window, by method and features; empty ones as in `load_calibrations`.
+    """Return the couplings of folds in a window of `n_window` events, by method and features.
 
-    Those that were measured with the search's own events hold for its windows, method and features.
+    They are empty where `load_calibrations` has none. Those that were measured with the search's own events hold for its windows, method and features.
     """
     config, shipped = inputs.config, shipped_couplings()
     own = (config.learning.method, config.learning.features)
     stored = _stored(inputs) if window in inputs.regions.windows and not inputs.blinded else None
     searched = {} if stored is None else _couplings(stored).get(window.name, {})
-    n_window, found = int(window.in_signal(inputs.fitted.table.mjj).sum()), {}
+    found = {}
     for method, features in settings:
         if inputs.blinded or get_method(method).uses_truth:
             found[method, features] = WindowCouplings()

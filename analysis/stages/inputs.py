@@ -27,7 +27,7 @@ from analysis.results.processed_events import ProcessedEvents, is_blinded, load_
 from analysis.search.non_closure import NonClosure
 from analysis.search.values import SearchData
 
-__all__ = ["SearchInputs", "stage"]
+__all__ = ["SearchInputs", "is_built_in", "stage"]
 
 _log = logging.getLogger("cwola")
 
@@ -137,8 +137,8 @@ class SearchInputs:
         which may use them.
         """
         learning = self.config.learning
-        built_in = METHODS.givers.get(learning.method, "").startswith("analysis.")
-        return self.read_fitted(learning.features if built_in else None, simulation=self.needs_simulation)
+        features = learning.features if is_built_in(learning.method) else None
+        return self.read_fitted(features, simulation=self.needs_simulation)
 
     def read_fitted(self, features: Iterable[str] | None, *, simulation: bool) -> SearchData:
         """Read the events in the fit range, with or without simulated background.
@@ -240,6 +240,11 @@ class SearchInputs:
     def samples_fingerprints(self) -> dict[str, str]:
         """Return the fingerprints of the signal samples, by name."""
         return {name: fingerprint(code=(), events=self.sample(name)) for name in self.signals}
+
+
+def is_built_in(method: str) -> bool:
+    """Whether a method is one of this package, which uses no columns but the configured features."""
+    return METHODS.givers.get(method, "").startswith("analysis.")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from analysis.config import SearchConfig
 from analysis.core.documents import to_json
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError, CwolaError, StatisticsError
+from analysis.histograms.mass_plane import MASSES
 from analysis.learning import LEARNERS
 from analysis.limits import (
     RULES,
@@ -37,7 +38,7 @@ from analysis.methods import METHODS, configured_method
 from analysis.search.non_closure import NonClosure
 from analysis.search.requirements import measured_corrections, require_known, require_samples
 from analysis.stages.calibrate import load_couplings
-from analysis.stages.inputs import SearchInputs, stage
+from analysis.stages.inputs import SearchInputs, is_built_in, stage
 from analysis.stages.signals import searched_too, signal_sample
 from analysis.stages.validation.validate import load_verdicts
 from analysis.validation.verdicts import corrections
@@ -213,9 +214,8 @@ class _Job:
             simulation |= configured_method(configured.learning).needs_simulation
         chosen = list(signals) or available
         samples = {name: signal_sample(inputs, name) for name in chosen}
-        data = replace(inputs.read(simulation=simulation), corrections=_corrections(inputs))
-        for features in config.limits.feature_sets:
-            data.table.require_features(features)
+        needed = _features(inputs)
+        data = replace(inputs.read_fitted(needed, simulation=simulation), corrections=_corrections(inputs))
         refused = {name: reason for name in chosen if (reason := searched_too(inputs.events, name)) is not None}
         return cls(inputs, InjectionData(data, samples, config), refused, backend)
 
@@ -251,7 +251,8 @@ class _Job:
 
     def sensitivity(self, point: LimitPoint, results: Sequence[InjectionResult]) -> Sensitivity:
         """Tabulate the significances of a hidden signal, calibrated where possible."""
-        couplings = load_couplings(self.inputs, point.window, self.classifiers)
+        n_window = int(point.window.in_signal(self.shared.search.table.mjj).sum())
+        couplings = load_couplings(self.inputs, point.window, n_window, self.classifiers)
         return search_sensitivity(point, results, self.shared.samples[point.signal], couplings)
 
     def run(self, tasks: Sequence[Injection]) -> list[InjectionResult]:
@@ -294,6 +295,18 @@ class _Job:
         """Add the results to the stored ones of the same search."""
         search = self.inputs.limits_fingerprint(self.shared.search.corrections)
         self.inputs.folder.save_limits(search, self.inputs.samples_fingerprints(), found)
+
+
+def _features(inputs: SearchInputs) -> tuple[str, ...] | None:
+    """Return what injections need of the events: features to train on, and the masses of maps; None for all columns."""
+    config = inputs.config
+    if not all(map(is_built_in, config.limits.methods or (config.learning.method,))):
+        return None
+    for features in config.limits.feature_sets:
+        inputs.stored.require_features(features)
+    sets = (config.learning.features, *config.limits.feature_sets)
+    known = [spec.name for spec in inputs.stored.features]
+    return tuple({name for features in sets for name in features} | {name for name in MASSES if name in known})
 
 
 def _corrections(inputs: SearchInputs) -> dict[str, dict[str, NonClosure]]:

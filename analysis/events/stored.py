@@ -23,6 +23,9 @@ __all__ = ["StoredEvents"]
 _NEEDED = ("event_id", "dataset", "mjj", "weight")
 """Fixed columns that training, counting and fitting need."""
 
+_JOINED = 10
+"""Number of parts whose events are joined at a time."""
+
 _EXAMINED = ("event_id", "rapidity_region", *CHECKED)
 """Columns that are read of every event."""
 
@@ -93,13 +96,18 @@ class StoredEvents:
             self.require_features(features)
             specs, fixed = tuple(spec for spec in specs if spec.name in features), _NEEDED
         names = [*fixed, *(spec.name for spec in specs)]
-        tables, identities, bad = [], [], dict.fromkeys(CHECKED, 0)
-        for part in parts_of(self.paths):
+        tables: list[pa.Table] = []
+        identities: list[NDArray[np.uint64]] = []
+        bad = dict.fromkeys(CHECKED, 0)
+        for number, part in enumerate(self._parts, 1):
             table = part.read(list(dict.fromkeys([*names, *_EXAMINED])))
             for name in bad:
                 bad[name] += int((~np.isfinite(table[name].to_numpy())).sum())
-            identities.append(table["event_id"].to_numpy().copy())  # apart from the other columns
+            identities.append(table["event_id"].to_numpy().copy())
             tables.append(self._chosen(table, masses).select(names))
+            if number % _JOINED == 0:  # small pieces would keep the memory of all that was decoded beside them
+                identities[-_JOINED:] = [np.concatenate(identities[-_JOINED:])]
+                tables[-_JOINED:] = [pa.concat_tables(tables[-_JOINED:]).unify_dictionaries().combine_chunks()]
         refuse_not_finite(bad)
         copies = repeated(identities)
         identities.clear()

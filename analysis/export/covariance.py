@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import CwolaError
+from analysis.events.datasets import observed_datasets
 from analysis.export.tables import EVENTS, Axis, Column, DataTable
-from analysis.regions import Interval
+from analysis.regions import Interval, span_of
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import load_processed
 from analysis.search.values import WindowResult
@@ -39,7 +40,9 @@ def stored_covariance_table(folder: ResultsFolder, windows: Sequence[WindowResul
     if all(window.passes is None for window in windows):
         return None
     try:
-        events = load_processed(folder).read_searched(folder)
+        processed = load_processed(folder)
+        stored = processed.stored(observed_datasets(processed.datasets), folder)
+        events = stored.read(span_of([window.window for window in windows]), ())
     except CwolaError as error:
         _log.warning("no covariance of the counts: %s", error)
         return None
@@ -57,7 +60,7 @@ def covariance_table(windows: Sequence[WindowResult], mjj: Array, weight: Array)
     ----------
     windows : sequence of WindowResult
     mjj, weight : (n_events,) float64
-        Masses in GeV and weights of all searched events.
+        Masses in GeV and weights of the searched events, at least those in the fit ranges.
 
     Returns
     -------

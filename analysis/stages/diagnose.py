@@ -86,7 +86,7 @@ def _diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
     names = [result.window.name for result in results]
     for name in names:
         folder.require_inputs(name, searched)
-    data = inputs.read(simulation=False)
+    data = inputs.read_fitted(None, simulation=False)
     _require_same_events(data, results)
     scores = {} if data.blinded else {name: folder.load_scores(name, inputs=searched) for name in names}
     classifiers = _classifiers(folder, blinded=data.blinded)

@@ -170,7 +170,8 @@ def select_events(
         )
         raise ResultsError(msg)
     scores = folder.load_scores(result.window.name, inputs=events.identity(blinded=False))
-    picked = pick_events(events.read_searched(folder), result, selection, scores, order=order)
+    table = events.stored(observed_datasets(events.datasets), folder).read(result.window.fit_range)
+    picked = pick_events(table, result, selection, scores, order=order)
     write_events(picked, path)
     return Selected(path, picked.num_rows)
 

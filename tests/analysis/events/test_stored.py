@@ -36,7 +36,7 @@ def events(n: int = N, **columns: object) -> EventTable:
     return EventTable.from_columns({**values, **columns}, SPECS)
 
 
-def stored(folder: Path, table: EventTable, n_parts: int = 5, scales: dict[str, float] | None = None) -> StoredEvents:
+def stored(folder: Path, table: EventTable, n_parts: int = 23, scales: dict[str, float] | None = None) -> StoredEvents:
     paths = tuple(folder / f"{number}.parquet" for number in range(n_parts))
     for rows, path in zip(np.array_split(RNG.permutation(len(table)), n_parts), paths, strict=True):
         write_part(path, EventTable(table.table.take(rows), table.features), {})

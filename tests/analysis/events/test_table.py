@@ -187,3 +187,9 @@ def test_subsets():
     assert table.select(table.mjj > 1007).column("event").tolist() == [8, 9]
     assert table.in_datasets(["b"]).sum() == 0
     assert table.in_datasets(["a", "b"]).all()
+
+
+def test_events_within_masses_are_those_from_the_lower_to_below_the_upper_end():
+    table = make([0, 1, 2, 3, 4])
+    assert table.within((1001.0, 1004.0)).mjj.tolist() == [1001.0, 1002.0, 1003.0]
+    assert table.within((1000.0, 1004.5)) is table

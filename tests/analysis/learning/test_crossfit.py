@@ -129,3 +129,14 @@ def test_early_stopping_never_sees_the_scored_fold(monkeypatch: pytest.MonkeyPat
         assert not train & validation
         assert not (train | validation) & scored
     assert len(matrices) == 2 * TASK.n_folds
+
+
+def test_an_averaged_fold_keeps_the_mean_of_the_scores_of_its_members() -> None:
+    table = numbered_table()
+    task = replace(TASK, fold=1, learner=BoostedTrees(ClassifierConfig(n_estimators=10, subsample=0.5), 3))
+    members, averaged = run_fold(task, Samples(table)), run_fold(replace(task, averaged=True), Samples(table))
+    assert members.scores.shape[1] == 3
+    assert members.scores.std(axis=1).max() > 0
+    expected = [np.float32(np.mean([float(one) for one in row])) for row in members.scores]
+    np.testing.assert_array_equal(averaged.scores, np.array(expected)[:, None])
+    assert averaged.model == members.model

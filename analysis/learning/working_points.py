@@ -193,8 +193,10 @@ def choose_working_points(  # noqa: PLR0913 - events, cuts, and two switches
     thresholds = _taken_apart(thresholds) if apart else thresholds
     passes = data.passes(thresholds)
     kept = passes if fixing is data else fixing.passes(thresholds)
-    selected = (kept.mean(axis=1)[rows] * fixing.weight[rows, None]).sum(axis=0)
-    achieved = fraction(selected, float(fixing.weight[rows].sum()))
+    selected = kept.mean(axis=1) if rows.all() else kept.mean(axis=1)[rows]
+    selected *= fixing.weight[rows, None]  # in place: the largest array of a search
+    achieved = fraction(selected.sum(axis=0), float(fixing.weight[rows].sum()))
+    del selected
     if fixing is not data:  # a template holds the events of scored folds alone
         achieved[1:] *= len(np.unique(fixing.fold)) / n_folds
     members = None if ensemble == "mean-score" else passes

@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -23,6 +22,7 @@ from analysis.config import PlotConfig
 from analysis.core.atomic import replacing_file
 from analysis.errors import ConfigError, writing
 from analysis.plots.figure import Sketch
+from analysis.plots.pdf import print_pdf
 from analysis.plots.style import draw_collisions, draw_experiment_label, figure_style, readable
 from analysis.plots.words import Words, spoken
 
@@ -35,11 +35,6 @@ _COLORS = 256
 
 _NEARLY = 5
 """Levels by which the palette may miss black and white, which are set right."""
-
-
-def _print_pdf(figure: Figure, path: Path) -> None:
-    canvas: Any = FigureCanvasPdf(figure)
-    canvas.print_pdf(path, metadata={"CreationDate": None})
 
 
 def _print_svg(figure: Figure, path: Path) -> None:
@@ -61,7 +56,7 @@ def _print_png(figure: Figure, path: Path) -> None:
 
 
 # Without dates, so that the same results give the same files.
-_PRINTERS: dict[str, Callable[[Figure, Path], None]] = {"pdf": _print_pdf, "png": _print_png, "svg": _print_svg}
+_PRINTERS: dict[str, Callable[[Figure, Path], None]] = {"pdf": print_pdf, "png": _print_png, "svg": _print_svg}
 """How a figure is written, by format."""
 
 

@@ -105,7 +105,7 @@ _OVERRIDES: dict[str, Any] = {
     "ytick.major.size": 9,
     "ytick.minor.size": 5,
     "hatch.linewidth": 0.6,
-    "savefig.dpi": 120,
+    "savefig.dpi": 100,
     "pdf.fonttype": 42,
     "svg.hashsalt": "cwola",
 }

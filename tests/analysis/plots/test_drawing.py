@@ -38,7 +38,7 @@ def test_a_png_has_a_palette_and_the_pixels_of_the_figure(tmp_path: Path) -> Non
     expected = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
     with Image.open(path) as saved:
         assert saved.mode == "P"
-        assert saved.info["dpi"] == pytest.approx((120, 120), abs=0.5)
+        assert saved.info["dpi"] == pytest.approx((100, 100), abs=0.5)
         found = np.asarray(saved.convert("RGB")).astype(int)
     assert found.shape == expected.shape
     assert (found[(expected == 255).all(axis=2)] == 255).all()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from itertools import pairwise
+from urllib.parse import unquote_to_bytes
 
 VOID = {"img", "link", "meta", "br", "hr", "input"}
 
@@ -174,9 +175,9 @@ def column(page: Element, caption: str, name: str) -> list[float | None]:
 
 def decoded(uri: str | None) -> bytes:
     assert uri is not None
-    head, _, content = uri.partition(";base64,")
+    head, _, content = uri.partition(",")
     assert head.startswith("data:")
-    return base64.b64decode(content, validate=True)
+    return base64.b64decode(content, validate=True) if head.endswith(";base64") else unquote_to_bytes(content)
 
 
 def downloads(page: Element) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, pairwise
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -14,7 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
-from analysis.diagnostics.sections import DiagnosedWindow, FeatureShapes, FeaturesSection, RegionHistogram
+from analysis.diagnostics.sections import (
+    DiagnosedWindow,
+    FeatureShapes,
+    FeaturesSection,
+    RegionHistogram,
+    ShapesByRegion,
+)
 from analysis.events.schema import FeatureSpec
 from analysis.histograms.control import axis_label
 from analysis.plots.figure import ResultFigure, Row
@@ -240,13 +247,23 @@ def _features_alt(section: FeaturesSection) -> str:
 
 
 def feature_rows(section: FeaturesSection) -> Iterator[Row]:
-    """Rows of the distributions of all features: one per feature, region or selection, and bin."""
-    yield "feature", "unit", "decorrelated", "events", "bin low", "bin high", "sum of weights", "sum of squared weights"
-    for feature in section.features:
-        for scaled, content in ((False, feature.original), (True, feature.scaled)):
-            if content is None:
-                continue
-            for name, histogram in {**content.regions, **content.selections}.items():
-                edges = content.edges
-                for row in zip(edges, edges[1:], histogram.values, histogram.variances, strict=False):
-                    yield feature.name, "" if scaled else feature.unit, scaled, name, *row
+    """Rows of the distributions of all features: one per feature and bin, with columns for regions and selections."""
+    contents = [
+        (feature, scaled, content)
+        for feature in section.features
+        for scaled, content in ((False, feature.original), (True, feature.scaled))
+        if content is not None
+    ]
+    names = list(dict.fromkeys(name for *_, content in contents for name in _histograms(content)))
+    columns = (f"{name} [{unit}]" for name in names for unit in ("sum of weights", "sum of squared weights"))
+    yield "feature", "unit", "decorrelated", "bin low", "bin high", *columns
+    for feature, scaled, content in contents:
+        found, unit = _histograms(content), "" if scaled else feature.unit
+        for index, edges in enumerate(pairwise(content.edges)):
+            sums = (found.get(name) for name in names)
+            values = ((None, None) if one is None else (one.values[index], one.variances[index]) for one in sums)
+            yield feature.name, unit, scaled, *edges, *chain.from_iterable(values)
+
+
+def _histograms(content: ShapesByRegion) -> dict[str, RegionHistogram]:
+    return {**content.regions, **content.selections}

@@ -6,6 +6,8 @@ trouble with it (matplotlib issues 2869 and 12636). Here it becomes a CIDFontTyp
 The tables around them, half of the font, are of no use in a PDF.
 """
 
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
 
 import re
@@ -60,7 +62,7 @@ def print_pdf(figure: Figure, path: Path) -> None:
             file.close()
 
 
-class _Pdf(PdfFile):  # type: ignore[misc]
+class _Pdf(PdfFile):
     """File that writes fonts of CFF outlines as such.
 
     matplotlib writes in this order: font program, glyphs by character code, Unicode by character code, font, composite

@@ -119,7 +119,7 @@ def load_couplings(
 ) -> dict[tuple[str, tuple[str, ...]], WindowCouplings]:
     """Return the couplings of folds in a window of `n_window` events, by method and features.
 
-    They are empty where `load_calibrations` has none. Those that were measured with the search's own events hold for its
+    They are empty where `load_calibrations` has none. Those measured with the search's own events hold for its own
     windows, method and features.
     """
     config, shipped = inputs.config, shipped_couplings()

@@ -99,7 +99,6 @@ POINTS = [
     *points("atlas-2020", 3000, 150, batch=50),
     *points("best", 10_000, 200, batch=50),
     *points("demo", 3000, 200, batch=100, ensemble="mean-count"),
-    *points("cwola-hunting-2019", 3000, 60, batch=20),
     *in_turns(
         points("sa-cwola-2021", 3000, 20_000, seed=1),
         points("demo", 3000, 20_000, batch=100, seed=1),
@@ -107,6 +106,7 @@ POINTS = [
         points("atlas-2025", 3000, 20_000, batch=50, seed=1),
         by_method(2000, batch=100),
     ),
+    *points("cwola-hunting-2019", 3000, 60, batch=20),
     *points("atlas-2020", 3000, 20_000, batch=50, seed=1),
     *points("cwola-hunting-2019", 3000, 20_000, batch=20, seed=1),
 ]

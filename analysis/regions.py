@@ -286,9 +286,9 @@ def _range(interval: Interval) -> str:
 
 def _window(index: int, signal: Interval, config: ScanConfig) -> MassWindow:
     low, high = signal
-    margin, width = config.mask_margin, config.sideband_width
+    margin = config.mask_margin
     mask = _on_grid(config.masks[index] if config.masks else (low - margin, high + margin), config)
-    start, stop = config.sidebands[index] if config.sidebands else (low - width, high + width)
+    start, stop = config.sidebands[index] if config.sidebands else config.reach(signal)
     window = MassWindow(
         signal=signal,
         lower=(start, low),

@@ -58,8 +58,9 @@ class ScanConfig(Model):
         interval that the background fit excludes. They replace `sideband_width` and `mask_margin`.
     first, last, width, step : float
         Lower edge of the first signal region, upper limit of the last one, their width and spacing.
-    sideband_width : float
-        Width of the training sideband on each side.
+    sideband_width : float or "fit-range"
+        Width of the training sideband on each side; "fit-range": all of the fit range beside the window. Wide sidebands
+        have more events, and need features that do not follow m_jj, such as with `learning.decorrelation`.
     mask_margin : float
         Width by which the interval excluded from the background fit exceeds the signal region on each side.
     fit_range : (low, high)
@@ -77,7 +78,7 @@ class ScanConfig(Model):
     last: Positive = 4500.0
     width: Positive = 400.0
     step: Positive = 200.0
-    sideband_width: Positive = 200.0
+    sideband_width: Positive | Literal["fit-range"] = 200.0
     mask_margin: NonNegative = 100.0
     fit_range: tuple[float, float] = (3000.0, 6500.0)
     bin_width: Positive = 100.0
@@ -95,6 +96,17 @@ class ScanConfig(Model):
             return self.windows
         count = int((self.last - self.first - self.width) / self.step + 1e-9) + 1
         return tuple((self.first + i * self.step, self.first + i * self.step + self.width) for i in range(count))
+
+    def reach(self, signal: tuple[float, float]) -> tuple[float, float]:
+        """Return the range of a signal region with its training sidebands, if `sidebands` are not given."""
+        if self.sideband_width == "fit-range":
+            return min(self.fit_range[0], signal[0]), max(self.fit_range[1], signal[1])
+        return signal[0] - self.sideband_width, signal[1] + self.sideband_width
+
+    @property
+    def least_sideband(self) -> float:
+        """Width of the training sideband that a window chosen for a signal must leave on each side, GeV."""
+        return 2 * self.bin_width if self.sideband_width == "fit-range" else self.sideband_width
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

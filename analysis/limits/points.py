@@ -132,17 +132,17 @@ def strength_of_significance(point: LimitPoint, z: float, likelihood: str = "pro
 
 def _template_window(name: str, template: SignalTemplate, spectrum: Array, config: SearchConfig) -> MassWindow:
     edges, scan = template.edges, config.scan
-    mask = _core(template.yields()[0], edges, scan.sideband_width, name)
+    mask = _core(template.yields()[0], edges, scan.least_sideband, name)
     fit = _fit(spectrum, edges, mask, config)
     choice = choose_window(
         template,
         fit.expected(edges)[0],
         fit.function.name,
         sqrt_s_gev=config.background.sqrt_s_gev,
-        min_sideband=max(scan.sideband_width, 2 * scan.bin_width),
+        min_sideband=max(scan.least_sideband, 2 * scan.bin_width),
         level=config.statistics.cls_level,
     )
-    return choice.mass_window(sideband_width=scan.sideband_width, fit_range=scan.fit_range)
+    return choice.mass_window(scan.reach(choice.signal), scan.fit_range)
 
 
 def _core(signal: Array, edges: Array, sideband: float, name: str) -> Interval:

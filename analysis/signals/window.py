@@ -45,10 +45,10 @@ class WindowChoice:
     limit: float
     candidates: int
 
-    def mass_window(self, *, sideband_width: float, fit_range: Interval) -> MassWindow:
-        """Return the search window with training sidebands of a width in GeV on each side."""
+    def mass_window(self, reach: Interval, fit_range: Interval) -> MassWindow:
+        """Return the search window, with its training sidebands from the start to the end of `reach`, GeV."""
         low, high = self.signal
-        return MassWindow(self.signal, (low - sideband_width, low), (high, high + sideband_width), self.mask, fit_range)
+        return MassWindow(self.signal, (reach[0], low), (high, reach[1]), self.mask, fit_range)
 
 
 def choose_window(

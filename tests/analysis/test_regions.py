@@ -46,6 +46,18 @@ def test_sidebands_touch_the_window() -> None:
     assert (window.lower, window.upper) == ((3050, 3300), (3700, 3950))
 
 
+def test_sidebands_can_take_the_whole_fit_range() -> None:
+    first, second = scan_of(windows=((3300, 3700), (4100, 4500)), sideband_width="fit-range").windows
+    assert (first.lower, first.upper) == ((3000, 3300), (3700, 6500))
+    assert (second.lower, second.upper) == ((3000, 4100), (4500, 6500))
+
+
+@pytest.mark.parametrize("window", [(2900.0, 3300.0), (6300.0, 6700.0)])
+def test_a_window_beyond_the_fit_range_is_refused_with_wide_sidebands(window: tuple[float, float]) -> None:
+    with pytest.raises(ConfigError, match="leave the fit range"):
+        scan_of(windows=(window,), sideband_width="fit-range")
+
+
 @pytest.mark.parametrize(
     ("width", "step", "last", "count"),
     [

@@ -71,6 +71,14 @@ def test_the_window_is_at_the_reconstructed_peak_and_does_not_know_its_counts() 
     assert thinned.strengths == found.strengths
 
 
+def test_sidebands_of_a_window_can_take_the_whole_fit_range() -> None:
+    config = config_of()
+    wide = config.model_copy(update={"scan": config.scan.model_copy(update={"sideband_width": "fit-range"})})
+    near, found = (prepare_point("toy", shared_of(one, data_of())).window for one in (config, wide))
+    assert (found.signal, found.mask) == (near.signal, near.mask)
+    assert (found.lower[0], found.upper[1]) == found.fit_range == wide.scan.fit_range
+
+
 def test_windows_of_the_search_are_used_where_asked_for() -> None:
     found = prepare_point("toy", shared_of(config_of(window="scan"), data_of(), sample_of(mass=4150.0)))
     assert found.window.signal == (4000.0, 4400.0)

@@ -235,7 +235,7 @@ def test_window_follows_the_reconstructed_peak_and_not_the_nominal_mass(data: Fi
 
 def test_chosen_window_becomes_one_of_the_search() -> None:
     choice = choose_window(toy_template(), background(4000.0), DIJET3, sqrt_s_gev=SQRT_S)
-    window = choice.mass_window(sideband_width=200.0, fit_range=(3000.0, 5200.0))
+    window = choice.mass_window((choice.signal[0] - 200.0, choice.signal[1] + 200.0), (3000.0, 5200.0))
     assert (window.signal, window.mask) == (choice.signal, choice.mask)
     assert (window.lower, window.upper) == (
         (choice.signal[0] - 200.0, choice.signal[0]),

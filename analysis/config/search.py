@@ -60,7 +60,7 @@ class ScanConfig(Model):
         Lower edge of the first signal region, upper limit of the last one, their width and spacing.
     sideband_width : float or "fit-range"
         Width of the training sideband on each side; "fit-range": all of the fit range beside the window. Wide sidebands
-        have more events, and need features that do not follow m_jj, such as with `learning.decorrelation`.
+        have more events, and find false excesses where features, or how they depend on each other, follow m_jj.
     mask_margin : float
         Width by which the interval excluded from the background fit exceeds the signal region on each side.
     fit_range : (low, high)

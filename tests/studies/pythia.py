@@ -37,6 +37,7 @@ def selected_events(
     *,
     region: str = SEARCH_REGION,
     overrides: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Path] | None = None,
 ) -> dict[str, EventTable]:
     """Events of one region in |dy| with the selection of the preset `best`.
 
@@ -49,13 +50,16 @@ def selected_events(
     region : str
     overrides : mapping, optional
         Of the preset, such as another jet mass.
+    extra : mapping of str to Path, optional
+        Files that are not among the samples, by name.
 
     Returns
     -------
     dict of str to EventTable
     """
     names = dict.fromkeys(name for members in samples.values() for name in members)
-    datasets = {name: Dataset(name, "pseudodata", "nanoaod", ((str(_path(name)), "Events"),)) for name in names}
+    paths = {name: (extra or {}).get(name) or _path(name) for name in names}
+    datasets = {name: Dataset(name, "pseudodata", "nanoaod", ((str(path), "Events"),)) for name, path in paths.items()}
     with tempfile.TemporaryDirectory() as temporary:
         result = process_datasets(
             datasets, load_config(preset="best", overrides=overrides or {}), Path(temporary), Serial()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,16 @@ def _complete(path: Path, *damaged: type[Exception]) -> Iterator[None]:
         raise InputFileError(msg) from error
 
 
+def _require_distinct(names: Sequence[str], path: Path) -> None:
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        msg = f"{path}: column '{twice[0]}' is there more than once. Rename or remove one of them."
+        raise InputFileError(msg)
+
+
 def _read_parquet(path: Path, _: str) -> Mapping[str, Any]:
     with _complete(path, OSError, pa.ArrowException):
         table = pq.ParquetFile(path).read()
+    _require_distinct(table.column_names, path)
     return {name: _from_arrow(table[name]) for name in table.column_names}
 
 
@@ -116,6 +124,7 @@ def _read_numpy(path: Path, _: str) -> Mapping[str, Any]:
         if isinstance(loaded, np.ndarray):
             return _fields(loaded, path)
         with loaded:
+            _require_distinct(loaded.files, path)
             return {name: loaded[name] for name in loaded.files}
 
 
@@ -135,6 +144,7 @@ def _read_hdf5(path: Path, key: str) -> Mapping[str, Any]:
         frames = [str(name).lstrip("/") for name in store]
         if key in frames or (not key and frames):
             frame = store.select(find_frame(store, path, key))
+            _require_distinct(list(map(str, frame.columns)), path)
             return {str(name): frame[name].to_numpy() for name in frame.columns}
         return _arrays(store.root, key, path)
 

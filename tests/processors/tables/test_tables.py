@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -273,6 +275,26 @@ def test_arrays_without_names_and_pickled_objects_are_refused(tmp_path: Path) ->
     pd.DataFrame({"mjj": [3500.0], "name": pd.Series(["a"], dtype=object)}).to_hdf(tmp_path / "texts.h5", key="df")
     with pytest.raises(CwolaError, match="could run code"):
         read(one(tmp_path / "texts.h5"), tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npz", ".h5"])
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, suffix: str) -> None:
+    """Libraries take the last one, or fail."""
+    path, values = tmp_path / f"toy{suffix}", columns()
+    if suffix == ".parquet":
+        arrays = [pa.array(one) for one in values.values()]
+        pq.write_table(pa.Table.from_arrays([*arrays, arrays[0]], [*values, "mjj"]), path)
+    elif suffix == ".h5":
+        frame = pd.DataFrame(values)
+        pd.concat([frame, frame["mjj"]], axis=1).to_hdf(path, key="df", format="table")
+    else:
+        write(path, values)
+        write(tmp_path / "other.npz", columns(mjj=values["mjj"] + 1.0))
+        with ZipFile(path, "a") as file, ZipFile(tmp_path / "other.npz") as other, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the name is there
+            file.writestr("mjj.npy", other.read("mjj.npy"))
+    with pytest.raises(CwolaError, match=r"toy\.\w+: column 'mjj' is there more than once. Rename"):
+        read(one(path), tmp_path)
 
 
 def test_options_of_root_files_are_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from analysis.config.learning import LATER, LearningConfig
 from analysis.config.limits import LimitsConfig
@@ -29,6 +29,9 @@ __all__ = [
 _MOST_BINS, _MOST_WINDOWS = 7000, 1000
 """Limits of a scan: covariances of more bins need too much memory."""
 
+_N_COLORS = 6
+"""Colours that figures tell apart."""
+
 _LATER: dict[str, dict[str, Any]] = {
     "learning": {"learner": "boosted_trees", "learner_settings": {}, **LATER},
     "statistics": {"blind": False, "non_closure": "none", "model": "counting"},
@@ -38,6 +41,7 @@ _LATER: dict[str, dict[str, Any]] = {
         "only": [],
         "sqrt_s_tev": None,
         "lumi_ifb": None,
+        "colors": [],
         "labels": {},
         "ranges": [],
     },
@@ -263,6 +267,9 @@ class PlotConfig(Model):
         Energy of the collisions that is written above the figures, TeV.
     lumi_ifb : float, optional
         Integrated luminosity that is written above the figures, fb⁻¹.
+    colors : tuple of str
+        Colours of lines, points and areas, such as "#5790fc", six or more in order; by default six that are
+        distinguishable for all kinds of colour vision (arXiv:2107.02270).
     labels : dict of str to str
         Labels of datasets in legends; formulae between dollar signs.
     ranges : tuple of RangeConfig
@@ -276,8 +283,17 @@ class PlotConfig(Model):
     status: str | None = None
     sqrt_s_tev: Positive | None = None
     lumi_ifb: Positive | None = None
+    colors: tuple[Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")], ...] = ()
     labels: dict[str, str] = Field(default_factory=dict)
     ranges: tuple[RangeConfig, ...] = ()
+
+    @field_validator("colors")
+    @classmethod
+    def _enough(cls, colors: tuple[str, ...]) -> tuple[str, ...]:
+        if colors and len({color.lower() for color in colors}) < max(_N_COLORS, len(colors)):
+            msg = f"list {_N_COLORS} different colours or more, or none"
+            raise ValueError(msg)
+        return colors
 
 
 class SearchConfig(Model):

@@ -187,7 +187,7 @@ def _set_ranges(stem: str, config: PlotConfig, ax: Axes) -> None:
 
 def _save(task: _Task) -> list[Path]:
     config = task.config
-    with figure_style(config.style), spoken(task.words.renamed(config.labels)):
+    with figure_style(config.style, config.colors), spoken(task.words.renamed(config.labels)):
         figure, ax = task.draw()
         _set_ranges(task.stem, config, ax)
         _make_readable(figure)

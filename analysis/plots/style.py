@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +21,7 @@ from matplotlib.axis import Axis
 from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
+from matplotlib.rcsetup import cycler
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from analysis.plots.words import PSEUDODATA, draws_pseudodata, sample_label
 
 __all__ = [
     "BAND_COLORS",
+    "COLORS",
     "MASS_LABEL",
     "PALETTE",
     "SelectionStyle",
@@ -58,8 +60,11 @@ __all__ = [
     "series_style",
 ]
 
-PALETTE = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
+COLORS = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
 """Six colours that are distinguishable for all kinds of colour vision (Petroff, arXiv:2107.02270)."""
+
+PALETTE = ("C0", "C1", "C2", "C3", "C4", "C5")
+"""The colours of figures: places in the colour cycle of matplotlib, which `figure_style` sets."""
 
 BAND_COLORS = ("#607641", "#f5bb54")
 """Green and yellow for one and two standard deviations, distinguishable for all kinds of colour vision."""
@@ -133,7 +138,7 @@ class SelectionStyle:
 
 
 @contextmanager
-def figure_style(name: StyleName = "plain") -> Iterator[None]:
+def figure_style(name: StyleName = "plain", colors: Sequence[str] = ()) -> Iterator[None]:
     """Draw in a style of mplhep, with the sizes and colours of the package, without an experiment label.
 
     Figures must be created and saved inside the context.
@@ -142,6 +147,8 @@ def figure_style(name: StyleName = "plain") -> Iterator[None]:
     ----------
     name : str
         `PlotConfig.style`.
+    colors : sequence of str
+        `PlotConfig.colors`; `COLORS` if empty.
 
     Examples
     --------
@@ -155,7 +162,8 @@ def figure_style(name: StyleName = "plain") -> Iterator[None]:
     True
     """
     # Without what matplotlib read from a matplotlibrc, also of the current folder: it may call LaTeX on any text.
-    with matplotlib.style.context([*_STYLES[name], _OVERRIDES], after_reset=True):
+    cycle = {"axes.prop_cycle": cycler(color=[*(colors or COLORS)])}
+    with matplotlib.style.context([*_STYLES[name], _OVERRIDES, cycle], after_reset=True):
         yield
 
 

@@ -15,13 +15,14 @@ from uproot.source.file import MultithreadedFileSource
 from analysis.core.address import full_address
 from processors.remote import RemoteSource
 
-__all__ = ["OPTIONS", "create_root", "open_root"]
+__all__ = ["OPTIONS", "FileHandler", "create_root", "open_root"]
 
 
-class _AnyPath(Source):
+class FileHandler(Source):
     """Reader of files whose paths may hold what means a protocol (`file:`) or an archive (`::`) to fsspec."""
 
     def __new__(cls, address: str, **options: Any) -> Any:
+        """Open a path or URL."""
         options.pop("timeout", None)  # of coffea; uproot would hand it to file systems that do not know it
         if "://" in address:
             return RemoteSource(address, **options)
@@ -29,7 +30,7 @@ class _AnyPath(Source):
         return MultithreadedFileSource(path, **options)
 
 
-OPTIONS: dict[str, Any] = {"handler": _AnyPath, "object_cache": None, "array_cache": None}
+OPTIONS: dict[str, Any] = {"handler": FileHandler, "object_cache": None, "array_cache": None}
 """Options of `uproot.open`. Its caches go by the UUID of a file and outlive it, so that one of two files with the same
 UUID would be read for the other. No column is read twice, and arrays of 100 MB per file would be kept."""
 

@@ -8,6 +8,7 @@ do, and blocks in between detect changes inside the file. A file that was copied
 from __future__ import annotations
 
 from hashlib import sha256
+from inspect import signature
 from typing import Any
 
 from coffea.processor import Runner, set_accumulator
@@ -15,6 +16,7 @@ from coffea.processor.executor import FileMeta, UprootMissTreeError
 from uproot.exceptions import KeyInFileError
 
 from analysis.errors import InputFileError
+from processors.keeping import kept_options
 from processors.opening import open_root
 
 __all__ = ["CONTENT", "ContentRunner", "content_digest"]
@@ -27,7 +29,15 @@ _BLOCKS, _BLOCK = 16, 2_048
 
 
 class ContentRunner(Runner):
-    """coffea runner whose chunks carry the digest of the content of their file."""
+    """coffea runner whose chunks carry the digest of the content of their file, which stays open for them."""
+
+    @staticmethod
+    def _work_function(*arguments: Any, **further: Any) -> Any:
+        """Select the events of a chunk."""
+        call = signature(Runner._work_function).bind(*arguments, **further)
+        options = {**call.arguments["uproot_options"], **kept_options(call.arguments["item"].filename)}
+        call.arguments["uproot_options"] = options
+        return Runner._work_function(*call.args, **call.kwargs)
 
     @staticmethod
     def metadata_fetcher_root(
@@ -35,7 +45,7 @@ class ContentRunner(Runner):
     ) -> Any:
         """Read the UUID, the number of events and the content digest of a file, as coffea does but for the digest."""
         assert not align_clusters
-        with open_root(item.filename, **uproot_options) as file:
+        with open_root(item.filename, **{**uproot_options, **kept_options(item.filename)}) as file:
             try:
                 tree = file[item.treename]
             except KeyInFileError as error:

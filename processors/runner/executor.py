@@ -15,6 +15,7 @@ from coffea.processor.executor import ExecutorBase, FileMeta, WorkItem
 from analysis.compute import Backend, Serial, TaskFailure, track
 from analysis.core.address import Address, full_address, hide_secrets, replicas_of
 from analysis.errors import InputFileError
+from processors.keeping import forget_file
 from processors.remote import TIMEOUT
 from processors.runner.isolation import isolated_classes
 from processors.runner.patience import patience
@@ -192,6 +193,7 @@ def _guarded(function: Callable[[Any], R], timeout: float, task: FileTask) -> R 
                     require_regular(_at(task, address))
                     result = function(_at(task, _opened_as(task.filename, address)))
                 except Exception as error:  # noqa: BLE001 - any exception is classified and explained
+                    forget_file()
                     if attempt == ATTEMPTS or not is_passing(error):
                         reasons[address] = _reason(error, _at(task, address))
                 else:

@@ -20,6 +20,7 @@ from analysis.events.dataset import Dataset
 from analysis.events.stitching import require_tiling
 from analysis.events.table import EventTable
 from processors.dijet import DijetProcessor
+from processors.keeping import forget_file
 from processors.objects import Tally
 from processors.opening import OPTIONS
 from processors.preparation import prepare_systematics, processing_digest
@@ -218,6 +219,7 @@ def process_datasets(
     require_no_shared_files(plans)
     remove_damaged(plans, backend)
     _process(plans, bad)
+    forget_file()
     sums = read_generator_sums(plans, backend, bad, timeout=timeout)
     plans = [plan.without(bad) for plan in plans]
     _require_usable(plans, skip_bad_files=skip_bad_files)

@@ -1,0 +1,105 @@
+"""Keep a local file open, with its trees, while one task after another reads it.
+
+uproot reads a tree with all its branches, which takes seconds of CPU for the thousands of NanoAOD, and coffea opens the
+file for its number of events and then once for each chunk.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from uproot.source.file import MultithreadedFileSource
+
+from processors.opening import OPTIONS, FileHandler
+
+__all__ = ["forget_file", "kept_options"]
+
+Identity = tuple[str, int, int, int, int, int]
+
+
+class _KeptSource(MultithreadedFileSource):
+    """Reader of a local file that those who open it cannot close."""
+
+    def __exit__(self, *error: object) -> None:
+        """Stay open."""
+
+    def release(self) -> None:
+        """Close the file."""
+        super().__exit__(None, None, None)
+
+
+class _Latest(threading.local):
+    """The file that a thread read last.
+
+    Attributes
+    ----------
+    identity : tuple or None
+        Path, device, inode, size, and times of the last changes of content and of anything else.
+    source : _KeptSource or None
+    objects : dict
+        Trees and other objects of the file, by uproot's keys, which hold the UUID that other files may share.
+    """
+
+    identity: Identity | None = None
+    source: _KeptSource | None = None
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Any] = {}
+
+
+_latest = _Latest()
+
+
+class _KeptFile(FileHandler):
+    """Handler of uproot that opens a file again only if another one was read."""
+
+    def __new__(cls, address: str, **options: Any) -> Any:
+        if _latest.identity is None or _latest.identity[0] != os.path.abspath(address):  # noqa: PTH100 - keeps links
+            return super().__new__(cls, address, **options)
+        if _latest.source is None:
+            options.pop("timeout", None)
+            _latest.source = _KeptSource(_latest.identity[0], **options)
+        return _latest.source
+
+
+def kept_options(address: str) -> dict[str, Any]:
+    """Return options of `uproot.open` that keep a local file open, with what is read of its trees.
+
+    The file that the thread read before is closed, also if it was changed since then. Files of servers are opened each
+    time.
+
+    Parameters
+    ----------
+    address : str
+        Path or URL.
+
+    Returns
+    -------
+    dict
+    """
+    identity = _identity(address)
+    if identity is None or identity != _latest.identity:
+        forget_file()
+        _latest.identity = identity
+    return OPTIONS if identity is None else {**OPTIONS, "handler": _KeptFile, "object_cache": _latest.objects}
+
+
+def forget_file() -> None:
+    """Close the file that this thread read last, and forget its trees."""
+    source, _latest.identity, _latest.source, _latest.objects = _latest.source, None, None, {}
+    if source is not None:
+        source.release()
+
+
+def _identity(address: str) -> Identity | None:
+    """Return what tells a local file from others and from what it was before; None for URLs and missing files."""
+    if "://" in address:
+        return None
+    path = os.path.abspath(address)  # noqa: PTH100 - keeps symbolic links
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a path of any text
+    except OSError:
+        return None
+    return path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -23,6 +23,9 @@ from analysis.methods import configured_method, uses_sidebands
 from tests.studies.retrained_null import NAME, cells, configured, spectrum
 from tests.studies.runner import Point, load
 
+LEAST = 100
+"""Searches from which on a coupling is shipped."""
+
 SHIPPED = Path(analysis.__file__).parent / "calibration" / "shipped.json"
 
 
@@ -59,7 +62,7 @@ def main() -> None:
     entries = [
         ShippedEntry(preset, settings_digest(load_config(preset=preset)), n_window, measured(batches))
         for (preset, n_window, varied, seed), batches in cells(load(NAME)).items()
-        if not varied and seed == 0
+        if not varied and seed == 0 and sum(batch["searches"] for batch in batches) >= LEAST
     ]
     document = json.dumps(to_json(ShippedCouplings(tuple(entries))), indent=1)
     SHIPPED.write_text(document + "\n", encoding="utf-8")

@@ -23,6 +23,8 @@ from tests.studies.runner import Point
 
 __all__ = ["Shape", "of_presets", "of_scans"]
 
+_LEAST = 100
+
 Array = NDArray[np.float64]
 
 
@@ -92,10 +94,13 @@ def of_scans(finished: Sequence[Point], seed: int) -> dict[str, Shape]:
 
 
 def of_presets(finished: Sequence[Point]) -> Iterator[tuple[str, Shape]]:
-    """Shapes of the significances of the trained selections of each preset as shipped, all sizes joined."""
+    """Shapes of the significances of the trained selections of each preset as shipped, all sizes joined.
+
+    Cells of fewer than a hundred searches are left out.
+    """
     joined: dict[str, Shape] = {}
     for (preset, _, varied, _), batches in cells(finished).items():
-        if varied:
+        if varied or sum(batch["searches"] for batch in batches) < _LEAST:
             continue
         names = [name for name in batches[0]["z"] if name != INCLUSIVE]
         shape = Shape.of(_array({name: [z for batch in batches for z in batch["z"][name]] for name in names}))

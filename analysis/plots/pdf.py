@@ -3,7 +3,8 @@
 matplotlib writes an OpenType font whose outlines are CFF, as all fonts of mplhep, like a TrueType font: a CIDFontType2
 with FontFile2. ISO 32000-1, tables 117 and 126, allows only TrueType outlines there, and readers such as Acrobat have
 trouble with it (matplotlib issues 2869 and 12636). Here it becomes a CIDFontType0 with the bare outlines in FontFile3.
-The tables around them, half of the font, are of no use in a PDF.
+The tables around them, half of the font, are of no use in a PDF. This rests on how matplotlib 3.11 writes files; what
+later versions write is left as it is.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_mixed import MixedModeRenderer
@@ -28,6 +30,11 @@ __all__ = ["print_pdf"]
 _DECIMALS, _PATH_DECIMALS, _SHIFT_DECIMALS = 4, 2, 1
 """Decimals of numbers and of coordinates in points, and of shifts of letters in thousandths of their size; matplotlib
 writes ten, six and ten."""
+
+_KNOWN = (3, 11)
+"""Latest version of matplotlib whose order of writing is known."""
+
+_METADATA: dict[str, Any] = {"CreationDate": None}
 
 _NUMBER = re.compile(rb"-?\d+\.\d+")
 _POINTS = 72
@@ -45,12 +52,15 @@ def print_pdf(figure: Figure, path: Path) -> None:
     figure : matplotlib.figure.Figure
     path : pathlib.Path
     """
-    FigureCanvasPdf(figure)  # measures the text of a layout
+    canvas: Any = FigureCanvasPdf(figure)  # measures the text of a layout
+    if mpl.__version_info__[:2] > _KNOWN:
+        canvas.print_pdf(path, metadata=_METADATA)
+        return
     dots = figure.get_dpi()
     figure.set_dpi(_POINTS)
     width, height = figure.get_size_inches()
     with rc_context({"pdf.compression": 9}):
-        file = _Pdf(path, metadata={"CreationDate": None})
+        file = _Pdf(path, metadata=_METADATA)
         try:
             file.newPage(width, height)
             page = RendererPdf(file, dots, height, width)

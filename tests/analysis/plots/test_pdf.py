@@ -7,12 +7,13 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
+import pytest
 from fontTools.cffLib import CFFFontSet
 from fontTools.ttLib import TTFont
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 
-from analysis.plots import figure_style
+from analysis.plots import figure_style, pdf
 from analysis.plots.drawing import save_figure
 
 TEXT = "Background (n − b) / √b: 0123456789 Δχ → ±"
@@ -72,3 +73,13 @@ def test_fonts_of_a_pdf_are_valid_and_characters_keep_their_glyphs_and_widths(tm
             assert abs(widths[glyph] - original["hmtx"][names[glyph]][0]) <= 1
             shown.add(letter)
     assert shown >= {letter for letter in TEXT if ord(letter) in original.getBestCmap()} - {" "}
+
+
+def test_later_versions_of_matplotlib_write_as_they_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "_KNOWN", (3, 9))
+    with figure_style():
+        figure = Figure()
+        figure.text(0.1, 0.5, TEXT)
+        (path,) = save_figure(figure, tmp_path, "f", ["pdf"])
+        figure.savefig(tmp_path / "own.pdf", metadata={"CreationDate": None})
+    assert path.read_bytes() == (tmp_path / "own.pdf").read_bytes()

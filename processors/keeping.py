@@ -1,4 +1,4 @@
-"""Keep a local file open, with its trees, while one task after another reads it.
+"""Keep a file open, with its trees, while one task after another reads it.
 
 uproot reads a tree with all its branches, which takes seconds of CPU for the thousands of NanoAOD, and coffea opens the
 file for its number of events and then once for each chunk.
@@ -13,14 +13,26 @@ from typing import Any
 from uproot.source.file import MultithreadedFileSource
 
 from processors.opening import OPTIONS, FileHandler
+from processors.remote import RemoteSource
 
 __all__ = ["forget_file", "kept_options"]
 
-Identity = tuple[str, int, int, int, int, int]
+Identity = tuple[str, *tuple[int | str, ...]]
 
 
-class _KeptSource(MultithreadedFileSource):
+class _KeptLocal(MultithreadedFileSource):
     """Reader of a local file that those who open it cannot close."""
+
+    def __exit__(self, *error: object) -> None:
+        """Stay open."""
+
+    def release(self) -> None:
+        """Close the file."""
+        super().__exit__(None, None, None)
+
+
+class _KeptRemote(RemoteSource):
+    """Reader of a file on a server that those who open it cannot close."""
 
     def __exit__(self, *error: object) -> None:
         """Stay open."""
@@ -36,14 +48,15 @@ class _Latest(threading.local):
     Attributes
     ----------
     identity : tuple or None
-        Path, device, inode, size, and times of the last changes of content and of anything else.
-    source : _KeptSource or None
+        Path, device, inode, size, and times of the last changes of content and of anything else; URL, and what is known
+        of the content.
+    source : _KeptLocal, _KeptRemote or None
     objects : dict
         Trees and other objects of the file, by uproot's keys, which hold the UUID that other files may share.
     """
 
     identity: Identity | None = None
-    source: _KeptSource | None = None
+    source: _KeptLocal | _KeptRemote | None = None
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
@@ -56,30 +69,32 @@ class _KeptFile(FileHandler):
     """Handler of uproot that opens a file again only if another one was read."""
 
     def __new__(cls, address: str, **options: Any) -> Any:
-        if _latest.identity is None or _latest.identity[0] != os.path.abspath(address):  # noqa: PTH100 - keeps links
+        place = _place(address)
+        if _latest.identity is None or _latest.identity[0] != place:
             return super().__new__(cls, address, **options)
         if _latest.source is None:
             options.pop("timeout", None)
-            _latest.source = _KeptSource(_latest.identity[0], **options)
+            _latest.source = (_KeptRemote if "://" in place else _KeptLocal)(place, **options)
         return _latest.source
 
 
-def kept_options(address: str) -> dict[str, Any]:
-    """Return options of `uproot.open` that keep a local file open, with what is read of its trees.
+def kept_options(address: str, content: str | None = None) -> dict[str, Any]:
+    """Return options of `uproot.open` that keep a file open, with what is read of its trees.
 
-    The file that the thread read before is closed, also if it was changed since then. Files of servers are opened each
-    time.
+    The file that the thread read before is closed, also if it was changed since then.
 
     Parameters
     ----------
     address : str
         Path or URL.
+    content : str, optional
+        Digest of the content of a file on a server; without one it is opened as ever.
 
     Returns
     -------
     dict
     """
-    identity = _identity(address)
+    identity = _identity(address, content)
     if identity is None or identity != _latest.identity:
         forget_file()
         _latest.identity = identity
@@ -93,11 +108,15 @@ def forget_file() -> None:
         source.release()
 
 
-def _identity(address: str) -> Identity | None:
-    """Return what tells a local file from others and from what it was before; None for URLs and missing files."""
-    if "://" in address:
-        return None
-    path = os.path.abspath(address)  # noqa: PTH100 - keeps symbolic links
+def _place(address: str) -> str:
+    return address if "://" in address else os.path.abspath(address)  # noqa: PTH100 - keeps symbolic links
+
+
+def _identity(address: str, content: str | None) -> Identity | None:
+    """Return what tells a file from others and from what it was before; None if that is not known."""
+    path = _place(address)
+    if "://" in path:
+        return None if content is None else (path, content)
     try:
         found = os.stat(path)  # noqa: PTH116 - a path of any text
     except OSError:

@@ -35,8 +35,9 @@ class ContentRunner(Runner):
     def _work_function(*arguments: Any, **further: Any) -> Any:
         """Select the events of a chunk."""
         call = signature(Runner._work_function).bind(*arguments, **further)
-        options = {**call.arguments["uproot_options"], **kept_options(call.arguments["item"].filename)}
-        call.arguments["uproot_options"] = options
+        item = call.arguments["item"]
+        kept = kept_options(item.filename, (item.usermeta or {}).get(CONTENT))
+        call.arguments["uproot_options"] = {**call.arguments["uproot_options"], **kept}
         return Runner._work_function(*call.args, **call.kwargs)
 
     @staticmethod

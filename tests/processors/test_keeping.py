@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 import uproot
 
+from analysis.compute import Serial
+from analysis.events.table import EventTable
 from processors.keeping import forget_file, kept_options
 from processors.opening import OPTIONS, open_root
+from processors.runner.executor import BadFile, run_tasks
+from processors.runner.plan import FileRecord
 from tests.builders import toys
+from tests.builders.faulty_server import faulty_server
 from tests.builders.running import dataset, run
 
 
@@ -90,7 +95,7 @@ def test_a_file_that_has_changed_is_read_again(tmp_path: Path, how: str) -> None
     assert value_of(path) == 2.0
 
 
-def test_files_of_servers_and_missing_files_are_opened_as_ever(tmp_path: Path) -> None:
+def test_files_of_unknown_content_and_missing_files_are_opened_as_ever(tmp_path: Path) -> None:
     assert kept_options("root://server//a.root") is OPTIONS
     missing = tmp_path / "none.root"
     with pytest.raises(FileNotFoundError):
@@ -107,3 +112,40 @@ def test_chunks_of_a_file_share_its_tree(tmp_path: Path, trees_read: list[str]) 
     _, whole = run(dataset(path), tmp_path / "other", {"mjj_min": 0}, chunksize=1000)
     assert len(table) == 40
     assert table.table.equals(whole.table)
+
+
+def test_chunks_of_a_file_on_a_server_share_its_tree_as_long_as_it_is_the_same(
+    tmp_path: Path, trees_read: list[str]
+) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+
+    def serve(first: int) -> None:
+        toys.write_nanoaod(served / "a.root", [toys.dijet(toys.jet(first + number)) for number in range(40)])
+        toys.set_uuid(served / "a.root")
+
+    def read(address: str) -> EventTable:
+        _, table = run(dataset(files=((address, "Events"),)), tmp_path / "parts", {"mjj_min": 0}, chunksize=10)
+        return table
+
+    serve(900)
+    with faulty_server(served) as server:
+        before = read(f"{server.address}/a.root")
+        assert trees_read.count("Events") == 2  # for the number of events, and for all chunks
+        serve(1000)
+        after = read(f"{server.address}/a.root")
+    _, expected = run(dataset(served / "a.root"), tmp_path / "local", {"mjj_min": 0})
+    assert after.mjj.tolist() == expected.mjj.tolist()
+    assert before.mjj.tolist() != after.mjj.tolist()
+
+
+def test_a_file_that_could_not_be_read_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "a.root"
+    toys.write_nanoaod(path, [toys.dijet()] * 3)
+
+    def fail(record: FileRecord) -> None:
+        value_of(Path(record.filename))
+
+    (found,) = [one for _, one in run_tasks(Serial(), fail, [FileRecord("a", str(path), "Events", "", 3, "")], "")]
+    assert isinstance(found, BadFile)
+    assert descriptors(path) == 0

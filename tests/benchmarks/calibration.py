@@ -26,7 +26,7 @@ Z = 3.0
 
 
 @click.command()
-@click.option("--searches", default=20, show_default=True, help="Searches, five per task.")
+@click.option("--searches", type=click.IntRange(20), default=20, show_default=True, help="Searches, five per task.")
 @where_options
 def main(searches: int, where: dict[str, Any]) -> None:
     """Measure and print."""

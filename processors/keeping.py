@@ -10,9 +10,10 @@ import os
 import threading
 from typing import Any
 
+from uproot.source.chunk import Source
 from uproot.source.file import MultithreadedFileSource
 
-from processors.opening import OPTIONS, FileHandler
+from processors.opening import OPTIONS, FileHandler, place_of
 from processors.remote import RemoteSource
 
 __all__ = ["forget_file", "kept_options"]
@@ -20,8 +21,8 @@ __all__ = ["forget_file", "kept_options"]
 Identity = tuple[str, *tuple[int | str, ...]]
 
 
-class _KeptLocal(MultithreadedFileSource):
-    """Reader of a local file that those who open it cannot close."""
+class _Kept(Source):
+    """Reader of a file that those who open it cannot close."""
 
     def __exit__(self, *error: object) -> None:
         """Stay open."""
@@ -31,15 +32,12 @@ class _KeptLocal(MultithreadedFileSource):
         super().__exit__(None, None, None)
 
 
-class _KeptRemote(RemoteSource):
-    """Reader of a file on a server that those who open it cannot close."""
+class _KeptLocal(_Kept, MultithreadedFileSource):
+    pass
 
-    def __exit__(self, *error: object) -> None:
-        """Stay open."""
 
-    def release(self) -> None:
-        """Close the file."""
-        super().__exit__(None, None, None)
+class _KeptRemote(_Kept, RemoteSource):
+    pass
 
 
 class _Latest(threading.local):
@@ -50,13 +48,13 @@ class _Latest(threading.local):
     identity : tuple or None
         Path, device, inode, size, and times of the last changes of content and of anything else; URL, and what is known
         of the content.
-    source : _KeptLocal, _KeptRemote or None
+    source : _Kept or None
     objects : dict
         Trees and other objects of the file, by uproot's keys, which hold the UUID that other files may share.
     """
 
     identity: Identity | None = None
-    source: _KeptLocal | _KeptRemote | None = None
+    source: _Kept | None = None
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
@@ -68,13 +66,13 @@ _latest = _Latest()
 class _KeptFile(FileHandler):
     """Handler of uproot that opens a file again only if another one was read."""
 
+    local, remote = _KeptLocal, _KeptRemote
+
     def __new__(cls, address: str, **options: Any) -> Any:
-        place = _place(address)
-        if _latest.identity is None or _latest.identity[0] != place:
-            return super().__new__(cls, address, **options)
+        if _latest.identity is None or _latest.identity[0] != place_of(address):
+            return FileHandler(address, **options)
         if _latest.source is None:
-            options.pop("timeout", None)
-            _latest.source = (_KeptRemote if "://" in place else _KeptLocal)(place, **options)
+            _latest.source = super().__new__(cls, address, **options)
         return _latest.source
 
 
@@ -108,13 +106,9 @@ def forget_file() -> None:
         source.release()
 
 
-def _place(address: str) -> str:
-    return address if "://" in address else os.path.abspath(address)  # noqa: PTH100 - keeps symbolic links
-
-
 def _identity(address: str, content: str | None) -> Identity | None:
     """Return what tells a file from others and from what it was before; None if that is not known."""
-    path = _place(address)
+    path = place_of(address)
     if "://" in path:
         return None if content is None else (path, content)
     try:

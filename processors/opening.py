@@ -15,19 +15,25 @@ from uproot.source.file import MultithreadedFileSource
 from analysis.core.address import full_address
 from processors.remote import RemoteSource
 
-__all__ = ["OPTIONS", "FileHandler", "create_root", "open_root"]
+__all__ = ["OPTIONS", "FileHandler", "create_root", "open_root", "place_of"]
 
 
 class FileHandler(Source):
     """Reader of files whose paths may hold what means a protocol (`file:`) or an archive (`::`) to fsspec."""
 
+    local: type[MultithreadedFileSource] = MultithreadedFileSource
+    remote: type[RemoteSource] = RemoteSource
+
     def __new__(cls, address: str, **options: Any) -> Any:
         """Open a path or URL."""
         options.pop("timeout", None)  # of coffea; uproot would hand it to file systems that do not know it
-        if "://" in address:
-            return RemoteSource(address, **options)
-        path = os.path.abspath(address)  # noqa: PTH100 - keeps symbolic links
-        return MultithreadedFileSource(path, **options)
+        place = place_of(address)
+        return (cls.remote if "://" in place else cls.local)(place, **options)
+
+
+def place_of(address: str) -> str:
+    """Return the absolute path of a local file, or a URL as it is."""
+    return address if "://" in address else os.path.abspath(address)  # noqa: PTH100 - keeps symbolic links
 
 
 OPTIONS: dict[str, Any] = {"handler": FileHandler, "object_cache": None, "array_cache": None}

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from math import floor, log10
 from operator import itemgetter
 from textwrap import fill
@@ -18,9 +17,7 @@ import numpy as np
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
-from matplotlib.mathtext import MathTextParser
 from matplotlib.rcsetup import cycler
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
@@ -29,6 +26,7 @@ from numpy.typing import NDArray
 from analysis.background import BackgroundFit
 from analysis.config import PlotConfig, StyleName
 from analysis.learning import ARGOS, split_half
+from analysis.plots.formulae import readable
 from analysis.plots.words import PSEUDODATA, draws_pseudodata, sample_label
 
 __all__ = [
@@ -52,7 +50,6 @@ __all__ = [
     "mass_label",
     "plain",
     "pull_label",
-    "readable",
     "sample_name",
     "selection_label",
     "selection_styles",
@@ -183,8 +180,16 @@ def draw_experiment_label(config: PlotConfig, *, ax: Axes) -> Text | None:
         return None
     words = [config.status if config.experiment_label else None, PSEUDODATA if draws_pseudodata() else None]
     label, status = readable(config.experiment_label or ""), readable(" ".join(filter(None, words)))
-    text: Text = mplhep.label.exp_text(label, status, loc=0, ax=ax)[0]
+    # To make room for a power of ten above the axis mplhep draws the whole figure, also where there is none.
+    text: Text = mplhep.label.exp_text(label, status, loc=0, ax=ax, scilocator_adjust=_has_power(ax.yaxis))[0]
     return text
+
+
+def _has_power(axis: Axis) -> bool:
+    """Whether the numbers at an axis leave a common power of ten, or an offset, to the end of the axis."""
+    formatter = axis.get_major_formatter()
+    formatter.set_locs(axis.get_majorticklocs().tolist())
+    return bool(formatter.get_offset())
 
 
 def draw_collisions(config: PlotConfig, *, ax: Axes) -> Text | None:
@@ -290,18 +295,6 @@ def italic(label: str) -> str:
     """Set text between dollar signs in italics, as the symbols of all figures; bad formulae as for `readable`."""
     set_in_italics = re.sub(r"\$([^$]+)\$", r"$\\mathit{\1}$", label)
     return set_in_italics if readable(set_in_italics) == set_in_italics else readable(label)
-
-
-@cache
-def readable(label: str) -> str:
-    """Return a label that may hold formulae, or its plain text if they are not ones that matplotlib can read."""
-    try:
-        for line in label.split("\n"):
-            if is_math_text(line):
-                MathTextParser("path").parse(line)
-    except ValueError:
-        return label.replace("$", r"\$")
-    return label
 
 
 def classifier_labels(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,10 +137,19 @@ class ReportSources:
             )
         )
 
+    @cached_property
+    def _loaded(self) -> list[Figure | None]:
+        """The figures on disk, in the order of `figures`; their compression leaves Python free for other threads."""
+        with ThreadPoolExecutor() as threads:
+            return list(threads.map(partial(load_figure, self.plots), self.figures))
+
     def drawn(self, place: Place, subject: str = "") -> list[Figure]:
         """Return the drawn figures of a section, or of the part of it on one subject."""
-        chosen = (figure for figure in self.figures if (figure.place, figure.subject) == (place, subject))
-        return [loaded for figure in chosen if (loaded := load_figure(self.plots, figure)) is not None]
+        return [
+            loaded
+            for figure, loaded in zip(self.figures, self._loaded, strict=True)
+            if loaded is not None and (figure.place, figure.subject) == (place, subject)
+        ]
 
 
 def report_context(sources: ReportSources) -> dict[str, Any]:

@@ -52,9 +52,8 @@ def test_fonts_of_a_pdf_are_valid_and_characters_keep_their_glyphs_and_widths(tm
         glyphs = {int(code, 16): int(glyph) for code, glyph in re.findall(rb"<(\w{4})> (\d+)\n", codes)}
         unicodes = stream(everything[reference("ToUnicode", font)])
         letters = {
-            int(first, 16) + place: bytes.fromhex(letter.decode()).decode("utf-16-be")
-            for first, found in re.findall(rb"<(\w+)> <\w+>\s+\[([^\]]+)\]", unicodes)
-            for place, letter in enumerate(re.findall(rb"<(\w+)>", found))
+            int(code, 16): bytes.fromhex(letter.decode()).decode("utf-16-be")
+            for code, letter in re.findall(rb"<(\w{4})> <(\w+)>\n", unicodes.split(b"bfchar")[1])
         }
         descendant = everything[reference("DescendantFonts", font)]
         assert b"/Subtype /CIDFontType0" in descendant

@@ -16,6 +16,7 @@ from analysis.errors import WindowError
 from analysis.plots import draw_limits, draw_scan, draw_spectrum, figure_style, save_figures, selection_label
 from analysis.plots.drawing import draw_all
 from analysis.plots.figure import Sketch
+from analysis.plots.formulae import readable
 from analysis.plots.sources import FigureSources
 from analysis.plots.style import (
     draw_experiment_label,
@@ -23,7 +24,6 @@ from analysis.plots.style import (
     format_with_error,
     italic,
     plain,
-    readable,
     selection_styles,
 )
 from analysis.plots.windows.significance import draw_significance, draw_significance_map
@@ -404,6 +404,7 @@ def test_labels_with_bad_formulae_are_drawn_as_they_are_written(label: str, vali
         ax = figure.subplots()
         ax.set_xlabel(label)
         ax.plot([1, 2], label=label)
+        ax.set_yticks([1, 2], [label, "2"])
         ax.legend()
         drawn.append(ax)
         return figure, ax
@@ -413,6 +414,7 @@ def test_labels_with_bad_formulae_are_drawn_as_they_are_written(label: str, vali
     assert len(draw_all([Sketch("f", draw)], tmp_path, config)) == 2
     (ax,) = drawn
     assert {ax.get_xlabel(), *(text.get_text() for text in ax.get_legend().get_texts())} == {shown}
+    assert [text.get_text() for text in ax.get_yticklabels()] == [shown, "2"]
 
 
 def test_bad_formulae_are_not_set_in_italics() -> None:

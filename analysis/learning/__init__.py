@@ -44,6 +44,7 @@ from analysis.learning.working_points import (
     choose_working_points,
     selection_name,
     selection_names,
+    selection_text,
     split_half,
 )
 
@@ -86,6 +87,7 @@ __all__ = [
     "score_table",
     "selection_name",
     "selection_names",
+    "selection_text",
     "split_half",
     "stored_form",
     "stored_name",

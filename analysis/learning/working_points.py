@@ -26,6 +26,7 @@ __all__ = [
     "PassWeights",
     "choose_working_points",
     "selection_names",
+    "selection_text",
     "split_half",
 ]
 
@@ -278,3 +279,16 @@ def _quantiles(
     n_pass = [int(np.abs(kept - efficiency * kept[-1]).argmin()) for efficiency in efficiencies]
     below = [(score[order[n]], tie[order[n]]) if n < len(order) else (-np.inf, -np.inf) for n in n_pass]
     return np.array(below, np.float64)
+
+
+def selection_text(name: str) -> str:
+    """Return the name of a selection for readers, such as "efficiency 5 %" for "eff_0.05"."""
+    whole, half = split_half(name)
+    ending = f", half\N{NO-BREAK SPACE}{half}" if half else ""
+    if whole == ARGOS:
+        return f"efficiency by ARGOS{ending}"
+    try:
+        percent = 100 * float(whole.removeprefix("eff_"))
+    except ValueError:
+        return name.replace("_", " ")
+    return f"efficiency\N{NO-BREAK SPACE}{percent:.4g}\N{NO-BREAK SPACE}%{ending}"

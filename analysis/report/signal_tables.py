@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from statistics import median
 
+from analysis.learning import selection_text
 from analysis.limits import chosen_limits, rule_text
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, Sensitivity, SensitivityCurve
 from analysis.regions import Interval
@@ -12,7 +13,7 @@ from analysis.report.numbers import Cell, Table
 from analysis.results.numbers import NOTHING, SPACE, interval, number, percent, with_error
 from analysis.results.values import Results
 from analysis.results.wording.significances import expected_z_remark, hidden_z_notes
-from analysis.results.words import BAD_FIT_MARK, BAD_FIT_NOTE, expectation_text, fit_mark, selection_text
+from analysis.results.words import BAD_FIT_MARK, BAD_FIT_NOTE, expectation_text, fit_mark
 from analysis.signals.values import SignalImpacts, SignalResult, SignalSelection
 from analysis.statistics import PRE_FIT, Impact
 

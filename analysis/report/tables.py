@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from analysis.background import CALIBRATED_FROM
+from analysis.learning import selection_text
 from analysis.report.numbers import Cell, Table
 from analysis.results.compared.variants import VariantFound
 from analysis.results.documents import cut_order
@@ -14,15 +15,7 @@ from analysis.results.process_values import ProcessedDataset, ProcessFile
 from analysis.results.values import Cut, Cutflow, FitDocument, Results, SelectionDocument, WindowDocument
 from analysis.results.verdict import SIGNIFICANT
 from analysis.results.wording.significances import calibration_notes, local_z_text, nominal_text, z_spread
-from analysis.results.words import (
-    BAD_FIT_NOTE,
-    SMOOTHNESS_NOTE,
-    expectation_text,
-    fit_mark,
-    selection_text,
-    window_text,
-    z_mark,
-)
+from analysis.results.words import BAD_FIT_NOTE, SMOOTHNESS_NOTE, expectation_text, fit_mark, window_text, z_mark
 from analysis.search.seeds import SeedSpread
 from analysis.signals.values import SignalResult
 from analysis.statistics import LimitResult

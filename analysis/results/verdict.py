@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from analysis.learning import selection_text
 from analysis.limits import chosen_limits
 from analysis.results.blinding import blind
 from analysis.results.numbers import SPACE, count, interval, number, p_value, percent, with_error, z_value
@@ -20,7 +21,6 @@ from analysis.results.words import (
     global_caveat,
     largest_excess,
     looks_text,
-    selection_text,
     window_text,
 )
 from analysis.statistics import GlobalResult

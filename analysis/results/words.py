@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from analysis.background import BAD_FIT, RESTS_ON_SMOOTHNESS, is_bad_fit
-from analysis.learning import ARGOS, split_half
+from analysis.learning import selection_text
 from analysis.limits.values import InjectionLimit
 from analysis.regions import Interval
 from analysis.results.documents import calibration_of
@@ -40,7 +40,6 @@ __all__ = [
     "global_caveat",
     "largest_excess",
     "looks_text",
-    "selection_text",
     "window_text",
     "z_mark",
 ]
@@ -130,18 +129,6 @@ class Excess:
         if self.seed == 0:
             return first
         return None if spread is None else spread.values[self.seed]
-
-
-def selection_text(name: str) -> str:
-    """Return the name of a selection for readers, such as "efficiency 5 %" for "eff_0.05"."""
-    whole, half = split_half(name)
-    ending = f", half{SPACE}{half}" if half else ""
-    if whole == ARGOS:
-        return f"efficiency by ARGOS{ending}"
-    try:
-        return f"efficiency{SPACE}{100 * float(whole.removeprefix('eff_')):.4g}{SPACE}%{ending}"
-    except ValueError:
-        return name.replace("_", " ")
 
 
 def window_text(window: WindowDocument) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from analysis.learning import selection_text
 from analysis.regions import Interval
 
 __all__ = [
@@ -186,7 +187,8 @@ class _Judged:
     def power(self) -> str:
         """Power of a valid verdict in words; empty for others."""
         text = _power_text(self.verdict, [self.detectable])
-        return f"{text}, not tested in {', '.join(self.untested)}" if self.untested and text else text
+        untested = ", ".join(map(selection_text, self.untested))
+        return f"{text}, not tested in {untested}" if untested and text else text
 
     @property
     def text(self) -> str:

@@ -19,6 +19,7 @@ from scipy import stats
 
 from analysis.config.validation import ValidationConfig
 from analysis.core.documents import from_json
+from analysis.learning import selection_text
 from analysis.search.non_closure import NonClosure
 from analysis.validation.averages import combine, combined_p
 from analysis.validation.templates import TemplateTest, closure_of
@@ -323,7 +324,7 @@ def _judge_shifts(
     ]
     limit = _sigmas(settings.established, len(measured) * of_sources)
     large = [shift for shift in measured if abs(shift[1]) > settings.max_shift]
-    texts = [f"{name} {shift:+.1f} ± {error:.1f}" for name, shift, error in large]
+    texts = [f"{selection_text(name)}: {shift:+.1f} ± {error:.1f}" for name, shift, error in large]
     is_sure = [abs(shift) > limit * error for _, shift, error in large]
     sure = ", ".join(text for text, established in zip(texts, is_sure, strict=True) if established)
     unsure = ", ".join(text for text, established in zip(texts, is_sure, strict=True) if not established)
@@ -344,14 +345,14 @@ def _judge_fits(
     flags: list[str] = []
     for selection in found:
         if selection.failures:
-            text = f"{selection.name}: {len(selection.failures)} fits fail: {selection.failures[0]}"
+            text = f"{selection_text(selection.name)}: {len(selection.failures)} fits fail: {selection.failures[0]}"
             (flags if selection.draws or _is_small(record) else broken).append(text)
     p_values = {selection.name: selection.fit_p for selection in found if selection.fit_p is not None}
     if p_values:
         worst = min(p_values, key=lambda name: p_values[name])
         p = min(1.0, p_values[worst] * len(p_values))
         if p < settings.min_fit_p:
-            broken.append(f"{worst}: the background fit has p = {p:.2g} for {len(p_values)} selections")
+            broken.append(f"{selection_text(worst)}: the background fit has p = {p:.2g} for {len(p_values)} selections")
     return broken, flags
 
 
@@ -364,14 +365,15 @@ def _judge_null(found: Sequence[SourceSelection]) -> list[str]:
     p = stats.norm.sf(limit)
     wrong = []
     for selection, z in usable:
-        n, width = selection.draws, selection.z_width
+        n, width, name = selection.draws, selection.z_width, selection_text(selection.name)
         if abs(z) > limit / n**0.5:
-            wrong.append(f"{selection.name}: mean z {z:+.2f} ± {n**-0.5:.2f} where it must be 0")
+            wrong.append(f"{name}: mean z {z:+.2f} ± {n**-0.5:.2f} where it must be 0")
         if width is not None and not stats.chi2.isf(1 - p, n - 1) <= width**2 * (n - 1) <= stats.chi2.isf(p, n - 1):
-            wrong.append(f"{selection.name}: width of z {width:.2f} ± {(2 * (n - 1)) ** -0.5:.2f}, not 1")
+            wrong.append(f"{name}: width of z {width:.2f} ± {(2 * (n - 1)) ** -0.5:.2f}, not 1")
     return wrong
 
 
 def _flat_flags(found: Sequence[SourceSelection]) -> list[str]:
-    names = [selection.name for selection in found if selection.flatness is not None and selection.flatness.p < _FLAT]
+    uneven = (one for one in found if one.flatness is not None and one.flatness.p < _FLAT)
+    names = [selection_text(selection.name) for selection in uneven]
     return [f"the efficiency depends on m_jj: {', '.join(names)}"] if names else []

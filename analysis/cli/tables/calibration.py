@@ -8,8 +8,8 @@ from rich.text import Text
 
 from analysis.calibration.values import CalibrationFile
 from analysis.cli.tables.plain import plain
+from analysis.learning import selection_text
 from analysis.results.numbers import with_error
-from analysis.results.words import selection_text
 
 __all__ = ["calibration_table"]
 

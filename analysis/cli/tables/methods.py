@@ -11,8 +11,8 @@ from rich.table import Table
 from analysis.cli.tables.plain import plain
 from analysis.diagnostics.method_values import CUTS, MethodResult
 from analysis.diagnostics.regret import Regret, mean_discovery
+from analysis.learning import selection_text
 from analysis.results.numbers import NOTHING, with_error, z_value
-from analysis.results.words import selection_text
 
 __all__ = ["discovery_text", "methods_notes", "methods_tables", "regret_table"]
 

@@ -141,7 +141,7 @@ def draw_scores(section: EnsembleSection, *, ax: Axes) -> ScoreArtists:
             label=_region(section, name),
         )
     shown = np.concatenate(list(means.values())) if means else np.ones(1)
-    ax.set(yscale="log", xlim=_span(edges), xlabel="Score", ylabel="Part of the events per bin")
+    ax.set(yscale="log", xlim=_span(edges), xlabel="Score", ylabel="Fraction of events per bin")
     ax.set_ylim(0.5 * shown[shown > 0].min(), 20 * shown.max())
     handles = [*lines.values()]
     if bands:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.diagnostics.sections import DiagnosedWindow, EnsembleSection
+from analysis.learning import selection_text
 from analysis.plots.classifiers.ensemble import (
     draw_member_counts,
     draw_overlaps,
@@ -18,7 +19,6 @@ from analysis.plots.classifiers.ensemble import (
 )
 from analysis.plots.figure import ResultFigure, Row
 from analysis.results.numbers import interval, number
-from analysis.results.words import selection_text
 
 __all__ = ["ensemble_figures"]
 

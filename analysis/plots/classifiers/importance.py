@@ -34,7 +34,7 @@ Array = NDArray[np.float64]
 _MOST_NUMBERS = 200
 """Largest number of cells of a map with numbers."""
 
-_GAIN = "Part of the total gain"
+_GAIN = "Fraction of the total gain"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ImportanceMapArtists:
     mesh : matplotlib.collections.QuadMesh
         Its array is (n_features, n_windows), masked where a window does not use a feature.
     numbers : tuple of matplotlib.text.Text
-        Numbers in the cells, in per cent; empty for too many cells.
+        Numbers in the cells, in percent; empty for too many cells.
     """
 
     mesh: QuadMesh
@@ -204,12 +204,13 @@ def _map(found: Sequence[tuple[str, ImportanceSection]]) -> tuple[Figure, Axes]:
     drawn = draw_importance_map(found, ax=ax)
     figure.colorbar(drawn.mesh, ax=ax, pad=0.02).set_label(_GAIN)
     if drawn.numbers:
-        ax.set_title("Numbers in per cent", loc="right")
+        ax.set_title("Numbers in %", loc="right")
     return figure, ax
 
 
 def _importance_alt(section: ImportanceSection) -> str:
-    return f"Part of the total gain of each feature, over {section.n_models} trainings: {', '.join(_ranking(section))}."
+    ranking = ", ".join(_ranking(section))
+    return f"Fraction of the total gain of each feature, over {section.n_models} trainings: {ranking}."
 
 
 def _ranking(section: ImportanceSection) -> list[str]:
@@ -219,10 +220,10 @@ def _ranking(section: ImportanceSection) -> list[str]:
 
 def importance_rows(section: ImportanceSection) -> Iterator[Row]:
     """Rows of the share of the total gain, one per feature."""
-    yield "feature", "part of the total gain", "standard deviation over trainings"
+    yield "feature", "fraction of the total gain", "standard deviation over trainings"
     yield from zip(section.features, section.mean, section.std, strict=True)
 
 
 def _largest_alt(sections: Mapping[str, ImportanceSection]) -> str:
     first = [f"{window} GeV {_ranking(one)[0]}" for window, one in sections.items()]
-    return f"Part of the total gain of each feature. The largest by window: {', '.join(first)}."
+    return f"Fraction of the total gain of each feature. The largest by window: {', '.join(first)}."

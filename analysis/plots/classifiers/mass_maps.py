@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.diagnostics.sections import DiagnosedWindow, MassesSection, Plane
+from analysis.learning import selection_text
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import add_heading, add_panels, draw_scale, simplify_ticks, window_title
 from analysis.plots.signals.efficiency_maps import draw_plane, efficiency_norm
 from analysis.plots.style import selection_label
 from analysis.regions import MassWindow
 from analysis.results.numbers import count, interval, number
-from analysis.results.words import selection_text
 
 __all__ = ["draw_density", "draw_passing", "draw_pull", "draw_score", "mass_figures"]
 
@@ -193,7 +193,7 @@ def _masses_alt(section: MassesSection) -> str:
 
 def _map_alt(section: MassesSection) -> str:
     names = ", ".join(map(selection_text, section.passing))
-    text = f"Mean score of the events in the window, and the part of them that passes, by jet masses: {names}."
+    text = f"Mean score of the events in the window, and the fraction of them that passes, by jet masses: {names}."
     cells = [(score, i, j) for i, row in enumerate(section.score or []) for j, score in enumerate(row)]
     score, i, j = max(((score, i, j) for score, i, j in cells if score is not None), default=(None, 0, 0))
     if score is None:

@@ -16,11 +16,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.diagnostics.sections import DiagnosedWindow, PerformanceSection
-from analysis.learning import INCLUSIVE
+from analysis.learning import INCLUSIVE, selection_text
 from analysis.plots.figure import ResultFigure, Row, all_windows
 from analysis.plots.style import PALETTE, label_logarithmic, selection_label, selection_styles
 from analysis.results.numbers import interval, number, percent
-from analysis.results.words import selection_text
 
 __all__ = ["PerformanceArtists", "compare_performance", "draw_roc", "draw_sic", "performance_figures"]
 

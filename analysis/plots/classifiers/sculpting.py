@@ -15,13 +15,13 @@ from matplotlib.legend import Legend
 from numpy.typing import NDArray
 
 from analysis.diagnostics.sections import DiagnosedWindow, SculptingSection, SelectionSculpting
+from analysis.learning import selection_text
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.panels import window_title
 from analysis.plots.style import MASS_LABEL, bars_between, format_fit_quality, selection_label, selection_styles
 from analysis.plots.windows.spectrum import draw_regions
 from analysis.regions import Interval, MassWindow
 from analysis.results.numbers import interval, p_value
-from analysis.results.words import selection_text
 
 __all__ = ["SculptingArtists", "draw_sculpting", "sculpting_figures"]
 

@@ -84,7 +84,7 @@ def draw_cutflow(cutflow: Mapping[str, Cuts], *, ax: Axes) -> dict[str, Line2D]:
         ax.set_xscale("log")
     else:
         ax.set_xlim(0, 1.05)
-    ax.set_xlabel("Left of all events")
+    ax.set_xlabel("Fraction of all events")
     _label_rows(rows, ax)
     return lines
 
@@ -117,7 +117,7 @@ def draw_n_minus_one(
         bars[name] = ax.barh(positions, list(rejected.values()), height, color=color, label=sample_name(name))
     largest = max((float(bar.get_width()) for one in bars.values() for bar in one), default=0.0)
     ax.set_xlim(0, min(1.0, 1.2 * largest) or 1.0)
-    ax.set_xlabel("Rejected of what passes all other cuts")
+    ax.set_xlabel("Fraction rejected of events that pass all other cuts")
     _label_rows(rows, ax)
     return bars
 
@@ -170,7 +170,7 @@ def cutflow_alt(cutflow: Mapping[str, Cuts]) -> str:
         first, *_, last = cuts.values()
         part = last.weight / first.weight if first.weight else None
         parts.append(f"{dataset} {percent(part)} of {count(first.events)} events")
-    return f"Part of the events left after each cut, and rejected by each alone. All cuts keep: {', '.join(parts)}."
+    return f"Fraction of events left after each cut, and rejected by each alone. All cuts keep: {', '.join(parts)}."
 
 
 def cutflow_rows(cutflow: Mapping[str, Cuts], n_minus_one: Mapping[str, Cuts]) -> Iterator[Row]:

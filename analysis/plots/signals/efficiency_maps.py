@@ -12,12 +12,11 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.contour import QuadContourSet
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.learning import INCLUSIVE
+from analysis.learning import INCLUSIVE, selection_text
 from analysis.limits.values import InjectionScan, PlaneCounts
 from analysis.plots.figure import Row
 from analysis.plots.style import PALETTE, mass_label
 from analysis.results.numbers import number, percent
-from analysis.results.words import selection_text
 
 __all__ = ["MapArtists", "draw_efficiency_map", "draw_plane", "efficiency_norm", "mapped_events", "tightest"]
 
@@ -155,7 +154,7 @@ def map_alt(scan: InjectionScan, name: str) -> str:
             parts.append(percent(selected / everything))
     kept = f" {' and '.join(parts)} of the signal in the window pass." if parts else ""
     return (
-        f"Part of the events in the window that pass {selection_text(name)}, against the two jet masses, with "
+        f"Fraction of events in the window that pass {selection_text(name)}, against the two jet masses, with "
         f"{strengths} selected events of {scan.dataset} injected.{kept}"
     )
 

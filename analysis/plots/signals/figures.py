@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.core.quoting import escaped, quoted
+from analysis.learning import selection_text
 from analysis.limits import INCLUSIVE_RULE, limit_rules, rule_text
 from analysis.limits.values import InjectionScan, LimitsFile, Sensitivity
 from analysis.plots.figure import ResultFigure
@@ -28,7 +29,6 @@ from analysis.plots.signals.strengths import (
 )
 from analysis.plots.style import mass_label, sample_name, selection_label
 from analysis.regions import Interval
-from analysis.results.words import selection_text
 
 __all__ = ["injection_figures"]
 
@@ -157,9 +157,9 @@ def _maps(scan: InjectionScan, selection: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7.0 * len(scan.maps) + 1.5, 7.0), layout="constrained")
     panels = figure.subplots(1, len(scan.maps), sharey=True, squeeze=False)[0]
     drawn = [draw_efficiency_map(counts, selection, ax=ax) for counts, ax in zip(scan.maps, panels, strict=True)]
-    events = "data" if scan.maps[0].data else "signal"
+    events = "events" if scan.maps[0].data else "signal events"
     colorbar = figure.colorbar(drawn[0].mesh, ax=panels, pad=0.02)
-    colorbar.set_label(f"Part of the {events} in the window that passes")
+    colorbar.set_label(f"Fraction of {events} in the window that pass")
     figure.suptitle(f"{_title(scan.dataset, scan.signal)}, {selection_label(selection)}")
     return figure, panels[0]
 

@@ -17,10 +17,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.core.quoting import quoted
+from analysis.learning import selection_text
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, format_with_error, plain, sample_name, selection_label
 from analysis.results.numbers import interval, number, with_error
-from analysis.results.words import selection_text
 from analysis.signals.shapes import most_sensitive
 from analysis.signals.values import SignalImpacts, SignalResult, SignalSelection
 from analysis.statistics import Impact, Impacts

@@ -13,13 +13,12 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from analysis.learning import INCLUSIVE, split_half
+from analysis.learning import INCLUSIVE, selection_text, split_half
 from analysis.limits.values import Sensitivity, SensitivityCurve
 from analysis.plots.calibration import CALIBRATED_LABEL, NOMINAL_LABEL
 from analysis.plots.figure import Row
 from analysis.plots.style import PALETTE, classifier_labels, label_logarithmic
 from analysis.results.numbers import number
-from analysis.results.words import selection_text
 
 __all__ = ["SensitivityArtists", "draw_sensitivity"]
 

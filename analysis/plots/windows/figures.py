@@ -8,6 +8,7 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.learning import selection_text
 from analysis.plots.figure import ResultFigure
 from analysis.plots.panels import place_labels, stack_panels
 from analysis.plots.sources import FigureSources
@@ -15,7 +16,6 @@ from analysis.plots.windows.scan import draw_scan, scan_alt, scan_rows
 from analysis.plots.windows.spectrum import draw_spectrum, spectrum_alt, spectrum_rows
 from analysis.plots.windows.visible_limits import draw_limits, limit_rows, limits_alt
 from analysis.results.numbers import SPACE, interval
-from analysis.results.words import selection_text
 from analysis.search.values import WindowResult
 from analysis.signals.shapes import SignalShape, signal_shapes
 from analysis.statistics import GlobalResult

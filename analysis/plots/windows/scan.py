@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import NullFormatter
 from scipy import stats
 
+from analysis.learning import selection_text
 from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.calibration import NOMINAL_STYLE, nominal_handle, with_caption
 from analysis.plots.figure import Row
@@ -32,7 +33,7 @@ from analysis.regions import MassWindow
 from analysis.results.values import Results, WindowDocument
 from analysis.results.verdict import global_text
 from analysis.results.wording.significances import retraining_remark
-from analysis.results.words import fit_text, global_caveat, largest_excess, selection_text, window_text
+from analysis.results.words import fit_text, global_caveat, largest_excess, window_text
 from analysis.search.seeds import n_seeds
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.statistics import GlobalResult

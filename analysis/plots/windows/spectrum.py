@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from analysis.background import BackgroundFit
 from analysis.errors import WindowError
 from analysis.histograms.spectra import selection_counts
+from analysis.learning import selection_text
 from analysis.plots.counts import shown_counts
 from analysis.plots.figure import Row
 from analysis.plots.style import (
@@ -40,7 +41,6 @@ from analysis.plots.words import observed_label, sample_label
 from analysis.regions import Interval, MassWindow
 from analysis.results.numbers import SPACE, count, interval, number, p_value, with_error
 from analysis.results.wording.significances import UNCALIBRATED, local_z_text, nominal_text
-from analysis.results.words import selection_text
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import SignalShape, true_counts
 

@@ -20,7 +20,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from analysis.histograms.spectra import selection_counts, selection_variances
-from analysis.learning import INCLUSIVE
+from analysis.learning import INCLUSIVE, selection_text
 from analysis.plots.bad_fits import BAD_FIT_LABEL
 from analysis.plots.calibration import CALIBRATED_LABEL
 from analysis.plots.figure import ResultFigure, Row
@@ -30,7 +30,7 @@ from analysis.plots.windows.spectrum import spectrum_rows
 from analysis.plots.words import observed_label
 from analysis.results.numbers import interval, z_value
 from analysis.results.wording.significances import UNCALIBRATED, local_z_text
-from analysis.results.words import BAD_FIT_MARK, fit_mark, selection_text
+from analysis.results.words import BAD_FIT_MARK, fit_mark
 from analysis.search.values import SelectionResult, WindowResult
 from analysis.signals.shapes import true_counts
 

@@ -12,13 +12,14 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from analysis.learning import selection_text
 from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.figure import SIGMAS, Row
 from analysis.plots.style import BAND_COLORS, MASS_LABEL, selection_label
 from analysis.plots.words import observed_label
 from analysis.results.numbers import number
 from analysis.results.values import WindowDocument
-from analysis.results.words import expectation_text, selection_text
+from analysis.results.words import expectation_text
 from analysis.search.values import WindowResult
 from analysis.statistics import LimitResult
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.config import SearchConfig, Variant
+from analysis.learning import selection_text
 from analysis.results.compared.searches import FolderLooks
 from analysis.results.folder import ResultsFolder
 from analysis.results.values import Results
-from analysis.results.words import largest_excess, selection_text, window_text
+from analysis.results.words import largest_excess, window_text
 
 __all__ = ["VariantFound", "found_by_variants", "variant_folder"]
 

@@ -38,7 +38,7 @@ def drawn(folder: Path, words: Words | None, **config: str) -> Axes:
 def test_data_are_observed_and_nothing_is_written_above_the_axes(tmp_path: Path, words: Words | None) -> None:
     ax = drawn(tmp_path, words, status="Preliminary")
     assert ax.get_lines()[0].get_label() == "Observed"
-    assert ax.get_xlabel() == r"one_two\$"
+    assert ax.get_xlabel() == r"one two\$"
     assert not ax.texts
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from analysis.learning import selection_text
 from analysis.results.numbers import SPACE
 from analysis.results.values import WindowDocument
-from analysis.results.words import bad_looks, fit_mark, fit_quality, fit_text, global_caveat, selection_text
+from analysis.results.words import bad_looks, fit_mark, fit_quality, fit_text, global_caveat
 from tests.builders.results import results_of
 
 

@@ -18,6 +18,8 @@ from analysis.validation.verdicts import NOT_TESTABLE, NOT_VALID, VALID, correct
 DRIFT = ("rapidity", "simulation", "up-down-sampling")
 SETTINGS = ValidationConfig()
 
+ONE, TEN = "efficiency\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%", "efficiency\N{NO-BREAK SPACE}10\N{NO-BREAK SPACE}%"
+
 
 def selection(delta: float, variance: float = 0.01, **changes: Any) -> dict[str, Any]:
     """b = 100 in the sample and in the search, there with a total error of 12.5: a shift of 8 delta."""
@@ -86,7 +88,7 @@ def test_a_shift_must_be_large_and_established(delta: float, error: float, verdi
     assert (combined.shift, combined.shift_error) == pytest.approx((8 * delta, 8 * error))
     assert bool(found.flags) == flagged
     if flagged:
-        assert "neither established nor excluded: eff_0.1 +0.8 ± 0.5" in found.flags[0]
+        assert f"neither established nor excluded: {TEN}: +0.8 ± 0.5" in found.flags[0]
 
 
 def test_limits_are_those_of_the_configuration() -> None:
@@ -121,7 +123,7 @@ def test_what_one_source_establishes_counts_unless_the_others_outweigh_it() -> N
     against = record("simulation", selection(-0.02, 0.0004))
     outweighed = judge(alone, against)
     assert outweighed.verdict == VALID
-    assert any("rapidity: shift of z larger than 0.5: eff_0.1 +3.2" in flag for flag in outweighed.flags)
+    assert any(f"rapidity: shift of z larger than 0.5: {TEN}: +3.2" in flag for flag in outweighed.flags)
     # Alike in error they disagree: the combined error grows, but the combined shift stays large.
     disagreeing = judge(alone, record("simulation", selection(0.0, 0.01)))
     assert disagreeing.combined[0].chi2 == pytest.approx(8.0)
@@ -151,7 +153,7 @@ def test_the_exact_null_must_give_a_unit_gaussian() -> None:
     assert null([-1.2, 0.3, 0.8, -0.4]).verdict == VALID
     biased = null([1.2, 2.3, 1.8, 1.4])  # mean 1.7, three errors are 1.5
     assert biased.verdict == NOT_VALID
-    assert "exact-null: eff_0.1: mean z +1.67 ± 0.50" in biased.reason
+    assert f"exact-null: {TEN}: mean z +1.67 ± 0.50" in biased.reason
     wide = null([-4.0, 4.0, -3.0, 3.0])
     assert wide.verdict == NOT_VALID
     assert "width of z 4.08" in wide.reason
@@ -177,7 +179,7 @@ def test_failing_fits_count_where_the_sample_is_not_small() -> None:
     assert judge(record("simulation", fine, failed)).verdict == NOT_VALID
     small = judge(record("simulation", fine, failed, events=400))
     assert small.verdict == VALID
-    assert "eff_0.1: 1 fits fail: no minimum" in str(small.flags)
+    assert f"{TEN}: 1 fits fail: no minimum" in " ".join(small.flags)
     whole = record("simulation", status="failed", reason="no events to train on")
     assert judge(whole).verdict == NOT_VALID
     assert judge(whole | {"events": 10}).verdict == NOT_TESTABLE
@@ -187,7 +189,7 @@ def test_flatness_alone_is_a_flag() -> None:
     sloped = {"chi2": float(stats.chi2.isf(1e-6, 10)), "ndof": 10}
     found = judge(record("simulation", selection(0.0, flatness=sloped)))
     assert found.verdict == VALID
-    assert found.flags == ("simulation: the efficiency depends on m_jj: eff_0.1",)
+    assert found.flags == (f"simulation: the efficiency depends on m_jj: {TEN}",)
 
 
 def test_a_window_that_no_source_with_drift_tests_is_not_testable() -> None:
@@ -214,7 +216,7 @@ def test_the_terminal_shows_what_was_found() -> None:
     assert "+40±10 %" in text
     assert "+3.2±0.8 σ" in text
     notes = validation_notes(verdicts)
-    assert "3300-3700 GeV is not valid: shift of z larger than 0.5: eff_0.1 +3.2 ± 0.8." in notes
+    assert f"3300-3700 GeV is not valid: shift of z larger than 0.5: {TEN}: +3.2 ± 0.8." in notes
     assert "3300-3700 GeV, simulation, not testable: there is none." in notes
     lines = verdict_lines(verdicts, 3)
     assert lines[0] == (
@@ -247,7 +249,7 @@ def test_the_least_sensitive_selection_decides_and_one_that_was_not_tested_is_na
     assert [one.detectable for one in found.combined] == pytest.approx(
         [0.5 + 0.16 * stats.norm.ppf(0.95), 0.8 * reach, None]
     )
-    assert found.text == "valid, sensitive to shifts above 3.1, not tested in eff_0.01"
+    assert found.text == f"valid, sensitive to shifts above 3.1, not tested in {ONE}"
     assert found.summary.text == found.text
 
 

@@ -62,10 +62,11 @@ def test_datasets_have_their_labels_and_no_name_is_a_formula() -> None:
     cutflow = {name: cuts(all=10.0, some=5.0) for name in ("one", "two_$x$")}
     with spoken(Words(samples={"one": r"$\mathit{W}'$ (4 TeV)"})):
         lines = draw_cutflow(cutflow, ax=Figure().subplots())
-    assert [line.get_label() for line in lines.values()] == [r"$\mathit{W}'$ (4 TeV)", plain("two_$x$")]
+    assert [line.get_label() for line in lines.values()] == [r"$\mathit{W}'$ (4 TeV)", plain("two $x$")]
 
 
 def test_a_dataset_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
     ax = Figure().subplots()
     lines = draw_cutflow({name: cuts(all=10.0, some=5.0) for name in ("_old", "new")}, ax=ax)
-    assert [text.get_text().strip() for text in ax.legend().get_texts()] == ["_old", "new"] == list(lines)
+    assert [text.get_text().strip() for text in ax.legend().get_texts()] == ["old", "new"]
+    assert list(lines) == ["_old", "new"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
@@ -57,8 +58,9 @@ def stack_panels(size: tuple[float, float], ratio: float) -> tuple[Figure, Axes,
 
 def place_labels(figure: Figure, panels: Sequence[Axes]) -> None:
     """Align the labels of the y axes after the panels are drawn."""
+    height = 1.0 if rcParams["yaxis.labellocation"] == "top" else 0.5
     for ax in panels:
-        ax.yaxis.set_label_coords(-_LABELS / (ax.get_position().width * figure.get_figwidth()), 1.0)
+        ax.yaxis.set_label_coords(-_LABELS / (ax.get_position().width * figure.get_figwidth()), height)
 
 
 def add_panels(

@@ -80,6 +80,14 @@ _LONGEST_NAME = 60
 _MARKERS = ("s", "^", "v", "D", "P", "X", "<", ">")
 _LINES = ("-", "--", "-.", ":")
 
+_PLAIN_OVERRIDES: dict[str, Any] = {
+    "xaxis.labellocation": "center",
+    "yaxis.labellocation": "center",
+    "xtick.top": False,
+    "ytick.right": False,
+}
+"""Settings that no experiment has, so that nobody takes a figure for one of theirs: mplhep's ROOT is its CMS."""
+
 _ATLAS_OVERRIDES: dict[str, Any] = {
     # Shipped with mplhep and matplotlib: a font of the machine would make another picture.
     "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
@@ -114,7 +122,7 @@ _OVERRIDES: dict[str, Any] = {
 
 
 _STYLES: dict[StyleName, list[Any]] = {
-    "plain": [mplhep.style.ROOT],
+    "plain": [mplhep.style.ROOT, _PLAIN_OVERRIDES],
     "cms": [mplhep.style.CMS],
     "atlas": [mplhep.style.ATLAS, _ATLAS_OVERRIDES],
 }
@@ -278,8 +286,8 @@ def label_logarithmic(axis: Axis) -> None:
 
 
 def sample_name(dataset: str) -> str:
-    """Return the label of a dataset, or its name as `plain` writes it."""
-    return sample_label(dataset) or plain(dataset)
+    """Return the label of a dataset, or its name as `plain` writes it, with spaces for underscores."""
+    return sample_label(dataset) or plain(dataset.replace("_", " "))
 
 
 def plain(name: str) -> str:

@@ -105,7 +105,7 @@ _OVERRIDES: dict[str, Any] = {
     # Shipped with mplhep and matplotlib: a font of the machine would make another picture.
     "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
     "font.size": 17,
-    "legend.fontsize": 14,
+    "legend.fontsize": 16,
     "legend.handlelength": 1.6,
     "axes.labelsize": 19,
     "axes.titlesize": 14,

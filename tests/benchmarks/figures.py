@@ -1,6 +1,6 @@
 """CPU seconds of every figure of a results folder, PDF and PNG, and of its report.
 
-The issue asks for less than 1 s of CPU a figure, drawn in parallel, and a report of the demo in 10 s on 2 cores.
+A figure should take a quarter of a CPU second on average, so that a search is not spent on its pictures.
 """
 
 from __future__ import annotations

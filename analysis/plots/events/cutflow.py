@@ -117,7 +117,7 @@ def draw_n_minus_one(
         bars[name] = ax.barh(positions, list(rejected.values()), height, color=color, label=sample_name(name))
     largest = max((float(bar.get_width()) for one in bars.values() for bar in one), default=0.0)
     ax.set_xlim(0, min(1.0, 1.2 * largest) or 1.0)
-    ax.set_xlabel("Fraction rejected of events that pass all other cuts")
+    ax.set_xlabel("Fraction rejected by one cut alone")
     _label_rows(rows, ax)
     return bars
 

@@ -20,6 +20,7 @@ from analysis.core.quoting import quoted
 from analysis.learning import selection_text
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, format_with_error, plain, sample_name, selection_label
+from analysis.plots.words import observed_label
 from analysis.results.numbers import interval, number, with_error
 from analysis.signals.shapes import most_sensitive
 from analysis.signals.values import SignalImpacts, SignalResult, SignalSelection
@@ -172,7 +173,7 @@ def _impacts(dataset: str, selection: SignalSelection, impacts: SignalImpacts) -
     where = "{}, {}, {:g}–{:g} GeV".format(
         sample_name(dataset), selection_label(selection.selection), *selection.window
     )
-    kind = "expected at the median limit" if impacts.observed is None else "observed"
+    kind = "expected at the median limit" if impacts.observed is None else observed_label().lower()
     ax_impact.set_title(f"{where}\n$\\mathit{{\\mu}}$ = {fitted} ({kind})", loc="right")
     return figure, ax
 
@@ -194,7 +195,7 @@ def _draw_pulls(parameters: Sequence[Impact], rows: Array, ax: Axes) -> Errorbar
 
 
 def _draw_bars(parameters: Sequence[Impact], side: Side, rows: Array, ax: Axes, observed: bool) -> BarContainer:
-    kind = "Observed" if observed else "Expected"
+    kind = observed_label() if observed else "Expected"
     return ax.barh(
         rows,
         _shifts(parameters, side),

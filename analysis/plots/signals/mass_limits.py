@@ -227,7 +227,8 @@ def _label(shown: LimitSet, quantity: Quantity) -> str:
         return "Expected limit / that of the inclusive search"
     if quantity == "efficiency":
         return r"Signal efficiency $\mathit{\epsilon}$ at the limit"
-    return f"{quantity.capitalize()} limit {shown.quantity}"
+    kind = observed_label() if quantity == "observed" else "Expected"
+    return f"{kind} limit {shown.quantity}"
 
 
 def _norm(low: float, high: float) -> Normalize:

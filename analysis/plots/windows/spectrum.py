@@ -59,7 +59,7 @@ _SIGNAL_LINES = ((PALETTE[5], "--"), ("#00735c", "-."))
 _LABEL_WIDTH = 38
 """Maximum line length of a signal label, characters."""
 
-_LINE_HEIGHT = 0.053
+_LINE_HEIGHT = 0.052
 """Height of a legend line, as a fraction of the axes height."""
 
 _LEGEND_LEFT, _TEXT_LEFT, _TEXT_LINE = 0.42, 0.75, 0.14 / 3
@@ -169,7 +169,7 @@ def draw_spectrum(
     pulls, pull_band = _draw_pulls(content, ax_pull)
     ax.set_title(f"Selection: {selection_label(selection)}", loc="right")
     handles: list[Any] = [data, curve, band, *([hidden] if hidden else []), *shapes, *regions]
-    legend = ax.legend(handles=handles, loc="upper right")
+    legend = ax.legend(handles=handles, loc="upper right", labelspacing=0.2)
     foot = 0.97 - _LINE_HEIGHT * sum(1 + str(one.get_label()).count("\n") for one in handles)
     _set_range(content, signals, foot, ax)
     text = ax.text(
@@ -288,7 +288,7 @@ def _draw_signal(one: SignalShape, edges: Array, index: int, ax: Axes) -> StepPa
         color=color,
         linestyle=line,
         linewidth=2.2,
-        label=f"{name}\n{one.scale:.2g} × sample ({one.origin})",
+        label=f"{name}\n{one.scale:.2g} × sample ({one.origin.replace('observed', observed_label().lower())})",
         zorder=3.5,
     )
 

@@ -211,7 +211,7 @@ def save_sketch(sketch: Sketch, folder: Path, config: PlotConfig) -> list[Path]:
 def _make_readable(figure: Figure) -> None:
     """Show formulae as plain text if they cannot be read."""
     for text in _texts(figure):
-        text.set_text(readable(text.get_text()))
+        text.set_text(readable(text.get_text(), text.get_fontproperties()))
     for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
         if isinstance(axis.get_major_locator(), FixedLocator):
             where = axis.get_majorticklocs()

@@ -116,6 +116,7 @@ _OVERRIDES: dict[str, Any] = {
     "ytick.minor.size": 5,
     "hatch.linewidth": 0.6,
     "savefig.dpi": 100,
+    "axes.titley": 1.0,
     "pdf.fonttype": 42,
     "svg.hashsalt": "cwola",
 }

@@ -34,6 +34,8 @@ NAME = "retrained_global"
 N_WINDOW = 3000
 BATCH = 20
 CALIBRATING, TESTED = 300, 12_000
+TAIL = 0.1
+"""Level below which the distribution of p is taken for a power."""
 
 POINTS = [
     *({"seed": 0, "first": first, "searches": BATCH} for first in range(0, CALIBRATING, BATCH)),
@@ -125,6 +127,28 @@ def global_p_values(finished: Sequence[Point]) -> NDArray[np.float64]:
     return np.array(p_values)
 
 
+def ratio_by_power_law(p_values: NDArray[np.float64], level: float, *, start: float = TAIL) -> tuple[float, float]:
+    """Estimate how often p is below a level, relative to the level, from all p-values below a larger one.
+
+    Below `start`, P(p < x) is taken for a power of x, whose exponent is the inverse mean of ln(start / p) (B. M. Hill,
+    Ann. Statist. 3 (1975) 1163): a p-value that comes from a smooth function of z has this to first order in ln x.
+
+    Parameters
+    ----------
+    p_values : (n,) float64
+    level : float
+    start : float
+
+    Returns
+    -------
+    ratio, error : float
+    """
+    below = p_values[p_values < start]
+    exponent, distance = 1 / float(np.log(start / below).mean()), float(np.log(start / level))
+    ratio = len(below) / len(p_values) / level * float(np.exp(-exponent * distance))
+    return ratio, ratio * float(np.hypot(1.0, exponent * distance)) / len(below) ** 0.5
+
+
 @study(minutes=30.0)
 def main(budget: Budget) -> None:
     """Run the study and print how often global p-values are below a level."""
@@ -135,7 +159,11 @@ def main(budget: Budget) -> None:
     p_values = global_p_values(finished)
     for level in (0.5, 0.1, 0.05, 0.01, 1e-3):
         below = int((p_values < level).sum())
-        click.echo(f"p < {level:g}: {below} of {len(p_values)}, {level * len(p_values):.1f} expected")
+        ratio, error = ratio_by_power_law(p_values, level)
+        click.echo(
+            f"p < {level:g}: {below} of {len(p_values)}, {level * len(p_values):.1f} expected, "
+            f"ratio by a power law {ratio:.2f} ± {error:.2f}"
+        )
 
 
 if __name__ == "__main__":

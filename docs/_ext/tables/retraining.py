@@ -91,8 +91,10 @@ def retrained_global_table() -> str:
     for level in GLOBAL_LEVELS:
         below, expected = int((p_values < level).sum()), level * len(p_values)
         ratio = f"{below / expected:.2f} ± {max(below, 1) ** 0.5 / expected:.2f}"
-        rows.append([f"{level:g}", f"{len(p_values):,}", f"{expected:.1f}", str(below), ratio])
-    return table_of(["global p below", "scans", "expected", "found", "ratio"], rows)
+        power, error = retrained_global.ratio_by_power_law(p_values, level)
+        smooth = f"{power:.2f} ± {error:.2f}" if level < retrained_global.TAIL else "–"
+        rows.append([f"{level:g}", f"{len(p_values):,}", f"{expected:.1f}", str(below), ratio, smooth])
+    return table_of(["global p below", "scans", "expected", "found", "ratio", "by a power law"], rows)
 
 
 def retrained_tail_table() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.core.location import Location
@@ -85,13 +86,24 @@ def repeated(event_id: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     return np.concatenate(found)
 
 
-def sorted_events(table: pa.Table) -> pa.Table:
-    """Sort by identity, and by kinematics for repeated identities in simulation."""
-    by_identity = table.sort_by("event_id")
-    identity = by_identity["event_id"].to_numpy()
-    if not np.any(identity[1:] == identity[:-1]):
-        return by_identity
-    return table.sort_by([(name, "ascending") for name in _ORDER if name in table.column_names])
+def sorted_events(tables: list[pa.Table]) -> pa.Table:
+    """Join events, and sort by identity, and by kinematics for repeated identities in simulation.
+
+    The tables are dropped from the list: column by column, their memory is freed when the sorted column is there.
+    """
+    joined = pa.concat_tables(tables).unify_dictionaries()
+    tables.clear()
+    schema, order = joined.schema, pc.sort_indices(joined["event_id"])
+    identity = pc.take(joined["event_id"], order).to_numpy()
+    if np.any(identity[1:] == identity[:-1]):
+        keys = [(name, "ascending") for name in _ORDER if name in schema.names]
+        order = pc.sort_indices(joined, sort_keys=keys)
+    columns = [joined[name] for name in schema.names]
+    del joined, identity
+    found = []
+    while columns:
+        found.append(pc.take(columns.pop(0), order).combine_chunks())
+    return pa.Table.from_arrays(found, schema=schema)
 
 
 def with_weights(table: pa.Table, path: Location, names: Sequence[str]) -> pa.Table:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -26,8 +26,18 @@ _NEEDED = ("event_id", "dataset", "mjj", "weight")
 _JOINED = 10
 """Number of parts whose events are joined at a time."""
 
-_EXAMINED = ("event_id", "rapidity_region", *CHECKED)
-"""Columns that are read of every event."""
+_EXAMINED = ("event_id", *CHECKED)
+"""Columns that are read of every event, once."""
+
+_SORTED_BY = ("abs_dy",)
+"""Columns that order events of equal identity, beside those that are always read."""
+
+
+@dataclass
+class _Examined:
+    """Identities that different events of some parts have in common; None before all events were examined."""
+
+    copies: NDArray[np.uint64] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,11 +54,15 @@ class StoredEvents:
         Factor on the weight of each dataset.
     region : str
         Rapidity region, "search" or "validation".
+    abs_dy_max : float or None
+        Upper end in |Δy|; None for the whole region.
     """
 
     paths: tuple[Location, ...]
     scales: Mapping[str, float]
     region: str
+    abs_dy_max: float | None = None
+    _examined: _Examined = field(default_factory=_Examined, repr=False, compare=False)
 
     @cached_property
     def features(self) -> tuple[FeatureSpec, ...]:
@@ -67,9 +81,11 @@ class StoredEvents:
         return Part.open(self.paths[0]).features
 
     def read(self, masses: tuple[float, float] | None = None, features: Sequence[str] | None = None) -> EventTable:
-        """Read the events in a mass range, in the order of `EventTable.from_parts`, and check all events as it does.
+        """Read the events in a mass range, in the order of `EventTable.from_parts`.
 
-        The identities of all events are in memory for a while, 8 bytes per event, since copies may have other masses.
+        The first reading checks all events as that does; later ones, also of copies made with `dataclasses.replace`, do
+        not check again. The first has the identities of all events in memory for a while, 8 bytes per event, since
+        copies may have other masses.
 
         Parameters
         ----------
@@ -96,30 +112,57 @@ class StoredEvents:
             self.require_features(features)
             specs, fixed = tuple(spec for spec in specs if spec.name in features), _NEEDED
         names = [*fixed, *(spec.name for spec in specs)]
-        tables: list[pa.Table] = []
+        tables, copies = None, self._examined.copies
+        if copies is None:
+            tables, copies = self._examine(names, masses)
+            self._examined.copies = copies
+        sorted_by = [name for name in _SORTED_BY if name not in names] if len(copies) else []
+        if tables is None or sorted_by:
+            tables = self._collect([*names, *sorted_by], masses)
+        result = EventTable.assembled(tables, specs).scaled(self.scales)
+        if sorted_by:
+            result = EventTable(result.table.select(names), specs)
+        pa.default_memory_pool().release_unused()
+        return result
+
+    def _examine(
+        self, names: Sequence[str], masses: tuple[float, float] | None
+    ) -> tuple[list[pa.Table], NDArray[np.uint64]]:
+        """Read the chosen events and check all; returns identities that several different events have, too."""
         identities: list[NDArray[np.uint64]] = []
         bad = dict.fromkeys(CHECKED, 0)
-        for number, part in enumerate(self._parts, 1):
-            table = part.read(list(dict.fromkeys([*names, *_EXAMINED])))
+
+        def look(number: int, table: pa.Table) -> None:
             for name in bad:
                 bad[name] += int((~np.isfinite(table[name].to_numpy())).sum())
             identities.append(table["event_id"].to_numpy().copy())
+            if number % _JOINED == 0:
+                identities[-_JOINED:] = [np.concatenate(identities[-_JOINED:])]
+
+        tables = self._collect(names, masses, look)
+        refuse_not_finite(bad)
+        found = repeated(identities)
+        if len(found):
+            self._require_unique(found)
+        return tables, found
+
+    def _collect(
+        self,
+        names: Sequence[str],
+        masses: tuple[float, float] | None,
+        look: Callable[[int, pa.Table], None] | None = None,
+    ) -> list[pa.Table]:
+        """Read some columns of the chosen events; `look` is shown those that are examined, of all events."""
+        beside = self._deciding if look is None else (*self._deciding, *_EXAMINED)
+        tables: list[pa.Table] = []
+        for number, part in enumerate(self._parts, 1):
+            table = part.read(list(dict.fromkeys([*names, *beside])))
+            if look is not None:
+                look(number, table)
             tables.append(self._chosen(table, masses).select(names))
             if number % _JOINED == 0:  # small pieces would keep the memory of all that was decoded beside them
-                identities[-_JOINED:] = [np.concatenate(identities[-_JOINED:])]
                 tables[-_JOINED:] = [pa.concat_tables(tables[-_JOINED:]).unify_dictionaries().combine_chunks()]
-        refuse_not_finite(bad)
-        copies = repeated(identities)
-        identities.clear()
-        if len(copies):
-            self._require_unique(copies)
-            if features is not None:  # the order of equal identities is one of kinematics
-                tables = [
-                    self._chosen(part.read([*names, "abs_dy", "rapidity_region"]), masses) for part in self._parts
-                ]
-        result = EventTable.assembled(tables, specs).scaled(self.scales)
-        pa.default_memory_pool().release_unused()
-        return result
+        return tables
 
     def require_features(self, names: Sequence[str]) -> None:
         """Raise if a name is not a feature, as `EventTable.require_features`."""
@@ -128,14 +171,21 @@ class StoredEvents:
     def masses(self) -> Iterator[NDArray[np.float64]]:
         """Yield m_jj of all events, (n,) float64, GeV, part by part."""
         for part in self._parts:
-            yield self._chosen(part.read(["mjj", "rapidity_region"]), None)["mjj"].to_numpy()
+            yield self._chosen(part.read(self._deciding), None)["mjj"].to_numpy()
 
     @property
     def _parts(self) -> Iterator[Part]:
         return parts_of(self.paths)
 
+    @property
+    def _deciding(self) -> list[str]:
+        """Columns that tell whether an event is chosen."""
+        return ["mjj", "rapidity_region", *(["abs_dy"] if self.abs_dy_max is not None else [])]
+
     def _chosen(self, table: pa.Table, masses: tuple[float, float] | None) -> pa.Table:
         keep = pc.equal(table["rapidity_region"], self.region)
+        if self.abs_dy_max is not None:
+            keep = pc.and_(keep, pc.less(table["abs_dy"], self.abs_dy_max))
         if masses is not None:
             inside = pc.and_(pc.greater_equal(table["mjj"], masses[0]), pc.less(table["mjj"], masses[1]))
             keep = pc.and_(keep, inside)

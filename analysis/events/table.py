@@ -142,9 +142,7 @@ class EventTable:
     @classmethod
     def assembled(cls, tables: list[pa.Table], features: Sequence[FeatureSpec]) -> Self:
         """Join the events of parts in their order, and drop these from the list, which holds the same memory."""
-        joined = pa.concat_tables(tables).unify_dictionaries()
-        tables.clear()
-        result = cls(sorted_events(joined).combine_chunks(), tuple(features))
+        result = cls(sorted_events(tables), tuple(features))
         result.require_finite()
         return result
 

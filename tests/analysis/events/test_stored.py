@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 
 from analysis.errors import ResultsError, TableError
 from analysis.events.identity import event_hash
-from analysis.events.parts import write_part
+from analysis.events.parts import Part, write_part
 from analysis.events.schema import FeatureSpec
-from analysis.events.stored import StoredEvents
+from analysis.events.stored import StoredEvents, _Examined
 from analysis.events.table import EventTable
 from tests.builders.toys import assert_identical
 
@@ -58,12 +59,38 @@ def test_a_range_and_some_columns_are_those_of_the_whole_table(tmp_path: Path, m
     chosen = whole.select((whole.mjj >= 1500.0) & (whole.mjj < 2500.0))
     assert 100 < len(chosen) < len(whole)
     assert_identical(on_disk.read((1500.0, 2500.0)), chosen)
-    some = on_disk.read((1500.0, 2500.0), ["c", "a"])
-    assert some.feature_names == ("a", "c")
-    assert {"b", "run", "event"}.isdisjoint(some.table.column_names)
-    for name in ("event_id", "dataset", "mjj", "weight", "a", "c"):
-        assert some.column(name).tolist() == chosen.column(name).tolist()
+    for reader in (on_disk, replace(on_disk, paths=on_disk.paths[::-1], _examined=_Examined())):
+        some = reader.read((1500.0, 2500.0), ["c", "a"])
+        assert some.feature_names == ("a", "c")
+        assert some.table.column_names == ["event_id", "dataset", "mjj", "weight", "a", "c"]
+        for name in some.table.column_names:
+            assert some.column(name).tolist() == chosen.column(name).tolist()
     assert sorted(np.concatenate(list(on_disk.masses()))) == sorted(whole.mjj)
+
+
+@pytest.mark.parametrize("make", [events, colliding])
+def test_a_band_is_that_of_the_whole_table(tmp_path: Path, make: object) -> None:
+    searched = stored(tmp_path, make())  # type: ignore[operator]
+    whole = EventTable.from_parts(searched.paths).in_region("validation")
+    band = whole.select((whole.column("abs_dy") < 1.3) & (whole.mjj >= 1500.0) & (whole.mjj < 2500.0))
+    assert 100 < len(band) < len(whole.within((1500.0, 2500.0)))
+    assert_identical(replace(searched, region="validation", abs_dy_max=1.3).read((1500.0, 2500.0)), band)
+    narrow, wide = (len(np.concatenate(list(one.masses()))) for one in (replace(searched, abs_dy_max=1.3), searched))
+    assert 0 < narrow < wide
+
+
+def test_events_are_checked_once_for_all_regions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = stored(tmp_path, events())
+    searched.read((1000.0, 2000.0), ["a"])
+    columns: list[str] = []
+    read = Part.read
+    monkeypatch.setattr(Part, "read", lambda part, names: columns.extend(names) or read(part, names))
+    replace(searched, region="validation").read((1000.0, 2000.0), ["b"])
+    assert set(columns) == {"event_id", "dataset", "mjj", "weight", "rapidity_region", "b"}
+    with_copy = stored(tmp_path, EventTable.joined([one := events(), EventTable(one.table.slice(7, 1), SPECS)]))
+    for _ in range(2):  # a failed check is repeated
+        with pytest.raises(TableError, match="1 events occur twice"):
+            with_copy.read((1000.0, 2000.0), ["a"])
 
 
 def test_copies_are_found_whatever_their_masses(tmp_path: Path) -> None:

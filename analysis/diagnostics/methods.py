@@ -87,13 +87,15 @@ def _searched(task: MethodTask, events: MethodEvents) -> WindowResult:
 
 
 def _measured(job: MethodTask, events: MethodEvents) -> Measured:
-    task, samples = job.task, events.samples
+    task = job.task
+    data = events.data.within(task.window)
+    samples = replace(events, data=data).samples
     start = time.process_time()
     folds = [run_fold(fold, samples) for fold in task.folds]
     spent = time.process_time() - start
     search = WindowEvaluation(task.window, task.edges, folds, task.folds[0], task.config, task.functions, limits=False)
     trained = {name: _separated(task, folds, Benchmark(samples, events.held_out[name]), spent) for name in job.signals}
-    return Measured(_slim(evaluate_folds(search, events.data)), trained)
+    return Measured(_slim(evaluate_folds(search, data)), trained)
 
 
 def _separated(task: WindowTask, folds: Sequence[FoldResult], benchmark: Benchmark, spent: float) -> TrainedMethod:

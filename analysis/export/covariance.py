@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import CwolaError
-from analysis.events.datasets import observed_datasets
 from analysis.export.tables import EVENTS, Axis, Column, DataTable
 from analysis.regions import Interval, span_of
 from analysis.results import ResultsFolder
@@ -41,7 +40,7 @@ def stored_covariance_table(folder: ResultsFolder, windows: Sequence[WindowResul
         return None
     try:
         processed = load_processed(folder)
-        stored = processed.stored(observed_datasets(processed.datasets), folder)
+        stored = processed.searched(folder)
         events = stored.read(span_of([window.window for window in windows]), ())
     except CwolaError as error:
         _log.warning("no covariance of the counts: %s", error)

@@ -280,7 +280,7 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     >>> window = inputs.regions.windows[0]
     >>> config = load_config(overrides={"learning": {"n_members": 3, "classifier": {"n_estimators": 5}}})
     >>> tasks = fold_tasks(window, inputs.regions.edges(window), config, training_seed=0)
-    >>> result = run_fold(tasks[1], Samples(inputs.data.table))
+    >>> result = run_fold(tasks[1], Samples(inputs.fitted.table))
     >>> result.fold, len(result.model.members)
     (1, 3)
     """
@@ -384,7 +384,7 @@ def collect_folds(results: Iterable[FoldResult], table: EventTable, task: FoldTa
     >>> from analysis.search.window import fold_tasks
     >>> from analysis.stages.inputs import SearchInputs
     >>> inputs = SearchInputs.load("results")
-    >>> table, window = inputs.data.table, inputs.regions.windows[0]
+    >>> table, window = inputs.fitted.table, inputs.regions.windows[0]
     >>> config = load_config(overrides={"learning": {"n_folds": 2, "n_members": 1, "classifier": {"n_estimators": 5}}})
     >>> tasks = fold_tasks(window, inputs.regions.edges(window), config, training_seed=0)
     >>> fit = collect_folds([run_fold(task, Samples(table)) for task in tasks], table, tasks[0])

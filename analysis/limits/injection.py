@@ -87,7 +87,7 @@ def inject(task: Injection, shared: InjectionData) -> InjectionResult:
     >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1], "classifier": {"n_estimators": 5}}
     >>> config = load_config(overrides={"learning": quick, "scan": {"last": 3700}})
     >>> name, window = "wprime_3500_500_100", inputs.regions.windows[0]
-    >>> shared = InjectionData(inputs.data, {name: signal_sample(inputs, name)}, config)
+    >>> shared = InjectionData(inputs.fitted, {name: signal_sample(inputs, name)}, config)
     >>> result = inject(Injection(name, window, 100.0, 0, "cwola", config.learning.features), shared)
     >>> found = result.selections[0]
     >>> found.name, bool(found.signal > found.efficiency)  # the classifier has learned the signal

@@ -131,7 +131,7 @@ def find_region(table: EventTable, place: Place, window: MassWindow, sample: str
     >>> from analysis.methods.contrast import find_region
     >>> from analysis.stages.inputs import SearchInputs
     >>> inputs = SearchInputs.load("results")
-    >>> region = find_region(inputs.data.table, "window", inputs.regions.windows[0], "data")
+    >>> region = find_region(inputs.fitted.table, "window", inputs.regions.windows[0], "data")
     >>> len(region.rows), region.total
     (8279, 8279.0)
     """
@@ -156,7 +156,7 @@ def build_set(parts: Sequence[LabelledEvents], features: Sequence[str]) -> Train
     >>> from analysis.methods.contrast import build_set, find_region
     >>> from analysis.stages.inputs import SearchInputs
     >>> inputs = SearchInputs.load("results")
-    >>> table, window = inputs.data.table, inputs.regions.windows[0]
+    >>> table, window = inputs.fitted.table, inputs.regions.windows[0]
     >>> inside = find_region(table, "window", window, "data").labelled(1, total=1.0)
     >>> below = find_region(table, "lower sideband", window, "data").labelled(0, total=1.0)
     >>> training = build_set([inside, below], ["mj1_over_mjj", "mj2_over_mjj"])

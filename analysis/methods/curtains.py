@@ -55,7 +55,7 @@ class Curtains(FromContrast):
     >>> from analysis.methods import Curtains
     >>> from analysis.stages.inputs import SearchInputs
     >>> inputs = SearchInputs.load("results")
-    >>> samples, window, seed = Samples(inputs.data.table), inputs.regions.windows[0], np.random.SeedSequence(0)
+    >>> samples, window, seed = Samples(inputs.fitted.table), inputs.regions.windows[0], np.random.SeedSequence(0)
     >>> training = Curtains().contrast(samples, window, ["mj1_over_mjj"], random_state=seed)
     >>> mjj = samples.data.mjj
     >>> sidebands = window.in_lower(mjj) | window.in_upper(mjj)

@@ -31,7 +31,7 @@ class CWoLa(FromContrast):
     >>> from analysis.methods import CWoLa
     >>> from analysis.stages.inputs import SearchInputs
     >>> inputs = SearchInputs.load("results")
-    >>> samples, window, seed = Samples(inputs.data.table), inputs.regions.windows[0], np.random.SeedSequence(0)
+    >>> samples, window, seed = Samples(inputs.fitted.table), inputs.regions.windows[0], np.random.SeedSequence(0)
     >>> training = CWoLa().contrast(samples, window, ["mj1_over_mjj"], random_state=seed)
     >>> int((training.y == 1).sum())
     8279

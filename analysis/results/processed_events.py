@@ -13,9 +13,9 @@ from analysis.core.notebook import grid
 from analysis.core.plugins import require_same_plugins
 from analysis.errors import ConfigError
 from analysis.events.dataset import Dataset
-from analysis.events.datasets import background_datasets, exclude_datasets, observed_datasets
+from analysis.events.datasets import exclude_datasets, observed_datasets
 from analysis.events.parts import events_folder, variation_folder, weights_folder
-from analysis.events.schema import SEARCH_REGION, VALIDATION_REGION
+from analysis.events.schema import SEARCH_REGION
 from analysis.events.stored import StoredEvents
 from analysis.events.table import EventTable
 from analysis.results.folder import ResultsFolder
@@ -131,27 +131,14 @@ class ProcessedEvents:
         return digest([self.digest, blinded, *identities])
 
     def stored(self, names: Iterable[str], folder: ResultsFolder) -> StoredEvents:
-        """Return the events of some datasets in the search region, to be read by mass range and columns."""
+        """Return the normalised events of some datasets in the search region, to be read by mass range and columns."""
         chosen = list(names)
         paths = tuple(path for name in chosen for path in self.part_paths(name, folder))
         return StoredEvents(paths, {name: self.scale(name) for name in chosen}, SEARCH_REGION)
 
-    def read_searched(self, folder: ResultsFolder) -> EventTable:
-        """Read the events that are searched, in the order of all arrays of a scan."""
-        return self._read(observed_datasets(self.datasets), folder)
-
-    def read_simulation(self, folder: ResultsFolder) -> EventTable:
-        """Read the simulated background of the search region, normalised to cross-section and luminosity."""
-        return self._read(background_datasets(self.datasets), folder)
-
-    def read_band(self, names: Iterable[str], folder: ResultsFolder, abs_dy_max: float) -> EventTable:
-        """Read the normalised events of some datasets in the validation region, with |Δy| below `abs_dy_max`."""
-        table = self._read(names, folder, VALIDATION_REGION)
-        return table.select(table.column("abs_dy") < abs_dy_max)
-
-    def read_datasets(self, names: Iterable[str], folder: ResultsFolder) -> EventTable:
-        """Read the normalised events of some datasets in the search region."""
-        return self._read(names, folder)
+    def searched(self, folder: ResultsFolder) -> StoredEvents:
+        """Return the events that are searched, in the order of all arrays of a scan."""
+        return self.stored(observed_datasets(self.datasets), folder)
 
     def read_signal(self, name: str, folder: ResultsFolder, weights: Sequence[str] = ()) -> EventTable:
         """Read the normalised events of one dataset in the search region, with the varied weights in columns `weights`.
@@ -178,14 +165,8 @@ class ProcessedEvents:
         return [one for one in self.systematics if not one["datasets"] or name in one["datasets"]]
 
     def read_all(self, name: str, folder: ResultsFolder) -> EventTable:
-        """Read the normalised events of one dataset in both rapidity regions."""
+        """Read all normalised events of one dataset, in both rapidity regions, for users: no stage needs them."""
         return EventTable.from_parts(self.part_paths(name, folder), {name: self.scale(name)})
-
-    def _read(self, names: Iterable[str], folder: ResultsFolder, region: str = SEARCH_REGION) -> EventTable:
-        chosen = list(names)
-        paths = [path for name in chosen for path in self.part_paths(name, folder)]
-        table = EventTable.from_parts(paths, {name: self.scale(name) for name in chosen})
-        return table.in_region(region)
 
     def require_selection(self, config: SearchConfig, folder: ResultsFolder) -> None:
         """Raise if the events were processed with another selection, other systematics or other plugins.

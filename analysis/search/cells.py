@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from analysis.errors import ConfigError, TableError
+from analysis.events.stored import StoredEvents
 from analysis.events.table import EventTable
 from analysis.regions import Interval, RegionScan, in_any
 from analysis.statistics import GlobalResult
@@ -26,6 +27,7 @@ __all__ = [
     "CellWindow",
     "cell_axes",
     "cell_of",
+    "require_cell_features",
 ]
 
 MOST_CELLS = 400
@@ -209,7 +211,7 @@ def cell_axes(table: EventTable, binnings: Sequence[Binning], scan: RegionScan) 
     if not names or len(set(names)) < len(names):
         msg = f"expected one or more different features for the cells, found {', '.join(names) or 'none'}."
         raise ConfigError(msg)
-    _require_features(table, names)
+    require_cell_features(table, names)
     fit_ranges, masks = ([getattr(window, kind) for window in scan.windows] for kind in ("fit_range", "mask"))
     beside = in_any(table.mjj, fit_ranges) & ~in_any(table.mjj, masks)
     axes = tuple(_axis(one, table.column(one.feature)[beside]) for one in binnings)
@@ -237,9 +239,15 @@ def cell_of(table: EventTable, axes: Sequence[CellAxis]) -> NDArray[np.intp]:
     return cells
 
 
-def _require_features(table: EventTable, names: Sequence[str]) -> None:
+def require_cell_features(events: EventTable | StoredEvents, names: Sequence[str]) -> None:
+    """Raise if a name is not a feature of the events.
+
+    Raises
+    ------
+    TableError
+    """
     try:
-        table.require_features(names)
+        events.require_features(names)
     except TableError as error:
         msg = f"no cells can be made: {error} Name others with --feature, or select the events again with them."
         raise TableError(msg) from error

@@ -95,9 +95,9 @@ def evaluate_window(  # noqa: PLR0913 - the parts of a window, and three switche
     >>> from analysis.search.evaluation import evaluate_window
     >>> from analysis.stages.inputs import SearchInputs
     >>> inputs = SearchInputs.load("results")
-    >>> window, table = inputs.regions.windows[0], inputs.data.table
+    >>> window, table = inputs.regions.windows[0], inputs.fitted.table
     >>> passes = PassWeights.everything(len(table))  # no classifier: the inclusive search
-    >>> result = evaluate_window(inputs.data, window, inputs.regions.edges(window), passes, (), inputs.config)
+    >>> result = evaluate_window(inputs.fitted, window, inputs.regions.edges(window), passes, (), inputs.config)
     >>> selection = result.selections[0]
     >>> int(selection.n_obs), round(selection.background), round(selection.background_error)
     (8279, 8188, 214)

@@ -77,7 +77,7 @@ def run_scan(
     >>> from analysis.stages.inputs import SearchInputs
     >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1], "classifier": {"n_estimators": 5}}
     >>> config = load_config(overrides={"learning": quick, "scan": {"last": 3700}})
-    >>> data = SearchInputs.load("results").data
+    >>> data = SearchInputs.load("results").fitted
     >>> with open_backend(1) as backend:
     ...     for _, result in run_scan(data, RegionScan.from_config(config.scan), config, backend):
     ...         print(result.window.name, [selection.name for selection in result.selections])

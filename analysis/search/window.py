@@ -100,7 +100,7 @@ def run_window(
     >>> inputs = SearchInputs.load("results")
     >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1], "classifier": {"n_estimators": 5}}
     >>> config = load_config(overrides={"learning": quick})
-    >>> result = run_window(inputs.data, inputs.regions.windows[0], inputs.regions, config)
+    >>> result = run_window(inputs.fitted, inputs.regions.windows[0], inputs.regions, config)
     >>> inclusive, cut = result.selections
     >>> int(inclusive.n_obs), round(inclusive.background), round(inclusive.background_error)
     (8279, 8188, 214)
@@ -175,10 +175,10 @@ def train_folds(tasks: Sequence[FoldTask], data: SearchData) -> CrossFit:
     >>> from analysis.search.window import fold_tasks, train_folds
     >>> from analysis.stages.inputs import SearchInputs
     >>> inputs = SearchInputs.load("results")
-    >>> table, window = inputs.data.table, inputs.regions.windows[0]
+    >>> table, window = inputs.fitted.table, inputs.regions.windows[0]
     >>> quick = {"n_folds": 2, "n_members": 1, "classifier": {"n_estimators": 5}}
     >>> config = load_config(overrides={"learning": quick})
-    >>> fit = train_folds(fold_tasks(window, inputs.regions.edges(window), config, training_seed=0), inputs.data)
+    >>> fit = train_folds(fold_tasks(window, inputs.regions.edges(window), config, training_seed=0), inputs.fitted)
     >>> len(fit.models)
     2
     >>> hidden, inside = table.in_datasets(["hidden_signal"]), window.in_signal(table.mjj)
@@ -309,8 +309,8 @@ def working_points(fit: CrossFit, window: MassWindow, table: EventTable, config:
     >>> window = inputs.regions.windows[0]
     >>> quick = {"n_folds": 2, "n_members": 1, "efficiencies": [0.1], "classifier": {"n_estimators": 5}}
     >>> config = load_config(overrides={"learning": quick})
-    >>> fit = train_folds(fold_tasks(window, inputs.regions.edges(window), config, training_seed=0), inputs.data)
-    >>> passes = working_points(fit, window, inputs.data.table, config)
+    >>> fit = train_folds(fold_tasks(window, inputs.regions.edges(window), config, training_seed=0), inputs.fitted)
+    >>> passes = working_points(fit, window, inputs.fitted.table, config)
     >>> passes.names, [round(efficiency, 3) for efficiency in passes.achieved]
     (('inclusive', 'eff_0.1'), [1.0, 0.1])
     """

@@ -8,7 +8,7 @@ from dataclasses import replace
 from analysis.compute import Backend
 from analysis.results.processed_events import unblinding_setting
 from analysis.search.bump3d import hunt
-from analysis.search.cells import Binning, BumpHunt3D, cell_axes
+from analysis.search.cells import Binning, BumpHunt3D, cell_axes, require_cell_features
 from analysis.stages.inputs import SearchInputs, stage
 
 __all__ = ["bump3d"]
@@ -45,7 +45,9 @@ def bump3d(inputs: SearchInputs, binnings: Sequence[Binning], backend: Backend) 
     events.require_selection(config, folder)
     regions.require_smooth(inputs.threshold, edge=config.scan.smooth_edge)
     with stage("bump3d"):
-        data = inputs.read(simulation=False)
+        names = [one.feature for one in binnings]
+        require_cell_features(inputs.stored, names)
+        data = inputs.read_fitted(names, simulation=False)
         axes = cell_axes(data.table, binnings, regions)
         if not inputs.blinded:
             # Recorded before the first count is written, as by a scan.

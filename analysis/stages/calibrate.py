@@ -225,7 +225,7 @@ def _null_events(inputs: SearchInputs, windows: Sequence[MassWindow]) -> NullEve
     middle, config = windows[len(windows) // 2], _single(inputs.config)
     task = window_task(middle, inputs.regions, config)
     setting = Setting(middle, task.edges, config, task.functions, inputs.needs_simulation)
-    data = inputs.data
+    data = inputs.read_fitted(inputs.features, simulation=inputs.needs_simulation)  # not kept: pseudo-data are copies
     return null_events(data.table, setting, data.simulation, masks=[window.mask for window in windows])
 
 

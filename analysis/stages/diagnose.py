@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -12,6 +12,7 @@ from analysis.core.fingerprint import fingerprint
 from analysis.diagnostics import diagnose_windows
 from analysis.diagnostics.sections import DiagnosedWindow
 from analysis.errors import CwolaError, ResultsError
+from analysis.histograms.mass_plane import MASSES
 from analysis.results import ResultsFolder
 from analysis.search.classifiers import Classifier, load_classifiers
 from analysis.search.values import SearchData, WindowResult
@@ -86,11 +87,22 @@ def _diagnose(inputs: SearchInputs, backend: Backend) -> list[DiagnosedWindow]:
     names = [result.window.name for result in results]
     for name in names:
         folder.require_inputs(name, searched)
-    data = inputs.read_fitted(None, simulation=False)
+    classifiers = _classifiers(folder, blinded=inputs.blinded)
+    data = inputs.read_fitted(_features(inputs, results, classifiers), simulation=False)
     _require_same_events(data, results)
     scores = {} if data.blinded else {name: folder.load_scores(name, inputs=searched) for name in names}
-    classifiers = _classifiers(folder, blinded=data.blinded)
     return diagnose_windows(data, results, scores, classifiers, backend, random_state=inputs.config.random_state)
+
+
+def _features(
+    inputs: SearchInputs, results: Sequence[WindowResult], classifiers: Mapping[str, Classifier]
+) -> tuple[str, ...]:
+    """Return the features of figures: those that were trained on, and the jet masses where there are any."""
+    trained = [one.features for result in results for one in result.selections]
+    scored = [classifier.features for classifier in classifiers.values()]
+    names = dict.fromkeys(name for features in (*trained, *scored, MASSES) for name in features)
+    known = {spec.name for spec in inputs.stored.features}
+    return tuple(name for name in names if name in known)
 
 
 def _require_same_events(data: SearchData, results: list[WindowResult]) -> None:

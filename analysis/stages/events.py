@@ -170,7 +170,7 @@ def select_events(
         )
         raise ResultsError(msg)
     scores = folder.load_scores(result.window.name, inputs=events.identity(blinded=False))
-    table = events.stored(observed_datasets(events.datasets), folder).read(result.window.fit_range)
+    table = events.searched(folder).read(result.window.fit_range)
     picked = pick_events(table, result, selection, scores, order=order)
     write_events(picked, path)
     return Selected(path, picked.num_rows)

@@ -19,6 +19,7 @@ from analysis.events.dataset import Dataset
 from analysis.events.datasets import background_datasets, observed_datasets
 from analysis.events.stitching import generator_threshold
 from analysis.events.stored import StoredEvents
+from analysis.events.table import EventTable
 from analysis.learning import LEARNERS
 from analysis.methods import METHODS, get_method
 from analysis.regions import RegionScan
@@ -47,8 +48,8 @@ class SearchInputs:
     --------
     >>> from analysis.stages.inputs import SearchInputs
     >>> inputs = SearchInputs.load("results")
-    >>> list(inputs.observed), len(inputs.data.table)
-    (['qcd', 'hidden_signal'], 70916)
+    >>> list(inputs.observed), len(inputs.fitted.table)
+    (['qcd', 'hidden_signal'], 26559)
     >>> inputs.regions.windows[0].name
     '3300-3700'
     """
@@ -133,12 +134,18 @@ class SearchInputs:
     def fitted(self) -> SearchData:
         """Searched events in the fit range, with the columns that a search needs, and simulated background if needed.
 
-        Read at first use: of a large sample only these fit into memory. All columns are read for methods of plugins,
-        which may use them.
+        Read at first use: of a large sample only these fit into memory.
         """
-        learning = self.config.learning
-        features = learning.features if is_built_in(learning.method) else None
-        return self.read_fitted(features, simulation=self.needs_simulation)
+        return self.read_fitted(self.features, simulation=self.needs_simulation)
+
+    @property
+    def features(self) -> tuple[str, ...] | None:
+        """Features that a search needs; None for all columns."""
+        return self.features_of([self.config.learning.method])
+
+    def features_of(self, methods: Iterable[str]) -> tuple[str, ...] | None:
+        """Return the features that methods need; None for all columns, which methods of plugins may use."""
+        return self.config.learning.features if all(map(is_built_in, methods)) else None
 
     def read_fitted(self, features: Iterable[str] | None, *, simulation: bool) -> SearchData:
         """Read the events in the fit range, with or without simulated background.
@@ -166,25 +173,19 @@ class SearchInputs:
         return SearchData(events, self.blinded, self.truth, background, hidden=self.hidden)
 
     @cached_property
-    def data(self) -> SearchData:
-        """Searched events, and simulated background if the method needs it; read at first use."""
-        return self.read(simulation=self.needs_simulation)
-
-    @cached_property
     def stored(self) -> StoredEvents:
         """Searched events on disk."""
-        return self.events.stored(self.observed, self.folder)
+        return self.events.searched(self.folder)
 
     @cached_property
     def stored_background(self) -> StoredEvents:
         """Simulated background on disk."""
         return self.events.stored(self.background, self.folder)
 
-    def read(self, *, simulation: bool) -> SearchData:
-        """Read the searched events, with or without simulated background."""
-        background = self.events.read_simulation(self.folder) if simulation else None
-        events = self.events.read_searched(self.folder)
-        return SearchData(events, self.blinded, self.truth, background, hidden=self.hidden)
+    def signal(self, name: str, features: Iterable[str] | None) -> EventTable:
+        """Read the events of a signal sample in the fit range, as `read_fitted` does those that are searched."""
+        names = None if features is None else tuple(features)
+        return self.events.stored([name], self.folder).read(self.config.scan.fit_range, names)
 
     @property
     def hidden(self) -> tuple[tuple[float, float], ...]:

@@ -91,12 +91,13 @@ def compare_methods(
         msg = f"no method can run on these inputs. {next(iter(unable.values()))}"
         raise ConfigError(msg)
     with stage("compare"):
-        data = inputs.read(simulation=bool(inputs.background))
-        found = MethodEvents(data, {name: events.read_signal(name, folder) for name in names})
+        able = [name for name in methods if name not in unable]
+        data = inputs.read_fitted(inputs.features_of(able), simulation=bool(inputs.background))
+        found = MethodEvents(data, {name: inputs.signal(name, inputs.features_of(able)) for name in names})
         for table in found.held_out.values():
             Benchmark(Samples(data.table, data.simulation, data.signal_datasets), table)  # refuses shared events
         plan = _Plan(inputs, settings, found, _places(inputs, found, settings))
-        results = plan.measured([name for name in methods if name not in unable], backend)
+        results = plan.measured(able, backend)
         ordered = tuple(
             results.get((name, window.name, signal), replace(plan.empty(name, signal, window), reason=unable.get(name)))
             for signal, windows in plan.places.items()

@@ -101,8 +101,8 @@ def measure_performance(
         )
         raise ConfigError(msg)
     with stage("performance"):
-        data = inputs.read(simulation=simulation)
-        jobs = [_Job.of(data, events.read_signal(name, folder), name, config, settings) for name in names]
+        data = inputs.read_fitted(inputs.features, simulation=simulation)
+        jobs = [_Job.of(data, inputs.signal(name, inputs.features), name, config, settings) for name in names]
         scans = tuple(job.scan(settings, backend) for job in jobs)
         folder.save_performance(performance_fingerprint(events, config), scans)
     return scans

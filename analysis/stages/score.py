@@ -172,7 +172,7 @@ def score_files(
         events = process({_NAME: dataset}, config.model_copy(update={"systematics": ()}), folder, backend, parts=parts)
         _require_untrained(events, models)
         _require_generated(events, rate)
-        table = events.read_simulation(folder)
+        table = events.stored([_NAME], folder).read()  # all events are listed, with all features
     _require_simulation(table, config)
     scored = [score_events(table, classifier) for classifier in classifiers]
     write_events(scored_columns(table, scored), output)

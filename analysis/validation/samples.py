@@ -36,7 +36,7 @@ _FINE = 20
 
 @dataclass(frozen=True)
 class Pools:
-    """Events from which signal-free samples are made, all normalised.
+    """Events in the fit range of the scan from which signal-free samples are made, all normalised.
 
     Attributes
     ----------

@@ -87,7 +87,7 @@ def window_and_template(task: WindowTask, data: SearchData, *, most: int) -> Uni
         If a region of the window has no events.
     """
     fold = task.folds[0]
-    method, samples = fold.method, data.samples(fold.method)
+    method, samples = fold.method, data.within(task.window).samples(fold.method)
     if not isinstance(method, ContrastMethod):
         msg = f"method {method.name} makes no sample to compare the window with."
         raise TableError(msg)

@@ -63,7 +63,7 @@ def search(cwola: Cwola, toy: ToySearch, output: Path, *where: object) -> None:
 
 def events(folder: Path) -> EventTable:
     results = ResultsFolder(folder)
-    return load_processed(results).read_searched(results)
+    return load_processed(results).searched(results).read()
 
 
 def assert_same(output: Path, finished: Path) -> None:

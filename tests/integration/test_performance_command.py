@@ -78,7 +78,7 @@ def test_numbers_are_those_of_the_library_and_are_drawn(cwola: Cwola, output: Pa
 
     folder, config = ResultsFolder(output), load_config(path=output.parent / "search.toml")
     events = load_processed(folder)
-    table, held_out = events.read_searched(folder), events.read_signal("point", folder)
+    table, held_out = events.searched(folder).read(), events.read_signal("point", folder)
     regions = RegionScan.from_config(config.scan)
     window = regions.windows[0]
     assert scan["n_held_out"] == window.in_signal(held_out.mjj).sum()
@@ -220,7 +220,7 @@ def test_methods_are_compared_on_the_same_events_and_finished_ones_are_kept(
     folder, config = ResultsFolder(copy), load_config(path=output.parent / "search.toml")
     events = load_processed(folder)
     regions = RegionScan.from_config(config.scan)
-    benchmark = Benchmark(Samples(events.read_searched(folder), None, ("bump",)), events.read_signal("point", folder))
+    benchmark = Benchmark(Samples(events.searched(folder).read(), None, ("bump",)), events.read_signal("point", folder))
     window = regions.windows[0]
     (exact,) = separations(fold_tasks(window, regions.edges(window), config, 0)[:1], benchmark, Serial())
     (training,) = first["cwola"]["trainings"]

@@ -67,7 +67,7 @@ def scored(path: Path) -> list[dict[str, Any]]:
 def test_own_events_get_the_out_of_fold_scores_from_the_model_of_their_fold(finished: Path) -> None:
     folder = ResultsFolder(finished)
     events = load_processed(folder)
-    table = events.read_searched(folder)
+    table = events.searched(folder).read()
     config, classifiers = load_classifiers(finished)
     assert [one.window.name for one in classifiers] == [WINDOW, "3900-4300"]
     fold = (uniform(table.event_id, config.random_state, "fold") * config.learning.n_folds).astype(int)

@@ -14,6 +14,7 @@ from analysis.export.neutral.check import Checked, Sample, check_window, permute
 from analysis.export.neutral.document import require_trees, trees_document
 from analysis.export.neutral.onnx_graph import onnx_model
 from analysis.export.target import new_folder, write_compact
+from analysis.regions import span_of
 from analysis.results import ResultsFolder
 from analysis.results.processed_events import load_processed
 from analysis.search.classifiers import Classifier, load_classifiers
@@ -55,7 +56,9 @@ def export_trees(folder: ResultsFolder, target: Path, *, onnx: bool) -> Exported
     _, classifiers = load_classifiers(folder.path)
     for classifier in classifiers:
         require_trees(classifier)
-    events = load_processed(folder).read_searched(folder)
+    stored = load_processed(folder).searched(folder)
+    features = dict.fromkeys(name for classifier in classifiers for name in classifier.features)
+    events = stored.read(span_of([classifier.window for classifier in classifiers]), tuple(features))
     checks = {}
     with new_folder(target) as staged:
         for name in _EVALUATORS:

@@ -187,7 +187,7 @@ def _with_synthetic(
         )
         raise ConfigError(msg)
     config, masks = _open_kind(inputs), inputs.hidden
-    table = inputs.events.read_searched(inputs.folder)
+    table = inputs.stored.read(config.scan.fit_range)  # all features, which are written
     made = make_synthetic(table, config, masks)
     names = _simulated(inputs)
     with writing(target):

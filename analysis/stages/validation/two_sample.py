@@ -171,7 +171,7 @@ def _compared(
         return
     sources = [row.draw.source for row in possible if row.draw is not None]
     events = _Events(
-        inputs.data if any(row.draw is None for row in possible) else None,
+        inputs.fitted if any(row.draw is None for row in possible) else None,
         read_pools(inputs, sources) if sources else None,
     )
     tasks = [(row, method, settings) for row in possible]

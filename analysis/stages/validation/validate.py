@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,9 @@ from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError
+from analysis.events.schema import VALIDATION_REGION
+from analysis.events.stored import StoredEvents
+from analysis.events.table import EventTable
 from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.regions import MassWindow
@@ -168,17 +172,31 @@ def _numbered(source: Source, window: MassWindow, number: int, **common: Any) ->
 
 
 def read_pools(inputs: SearchInputs, sources: Sequence[Source]) -> Pools:
-    """Read the events that the sources and the method need."""
-    events, folder, background = inputs.events, inputs.folder, inputs.background
-    needed, observed = inputs.needs_simulation, list(inputs.observed)
-    banded, limit = any(source.needs_band for source in sources), band_limit(inputs.config)
-    units: dict[str, list[str]] = {}
-    for name, dataset in background.items():
-        units.setdefault(dataset.stitch or name, []).append(name)
+    """Read the events in the fit range, and their columns, that the sources and the method need."""
+    needed, banded = inputs.needs_simulation, any(source.needs_band for source in sources)
     simulated = needed or any(source.needs_background for source in sources)
     return Pools(
-        events.read_searched(folder),
-        events.read_band(observed, folder, limit) if banded else None,
-        tuple((unit, events.read_datasets(names, folder)) for unit, names in units.items()) if simulated else (),
-        events.read_band(background, folder, limit) if banded and needed and background else None,
+        inputs.fitted.table,
+        _band(inputs, inputs.stored) if banded else None,
+        tuple(_units(inputs)) if simulated else (),
+        _band(inputs, inputs.stored_background) if banded and needed and inputs.background else None,
     )
+
+
+def _band(inputs: SearchInputs, stored: StoredEvents) -> EventTable:
+    band = replace(stored, region=VALIDATION_REGION, abs_dy_max=band_limit(inputs.config))
+    return band.read(inputs.config.scan.fit_range, inputs.features)
+
+
+def _units(inputs: SearchInputs) -> Iterator[tuple[str, EventTable]]:
+    """Yield the simulated datasets or groups of stitched ones; those that a search reads are not read again."""
+    units: dict[str, list[str]] = {}
+    for name, dataset in inputs.background.items():
+        units.setdefault(dataset.stitch or name, []).append(name)
+    whole = inputs.fitted.simulation
+    for unit, names in units.items():
+        if whole is None:
+            stored = inputs.events.stored(names, inputs.folder)
+            yield unit, stored.read(inputs.config.scan.fit_range, inputs.features)
+        else:
+            yield unit, whole if len(units) == 1 else whole.select(whole.in_datasets(names))

@@ -50,10 +50,9 @@ def event_hash(*keys: NDArray[Any] | int) -> NDArray[np.uint64]:
     (n_events,) uint64
         Depends on the order of the keys.
     """
-    columns = [np.asarray(key).astype(np.uint64, copy=False) for key in keys]
-    state = np.zeros(np.broadcast_shapes(*(column.shape for column in columns)), np.uint64)
-    for column in columns:
-        state = _mix(state ^ _mix(column))
+    state = np.zeros(np.broadcast_shapes(*(np.shape(key) for key in keys)), np.uint64)
+    for key in keys:
+        state = _mix(state ^ _mix(np.asarray(key).astype(np.uint64, copy=False)))
     return state
 
 

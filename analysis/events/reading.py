@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "parts_of",
     "read_parts",
     "refuse_not_finite",
+    "release_memory",
     "repeated",
     "sorted_events",
     "with_weights",
@@ -84,6 +86,14 @@ def repeated(event_id: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
         some.sort()
         found.append(np.unique(some[1:][some[1:] == some[:-1]]))
     return np.concatenate(found)
+
+
+def release_memory() -> None:
+    """Give memory that is no longer used back to the system: pyarrow keeps that of tables, the C library of arrays."""
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.pythonapi, "malloc_trim", None)  # of the GNU C library alone
+    if trim is not None:
+        trim(0)
 
 
 def sorted_events(tables: list[pa.Table]) -> pa.Table:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analysis.core.location import Location
 from analysis.errors import TableError
 from analysis.events.parts import Part
-from analysis.events.reading import CHECKED, parts_of, refuse_not_finite, repeated
+from analysis.events.reading import CHECKED, parts_of, refuse_not_finite, release_memory, repeated
 from analysis.events.schema import FIXED_COLUMNS, FeatureSpec, table_schema
 from analysis.events.table import EventTable
 
@@ -122,7 +122,7 @@ class StoredEvents:
         result = EventTable.assembled(tables, specs).scaled(self.scales)
         if sorted_by:
             result = EventTable(result.table.select(names), specs)
-        pa.default_memory_pool().release_unused()
+        release_memory()
         return result
 
     def _examine(

@@ -197,7 +197,7 @@ class EventTable:
         values: NDArray[Any] = self.table[name].to_numpy()
         return values
 
-    def matrix(self, names: Sequence[str]) -> NDArray[np.float32]:
+    def matrix(self, names: Sequence[str], rows: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
         """Feature matrix for a classifier.
 
         Parameters
@@ -205,6 +205,8 @@ class EventTable:
         names : sequence of str
             Feature columns. The dijet mass, identities, weights and labels are rejected: with them, a classifier would
             learn the region or the truth.
+        rows : (n_events,) bool, optional
+            Events of the matrix; all by default.
 
         Returns
         -------
@@ -217,7 +219,10 @@ class EventTable:
             If a name is not a feature.
         """
         self.require_features(names)
-        return np.stack([self.column(name) for name in names], axis=1).astype(np.float32, copy=False)
+        matrix = np.empty((len(self) if rows is None else int(rows.sum()), len(names)), np.float32)
+        for index, name in enumerate(names):
+            matrix[:, index] = self.column(name) if rows is None else self.column(name)[rows]
+        return matrix
 
     def require_features(self, names: Sequence[str]) -> None:
         """Raise if a name is not a feature.

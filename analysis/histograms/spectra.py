@@ -14,6 +14,9 @@ from analysis.regions import MassWindow
 
 __all__ = ["NOMINAL", "failing_counts", "fill_spectrum", "selection_counts", "selection_variances", "window_counts"]
 
+_FILLED = 1_000_000
+"""Number of events that are filled at a time, to save memory."""
+
 NOMINAL = "nominal"
 
 
@@ -43,17 +46,15 @@ def fill_spectrum(
         hist.axis.StrCategory([NOMINAL], name="variation"),
         storage=hist.storage.Weight(),
     )
-    mjj, weight = table.mjj, table.weight
     for index, name in enumerate(passes.names):
-        passing = passes.values[:, index] > 0
-        if of is not None:
-            passing &= of
-        spectrum.fill(
-            mjj=mjj[passing],
-            selection=name,
-            variation=NOMINAL,
-            weight=weight[passing] * passes.values[passing, index],
-        )
+        for start in range(0, max(len(table), 1), _FILLED):
+            some = slice(start, start + _FILLED)
+            mjj, weight, values = table.mjj[some], table.weight[some], passes.values[some, index]
+            passing = values > 0
+            if of is not None:
+                passing &= of[some]
+            weight = weight[passing] * values[passing]
+            spectrum.fill(mjj=mjj[passing], selection=name, variation=NOMINAL, weight=weight)
     return spectrum
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import TableError, WindowError
 from analysis.events.identity import string_hash
+from analysis.events.reading import release_memory
 from analysis.events.table import EventTable
 from analysis.learning.decorrelation import FeatureMap, FeatureScaling
 from analysis.learning.ensemble import Choice, FittedEnsemble
@@ -289,13 +290,13 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     if task.decorrelation is not None:
         scaling = task.decorrelation.fit(_without(samples, folds, *task.left_out).data, task.features)
         samples = samples.apply(scaling.apply)
-    training = _without(samples, folds, *task.left_out)
-    model = _train(task, training) if task.nested is None else _train_nested(task, task.nested, samples, folds)
+    model = _train(task, samples, folds) if task.nested is None else _train_nested(task, task.nested, samples, folds)
+    release_memory()
     rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
     scores = score_table(model, _take(samples.data, rows), task.features)
     if task.averaged:
         scores = _mean(scores)[:, None]
-    template = _score_template(task, training, _of_fold(samples, folds, task.fold), model) if task.template else None
+    template = _score_template(task, samples, folds, model) if task.template else None
     return FoldResult(task.fold, rows, scores, model, template, scaling)
 
 
@@ -304,8 +305,14 @@ def _mean(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return mean
 
 
-def _train(task: FoldTask, training: Samples) -> Model:
-    return task.method.fit(training, task.window, task.features, task.learner, task.seed())
+def _train(task: FoldTask, samples: Samples, folds: Folds) -> Model:
+    if not getattr(task.method, "learns_contrast", False):
+        training = _without(samples, folds, *task.left_out)
+        return task.method.fit(training, task.window, task.features, task.learner, task.seed())
+    # The same, but the events of the other folds, which are copies, are dropped before the learner needs memory.
+    contrast = _contrast(task, _without(samples, folds, *task.left_out))
+    release_memory()
+    return task.learner.fit(contrast, random_state=task.seed())
 
 
 def _contrast(task: FoldTask, samples: Samples, *purpose: int) -> TrainingSet:
@@ -342,7 +349,7 @@ def _train_nested(task: FoldTask, nested: Nested, samples: Samples, folds: Folds
     return JoinedModel(tuple(chosen))
 
 
-def _score_template(task: FoldTask, training: Samples, held_out: Samples, model: Model) -> Template:
+def _score_template(task: FoldTask, samples: Samples, folds: Folds, model: Model) -> Template:
     if not isinstance(task.method, TemplateMethod):
         msg = (
             f"method {task.method.name} has no template of the background: set learning.threshold_reference to "
@@ -350,6 +357,7 @@ def _score_template(task: FoldTask, training: Samples, held_out: Samples, model:
         )
         raise TableError(msg)
     seed = task.seed(METHOD_SEED)
+    training, held_out = _without(samples, folds, *task.left_out), _of_fold(samples, folds, task.fold)
     rows = task.method.template(training, held_out, task.window, task.features, random_state=seed)
     if not rows.weight.sum() > 0:
         msg = (
@@ -357,8 +365,8 @@ def _score_template(task: FoldTask, training: Samples, held_out: Samples, model:
             "Set learning.threshold_reference to spectrum or sidebands, use fewer folds, or add events."
         )
         raise WindowError(msg)
-    scores, folds = model.predict(rows.X), np.full(len(rows.weight), task.fold, np.int8)
-    return Template(Scores(scores, folds, task.method.name), rows.group, rows.weight)
+    scores, fold = model.predict(rows.X), np.full(len(rows.weight), task.fold, np.int8)
+    return Template(Scores(scores, fold, task.method.name), rows.group, rows.weight)
 
 
 def collect_folds(results: Iterable[FoldResult], table: EventTable, task: FoldTask) -> CrossFit:

@@ -142,12 +142,13 @@ class TrainingSet:
             weight[rows] = positive_weights(sample_weight[rows], f"class {label}")
         refuse_infinite(X)
         keep = weight > 0
-        kept = weight[keep]
+        if not keep.all():  # else nothing is copied
+            X, y, weight, group = X[keep], y[keep], weight[keep], group[keep]
         for label in (0, 1):
-            if not (y[keep] == label).any():
+            if not (y == label).any():
                 msg = f"the training set has no row of class {label}."
                 raise TableError(msg)
-        return cls(X[keep], y[keep].astype(np.int8), kept / kept.mean(), group[keep])
+        return cls(X, y.astype(np.int8), weight / weight.mean(), group)
 
     def rows(self, mask: NDArray[np.bool_]) -> Self:
         """Return the rows for which `mask`, (n_rows,) bool, is true, with unchanged weights."""

@@ -181,6 +181,11 @@ def method_seed(random_state: np.random.SeedSequence) -> np.random.SeedSequence:
 class FromContrast(ABC):
     """Base class of methods that define a training set; the learner is trained on its two classes."""
 
+    @property
+    def learns_contrast(self) -> bool:
+        """Whether `fit` is that of this class, so that the events can be dropped once the contrast is made of them."""
+        return type(self).fit is FromContrast.fit
+
     @abstractmethod
     def contrast(
         self, samples: Samples, window: MassWindow, features: Sequence[str], *, random_state: np.random.SeedSequence

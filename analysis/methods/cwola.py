@@ -89,5 +89,4 @@ class CWoLa(FromContrast):
             scale = 1.0 if side == "window" else 0.5 * target / total
             sample_weight[mask] = positive_weights(weight[mask], f"the {side} of window {window.name} GeV") * scale
         used = sample_weight > 0
-        rows = data.select(used)
-        return TrainingSet.build(rows.matrix(features), inside[used], sample_weight[used], rows.event_id)
+        return TrainingSet.build(data.matrix(features, used), inside[used], sample_weight[used], data.event_id[used])

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from analysis.background import BY_TEMPLATE, MassFunction, require_functions
 from analysis.config import SearchConfig
 from analysis.errors import CwolaError, TableError, WindowError
+from analysis.events.reading import release_memory
 from analysis.events.table import EventTable
 from analysis.learning import (
     CrossFit,
@@ -275,6 +276,7 @@ def _failed(job: WindowEvaluation, error: CwolaError) -> WindowResult:
 
 
 def _evaluate(fit: CrossFit, job: WindowEvaluation, data: SearchData) -> WindowResult:
+    release_memory()
     seed = job.task.training_seed
     passes = working_points(fit, job.window, data.table, job.config)
     models = tuple(_stored(model, job.task.storage, blinded=data.blinded) for model in fit.models)

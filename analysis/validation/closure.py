@@ -10,7 +10,7 @@ all terms). Draws with common parents share this contribution.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -55,7 +55,7 @@ def closure_document(
     """
     assert result.passes is not None
     assert result.thresholds is not None
-    passes = np.asarray(result.passes, np.float64)
+    passes = result.passes  # flags, or weights: as numbers, selection by selection, to save memory
     names = tuple(selection.name for selection in result.selections)
     weights = PassWeights(
         tuple(selection.efficiency for selection in result.selections),
@@ -68,25 +68,53 @@ def closure_document(
         selection.selection: selection for selection in sculpting(table, weights, result.edges, window=result.window)
     }
     inclusive = next((selection.background for selection in result.selections if selection.name == INCLUSIVE), None)
-    copies = [_Copies(table, column, result) for column in passes.T]
-    return [
-        _selection(selection, copies[index], searched)
-        | _variances(selection, table, passes[:, index], result)
-        | _flatness(flat.get(selection.name), copies[index])
-        | _in_search(selection, inclusive, searched, search_fit)
-        for index, selection in enumerate(result.selections)
-    ]
+    copied = has_copies(table.event_id)
+    documents = []
+    for index, selection in enumerate(result.selections):
+        column = passes[:, index].astype(np.float64)
+        copies = _Copies.of(table, column, result, selection) if copied else _Copies()
+        documents.append(
+            _selection(selection, copies, searched)
+            | _variances(selection, copies)
+            | _flatness(flat.get(selection.name), copies)
+            | _in_search(selection, inclusive, searched, search_fit)
+        )
+    return documents
 
 
+def has_copies(event_id: NDArray[np.uint64]) -> bool:
+    """Whether an identity occurs more than once."""
+    ordered = np.sort(event_id)
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
+@dataclass(frozen=True)
 class _Copies:
-    """Ratio of count variance to Poisson variance of one selection, in the window and in the bins outside the mask."""
+    """Effect of copies of the same events on one selection; the defaults are those without copies.
 
-    def __init__(self, table: EventTable, passes: Array, result: WindowResult) -> None:
+    Attributes
+    ----------
+    window, bin : float
+        Ratio of count variance to Poisson variance, in the window and in the bins outside the mask.
+    shared : float
+        Additional variance of delta.
+    """
+
+    window: float = 1.0
+    bin: float = 1.0
+    shared: float = 0.0
+
+    @classmethod
+    def of(cls, table: EventTable, passes: Array, result: WindowResult, one: SelectionResult) -> _Copies:
+        """Measure it for a selection with pass weights (n_events,)."""
         window, mjj, identity = result.window, table.mjj, table.event_id
         inside, beside = window.in_signal(mjj), is_beside_mask(mjj, window)
         bins = np.digitize(mjj, result.edges)
-        self.window = copy_factor(identity[inside], passes[inside])
-        self.bin = copy_factor(identity[beside], passes[beside], bins[beside])
+        return cls(
+            copy_factor(identity[inside], passes[inside]),
+            copy_factor(identity[beside], passes[beside], bins[beside]),
+            _shared_variance(table, passes, result, one),
+        )
 
 
 def sensitivity(fit: BackgroundFit, edges: Array, window: MassWindow) -> Array:
@@ -172,12 +200,12 @@ def _selection(one: SelectionResult, copies: _Copies, searched: Setting) -> dict
     return document
 
 
-def _variances(one: SelectionResult, table: EventTable, passes: Array, result: WindowResult) -> dict[str, Any]:
+def _variances(one: SelectionResult, copies: _Copies) -> dict[str, Any]:
     b, error, n = one.background, one.background_error, one.n_obs
     if b is None or error is None or n is None or not b > 0:
         return {"own_variance": None, "shared_variance": None}
     own = (one.weight * max(n, b) + error**2) / b**2
-    return {"own_variance": own, "shared_variance": _shared_variance(table, passes, result, one)}
+    return {"own_variance": own, "shared_variance": copies.shared}
 
 
 def _fit_p(fit: BackgroundFit, factor: float, seed: int) -> float | None:

@@ -14,11 +14,12 @@ from analysis.config import SearchConfig
 from analysis.core.documents import to_json
 from analysis.errors import FitError
 from analysis.events.identity import string_hash
+from analysis.events.reading import release_memory
 from analysis.methods import get_method
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.window import WindowTask, search_window, window_task
 from analysis.validation.closure import closure_document
-from analysis.validation.samples import NotTestable, Pools, Setting, beside_mask, smooth_fit
+from analysis.validation.samples import NotTestable, Pools, Setting, is_beside_mask, smooth_fit
 from analysis.validation.sources import Source
 from analysis.validation.templates import measure_closure
 
@@ -163,11 +164,12 @@ def _run(draw: Draw, pools: Pools) -> dict[str, Any]:
     record |= {
         "notes": list(sample.notes),
         "overlap": sample.overlap,
-        "events": len(beside_mask(table, draw.task.window)),
-        "search_events": len(beside_mask(pools.searched, draw.task.window)),
+        "events": int(is_beside_mask(table.mjj, draw.task.window).sum()),
+        "search_events": int(is_beside_mask(pools.searched.mjj, draw.task.window).sum()),
         "fit_range": list(draw.task.window.fit_range),
     }
     record["template"] = to_json(measure_closure(draw.task, sample.data, draw.source.name))
+    release_memory()
     result = search_window(draw.task, sample.data, limits=False)
     if result.reason is not None:
         return record | {"status": "failed", "reason": result.reason}

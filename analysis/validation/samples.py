@@ -124,7 +124,8 @@ def smooth_fit(table: EventTable, setting: Setting) -> BackgroundFit:
     ------
     FitError
     """
-    counts = np.histogram(beside_mask(table, setting.window).mjj, setting.edges)[0].astype(np.float64)
+    mjj = table.mjj
+    counts = np.histogram(mjj[is_beside_mask(mjj, setting.window)], setting.edges)[0].astype(np.float64)
     return fit_counts(counts, setting)
 
 

@@ -116,7 +116,7 @@ def sculpting(
         Ordered like the selections.
     """
     return tuple(
-        _one(name, table, passes.values[:, index], edges, window)
+        _one(name, table, passes.values[:, index].astype(np.float64), edges, window)
         for index, name in enumerate(passes.names)
         if passes.efficiencies[index] != 1
     )
@@ -151,10 +151,12 @@ def spectrum_sculpting(name: str, edges: Array, everything: Spectrum, passing: S
 
 def _one(name: str, table: EventTable, passes: Array, edges: Array, window: MassWindow | None) -> Sculpting:
     mjj, weight = table.mjj, table.weight
+    closure = None if window is None else _non_closure(mjj, weight, passes, window)
     inside = (mjj >= edges[0]) & (mjj < edges[-1])
-    sums = _sums(mjj[inside], weight[inside], passes[inside], edges)
-    sculpting = _measured(name, edges, sums, _variance(weight[inside], passes[inside], _average(sums)))
-    return sculpting if window is None else replace(sculpting, non_closure=_non_closure(mjj, weight, passes, window))
+    if not inside.all():  # else nothing is copied
+        mjj, weight, passes = mjj[inside], weight[inside], passes[inside]
+    sums = _sums(mjj, weight, passes, edges)
+    return replace(_measured(name, edges, sums, _variance(weight, passes, _average(sums))), non_closure=closure)
 
 
 def _measured(name: str, edges: Array, sums: _Sums, variance: float) -> Sculpting:
@@ -179,8 +181,10 @@ def _measured(name: str, edges: Array, sums: _Sums, variance: float) -> Sculptin
 
 
 def _sums(mjj: Array, weight: Array, passes: Array, edges: Array) -> _Sums:
-    contents = (weight, weight * passes, weight**2)
-    return _Sums(*(np.histogram(mjj, edges, weights=content)[0].astype(np.float64) for content in contents))
+    def summed(content: Array) -> Array:
+        return np.histogram(mjj, edges, weights=content)[0].astype(np.float64)
+
+    return _Sums(summed(weight), summed(weight * passes), summed(weight**2))
 
 
 def _average(sums: _Sums) -> float:

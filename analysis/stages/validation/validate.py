@@ -13,6 +13,7 @@ from analysis.compute import Backend
 from analysis.config import SearchConfig
 from analysis.core.fingerprint import fingerprint
 from analysis.errors import ConfigError
+from analysis.events.reading import release_memory
 from analysis.events.schema import VALIDATION_REGION
 from analysis.events.stored import StoredEvents
 from analysis.events.table import EventTable
@@ -94,6 +95,7 @@ def run_validation(
             record["decided"] = decided[draw.window.name]
             folder.save_validation(_file(draw), keys[_file(draw)], record)
             _log.info("%s, draw %d, window %s: %s", draw.source.name, draw.number, draw.window.name, record["status"])
+        release_memory()
     verdicts = load_verdicts(inputs)
     folder.save_verdicts(verdicts)
     return verdicts

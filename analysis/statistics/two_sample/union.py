@@ -74,8 +74,13 @@ class Union:
 def _one_per_event(training: TrainingSet, order: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Rows, one per event, and the sums of the weights of the copies in the same class."""
     by_event = np.lexsort((order, training.group))
-    _, start, event = np.unique(training.group[by_event], return_index=True, return_inverse=True)
-    rows: NDArray[np.int64] = by_event[start].astype(np.int64)
+    group = training.group[by_event]
+    is_first = np.concatenate([[True], group[1:] != group[:-1]])[: len(group)]
+    del group
+    rows: NDArray[np.int64] = by_event[is_first].astype(np.int64, copy=False)
+    if len(rows) == len(by_event):
+        return rows, training.sample_weight[rows]
+    event = np.cumsum(is_first) - 1
     same = training.y[by_event] == training.y[rows][event]
     weight = np.bincount(event, training.sample_weight[by_event] * same, len(rows))
     return rows, weight.astype(np.float64)

@@ -78,6 +78,9 @@ def test_unknown_feature_is_not_in_the_table():
 def test_matrix_has_the_columns_in_the_order_asked_for():
     matrix = make([7, 8]).matrix(["tau21_j1", "mj1"])
     np.testing.assert_array_equal(matrix, np.array([[np.nan, 7], [np.nan, 8]], np.float32))
+    some = make([7, 8, 9]).matrix(["mj1"], np.array([True, False, True]))
+    np.testing.assert_array_equal(some, np.array([[7], [9]], np.float32))
+    assert matrix.dtype == some.dtype == np.float32
 
 
 def test_event_that_occurs_twice_is_refused(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.events.table import EventTable
+from analysis.histograms import spectra
 from analysis.histograms.spectra import NOMINAL, fill_spectrum, window_counts
 from analysis.learning import PassWeights
 from tests.builders.toy_tables import WINDOW, table_of
@@ -33,6 +34,14 @@ def test_bins_hold_weights_and_squared_weights_of_passing_events() -> None:
         filled = spectrum[:, name, NOMINAL]
         np.testing.assert_allclose(filled.values(), np.histogram(mjj, EDGES, weights=w)[0])
         np.testing.assert_allclose(filled.variances(), np.histogram(mjj, EDGES, weights=w**2)[0])
+
+
+def test_a_spectrum_does_not_depend_on_how_many_events_are_filled_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, passes = weighted_toy()
+    chosen = table.mjj > np.median(table.mjj)
+    found = [fill_spectrum(table, EDGES, passes), fill_spectrum(table, EDGES, passes, of=chosen)]
+    monkeypatch.setattr(spectra, "_FILLED", len(table) // 7)
+    assert found == [fill_spectrum(table, EDGES, passes), fill_spectrum(table, EDGES, passes, of=chosen)]
 
 
 def test_no_event_is_lost() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +15,15 @@ from analysis.learning import (
     CrossFit,
     FoldResult,
     FoldTask,
+    Learner,
+    Model,
     Samples,
     assign_folds,
     collect_folds,
     run_fold,
 )
 from analysis.methods import CWoLa
+from analysis.regions import MassWindow
 from tests.builders.spies import SpyLearner
 from tests.builders.toy_tables import WINDOW, dijet_masses, feature_names, table_of
 
@@ -140,3 +144,29 @@ def test_an_averaged_fold_keeps_the_mean_of_the_scores_of_its_members() -> None:
     expected = [np.float32(np.mean([float(one) for one in row])) for row in members.scores]
     np.testing.assert_array_equal(averaged.scores, np.array(expected)[:, None])
     assert averaged.model == members.model
+
+
+class OwnFit(CWoLa):
+    """CWoLa with a `fit` of its own, which is given the events."""
+
+    def fit(
+        self,
+        samples: Samples,
+        window: MassWindow,
+        features: Sequence[str],
+        learner: Learner,
+        random_state: np.random.SeedSequence,
+    ) -> Model:
+        assert samples.data.column("weight").size
+        return super().fit(samples, window, features, learner, random_state)
+
+
+def test_a_learner_is_given_the_contrast_that_the_method_gives_it() -> None:
+    table = numbered_table()
+    task = replace(TASK, learner=BoostedTrees(ClassifierConfig(n_estimators=10, subsample=0.5), 2))
+    assert CWoLa().learns_contrast
+    assert not OwnFit().learns_contrast
+    found, expected = run_folds(table, task), run_folds(table, replace(task, method=OwnFit()))
+    for one, other in zip(found, expected, strict=True):
+        assert one.model == other.model
+        np.testing.assert_array_equal(one.scores, other.scores)

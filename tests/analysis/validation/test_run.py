@@ -20,7 +20,7 @@ from analysis.regions import MassWindow, RegionScan
 from analysis.search.evaluation import evaluate_window
 from analysis.search.values import SearchData
 from analysis.validation import NotTestable, Pools, Setting, SignalFreeSample, find_sources, plan_draws, run_draws
-from analysis.validation.closure import closure_document, copy_factor, sensitivity
+from analysis.validation.closure import closure_document, copy_factor, has_copies, sensitivity
 from analysis.validation.rapidity import band_edge, place_in_band
 from analysis.validation.resampling import choose_parents, exact_null, up_down_sampling
 from analysis.validation.samples import fit_counts, smooth_fit
@@ -104,6 +104,9 @@ def test_what_is_not_copied_or_passes_whole_is_poisson() -> None:
     parent = np.array([1, 2, 3, 3, 3], np.uint64)
     assert copy_factor(parent[:3], np.array([1.0, 0.0, 1.0])) == 1
     assert copy_factor(parent, np.ones(5)) == 1
+    assert has_copies(parent)
+    assert not has_copies(parent[:3])
+    assert not has_copies(parent[:0])
     # By bin, copies in different bins do not fluctuate together.
     passes = np.array([0.0, 0.0, 1.0, 1.0, 1.0])
     assert copy_factor(parent, passes) == pytest.approx(1 + 0.4 * 2)

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -30,7 +30,7 @@ from analysis.validation.drift import WindowDrift
 from analysis.validation.templates import TemplateTest
 from analysis.validation.values import WindowVerdict
 
-__all__ = ["RecordFolder"]
+__all__ = ["RecordFolder", "TwoSampleFile"]
 
 _log = logging.getLogger("cwola")
 
@@ -59,10 +59,21 @@ class _DriftFile:
 
 
 @dataclass(frozen=True)
-class _TwoSampleFile:
-    """Content of `two_sample.json`."""
+class TwoSampleFile:
+    """Content of `two_sample.json`.
+
+    Attributes
+    ----------
+    tests : tuple of TemplateTest
+    settings : dict of str to int
+        Settings of the tests.
+    key : str
+        Fingerprint of the tests; empty in older files.
+    """
 
     tests: tuple[TemplateTest, ...]
+    settings: dict[str, int] = field(default_factory=dict)
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,9 +245,19 @@ class RecordFolder(CheckedFolder):
         stored = self._read_current(_DriftFile, "drift.json", key)
         return None if stored is None else stored.windows
 
-    def save_two_sample(self, tests: Sequence[TemplateTest]) -> None:
+    def save_two_sample(self, found: TwoSampleFile) -> None:
         """Write `two_sample.json`: windows against the template of the method."""
-        write_json(self.path / "two_sample.json", to_json(_TwoSampleFile(tuple(tests))))
+        write_json(self.path / "two_sample.json", to_json(found))
+
+    def load_two_sample(self) -> TwoSampleFile | None:
+        """Read `two_sample.json`; None if `cwola twosample` has not run.
+
+        Raises
+        ------
+        ResultsError
+            If the file is damaged.
+        """
+        return self._read_optional(TwoSampleFile, "two_sample.json", "twosample")
 
     def load_shown_verdicts(self, windows: Sequence[WindowDocument]) -> list[WindowVerdict]:
         """Read the verdicts of `validation.json` that agree with the results of a search.

@@ -13,8 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from analysis.results import ResultsFolder
+from analysis.results.turn_on import TurnOnFile
+from analysis.statistics.efficiencies import measure_turn_on
 from tests.builders.toy_search import Cwola, ToySearch
 
 WINDOWS = ("3300-3700", "3900-4300")
@@ -83,6 +88,28 @@ def test_what_is_stale_is_what_the_stages_make_again(
     stale = {name: found[name] for name in found if name[0] in {"validate", "scan", "diagnose", "plot", "report"}}
     assert set(stale.values()) == {"stale"}
     assert states(cwola, results, "--config", toy.config) == dict.fromkeys(found, "finished")
+
+
+def test_what_was_measured_beside_the_search_is_listed(
+    cwola: Cwola, results: Path, toy: ToySearch, tmp_path: Path
+) -> None:
+    common = ("--output", results, "--config", toy.config, "--jobs", 1)
+    assert cwola("bump3d", *common, "--feature", "mj1:2", "--feature", "mj2:2").code == 0
+    assert cwola("twosample", *common, "--source", "rapidity", "--permutations", 19, "--trainings", 0).code == 0
+    mass = np.linspace(1000.0, 2000.0, 4000)
+    passes = np.random.default_rng(1).random(4000) < stats.norm.cdf(mass, 1400.0, 100.0)
+    turn_on = measure_turn_on(mass, passes, np.linspace(1000.0, 2000.0, 21), loss=0.01, step=100.0)
+    ResultsFolder(results).save_turn_on(TurnOnFile((), ("low",), ("qcd",), (), turn_on))
+    studies = [(name, "all") for name in ("turnon", "bump3d", "twosample")]
+    found = states(cwola, results)
+    assert [found[one] for one in studies] == ["finished"] * 3
+    other = tmp_path / "other.toml"
+    text = toy.config.read_text().replace("[3900, 4300]]", "[4000, 4400]]")
+    other.write_text(text)
+    found = states(cwola, results, "--config", other)
+    assert [found[one] for one in studies] == ["finished", "stale", "stale"]
+    ResultsFolder(results).save_turn_on(TurnOnFile(("HLT_high",), ("low",), ("qcd",), (), turn_on))
+    assert states(cwola, results)["turnon", "all"] == "stale"
 
 
 def test_another_window_is_not_started(cwola: Cwola, results: Path, toy: ToySearch, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -36,6 +37,7 @@ from analysis.stages.status.values import (
     StageStatus,
 )
 from analysis.stages.validation.drift import drift_key
+from analysis.stages.validation.two_sample import TwoSampleSettings, comparison_key
 from analysis.stages.validation.validate import load_verdicts, sample_keys
 from analysis.validation import find_sources
 from analysis.validation.verdicts import corrections as measured_non_closure
@@ -154,8 +156,26 @@ class _State:
         for stage, (name, key) in further.items():
             if (folder.path / name).exists():
                 yield self._keyed(stage, name, key)
+        yield from self._studies()
         for variant in inputs.config.variants:
             self.notes.append(f"Variant {variant.name}: see `cwola status {folder.path / 'variants' / variant.name}`.")
+
+    def _studies(self) -> Iterator[StageStatus]:
+        """Yield what was measured beside the search."""
+        inputs, folder = self.inputs, self.inputs.folder
+        if (turn_on := folder.load_turn_on()) is not None:
+            current = turn_on.triggers == inputs.config.selection.triggers
+            yield StageStatus("turnon", "", *((FINISHED,) if current else (STALE, "other triggers")))
+        if (folder.path / "bump3d.json").exists():
+            hunt, windows = folder.load_bump3d(), [window.name for window in inputs.regions.windows]
+            current = (hunt.inputs, [window.name for window in hunt.windows]) == (inputs.searched, windows)
+            yield StageStatus("bump3d", "", *((FINISHED,) if current else (STALE, "other windows or events")))
+        if (found := folder.load_two_sample()) is not None:
+            with suppress(ConfigError, TypeError):
+                current = found.key == comparison_key(inputs, found.tests, TwoSampleSettings(**found.settings))
+                yield StageStatus("twosample", "", *((FINISHED,) if current else (STALE, _OTHER)))
+                return
+            yield StageStatus("twosample", "", STALE, "other windows or samples")
 
     def _keyed(self, stage: str, name: str, key: str) -> StageStatus:
         stored = self.inputs.folder.stored_key(name, stage if stage in _COMMANDS else "scan")

@@ -13,6 +13,7 @@ from analysis.errors import CwolaError
 from analysis.learning import LEARNERS
 from analysis.methods import METHODS
 from analysis.regions import MassWindow
+from analysis.results.record_folder import TwoSampleFile
 from analysis.search.requirements import require_known, require_samples
 from analysis.search.values import SearchData
 from analysis.search.window import WindowTask, window_task
@@ -22,7 +23,7 @@ from analysis.statistics.two_sample import PermutationTest, Trial, Union, classi
 from analysis.validation import SOURCES, Draw, NotTestable, Pools, Source, find_sources, plan_draws
 from analysis.validation.templates import DATA, TemplateTest, window_and_template
 
-__all__ = ["TwoSampleSettings", "compare_templates"]
+__all__ = ["TwoSampleSettings", "compare_templates", "comparison_key"]
 
 _log = logging.getLogger("cwola")
 
@@ -96,8 +97,22 @@ def compare_templates(
                 folder.save_record(_KIND, keys[row.place], test)
             _log.info("%s in window %s: %s", row.sample, row.window.name, test.reason or "compared")
         tests = tuple(found[row.place] for row in rows)
-        folder.save_two_sample(tests)
+        folder.save_two_sample(TwoSampleFile(tests, vars(settings), comparison_key(inputs, tests, settings)))
     return tests
+
+
+def comparison_key(inputs: SearchInputs, tests: Sequence[TemplateTest], settings: TwoSampleSettings) -> str:
+    """Fingerprint of tests of windows and samples, as in `two_sample.json`.
+
+    Raises
+    ------
+    ConfigError
+        If the search does not have a window or a sample of the tests.
+    """
+    sources = find_sources([name for name in dict.fromkeys(test.sample for test in tests) if name != DATA])
+    windows = inputs.regions.named([test.window for test in tests])
+    keys = {row.place: _key(inputs, row, settings) for window in windows for row in _rows(inputs, window, sources)}
+    return fingerprint(code=(), upstream=[keys[test.window, test.sample] for test in tests])
 
 
 @dataclass(frozen=True)

@@ -199,6 +199,7 @@ def _save(task: _Task) -> list[Path]:
         _make_readable(figure)
         draw_experiment_label(config, ax=ax)
         draw_collisions(config, ax=ax)
+        _lay_out(figure)
         merge_minor_ticks(figure)
         return save_figure(figure, task.folder, task.stem, config.formats)
 
@@ -206,6 +207,16 @@ def _save(task: _Task) -> list[Path]:
 def save_sketch(sketch: Sketch, folder: Path, config: PlotConfig) -> list[Path]:
     """Draw one figure into a folder that exists; other figures there stay. Errors as of `draw_all`."""
     return _save(_Task(sketch.stem, sketch.draw, folder, config, Words()))
+
+
+def _lay_out(figure: Figure) -> None:
+    """Give the axes their places for good: how many ticks they have depends on their size."""
+    figure.set_dpi(rcParams["savefig.dpi"])
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        FigureCanvasAgg(figure)  # measures the texts
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def _make_readable(figure: Figure) -> None:

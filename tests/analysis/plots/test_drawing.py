@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -104,3 +105,25 @@ def test_ranges_are_those_of_the_last_pattern_that_fits(tmp_path: Path) -> None:
 def test_a_range_that_is_none_is_refused(low_high: tuple[float, float]) -> None:
     with pytest.raises(ConfigError, match=r"plots.ranges.*the first value must be below the second"):
         load_config(overrides={"plots": {"ranges": [{"figure": "scan", "x": low_high}]}})
+
+
+def test_ticks_are_those_of_the_final_layout(tmp_path: Path) -> None:
+    """Long labels make the axes so small that they have fewer ticks than before."""
+
+    def draw() -> tuple[Figure, Axes]:
+        figure = Figure(figsize=(4.0, 3.0), layout="constrained")
+        ax = figure.subplots()
+        ax.set(xlim=(0.0, 1.0), ylabel="one\ntwo\nthree\nfour\nfive", title="one\ntwo\nthree")
+        return figure, ax
+
+    (path,) = save_sketch(Sketch("f", draw), tmp_path, PlotConfig(formats=("png",)))
+    with figure_style():
+        figure, ax = draw()
+        before = [*ax.xaxis.get_minorticklocs()]
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        assert len(ax.xaxis.get_minorticklocs()) < len(before)
+        expected = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+    with Image.open(path) as image:
+        shown = np.asarray(image.convert("RGB")).astype(int)
+    assert np.abs(shown - expected).max() < 48

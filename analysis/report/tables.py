@@ -268,13 +268,13 @@ def _dataset_row(name: str, record: ProcessedDataset) -> tuple[Cell, ...]:
 def cutflow_table(cutflow: Cutflow) -> Table:
     """Tabulate the events after each cut, with the efficiency of the cut on the second line."""
     cells = {name: _left(cuts) for name, cuts in cutflow.items()}
-    return _cut_table("Events left after each cut; below them the part of those before it", cells)
+    return _cut_table("Events left after each cut; below them the fraction of those before it", cells)
 
 
 def n_minus_one_table(cutflow: Cutflow, n_minus_one: Cutflow) -> Table:
     """Tabulate the events that pass all other cuts, with the fraction that passes this one on the second line."""
     cells = {name: _alone(cutflow[name], cuts) for name, cuts in n_minus_one.items()}
-    return _cut_table("Events that pass all other cuts; below them the part that passes this one too", cells)
+    return _cut_table("Events that pass all other cuts; below them the fraction that passes this one too", cells)
 
 
 def _cut_table(caption: str, cells: Mapping[str, Mapping[str, Cell]]) -> Table:

@@ -151,7 +151,7 @@ def test_limits_and_impacts_are_those_of_the_results(report: Report) -> None:
 
 def test_cutflow_configuration_and_provenance(report: Report) -> None:
     results, manifest = report.results, report.json("manifest.json")
-    caption = "Events left after each cut; below them the part of those before it"
+    caption = "Events left after each cut; below them the fraction of those before it"
     for dataset, cuts in results["cutflow"].items():
         assert [one for one in column(report.page, caption, dataset) if one is not None] == [
             left["events"] for left in cuts.values()

@@ -152,7 +152,7 @@ def _classifier_map(masses: MassesSection, window: MassWindow) -> tuple[Figure, 
         passing = draw_passing(masses, name, ax=ax)
         ax.set_title(selection_label(name).capitalize(), loc="right", fontsize=_TITLE_SIZE)
     if names:
-        draw_scale(passing, "Part that passes", ax=panels[-1])
+        draw_scale(passing, "Fraction that passes", ax=panels[-1])
     _finish(panels, len(panels))
     return figure, add_heading(figure, window_title(window.signal, blinded=False), panels)
 
@@ -219,7 +219,7 @@ def classifier_map_rows(section: MassesSection) -> Iterator[Row]:
     names = list(section.passing)
     yield (
         *("m_1 low [GeV]", "m_1 high [GeV]", "m_2 low [GeV]", "m_2 high [GeV]", "mean score"),
-        *(f"part that passes {name}" for name in names),
+        *(f"fraction that passes {name}" for name in names),
     )
     yield from _cells(section.edges, [section.score, *(section.passing[name] for name in names)])
 

@@ -33,6 +33,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "retrained-local": retraining.retrained_local_table,
     "retrained-global": retraining.retrained_global_table,
     "retrained-tail": retraining.retrained_tail_table,
+    "retrained-presets": retraining.retrained_presets_table,
     "retrained-shape": retraining.retrained_shape_table,
     "null-windows": null.null_windows_table,
     "null-features": null.null_features_table,

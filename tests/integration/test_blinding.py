@@ -179,6 +179,8 @@ def test_templates_are_compared_without_a_look_into_the_mask(files: Files, train
         printed = call("twosample", output, *options, "--config", files.folder / "spectrum.toml").printed
         assert "the search is blinded" in printed
         found.append(json.loads((output / "two_sample.json").read_text()))
+    keys = {one.pop("key") for one in found}  # of the input files
+    assert len(keys) == 2
     assert found[0] == found[1]
     data, without_signal = found[0]["tests"]
     assert data["tests"] == []

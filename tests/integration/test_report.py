@@ -256,7 +256,7 @@ def test_data_of_classifiers_are_those_of_the_diagnostics(report: Report) -> Non
         members = one["ensemble"]["selections"][0]["window"]["members"]
         assert [float(first[f"member {i}"]) for i in range(2)] == members
         rows = csv_table(files[f"importance_{name}.csv"])
-        assert sum(float(row["part of the total gain"]) for row in rows) == pytest.approx(1, abs=1e-5)
+        assert sum(float(row["fraction of the total gain"]) for row in rows) == pytest.approx(1, abs=1e-5)
         assert {row["feature"] for row in rows} == set(one["importance"]["features"])
     everything = csv_table(files["importance.csv"])
     assert len(everything) == sum(len(one["importance"]["features"]) for one in windows)

@@ -14,7 +14,7 @@ is the excess of the selected events of fold f in the window over their known ex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from functools import cache
 from itertools import zip_longest
@@ -29,6 +29,7 @@ from analysis.calibration.searches import NullTask, search_nulls
 from analysis.calibration.values import NullBatch
 from analysis.config import SearchConfig, load_config
 from analysis.events.table import EventTable
+from analysis.learning import INCLUSIVE
 from analysis.regions import MassWindow, RegionScan
 from analysis.search.window import WindowTask, window_task
 from analysis.validation.samples import Setting, fit_counts
@@ -190,6 +191,30 @@ def joined(batches: Sequence[Point]) -> dict[str, NDArray[np.float64]]:
         name: np.array([np.nan if z is None else z for batch in batches for z in batch["z"][name]], np.float64)
         for name in batches[0]["z"]
     }
+
+
+def tested_presets(
+    finished: Sequence[Point],
+) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield every preset as shipped whose searches with seed 1 can be calibrated with those of seed 0.
+
+    Yields
+    ------
+    preset : str
+    plain, calibrated : (n_searches, n_selections) float64
+        z of the trained selections with seed 1, NaN without a fit; divided by the widths of z with seed 0, as
+        `cwola calibrate` would have measured them.
+    """
+    known = cells(finished)
+    for (preset, n_window, changed, seed), batches in known.items():
+        calibrating = known.get((preset, n_window, "", 0))
+        if not seed or changed or calibrating is None:
+            continue
+        found, before = joined(batches), joined(calibrating)
+        names = [name for name in found if name != INCLUSIVE]
+        widths = [np.nanstd(before[name], ddof=1) for name in names]
+        plain = np.stack([found[name] for name in names], axis=1)
+        yield preset, plain, plain / widths
 
 
 @study(minutes=30.0)

@@ -97,6 +97,27 @@ def retrained_global_table() -> str:
     return table_of(["global p below", "scans", "expected", "found", "ratio", "by a power law"], rows)
 
 
+def retrained_presets_table() -> str:
+    """Empirical over calculated p-values of the presets as shipped with other seeds, trained selections together."""
+    rows, everything = [], {kind: [] for kind in ("plain", "calibrated")}
+    for preset, plain, calibrated in retrained_null.tested_presets(load(retrained_null.NAME)):
+        for kind, z in (("plain", plain), ("calibrated", calibrated)):
+            everything[kind].append(z)
+            rows.append([f"`{preset}`", kind, f"{len(z):,}", *_of_searches([z])])
+    rows += [["all", kind, f"{sum(map(len, found)):,}", *_of_searches(found)] for kind, found in everything.items()]
+    return table_of(["preset", "z", "searches", *(f"p = {p:g}" for p in LOCAL_LEVELS[:3])], rows)
+
+
+def _of_searches(found: list[np.ndarray]) -> list[str]:
+    """Ratios whose errors count searches: the selections of one are not independent."""
+    ratios = []
+    for level in LOCAL_LEVELS[:3]:
+        counts = np.concatenate([(z > stats.norm.isf(level)).sum(axis=1) for z in found])
+        expected = level * sum(int(np.isfinite(z).sum()) for z in found)
+        ratios.append(f"{counts.sum() / expected:.2f} ± {max(1.0, float(np.sum(counts**2))) ** 0.5 / expected:.2f}")
+    return ratios
+
+
 def retrained_tail_table() -> str:
     """Empirical over calculated p-values by splitting, with calibrated z."""
     rows = []

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit
 from analysis.config import PlotConfig, StyleName
-from analysis.learning import ARGOS, split_half
+from analysis.learning import selection_text
 from analysis.plots.formulae import readable
 from analysis.plots.words import PSEUDODATA, draws_pseudodata, sample_label
 
@@ -67,6 +67,8 @@ BAND_COLORS = ("#607641", "#f5bb54")
 """Green and yellow for one and two standard deviations, distinguishable for all kinds of colour vision."""
 
 MASS_LABEL = r"$\mathit{m}_{\mathit{jj}}$ [GeV]"
+
+_SPACE = "\N{NO-BREAK SPACE}"
 
 _LINE = 1.5
 """Height of a line of a title, in units of its font size."""
@@ -320,14 +322,7 @@ def classifier_labels(
 
 def selection_label(name: str) -> str:
     """Return the label of a selection in figures: "efficiency 5%" for "eff_0.05", its criterion for "argos"."""
-    whole, half = split_half(name)
-    ending = f", half {half}" if half else ""
-    if whole == ARGOS:
-        return f"efficiency by ARGOS{ending}"
-    try:
-        return f"efficiency {100 * float(whole.removeprefix('eff_')):.4g}%{ending}"
-    except ValueError:
-        return name.replace("_", " ")
+    return selection_text(name).replace(f"{_SPACE}%", "%").replace(_SPACE, " ")
 
 
 def selection_styles(names: Iterable[str]) -> dict[str, SelectionStyle]:

@@ -173,6 +173,15 @@ class SearchInputs:
         return SearchData(events, self.blinded, self.truth, background, hidden=self.hidden)
 
     @cached_property
+    def data(self) -> SearchData:
+        """All searched events with all columns, and simulated background if needed: for a notebook, not for a search.
+
+        No command reads them: of a large sample they may not fit into memory, where `fitted` does.
+        """
+        background = self.stored_background.read() if self.needs_simulation else None
+        return SearchData(self.stored.read(), self.blinded, self.truth, background, hidden=self.hidden)
+
+    @cached_property
     def stored(self) -> StoredEvents:
         """Searched events on disk."""
         return self.events.searched(self.folder)

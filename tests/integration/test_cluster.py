@@ -94,17 +94,17 @@ class Killer(Thread):
 
     def run(self) -> None:
         for task in self._tasks:
-            while not (victim := self._victim(task)):
-                time.sleep(0.01)
-            for worker in list(self._pids) if self._every_worker else [victim]:
+            while not (victim := self._victim(task)):  # tasks of the toy search take a tenth of a second
+                pass
+            killed = list(self._pids) if self._every_worker else [victim]
+            for worker in killed:
                 os.kill(self._pids[worker], signal.SIGKILL)
             self.killed.append((task, victim))
-            if self._every_worker:
-                self._await_others()
+            self._await_others(killed)
 
-    def _await_others(self) -> None:
-        before = set(self._pids)
-        while len(current := set(self._client.nthreads()) - before) < len(before):
+    def _await_others(self, killed: list[str]) -> None:
+        """Wait until as many workers are there as before, since tasks may all go to new ones."""
+        while len(current := set(self._client.nthreads()) - set(killed)) < len(self._pids):
             time.sleep(0.05)
         self._pids = self._client.run(os.getpid, workers=list(current))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.counted import counted
 from analysis.core.notebook import facts, grid
 from analysis.errors import ConfigError, WindowError
 
@@ -229,7 +230,7 @@ class RegionScan:
 
     def _repr_html_(self) -> str:
         rows = [[_range(getattr(window, name)) for name in _INTERVALS] for window in self.windows]
-        return grid(f"{len(self.windows)} windows, fit bins of {self.bin_width:g} GeV", _INTERVALS, rows)
+        return grid(f"{counted(len(self.windows), 'window')}, fit bins of {self.bin_width:g} GeV", _INTERVALS, rows)
 
     def edges(self, window: MassWindow) -> NDArray[np.float64]:
         """Edges (n_bins + 1,) of the fit bins of a window, GeV."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import analysis
 from analysis.config import SearchConfig, SelectionConfig
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.core.fingerprint import fingerprint
 from analysis.core.plugins import active_plugins
 from analysis.events.dataset import Dataset

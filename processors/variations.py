@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.config import SystematicConfig
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.errors import ConfigError, InputFileError
 from analysis.events.dataset import OBSERVED, Dataset
 from analysis.events.schema import weight_column

@@ -18,8 +18,7 @@ import numpy as np
 
 from analysis.calibration.coupling import Coupling
 from analysis.config import SearchConfig
-from analysis.core.digests import digest
-from analysis.core.documents import parse_json
+from analysis.core.documents import digest, parse_json
 
 __all__ = ["ShippedCouplings", "ShippedEntry", "settings_digest", "shipped_couplings"]
 

@@ -9,6 +9,7 @@ import click
 
 from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.sharing.search import search
+from analysis.core.counted import counted
 
 __all__ = ["export"]
 
@@ -103,7 +104,7 @@ def classifiers(target: Path, output: Path, plugins: tuple[str, ...]) -> None:
     with open_results(output, create=False) as folder:
         resolve_config(preset=None, config=None, plugins=plugins, fallback=folder.config)
         n_windows = export_classifiers(folder, target)
-    click.echo(f"Classifiers of {n_windows} windows in {target}")
+    click.echo(f"Classifiers of {counted(n_windows, 'window')} in {target}")
 
 
 @export.command()

@@ -16,6 +16,7 @@ from analysis.compute.cloudpickled import ByValue, Sent, by_value
 from analysis.compute.processes import LocalProcesses, available_cpus
 from analysis.compute.versions import ask_client, require_same_versions, version_advice
 from analysis.compute.workers import ANSWER, POLL, WORKER_TIMEOUT, Workers
+from analysis.core.counted import counted
 from analysis.errors import ComputeError, CwolaError
 
 __all__ = ["DaskWorkers"]
@@ -126,8 +127,8 @@ class DaskWorkers:
                 return
             self._shared.clear()
         msg = (
-            f"{len(waiting)} tasks were lost {MAX_RESUBMISSIONS + 1} times because their dask workers died (often: out "
-            "of memory). Finished work is kept: run again on workers with more memory."
+            f"{counted(len(waiting), 'task was', 'tasks were')} lost {MAX_RESUBMISSIONS + 1} times because "
+            "dask workers died (often: out of memory). Finished work is kept: run again on workers with more memory."
         )
         raise ComputeError(msg)
 

@@ -23,6 +23,7 @@ import loky
 import numpy as np
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, TaskFailure
+from analysis.core.counted import counted
 from analysis.core.scratch import ScratchFolder
 from analysis.errors import ComputeError, CwolaError
 
@@ -112,8 +113,8 @@ class LocalProcesses:
                 self._abandoned = [future for future in futures if not future.done()]
             return
         msg = (
-            f"{len(waiting)} tasks were lost {MAX_RESUBMISSIONS + 1} times because their worker process died (often: "
-            "out of memory). Finished work is kept: run again with fewer --jobs."
+            f"{counted(len(waiting), 'task was', 'tasks were')} lost {MAX_RESUBMISSIONS + 1} times because "
+            "worker processes died (often: out of memory). Finished work is kept: run again with fewer --jobs."
         )
         raise ComputeError(msg)
 

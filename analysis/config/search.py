@@ -14,7 +14,7 @@ from analysis.config.systematics import SystematicConfig, one_entry_per_source
 from analysis.config.table import TableConfig
 from analysis.config.validation import ValidationConfig
 from analysis.config.variants import Variant, replaced_section
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.core.notebook import facts
 
 __all__ = [

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 
 __all__ = ["code_digest", "import_closure"]
 

@@ -1,4 +1,4 @@
-"""Conversion between frozen dataclasses and JSON documents, for all files of a results folder.
+"""Conversion between frozen dataclasses and JSON documents, for all files of a results folder, and digests.
 
 A field with the metadata `ABSENT` has no key if it has its default value. The trailing underscore of a field such as
 `global_` is not part of the key.
@@ -6,6 +6,7 @@ A field with the metadata `ABSENT` has no key if it has its default value. The t
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from analysis.core.text_files import load_json, one_line
 
-__all__ = ["ABSENT", "from_json", "parse_json", "to_json"]
+__all__ = ["ABSENT", "digest", "from_json", "parse_json", "to_json"]
 
 T = TypeVar("T")
 
@@ -33,6 +34,12 @@ def to_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_json(one) for one in value]
     return value
+
+
+def digest(document: Any) -> str:
+    """SHA-256 (first 16 hex digits) of a JSON-serialisable document, independent of key order."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def parse_json(kind: type[T], text: str | bytes) -> T:

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from analysis.core.code_digest import code_digest
-from analysis.core.digests import digest
-from analysis.core.documents import to_json
+from analysis.core.documents import digest, to_json
 from analysis.core.plugins import plugin_digests
 from analysis.core.registry import Registry
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from analysis.core.counted import counted
 from analysis.core.documents import from_json
 from analysis.core.notebook import facts
 from analysis.errors import DatasetError
@@ -118,7 +119,7 @@ class Dataset:
     own: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:
-        return f"Dataset({self.name!r}, {self.kind}, {self.format}, {len(self.files)} files)"
+        return f"Dataset({self.name!r}, {self.kind}, {self.format}, {counted(len(self.files), 'file')})"
 
     def _repr_html_(self) -> str:
         shown = {"Kind": self.kind, "Format": self.format, "Files": [path for path, _ in self.files]}

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analysis.core.counted import counted
 from analysis.core.location import Location
 from analysis.core.notebook import facts
 from analysis.errors import TableError
@@ -311,8 +312,8 @@ class EventTable:
         pairs = self.table.take(pa.array([int(copies[0]), int(copies[0]) + 1])).to_pylist()
         owners = " and ".join(sorted({row["dataset"] for row in pairs}))
         msg = (
-            f"{len(copies)} events occur twice, such as {named} of dataset {owners}. Copies end up in window counts "
-            "and training alike: remove the overlapping file or dataset."
+            f"{counted(len(copies), 'event occurs', 'events occur')} twice, such as {named} of dataset {owners}. "
+            "Copies end up in window counts and training alike: remove the overlapping file or dataset."
         )
         raise TableError(msg)
 

@@ -12,6 +12,7 @@ from hist.intervals import poisson_interval
 from numpy.typing import NDArray
 
 from analysis.background import BackgroundFit, outside
+from analysis.core.counted import counted
 from analysis.export.tables import (
     EVENTS,
     GEV,
@@ -255,7 +256,7 @@ def _global_text(result: GlobalResult, windows: Sequence[WindowResult]) -> str:
     z = "" if result.z is None else f" (z = {result.z:.3g})"
     text = f"Global p-value of the largest excess: {bound}{result.p0:.4g}{z}, {result.method}"
     if result.n_trials is not None:
-        text += f", {result.n_trials} looks of this search"
+        text += f", {counted(result.n_trials, 'look')} of this search"
     if result.interval is not None:
         low, high = result.interval
         text += f"; 95 % interval {low:.4g} to {high:.4g} from {result.toys_text}"

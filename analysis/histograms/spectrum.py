@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.core.counted import counted
 from analysis.errors import InputFileError
 
 __all__ = ["SINGLE_PRECISION", "Spectrum"]
@@ -129,7 +130,7 @@ def _check_variances(spectrum: Spectrum, variances: Array) -> None:
 def _check_filled(spectrum: Spectrum) -> None:
     filled = np.flatnonzero(spectrum.counts)
     if not filled.size:
-        msg = f"{spectrum.source} is empty: there are no events in its {len(spectrum.counts)} bins."
+        msg = f"{spectrum.source} is empty: there are no events in its {counted(len(spectrum.counts), 'bin')}."
         raise InputFileError(msg)
     if filled.size == 1:
         msg = f"{_bin(spectrum, filled[0])} holds all events: a spectrum in one bin cannot be fitted. Use finer bins."

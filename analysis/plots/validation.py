@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.core.counted import counted
 from analysis.plots.figure import ResultFigure, Row
 from analysis.plots.style import PALETTE, selection_label, selection_styles, series_line
 from analysis.results.numbers import z_value
@@ -257,7 +258,7 @@ def validation_alt(verdicts: Sequence[WindowVerdict]) -> str:
             known = [selection.z for selection in source.selections if selection.z is not None]
             sources.setdefault(source.source, []).extend(known)
     tests = [
-        f"{name} {len(values)} tests, mean z {z_value(sum(values) / len(values))}"
+        f"{name} {counted(len(values), 'test')}, mean z {z_value(sum(values) / len(values))}"
         for name, values in sources.items()
         if values
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from analysis.background import CALIBRATED_FROM
+from analysis.core.counted import counted
 from analysis.learning import selection_text
 from analysis.report.numbers import Cell, Table
 from analysis.results.compared.variants import VariantFound
@@ -70,7 +71,7 @@ def variants_table(found: Sequence[VariantFound]) -> Table:
         looks = one.looks
         z = Cell(NOTHING) if looks is None else Cell(z_value(looks.z), looks.z, strong=looks.z >= SIGNIFICANT)
         p0 = Cell(NOTHING) if looks is None else Cell(p_value(looks.p0), looks.p0)
-        failed = f"{one.failed} windows failed or are incomplete" if one.failed else ""
+        failed = f"{counted(one.failed, 'window')} failed or incomplete" if one.failed else ""
         rows.append((Cell(one.name), Cell(one.changed), z, Cell(one.place, note=failed), p0))
     notes = (
         "The global p is that of one search alone and does not pay for the choice among them.",

@@ -18,8 +18,7 @@ import uhi.io.json
 from numpy.typing import NDArray
 
 from analysis.config import SearchConfig, load_config
-from analysis.core.digests import digest
-from analysis.core.documents import to_json
+from analysis.core.documents import digest, to_json
 from analysis.core.notebook import facts
 from analysis.core.text_files import load_json, open_regular, read_bytes
 from analysis.errors import ResultsError, writing

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analysis.config import SearchConfig
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.core.location import Location, parse_location
 from analysis.core.notebook import grid
 from analysis.core.plugins import require_same_plugins

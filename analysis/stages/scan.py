@@ -13,6 +13,7 @@ import numpy as np
 from analysis.calibration.apply import LEAST_SCANS, Calibrations
 from analysis.compute import Backend
 from analysis.config import SearchConfig
+from analysis.core.counted import counted
 from analysis.core.notebook import grid
 from analysis.learning import KeptFolds
 from analysis.limits.values import LimitsFile
@@ -74,12 +75,14 @@ class ScanSummary:
 
     def __repr__(self) -> str:
         blinded = ", blinded" if self.document.blinded else ""
-        return f"ScanSummary({len(self.results)} windows{blinded}, {self.global_result})"
+        return f"ScanSummary({counted(len(self.results), 'window')}{blinded}, {self.global_result})"
 
     def _repr_html_(self) -> str:
         names = list(dict.fromkeys(selection.name for result in self.results for selection in result.selections))
         rows = [[result.window.name, *_significances(result, names)] for result in self.results]
-        title = f"Significance z of {len(self.results)} windows{', blinded' if self.document.blinded else ''}"
+        title = (
+            f"Significance z of {counted(len(self.results), 'window')}{', blinded' if self.document.blinded else ''}"
+        )
         notes = "".join(f"<p>{escape(note)}</p>" for note in calibration_notes(self.results))
         return grid(title, ["Window [GeV]", *names], rows) + notes + self.global_result._repr_html_()
 

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.config.validation import ValidationConfig
+from analysis.core.counted import counted
 from analysis.core.documents import from_json
 from analysis.learning import selection_text
 from analysis.search.non_closure import NonClosure
@@ -90,20 +91,26 @@ def window_verdict(
     wrong += [f"{entry.verdict.source}: {text}" for entry in judged for text in entry.broken]
     verdict, reason = VALID, "no shift is established, and the chain works"
     if wrong:
-        verdict, reason = NOT_VALID, "; ".join(wrong)
+        verdict, reason = NOT_VALID, _joined(wrong)
     elif not tested:
-        verdict, reason = NOT_TESTABLE, "; ".join(f"{source.source}: {source.reason}" for source in sources)
+        reasons = [f"{source.source}: {source.reason}" for source in sources if source.reason]
+        verdict, reason = NOT_TESTABLE, _joined(reasons) or "no sample keeps the dependence of the features on m_jj"
     return WindowVerdict(
         window=window,
         verdict=verdict,
         reason=reason,
-        flags=tuple(flags),
+        flags=tuple(flag.removesuffix(".") for flag in flags),
         combined=tuple(combined),
         untested=_untested(tested, combined),
         sources=tuple(sources),
         max_shift=settings.max_shift,
         decided=decided,
     )
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Join reasons, some of them sentences, into a text without a full stop."""
+    return "; ".join(text.removesuffix(".") for text in texts)
 
 
 def corrections(verdicts: Iterable[WindowVerdict]) -> dict[str, dict[str, NonClosure]]:
@@ -345,14 +352,16 @@ def _judge_fits(
     flags: list[str] = []
     for selection in found:
         if selection.failures:
-            text = f"{selection_text(selection.name)}: {len(selection.failures)} fits fail: {selection.failures[0]}"
+            fail = counted(len(selection.failures), "fit fails", "fits fail")
+            text = f"{selection_text(selection.name)}: {fail}: {selection.failures[0]}"
             (flags if selection.draws or _is_small(record) else broken).append(text)
     p_values = {selection.name: selection.fit_p for selection in found if selection.fit_p is not None}
     if p_values:
         worst = min(p_values, key=lambda name: p_values[name])
         p = min(1.0, p_values[worst] * len(p_values))
         if p < settings.min_fit_p:
-            broken.append(f"{selection_text(worst)}: the background fit has p = {p:.2g} for {len(p_values)} selections")
+            of = counted(len(p_values), "selection")
+            broken.append(f"{selection_text(worst)}: the background fit has p = {p:.2g} for {of}")
     return broken, flags
 
 

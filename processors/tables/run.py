@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.config import SearchConfig
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.core.fingerprint import fingerprint
 from analysis.core.location import Location
 from analysis.errors import ConfigError, DatasetError, InputFileError

@@ -356,7 +356,7 @@ def test_the_same_event_in_two_files(cwola: Cwola, tmp_path: Path) -> None:
     copied = [*repeated, toys.write_nanoaod(tmp_path / "c.root", [toys.dijet()] * 2, first_event=19)]
     scan = ["--output", tmp_path / "results", "--jobs", 1]
     assert cwola("process", *listed(tmp_path, *copied)).code == 0
-    assert_one_message(cwola("scan", *scan), "1 events occur twice", "event 19", "dataset qcd", "remove")
+    assert_one_message(cwola("scan", *scan), "1 event occurs twice", "event 19", "dataset qcd", "remove")
     assert cwola("process", *listed(tmp_path, *repeated)).code == 0
     assert "occur twice" not in cwola("scan", *scan).err
 

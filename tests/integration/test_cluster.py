@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from distributed import Client, Security
 
 from analysis import cli
 from analysis.compute import DaskWorkers
+from analysis.compute.worker import PACKAGES, folders
 from analysis.errors import ComputeError
 from analysis.events.table import EventTable
 from analysis.results import ResultsFolder
@@ -289,6 +291,52 @@ def test_a_function_makes_the_client(
     monkeypatch.chdir(tmp_path)
     search(cwola, toy, tmp_path / "made", "--cluster", "my_site:two")
     assert_same(tmp_path / "made", finished)
+
+
+UPLOADS = """
+from distributed import Client
+from distributed.diagnostics.plugin import UploadDirectory
+
+def uploaded():
+    client = Client(scheduler_file="{file}", set_as_default=False)
+    client.wait_for_workers(1, timeout=120)
+    client.register_plugin(UploadDirectory("{project}", restart_workers=True, update_path=True))
+    return client
+"""
+
+
+@pytest.mark.parametrize("uploaded", ["this version", "another version"])
+def test_beside_a_directory_uploaded_by_the_user(
+    cwola: Cwola,
+    toy: ToySearch,
+    finished: Path,
+    environment: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uploaded: str,
+) -> None:
+    """With `UploadDirectory` users send a checkout, whatever its version, which restarts the workers."""
+    project = tmp_path / "project"
+    for package, folder in folders(PACKAGES).items():
+        shutil.copytree(folder, project / package, ignore=shutil.ignore_patterns("__pycache__"))
+    if uploaded == "another version":
+        (project / "analysis" / "__init__.py").write_text("raise ImportError('the other version was imported')\n")
+    started = Cluster(tmp_path / "cluster", environment)
+    started.folder.mkdir()
+    (tmp_path / "my_uploads.py").write_text(UPLOADS.format(file=started.folder / "scheduler.json", project=project))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_uploads", raising=False)
+    try:
+        started.start_scheduler()
+        started.start_worker("one", threads=2)  # dask extracts an upload once a worker, into one folder a machine
+        search(cwola, toy, tmp_path / "output", "--cluster", "my_uploads:uploaded")
+        extracted = list(started.folder.rglob("project/analysis/__init__.py"))
+        shipped = list(started.folder.rglob("cwola-*/analysis/__init__.py"))
+    finally:
+        started.stop()
+    assert extracted
+    assert bool(shipped) == (uploaded == "another version")
+    assert_same(tmp_path / "output", finished)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from analysis.compute import Serial
 from analysis.config import LearningConfig, SearchConfig, load_config
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.demo import DEMO
 from analysis.diagnostics.gains import Benchmark, separations, smallest_discovery
 from analysis.diagnostics.regret import mean_discovery

@@ -14,7 +14,7 @@ import click
 
 from analysis.compute import Serial
 from analysis.config import load_config
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.diagnostics.gains import (
     Benchmark,
     Separation,

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from analysis.compute import Serial
 from analysis.config import SearchConfig, load_config
 from analysis.config.learning import LATER
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.diagnostics.gains import Benchmark, separations, smallest_discovery
 from analysis.diagnostics.regret import regrets
 from analysis.events.identity import uniform

@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from analysis.cli.tables.plain import plain
+from analysis.core.counted import counted
 
 if TYPE_CHECKING:
     from analysis.export.archive import SyntheticEvents
@@ -42,12 +43,13 @@ def _limit_lines(found: SyntheticEvents) -> list[str]:
     if not found.limits:
         return ["Their effect on limits is not measured: run `cwola limit` before the export."]
     signals = len({one.signal for one in found.limits})
-    lines = [f"Expected limits with synthetic events, relative to those of the search, on {signals} signals:"]
+    of = counted(signals, "signal")
+    lines = [f"Expected limits with synthetic events, relative to those of the search, on {of}:"]
     for rule in dict.fromkeys(one.rule for one in found.limits):
         of_rule = [one.relative for one in found.limits if one.rule == rule]
         values = [value for value in of_rule if value is not None]
         missing = len(of_rule) - len(values)
         parts = [f"{median(values):+.1%} (median), {max(values, key=abs):+.1%} (largest)"] if values else []
-        parts += [f"no limit on {missing} signals"] if missing else []
+        parts += [f"no limit on {counted(missing, 'signal')}"] if missing else []
         lines.append(f"  {rule}: {'; '.join(parts)}")
     return lines

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from analysis.background import CALIBRATED_FROM
 from analysis.cli.tables.plain import plain, plain_error, plain_number
+from analysis.core.counted import counted
 from analysis.results.compared.variants import VariantFound
 from analysis.results.documents import cut_order
 from analysis.results.numbers import count, p_value, z_value
@@ -118,7 +119,7 @@ def variants_table(found: Sequence[VariantFound]) -> Table:
     for one in found:
         looks = one.looks
         cells = (_NOTHING, _NOTHING) if looks is None else (plain(z_value(looks.z)), plain(p_value(looks.p0)))
-        failed = f"; {one.failed} windows failed" * bool(one.failed)
+        failed = f"; {counted(one.failed, 'window')} failed" * bool(one.failed)
         table.add_row(one.name, plain(one.changed), cells[0], plain(one.place) + failed, cells[1])
     return table
 

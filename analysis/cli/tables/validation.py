@@ -83,12 +83,12 @@ def validation_notes(verdicts: Sequence[WindowVerdict]) -> list[str]:
         for source in verdict.sources
         for text in _texts(source, verdict)
     ]
-    return [line.replace("..", ".") for line in lines]
+    return lines
 
 
 def _texts(source: SourceVerdict, verdict: WindowVerdict) -> list[str]:
     """Return the reasons not repeated in the verdict of the window, and the notes on a sample that is not drawn."""
-    reason = [source.reason] if source.reason and source.reason not in verdict.reason else []
+    reason = [source.reason] if source.reason and source.reason.removesuffix(".") not in verdict.reason else []
     return [*reason, *(source.notes if source.draws == 1 else ())]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.core.counted import counted
 from analysis.core.text_files import check_document, load_json
 from analysis.events.filesets.lists import FilesetError
 
@@ -79,8 +80,8 @@ def read_catalogue(text: str) -> list[CataloguedDataset] | None:
         dataset.files.setdefault(file, replicas)
     if lost:
         msg = (
-            f": {len(lost)} files have no replica that is available on disk by root://, https:// or davs://, such as "
-            f"{lost[0]}. Ask the catalogue for others, or leave them out"
+            f": {counted(len(lost), 'file has', 'files have')} no replica that is available on disk by root://, "
+            f"https:// or davs://, such as {lost[0]}. Ask the catalogue for others, or leave them out"
         )
         raise FilesetError(msg)
     if not datasets:

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import NDArray
 
+from analysis.core.counted import counted
 from analysis.learning import INCLUSIVE
 from analysis.limits import limit_rules
 from analysis.limits.values import InjectionCandidate, InjectionLimit, InjectionScan
@@ -225,8 +226,8 @@ def strength_alt(scan: InjectionScan) -> str:
     largest = max((value for value in efficiencies(scan) if value is not None), default=None)
     return (
         f"Signal efficiency and expected limit of {scan.dataset} for {len(strengths)} injected strengths up to "
-        f"{number(max(strengths, default=0.0))} selected events, in {len(scan.candidates)} selections. The largest "
-        f"efficiency is {percent(largest)}."
+        f"{number(max(strengths, default=0.0))} selected events, in {counted(len(scan.candidates), 'selection')}. The "
+        f"largest efficiency is {percent(largest)}."
     )
 
 

@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import NullFormatter
 from scipy import stats
 
+from analysis.core.counted import counted
 from analysis.learning import selection_text
 from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.calibration import NOMINAL_STYLE, nominal_handle, with_caption
@@ -308,7 +309,7 @@ def scan_alt(results: Results) -> str:
     """Describe the scan of local p-values."""
     windows, largest = results.windows, largest_excess(results.windows)
     names = {one.name for window in windows for one in window.selections}
-    text = f"Local p-values of {len(windows)} windows in {len(names)} selections"
+    text = f"Local p-values of {counted(len(windows), 'window')} in {counted(len(names), 'selection')}"
     if largest is None:
         return f"{text}; none has a result."
     where = f"{window_text(largest.window)}, {selection_text(largest.selection.name)}"

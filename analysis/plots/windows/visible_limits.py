@@ -12,6 +12,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from analysis.core.counted import counted
 from analysis.learning import selection_text
 from analysis.plots.bad_fits import draw_bad_fits
 from analysis.plots.figure import SIGMAS, Row
@@ -206,9 +207,8 @@ def limits_alt(windows: Sequence[WindowDocument], name: str) -> str:
     expected = f"{_range([limit.expected_events[2] for limit in limits])} ({expectation_text(limits)})"
     bad = sum(one.has_bad_fit for one in selections if one.limit is not None)
     doubt = f" (with {bad} bad background fits)" if bad else ""
-    text = (
-        f"Upper limits on visible events of {len(limits)} windows{doubt}, {selection_text(name)}: expected {expected}"
-    )
+    where = f"{counted(len(limits), 'window')}{doubt}, {selection_text(name)}"
+    text = f"Upper limits on visible events of {where}: expected {expected}"
     observed = [limit.observed_events for limit in limits if limit.observed_events is not None]
     return f"{text}, observed {_range(observed)}." if observed else f"{text}."
 

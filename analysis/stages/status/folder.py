@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from analysis.config import SearchConfig
+from analysis.core.counted import counted
 from analysis.core.lock import holder
 from analysis.core.text_files import open_regular
 from analysis.errors import ConfigError, ResultsError
@@ -117,7 +118,7 @@ def _stages(
         notes.append(f"process: the content of {changed[0]}{more} has changed. Run `cwola process` or `cwola run`.")
     n_files = sum(len(record.files) for record in events.records.values())
     if not notes:
-        return [StageStatus("process", "", FINISHED, f"{n_files} files"), *searched], state.notes
+        return [StageStatus("process", "", FINISHED, counted(n_files, "file")), *searched], state.notes
     found = StageStatus("process", "", STALE, "changed input files" if changed else "other selection")
     return [found, *map(_outdated, searched)], [*notes, *state.notes]
 
@@ -301,7 +302,7 @@ class _State:
             names = {one.dataset for one in found}
             current = sum(name in names and made.get(name) == sample for name, sample in samples.items())
             state = FINISHED if current == len(samples) else INCOMPLETE
-            yield StageStatus(stage, "", state, f"{current} of {len(samples)} signals")
+            yield StageStatus(stage, "", state, f"{current} of {counted(len(samples), 'signal')}")
 
 
 _COMMANDS = ("validate", "calibrate", "performance", "compare")
@@ -321,7 +322,7 @@ def _whole(stage: str, windows: list[StageStatus]) -> StageStatus:
     """Return the state of a stage by those of its windows."""
     states = {one.state for one in windows}
     done = sum(one.state == FINISHED for one in windows)
-    note = f"{done} of {len(windows)} windows"
+    note = f"{done} of {counted(len(windows), 'window')}"
     if states <= {FINISHED}:
         return StageStatus(stage, "", FINISHED, note)
     if states == {NOT_STARTED}:

@@ -50,7 +50,7 @@ def validate(inputs: SearchInputs, backend: Backend, *, sources: Sequence[str] |
     >>> verdicts[0].verdict
     'not testable'
     >>> verdicts[0].reason
-    'rapidity: the spectrum up to |Δy| = 2 is smooth only from 3703 GeV, and the lower sideband starts at 3100 GeV.'
+    'rapidity: the spectrum up to |Δy| = 2 is smooth only from 3703 GeV, and the lower sideband starts at 3100 GeV'
     """
     inputs.events.require_selection(inputs.config, inputs.folder)
     require_known(inputs.config)

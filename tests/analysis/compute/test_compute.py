@@ -137,7 +137,7 @@ def test_killed_worker_loses_nothing(name, request, tmp_path):
 
 
 def test_task_that_always_kills_its_worker_is_given_up(two_processes):
-    with pytest.raises(ComputeError, match=r"1 tasks were lost 4 times.*fewer --jobs"):
+    with pytest.raises(ComputeError, match=r"1 task was lost 4 times.*fewer --jobs"):
         list(two_processes.map(dies, [0]))
     assert dict(two_processes.map(square, [3])) == {0: 9}
 
@@ -148,7 +148,7 @@ def test_shared_data_that_died_with_the_workers_are_sent_again(two_dask_workers,
 
 
 def test_task_that_always_kills_its_dask_worker_is_given_up(two_dask_workers):
-    with pytest.raises(ComputeError, match=r"1 tasks were lost 4 times.*dask workers died"):
+    with pytest.raises(ComputeError, match=r"1 task was lost 4 times.*dask workers died"):
         list(two_dask_workers.map(dies, [0]))
     assert dict(two_dask_workers.map(square, [3])) == {0: 9}
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from analysis.config import LearningConfig, SearchConfig, SelectionConfig, available_presets, load_config
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.errors import ConfigError, WindowError
 from analysis.events.dataset import Dataset, Kind
 from analysis.regions import RegionScan

@@ -13,7 +13,7 @@ import pytest
 
 from analysis.background import FUNCTIONS, choose_order
 from analysis.config import SearchConfig, load_config
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.core.plugins import active_plugins, load_plugins, plugin_records, require_same_plugins, unload_plugins
 from analysis.errors import ConfigError
 from analysis.methods import METHODS

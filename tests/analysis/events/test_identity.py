@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.core.digests import digest
+from analysis.core.documents import digest
 from analysis.events.identity import event_hash, string_hash, uniform
 from tests.builders import plain
 
@@ -85,7 +85,7 @@ def test_uniform_depends_on_the_event_alone():
 
 def test_hashes_are_the_same_in_another_process():
     """Python's own hash of strings differs from process to process."""
-    imports = "from analysis.core.digests import *; from analysis.events.identity import *"
+    imports = "from analysis.core.documents import *; from analysis.events.identity import *"
     code = f"{imports}; print(string_hash('qcd'), digest({{'b': [1, 2.5], 'a': None}}))"
     root = Path(__file__).parents[3]
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)

@@ -89,7 +89,7 @@ def test_events_are_checked_once_for_all_regions(tmp_path: Path, monkeypatch: py
     assert set(columns) == {"event_id", "dataset", "mjj", "weight", "rapidity_region", "b"}
     with_copy = stored(tmp_path, EventTable.joined([one := events(), EventTable(one.table.slice(7, 1), SPECS)]))
     for _ in range(2):  # a failed check is repeated
-        with pytest.raises(TableError, match="1 events occur twice"):
+        with pytest.raises(TableError, match="1 event occurs twice"):
             with_copy.read((1000.0, 2000.0), ["a"])
 
 
@@ -97,7 +97,7 @@ def test_copies_are_found_whatever_their_masses(tmp_path: Path) -> None:
     table = events(rapidity_region=["search"] * N)
     again = EventTable(table.table.slice(7, 1), SPECS).replaced({"mjj": np.array([4999.0])})
     on_disk = stored(tmp_path, EventTable.joined([table, again]))
-    with pytest.raises(TableError, match="1 events occur twice, such as run 1, luminosity block 1, event 7 of dataset"):
+    with pytest.raises(TableError, match="1 event occurs twice, such as run 1, luminosity block 1, event 7 of dataset"):
         on_disk.read((1000.0, 2000.0), ["a"])
 
 

@@ -86,7 +86,7 @@ def test_matrix_has_the_columns_in_the_order_asked_for():
 def test_event_that_occurs_twice_is_refused(tmp_path):
     paths = parts(tmp_path, make([1, 2, 3]), make([3, 4]))
     with pytest.raises(
-        TableError, match=r"1 events occur twice, such as run 1, luminosity block 1, event 3 of dataset a"
+        TableError, match=r"1 event occurs twice, such as run 1, luminosity block 1, event 3 of dataset a"
     ):
         EventTable.from_parts(paths)
 
@@ -110,13 +110,13 @@ def test_simulation_may_repeat_a_number_with_other_kinematics(tmp_path):
     assert len(table) == 5
     assert_identical(table, EventTable.from_parts(parts(tmp_path / "two", second, first)))
     copy = simulated([3], abs_dy=[0.6])
-    with pytest.raises(TableError, match=r"1 events occur twice, such as run 1, luminosity block 1, event 3 of"):
+    with pytest.raises(TableError, match=r"1 event occurs twice, such as run 1, luminosity block 1, event 3 of"):
         EventTable.from_parts(parts(tmp_path / "three", first, second, copy))
 
 
 def test_real_data_may_not_repeat_a_number_at_all(tmp_path):
     """The same collision, reconstructed twice."""
-    with pytest.raises(TableError, match=r"1 events occur twice, such as .* event 2 of dataset a"):
+    with pytest.raises(TableError, match=r"1 event occurs twice, such as .* event 2 of dataset a"):
         EventTable.from_parts(parts(tmp_path, make([1, 2]), make([2], mjj=[1500.0])))
 
 

@@ -348,7 +348,7 @@ def test_file_in_two_observed_datasets_is_refused(weighted, tmp_path):
 
 def test_same_event_in_two_data_files_is_refused(tmp_path):
     paths = [toys.write_nanoaod(tmp_path / f"{i}.root", [toys.dijet()] * 3, first_event=2 * i) for i in range(2)]
-    with pytest.raises(TableError, match=r"1 events occur twice, such as run 1, luminosity block 0, event 2"):
+    with pytest.raises(TableError, match=r"1 event occurs twice, such as run 1, luminosity block 0, event 2"):
         run(dataset(*paths, kind="data"), tmp_path)
 
 

@@ -85,7 +85,7 @@ def test_files_of_atlas_are_physlite(tmp_path: Path) -> None:
 
 def test_without_a_readable_replica_the_file_is_named(tmp_path: Path) -> None:
     record = rucio_file(NAMES[0], {f"srm://a{NAMES[0]}": {"rse": "T2_A"}})
-    with pytest.raises(DatasetError, match=rf"answer.json: 1 files have no replica .*{NAMES[0]}"):
+    with pytest.raises(DatasetError, match=rf"answer.json: 1 file has no replica .*{NAMES[0]}"):
         describe(tmp_path, json.dumps([record]))
 
 

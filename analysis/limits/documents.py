@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from analysis.calibration import WindowCouplings
 from analysis.errors import StatisticsError
 from analysis.histograms.spectra import NOMINAL
 from analysis.learning import INCLUSIVE
 from analysis.limits.injection_values import InjectedSelection, InjectionResult
 from analysis.limits.points import LimitPoint
 from analysis.limits.rules import RULES, LimitRule, RuleLimit, atlas_2025
-from analysis.limits.scans import Candidate, FinalTask, candidates, candidates_of
+from analysis.limits.scans import Candidate, Classifiers, FinalTask, candidates, candidates_of
 from analysis.limits.values import FailedLimit, InjectionCandidate, InjectionLimit, InjectionScan, PlaneCounts
 from analysis.signals.yields import SignalSample
 
@@ -67,11 +68,24 @@ def failed_limit(sample: SignalSample, reason: str, rule: str | None = None) -> 
     return FailedLimit(**_identity(sample), rule=rule, reason=reason)
 
 
-def injection_scan(point: LimitPoint, results: Sequence[InjectionResult]) -> InjectionScan:
+def injection_scan(
+    point: LimitPoint, results: Sequence[InjectionResult], couplings: Mapping[Classifiers, WindowCouplings]
+) -> InjectionScan:
     """Tabulate efficiencies and limits of every selection against the injected strength, for figures.
 
     The maps count the data and held-out signal events of the window in the plane of the jet masses by selection,
     without injection and near the limit.
+
+    Parameters
+    ----------
+    point : LimitPoint
+    results : sequence of InjectionResult
+    couplings : mapping of (method, features) to WindowCouplings
+        Of the window, to calibrate the expected significances.
+
+    Returns
+    -------
+    InjectionScan
     """
     window = point.window
     return InjectionScan(
@@ -90,6 +104,7 @@ def injection_scan(point: LimitPoint, results: Sequence[InjectionResult]) -> Inj
                 strengths=tuple(one.found),
                 efficiency=_tabulated(one, lambda s: s.signal),
                 expected_z=_tabulated(one, lambda s: s.expected_z),
+                expected_z_calibrated=_calibrated(one, couplings[one.method, one.features]),
                 expected=_tabulated(one, lambda s: s.expected[2] if s.expected else None),
                 observed=_tabulated(one, lambda s: s.observed),
             )
@@ -104,6 +119,19 @@ def _tabulated(
 ) -> tuple[tuple[float | None, ...], ...]:
     """Tabulate one value by strength and sampling; None where the window failed."""
     return tuple(tuple(None if s is None else value(s) for s in of) for of in candidate.found.values())
+
+
+def _calibrated(candidate: Candidate, couplings: WindowCouplings) -> tuple[tuple[float | None, ...], ...]:
+    """Tabulate the calibrated expected significances; empty if there are none."""
+
+    def value(found: InjectedSelection) -> float | None:
+        if found.expected_z is None:
+            return None
+        calibration = couplings.calibration(candidate.selection, found.expected_z, found.coupled_variance)
+        return None if calibration is None else calibration.z
+
+    table = _tabulated(candidate, value)
+    return table if any(z is not None for of in table for z in of) else ()
 
 
 def _maps(results: Sequence[InjectionResult]) -> tuple[PlaneCounts, ...]:

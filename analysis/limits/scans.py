@@ -14,7 +14,18 @@ from analysis.limits.injection_values import InjectedSelection, InjectionResult
 from analysis.limits.rules import LimitRule, StrengthLimits, StrengthScan
 from analysis.statistics import Counting, LimitResult, counting_workspace, upper_limit
 
-__all__ = ["Candidate", "FinalTask", "candidates", "candidates_of", "naive_selection", "with_uncertainties"]
+__all__ = [
+    "Candidate",
+    "Classifiers",
+    "FinalTask",
+    "candidates",
+    "candidates_of",
+    "naive_selection",
+    "with_uncertainties",
+]
+
+Classifiers = tuple[str, tuple[str, ...]]
+"""Method and features."""
 
 _NONE = (np.inf,) * 5
 _TOYS = 1000

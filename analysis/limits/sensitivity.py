@@ -9,14 +9,12 @@ import numpy as np
 from analysis.calibration import WindowCouplings
 from analysis.limits.injection_values import InjectedSelection, InjectionResult
 from analysis.limits.points import LimitPoint
-from analysis.limits.scans import Candidate, candidates
+from analysis.limits.scans import Candidate, Classifiers, candidates
 from analysis.limits.values import CalibratedCurve, Sensitivity, SensitivityCurve
 from analysis.search.null_distribution import Calibration
 from analysis.signals.yields import SignalSample
 
 __all__ = ["search_sensitivity"]
-
-Classifiers = tuple[str, tuple[str, ...]]
 
 _BAND = (0.16, 0.5, 0.84)
 

@@ -120,7 +120,9 @@ class InjectionCandidate:
     strengths : tuple of float
         Selected signal events.
     efficiency, expected_z, expected, observed : tuple of tuple of float or None
-        Fraction of the selected signal events, Asimov significance, and limits in selected signal events.
+        Fraction of the selected signal events, nominal Asimov significance, and limits in selected signal events.
+    expected_z_calibrated : tuple of tuple of float or None
+        `expected_z` calibrated with retraining; None, and empty for all, without a calibration.
     """
 
     method: str
@@ -129,6 +131,7 @@ class InjectionCandidate:
     strengths: tuple[float, ...]
     efficiency: BySampling
     expected_z: BySampling = ()
+    expected_z_calibrated: BySampling = field(default=(), metadata=ABSENT)
     expected: BySampling
     observed: BySampling = ()
 

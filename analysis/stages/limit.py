@@ -10,6 +10,7 @@ from functools import partial
 from itertools import product
 
 from analysis.background import FUNCTIONS
+from analysis.calibration import WindowCouplings
 from analysis.compute import Backend, track
 from analysis.config import SearchConfig
 from analysis.core.documents import to_json
@@ -33,6 +34,7 @@ from analysis.limits import (
 )
 from analysis.limits.injection import InjectionData, inject
 from analysis.limits.injection_values import InjectedSelection, Injection, InjectionResult
+from analysis.limits.scans import Classifiers
 from analysis.limits.values import FailedLimit, FailedSensitivity, InjectionLimit, LimitsFile, Sensitivity
 from analysis.methods import METHODS, configured_method
 from analysis.search.non_closure import NonClosure
@@ -100,7 +102,7 @@ def limit(
         for point in points:
             results = _of(point, injected)
             limits += injection_limits(point, job.shared.samples[point.signal], results, finish=finish)
-            scans.append(injection_scan(point, results))
+            scans.append(injection_scan(point, results, job.couplings(point)))
         job.save(LimitsFile(limits=tuple(limits), injections=tuple(scans)))
     return tuple(limits)
 
@@ -243,7 +245,7 @@ class _Job:
         ]
 
     @property
-    def classifiers(self) -> list[tuple[str, tuple[str, ...]]]:
+    def classifiers(self) -> list[Classifiers]:
         """Methods and features of all injections."""
         config = self.shared.config
         methods = config.limits.methods or (config.learning.method,)
@@ -251,9 +253,12 @@ class _Job:
 
     def sensitivity(self, point: LimitPoint, results: Sequence[InjectionResult]) -> Sensitivity:
         """Tabulate the significances of a hidden signal, calibrated where possible."""
+        return search_sensitivity(point, results, self.shared.samples[point.signal], self.couplings(point))
+
+    def couplings(self, point: LimitPoint) -> dict[Classifiers, WindowCouplings]:
+        """Return the couplings of folds in the window of a signal."""
         n_window = int(point.window.in_signal(self.shared.search.table.mjj).sum())
-        couplings = load_couplings(self.inputs, point.window, n_window, self.classifiers)
-        return search_sensitivity(point, results, self.shared.samples[point.signal], couplings)
+        return load_couplings(self.inputs, point.window, n_window, self.classifiers)
 
     def run(self, tasks: Sequence[Injection]) -> list[InjectionResult]:
         """Run the injections that are not on disk, and return the results of all in order."""

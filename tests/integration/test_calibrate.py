@@ -230,3 +230,13 @@ def test_hidden_signals_are_calibrated_like_the_scan(
     assert "calibrated" not in inclusive
     assert "calibrated" not in other
     assert "at an efficiency of 10 % is not calibrated" in " ".join(text.split())
+
+    # expected significances of `cwola limit` likewise
+    assert cwola("limit", *arguments).code == 0
+    (scan,) = json.loads((output / "limits.json").read_text())["injections"]
+    expected = {one["selection"]: one for one in scan["candidates"]}
+    assert "expected_z_calibrated" not in expected["inclusive"]
+    of = expected["eff_0.2"]
+    pairs = list(zip(of["expected_z"], of["expected_z_calibrated"], strict=True))
+    assert all((nominal is None) == (calibrated is None) for (nominal,), (calibrated,) in pairs)
+    assert any(nominal is not None and 0 < calibrated < nominal for (nominal,), (calibrated,) in pairs)

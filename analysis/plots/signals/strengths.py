@@ -240,13 +240,15 @@ def strength_rows(scan: InjectionScan) -> Iterator[Row]:
     """Rows of efficiency and limit against the injected strength, one per sampling."""
     yield (
         *("method", "features", "selection", "injected [selected events]", "sampling", "signal efficiency"),
-        *("expected limit [selected events]", "observed limit [selected events]", "expected z"),
+        *("expected limit [selected events]", "observed limit [selected events]", "nominal expected z"),
+        "calibrated expected z",
     )
     for candidate in scan.candidates:
         method, features, selection = candidate.method, " ".join(candidate.features), candidate.selection
         for i, strength in enumerate(candidate.strengths):
             lacking = (None,) * len(candidate.efficiency[i])
-            observed, expected_z = (of[i] if of else lacking for of in (candidate.observed, candidate.expected_z))
-            columns = zip(candidate.efficiency[i], candidate.expected[i], observed, expected_z, strict=True)
+            optional = (candidate.observed, candidate.expected_z, candidate.expected_z_calibrated)
+            lists = (of[i] if of else lacking for of in optional)
+            columns = zip(candidate.efficiency[i], candidate.expected[i], *lists, strict=True)
             for sampling, values in enumerate(columns):
                 yield method, features, selection, strength, sampling, *values

@@ -223,9 +223,8 @@ def test_other_versions_are_refused_before_anything_is_read(
     command = cluster.start_worker("odd", python=odd)
     try:
         monitor.wait_for_workers(3, timeout=120)
-        address = next(
-            address for address, one in monitor.scheduler_info(-1)["workers"].items() if str(one["name"]) == "odd"
-        )
+        names = monitor.run(lambda dask_worker: str(dask_worker.name))
+        address = next(address for address, name in names.items() if name == "odd")
         with pytest.raises(ComputeError, match=rf"{address}, which came later.*numpy .* here, 1.0.7 there"):
             dict(backend.map(len, ["task"] * 60))
         outcome = cwola("process", *toy.options(tmp_path / "refused"), "--dask-address", cluster.address)
@@ -233,7 +232,7 @@ def test_other_versions_are_refused_before_anything_is_read(
         kill(command)
         # The cluster is shared with later tests, whose clients must not see these versions.
         end = time.monotonic() + 60
-        while len(monitor.scheduler_info(-1)["workers"]) > 2 and time.monotonic() < end:
+        while len(monitor.nthreads()) > 2 and time.monotonic() < end:
             time.sleep(0.1)
     assert outcome.code == 1
     for text in ("numpy", "1.0.7", "coffea", "2020.1", address, "pip install"):

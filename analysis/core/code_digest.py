@@ -18,6 +18,9 @@ __all__ = ["code_digest", "import_closure"]
 
 _PACKAGES = ("analysis", "processors")
 
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Fields of statements that hold statements, or what holds statements."""
+
 
 @cache
 def code_digest(*modules: str) -> str:
@@ -75,9 +78,17 @@ def import_closure(module: str) -> frozenset[str]:
 def _imported(module: str) -> frozenset[str]:
     """Modules of this project that a module imports directly, and the parent packages of all of them."""
     tree = ast.parse(_file(module).read_text(encoding="utf-8"))
-    names = {name for node in ast.walk(tree) for name in _named_by(node)}
+    names = {name for statement in _statements(tree) for name in _named_by(statement)}
     parents = {parent for name in (module, *names) for parent in _parents(name)}
     return frozenset(names | parents - {module})
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements; expressions, which import nothing, are most of a tree."""
+    for block in _BLOCKS:
+        for child in getattr(node, block, ()):
+            yield child
+            yield from _statements(child)
 
 
 def _named_by(node: ast.AST) -> Iterator[str]:

@@ -42,6 +42,7 @@ from analysis.cli.trust import trust
 from analysis.cli.turnon import turnon
 from analysis.cli.validate import print_drift, print_validation, twosample, validation_options, with_draws
 from analysis.core.address import hide_secrets
+from analysis.core.counted import counted
 from analysis.errors import CwolaError
 
 if TYPE_CHECKING:
@@ -368,7 +369,8 @@ def _print_scan(summary: ScanSummary, folder: ResultsFolder, config: SearchConfi
     _print_closing(folder, page)
     failed = [result for result in summary.results if result.status == "failed"]
     if failed:
-        msg = f"{len(failed)} of {len(summary.results)} windows failed; the others are complete. {failed[0].reason}"
+        rest = "; the others are complete" if len(failed) < len(summary.results) else ""
+        msg = f"{len(failed)} of {counted(len(summary.results), 'window')} failed{rest}. {failed[0].reason}"
         raise WindowError(msg)
     folder.require_schema()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import resource
 import signal
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders.commands import REPOSITORY, interruptible, start
-from tests.builders.toy_search import Cwola, ToySearch
+from tests.builders.toy_search import Cwola, ToySearch, make_toy
 
 pytestmark = pytest.mark.thorough
 
@@ -109,3 +110,16 @@ def test_an_unforeseen_error_is_one_line(cwola: Cwola, tmp_path: Path, monkeypat
     assert "--debug" in outcome.err
     with pytest.raises(TypeError):
         cwola("demo", tmp_path / "demo", "--debug")
+
+
+@pytest.mark.parametrize(
+    ("events", "message"), [(60, "1 of 2 windows failed; the others are complete"), (4, "2 of 2 windows failed")]
+)
+def test_a_search_without_enough_events_says_what_failed(
+    cwola: Cwola, tmp_path: Path, events: int, message: str
+) -> None:
+    few = make_toy(tmp_path, [events])
+    outcome = cwola("run", *few.options(tmp_path / "results"))
+    assert outcome.code == 1
+    assert re.fullmatch(rf"error: {message}\. window \d{{4}}-\d{{4}} GeV: .*\n", outcome.err)
+    assert (tmp_path / "results" / "report.html").is_file()

@@ -181,7 +181,7 @@ def test_synthetic_events_stand_for_those_of_the_search(theirs: Theirs, cwola: C
     assert outcome.code == 0, outcome.err
     assert "synthetic events stand for those of the search (the events are restricted)" in outcome.out
     assert re.search(r"with an AUC of 0\.\d{3}", outcome.out)
-    assert "Expected limits with synthetic events, relative to those of the search, on 1 signals" in outcome.out
+    assert "Expected limits with synthetic events, relative to those of the search, on 1 signal:" in outcome.out
     with zipfile.ZipFile(tmp_path / "s.zip") as file:
         names, document = file.namelist(), json.loads(file.read("archive.json"))
     assert not [name for name in names if "/qcd/" in name or name.endswith(("scores.npz", "passes.npz", "truth.json"))]

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -79,6 +79,10 @@ def assert_same(output: Path, finished: Path) -> None:
         assert (output / model.relative_to(finished)).read_bytes() == model.read_bytes()
 
 
+KILLED = {"process": ["_guarded"], "scan": ["attempt_fold"]}
+"""Tasks whose worker is killed, by command."""
+
+
 class Killer(Thread):
     """Kills, once each, a worker that runs a task of the given name, or all; their commands start new ones.
 
@@ -93,11 +97,18 @@ class Killer(Thread):
         self.killed: list[tuple[str, str]] = []
         self._client, self._tasks, self._every_worker = client, tasks, every_worker
         self._pids = client.run(os.getpid)
+        self._over = Event()
+
+    def finish(self) -> None:
+        """Look for no further task, and wait until the commands have started new workers."""
+        self._over.set()
+        self.join(120)
 
     def run(self) -> None:
         for task in self._tasks:
             while not (victim := self._victim(task)):  # tasks of the toy search take a tenth of a second
-                pass
+                if self._over.is_set():
+                    return
             killed = list(self._pids) if self._every_worker else [victim]
             for worker in killed:
                 os.kill(self._pids[worker], signal.SIGKILL)
@@ -131,12 +142,16 @@ def test_killed_workers_change_nothing(
     *,
     every_worker: bool,
 ) -> None:
-    killer = Killer(monitor, ["_guarded", "attempt_fold"], every_worker=every_worker)
-    killer.start()
-    search(cwola, toy, tmp_path / "killed", "--dask-address", cluster.address)
-    killer.join(10)
-    assert [task for task, _ in killer.killed] == ["_guarded", "attempt_fold"]
-    assert len({worker for _, worker in killer.killed}) == 2
+    killed: list[tuple[str, str]] = []
+    for command in commands(toy, tmp_path / "killed", "--dask-address", cluster.address):
+        killer = Killer(monitor, KILLED.get(str(command[0]), []), every_worker=every_worker)
+        killer.start()
+        outcome = cwola(*command)
+        killer.finish()
+        assert outcome.code == 0, outcome.err
+        killed += killer.killed
+    assert [task for task, _ in killed] == ["_guarded", "attempt_fold"]
+    assert len({worker for _, worker in killed}) == 2
     assert_same(tmp_path / "killed", finished)
 
 
@@ -186,7 +201,7 @@ def test_injections_survive_a_killed_worker(
         killer.start()
         outcome = cwola("limit", "--output", tmp_path / name, *where)
         assert outcome.code == 0, outcome.err
-        killer.join(10)
+        killer.finish()
         assert len(killer.killed) == (name == "cluster")
     found = {name: (tmp_path / name / "limits.json").read_bytes() for name in ("serial", "cluster")}
     assert found["cluster"] == found["serial"]
@@ -422,7 +437,7 @@ def test_the_demo_end_to_end(cwola: Cwola, demo: Path, environment: Path, tmp_pa
             where = ["--dask-address", started.address, *tls]
             outcome = cwola("run", "--datasets", DEMO, "--output", tmp_path / "dask", *where)
             assert outcome.code == 0, outcome.err
-            killer.join(10)
+            killer.finish()
     assert len({worker for _, worker in killer.killed}) == 2
     assert_same(tmp_path / "dask", demo)
     figures = sorted(path.name for path in (demo / "plots").iterdir())

@@ -63,14 +63,19 @@ def two_dask_workers() -> Iterator[Backend]:
     """Two worker processes of a local cluster, with a nanny each that starts them again.
 
     The scheduler gives a task up after one death, so that it is our resubmission that is tested. On a busy machine a
-    worker may need more than 15 seconds to start again, after which the cluster would let it go for good.
+    worker may need more than 15 seconds to start again, after which the cluster would let it go for good. Nor does it
+    drop copies of data that idle workers hold, every two seconds, and send them again with the next task.
     """
     import dask
     from distributed import Client, LocalCluster
 
     with (
         dask.config.set(
-            {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "300s"}
+            {
+                "distributed.scheduler.allowed-failures": 0,
+                "distributed.deploy.lost-worker-timeout": "300s",
+                "distributed.scheduler.active-memory-manager.start": False,
+            }
         ),
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,

@@ -125,9 +125,7 @@ def _calibrated(candidate: Candidate, couplings: WindowCouplings) -> tuple[tuple
     """Tabulate the calibrated expected significances; empty if there are none."""
 
     def value(found: InjectedSelection) -> float | None:
-        if found.expected_z is None:
-            return None
-        calibration = couplings.calibration(candidate.selection, found.expected_z, found.coupled_variance)
+        calibration = candidate.calibration(found, found.expected_z, couplings)
         return None if calibration is None else calibration.z
 
     table = _tabulated(candidate, value)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from analysis.calibration import WindowCouplings
 from analysis.config import StatisticsConfig
 from analysis.errors import StatisticsError
 from analysis.learning import INCLUSIVE
 from analysis.limits.injection_values import InjectedSelection, InjectionResult
 from analysis.limits.rules import LimitRule, StrengthLimits, StrengthScan
+from analysis.search.null_distribution import Calibration
 from analysis.statistics import Counting, LimitResult, counting_workspace, upper_limit
 
 __all__ = [
@@ -48,6 +50,14 @@ class Candidate:
     features: tuple[str, ...]
     selection: str
     found: Mapping[float, tuple[InjectedSelection | None, ...]]
+
+    def calibration(
+        self, found: InjectedSelection | None, z: float | None, couplings: WindowCouplings
+    ) -> Calibration | None:
+        """Calibrate a significance of one of `found`; None without it, and where the selection has no coupling."""
+        if found is None or z is None:
+            return None
+        return couplings.calibration(self.selection, z, found.coupled_variance)
 
     @property
     def label(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.calibration import WindowCouplings
-from analysis.limits.injection_values import InjectedSelection, InjectionResult
+from analysis.limits.injection_values import InjectionResult
 from analysis.limits.points import LimitPoint
 from analysis.limits.scans import Candidate, Classifiers, candidates
 from analysis.limits.values import CalibratedCurve, Sensitivity, SensitivityCurve
@@ -74,14 +74,14 @@ def _curve(one: Candidate, strength: float, couplings: WindowCouplings) -> Sensi
 def _calibrated(one: Candidate, strength: float, couplings: WindowCouplings) -> CalibratedCurve | None:
     """Calibrate all significances, or none."""
 
-    def of(found: InjectedSelection | None, z: float | None) -> Calibration | None:
-        return None if found is None or z is None else couplings.calibration(one.selection, z, found.coupled_variance)
-
     def observed(at: float) -> list[Calibration | None]:
-        return [of(found, None if found is None else found.z) for found in one.found.get(at, ())]
+        return [
+            one.calibration(found, None if found is None else found.z, couplings) for found in one.found.get(at, ())
+        ]
 
     with_signal, without = observed(strength), observed(0.0)
-    expected = [of(found, found.expected_z) for found in one.found.get(strength, ()) if found is not None]
+    injected = [found for found in one.found.get(strength, ()) if found is not None]
+    expected = [one.calibration(found, found.expected_z, couplings) for found in injected]
     source = next((found.source for found in with_signal if found is not None), None)
     if source is None:
         return None

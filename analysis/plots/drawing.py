@@ -49,9 +49,15 @@ def _print_svg(figure: Figure, path: Path) -> None:
     canvas.print_svg(path, metadata={"Date": None})
 
 
-def _print_png(figure: Figure, path: Path) -> None:
+def _canvas(figure: Figure) -> Any:
+    """Give a figure a canvas that reads formulae once for all figures."""
     canvas: Any = FigureCanvasAgg(figure)
     canvas.get_renderer().mathtext_parser = FORMULAE
+    return canvas
+
+
+def _print_png(figure: Figure, path: Path) -> None:
+    canvas = _canvas(figure)
     canvas.draw()
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     reduced = pixels.quantize(_COLORS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
@@ -234,8 +240,7 @@ def _lay_out(figure: Figure) -> None:
     figure.set_dpi(rcParams["savefig.dpi"])
     engine = figure.get_layout_engine()
     if engine is not None:
-        canvas: Any = FigureCanvasAgg(figure)  # measures the texts
-        canvas.get_renderer().mathtext_parser = FORMULAE
+        _canvas(figure)  # measures the texts
         engine.execute(figure)
         figure.set_layout_engine("none")
 

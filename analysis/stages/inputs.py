@@ -167,10 +167,8 @@ class SearchInputs:
         ResultsError
             If a file is missing or damaged.
         """
-        fit_range, names = self.config.scan.fit_range, None if features is None else tuple(features)
-        background = self.stored_background.read(fit_range, names) if simulation else None
-        events = self.stored.read(fit_range, names)
-        return SearchData(events, self.blinded, self.truth, background, hidden=self.hidden)
+        names = None if features is None else tuple(features)
+        return self._read(self.config.scan.fit_range, names, simulation=simulation)
 
     @cached_property
     def data(self) -> SearchData:
@@ -178,8 +176,14 @@ class SearchInputs:
 
         No command reads them: of a large sample they may not fit into memory, where `fitted` does.
         """
-        background = self.stored_background.read() if self.needs_simulation else None
-        return SearchData(self.stored.read(), self.blinded, self.truth, background, hidden=self.hidden)
+        return self._read(None, None, simulation=self.needs_simulation)
+
+    def _read(
+        self, masses: tuple[float, float] | None, features: tuple[str, ...] | None, *, simulation: bool
+    ) -> SearchData:
+        background = self.stored_background.read(masses, features) if simulation else None
+        events = self.stored.read(masses, features)
+        return SearchData(events, self.blinded, self.truth, background, hidden=self.hidden)
 
     @cached_property
     def stored(self) -> StoredEvents:

@@ -74,17 +74,21 @@ class ScanSummary:
         return self.document.global_
 
     def __repr__(self) -> str:
-        blinded = ", blinded" if self.document.blinded else ""
-        return f"ScanSummary({counted(len(self.results), 'window')}{blinded}, {self.global_result})"
+        return f"ScanSummary({self._size}, {self.global_result})"
+
+    @property
+    def _size(self) -> str:
+        return f"{counted(len(self.results), 'window')}{', blinded' if self.document.blinded else ''}"
 
     def _repr_html_(self) -> str:
         names = list(dict.fromkeys(selection.name for result in self.results for selection in result.selections))
         rows = [[result.window.name, *_significances(result, names)] for result in self.results]
-        title = (
-            f"Significance z of {counted(len(self.results), 'window')}{', blinded' if self.document.blinded else ''}"
-        )
         notes = "".join(f"<p>{escape(note)}</p>" for note in calibration_notes(self.results))
-        return grid(title, ["Window [GeV]", *names], rows) + notes + self.global_result._repr_html_()
+        return (
+            grid(f"Significance z of {self._size}", ["Window [GeV]", *names], rows)
+            + notes
+            + self.global_result._repr_html_()
+        )
 
 
 def scan(inputs: SearchInputs, backend: Backend, *, corrections: Corrections | None = None) -> ScanSummary:

@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import shlex
-import signal
 import sys
 import traceback
 import warnings
@@ -26,8 +25,6 @@ from analysis.cli.fit import fit
 from analysis.cli.inputs.tables import table_datasets, table_options, with_columns
 from analysis.cli.limit import inject, limit, print_limits
 from analysis.cli.output.amount import add_output_options
-from analysis.cli.output.encoding import allow_any_encoding
-from analysis.cli.output.streams import keep_going_without_output, output_error
 from analysis.cli.overview.groups import GroupedCommands
 from analysis.cli.overview.status import status
 from analysis.cli.performance import compare, performance
@@ -38,6 +35,9 @@ from analysis.cli.shared import open_results, options, resolve_config
 from analysis.cli.sharing.reinterpret import reinterpret
 from analysis.cli.signals import impacts
 from analysis.cli.simulate import grid, simulate
+from analysis.cli.terminal.encoding import allow_any_encoding
+from analysis.cli.terminal.interruption import end_by_any_signal
+from analysis.cli.terminal.streams import keep_going_without_output, output_error
 from analysis.cli.trust import trust
 from analysis.cli.turnon import turnon
 from analysis.cli.validate import print_drift, print_validation, twosample, validation_options, with_draws
@@ -245,7 +245,7 @@ def main() -> None:
     keep_going_without_output()
     allow_any_encoding()
     sys.excepthook = _show_traceback
-    _interrupt_at_the_end()
+    end_by_any_signal()
     # Workers are started by `python -m` and `-c`, which would look for their modules in the current folder first.
     os.environ["PYTHONSAFEPATH"] = "1"
     os.environ.setdefault("MPLBACKEND", "agg")  # a matplotlibrc there could name a module
@@ -283,13 +283,6 @@ def _fail_unexpectedly(error: Exception) -> None:
         "file that was edited or damaged, else it is a fault of cwola: run again with --debug, and report the output.",
         1,
     )
-
-
-def _interrupt_at_the_end() -> None:
-    """Let a batch system, or a closed terminal, end a command as Ctrl-C does: workers and temporary folders go."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as of nohup
-            signal.signal(number, signal.default_int_handler)
 
 
 def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

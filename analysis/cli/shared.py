@@ -18,7 +18,7 @@ from analysis import __version__
 from analysis.cli.inputs.completion import complete_datasets, complete_presets
 from analysis.cli.inputs.plugins import plugin_option, with_found_plugins, with_plugins
 from analysis.cli.output.amount import LOGGERS, WithoutSecrets
-from analysis.cli.output.streams import open_log
+from analysis.cli.terminal.streams import open_log
 from analysis.cli.where import where_options
 from analysis.core.lock import descriptor_to_append, locked
 from analysis.errors import ConfigError

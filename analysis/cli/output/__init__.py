@@ -1,3 +1,3 @@
-"""Standard output and error of the command: encodings, closed pipes, tables of any width."""
+"""Amount and form of what is printed: quiet or verbose, tables of any width, JSON."""
 
 __all__: list[str] = []

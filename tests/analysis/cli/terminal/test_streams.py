@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.cli.output.streams import open_log
+from analysis.cli.terminal.streams import open_log
 
 
 def test_a_log_is_appended_line_by_line(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class FoldTask:
     template : bool
         Whether to score the background template of the method as well.
     decorrelation : FeatureScaling or None
-        Scaling of the features, learnt from the data of the training folds.
+        Scaling of the features.
     training_seed : int
         Number of the training: different trainings share the folds, and differ in everything that is trained.
     storage : ModelStorage or None
@@ -286,17 +286,25 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     (1, 3)
     """
     folds = samples.map(task.folds)
-    scaling = None
+    trained, scaling = samples, None
     if task.decorrelation is not None:
         scaling = task.decorrelation.fit(_without(samples, folds, *task.left_out).data, task.features)
-        samples = samples.apply(scaling.apply)
-    model = _train(task, samples, folds) if task.nested is None else _train_nested(task, task.nested, samples, folds)
+        trained = samples.apply(scaling.apply)
+        if task.decorrelation.SCORED_APART:
+            scaling = task.decorrelation.fit(_of_fold(samples, folds, task.fold).data, task.features)
+    model = _train(task, trained, folds) if task.nested is None else _train_nested(task, task.nested, trained, folds)
     release_memory()
     rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
-    scores = score_table(model, _take(samples.data, rows), task.features)
+    scored = _take(samples.data, rows)
+    scores = score_table(model, scored if scaling is None else scaling.apply(scored), task.features)
     if task.averaged:
         scores = _mean(scores)[:, None]
-    template = _score_template(task, samples, folds, model) if task.template else None
+    template = None
+    if task.template:
+        training, held_out = _without(trained, folds, *task.left_out), _of_fold(samples, folds, task.fold)
+        template = _score_template(
+            task, training, held_out if scaling is None else held_out.apply(scaling.apply), model
+        )
     return FoldResult(task.fold, rows, scores, model, template, scaling)
 
 
@@ -349,7 +357,7 @@ def _train_nested(task: FoldTask, nested: Nested, samples: Samples, folds: Folds
     return JoinedModel(tuple(chosen))
 
 
-def _score_template(task: FoldTask, samples: Samples, folds: Folds, model: Model) -> Template:
+def _score_template(task: FoldTask, training: Samples, held_out: Samples, model: Model) -> Template:
     if not isinstance(task.method, TemplateMethod):
         msg = (
             f"method {task.method.name} has no template of the background: set learning.threshold_reference to "
@@ -357,7 +365,6 @@ def _score_template(task: FoldTask, samples: Samples, folds: Folds, model: Model
         )
         raise TableError(msg)
     seed = task.seed(METHOD_SEED)
-    training, held_out = _without(samples, folds, *task.left_out), _of_fold(samples, folds, task.fold)
     rows = task.method.template(training, held_out, task.window, task.features, random_state=seed)
     if not rows.weight.sum() > 0:
         msg = (

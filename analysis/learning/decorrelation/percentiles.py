@@ -3,6 +3,10 @@
 Each feature is replaced by its empirical distribution function in the m_jj bin of the event, which is uniform in every
 bin: the decorrelation of ATLAS' first search, arXiv:2005.02983. Only the marginals are made equal; correlations of the
 features may still change with m_jj.
+
+A fold that is scored has its own distribution functions. With those of the training a classifier finds an excess where
+there is none: their errors differ between window and sidebands and shift whatever is sharp in the plane of two features
+by different amounts, and a shift that training and scored events share is learned, and counted.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ __all__ = ["PercentileMap", "PercentileScaling", "mass_bins"]
 Array = NDArray[np.float64]
 
 MIN_EVENTS = 50
-"""Bins outside window and sidebands with fewer training events are merged with the next bin."""
+"""Bins outside window and sidebands with fewer events are merged with the next bin."""
 
 
 def mass_bins(window: MassWindow, grid: Array) -> Array:
@@ -61,6 +65,8 @@ class PercentileScaling:
         Features that are scaled; None for all.
     """
 
+    SCORED_APART: ClassVar[bool] = True
+
     edges: tuple[float, ...]
     inner: tuple[float, float]
     only: tuple[str, ...] | None = None
@@ -76,7 +82,7 @@ class PercentileScaling:
         Parameters
         ----------
         training : EventTable
-            Events of the training folds only.
+            Events of the training folds only, or of the fold that is scored.
         features : sequence of str
 
         Returns
@@ -86,7 +92,7 @@ class PercentileScaling:
         Raises
         ------
         TableError
-            If the window or a sideband has no training events, or the sum of weights is not positive.
+            If the window or a sideband has no events, or the sum of weights is not positive.
         """
         edges = self._joined(training.mjj)
         names = tuple(name for name in features if self.only is None or name in self.only)
@@ -168,8 +174,8 @@ class PercentileMap:
         for inside, low, high in zip(bins, edges[:-1], edges[1:], strict=True):
             if not inside.any():
                 msg = (
-                    f"percentile scaling: no training event has m_jj in {low:g}-{high:g} GeV. Widen the windows or "
-                    'sidebands, add data, or set learning.decorrelation = "none".'
+                    f"percentile scaling: no event of a fold, or of its training, has m_jj in {low:g}-{high:g} GeV. "
+                    'Widen the windows or sidebands, use fewer folds, add data, or set learning.decorrelation = "none".'
                 )
                 raise TableError(msg)
         weights = [

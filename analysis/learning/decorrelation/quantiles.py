@@ -66,6 +66,8 @@ class QuantileScaling:
         Features that are scaled; None for all.
     """
 
+    SCORED_APART: ClassVar[bool] = False
+
     fit_range: Interval
     hidden: tuple[Interval, ...]
     random_state: int = 0

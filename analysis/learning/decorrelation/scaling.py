@@ -18,7 +18,7 @@ __all__ = ["MAPS", "FeatureMap", "FeatureScaling", "configured_scaling"]
 
 
 class FeatureMap(Protocol):
-    """Map from features to ranks, learned from the events of the training folds.
+    """Map from features to ranks.
 
     Attributes
     ----------
@@ -47,10 +47,18 @@ class FeatureMap(Protocol):
 
 
 class FeatureScaling(Protocol):
-    """Settings of a decorrelation."""
+    """Settings of a decorrelation.
+
+    Attributes
+    ----------
+    SCORED_APART : bool
+        Whether events that are scored have a map of their own, learned from the fold that is left out of the training.
+    """
+
+    SCORED_APART: ClassVar[bool]
 
     def fit(self, training: EventTable, features: Sequence[str]) -> FeatureMap:
-        """Learn the map from the events of the training folds."""
+        """Learn the map from events of the training folds, or of the one that is scored."""
         ...
 
 

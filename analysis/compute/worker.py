@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import re
 import sys
 import time
 import zipfile
@@ -48,10 +49,13 @@ PLUGIN = "cwola-dijet"
 PACKAGES = ("analysis", "processors")
 """Packages that are shipped."""
 
-COMPARED = ("numpy", "awkward", "coffea", "xgboost", "xgboost-cpu", "pyarrow", "uproot", "hist", "pyhf", "distributed")
-"""Distributions whose versions must agree everywhere, in addition to Python (major and minor number)."""
+COMPARED = ("numpy", "coffea", "xgboost", "xgboost-cpu", "pyhf", "distributed")
+"""Distributions whose versions must agree everywhere, in addition to Python; see `short`."""
 
-RECORDED = ("iminuit", "scipy", "vector")
+OLDEST = {"awkward": (2, 8, 11), "hist": (2, 10), "pyarrow": (17,), "uproot": (5, 7)}
+"""Distributions of which any version from this one on, as in `pyproject.toml`, gives the same numbers."""
+
+RECORDED = ("iminuit", "scipy", "vector", *OLDEST)
 """Distributions whose versions may differ: results depend on them at the level of rounding. They are recorded."""
 
 _LEFT_OUT = (".pyc", ".root")
@@ -159,13 +163,13 @@ def installed() -> Versions:
 
 
 def short(name: str, version: str | None) -> str | None:
-    """Return the part of a version that counts: of Python the first two numbers."""
-    return ".".join(version.split(".")[:2]) if name == "python" and version else version
+    """Return the part of a version that counts: of Python and numpy the first two numbers."""
+    return ".".join(version.split(".")[:2]) if name in {"python", "numpy"} and version else version
 
 
 def compared(packages: Mapping[str, Any]) -> Versions:
-    """Select the versions that must agree from those of `installed`."""
-    versions: Versions = {name: short(name, packages.get(name)) for name in ("python", *COMPARED)}
+    """Select the versions that must agree, or not be too old, from those of `installed`."""
+    versions: Versions = {name: short(name, packages.get(name)) for name in ("python", *COMPARED, *OLDEST)}
     cpu = versions.pop("xgboost-cpu")  # the same module from a smaller wheel
     versions["xgboost"] = versions["xgboost"] or cpu
     return versions
@@ -177,12 +181,18 @@ def recorded(packages: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differences(here: Versions, there: Versions) -> list[tuple[str, str, str]]:
-    """Return (package, version here, version there) for packages whose versions differ."""
+    """Return (package, version here, version there) for packages whose versions there are not to be used."""
     return [
         (name, version or "absent", there.get(name) or "absent")
         for name, version in here.items()
-        if version != there.get(name)
+        if version != there.get(name) and not _is_new_enough(name, there.get(name))
     ]
+
+
+def _is_new_enough(name: str, version: str | None) -> bool:
+    if version is None or name not in OLDEST:
+        return False
+    return tuple(map(int, re.findall(r"\d+", version))) >= OLDEST[name]
 
 
 def folders(packages: Iterable[str]) -> dict[str, Path]:

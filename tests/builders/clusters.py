@@ -20,16 +20,21 @@ OURS = ("analysis", "processors", "tests", "cwola", "__editable__")
 START_TIMEOUT = 120
 
 
+OTHER_WORKERS = os.environ.get("CWOLA_TEST_WORKERS")
+"""Python of another environment, with whose libraries the workers of the tests run; None for those that are here."""
+
+
 def make_environment(folder: Path, versions: dict[str, str] | None = None) -> Path:
     """Make a virtual environment with all that is installed here but this package; returns its Python.
 
     Its site-packages folder holds links, so that neither an installed wheel nor the .pth file of an editable install
-    is seen. `versions` are what some distributions pretend to be.
+    is seen. `versions` are what some distributions pretend to be. With `CWOLA_TEST_WORKERS` the libraries are those of
+    that Python, which must be of the same version.
     """
     venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
     python = folder / "bin" / "python"
     site = next((folder / "lib").glob("python3*/site-packages"))
-    for source in map(Path, sys.path):
+    for source in map(Path, sys.path if OTHER_WORKERS is None else _path_of(OTHER_WORKERS)):
         if any(source.glob("*.dist-info")):
             for entry in source.iterdir():
                 link = site / entry.name
@@ -44,6 +49,11 @@ def make_environment(folder: Path, versions: dict[str, str] | None = None) -> Pa
     check = "import importlib.util as i; assert i.find_spec('distributed') and not i.find_spec('analysis')"
     subprocess.run([python, "-c", check], cwd=folder, env=clean(), check=True)
     return python
+
+
+def _path_of(python: str) -> list[str]:
+    command = [python, "-c", "import json, sys; print(json.dumps(sys.path))"]
+    return list(json.loads(subprocess.run(command, env=clean(), capture_output=True, check=True).stdout))
 
 
 def clean() -> dict[str, str]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
 import cloudpickle
 import distributed
 import pytest
 from distributed import LocalCluster
+from packaging.requirements import Requirement
 
 from analysis.compute import connect, versions
 from analysis.compute.versions import ask_client, require_same_versions
-from analysis.compute.worker import COMPARED, RECORDED, compared, installed, recorded
+from analysis.compute.worker import COMPARED, OLDEST, RECORDED, compared, installed, recorded
 from analysis.errors import ComputeError
 from analysis.results import documents
 
 HERE = {"python": "3.11.7", "xgboost": None, "xgboost-cpu": "3.2.0", "iminuit": "2.33.0", "scipy": "1.17.1"}
+HERE |= {"awkward": "2.14.0", "coffea": "2026.9.0", "hist": "2.10.1", "pyarrow": "26.0.1", "uproot": "5.7.7"}
 HERE |= dict.fromkeys([name for name in (*COMPARED, *RECORDED) if name not in HERE], "1.0.7")
 
 
@@ -85,16 +88,33 @@ CLUSTERS = [
     ({"python": "3.11.1"}, {"a": {"python": "3.11.2"}}, []),
     ({}, {"a": {"scipy": "0.9", "iminuit": "0.9", "vector": None}}, []),
     ({}, {"a": {"xgboost": "3.2.0", "xgboost-cpu": None}}, []),  # the same module
+    ({}, {"a": {"numpy": "1.0.11"}}, []),
+    ({}, {"a": {"numpy": "1.1.0"}}, ["numpy: 1.0 here, 1.1 on worker a"]),
+    (
+        {},
+        {"a": {"awkward": "2.8.11", "hist": "2.10.0", "pyarrow": "17.0.0", "uproot": "5.7.0"}},
+        [],
+    ),
+    ({}, {"a": {"awkward": "2.15.0", "hist": "3.0", "pyarrow": "100.0.0"}}, []),
+    ({}, {"a": {"pyarrow": "16.1.0"}}, ["pyarrow: 26.0.1 here, 16.1.0 on worker a"]),
+    (
+        {},
+        {"a": {"uproot": "5.6.12"}, "b": {"uproot": None}},
+        [
+            "uproot: 5.7.7 here, 5.6.12 on worker a",
+            "uproot: 5.7.7 here, absent on worker b",
+        ],
+    ),
     ({"distributed": "2025.3.1"}, {}, ["distributed: 1.0.7 here, 2025.3.1 on the scheduler"]),
     ({"python": "3.12.0"}, {}, ["python: 3.11 here, 3.12 on the scheduler"]),
     ({}, {"a": {"pyhf": None}, "b": {}}, ["pyhf: 1.0.7 here, absent on worker a"]),
     ({}, {"a": {"xgboost-cpu": None}}, ["xgboost: 3.2.0 here, absent on worker a"]),
     (
         {"distributed": "2025.3.1"},
-        {name: {"distributed": "2025.3.1", "coffea": "2026.5.0"} for name in "abcde"},
+        {name: {"distributed": "2025.3.1", "coffea": "2025.7.0"} for name in "abcde"},
         [
             "distributed: 1.0.7 here, 2025.3.1 on the scheduler, worker a, worker b and 3 more",
-            "coffea: 1.0.7 here, 2026.5.0 on worker a, worker b, worker c and 2 more",
+            "coffea: 2026.9.0 here, 2025.7.0 on worker a, worker b, worker c and 2 more",
         ],
     ),
 ]
@@ -159,13 +179,20 @@ def test_versions_come_over_a_bare_connection_before_a_client_is_made(monkeypatc
             pass
 
 
+def test_what_is_too_old_on_a_worker_is_too_old_for_this_package() -> None:
+    needed = [Requirement(one) for one in metadata.requires("cwola-dijet") or []]
+    floors = {one.name: str(one.specifier).removeprefix(">=") for one in needed if one.name in OLDEST}
+    assert {name: tuple(map(int, floors[name].split("."))) for name in OLDEST} == OLDEST
+
+
 def test_all_versions_in_the_results_are_compared_or_recorded() -> None:
     assert set(documents._LIBRARIES) <= {*COMPARED, *RECORDED}
     assert not set(COMPARED) & set(RECORDED)
 
 
 def test_versions_of_workers_that_differ_are_named_with_the_results() -> None:
-    assert recorded(HERE) == {"iminuit": "2.33.0", "scipy": "1.17.1", "vector": "1.0.7"}
+    assert recorded(HERE) == {name: HERE[name] for name in RECORDED}
+    assert {"iminuit", "scipy", "vector", "awkward"} < {*RECORDED}
     alone = documents.software_versions()
     found = documents.software_versions({"scipy": ("1.16.3", "1.17.1"), "iminuit": ("2.30.0",)})
     assert found == alone | {"scipy of workers": "1.16.3, 1.17.1", "iminuit of workers": "2.30.0"}

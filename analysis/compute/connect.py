@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,6 +112,7 @@ def _configured() -> str:
 
 def _connect(address: str, tls: str | None) -> Any:
     from distributed import Client
+    from distributed.versions import VersionMismatchWarning
 
     from analysis.compute.worker import compared, installed
 
@@ -118,7 +120,9 @@ def _connect(address: str, tls: str | None) -> Any:
     try:
         found = ask_address(address, security, CONNECT_TIMEOUT)
         require_same_versions(compared(installed()), found)
-        return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, security=security)  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # of libraries that may differ
+            return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, security=security)  # type: ignore[no-untyped-call]
     except CwolaError:
         raise
     except (OSError, ValueError, TypeError, RuntimeError) as error:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from distributed import Client, Security
+from distributed.versions import VersionMismatchWarning
 
 from analysis import cli
 from analysis.compute import DaskWorkers
@@ -44,7 +46,11 @@ def cluster(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def monitor(cluster: Cluster) -> Iterator[Client]:
-    with Client(cluster.address, set_as_default=False) as client:
+    with warnings.catch_warnings():
+        if OTHER_WORKERS is not None:
+            warnings.simplefilter("ignore", VersionMismatchWarning)
+        client = Client(cluster.address, set_as_default=False)
+    with client:
         client.wait_for_workers(2, timeout=120)
         yield client
 

@@ -12,6 +12,7 @@ import cloudpickle
 import distributed
 import pytest
 from distributed import LocalCluster
+from distributed.versions import VersionMismatchWarning
 from packaging.requirements import Requirement
 
 from analysis.compute import connect, versions
@@ -177,6 +178,21 @@ def test_versions_come_over_a_bare_connection_before_a_client_is_made(monkeypatc
             connect.open_dask(cluster.scheduler_address, None, None, timeout=10, local_jobs=1),
         ):
             pass
+
+
+@pytest.mark.filterwarnings("error")
+def test_dask_does_not_warn_of_what_may_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"warning": "pandas differs", "error": ""}
+    monkeypatch.setattr("distributed.versions.error_message", lambda *_, **__: told)
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with LocalCluster(**options, host="127.0.0.1", protocol="tcp://") as cluster:
+        with (
+            pytest.warns(VersionMismatchWarning, match="pandas differs"),
+            distributed.Client(cluster.scheduler_address),
+        ):
+            pass
+        with connect.open_dask(cluster.scheduler_address, None, None, timeout=10, local_jobs=1) as backend:
+            assert list(backend.map(len, ["one"])) == [(0, 3)]
 
 
 def test_what_is_too_old_on_a_worker_is_too_old_for_this_package() -> None:

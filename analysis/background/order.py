@@ -46,6 +46,8 @@ BY_TEMPLATE = "template"
 """Strategy that fits all events, and counts a selection against the template of the method."""
 
 _SHRINK = 200.0  # GeV on each side, 400 GeV in total: ATLAS' first search
+_LEVER = 0.5
+"""Part of the width of the mask that stays on either side of it: in shorter ranges functions dive into the mask."""
 _GOOD_FIT = 0.05
 
 
@@ -86,7 +88,8 @@ def choose_order(  # noqa: PLR0913 - a spectrum, the events beside it, and how t
         arXiv:2502.09770. Its criterion is not published; the criterion used here is our own.
     "chi2-acceptance" (any list)
         The first function with goodness of fit p > 0.05; if none has, shrink the range of the fit by 400 GeV, half on
-        each side as far as the mask permits, and try again: ATLAS' first search, arXiv:2005.02983.
+        each side, and try again: ATLAS' first search, arXiv:2005.02983. On either side of the mask half of its width
+        is kept, where the range has it (ours).
 
     Parameters
     ----------
@@ -282,7 +285,11 @@ def _by_acceptance(data: Sidebands, family: Functions, _alpha: float, sqrt_s_gev
         path += tried
         if accepted is not None:
             return _with_path(accepted, path)
-    msg = f"no function describes {_range(data)}, nor a shorter range: {_tried(path)}. {_ADVICE}"
+    first, last = (
+        [step for step in path if (step.low, step.high) == (end.low, end.high)] for end in (path[0], path[-1])
+    )
+    shorter = "" if first == last else f", nor a shorter range, at last: {_tried(last)}"
+    msg = f"no function describes {_range(data)}: {_tried(first)}{shorter}. {_ADVICE}"
     raise FitError(msg)
 
 
@@ -336,11 +343,11 @@ def _tested(data: Sidebands, function: MassFunction, sqrt_s_gev: float) -> tuple
 
 
 def _shrinking(data: Sidebands) -> Sequence[Sidebands]:
-    """Return the data in successively shorter ranges that keep a whole bin on each populated side of the mask."""
-    centre = (min(low for low, _ in data.mask), max(high for _, high in data.mask))
-    lower, upper = data.high <= centre[0], data.low >= centre[1]
-    limit_low = float(data.low[lower].max()) if lower.any() else float(data.low[0])
-    limit_high = float(data.high[upper].min()) if upper.any() else float(data.high[-1])
+    """Return the data in successively shorter ranges that keep whole bins next to the mask on both sides."""
+    low, high = min(low for low, _ in data.mask), max(high for _, high in data.mask)
+    lever = _LEVER * (high - low)
+    limit_low = float(data.low[data.low <= low - lever].max(initial=data.low[0]))
+    limit_high = float(data.high[data.high >= high + lever].min(initial=data.high[-1]))
     parts = [data]
     fit_range: Interval = (float(data.low[0]), float(data.high[-1]))
     while True:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from analysis.background import FUNCTIONS, STRATEGIES, fit_background
-from analysis.background.order import events_needed
+from analysis.background.order import choose_order, events_needed
 from analysis.errors import ConfigError, FitError
 from tests.builders.toy_tables import SQRT_S
 from tests.builders.truth import (
@@ -180,9 +180,24 @@ def test_acceptance_shrinks_the_range_by_400_gev_until_a_function_fits() -> None
     assert result.p_value > 0.05
 
 
-def test_acceptance_keeps_a_bin_on_both_sides_of_the_mask() -> None:
+def test_acceptance_keeps_half_the_width_of_the_mask_on_both_sides() -> None:
     counts = toys(1, 3e6, CURVED, seed=5)[0]
     with pytest.raises(FitError, match="nor a shorter range") as caught:
-        choose(counts, ("exp1",), strategy="chi2-acceptance")
-    assert "exp1 over 3100-6300 GeV" in str(caught.value)  # below the mask at 3200 there is one bin left
-    assert "exp1 over 3100-3900 GeV has p = 0." in str(caught.value)
+        choose(counts, ("exp1",), strategy="chi2-acceptance", mask=(3850.0, 4400.0))
+    assert "exp1 over 3000-6500 GeV has p = 0" in str(caught.value)
+    assert "at last: exp1 over 3500-4700 GeV has p = 0" in str(caught.value)  # whole bins; half the mask is 300 wide
+    with pytest.raises(FitError, match="at last: exp1 over 3000-4100 GeV"):  # there are only two bins below
+        choose(counts, ("exp1",), strategy="chi2-acceptance", mask=(3200.0, 3800.0))
+
+
+def test_acceptance_claims_no_excess_by_a_range_too_short_to_interpolate() -> None:
+    """A search without signal: with one bin left below the mask, 2 events were expected where 303 are."""
+    below = [2956, 2289, 1633, 1335, 992, 828, 628, 472, 359, 313, 231, 202]
+    above = [1, 2, 5, 2, 4, 8, 2, 2, 0, 2, 1, 0, 0, 0, 0, 2, 1, 1, 0, 1, *[0] * 19]
+    counts = np.array([*below, *[0] * 13, *above], np.float64)
+    edges = np.arange(1800.0, 8201.0, 100.0)
+    options = {"mask": (3000.0, 4300.0), "functions": ("atlas1", "atlas2", "atlas3"), "alpha": 0.05}
+    with pytest.raises(
+        FitError, match=r"atlas3 over 1800-8200 GeV has p = 0.01.*at last.*atlas3 over 2300-5000 GeV has p = 0.00"
+    ):
+        choose_order(counts, edges, strategy="chi2-acceptance", sqrt_s_gev=SQRT_S, **options)

@@ -83,6 +83,16 @@ def by_method(searches: int, batch: int) -> list[Point]:
     return in_turns(*(points("demo", 3000, searches, batch=batch, method=method, n_members=1) for method in METHODS))
 
 
+SINGLE = {"cross_fitting": "kfold", "n_candidates": 1, "n_members": 1}
+"""One classifier a fold, for presets that choose it among candidates."""
+
+
+def by_decorrelation(preset: str, searches: int) -> list[Point]:
+    """List the batches of a preset with single classifiers and each decorrelation, in turns."""
+    kinds = ("none", "percentile", "quantiles")
+    return in_turns(*(points(preset, 3000, searches, batch=50, **SINGLE, decorrelation=kind) for kind in kinds))
+
+
 POINTS = [
     *points("demo", 3000, 1000, n_members=1),
     *points("demo", 3000, 200, batch=100),
@@ -100,6 +110,7 @@ POINTS = [
     *points("atlas-2020", 3000, 150, batch=50),
     *points("best", 10_000, 200, batch=50),
     *points("demo", 3000, 200, batch=100, ensemble="mean-count"),
+    *by_decorrelation("atlas-2020", 400),
     *in_turns(
         points("sa-cwola-2021", 3000, 20_000, seed=1),
         points("demo", 3000, 20_000, batch=100, seed=1),

@@ -12,6 +12,17 @@ __all__ = ["where_options"]
 
 _NAMES = ("jobs", "executor", "dask_address", "dask_tls", "dask_timeout", "cluster")
 
+_OF_TASKS = (
+    "analysis.stages.scan",
+    "analysis.stages.diagnose",
+    "analysis.stages.figures",
+    "analysis.stages.limit",
+    "analysis.stages.process",
+    "analysis.stages.validation.validate",
+    "processors.runner.run",
+)
+"""Modules that import what tasks need."""
+
 _OPTIONS = (
     click.option(
         "--jobs",
@@ -48,7 +59,10 @@ def where_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def wrapped(**options: Any) -> None:
+        from analysis.compute import expect_workers
+
         where = {name: options.pop(name) for name in _NAMES}
+        expect_workers(_OF_TASKS, **{name: value for name, value in where.items() if name != "dask_timeout"})
         command(**options, where=where)
 
     decorated: Callable[..., None] = wrapped

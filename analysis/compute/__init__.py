@@ -6,7 +6,7 @@ Tasks never submit tasks. Everything is pickled with cloudpickle, so that defini
 """
 
 from analysis.compute.backend import Backend, Serial, TaskFailure
-from analysis.compute.choice import EXECUTORS, open_backend
+from analysis.compute.choice import EXECUTORS, expect_workers, open_backend
 from analysis.compute.cluster import DaskWorkers
 from analysis.compute.processes import LocalProcesses, available_cpus
 from analysis.compute.progress import busy, paused, track
@@ -20,6 +20,7 @@ __all__ = [
     "TaskFailure",
     "available_cpus",
     "busy",
+    "expect_workers",
     "open_backend",
     "paused",
     "track",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
 from analysis.compute.backend import Backend, Serial
 from analysis.compute.connect import open_dask
+from analysis.compute.fork_server import start_fork_server
 from analysis.compute.processes import LocalProcesses, available_cpus
 from analysis.compute.workers import WORKER_TIMEOUT
 from analysis.errors import ComputeError, ConfigError
 
-__all__ = ["ADDRESS_VARIABLE", "EXECUTORS", "Executor", "choose_executor", "open_backend"]
+__all__ = ["ADDRESS_VARIABLE", "EXECUTORS", "Executor", "choose_executor", "expect_workers", "open_backend"]
 
 Executor = Literal["serial", "processes", "dask"]
 
@@ -22,6 +23,33 @@ EXECUTORS: tuple[Executor, ...] = ("serial", "processes", "dask")
 
 ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
 """Environment variable in which facilities, and dask itself, store the address of a scheduler."""
+
+
+def expect_workers(
+    modules: Sequence[str],
+    *,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    dask_address: str | None = None,
+    dask_tls: str | None = None,
+    cluster: str | None = None,
+) -> None:
+    """Let workers of this machine, if there will be any, find the modules of their tasks imported; see `open_backend`.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        Names of modules.
+    jobs, executor, dask_address, dask_tls, cluster
+        As will be given to `open_backend`.
+
+    Raises
+    ------
+    ConfigError
+        If the choices contradict each other.
+    """
+    if choose_executor(jobs, executor, dask_address, cluster, dask_tls) == "processes":
+        start_fork_server(modules)
 
 
 @contextmanager

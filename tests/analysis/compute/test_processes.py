@@ -14,7 +14,11 @@ import pytest
 PARENT = """
 import sys, time
 from pathlib import Path
+from analysis.compute.fork_server import start_fork_server
 from analysis.compute.processes import LocalProcesses
+
+if FORKED:
+    start_fork_server(["analysis.core"])
 
 def work(task):
     import os, time
@@ -34,17 +38,26 @@ def alive(process: int) -> bool:
         return False
 
 
+def ancestor(process: int) -> int:
+    """Process that started it."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("forked", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
-def test_busy_workers_end_soon_after_their_command(tmp_path: Path, number: signal.Signals) -> None:
+def test_busy_workers_end_soon_after_their_command(tmp_path: Path, number: signal.Signals, *, forked: bool) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     (tmp_path / "pids").mkdir()
-    script = PARENT.replace("sys.argv[1]", repr(str(tmp_path / "pids")))
+    script = PARENT.replace("sys.argv[1]", repr(str(tmp_path / "pids"))).replace("FORKED", str(forked))
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, cwd=Path(__file__).parents[3], env=environment) as parent:
         while len(workers := [int(path.name) for path in (tmp_path / "pids").iterdir()]) < 2:
             assert parent.poll() is None
             time.sleep(0.05)
+        ancestors = {ancestor(worker) for worker in workers}
         parent.send_signal(number)
+    assert (ancestors == {parent.pid}) != forked
+    workers += ancestors - {parent.pid}
     end = time.monotonic() + 20
     while any(map(alive, workers)) and time.monotonic() < end:
         time.sleep(0.1)

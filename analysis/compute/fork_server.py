@@ -1,0 +1,64 @@
+"""A process that imports the modules of tasks once, while the command imports its own; workers are forked from it.
+
+Worker processes that start from nothing import everything anew, which takes each of them two seconds. The fork server
+runs none of our code but these imports, and the libraries that start a thread there (BLAS, the allocator of arrow)
+expect to be forked.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from multiprocessing import forkserver
+from typing import Any
+
+from analysis.core.scratch import ScratchFolder
+
+__all__ = ["start_fork_server", "wait_for_end_of_command", "worker_context"]
+
+_log = logging.getLogger("cwola")
+
+_METHOD = "forkserver"
+
+_running: list[bool] = []
+
+
+def start_fork_server(modules: Sequence[str]) -> None:
+    """Start the fork server, and return while it imports; workers that are started from now on are forked from it.
+
+    Only the command line calls this: a worker that is forked so imports the script of its parent as well, which scripts
+    of users do not expect. Elsewhere than on Linux libraries may not survive a fork, and nothing is done.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        Names of modules to import; those that cannot be imported are left to the tasks.
+    """
+    if sys.platform != "linux" or _running:
+        return
+    multiprocessing.set_forkserver_preload([*modules])
+    folder = ScratchFolder("cwola-")
+    atexit.register(folder.remove)
+    # Of the socket, which would stay in a folder of its own if the command is killed.
+    multiprocessing.current_process()._config.setdefault("tempdir", str(folder.path))  # type: ignore[attr-defined]
+    try:
+        forkserver.ensure_running()
+    except OSError as error:  # the path of a socket is short
+        _log.info("workers import on their own: %s", error)
+        return
+    _running.append(True)
+
+
+def worker_context() -> Any:
+    """Return the context in which loky starts workers: None, its own, without a fork server."""
+    return multiprocessing.get_context(_METHOD) if _running else None
+
+
+def wait_for_end_of_command() -> None:
+    """Wait in a worker that was forked for the end of the process that asked for it: the fork server outlives it."""
+    command = multiprocessing.parent_process()
+    assert command is not None
+    command.join()

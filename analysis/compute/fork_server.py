@@ -13,6 +13,10 @@ import multiprocessing
 import sys
 from collections.abc import Sequence
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.popen_forkserver import Popen
+from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from analysis.core.scratch import ScratchFolder
@@ -21,16 +25,13 @@ __all__ = ["start_fork_server", "wait_for_end_of_command", "worker_context"]
 
 _log = logging.getLogger("cwola")
 
-_METHOD = "forkserver"
-
 _running: list[bool] = []
 
 
 def start_fork_server(modules: Sequence[str]) -> None:
     """Start the fork server, and return while it imports; workers that are started from now on are forked from it.
 
-    Only the command line calls this: a worker that is forked so imports the script of its parent as well, which scripts
-    of users do not expect. Elsewhere than on Linux libraries may not survive a fork, and nothing is done.
+    Elsewhere than on Linux libraries may not survive a fork, and nothing is done.
 
     Parameters
     ----------
@@ -52,9 +53,26 @@ def start_fork_server(modules: Sequence[str]) -> None:
     _running.append(True)
 
 
+class _Process(ForkServerProcess):
+    """Worker that does not run the script of the command again, as multiprocessing would."""
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return Popen(process_obj)
+        finally:
+            sys.modules["__main__"] = script
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+
 def worker_context() -> Any:
     """Return the context in which loky starts workers: None, its own, without a fork server."""
-    return multiprocessing.get_context(_METHOD) if _running else None
+    return _Context() if _running else None
 
 
 def wait_for_end_of_command() -> None:

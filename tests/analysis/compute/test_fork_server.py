@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders.commands import REPOSITORY
+
 SCRIPT = """
 import os, sys
 from analysis.compute import expect_workers, open_backend
@@ -35,7 +37,9 @@ with open_backend(2) as backend:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere libraries may not survive a fork")
 def test_forked_workers_have_the_imports_and_work_like_the_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)  # which workers must not run again, though nothing in it keeps them from it
+    command = [sys.executable, script, str(tmp_path)]
     folder, environment = Path(__file__).parents[3], {**os.environ, "SET_BEFORE": "1"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False

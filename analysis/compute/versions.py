@@ -97,7 +97,7 @@ def version_advice(lines: Iterable[str]) -> str:
     return (
         f"the dask cluster has other versions than this machine, and results may depend on them:\n{listed}\n"
         "Install the same versions here and there (pip install NAME==VERSION, or another image for the workers; of "
-        "python the first two numbers count) and run again."
+        "python and numpy the first two numbers count) and run again."
     )
 
 

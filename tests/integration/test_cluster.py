@@ -257,7 +257,7 @@ def test_other_versions_are_refused_before_anything_is_read(
         monitor.wait_for_workers(3, timeout=120)
         names = monitor.run(lambda dask_worker: str(dask_worker.name))
         address = next(address for address, name in names.items() if name == "odd")
-        with pytest.raises(ComputeError, match=rf"{address}, which came later.*numpy .* here, 1.0.7 there"):
+        with pytest.raises(ComputeError, match=rf"{address}, which came later.*numpy .* here, 1.0 there"):
             dict(backend.map(len, ["task"] * 60))
         outcome = cwola("process", *toy.options(tmp_path / "refused"), "--dask-address", cluster.address)
     finally:
@@ -267,7 +267,7 @@ def test_other_versions_are_refused_before_anything_is_read(
         while len(monitor.nthreads()) > 2 and time.monotonic() < end:
             time.sleep(0.1)
     assert outcome.code == 1
-    for text in ("numpy", "1.0.7", "coffea", "2020.1", address, "pip install"):
+    for text in ("numpy", "1.0 on", "coffea", "2020.1", address, "pip install"):
         assert text in outcome.err
     assert "awkward" not in outcome.err
     assert not (tmp_path / "refused" / "parts").exists()

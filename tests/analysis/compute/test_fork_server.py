@@ -35,17 +35,20 @@ with open_backend(2) as backend:
 """
 
 
+def printed(folder: Path, **environment: str) -> list[str]:
+    """Lines of the script, of which nothing keeps workers from running it again."""
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    settings = {**os.environ, "SET_BEFORE": "1", "PYTHONPATH": str(REPOSITORY), **environment}
+    command = [sys.executable, script, folder]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere libraries may not survive a fork")
 def test_forked_workers_have_the_imports_and_work_like_the_command(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)  # which workers must not run again, though nothing in it keeps them from it
-    command = [sys.executable, script, str(tmp_path)]
-    folder, environment = Path(__file__).parents[3], {**os.environ, "SET_BEFORE": "1"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.stderr == ""
-    seen, results = done.stdout.splitlines()
+    seen, results = printed(tmp_path)
     assert seen == repr({(True, "here", False, str(tmp_path))})
     assert results == "[0, 1, 2, 3]"  # a worker that dies is started again
 
@@ -53,16 +56,12 @@ def test_forked_workers_have_the_imports_and_work_like_the_command(tmp_path: Pat
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere libraries may not survive a fork")
 def test_without_a_socket_workers_import_on_their_own(tmp_path: Path) -> None:
     """The path of a socket has at most 108 characters: a folder for temporary files on a cluster may be too deep."""
-    long = tmp_path / ("long" * 30)
-    long.mkdir()
-    options = {"cwd": Path(__file__).parents[3], "env": {**os.environ, "SET_BEFORE": "1", "TMPDIR": str(long)}}
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
-    assert done.stderr == ""
-    seen, results = done.stdout.splitlines()
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    seen, results = printed(tmp_path, TMPDIR=str(deep))
     assert seen == repr({(False, "here", False, str(tmp_path))})
     assert results == "[0, 1, 2, 3]"
-    assert list(long.iterdir()) == []
+    assert list(deep.iterdir()) == []
 
 
 def test_no_server_is_started_without_workers_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,13 +41,13 @@ def start_fork_server(modules: Sequence[str]) -> None:
     if sys.platform != "linux" or _running:
         return
     multiprocessing.set_forkserver_preload([*modules])
-    folder = ScratchFolder("cwola-")
-    atexit.register(folder.remove)
-    # Of the socket, which would stay in a folder of its own if the command is killed.
-    multiprocessing.current_process()._config.setdefault("tempdir", str(folder.path))  # type: ignore[attr-defined]
     try:
+        folder = ScratchFolder("cwola-")
+        atexit.register(folder.remove)
+        # Of the socket, which would stay in a folder of its own if the command is killed.
+        multiprocessing.current_process()._config.setdefault("tempdir", str(folder.path))  # type: ignore[attr-defined]
         forkserver.ensure_running()
-    except OSError as error:  # the path of a socket is short
+    except OSError as error:  # such as a path that is too long for a socket
         _log.info("workers import on their own: %s", error)
         return
     _running.append(True)

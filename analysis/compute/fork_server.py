@@ -8,24 +8,27 @@ expect to be forked.
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import multiprocessing
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.popen_forkserver import Popen
 from multiprocessing.process import BaseProcess
+from threading import Event, Thread
 from types import ModuleType
 from typing import Any
 
 from analysis.core.scratch import ScratchFolder
 
-__all__ = ["start_fork_server", "wait_for_end_of_command", "worker_context"]
+__all__ = ["start_fork_server", "work_like_command", "worker_context"]
 
 _log = logging.getLogger("cwola")
 
-_running: list[bool] = []
+_running = Event()
 
 
 def start_fork_server(modules: Sequence[str]) -> None:
@@ -38,7 +41,7 @@ def start_fork_server(modules: Sequence[str]) -> None:
     modules : sequence of str
         Names of modules to import; those that cannot be imported are left to the tasks.
     """
-    if sys.platform != "linux" or _running:
+    if sys.platform != "linux" or _running.is_set():
         return
     multiprocessing.set_forkserver_preload([*modules])
     try:
@@ -50,7 +53,7 @@ def start_fork_server(modules: Sequence[str]) -> None:
     except OSError as error:  # such as a path that is too long for a socket
         _log.info("workers import on their own: %s", error)
         return
-    _running.append(True)
+    _running.set()
 
 
 class _Process(ForkServerProcess):
@@ -72,11 +75,28 @@ class _Context(ForkServerContext):
 
 def worker_context() -> Any:
     """Return the context in which loky starts workers: None, its own, without a fork server."""
-    return _Context() if _running else None
+    return _Context() if _running.is_set() else None
 
 
-def wait_for_end_of_command() -> None:
-    """Wait in a worker that was forked for the end of the process that asked for it: the fork server outlives it."""
+def work_like_command(folder: str, environment: Mapping[str, str]) -> None:
+    """Prepare a worker that was forked: the server has the folder and the environment of its own start.
+
+    Parameters
+    ----------
+    folder : str
+        Current folder of the command.
+    environment : mapping of str to str
+    """
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    gc.freeze()  # what was imported is there to stay, and need not be looked through for garbage
+    Thread(target=_end_with_command, daemon=True).start()
+
+
+def _end_with_command() -> None:
+    """End soon after the command, which may be killed without a word; the server lives as long as its workers."""
     command = multiprocessing.parent_process()
     assert command is not None
     command.join()
+    os._exit(1)

@@ -5,7 +5,6 @@ The pickle that refers to the arrays travels with the tasks: files hold raw arra
 
 from __future__ import annotations
 
-import gc
 import mmap
 import os
 import pickle
@@ -24,7 +23,7 @@ import loky
 import numpy as np
 
 from analysis.compute.backend import MAX_RESUBMISSIONS, Backend, TaskFailure
-from analysis.compute.fork_server import wait_for_end_of_command, worker_context
+from analysis.compute.fork_server import work_like_command, worker_context
 from analysis.core.counted import counted
 from analysis.core.scratch import ScratchFolder
 from analysis.errors import ComputeError, CwolaError
@@ -62,26 +61,6 @@ class _Shared:
     spans: bytes = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """What a worker takes over from the process of the command; one that is started anew has the last two already.
-
-    Attributes
-    ----------
-    command : int
-        Process number.
-    forked : bool
-    folder : str
-        Current folder.
-    environment : dict
-    """
-
-    command: int
-    forked: bool
-    folder: str
-    environment: dict[str, str] = field(repr=False)
-
-
 class LocalProcesses:
     """Runs tasks in worker processes of this machine (loky).
 
@@ -98,7 +77,9 @@ class LocalProcesses:
         self._executor: Any = None
         self._abandoned: list[Future[Any]] = []
         self._context = worker_context()
-        self._settings = _Settings(os.getpid(), self._context is not None, str(Path.cwd()), dict(os.environ))
+        self._prepare: tuple[Callable[..., None], tuple[Any, ...]] = (_end_with_parent, (os.getpid(),))
+        if self._context is not None:
+            self._prepare = (work_like_command, (str(Path.cwd()), dict(os.environ)))
 
     @property
     def here(self) -> Backend:
@@ -151,12 +132,9 @@ class LocalProcesses:
         self._folder.remove()
 
     def _start(self) -> Any:
+        prepare, arguments = self._prepare
         return loky.get_reusable_executor(
-            max_workers=self.jobs,
-            context=self._context,
-            timeout=_IDLE,
-            initializer=_prepare,
-            initargs=(self._settings,),
+            max_workers=self.jobs, context=self._context, timeout=_IDLE, initializer=prepare, initargs=arguments
         )
 
     def _write_shared(self, shared: Any) -> _Shared:
@@ -174,18 +152,11 @@ def available_cpus() -> int:
     return int(loky.cpu_count())
 
 
-def _prepare(settings: _Settings) -> None:
-    """Work like the command in this process, and end soon after it: it may be killed without a word."""
-    if settings.forked:
-        os.environ.clear()
-        os.environ.update(settings.environment)
-        os.chdir(settings.folder)
-        gc.freeze()  # what was imported is there to stay, and need not be looked through for garbage
+def _end_with_parent(parent: int) -> None:
+    """Let this worker process end soon after its parent, which may be killed without a word."""
 
     def watch() -> None:
-        if settings.forked:
-            wait_for_end_of_command()
-        while not settings.forked and os.getppid() == settings.command:
+        while os.getppid() == parent:
             time.sleep(_WATCH)
         os._exit(1)
 

@@ -30,17 +30,17 @@ list(LocalProcesses(2).map(work, range(4)))
 """
 
 
+def status(process: int) -> list[str]:
+    """State, parent, and more of a process."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
 def alive(process: int) -> bool:
     """Zombies are not: their parent here may never ask for them."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return status(process)[0] != "Z"
     except OSError:
         return False
-
-
-def ancestor(process: int) -> int:
-    """Process that started it."""
-    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.mark.parametrize("forked", [False, True])
@@ -54,7 +54,7 @@ def test_busy_workers_end_soon_after_their_command(tmp_path: Path, number: signa
         while len(workers := [int(path.name) for path in (tmp_path / "pids").iterdir()]) < 2:
             assert parent.poll() is None
             time.sleep(0.05)
-        ancestors = {ancestor(worker) for worker in workers}
+        ancestors = {int(status(worker)[1]) for worker in workers}
         parent.send_signal(number)
     assert (ancestors == {parent.pid}) != forked
     workers += ancestors - {parent.pid}

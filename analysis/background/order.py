@@ -279,17 +279,14 @@ def _by_raising(data: Sidebands, family: Functions, _alpha: float, sqrt_s_gev: f
 
 
 def _by_acceptance(data: Sidebands, family: Functions, _alpha: float, sqrt_s_gev: float) -> BackgroundFit:
-    path: list[OrderStep] = []
+    attempts: list[list[OrderStep]] = []
     for part in _shrinking(data):
         accepted, tried = _first_accepted(part, family, sqrt_s_gev)
-        path += tried
+        attempts.append(tried)
         if accepted is not None:
-            return _with_path(accepted, path)
-    first, last = (
-        [step for step in path if (step.low, step.high) == (end.low, end.high)] for end in (path[0], path[-1])
-    )
-    shorter = "" if first == last else f", nor a shorter range, at last: {_tried(last)}"
-    msg = f"no function describes {_range(data)}: {_tried(first)}{shorter}. {_ADVICE}"
+            return _with_path(accepted, [step for attempt in attempts for step in attempt])
+    shorter = f", nor a shorter range, at last: {_tried(attempts[-1])}" if len(attempts) > 1 else ""
+    msg = f"no function describes {_range(data)}: {_tried(attempts[0])}{shorter}. {_ADVICE}"
     raise FitError(msg)
 
 

@@ -286,25 +286,20 @@ def run_fold(task: FoldTask, samples: Samples) -> FoldResult:
     (1, 3)
     """
     folds = samples.map(task.folds)
-    trained, scaling = samples, None
+    trained, scored, scaling = samples, samples, None
     if task.decorrelation is not None:
         scaling = task.decorrelation.fit(_without(samples, folds, *task.left_out).data, task.features)
-        trained = samples.apply(scaling.apply)
+        trained = scored = samples.apply(scaling.apply)
         if task.decorrelation.SCORED_APART:
             scaling = task.decorrelation.fit(_of_fold(samples, folds, task.fold).data, task.features)
+            scored = samples.apply(scaling.apply)
     model = _train(task, trained, folds) if task.nested is None else _train_nested(task, task.nested, trained, folds)
     release_memory()
     rows = np.flatnonzero((folds[0] == task.fold) & task.window.in_fit_range(samples.data.mjj))
-    scored = _take(samples.data, rows)
-    scores = score_table(model, scored if scaling is None else scaling.apply(scored), task.features)
+    scores = score_table(model, _take(scored.data, rows), task.features)
     if task.averaged:
         scores = _mean(scores)[:, None]
-    template = None
-    if task.template:
-        training, held_out = _without(trained, folds, *task.left_out), _of_fold(samples, folds, task.fold)
-        template = _score_template(
-            task, training, held_out if scaling is None else held_out.apply(scaling.apply), model
-        )
+    template = _score_template(task, trained, scored, folds, model) if task.template else None
     return FoldResult(task.fold, rows, scores, model, template, scaling)
 
 
@@ -357,7 +352,7 @@ def _train_nested(task: FoldTask, nested: Nested, samples: Samples, folds: Folds
     return JoinedModel(tuple(chosen))
 
 
-def _score_template(task: FoldTask, training: Samples, held_out: Samples, model: Model) -> Template:
+def _score_template(task: FoldTask, trained: Samples, scored: Samples, folds: Folds, model: Model) -> Template:
     if not isinstance(task.method, TemplateMethod):
         msg = (
             f"method {task.method.name} has no template of the background: set learning.threshold_reference to "
@@ -365,6 +360,7 @@ def _score_template(task: FoldTask, training: Samples, held_out: Samples, model:
         )
         raise TableError(msg)
     seed = task.seed(METHOD_SEED)
+    training, held_out = _without(trained, folds, *task.left_out), _of_fold(scored, folds, task.fold)
     rows = task.method.template(training, held_out, task.window, task.features, random_state=seed)
     if not rows.weight.sum() > 0:
         msg = (
